@@ -1,0 +1,157 @@
+/* Which backend serves this process?  Decided at OpenSSL's first allocation, when the program had
+ * its chance to register functions and its pool is usable. */
+#include "backend/backend.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <string.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "core/engine.h"
+#include "core/hot.h"
+#include "core/nearest.h"
+#include "core/options.h"
+#include "fork/mapping.h"
+#include "fork/process.h"
+#include "fork/shared.h"
+#include "report/output.h"
+
+const struct freeonce_backend *fo_backends[FO_BACKEND_COUNT] = {
+    [FO_BACKEND_LIBC] = &fo_libc_backend,
+    [FO_BACKEND_HOST] = &fo_host_backend,
+};
+
+void fo_backend_free(uintptr_t payload, uint64_t word, fo_site freed)
+{
+    void *base = fo_block_base(payload, word);
+    unsigned id = fo_word_backend(word);
+
+    if (fo_likely(id == FO_BACKEND_LIBC)) {
+        free(base);
+        return;
+    }
+    fo_backends[id]->free(base, fo_word_size(word) + sizeof(struct fo_header), fo_site_file(freed),
+                          fo_site_line(freed));
+}
+
+bool fo_backend_known(const char *text)
+{
+    static const char names[] = "auto|host|libc";
+    char nearest[32];
+
+    if (strchr(text, '/') != NULL || strcmp(text, "auto") == 0 || strcmp(text, "host") == 0 ||
+        strcmp(text, "libc") == 0)
+        return true;
+    bool near = fo_nearest_choice(text, names, nearest, sizeof nearest);
+    fo_say_words("there is no backend \"", text, "\", running on auto; ",
+                 near ? "did you mean FREEONCE_BACKEND=" : "FREEONCE_BACKEND is auto, host, libc or ",
+                 near ? nearest : "the path of a plug-in", near ? "?" : "", NULL);
+    return false;
+}
+
+static enum fo_backend_id automatic(void)
+{
+    return fo_host.malloc != NULL ? FO_BACKEND_HOST : FO_BACKEND_LIBC;
+}
+
+static enum fo_backend_id load_plugin(const char *path)
+{
+    const char *why = "";
+
+    fo_backends[FO_BACKEND_PLUGIN] = fo_plugin_load(path, &why);
+    if (fo_backends[FO_BACKEND_PLUGIN] != NULL)
+        return FO_BACKEND_PLUGIN;
+    fo_say_words("backend ", path, " cannot be used, running on auto: ", why, NULL);
+    fo_engine_refuse();
+    return automatic();
+}
+
+static enum fo_backend_id choose(void)
+{
+    const char *text = fo_options.backend;
+
+    if (strcmp(text, "libc") == 0)
+        return FO_BACKEND_LIBC;
+    if (strcmp(text, "host") == 0 && fo_host.malloc == NULL) {
+        fo_say_words("FREEONCE_BACKEND=host, but this program registers no memory functions with "
+                     "OpenSSL; running on libc", NULL);
+        fo_engine_refuse();
+    }
+    return strchr(text, '/') != NULL ? load_plugin(text) : automatic();
+}
+
+/* Is the memory of the program's functions shared?  Their first block tells.  False: they have no
+ * memory (yet). */
+static bool probe_host(const char *file, int line, bool *shared)
+{
+    *shared = false;
+    if (fo_host.malloc == NULL)
+        return true;
+    if (fo_options.shared != FO_SHARED_AUTO) {
+        *shared = fo_options.shared == FO_SHARED_YES;
+        return true;
+    }
+    void *block = fo_host.malloc(64, file, line);
+    if (block == NULL)
+        return false;
+    struct fo_mapping mapping;
+    *shared = fo_mapping_find((uintptr_t)block, &mapping) && mapping.shared;
+    fo_host.free(block, file, line);
+    return true;
+}
+
+static bool is_shared(enum fo_backend_id id, bool host_is_shared)
+{
+    if (id == FO_BACKEND_HOST)
+        return host_is_shared;
+    if (host_is_shared)
+        fo_say_words("WARNING: this program's own functions return memory that its processes share; "
+                     "backend ", fo_backends[id]->name, " is private, so OpenSSL objects that move "
+                     "between processes will crash it. Unset FREEONCE_BACKEND, or take host", NULL);
+    return (fo_backends[id]->flags & FREEONCE_BACKEND_SHARED) != 0;
+}
+
+static bool decide(const char *file, int line)
+{
+    bool host_is_shared;
+    if (!probe_host(file, line, &host_is_shared))
+        return false;
+    enum fo_backend_id id = choose();
+    if (!fo_shared_decide(is_shared(id, host_is_shared)))
+        return false;
+    fo_process_renew(id);
+    fo_engine_tell(fo_backends[id]->name);
+    __atomic_store_n(&fo_hot.alloc, fo_backends[id]->alloc, __ATOMIC_RELEASE);
+    return true;
+}
+
+/* One thread decides; the others wait for it.  A fork in the middle, or memory that is not there
+ * yet, makes the next caller try again.  A call from inside the decision itself (a plug-in that
+ * uses OpenSSL while it loads) is served by libc. */
+void *fo_backend_first(size_t size, const char *file, int line)
+{
+    static uint64_t deciding; /* pid and thread of who decides */
+    static __thread bool inside;
+    uint64_t me = (uint64_t)getpid() << 32 | 1, owner = 0;
+
+    if (inside)
+        return fo_libc_backend.alloc(size, file, line);
+    for (;;) {
+        fo_alloc_function *alloc = __atomic_load_n(&fo_hot.alloc, __ATOMIC_ACQUIRE);
+        if (alloc != fo_backend_first)
+            return alloc(size, file, line);
+        owner = __atomic_load_n(&deciding, __ATOMIC_ACQUIRE);
+        if (owner != me && __atomic_compare_exchange_n(&deciding, &owner, me, false,
+                                                       __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
+            break;
+        sched_yield();
+    }
+    int saved_errno = errno;
+    inside = true;
+    bool decided = decide(file, line);
+    inside = false;
+    errno = saved_errno;
+    __atomic_store_n(&deciding, 0, __ATOMIC_RELEASE);
+    return decided ? fo_hot.alloc(size, file, line) : NULL;
+}

@@ -1,0 +1,44 @@
+/* The backends inside the library: the public interface of freeonce/backend.h, numbered, so that
+ * the number in a block's header says who made it (law 6). */
+#ifndef FO_BACKEND_BACKEND_H
+#define FO_BACKEND_BACKEND_H
+
+#include <freeonce/backend.h>
+
+#include "core/base.h"
+#include "core/block.h"
+
+enum fo_backend_id {
+    FO_BACKEND_NONE, /* never in a header: a header of zeros is damage */
+    FO_BACKEND_LIBC,
+    FO_BACKEND_HOST,
+    FO_BACKEND_PLUGIN,
+    FO_BACKEND_COUNT,
+};
+_Static_assert(FO_BACKEND_COUNT <= 1 << FO_BACKEND_BITS, "the number fits the header");
+
+extern const struct freeonce_backend *fo_backends[FO_BACKEND_COUNT];
+extern const struct freeonce_backend fo_libc_backend, fo_host_backend;
+
+/* Give a block to the backend that made it. */
+void fo_backend_free(uintptr_t payload, uint64_t word, fo_site freed);
+
+/* The functions that the program registered with OpenSSL; all set, or none. */
+struct fo_host {
+    void *(*malloc)(size_t, const char *, int);
+    void *(*realloc)(void *, size_t, const char *, int);
+    void (*free)(void *, const char *, int);
+};
+extern struct fo_host fo_host;
+
+/* Load a plug-in.  NULL: *why says what is wrong, in static storage or dlerror(3)'s. */
+const struct freeonce_backend *fo_plugin_load(const char *path, const char **why);
+
+/* The first allocation: choose the backend, find out whether its memory is shared, and allocate.
+ * Stands in fo_hot.alloc until the choice is made. */
+void *fo_backend_first(size_t size, const char *file, int line);
+
+/* Does the text of FREEONCE_BACKEND name something?  If not, say so, with the nearest name. */
+bool fo_backend_known(const char *text);
+
+#endif

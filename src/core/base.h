@@ -1,0 +1,31 @@
+/* The few words that every file of the library uses.  Nothing here has state. */
+#ifndef FO_CORE_BASE_H
+#define FO_CORE_BASE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define FO_EXPORT      __attribute__((visibility("default")))
+#define FO_COLD        __attribute__((cold, noinline))
+#define fo_likely(x)   __builtin_expect(!!(x), 1)
+#define fo_unlikely(x) __builtin_expect(!!(x), 0)
+
+/* User addresses that the kernel hands out unasked; above lie only hinted or kernel addresses. */
+#if defined(__x86_64__)
+#define FO_ADDRESS_BITS 47
+#elif defined(__aarch64__)
+#define FO_ADDRESS_BITS 48
+#else
+#error "freeonce supports x86-64 and arm64"
+#endif
+
+static inline bool fo_is_address(uintptr_t p)
+{
+    return (p >> FO_ADDRESS_BITS) == 0;
+}
+
+#define FO_RELAXED_LOAD(p)     __atomic_load_n((p), __ATOMIC_RELAXED)
+#define FO_RELAXED_STORE(p, v) __atomic_store_n((p), (v), __ATOMIC_RELAXED)
+
+#endif

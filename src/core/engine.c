@@ -1,0 +1,83 @@
+/* See engine.h.  Called by the loader for the first OpenSSL of a process, before it allocates. */
+#include "core/engine.h"
+
+#include <sys/auxv.h>
+#include <unistd.h>
+
+#include "backend/backend.h"
+#include "core/memory.h"
+#include "core/options.h"
+#include "fork/cures.h"
+#include "fork/process.h"
+#include "load/openssl.h"
+#include "report/output.h"
+#include "report/record.h"
+
+/* The key of the check bits: from the random bytes that the kernel gives every program, mixed so
+ * that a leaked key does not tell them.  Forked children inherit it with the blocks. */
+static uint64_t make_secret(void)
+{
+    const unsigned char *random = (const unsigned char *)getauxval(AT_RANDOM);
+    uint64_t mixed = UINT64_C(0x6a09e667f3bcc908);
+
+    for (int i = 0; random != NULL && i < 16; i++) {
+        mixed = (mixed ^ random[i]) * UINT64_C(0x9e3779b97f4a7c15);
+        mixed ^= mixed >> 29;
+    }
+    return mixed;
+}
+
+static bool start(void)
+{
+    fo_output_open();
+    bool understood = fo_options_complain() == 0;
+    understood &= fo_backend_known(fo_options.backend);
+    if (!understood)
+        fo_engine_refuse();
+    fo_hot.secret = make_secret();
+    fo_hot.memory = fo_memory_map(false);
+    if (fo_hot.memory == NULL || !fo_process_start() || !fo_report_start()) {
+        fo_say_words("no memory for the registry of blocks (address space limit?); this process "
+                     "runs unprotected", NULL);
+        fo_engine_refuse();
+        return false;
+    }
+    fo_hot.root = fo_hot.memory->root;
+    return true;
+}
+
+bool fo_engine_start(void)
+{
+    static enum { NEW, READY, FAILED } state;
+
+    if (state == NEW)
+        state = start() ? READY : FAILED;
+    return state == READY;
+}
+
+void fo_engine_refuse(void)
+{
+    if (!fo_options.require)
+        return;
+    fo_say_words("FREEONCE_REQUIRE=1: the program is ended (exit status 78)", NULL);
+    _exit(FO_EXIT_REQUIRE);
+}
+
+void fo_engine_tell(const char *backend)
+{
+    char line[1024], options[1024];
+    struct fo_text t = FO_TEXT(line);
+
+    if (!fo_options.verbose)
+        return;
+    fo_put(&t, "freeonce " FO_VERSION_TEXT " ");
+    fo_openssl_describe(&t);
+    fo_put(&t, ", before its first allocation, backend ");
+    fo_put(&t, backend);
+    fo_put(&t, fo_hot.shared ? ", memory shared" : ", memory private");
+    fo_put(&t, ", pid ");
+    fo_put_dec(&t, fo_process_self()->pid);
+    fo_say(&t);
+    fo_options_list(options, sizeof options);
+    fo_say_words("options:", options, NULL);
+}

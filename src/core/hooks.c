@@ -1,0 +1,184 @@
+/* The tagged path: every OpenSSL block comes and goes through here, 8,000 times a handshake. */
+#include "core/hooks.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "backend/backend.h"
+#include "core/block.h"
+#include "core/hot.h"
+#include "core/options.h"
+#include "core/quarantine.h"
+#include "core/registry.h"
+#include "core/verdict.h"
+#include "fork/process.h"
+#include "fork/shared.h"
+#include "report/output.h"
+
+struct fo_hot fo_hot = {.alloc = fo_backend_first};
+
+static FO_COLD void *out_of_memory(void)
+{
+    errno = ENOMEM;
+    return NULL;
+}
+
+/* The header goes in, then the registry learns of the block. */
+static inline void *dress(void *base, size_t size, uint64_t meta, fo_site site, uint8_t *slot)
+{
+    uintptr_t payload = ((uintptr_t)base + sizeof(struct fo_header) + 8) & ~(uintptr_t)15;
+    struct fo_header *h = fo_header_of(payload);
+    uint64_t word = (uint64_t)size << FO_SIZE_SHIFT | meta |
+                    (uint64_t)((uintptr_t)base >> 3 & 1) << FO_PAD8_SHIFT;
+
+    FO_RELAXED_STORE(&h->site, site);
+    FO_RELAXED_STORE(&h->word, word | fo_check(fo_hot.secret, payload, site, word));
+    __atomic_store_n(slot, FO_SLOT_LIVE, __ATOMIC_RELEASE);
+    return (void *)payload;
+}
+
+/* A block where none of ours was before, or one that is not aligned to 16 bytes. */
+static FO_COLD void *dress_slowly(void *base, size_t size, const char *file, int line)
+{
+    struct fo_process *me = fo_process_self();
+    size_t room = sizeof(struct fo_header) + fo_hot.pad;
+
+    if (((uintptr_t)base & 15) != 0 && fo_hot.pad == 0) {
+        /* The program's pool aligns to 8.  From now on ask for 8 bytes more. */
+        fo_backends[fo_word_backend(me->meta)]->free(base, size + room, file, line);
+        fo_hot.pad = 8;
+        room = sizeof(struct fo_header) + fo_hot.pad;
+        base = fo_hot.alloc(size + room, file, line);
+        if (base == NULL)
+            return NULL;
+    }
+    uintptr_t payload = ((uintptr_t)base + sizeof(struct fo_header) + 8) & ~(uintptr_t)15;
+    uint8_t *slot = ((uintptr_t)base & 7) == 0 ? fo_registry_slot_make(payload) : NULL;
+    if (slot == NULL) {
+        fo_backends[fo_word_backend(me->meta)]->free(base, size + room, file, line);
+        return out_of_memory();
+    }
+    fo_shared_learn(payload);
+    return dress(base, size, me->meta, fo_site_pack(file, line), slot);
+}
+
+void *fo_malloc(size_t size, const char *file, int line)
+{
+    if (fo_unlikely(size - 1 >= FO_SIZE_MAX))
+        return size == 0 ? NULL : out_of_memory();
+    void *base = fo_hot.alloc(size + sizeof(struct fo_header) + fo_hot.pad, file, line);
+    if (fo_unlikely(base == NULL))
+        return NULL;
+    uint8_t *slot = fo_registry_slot((uintptr_t)base + sizeof(struct fo_header));
+    if (fo_unlikely(slot == NULL))
+        return dress_slowly(base, size, file, line);
+    return dress(base, size, fo_process_self()->meta, fo_site_pack(file, line), slot);
+}
+
+static inline bool header_is_whole(uintptr_t p, const struct fo_header *h)
+{
+    return ((h->word >> FO_STATE_SHIFT & 3) == FO_STATE_LIVE) &
+           ((h->word & FO_CHECK_MASK) == fo_check(fo_hot.secret, p, h->site, h->word));
+}
+
+static inline void mark_freed(struct fo_header *h, uint64_t word)
+{
+    FO_RELAXED_STORE(&h->word, word ^ (uint64_t)(FO_STATE_LIVE ^ FO_STATE_FREED) << FO_STATE_SHIFT);
+}
+
+static FO_COLD void refuse_free(uintptr_t p, fo_site now)
+{
+    if (fo_wrong_pointer(p, FO_OPERATION_FREE, now) == FO_FINDING_FOREIGN &&
+        fo_options.foreign == FO_FOREIGN_FREE)
+        free((void *)p);
+}
+
+void fo_free(void *p, const char *file, int line)
+{
+    uintptr_t payload = (uintptr_t)p;
+    fo_site now = fo_site_pack(file, line);
+
+    if (p == NULL)
+        return;
+    uint8_t *slot = fo_registry_slot(payload);
+    if (fo_unlikely(slot == NULL || !fo_registry_claim(slot, FO_SLOT_LIVE, FO_SLOT_FREED))) {
+        refuse_free(payload, now);
+        return;
+    }
+    struct fo_header *h = fo_header_of(payload);
+    uint64_t word = h->word;
+    if (fo_unlikely(!header_is_whole(payload, h))) {
+        __atomic_store_n(slot, FO_SLOT_DAMAGED, __ATOMIC_RELEASE);
+        fo_damaged_block(payload, FO_OPERATION_FREE, now);
+        return;
+    }
+    mark_freed(h, word);
+    fo_quarantine_put(payload, h->site, word, now);
+}
+
+static FO_COLD void *refuse_realloc(uintptr_t p, size_t size, fo_site now)
+{
+    if (fo_wrong_pointer(p, FO_OPERATION_REALLOC, now) == FO_FINDING_FOREIGN &&
+        fo_options.foreign == FO_FOREIGN_FREE)
+        return realloc((void *)p, size);
+    return NULL;
+}
+
+/* A block keeps its backend (law 6) when it moves, even if the active one is another by now. */
+static void *allocate_like(uint64_t word, size_t size, const char *file, int line)
+{
+    struct fo_process *me = fo_process_self();
+    unsigned id = fo_word_backend(word);
+
+    if (id == fo_word_backend(me->meta) || size > FO_SIZE_MAX)
+        return fo_malloc(size, file, line);
+    void *base = fo_backends[id]->alloc(size + sizeof(struct fo_header) + 8, file, line);
+    if (base == NULL)
+        return NULL;
+    uintptr_t payload = ((uintptr_t)base + sizeof(struct fo_header) + 8) & ~(uintptr_t)15;
+    uint8_t *slot = fo_registry_slot_make(payload);
+    if (slot == NULL) {
+        fo_backends[id]->free(base, size + sizeof(struct fo_header) + 8, file, line);
+        return out_of_memory();
+    }
+    uint64_t backend_mask = (uint64_t)((1u << FO_BACKEND_BITS) - 1) << FO_BACKEND_SHIFT;
+    return dress(base, size, (me->meta & ~backend_mask) | (word & backend_mask),
+                 fo_site_pack(file, line), slot);
+}
+
+/* Always a new block and a copy: so the old address goes through the quarantine, and a stale
+ * pointer to it is found. */
+void *fo_realloc(void *p, size_t size, const char *file, int line)
+{
+    uintptr_t payload = (uintptr_t)p;
+
+    if (p == NULL)
+        return fo_malloc(size, file, line);
+    if (size == 0) {
+        fo_free(p, file, line);
+        return NULL;
+    }
+    fo_site now = fo_site_pack(file, line);
+    uint8_t *slot = fo_registry_slot(payload);
+    if (fo_unlikely(slot == NULL || !fo_registry_claim(slot, FO_SLOT_LIVE, FO_SLOT_BUSY)))
+        return refuse_realloc(payload, size, now);
+    struct fo_header *h = fo_header_of(payload);
+    uint64_t word = h->word;
+    if (fo_unlikely(!header_is_whole(payload, h))) {
+        __atomic_store_n(slot, FO_SLOT_DAMAGED, __ATOMIC_RELEASE);
+        fo_damaged_block(payload, FO_OPERATION_REALLOC, now);
+        return NULL;
+    }
+    void *moved = allocate_like(word, size, file, line);
+    if (moved == NULL) {
+        __atomic_store_n(slot, FO_SLOT_LIVE, __ATOMIC_RELEASE); /* as it was */
+        return NULL;
+    }
+    size_t old = fo_word_size(word);
+    memcpy(moved, p, old < size ? old : size);
+    mark_freed(h, word);
+    __atomic_store_n(slot, FO_SLOT_FREED, __ATOMIC_RELEASE);
+    fo_quarantine_put(payload, h->site, word, now);
+    return moved;
+}

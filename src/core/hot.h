@@ -1,0 +1,43 @@
+/* What the paths of malloc and free read: one cache line or two, in one place.  Set up by
+ * engine.c before OpenSSL may call us. */
+#ifndef FO_CORE_HOT_H
+#define FO_CORE_HOT_H
+
+#include <sys/single_threaded.h>
+
+#include "core/base.h"
+
+#if defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define FO_HAS_TSAN 1
+#endif
+#endif
+#ifndef FO_HAS_TSAN
+#define FO_HAS_TSAN 0
+#endif
+
+struct fo_process;
+struct fo_memory;
+
+typedef void *fo_alloc_function(size_t size, const char *file, int line);
+
+struct fo_hot {
+    uint64_t secret;            /* keys the check bits; one per process tree */
+    uint8_t **root;             /* registry.h */
+    struct fo_process *process; /* fork/process.h: zeroed by the kernel in a forked child */
+    fo_alloc_function *alloc;   /* the active backend, or the function that chooses it */
+    struct fo_memory *memory;   /* what is shared exactly when the blocks are */
+    uint32_t pad;               /* 8 once the backend has returned a block aligned to 8 only */
+    bool shared;                /* other processes use the blocks, registry and quarantine too */
+};
+
+extern struct fo_hot fo_hot;
+
+/* May another thread or process touch our structures right now?  A process starts with one thread,
+ * and glibc clears the flag before the second one runs. */
+static inline bool fo_hot_concurrent(void)
+{
+    return fo_hot.shared || !__libc_single_threaded;
+}
+
+#endif

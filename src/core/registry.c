@@ -1,0 +1,68 @@
+/* The rare parts of the registry: making leaves, and looking around for reports. */
+#include "core/registry.h"
+
+#include <sys/mman.h>
+
+#include "core/memory.h"
+
+static uint8_t *new_leaf(void)
+{
+    struct fo_leaf_pool *pool = &fo_hot.memory->pool;
+
+    if (pool->count != 0) {
+        uint32_t n = __atomic_fetch_add(&pool->used, 1, __ATOMIC_RELAXED);
+        return n < pool->count ? pool->base + (size_t)n * FO_LEAF_SIZE : NULL;
+    }
+    void *p = mmap(NULL, FO_LEAF_SIZE, PROT_READ | PROT_WRITE,
+                   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (p == MAP_FAILED)
+        return NULL;
+    madvise(p, FO_LEAF_SIZE, MADV_NOHUGEPAGE);
+    return p;
+}
+
+uint8_t *fo_registry_slot_make(uintptr_t p)
+{
+    if ((p & 15) != 0 || !fo_is_address(p))
+        return NULL;
+    uintptr_t index = p >> FO_LEAF_SHIFT;
+    uint8_t **entry = &fo_hot.root[index];
+
+    if (__atomic_load_n(entry, __ATOMIC_ACQUIRE) == NULL) {
+        uint8_t *leaf = new_leaf(), *none = NULL;
+        if (leaf == NULL)
+            return fo_registry_slot(p);
+        uintptr_t biased = (uintptr_t)leaf - (index << (FO_LEAF_SHIFT - FO_GRANULE_SHIFT));
+        bool first = __atomic_compare_exchange_n(entry, &none, (uint8_t *)biased, false,
+                                                 __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
+        if (!first && fo_hot.memory->pool.count == 0)
+            munmap(leaf, FO_LEAF_SIZE);
+    }
+    return fo_registry_slot(p);
+}
+
+uintptr_t fo_registry_below(uintptr_t p)
+{
+    if (!fo_is_address(p))
+        return 0;
+    uintptr_t granule = p >> FO_GRANULE_SHIFT;
+    uintptr_t least = p > FO_LOOK_BACK ? (p - FO_LOOK_BACK) >> FO_GRANULE_SHIFT : 0;
+    enum { LEAF_GRANULES = FO_LEAF_SHIFT - FO_GRANULE_SHIFT };
+
+    while (granule > least) {
+        uint8_t *biased = __atomic_load_n(&fo_hot.root[granule >> LEAF_GRANULES], __ATOMIC_ACQUIRE);
+        uintptr_t leaf_start = granule >> LEAF_GRANULES << LEAF_GRANULES;
+        if (biased == NULL) {
+            granule = leaf_start - (leaf_start != 0);
+            continue;
+        }
+        uintptr_t stop = leaf_start > least ? leaf_start : least;
+        for (; granule > stop; granule--)
+            if (FO_RELAXED_LOAD(biased + granule) != FO_SLOT_NONE)
+                return granule << FO_GRANULE_SHIFT;
+        if (FO_RELAXED_LOAD(biased + granule) != FO_SLOT_NONE)
+            return granule << FO_GRANULE_SHIFT;
+        granule -= granule != 0;
+    }
+    return 0;
+}

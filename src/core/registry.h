@@ -1,0 +1,69 @@
+/* Which addresses hold a block of ours right now?  The answer never reads the block itself, so it
+ * is sound for any 64-bit value: for every 16 bytes of address space there is one byte of state,
+ * in leaves of 16 MiB that are made when a block first appears in their 256 MiB.  (The idea is the
+ * shadow memory of AddressSanitizer, made sparse.)
+ *
+ * A state changes hands by compare-and-exchange on its byte: of two threads, or two processes when
+ * the map is shared, that free one block, exactly one wins.  Nobody ever waits. */
+#ifndef FO_CORE_REGISTRY_H
+#define FO_CORE_REGISTRY_H
+
+#include "core/base.h"
+#include "core/hot.h"
+
+enum fo_slot {
+    FO_SLOT_NONE = 0,    /* no payload of ours starts here */
+    FO_SLOT_LIVE = 1,    /* a live payload */
+    FO_SLOT_FREED = 2,   /* freed, still in quarantine: the memory is ours */
+    FO_SLOT_BUSY = 3,    /* a realloc moves it at this moment */
+    FO_SLOT_DAMAGED = 4, /* its header was found overwritten; never given back */
+};
+
+enum {
+    FO_GRANULE_SHIFT = 4,
+    FO_LEAF_SHIFT = 28, /* address bits that one leaf covers */
+    FO_LEAF_SIZE = 1 << (FO_LEAF_SHIFT - FO_GRANULE_SHIFT),
+};
+#define FO_ROOT_COUNT (UINT64_C(1) << (FO_ADDRESS_BITS - FO_LEAF_SHIFT))
+#define FO_ROOT_SIZE  (FO_ROOT_COUNT * sizeof(uint8_t *))
+
+/* The state byte of the payload that would start at p, or NULL: not a place where one can start. */
+static inline uint8_t *fo_registry_slot(uintptr_t p)
+{
+    if (fo_unlikely((p & 15) != 0 || !fo_is_address(p)))
+        return NULL;
+    /* Roots point at where their leaf would begin if it covered the space from address 0. */
+    uint8_t *biased = __atomic_load_n(&fo_hot.root[p >> FO_LEAF_SHIFT], __ATOMIC_ACQUIRE);
+    return fo_unlikely(biased == NULL) ? NULL : biased + (p >> FO_GRANULE_SHIFT);
+}
+
+/* The same, making the leaf when there is none.  NULL: no memory for it. */
+uint8_t *fo_registry_slot_make(uintptr_t p);
+
+/* From one state to another, if it still is that: the winner gets true. */
+static inline bool fo_registry_claim(uint8_t *slot, uint8_t from, uint8_t to)
+{
+#if defined(__x86_64__) && !defined(__SANITIZE_THREAD__) && !FO_HAS_TSAN
+    /* One thread and private memory: the same instruction without its lock prefix is still
+     * indivisible for a signal handler of this thread. */
+    if (!fo_hot_concurrent()) {
+        uint8_t seen = from;
+        __asm__ volatile("cmpxchgb %2, %1" : "+a"(seen), "+m"(*slot) : "q"(to) : "memory", "cc");
+        return seen == from;
+    }
+#endif
+    return __atomic_compare_exchange_n(slot, &from, to, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
+}
+
+/* The start of the nearest payload at or below p, looking back no further than FO_LOOK_BACK; 0
+ * when there is none.  For reports. */
+#define FO_LOOK_BACK (UINT64_C(64) << 20)
+uintptr_t fo_registry_below(uintptr_t p);
+
+/* Memory from which leaves of a map that processes share are cut; see memory.c. */
+struct fo_leaf_pool {
+    uint8_t *base;
+    uint32_t count, used;
+};
+
+#endif

@@ -1,0 +1,139 @@
+/* The judge.  The order of questions matters: the registry knows what is ours now, the rings know
+ * what was, and only then comes the neighbourhood of the pointer. */
+#include "core/verdict.h"
+
+#include <sched.h>
+
+#include "core/options.h"
+#include "core/probe.h"
+#include "core/quarantine.h"
+#include "core/registry.h"
+#include "fork/process.h"
+
+/* How often to look again for the record of a free that another thread is writing just now. */
+enum { PATIENCE = 1000 };
+
+static struct fo_record new_record(uintptr_t p, enum fo_operation operation, fo_site now)
+{
+    const struct fo_process *me = fo_process_self();
+
+    return (struct fo_record){
+        .operation = operation,
+        .object = "block",
+        .answer = operation == FO_OPERATION_FREE ? "skipped" : "answered NULL",
+        .pointer = p,
+        .block = p,
+        .now = {true, now, me->index, fo_thread_id()},
+    };
+}
+
+static void describe_freed(struct fo_record *r, const struct fo_freed *f)
+{
+    r->size = fo_word_size(f->word);
+    r->allocated = (struct fo_place){true, f->allocated, fo_word_process(f->word), 0};
+    r->first = (struct fo_place){true, f->freed, f->process, f->thread};
+}
+
+/* The payload starts at p and its slot is FREED or BUSY: the record is there, or about to be. */
+static void judge_freed(struct fo_record *r, const uint8_t *slot)
+{
+    struct fo_freed f;
+
+    r->kind = FO_FINDING_DOUBLE_FREE;
+    for (int i = 0; i < PATIENCE; i++) {
+        bool gone = __atomic_load_n(slot, __ATOMIC_ACQUIRE) == FO_SLOT_NONE;
+        enum fo_remembered found = fo_quarantine_find(r->pointer, &f);
+        /* A tombstone of an earlier life of this address does not count while this one waits. */
+        if (found == FO_WAITING || (found == FO_TOMBSTONE && gone)) {
+            describe_freed(r, &f);
+            return;
+        }
+        sched_yield();
+    }
+    r->racing = true;
+}
+
+/* The header of a registered block, as far as it can be read: another thread may be giving the
+ * block back at this moment. */
+static bool read_header(uintptr_t payload, struct fo_header *out)
+{
+    struct fo_header *h = fo_header_of(payload);
+
+    if (!fo_readable((uintptr_t)h, sizeof *h))
+        return false;
+    out->site = FO_RELAXED_LOAD(&h->site);
+    out->word = FO_RELAXED_LOAD(&h->word);
+    return (out->word & FO_CHECK_MASK) == fo_check(fo_hot.secret, payload, out->site, out->word);
+}
+
+/* Is p within the block whose payload starts at `payload`, its header included? */
+static bool judge_within(struct fo_record *r, uintptr_t payload)
+{
+    struct fo_header h;
+    struct fo_freed f;
+    uint8_t *slot = payload != 0 ? fo_registry_slot(payload) : NULL;
+
+    if (slot == NULL || FO_RELAXED_LOAD(slot) == FO_SLOT_NONE || !read_header(payload, &h))
+        return false;
+    size_t size = fo_word_size(h.word);
+    if (r->pointer >= payload + size || r->pointer + sizeof h + fo_word_pad(h.word) < payload)
+        return false;
+    r->kind = FO_FINDING_INTERIOR;
+    r->block = payload;
+    r->size = size;
+    r->allocated = (struct fo_place){true, h.site, fo_word_process(h.word), 0};
+    if (FO_RELAXED_LOAD(slot) == FO_SLOT_FREED) {
+        r->kind = FO_FINDING_INTERIOR_FREED;
+        if (fo_quarantine_find(payload, &f) != FO_FORGOTTEN)
+            describe_freed(r, &f);
+    }
+    return true;
+}
+
+static bool judge_neighbourhood(struct fo_record *r)
+{
+    uintptr_t p = r->pointer, above = (p + 15) & ~(uintptr_t)15;
+
+    if (!fo_is_address(p) || !fo_is_address(p + 32))
+        return false;
+    /* The 16 or 24 bytes in front of a payload are its block's too. */
+    return judge_within(r, fo_registry_below(p)) || judge_within(r, above) ||
+           judge_within(r, above + 16);
+}
+
+static void judge(struct fo_record *r)
+{
+    uint8_t *slot = fo_registry_slot(r->pointer);
+    uint8_t state = slot != NULL ? __atomic_load_n(slot, __ATOMIC_ACQUIRE) : FO_SLOT_NONE;
+    struct fo_freed f;
+
+    if (state == FO_SLOT_DAMAGED) {
+        r->kind = FO_FINDING_HEADER;
+    } else if (state != FO_SLOT_NONE) {
+        judge_freed(r, slot);
+    } else if ((r->pointer & 15) == 0 && fo_quarantine_find(r->pointer, &f) != FO_FORGOTTEN) {
+        r->kind = FO_FINDING_DOUBLE_FREE;
+        describe_freed(r, &f);
+    } else if (!judge_neighbourhood(r)) {
+        r->kind = FO_FINDING_FOREIGN;
+        r->memory = fo_probe_kind(r->pointer);
+        r->answer = fo_options.foreign == FO_FOREIGN_FREE ? "passed to libc" : r->answer;
+    }
+}
+
+enum fo_finding_kind fo_wrong_pointer(uintptr_t p, enum fo_operation operation, fo_site now)
+{
+    struct fo_record r = new_record(p, operation, now);
+
+    judge(&r);
+    fo_report(&r);
+    return r.kind;
+}
+
+void fo_damaged_block(uintptr_t payload, enum fo_operation operation, fo_site now)
+{
+    struct fo_record r = new_record(payload, operation, now);
+
+    r.kind = FO_FINDING_HEADER;
+    fo_report(&r);
+}

@@ -1,0 +1,15 @@
+/* What is this pointer, that was handed to free or realloc and does not start a live block? */
+#ifndef FO_CORE_VERDICT_H
+#define FO_CORE_VERDICT_H
+
+#include "report/record.h"
+
+/* Judge it and report.  Any 64-bit value will do; nothing is read that is not known to be there.
+ * Returns the kind of finding, so that the caller can pass a foreign pointer on. */
+FO_COLD enum fo_finding_kind fo_wrong_pointer(uintptr_t p, enum fo_operation operation,
+                                              fo_site now);
+
+/* A live block whose header does not check: report.  The block must be marked DAMAGED before. */
+FO_COLD void fo_damaged_block(uintptr_t payload, enum fo_operation operation, fo_site now);
+
+#endif

@@ -1,0 +1,66 @@
+/* State and exit; the switches for all four.  Locks and identity sit where they are interposed:
+ * load/locks.c and load/identity.c. */
+#include "fork/cures.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sys/types.h>
+#include <unistd.h>
+
+#include "core/memory.h"
+#include "core/options.h"
+#include "fork/process.h"
+#include "load/openssl.h"
+
+static unsigned applied;
+static uint32_t initialiser; /* pid */
+
+bool fo_cure_applied(unsigned cure)
+{
+    return (FO_RELAXED_LOAD(&applied) & cure) != 0;
+}
+
+/* Before every fork(3) the forking thread gives up its OpenSSL thread state (error queue, random
+ * generators, handlers), so that no child inherits pointers to the parent's.  (OpenSSL 3.0:
+ * crypto/err/err.c, crypto/rand/rand_lib.c, crypto/initthread.c.) */
+static void drop_thread_state(void)
+{
+    if (fo_cure_applied(FO_CURE_STATE))
+        fo_openssl_thread_stop();
+}
+
+void fo_cures_begin(void)
+{
+    static bool handler;
+
+    initialiser = fo_process_self()->pid;
+    FO_RELAXED_STORE(&applied, fo_options.cures);
+    if ((fo_options.cures & FO_CURE_STATE) != 0 && !handler)
+        handler = pthread_atfork(drop_thread_state, NULL, NULL) == 0;
+}
+
+/* Rows of processes that are not descendants do not occur: the table began with the initialiser. */
+static bool descendants_live(uint32_t self)
+{
+    const struct fo_memory *m = fo_hot.memory;
+    uint32_t used = FO_RELAXED_LOAD(&m->processes_used);
+
+    for (uint32_t i = 1; i < used && i < FO_PROCESSES; i++) {
+        uint32_t pid = FO_RELAXED_LOAD(&m->processes[i].pid);
+        if (pid != 0 && pid != self && (kill((pid_t)pid, 0) == 0 || errno == EPERM))
+            return true;
+    }
+    return false;
+}
+
+bool fo_cure_may_clean_up(void)
+{
+    if (!fo_cure_applied(FO_CURE_EXIT))
+        return true;
+    int saved_errno = errno;
+    uint32_t self = (uint32_t)getpid();
+    bool may = self == initialiser && !descendants_live(self);
+    errno = saved_errno;
+    return may;
+}

@@ -1,0 +1,18 @@
+/* The four cures for OpenSSL in memory that processes share (docs: DESIGN "Fork").  Switched on
+ * together, once, when the memory is known to be shared, less what FREEONCE_CURES leaves out. */
+#ifndef FO_FORK_CURES_H
+#define FO_FORK_CURES_H
+
+#include "core/base.h"
+
+/* Apply them from now on.  The calling process counts as the one that initialised OpenSSL. */
+void fo_cures_begin(void);
+
+/* Is this cure (enum fo_cure) applied here? */
+bool fo_cure_applied(unsigned cure);
+
+/* May this process run OPENSSL_cleanup()?  With the cure `exit`: only the one that initialised
+ * OpenSSL, and only when none of its descendants is alive. */
+bool fo_cure_may_clean_up(void);
+
+#endif

@@ -1,0 +1,139 @@
+/* The page that tells a child that it is one, and the table of processes: see process.h. */
+#include "fork/process.h"
+
+#include <pthread.h>
+#include <string.h>
+#include <sched.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "backend/backend.h"
+#include "report/output.h"
+
+__thread uint32_t fo_thread; /* 0: not asked yet; else id + 1 */
+__thread uintptr_t fo_fork_place;
+
+static char program[16];
+static unsigned backend = FO_BACKEND_LIBC;
+static uint32_t known_index; /* ordinary memory: a child finds its parent's here */
+
+void fo_process_name(const char *argv0)
+{
+    const char *slash = argv0 != NULL ? strrchr(argv0, '/') : NULL;
+    const char *name = slash != NULL ? slash + 1 : argv0 != NULL ? argv0 : "?";
+    size_t n = strnlen(name, sizeof program - 1);
+
+    memcpy(program, name, n);
+    program[n] = '\0';
+}
+
+uint32_t fo_thread_ask(void)
+{
+    uint32_t id = (uint32_t)syscall(SYS_gettid);
+
+    if (id == fo_hot.process->pid)
+        id = 0;
+    fo_thread = id + 1;
+    return id;
+}
+
+/* Where the kernel cannot wipe the page (before Linux 4.14) a fork(3) is still noticed. */
+static void wipe(void)
+{
+    memset(fo_hot.process, 0, sizeof *fo_hot.process);
+}
+
+bool fo_process_start(void)
+{
+    size_t size = (size_t)sysconf(_SC_PAGESIZE);
+    void *page = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+    if (page == MAP_FAILED)
+        return false;
+    fo_hot.process = page;
+    if (madvise(page, size, MADV_WIPEONFORK) != 0)
+        pthread_atfork(NULL, NULL, wipe);
+    return true;
+}
+
+static bool is_ancestor(const struct fo_memory *m, uint32_t index)
+{
+    for (uint32_t at = known_index, depth = 0; at != 0 && depth < FO_PROCESSES; depth++) {
+        if (at == index)
+            return true;
+        at = m->processes[at].parent;
+    }
+    return false;
+}
+
+/* A row of the table.  When it is full: in private memory only our ancestors' blocks can be here,
+ * so any other row can be taken again; in shared memory nobody knows, and the row is 0. */
+static uint32_t new_row(struct fo_memory *m)
+{
+    uint32_t n = __atomic_fetch_add(&m->processes_used, 1, __ATOMIC_RELAXED);
+
+    if (n < FO_PROCESSES)
+        return n;
+    if (fo_hot.shared)
+        return 0;
+    for (uint32_t i = 0; i < FO_PROCESSES; i++) {
+        uint32_t row = (n + i) % (FO_PROCESSES - 1) + 1;
+        if (!is_ancestor(m, row))
+            return row;
+    }
+    return 0;
+}
+
+static uint64_t meta_of(uint32_t index)
+{
+    return (uint64_t)index << FO_META_SHIFT | (uint64_t)backend << FO_BACKEND_SHIFT |
+           (uint64_t)FO_STATE_LIVE << FO_STATE_SHIFT;
+}
+
+static void enter(struct fo_process *me, uint32_t parent)
+{
+    struct fo_memory *m = fo_hot.memory;
+    uint32_t row = new_row(m);
+
+    if (row != 0) {
+        m->processes[row] = (struct fo_lineage){me->pid, parent, fo_fork_place, ""};
+        memcpy(m->processes[row].name, program, sizeof program);
+    }
+    fo_fork_place = 0;
+    known_index = row;
+    me->index = row;
+    __atomic_store_n(&me->meta, meta_of(row), __ATOMIC_RELEASE);
+}
+
+/* getpid() is the only system call here: a sandbox may allow little else by now. */
+void fo_process_noticed(void)
+{
+    struct fo_process *me = fo_hot.process;
+    uint32_t nobody = 0;
+
+    if (!__atomic_compare_exchange_n(&me->claimed, &nobody, 1, false, __ATOMIC_ACQ_REL,
+                                     __ATOMIC_RELAXED)) {
+        /* Another thread is at it.  Or this one, under a signal handler: so do not wait for ever. */
+        for (int i = 0; i < 1000 && __atomic_load_n(&me->meta, __ATOMIC_ACQUIRE) == 0; i++)
+            sched_yield();
+        return;
+    }
+    me->pid = (uint32_t)getpid();
+    if (known_index != 0)
+        fo_thread = 1; /* the thread that a fork leaves is its process' main thread */
+    enter(me, known_index);
+    fo_output_forked();
+}
+
+void fo_process_renew(unsigned chosen)
+{
+    struct fo_process *me = fo_process_self();
+
+    backend = chosen;
+    if (fo_hot.memory->processes[me->index].pid != me->pid) { /* the table is a new one */
+        known_index = 0;
+        enter(me, 0);
+    }
+    __atomic_store_n(&me->meta, meta_of(me->index), __ATOMIC_RELEASE);
+}

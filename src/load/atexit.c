@@ -1,0 +1,26 @@
+/* Cure `exit`, for a libcrypto that is linked -Bsymbolic: it registers its own OPENSSL_cleanup with
+ * atexit(3), which becomes a call of __cxa_atexit here.  What is registered instead asks first
+ * whether this process may clean up.  Everything else is passed through. */
+#include "fork/cures.h"
+#include "load/openssl.h"
+#include "load/real.h"
+
+typedef int cxa_atexit_function(void (*)(void *), void *, void *);
+
+int __cxa_atexit(void (*function)(void *), void *argument, void *module);
+
+static void clean_up(void *openssl)
+{
+    if (fo_cure_may_clean_up())
+        ((struct fo_openssl *)openssl)->cleanup();
+}
+
+FO_EXPORT int __cxa_atexit(void (*function)(void *), void *argument, void *module)
+{
+    static void *slot;
+    cxa_atexit_function *real;
+
+    *(void **)&real = fo_real(&slot, "__cxa_atexit");
+    struct fo_openssl *o = fo_openssl_with_cleanup(*(void **)&function);
+    return o != NULL ? real(clean_up, o, module) : real(function, argument, module);
+}

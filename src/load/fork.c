@@ -1,0 +1,20 @@
+/* fork(2), to remember where a child came from; that there was a fork is noticed without it. */
+#include <unistd.h>
+
+#include "core/hot.h"
+#include "fork/process.h"
+#include "load/real.h"
+
+FO_EXPORT pid_t fork(void)
+{
+    static void *slot;
+    pid_t (*real)(void);
+
+    *(void **)&real = fo_real(&slot, "fork");
+    fo_fork_place = (uintptr_t)__builtin_return_address(0);
+    pid_t pid = real();
+    if (pid == 0 && fo_hot.process != NULL)
+        fo_process_self(); /* now, before the child enters a sandbox */
+    fo_fork_place = 0;
+    return pid;
+}

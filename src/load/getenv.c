@@ -1,0 +1,40 @@
+/* How we see a libcrypto that is being loaded by dlopen: its initialisation asks for
+ * OPENSSL_ia32cap (x86-64) or OPENSSL_armcap (arm64) before anybody can use it.  Wrapping dlopen
+ * instead would break DT_RUNPATH, which is looked up relative to the caller. */
+#include <string.h>
+
+#include "load/openssl.h"
+#include "load/real.h"
+
+typedef char *getenv_function(const char *);
+
+char *getenv(const char *name);
+char *secure_getenv(const char *name);
+
+static inline void look(const char *name, const void *caller)
+{
+    if (fo_likely(name[0] != 'O' || strncmp(name, "OPENSSL_", 8) != 0))
+        return;
+    if (strcmp(name, "OPENSSL_ia32cap") == 0 || strcmp(name, "OPENSSL_armcap") == 0)
+        fo_openssl_found_at((uintptr_t)caller);
+}
+
+FO_EXPORT char *getenv(const char *name)
+{
+    static void *slot;
+    getenv_function *real;
+
+    *(void **)&real = fo_real(&slot, "getenv");
+    look(name, __builtin_return_address(0));
+    return real(name);
+}
+
+FO_EXPORT char *secure_getenv(const char *name)
+{
+    static void *slot;
+    getenv_function *real;
+
+    *(void **)&real = fo_real(&slot, "secure_getenv");
+    look(name, __builtin_return_address(0));
+    return real(name);
+}

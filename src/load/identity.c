@@ -1,0 +1,33 @@
+/* Cure `identity`: after fork(2) pthread_self() is the same in all processes.  OpenSSL's RSA
+ * blinding (crypto/bn/bn_blind.c) takes that for one thread and skips its lock.  Calls that come
+ * from libcrypto get a value that is unique in the process tree instead; all others the real one. */
+#include <pthread.h>
+
+#include "core/options.h"
+#include "fork/cures.h"
+#include "fork/process.h"
+#include "load/openssl.h"
+#include "load/real.h"
+
+/* A user address has zeros in its low 6 bits (glibc aligns the thread descriptor to 64) and in its
+ * high 16: room for the 22 bits of a pid. */
+_Static_assert(FO_ADDRESS_BITS <= 48, "the pid fits beside the address");
+
+static pthread_t of_this_process(pthread_t self)
+{
+    uint64_t pid = fo_process_self()->pid;
+
+    return self ^ (pid & 63) ^ (pid >> 6) << 48;
+}
+
+FO_EXPORT pthread_t pthread_self(void)
+{
+    static void *slot;
+    pthread_t (*real)(void);
+
+    *(void **)&real = fo_real(&slot, "pthread_self");
+    pthread_t self = real();
+    if (fo_likely(!fo_cure_applied(FO_CURE_IDENTITY)))
+        return self;
+    return fo_openssl_contains((uintptr_t)__builtin_return_address(0)) ? of_this_process(self) : self;
+}

@@ -1,0 +1,217 @@
+/* Finding OpenSSLs and getting in: see openssl.h.  An OpenSSL is told from LibreSSL, BoringSSL and
+ * OpenSSL 1.1 by OPENSSL_version_major(), which is new in 3.0. */
+#include "load/openssl.h"
+
+#include <dlfcn.h>
+#include <link.h>
+#include <string.h>
+
+#include "backend/backend.h"
+#include "core/engine.h"
+#include "core/hooks.h"
+#include "load/entries.h"
+#include "load/real.h"
+#include "report/output.h"
+
+enum { OPENSSLS_MAX = 8 };
+
+static struct fo_openssl known[OPENSSLS_MAX];
+static unsigned known_count;
+static uint32_t adding;
+
+static void put_version(struct fo_text *t, const struct fo_openssl *o)
+{
+    const char *version = o->version != NULL ? o->version(0) : "OpenSSL";
+    int blanks = 0;
+
+    for (; *version != '\0' && (blanks += *version == ' ') < 2; version++)
+        fo_put_char(t, *version);
+}
+
+void fo_openssl_describe(struct fo_text *t)
+{
+    const char *word = "in front of ";
+
+    for (unsigned i = 0; i < known_count; i++)
+        if (known[i].ours) {
+            fo_put(t, word);
+            put_version(t, &known[i]);
+            fo_put(t, " (");
+            fo_put(t, known[i].in_executable ? "in the executable" : known[i].how);
+            fo_put(t, ")");
+            word = " and ";
+        }
+}
+
+/* The function `name` of the module that `handle` names, not of one that it depends on. */
+static void *own_symbol(const struct fo_openssl *o, void *handle, const char *name)
+{
+    void *found = fo_real_dlsym(handle, name);
+    bool inside = (uintptr_t)found >= o->start && (uintptr_t)found < o->end;
+
+    return inside ? found : NULL;
+}
+
+static bool resolve(struct fo_openssl *o, void *handle)
+{
+    unsigned (*major)(void);
+
+    *(void **)&o->set_mem = own_symbol(o, handle, "CRYPTO_set_mem_functions");
+    *(void **)&o->get_mem = own_symbol(o, handle, "CRYPTO_get_mem_functions");
+    *(void **)&o->default_malloc = own_symbol(o, handle, "CRYPTO_malloc");
+    *(void **)&o->default_realloc = own_symbol(o, handle, "CRYPTO_realloc");
+    *(void **)&o->default_free = own_symbol(o, handle, "CRYPTO_free");
+    *(void **)&o->cleanup = own_symbol(o, handle, "OPENSSL_cleanup");
+    *(void **)&o->thread_stop = own_symbol(o, handle, "OPENSSL_thread_stop");
+    *(void **)&o->version = own_symbol(o, handle, "OpenSSL_version");
+    *(void **)&major = own_symbol(o, handle, "OPENSSL_version_major");
+    dlerror(); /* leave no message behind that the program did not cause */
+    if (o->set_mem == NULL || major == NULL)
+        return false;
+    o->major = major();
+    return o->major >= 3;
+}
+
+static void tell_too_late(const struct fo_openssl *o)
+{
+    char line[256];
+    struct fo_text t = FO_TEXT(line);
+
+    put_version(&t, o);
+    fo_put(&t, " (");
+    fo_put(&t, o->how);
+    fo_put(&t, ") had allocated before freeonce could get in; this process runs unprotected. Start "
+               "it with LD_PRELOAD=libfreeonce.so");
+    fo_say(&t);
+    fo_engine_refuse();
+}
+
+static void get_in(struct fo_openssl *o)
+{
+    if (!fo_engine_start())
+        return;
+    o->ours = o->set_mem(fo_malloc, fo_realloc, fo_free) == 1;
+    if (!o->ours)
+        tell_too_late(o);
+}
+
+/* The module around `function` is an OpenSSL: enter it into the table, once, and get in. */
+static void add(void *function, const char *how)
+{
+    struct dl_find_object module;
+    if (function == NULL || _dl_find_object(function, &module) != 0)
+        return;
+    for (unsigned i = 0; i < known_count; i++)
+        if (known[i].start == (uintptr_t)module.dlfo_map_start) {
+            if (known[i].ours) /* it may have been unloaded and loaded again */
+                known[i].set_mem(fo_malloc, fo_realloc, fo_free);
+            return;
+        }
+    if (known_count == OPENSSLS_MAX || __atomic_exchange_n(&adding, 1, __ATOMIC_ACQUIRE) != 0)
+        return;
+    struct fo_openssl *o = &known[known_count];
+    *o = (struct fo_openssl){
+        .start = (uintptr_t)module.dlfo_map_start, .end = (uintptr_t)module.dlfo_map_end, .how = how};
+    const char *path = module.dlfo_link_map->l_name;
+    o->in_executable = *path == '\0';
+    void *handle = dlopen(o->in_executable ? NULL : path, RTLD_LAZY | RTLD_NOLOAD);
+    if (handle != NULL && resolve(o, handle)) {
+        __atomic_store_n(&known_count, known_count + 1, __ATOMIC_RELEASE);
+        get_in(o);
+    }
+    if (handle != NULL)
+        dlclose(handle); /* we keep no hold on it; OpenSSL pins itself */
+    __atomic_store_n(&adding, 0, __ATOMIC_RELEASE);
+}
+
+void fo_openssl_find_linked(void)
+{
+    static const char name[] = "CRYPTO_set_mem_functions";
+    void *visible = fo_real_dlsym(RTLD_DEFAULT, name);
+
+    /* Our own definitions are hidden versions, which a search without a version never finds. */
+    add(visible, "linked");
+    add(dlvsym(RTLD_DEFAULT, "OPENSSL_version_major", "OPENSSL_3.0.0"), "linked");
+    add(dlvsym(RTLD_DEFAULT, "OPENSSL_version_major", "OPENSSL_4.0.0"), "linked");
+    dlerror();
+}
+
+void fo_openssl_found_at(uintptr_t code)
+{
+    add((void *)code, "loaded by dlopen");
+}
+
+void fo_openssl_found_by_dlsym(void *handle, const char *name)
+{
+    static const char *const prefixes[] = {"SSL_", "OPENSSL_", "OpenSSL_", "CRYPTO_", "EVP_", "TLS_"};
+
+    if (handle == RTLD_NEXT)
+        return;
+    for (size_t i = 0; i < sizeof prefixes / sizeof prefixes[0]; i++)
+        if (strncmp(name, prefixes[i], strlen(prefixes[i])) == 0) {
+            add(fo_real_dlsym(handle, "CRYPTO_set_mem_functions"), "found by dlsym");
+            dlerror();
+            return;
+        }
+}
+
+void *fo_openssl_entry(const char *name, void *handle)
+{
+    if (fo_entry_named(name, 3) == NULL)
+        return NULL;
+    uintptr_t real = (uintptr_t)fo_real_dlsym(handle, name);
+    for (unsigned i = 0; i < known_count; i++)
+        if (known[i].ours && !known[i].in_executable && real >= known[i].start &&
+            real < known[i].end)
+            return fo_entry_named(name, known[i].major);
+    return NULL;
+}
+
+struct fo_openssl *fo_openssl_meant(unsigned major, uintptr_t caller)
+{
+    for (int attempt = 0; attempt < 2; attempt++) {
+        for (unsigned i = 0; i < known_count; i++)
+            if (known[i].major == major)
+                return &known[i];
+        /* A libcrypto that gave no sign of itself (built without assembler), seen only now:
+         * what the caller's module links to is what it means. */
+        struct dl_find_object module;
+        if (attempt == 0 && _dl_find_object((void *)caller, &module) == 0) {
+            const char *path = module.dlfo_link_map->l_name;
+            void *handle = dlopen(*path != '\0' ? path : NULL, RTLD_LAZY | RTLD_NOLOAD);
+            if (handle != NULL) {
+                add(fo_real_dlsym(handle, "OPENSSL_version_major"), "found by its caller");
+                dlclose(handle);
+            }
+            dlerror();
+        }
+    }
+    return NULL;
+}
+
+bool fo_openssl_contains(uintptr_t code)
+{
+    unsigned n = __atomic_load_n(&known_count, __ATOMIC_ACQUIRE);
+
+    for (unsigned i = 0; i < n; i++)
+        if (code >= known[i].start && code < known[i].end && !known[i].in_executable)
+            return true;
+    return false;
+}
+
+struct fo_openssl *fo_openssl_with_cleanup(const void *function)
+{
+    unsigned n = __atomic_load_n(&known_count, __ATOMIC_ACQUIRE);
+
+    for (unsigned i = 0; i < n; i++)
+        if (known[i].cleanup != NULL && *(void *const *)&known[i].cleanup == function)
+            return &known[i];
+    return NULL;
+}
+
+void fo_openssl_thread_stop(void)
+{
+    for (unsigned i = 0; i < known_count; i++)
+        if (known[i].ours && known[i].thread_stop != NULL)
+            known[i].thread_stop();
+}

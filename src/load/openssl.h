@@ -1,0 +1,57 @@
+/* The OpenSSLs of this process: usually one, sometimes a second of another version or a static one
+ * inside the executable.  Each is found once, and gets our functions if it has not allocated yet. */
+#ifndef FO_LOAD_OPENSSL_H
+#define FO_LOAD_OPENSSL_H
+
+#include "core/base.h"
+
+typedef void *fo_malloc_function(size_t, const char *, int);
+typedef void *fo_realloc_function(void *, size_t, const char *, int);
+typedef void fo_free_function(void *, const char *, int);
+
+struct fo_openssl {
+    unsigned major;          /* 3 or 4: whose symbol versions its callers carry */
+    uintptr_t start, end;    /* its mapping, for "is this call from libcrypto?" */
+    const char *how;         /* how we got in, in words */
+    bool ours;               /* it calls our functions */
+    bool in_executable;      /* static: its mapping holds the program's own code too */
+    int (*set_mem)(fo_malloc_function *, fo_realloc_function *, fo_free_function *);
+    void (*get_mem)(fo_malloc_function **, fo_realloc_function **, fo_free_function **);
+    /* Its own defaults, as the program would see them. */
+    fo_malloc_function *default_malloc;
+    fo_realloc_function *default_realloc;
+    fo_free_function *default_free;
+    void (*cleanup)(void);
+    void (*thread_stop)(void);
+    const char *(*version)(int);
+};
+
+/* Look for those that are linked: called by the constructor. */
+void fo_openssl_find_linked(void);
+
+/* Code at this address belongs to an OpenSSL that is being loaded. */
+void fo_openssl_found_at(uintptr_t code);
+
+/* dlsym() is being asked for `name` in `handle`: is a new OpenSSL behind it? */
+void fo_openssl_found_by_dlsym(void *handle, const char *name);
+
+/* What dlsym(handle, name) should answer instead of the real function, or NULL: as it would. */
+void *fo_openssl_entry(const char *name, void *handle);
+
+/* The OpenSSL of this major version that a call from `caller` means, or NULL. */
+struct fo_openssl *fo_openssl_meant(unsigned major, uintptr_t caller);
+
+/* Is this code of a libcrypto?  An executable with a static one inside does not count.  Lock-free. */
+bool fo_openssl_contains(uintptr_t code);
+
+/* Is this the OPENSSL_cleanup of one of them? */
+struct fo_openssl *fo_openssl_with_cleanup(const void *function);
+
+/* OPENSSL_thread_stop() of each. */
+void fo_openssl_thread_stop(void);
+
+/* " in front of OpenSSL 3.0.19 (linked)" for each that is ours. */
+struct fo_text;
+void fo_openssl_describe(struct fo_text *t);
+
+#endif

@@ -1,0 +1,160 @@
+/* OpenSSL's own entry points that we interpose, for callers of OpenSSL 3 and of OpenSSL 4: their
+ * symbol versions tell them apart (exports.map), and each call goes on to the OpenSSL it means. */
+#include <string.h>
+
+#include "backend/backend.h"
+#include "core/hot.h"
+#include "fork/cures.h"
+#include "fork/shared.h"
+#include "load/entries.h"
+#include "load/openssl.h"
+
+/* The versions are hidden (one @): a search without a version never finds us, so that programs
+ * linked to another library with the same names are left alone. */
+#define ENTRY(name, major)                                                        \
+    __asm__(".symver fo_" #name "_" #major "," #name "@OPENSSL_" #major ".0.0"); \
+    FO_EXPORT
+
+static uintptr_t address(const void *code)
+{
+    return (uintptr_t)code;
+}
+
+/* Whose functions do they serve?  One program, one pool. */
+static const struct fo_openssl *host_of;
+
+static bool has_allocated(void)
+{
+    return __atomic_load_n(&fo_hot.alloc, __ATOMIC_ACQUIRE) != fo_backend_first;
+}
+
+static bool is_default(const struct fo_openssl *o, const struct fo_host *h)
+{
+    return h->malloc == o->default_malloc && h->realloc == o->default_realloc &&
+           h->free == o->default_free;
+}
+
+static bool same(const struct fo_host *a, const struct fo_host *b)
+{
+    return a->malloc == b->malloc && a->realloc == b->realloc && a->free == b->free;
+}
+
+static struct fo_host current(const struct fo_openssl *o)
+{
+    if (fo_host.malloc != NULL && host_of == o)
+        return fo_host;
+    return (struct fo_host){o->default_malloc, o->default_realloc, o->default_free};
+}
+
+/* What OpenSSL does with custom functions, as far as it can be kept: before the first allocation
+ * the program's functions become the backend `host`, whole or not at all (a pool that allocates
+ * but never frees is none); after it nothing changes any more.  A NULL leaves that one as it is. */
+static int adopt(struct fo_openssl *o, struct fo_host wanted)
+{
+    struct fo_host now = current(o);
+
+    wanted.malloc = wanted.malloc != NULL ? wanted.malloc : now.malloc;
+    wanted.realloc = wanted.realloc != NULL ? wanted.realloc : now.realloc;
+    wanted.free = wanted.free != NULL ? wanted.free : now.free;
+    if (has_allocated())
+        return same(&wanted, &now);
+    if (same(&wanted, &now))
+        return 1;
+    if (is_default(o, &wanted)) {
+        fo_host = (struct fo_host){NULL, NULL, NULL};
+        return 1;
+    }
+    if (wanted.malloc == o->default_malloc || wanted.realloc == o->default_realloc ||
+        wanted.free == o->default_free)
+        return 0;
+    if (fo_host.malloc != NULL && host_of != o) { /* a second OpenSSL with a second pool */
+        o->ours = o->set_mem(wanted.malloc, wanted.realloc, wanted.free) != 1;
+        return !o->ours;
+    }
+    if (!fo_shared_prepare())
+        return 0;
+    host_of = o;
+    fo_host = wanted;
+    return 1;
+}
+
+static int set_mem(unsigned major, uintptr_t caller, const struct fo_host *wanted)
+{
+    struct fo_openssl *o = fo_openssl_meant(major, caller);
+
+    if (o == NULL)
+        return 0;
+    return o->ours ? adopt(o, *wanted) : o->set_mem(wanted->malloc, wanted->realloc, wanted->free);
+}
+
+static void get_mem(unsigned major, uintptr_t caller, struct fo_host *out)
+{
+    const struct fo_openssl *o = fo_openssl_meant(major, caller);
+
+    if (o != NULL && o->ours)
+        *out = current(o);
+    else if (o != NULL && o->get_mem != NULL)
+        o->get_mem(&out->malloc, &out->realloc, &out->free);
+}
+
+static void cleanup(unsigned major, uintptr_t caller)
+{
+    const struct fo_openssl *o = fo_openssl_meant(major, caller);
+
+    if (o != NULL && o->cleanup != NULL && fo_cure_may_clean_up())
+        o->cleanup();
+}
+
+#define DEFINE_ENTRIES(major)                                                                    \
+    ENTRY(CRYPTO_set_mem_functions, major)                                                       \
+    int fo_CRYPTO_set_mem_functions_##major(fo_malloc_function *m, fo_realloc_function *r,       \
+                                            fo_free_function *f)                                 \
+    {                                                                                            \
+        return set_mem(major, address(__builtin_return_address(0)), &(struct fo_host){m, r, f}); \
+    }                                                                                            \
+    ENTRY(CRYPTO_get_mem_functions, major)                                                       \
+    void fo_CRYPTO_get_mem_functions_##major(fo_malloc_function **m, fo_realloc_function **r,    \
+                                             fo_free_function **f)                               \
+    {                                                                                            \
+        struct fo_host h = {NULL, NULL, NULL};                                                   \
+        get_mem(major, address(__builtin_return_address(0)), &h);                                \
+        if (m != NULL)                                                                           \
+            *m = h.malloc;                                                                       \
+        if (r != NULL)                                                                           \
+            *r = h.realloc;                                                                      \
+        if (f != NULL)                                                                           \
+            *f = h.free;                                                                         \
+    }                                                                                            \
+    ENTRY(OPENSSL_cleanup, major) void fo_OPENSSL_cleanup_##major(void)                          \
+    {                                                                                            \
+        cleanup(major, address(__builtin_return_address(0)));                                    \
+    }
+
+int fo_CRYPTO_set_mem_functions_3(fo_malloc_function *, fo_realloc_function *, fo_free_function *);
+int fo_CRYPTO_set_mem_functions_4(fo_malloc_function *, fo_realloc_function *, fo_free_function *);
+void fo_CRYPTO_get_mem_functions_3(fo_malloc_function **, fo_realloc_function **,
+                                   fo_free_function **);
+void fo_CRYPTO_get_mem_functions_4(fo_malloc_function **, fo_realloc_function **,
+                                   fo_free_function **);
+void fo_OPENSSL_cleanup_3(void);
+void fo_OPENSSL_cleanup_4(void);
+
+DEFINE_ENTRIES(3)
+DEFINE_ENTRIES(4)
+
+void *fo_entry_named(const char *name, unsigned major)
+{
+    static const struct {
+        const char *name;
+        void *entry[2];
+    } entries[] = {
+        {"CRYPTO_set_mem_functions", {fo_CRYPTO_set_mem_functions_3, fo_CRYPTO_set_mem_functions_4}},
+        {"CRYPTO_get_mem_functions", {fo_CRYPTO_get_mem_functions_3, fo_CRYPTO_get_mem_functions_4}},
+        {"OPENSSL_cleanup", {fo_OPENSSL_cleanup_3, fo_OPENSSL_cleanup_4}},
+    };
+
+    for (size_t i = 0; i < sizeof entries / sizeof entries[0]; i++)
+        if ((major == 3 || major == 4) && strcmp(name, entries[i].name) == 0)
+            return entries[i].entry[major - 3];
+    return NULL;
+}

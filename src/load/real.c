@@ -1,0 +1,46 @@
+/* Finding the real functions, at their first use: interposed functions are called by other
+ * libraries' initialisation, before any constructor of ours. */
+#include "load/real.h"
+
+#include <dlfcn.h>
+#include <stdlib.h>
+
+#include "report/output.h"
+
+/* dlvsym is not interposed, so it finds what dlsym cannot name: dlsym itself. */
+fo_dlsym_function *fo_real_dlsym_function(void)
+{
+    static void *real;
+    void *found = __atomic_load_n(&real, __ATOMIC_ACQUIRE);
+
+    if (found == NULL) {
+        found = dlvsym(RTLD_NEXT, "dlsym", "GLIBC_2.34");
+        if (found == NULL)
+            abort(); /* we are linked against that very symbol */
+        __atomic_store_n(&real, found, __ATOMIC_RELEASE);
+    }
+    fo_dlsym_function *function;
+    *(void **)&function = found;
+    return function;
+}
+
+void *fo_real_dlsym(void *handle, const char *name)
+{
+    return fo_real_dlsym_function()(handle, name);
+}
+
+void *fo_real(void **slot, const char *name)
+{
+    void *found = __atomic_load_n(slot, __ATOMIC_ACQUIRE);
+
+    if (fo_likely(found != NULL))
+        return found;
+    found = fo_real_dlsym(RTLD_NEXT, name);
+    if (found == NULL) {
+        fo_say_words("there is no ", name, " behind libfreeonce.so; was it opened with dlopen?",
+                     NULL);
+        abort();
+    }
+    __atomic_store_n(slot, found, __ATOMIC_RELEASE);
+    return found;
+}

@@ -1,0 +1,26 @@
+/* The library's first and last moments in a process. */
+#include <sys/auxv.h>
+#include <unistd.h>
+
+#include "core/options.h"
+#include "fork/process.h"
+#include "load/openssl.h"
+#include "report/record.h"
+
+extern const char freeonce_version[];
+FO_EXPORT const char freeonce_version[] = FREEONCE_VERSION;
+
+/* -z initfirst brings us here before the constructors of all other libraries, some of which use
+ * OpenSSL (BIND's).  libc's environ is not set up yet, hence envp.  Without OpenSSL in sight
+ * nothing is mapped, opened or written. */
+__attribute__((constructor)) static void begin(int argc, char **argv, char **envp)
+{
+    fo_options_read(getauxval(AT_SECURE) != 0 ? NULL : envp);
+    fo_process_name(argc > 0 ? argv[0] : NULL);
+    fo_openssl_find_linked();
+}
+
+__attribute__((destructor)) static void end(void)
+{
+    fo_report_counts();
+}

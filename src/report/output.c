@@ -1,0 +1,206 @@
+/* The three targets of output.h. */
+#include "report/output.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "core/options.h"
+
+/* Servers close the low descriptors when they become daemons, and hand their numbers out again. */
+enum { HIGH_FD = 200, SYSLOG_DAEMON_ERR = 3 * 8 + 3 };
+
+static struct {
+    int fd;         /* -1: stderr */
+    bool syslog, per_process;
+    dev_t device;   /* of the file: is the descriptor still ours? */
+    ino_t inode;
+} target = {.fd = -1};
+
+static int move_up(int fd)
+{
+    int high = fcntl(fd, F_DUPFD_CLOEXEC, HIGH_FD);
+    if (high < 0)
+        return fd;
+    close(fd);
+    return high;
+}
+
+static void remember(int fd)
+{
+    struct stat st;
+
+    target.fd = fd;
+    if (fstat(fd, &st) == 0) {
+        target.device = st.st_dev;
+        target.inode = st.st_ino;
+    }
+}
+
+/* FREEONCE_LOG with %p replaced. */
+static void path_of(char *out, size_t size)
+{
+    struct fo_text t = {out, size - 1, 0};
+
+    for (const char *at = fo_options.log; *at != '\0'; at++)
+        if (at[0] == '%' && at[1] == 'p') {
+            fo_put_dec(&t, (uint64_t)getpid());
+            at++;
+        } else {
+            fo_put_char(&t, *at);
+        }
+    out[t.used] = '\0';
+}
+
+static bool open_file(void)
+{
+    char path[FO_TEXT_MAX + 32];
+
+    path_of(path, sizeof path);
+    int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY, 0640);
+    if (fd < 0)
+        return false;
+    remember(move_up(fd));
+    return true;
+}
+
+static bool open_syslog(void)
+{
+    struct sockaddr_un to = {.sun_family = AF_UNIX, .sun_path = "/dev/log"};
+    int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+    if (fd < 0)
+        return false;
+    if (connect(fd, (struct sockaddr *)&to, sizeof to) != 0) {
+        close(fd);
+        return false;
+    }
+    remember(move_up(fd));
+    target.syslog = true;
+    return true;
+}
+
+void fo_output_open(void)
+{
+    int saved_errno = errno;
+    const char *log = fo_options.log;
+
+    target.fd = -1;
+    target.syslog = target.per_process = false;
+    if (strcmp(log, "syslog") == 0) {
+        if (!open_syslog())
+            fo_say_words("FREEONCE_LOG=syslog: no daemon listens at /dev/log (",
+                         strerrorname_np(errno), "), reports go to stderr", NULL);
+    } else if (strcmp(log, "stderr") != 0) {
+        target.per_process = strstr(log, "%p") != NULL;
+        if (!open_file())
+            fo_say_words("FREEONCE_LOG=", log, " cannot be opened (", strerrorname_np(errno),
+                         "), reports go to stderr", NULL);
+    }
+    errno = saved_errno;
+}
+
+void fo_output_forked(void)
+{
+    if (!target.per_process)
+        return;
+    int saved_errno = errno, before = target.fd;
+    if (open_file() && before >= 0)
+        close(before);
+    errno = saved_errno;
+}
+
+/* The descriptor, if it still is what was opened.  A daemon that closed it and left the place of
+ * its root alone gets the file again by name. */
+static int current_fd(void)
+{
+    struct stat st;
+
+    if (target.fd < 0)
+        return STDERR_FILENO;
+    if (fstat(target.fd, &st) == 0 ? st.st_dev == target.device && st.st_ino == target.inode
+                                   : errno != EBADF) /* a sandbox that forbids to ask */
+        return target.fd;
+    target.fd = -1;
+    if (target.syslog ? !open_syslog() : !open_file())
+        return STDERR_FILENO;
+    return target.fd;
+}
+
+static void write_all(int fd, const char *text, size_t length)
+{
+    while (length > 0) {
+        ssize_t n = write(fd, text, length);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            return;
+        text += n;
+        length -= (size_t)n;
+    }
+}
+
+static void write_syslog(int fd, const char *text, size_t length)
+{
+    while (length > 0) {
+        const char *end = memchr(text, '\n', length);
+        size_t n = end != NULL ? (size_t)(end - text) : length;
+        char line[1024];
+        struct fo_text t = FO_TEXT(line);
+
+        fo_put(&t, "<");
+        fo_put_dec(&t, SYSLOG_DAEMON_ERR);
+        fo_put(&t, ">");
+        fo_put(&t, program_invocation_short_name);
+        fo_put(&t, "[");
+        fo_put_dec(&t, (uint64_t)getpid());
+        fo_put(&t, "]: ");
+        for (size_t i = 0; i < n; i++)
+            fo_put_char(&t, text[i]);
+        write_all(fd, line, t.used);
+        n += end != NULL;
+        text += n;
+        length -= n;
+    }
+}
+
+void fo_output_write(const char *text, size_t length)
+{
+    int saved_errno = errno, fd = current_fd();
+
+    if (target.syslog && fd == target.fd)
+        write_syslog(fd, text, length);
+    else
+        write_all(fd, text, length);
+    errno = saved_errno;
+}
+
+void fo_say(const struct fo_text *text)
+{
+    char line[1024];
+    struct fo_text t = {line, sizeof line - 1, 0};
+
+    fo_put(&t, "freeonce: ");
+    for (size_t i = 0; i < text->used; i++)
+        fo_put_char(&t, text->data[i]);
+    line[t.used] = '\n';
+    fo_output_write(line, t.used + 1);
+}
+
+void fo_say_words(const char *first, ...)
+{
+    char words[900];
+    struct fo_text t = FO_TEXT(words);
+    va_list more;
+
+    va_start(more, first);
+    for (const char *word = first; word != NULL; word = va_arg(more, const char *))
+        fo_put(&t, word);
+    va_end(more);
+    fo_say(&t);
+}

@@ -1,0 +1,21 @@
+/* Where do lines for people go?  stderr, a file that was opened at start, or syslog; FREEONCE_LOG
+ * chooses.  Writing takes no lock, allocates nothing and works in a signal handler. */
+#ifndef FO_REPORT_OUTPUT_H
+#define FO_REPORT_OUTPUT_H
+
+#include "report/format.h"
+
+/* Open what FREEONCE_LOG names.  What cannot be opened is said on stderr, which is then used. */
+void fo_output_open(void);
+
+/* In a child: with %p in the path it gets a file of its own. */
+void fo_output_forked(void);
+
+/* One write(2) of whole lines, which already start with "freeonce: " or blanks. */
+void fo_output_write(const char *text, size_t length);
+
+/* "freeonce: " + text + newline; the strings of the second end with NULL. */
+void fo_say(const struct fo_text *text);
+void fo_say_words(const char *first, ...) __attribute__((sentinel));
+
+#endif

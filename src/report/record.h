@@ -1,0 +1,51 @@
+/* One finding, one record: what every output is made from. */
+#ifndef FO_REPORT_RECORD_H
+#define FO_REPORT_RECORD_H
+
+#include "core/base.h"
+#include "core/block.h"
+
+enum fo_finding_kind {
+#define FO_FINDING(KIND, id, free_text, realloc_text) FO_FINDING_##KIND,
+#include "report/findings.def"
+#undef FO_FINDING
+};
+
+enum fo_operation { FO_OPERATION_FREE, FO_OPERATION_REALLOC };
+
+/* A place in a program: an OpenSSL source line, and who was there. */
+struct fo_place {
+    bool known;
+    fo_site site;
+    uint32_t process; /* index into the table of processes; 0: not known */
+    uint32_t thread;  /* 0: main, or not known */
+};
+
+struct fo_record {
+    enum fo_finding_kind kind;
+    enum fo_operation operation;
+    const char *object; /* "block", or the OpenSSL type */
+    const char *answer; /* what was done: "skipped" */
+    const char *memory; /* for foreign pointers: what they point to */
+    uintptr_t pointer;  /* as handed in */
+    uintptr_t block;    /* payload concerned */
+    size_t size;
+    struct fo_place allocated, first, now;
+    bool racing; /* the first free is happening at this moment */
+};
+
+/* Report it: text, count, and what FREEONCE_ON_ERROR asks for.  Allocates nothing, takes no lock,
+ * calls no OpenSSL. */
+void fo_report(const struct fo_record *record);
+
+/* Print the counts of repeated findings that were not printed yet. */
+void fo_report_counts(void);
+
+/* Map the table of counts, shared by the process tree.  False: no memory. */
+bool fo_report_start(void);
+
+/* The record as text into t. */
+struct fo_text;
+void fo_record_text(struct fo_text *t, const struct fo_record *record);
+
+#endif

@@ -1,0 +1,127 @@
+/* Findings are many (4,650 at one shutdown of 11 processes): the same finding, of the same kind at
+ * the same three places, is printed once and then counted, for all processes of the tree together.
+ * The count is printed when it reaches a power of ten, and at exit. */
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "core/options.h"
+#include "report/format.h"
+#include "report/output.h"
+#include "report/record.h"
+
+enum { KINDS_OF_FINDING_MAX = 1024 }; /* distinct ones; those beyond are printed each time */
+
+/* A finding seen.  The key is a hash of what makes it the same; 0: free. */
+struct seen {
+    uint64_t key;
+    uint64_t count, printed;
+    struct fo_record record; /* for the line with the count; complete once printed is not 0 */
+};
+
+static struct seen *table;
+
+bool fo_report_start(void)
+{
+    void *p = mmap(NULL, KINDS_OF_FINDING_MAX * sizeof *table, PROT_READ | PROT_WRITE,
+                   MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (p == MAP_FAILED)
+        return false;
+    table = p;
+    return true;
+}
+
+static uint64_t key_of(const struct fo_record *r)
+{
+    const uint64_t parts[] = {(uint64_t)r->kind << 1 | r->operation,
+                              r->allocated.known ? r->allocated.site : 0,
+                              r->first.known ? r->first.site : 0, r->now.site};
+    uint64_t key = 0;
+
+    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++)
+        key = (key ^ parts[i]) * UINT64_C(0x9e3779b97f4a7c15) + (key >> 29);
+    return key | 1;
+}
+
+static struct seen *find(uint64_t key)
+{
+    for (size_t i = 0; i < KINDS_OF_FINDING_MAX; i++) {
+        struct seen *s = &table[((key >> 40) + i) % KINDS_OF_FINDING_MAX];
+        uint64_t none = 0;
+        if (__atomic_compare_exchange_n(&s->key, &none, key, false, __ATOMIC_ACQ_REL,
+                                        __ATOMIC_ACQUIRE) ||
+            none == key)
+            return s;
+    }
+    return NULL;
+}
+
+static bool is_power_of_ten(uint64_t n)
+{
+    while (n >= 10 && n % 10 == 0)
+        n /= 10;
+    return n == 1;
+}
+
+/* The report again in short: its places and how often it was seen. */
+static void print_count(struct seen *s, uint64_t count)
+{
+    char text[2048];
+    struct fo_text t = FO_TEXT(text);
+
+    fo_put(&t, "freeonce: seen ");
+    fo_put_dec(&t, count);
+    fo_put(&t, " times in all processes:\n");
+    fo_record_text(&t, &s->record);
+    fo_output_write(text, t.used);
+}
+
+static void print(const struct fo_record *record)
+{
+    char text[2048];
+    struct fo_text t = FO_TEXT(text);
+
+    fo_record_text(&t, record);
+    fo_output_write(text, t.used);
+}
+
+static void count(const struct fo_record *record)
+{
+    struct seen *s = find(key_of(record));
+
+    if (s == NULL) {
+        print(record);
+        return;
+    }
+    uint64_t n = __atomic_add_fetch(&s->count, 1, __ATOMIC_ACQ_REL);
+    if (n == 1) {
+        s->record = *record;
+        print(record);
+        __atomic_store_n(&s->printed, 1, __ATOMIC_RELEASE);
+    } else if (is_power_of_ten(n) && __atomic_load_n(&s->printed, __ATOMIC_ACQUIRE) != 0) {
+        __atomic_store_n(&s->printed, n, __ATOMIC_RELEASE);
+        print_count(s, n);
+    }
+}
+
+void fo_report(const struct fo_record *record)
+{
+    count(record);
+    if (fo_options.on_error.what == FO_ON_ERROR_EXIT)
+        _exit(fo_options.on_error.status);
+    if (fo_options.on_error.what == FO_ON_ERROR_ABORT)
+        abort();
+}
+
+void fo_report_counts(void)
+{
+    for (size_t i = 0; table != NULL && i < KINDS_OF_FINDING_MAX; i++) {
+        struct seen *s = &table[i];
+        uint64_t n = FO_RELAXED_LOAD(&s->count);
+        uint64_t printed = __atomic_load_n(&s->printed, __ATOMIC_ACQUIRE);
+        if (printed != 0 && n > printed &&
+            __atomic_compare_exchange_n(&s->printed, &printed, n, false, __ATOMIC_ACQ_REL,
+                                        __ATOMIC_RELAXED))
+            print_count(s, n);
+    }
+}

@@ -1,0 +1,149 @@
+/* A record as people read it:
+ *
+ *   freeonce: double free of block 0x7f12a4c01040 (1072 bytes), skipped
+ *     allocated    ssl/ssl_lib.c:3168        pid 4120 (nginx)
+ *     freed first  ssl/ssl_lib.c:3457        pid 4127 (nginx), forked from 4120
+ *     freed again  crypto/mem.c:211          pid 4131 (nginx), forked from 4120
+ *
+ * Called on the report path: stack memory only, and every string is read with care. */
+#include <dlfcn.h>
+#include <link.h>
+#include <string.h>
+
+#include "core/memory.h"
+#include "core/probe.h"
+#include "fork/process.h"
+#include "report/format.h"
+#include "report/record.h"
+
+enum { LABEL_WIDTH = 13, PLACE_WIDTH = 26, FILE_MAX = 160 };
+
+static const char *const texts[][2] = {
+#define FO_FINDING(KIND, id, free_text, realloc_text) {free_text, realloc_text},
+#include "report/findings.def"
+#undef FO_FINDING
+};
+
+static void put_site(struct fo_text *t, fo_site site)
+{
+    char file[FILE_MAX];
+    const char *shown = file;
+
+    if (!fo_probe_string(fo_site_file(site), file, sizeof file)) {
+        fo_put(t, "?");
+        return;
+    }
+    while (strncmp(shown, "../", 3) == 0) /* Debian builds OpenSSL beside its source */
+        shown += 3;
+    fo_put(t, shown);
+    fo_put(t, ":");
+    fo_put_dec(t, (uint64_t)fo_site_line(site));
+}
+
+static void put_code(struct fo_text *t, uintptr_t address)
+{
+    struct dl_find_object module;
+
+    if (_dl_find_object((void *)address, &module) != 0) {
+        fo_put_hex(t, address);
+        return;
+    }
+    const char *path = module.dlfo_link_map->l_name, *slash = strrchr(path, '/');
+    fo_put(t, slash != NULL ? slash + 1 : *path != '\0' ? path : "the program");
+    fo_put(t, "+");
+    fo_put_hex(t, address - (uintptr_t)module.dlfo_map_start);
+}
+
+static void put_process(struct fo_text *t, uint32_t index, uint32_t thread)
+{
+    const struct fo_lineage *row = &fo_hot.memory->processes[index];
+
+    if (index == 0 || index >= FO_PROCESSES) {
+        fo_put(t, "pid ?");
+        return;
+    }
+    fo_put(t, "pid ");
+    fo_put_dec(t, row->pid);
+    fo_put(t, " (");
+    fo_put(t, row->name);
+    fo_put(t, ")");
+    if (thread != 0) {
+        fo_put(t, " thread ");
+        fo_put_dec(t, thread);
+    }
+    if (row->parent == 0)
+        return;
+    fo_put(t, ", forked from ");
+    fo_put_dec(t, fo_hot.memory->processes[row->parent].pid);
+    if (row->place != 0) {
+        fo_put(t, " at ");
+        put_code(t, row->place);
+    }
+}
+
+static void put_place(struct fo_text *t, const char *label, const struct fo_place *place)
+{
+    size_t start = t->used;
+
+    fo_put(t, "  ");
+    fo_put(t, label);
+    fo_put_pad(t, start, LABEL_WIDTH + 2);
+    start = t->used;
+    put_site(t, place->site);
+    fo_put_pad(t, start, PLACE_WIDTH);
+    put_process(t, place->process, place->thread);
+    fo_put(t, "\n");
+}
+
+static void put_headline(struct fo_text *t, const struct fo_record *r)
+{
+    for (const char *at = texts[r->kind][r->operation]; *at != '\0'; at++) {
+        if (*at != '%') {
+            fo_put_char(t, *at);
+            continue;
+        }
+        switch (*++at) {
+        case 'o':
+            fo_put(t, r->object);
+            break;
+        case 'a':
+            fo_put_hex(t, r->block);
+            break;
+        case 's':
+            fo_put_dec(t, r->size);
+            break;
+        case 'p':
+            fo_put_hex(t, r->pointer);
+            break;
+        case 'd':
+            fo_put_dec(t, r->pointer - r->block);
+            break;
+        case 'm':
+            fo_put(t, r->memory);
+            break;
+        }
+    }
+}
+
+static const char *label_now(const struct fo_record *r)
+{
+    if (r->operation == FO_OPERATION_REALLOC)
+        return "realloc";
+    return r->kind == FO_FINDING_DOUBLE_FREE ? "freed again" : "freed now";
+}
+
+void fo_record_text(struct fo_text *t, const struct fo_record *r)
+{
+    fo_put(t, "freeonce: ");
+    put_headline(t, r);
+    fo_put(t, ", ");
+    fo_put(t, r->answer);
+    fo_put(t, "\n");
+    if (r->allocated.known)
+        put_place(t, "allocated", &r->allocated);
+    if (r->racing)
+        fo_put(t, "  freed first  at this moment, by another thread or process\n");
+    else if (r->first.known)
+        put_place(t, "freed first", &r->first);
+    put_place(t, label_now(r), &r->now);
+}
