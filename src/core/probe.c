@@ -11,8 +11,6 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-extern void *__libc_stack_end; /* the dynamic linker's; top of the main thread's stack */
-
 enum { PROBE_PAGE = 4096, STACK_MAX = 8 << 20 };
 
 static bool word_readable(uintptr_t address)
@@ -52,10 +50,12 @@ bool fo_probe_string(const char *address, char *out, size_t size)
     return false;
 }
 
+uintptr_t fo_stack_end;
+
 static bool on_stack(uintptr_t p)
 {
     uintptr_t here = (uintptr_t)__builtin_frame_address(0), self = (uintptr_t)pthread_self();
-    uintptr_t end = (uintptr_t)__libc_stack_end;
+    uintptr_t end = fo_stack_end;
 
     if (p < here)
         return false;

@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include "core/options.h"
+#include "core/probe.h"
 #include "fork/process.h"
 #include "load/openssl.h"
 #include "report/record.h"
@@ -16,6 +17,7 @@ FO_EXPORT const char freeonce_version[] = FREEONCE_VERSION;
 __attribute__((constructor)) static void begin(int argc, char **argv, char **envp)
 {
     fo_options_read(getauxval(AT_SECURE) != 0 ? NULL : envp);
+    fo_stack_end = (uintptr_t)envp;
     fo_process_name(argc > 0 ? argv[0] : NULL);
     fo_openssl_find_linked();
 }
