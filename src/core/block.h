@@ -33,6 +33,7 @@ enum {
     FO_CHECK_BITS = 14,
     FO_LINE_MAX = 0xffff,
 };
+_Static_assert(FO_META_SHIFT == 16, "state and check are the lower 16 bits, see fo_is_live()");
 _Static_assert(FO_SIZE_SHIFT + 34 == 64, "the fields fill the word");
 
 #define FO_SIZE_MAX  ((UINT64_C(1) << 34) - 64) /* larger requests fail as out of memory */
@@ -82,6 +83,18 @@ static inline uint64_t fo_check(uint64_t secret, uintptr_t payload, fo_site site
 {
     uint64_t mixed = ((site ^ secret) + payload) ^ (word >> FO_META_SHIFT << FO_META_SHIFT);
     return mixed * UINT64_C(0x9e3779b97f4a7c15) >> (64 - FO_CHECK_BITS);
+}
+
+/* Do state and check bits say that this header belongs to a live block? */
+static inline bool fo_is_live(uint64_t secret, uintptr_t payload, fo_site site, uint64_t word)
+{
+    return (uint16_t)word == (uint16_t)((unsigned)FO_STATE_LIVE << FO_STATE_SHIFT |
+                                        fo_check(secret, payload, site, word));
+}
+
+static inline uint64_t fo_word_freed(uint64_t word)
+{
+    return word ^ (uint64_t)(FO_STATE_LIVE ^ FO_STATE_FREED) << FO_STATE_SHIFT;
 }
 
 static inline struct fo_header *fo_header_of(uintptr_t payload)

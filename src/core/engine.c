@@ -2,6 +2,7 @@
 #include "core/engine.h"
 
 #include <sys/auxv.h>
+#include <sys/single_threaded.h>
 #include <unistd.h>
 
 #include "backend/backend.h"
@@ -43,6 +44,7 @@ static bool start(void)
         return false;
     }
     fo_hot.root = fo_hot.memory->root;
+    fo_hot.alone = &__libc_single_threaded;
     return true;
 }
 

@@ -63,11 +63,15 @@ static FO_COLD void *dress_slowly(void *base, size_t size, const char *file, int
     return dress(base, size, me->meta, fo_site_pack(file, line), slot);
 }
 
-void *fo_malloc(size_t size, const char *file, int line)
+/* From the backend. */
+static __attribute__((noinline)) void *allocate(size_t size, const char *file, int line)
 {
     if (fo_unlikely(size - 1 >= FO_SIZE_MAX))
         return size == 0 ? NULL : out_of_memory();
-    void *base = fo_hot.alloc(size + sizeof(struct fo_header) + fo_hot.pad, file, line);
+    /* What may serve again must have room for any size of its class. */
+    bool classed = fo_hot.recycle && size <= FO_CLASS_MAX;
+    size_t room = (classed ? (size + 15) & ~(size_t)15 : size) + sizeof(struct fo_header);
+    void *base = fo_hot.alloc(room + fo_hot.pad, file, line);
     if (fo_unlikely(base == NULL))
         return NULL;
     uint8_t *slot = fo_registry_slot((uintptr_t)base + sizeof(struct fo_header));
@@ -76,15 +80,31 @@ void *fo_malloc(size_t size, const char *file, int line)
     return dress(base, size, fo_process_self()->meta, fo_site_pack(file, line), slot);
 }
 
-static inline bool header_is_whole(uintptr_t p, const struct fo_header *h)
+void *fo_malloc(size_t size, const char *file, int line)
 {
-    return ((h->word >> FO_STATE_SHIFT & 3) == FO_STATE_LIVE) &
-           ((h->word & FO_CHECK_MASK) == fo_check(fo_hot.secret, p, h->site, h->word));
+    if (fo_unlikely(!fo_hot.recycle || size - 1 >= FO_CLASS_MAX))
+        return allocate(size, file, line);
+    struct fo_process *me = fo_hot.process;
+    uint32_t pid = __atomic_load_n(&me->pid, __ATOMIC_ACQUIRE);
+    if (fo_unlikely(pid == 0))
+        return allocate(size, file, line);
+    uintptr_t payload = fo_quarantine_recycle(fo_class_of(size), pid);
+    if (fo_unlikely(payload == 0))
+        return allocate(size, file, line);
+    return dress((void *)(payload - sizeof(struct fo_header)), size, me->meta,
+                 fo_site_pack(file, line), fo_registry_slot_known(payload));
 }
 
-static inline void mark_freed(struct fo_header *h, uint64_t word)
+static inline bool header_is_whole(uintptr_t p, const struct fo_header *h)
 {
-    FO_RELAXED_STORE(&h->word, word ^ (uint64_t)(FO_STATE_LIVE ^ FO_STATE_FREED) << FO_STATE_SHIFT);
+    return fo_is_live(fo_hot.secret, p, h->site, h->word);
+}
+
+static FO_COLD void refuse_damaged(uintptr_t p, uint8_t *slot, enum fo_operation operation,
+                                   fo_site now)
+{
+    __atomic_store_n(slot, FO_SLOT_DAMAGED, __ATOMIC_RELEASE);
+    fo_damaged_block(p, operation, now);
 }
 
 static FO_COLD void refuse_free(uintptr_t p, fo_site now)
@@ -109,12 +129,11 @@ void fo_free(void *p, const char *file, int line)
     struct fo_header *h = fo_header_of(payload);
     uint64_t word = h->word;
     if (fo_unlikely(!header_is_whole(payload, h))) {
-        __atomic_store_n(slot, FO_SLOT_DAMAGED, __ATOMIC_RELEASE);
-        fo_damaged_block(payload, FO_OPERATION_FREE, now);
+        refuse_damaged(payload, slot, FO_OPERATION_FREE, now);
         return;
     }
-    mark_freed(h, word);
-    fo_quarantine_put(payload, h->site, word, now);
+    FO_RELAXED_STORE(&h->word, fo_word_freed(word));
+    fo_quarantine_put((struct fo_leaving){payload, h->site, word, now});
 }
 
 static FO_COLD void *refuse_realloc(uintptr_t p, size_t size, fo_site now)
@@ -166,8 +185,7 @@ void *fo_realloc(void *p, size_t size, const char *file, int line)
     struct fo_header *h = fo_header_of(payload);
     uint64_t word = h->word;
     if (fo_unlikely(!header_is_whole(payload, h))) {
-        __atomic_store_n(slot, FO_SLOT_DAMAGED, __ATOMIC_RELEASE);
-        fo_damaged_block(payload, FO_OPERATION_REALLOC, now);
+        refuse_damaged(payload, slot, FO_OPERATION_REALLOC, now);
         return NULL;
     }
     void *moved = allocate_like(word, size, file, line);
@@ -177,8 +195,8 @@ void *fo_realloc(void *p, size_t size, const char *file, int line)
     }
     size_t old = fo_word_size(word);
     memcpy(moved, p, old < size ? old : size);
-    mark_freed(h, word);
+    FO_RELAXED_STORE(&h->word, fo_word_freed(word));
     __atomic_store_n(slot, FO_SLOT_FREED, __ATOMIC_RELEASE);
-    fo_quarantine_put(payload, h->site, word, now);
+    fo_quarantine_put((struct fo_leaving){payload, h->site, word, now});
     return moved;
 }

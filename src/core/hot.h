@@ -3,8 +3,6 @@
 #ifndef FO_CORE_HOT_H
 #define FO_CORE_HOT_H
 
-#include <sys/single_threaded.h>
-
 #include "core/base.h"
 
 #if defined(__has_feature)
@@ -22,22 +20,24 @@ struct fo_memory;
 typedef void *fo_alloc_function(size_t size, const char *file, int line);
 
 struct fo_hot {
+    const char *alone;          /* *alone != 0: no other thread or process touches our structures */
     uint64_t secret;            /* keys the check bits; one per process tree */
     uint8_t **root;             /* registry.h */
     struct fo_process *process; /* fork/process.h: zeroed by the kernel in a forked child */
     fo_alloc_function *alloc;   /* the active backend, or the function that chooses it */
     struct fo_memory *memory;   /* what is shared exactly when the blocks are */
     uint32_t pad;               /* 8 once the backend has returned a block aligned to 8 only */
+    bool recycle;               /* freed blocks may serve again: the backend is libc */
     bool shared;                /* other processes use the blocks, registry and quarantine too */
 };
 
 extern struct fo_hot fo_hot;
 
-/* May another thread or process touch our structures right now?  A process starts with one thread,
- * and glibc clears the flag before the second one runs. */
+/* May another thread or process touch our structures right now?  `alone` is glibc's
+ * __libc_single_threaded, which it clears before a second thread runs; in shared memory a 0. */
 static inline bool fo_hot_concurrent(void)
 {
-    return fo_hot.shared || !__libc_single_threaded;
+    return FO_RELAXED_LOAD(fo_hot.alone) == 0;
 }
 
 #endif

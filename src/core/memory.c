@@ -16,13 +16,25 @@ static size_t round_page(size_t n)
     return (n + 4095) & ~(size_t)4095;
 }
 
-static size_t ring_capacity(void)
+static uint32_t power_of_two(size_t least, size_t wanted, size_t most)
 {
-    size_t wanted = fo_options.tombstones + fo_options.quarantine / 64 + 64, capacity = 64;
+    size_t n = least;
 
-    while (capacity < wanted && capacity < (size_t)1 << 24)
-        capacity *= 2;
-    return capacity;
+    while (n < wanted && n < most)
+        n *= 2;
+    return (uint32_t)n;
+}
+
+/* Records of one class: its share of the bytes, if blocks have the usual sizes.  Classes turn their
+ * blocks over quickly and need few tombstones; all other blocks get the number asked for. */
+static uint32_t class_capacity(void)
+{
+    return power_of_two(256, fo_options.quarantine / 1024, 1 << 16);
+}
+
+static uint32_t other_capacity(void)
+{
+    return power_of_two(256, fo_options.tombstones + fo_options.quarantine / 64, 1 << 24);
 }
 
 static void *map(size_t size, int sharing)
@@ -35,22 +47,34 @@ static void *map(size_t size, int sharing)
     return p;
 }
 
-static void lay_out(struct fo_memory *m, char *at, size_t capacity)
+static struct fo_freed *lay_out_queue(struct fo_queue *q, struct fo_freed *at, uint32_t capacity,
+                                      size_t tombstones)
 {
+    *q = (struct fo_queue){.mask = capacity - 1, .entries = at};
+    q->held = capacity - (tombstones < capacity / 2 ? (uint32_t)tombstones : capacity / 2);
+    return at + capacity;
+}
+
+static void lay_out(struct fo_memory *m, char *at)
+{
+    struct fo_freed *entries = (struct fo_freed *)(at + FO_ROOT_SIZE);
+
     m->root = (uint8_t **)at;
-    at += FO_ROOT_SIZE;
-    for (int i = 0; i < FO_SHARDS; i++, at += capacity * sizeof(struct fo_freed))
-        m->shards[i].entries = (struct fo_freed *)at;
-    m->ring_mask = capacity - 1;
-    m->ring_held = capacity - (fo_options.tombstones < capacity / 2 ? fo_options.tombstones : capacity / 2);
-    m->shard_limit = fo_options.quarantine;
+    for (int i = 0; i < FO_SHARDS; i++) {
+        m->shards[i].limit = fo_options.quarantine / 2;
+        for (int c = 0; c < FO_CLASSES; c++)
+            entries = lay_out_queue(&m->shards[i].queues[c], entries, class_capacity(), 64);
+        entries = lay_out_queue(&m->shards[i].queues[FO_CLASSES], entries, other_capacity(),
+                                fo_options.tombstones);
+    }
     m->processes_used = 1;
 }
 
 struct fo_memory *fo_memory_map(bool shared)
 {
-    size_t capacity = ring_capacity(), head = round_page(sizeof(struct fo_memory));
-    size_t fixed = head + FO_ROOT_SIZE + round_page(capacity * sizeof(struct fo_freed)) * FO_SHARDS;
+    size_t records = ((size_t)class_capacity() * FO_CLASSES + other_capacity()) * FO_SHARDS;
+    size_t head = round_page(sizeof(struct fo_memory));
+    size_t fixed = head + FO_ROOT_SIZE + round_page(records * sizeof(struct fo_freed));
     uint32_t leaves = shared ? SHARED_LEAVES : 0;
     char *p;
 
@@ -58,7 +82,7 @@ struct fo_memory *fo_memory_map(bool shared)
         if ((leaves /= 2) == 0)
             return NULL;
     struct fo_memory *m = (struct fo_memory *)p;
-    lay_out(m, p + head, capacity);
+    lay_out(m, p + head);
     m->pool = (struct fo_leaf_pool){(uint8_t *)p + fixed, leaves, 0};
     return m;
 }

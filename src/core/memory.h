@@ -10,23 +10,41 @@
 
 enum { FO_SHARDS = 16, FO_PROCESSES = 1 << FO_PROCESS_BITS };
 
+/* Payloads up to FO_CLASS_MAX bytes fall into size classes, 16 bytes apart. */
+enum { FO_CLASSES = 64, FO_CLASS_MAX = FO_CLASSES * 16, FO_QUEUES = FO_CLASSES + 1 };
+
+static inline unsigned fo_class_of(size_t size)
+{
+    return (unsigned)((size - 1) >> 4);
+}
+
 /* One free, remembered: in quarantine first, then as a tombstone. */
 struct fo_freed {
-    uint64_t address; /* of the payload; bit 0: the memory is with its backend already */
+    uint64_t address; /* of the payload; bit 0: it never waited */
     fo_site allocated;
     uint64_t word; /* the header's word while it lived */
     fo_site freed;
-    uint32_t process; /* index into the table of processes */
-    uint32_t thread;  /* 0: the main thread */
+    uint64_t who; /* fork/process.h */
 };
 
-/* A ring of frees.  [head - capacity, tail) are tombstones, [tail, head) wait in quarantine.  The
- * lock holds the owner's pid; nobody waits for it, see quarantine.c. */
+/* A ring of frees, first in first out, numbered modulo 2^32.  [tail, head) wait in quarantine,
+ * what is left of the ring before tail are tombstones. */
+struct fo_queue {
+    uint32_t head, tail;
+    uint32_t mask; /* capacity - 1, a power of two less one */
+    uint32_t held; /* no more of them wait */
+    struct fo_freed *entries;
+};
+
+/* A queue for each size class, and one for all other blocks.  The lock holds the owner's pid;
+ * nobody waits for it, see quarantine.h. */
 struct fo_shard {
     _Alignas(64) uint32_t lock;
-    uint64_t head, tail;
-    size_t bytes;
-    struct fo_freed *entries;
+    uint32_t hand;  /* the class that gives next when too much waits */
+    size_t limit;   /* for each of the two below: half the option's, divided by the shards in use */
+    size_t classed; /* bytes of the payloads that wait in the classes' queues */
+    size_t other;   /* and in the last one; apart, or a few large blocks would push all others out */
+    struct fo_queue queues[FO_QUEUES];
 };
 
 /* One process of the tree.  Index 0 means "not known". */
@@ -42,9 +60,6 @@ struct fo_memory {
     struct fo_leaf_pool pool;
     uint32_t processes_used;
     uint32_t shards_used;
-    uint64_t ring_mask;   /* capacity of each ring - 1, a power of two less one */
-    uint64_t ring_held;   /* at most so many of them wait in quarantine */
-    size_t shard_limit;   /* bytes that wait in one shard: the option's, by shards in use */
     struct fo_lineage processes[FO_PROCESSES];
     struct fo_shard shards[FO_SHARDS];
 };

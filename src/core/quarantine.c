@@ -1,10 +1,4 @@
-/* The rings behind quarantine.h.
- *
- * Every thread keeps to one of 16 shards.  A shard's lock is tried and never waited for: if it is
- * taken (by another thread, by this thread under a signal handler, by a thread that a fork left
- * behind) the next shard serves.  So nothing can deadlock.  All steps are ordered so that an owner
- * that vanishes at any instruction leaves a consistent ring and at most the block in flight is
- * lost; its lock can therefore be taken over as soon as it is known to be dead. */
+/* The rare steps of quarantine.h: a home for a thread, locks that are taken, blocks that leave. */
 #include "core/quarantine.h"
 
 #include <errno.h>
@@ -13,18 +7,17 @@
 
 #include "backend/backend.h"
 #include "core/options.h"
-#include "fork/process.h"
 
-static __thread uint32_t home; /* this thread's shard + 1 */
-
-static uint32_t choose_home(struct fo_memory *m)
+static void choose_home(void)
 {
+    struct fo_memory *m = fo_hot.memory;
     uint32_t n = __atomic_fetch_add(&m->shards_used, 1, __ATOMIC_RELAXED);
-    uint32_t used = n < FO_SHARDS ? n + 1 : FO_SHARDS;
 
-    FO_RELAXED_STORE(&m->shard_limit, fo_options.quarantine / used);
-    home = n % FO_SHARDS + 1;
-    return home;
+    /* The option is for all threads together. */
+    if (n > 0 && n < FO_SHARDS)
+        for (uint32_t i = 0; i < FO_SHARDS; i++)
+            FO_RELAXED_STORE(&m->shards[i].limit, fo_options.quarantine / 2 / (n + 1));
+    fo_thread.home = &m->shards[n % FO_SHARDS];
 }
 
 /* Is the process that holds this lock gone?  In private memory a foreign pid is a leftover of the
@@ -36,37 +29,29 @@ static bool owner_is_gone(uint32_t owner, uint32_t pid)
     return !fo_hot.shared || (kill((pid_t)owner, 0) != 0 && errno == ESRCH);
 }
 
-static bool lock_take(struct fo_shard *s, uint32_t pid)
+static bool take_over(struct fo_shard *s, uint32_t pid)
 {
-    uint32_t expected = 0;
+    uint32_t owner = FO_RELAXED_LOAD(&s->lock);
 
-#if defined(__x86_64__) && !FO_HAS_TSAN && !defined(__SANITIZE_THREAD__)
-    if (!fo_hot_concurrent()) { /* as in fo_registry_claim() */
-        uint32_t seen = 0;
-        __asm__ volatile("cmpxchgl %2, %1" : "+a"(seen), "+m"(s->lock) : "r"(pid) : "memory", "cc");
-        return seen == 0;
-    }
-#endif
-    return __atomic_compare_exchange_n(&s->lock, &expected, pid, false, __ATOMIC_ACQUIRE,
+    return owner != 0 && owner_is_gone(owner, pid) &&
+           __atomic_compare_exchange_n(&s->lock, &owner, pid, false, __ATOMIC_ACQUIRE,
                                        __ATOMIC_RELAXED);
 }
 
-static FO_COLD struct fo_shard *lock_another(struct fo_memory *m, uint32_t first, uint32_t pid)
+struct fo_shard *fo_quarantine_lock_slowly(uint32_t pid)
 {
+    struct fo_memory *m = fo_hot.memory;
     int saved_errno = errno;
-    struct fo_shard *taken = NULL;
+    uint32_t first = (uint32_t)(fo_thread.home - m->shards);
+    struct fo_shard *locked = NULL;
 
-    for (uint32_t i = 0; i < FO_SHARDS && taken == NULL; i++) {
+    for (uint32_t i = 0; i < FO_SHARDS && locked == NULL; i++) {
         struct fo_shard *s = &m->shards[(first + i) % FO_SHARDS];
-        uint32_t owner = FO_RELAXED_LOAD(&s->lock);
-        bool dead = owner != 0 && owner_is_gone(owner, pid);
-        if (dead ? __atomic_compare_exchange_n(&s->lock, &owner, pid, false, __ATOMIC_ACQUIRE,
-                                               __ATOMIC_RELAXED)
-                 : lock_take(s, pid))
-            taken = s;
+        if (fo_shard_try(s, pid) || take_over(s, pid))
+            locked = s;
     }
     errno = saved_errno;
-    return taken;
+    return locked;
 }
 
 static void give_back(uintptr_t payload, uint64_t word, fo_site freed)
@@ -77,70 +62,79 @@ static void give_back(uintptr_t payload, uint64_t word, fo_site freed)
     fo_backend_free(payload, word, freed);
 }
 
-static void release_oldest(struct fo_memory *m, struct fo_shard *s)
+static void release_oldest(struct fo_queue *q, size_t *bytes)
 {
-    struct fo_freed *e = &s->entries[s->tail & m->ring_mask];
-    uint64_t address = e->address, word = e->word;
-    fo_site freed = e->freed;
+    struct fo_freed e = *fo_queue_entry(q, q->tail);
 
-    __atomic_store_n(&s->tail, s->tail + 1, __ATOMIC_RELEASE);
-    if ((address & 1) != 0)
+    __atomic_store_n(&q->tail, q->tail + 1, __ATOMIC_RELEASE);
+    if ((e.address & 1) != 0)
         return;
-    s->bytes -= fo_word_size(word);
-    give_back((uintptr_t)address, word, freed);
+    *bytes -= fo_word_size(e.word);
+    give_back((uintptr_t)e.address, e.word, e.freed);
 }
 
-void fo_quarantine_put(uintptr_t payload, fo_site allocated, uint64_t word, fo_site freed)
+/* The next class in turn of which something waits. */
+static struct fo_queue *next_class(struct fo_shard *s)
+{
+    for (int i = 0; i < FO_CLASSES; i++) {
+        s->hand = (s->hand + 1) % FO_CLASSES;
+        if (s->queues[s->hand].head != s->queues[s->hand].tail)
+            return &s->queues[s->hand];
+    }
+    return NULL;
+}
+
+void fo_quarantine_drain(struct fo_shard *s, struct fo_queue *q)
+{
+    struct fo_queue *other = &s->queues[FO_CLASSES];
+
+    while (q->head - q->tail > q->held)
+        release_oldest(q, q == other ? &s->other : &s->classed);
+    while (s->other > s->limit && other->head != other->tail)
+        release_oldest(other, &s->other);
+    while (s->classed > s->limit && (q = next_class(s)) != NULL)
+        release_oldest(q, &s->classed);
+    fo_shard_unlock(s);
+}
+
+void fo_quarantine_put_slowly(struct fo_leaving block)
 {
     struct fo_process *me = fo_process_self();
-    struct fo_memory *m = fo_hot.memory;
-    uint32_t at = fo_likely(home != 0) ? home : choose_home(m);
-    struct fo_shard *s = &m->shards[at - 1];
+    size_t size = fo_word_size(block.word);
+    bool classed = size <= FO_CLASS_MAX;
 
-    if (fo_unlikely(!lock_take(s, me->pid)) && (s = lock_another(m, at - 1, me->pid)) == NULL) {
-        give_back(payload, word, freed); /* every shard is taken: forget the places, keep going */
-        return;
+    if (fo_thread.home == NULL)
+        choose_home();
+    fo_who();
+    struct fo_shard *s = fo_quarantine_lock_slowly(me->pid);
+    bool waits = s != NULL && size <= s->limit;
+    if (s != NULL) {
+        struct fo_queue *q = &s->queues[classed ? fo_class_of(size) : FO_CLASSES];
+        *(classed ? &s->classed : &s->other) += waits ? size : 0;
+        fo_queue_record(q, &block, !waits);
+        fo_quarantine_drain(s, q);
     }
-    size_t size = fo_word_size(word);
-    bool waits = size <= m->shard_limit;
-    uint64_t head = s->head;
-    struct fo_freed *e = &s->entries[head & m->ring_mask];
-    FO_RELAXED_STORE(&e->address, (uint64_t)payload | !waits);
-    FO_RELAXED_STORE(&e->allocated, allocated);
-    FO_RELAXED_STORE(&e->word, word);
-    FO_RELAXED_STORE(&e->freed, freed);
-    FO_RELAXED_STORE(&e->process, me->index);
-    FO_RELAXED_STORE(&e->thread, fo_thread_id());
-    if (fo_likely(waits))
-        s->bytes += size;
-    __atomic_store_n(&s->head, head + 1, __ATOMIC_RELEASE);
-    while (s->bytes > m->shard_limit || s->head - s->tail > m->ring_held)
-        release_oldest(m, s);
-    __atomic_store_n(&s->lock, 0, __ATOMIC_RELEASE);
-    if (fo_unlikely(!waits))
-        give_back(payload, word, freed); /* a giant would push out everybody else */
+    if (!waits) /* a giant would push out everybody else: only its record stays */
+        give_back(block.payload, block.word, block.freed);
 }
 
-static enum fo_remembered find_in(const struct fo_memory *m, const struct fo_shard *s,
-                                  uintptr_t payload, struct fo_freed *out)
+static enum fo_remembered find_in(const struct fo_queue *q, uintptr_t payload, struct fo_freed *out)
 {
-    uint64_t head = __atomic_load_n(&s->head, __ATOMIC_ACQUIRE);
-    uint64_t tail = __atomic_load_n(&s->tail, __ATOMIC_ACQUIRE);
-    uint64_t oldest = head > m->ring_mask ? head - m->ring_mask : 0;
+    uint32_t number = __atomic_load_n(&q->head, __ATOMIC_ACQUIRE);
+    uint32_t tail = __atomic_load_n(&q->tail, __ATOMIC_ACQUIRE), waiting = number - tail;
 
-    while (head-- > oldest) {
-        struct fo_freed *e = &s->entries[head & m->ring_mask];
+    for (uint32_t age = 0; age < q->mask; age++) {
+        struct fo_freed *e = fo_queue_entry(q, --number);
         if ((FO_RELAXED_LOAD(&e->address) & ~UINT64_C(1)) != payload)
             continue;
         out->allocated = FO_RELAXED_LOAD(&e->allocated);
         out->word = FO_RELAXED_LOAD(&e->word);
         out->freed = FO_RELAXED_LOAD(&e->freed);
-        out->process = FO_RELAXED_LOAD(&e->process);
-        out->thread = FO_RELAXED_LOAD(&e->thread);
+        out->who = FO_RELAXED_LOAD(&e->who);
         __atomic_thread_fence(__ATOMIC_ACQUIRE);
         out->address = FO_RELAXED_LOAD(&e->address); /* overwritten meanwhile? */
         if ((out->address & ~UINT64_C(1)) == payload)
-            return head >= tail && (out->address & 1) == 0 ? FO_WAITING : FO_TOMBSTONE;
+            return age < waiting && (out->address & 1) == 0 ? FO_WAITING : FO_TOMBSTONE;
     }
     return FO_FORGOTTEN;
 }
@@ -150,9 +144,9 @@ enum fo_remembered fo_quarantine_find(uintptr_t payload, struct fo_freed *out)
     const struct fo_memory *m = fo_hot.memory;
     enum fo_remembered best = FO_FORGOTTEN;
 
-    for (uint32_t i = 0; i < FO_SHARDS && best != FO_WAITING; i++) {
+    for (uint32_t i = 0; i < FO_SHARDS * FO_QUEUES && best != FO_WAITING; i++) {
         struct fo_freed f;
-        enum fo_remembered here = find_in(m, &m->shards[i], payload, &f);
+        enum fo_remembered here = find_in(&m->shards[i / FO_QUEUES].queues[i % FO_QUEUES], payload, &f);
         if (here > best) {
             best = here;
             *out = f;

@@ -1,15 +1,45 @@
 /* Where freed blocks wait, first in first out, and what is remembered of those that left: address,
  * both source lines, processes and thread.  Kept outside the blocks, so that no write through a
- * stale pointer can falsify it. */
+ * stale pointer can falsify it.
+ *
+ * Blocks of `libc` leave the quarantine in one of two ways.  Once it is half full, the block of a
+ * size class that has waited longest serves the next allocation of that class, if FO_CLASS_KEEP
+ * others wait behind it: that saves a call of malloc and one of free, which pays for the checks.
+ * And when too much waits, blocks go back to libc, in turn from each queue.  Blocks of other
+ * backends always go back: their owners want to see every allocation.
+ *
+ * Every thread keeps to one of 16 shards.  A shard's lock is tried and never waited for: if it is
+ * taken (by another thread, by this thread under a signal handler, by a thread that a fork left
+ * behind) the next shard serves.  So nothing can deadlock.  Steps are ordered so that an owner that
+ * vanishes at any instruction leaves consistent queues and at most the block in flight is lost; its
+ * lock can therefore be taken over as soon as it is known to be dead. */
 #ifndef FO_CORE_QUARANTINE_H
 #define FO_CORE_QUARANTINE_H
 
 #include "core/block.h"
+#include "core/hot.h"
 #include "core/memory.h"
+#include "core/registry.h"
+#include "fork/process.h"
 
-/* Take over a block whose slot the caller has just brought from LIVE to FREED.  Gives the oldest
- * ones back to their backends when the quarantine is full.  Never waits. */
-void fo_quarantine_put(uintptr_t payload, fo_site allocated, uint64_t word, fo_site freed);
+enum { FO_CLASS_KEEP = 16 };
+
+/* A free that is to be recorded. */
+struct fo_leaving {
+    uintptr_t payload; /* its slot has just been brought from LIVE to FREED by the caller */
+    fo_site allocated;
+    uint64_t word;
+    fo_site freed;
+};
+
+/* Another shard than this thread's, locked, or NULL: all are taken. */
+FO_COLD struct fo_shard *fo_quarantine_lock_slowly(uint32_t pid);
+
+/* fo_quarantine_put() where anything is out of the ordinary. */
+void fo_quarantine_put_slowly(struct fo_leaving block);
+
+/* Give blocks of this locked shard back until no more wait than may, and unlock it. */
+void fo_quarantine_drain(struct fo_shard *s, struct fo_queue *q);
 
 enum fo_remembered { FO_FORGOTTEN, FO_TOMBSTONE, FO_WAITING };
 
@@ -17,5 +47,85 @@ enum fo_remembered { FO_FORGOTTEN, FO_TOMBSTONE, FO_WAITING };
  * Takes no lock, so it works on the report path.  Tombstones of several threads for one address
  * have no order among them: any one of them is taken. */
 enum fo_remembered fo_quarantine_find(uintptr_t payload, struct fo_freed *out);
+
+static inline bool fo_shard_try(struct fo_shard *s, uint32_t pid)
+{
+    uint32_t nobody = 0;
+
+    if (fo_unlikely(fo_hot_concurrent()))
+        return __atomic_compare_exchange_n(&s->lock, &nobody, pid, false, __ATOMIC_ACQUIRE,
+                                           __ATOMIC_RELAXED);
+    /* One thread: a signal handler comes and goes between two instructions as a whole. */
+    if (fo_unlikely(FO_RELAXED_LOAD(&s->lock) != 0))
+        return false;
+    FO_RELAXED_STORE(&s->lock, pid);
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+    return true;
+}
+
+static inline void fo_shard_unlock(struct fo_shard *s)
+{
+    __atomic_store_n(&s->lock, 0, __ATOMIC_RELEASE);
+}
+
+static inline struct fo_freed *fo_queue_entry(const struct fo_queue *q, uint32_t number)
+{
+    return &q->entries[number & q->mask];
+}
+
+static inline void fo_queue_record(struct fo_queue *q, const struct fo_leaving *b, uint64_t never)
+{
+    struct fo_freed *e = fo_queue_entry(q, q->head);
+
+    FO_RELAXED_STORE(&e->address, (uint64_t)b->payload | never);
+    FO_RELAXED_STORE(&e->allocated, b->allocated);
+    FO_RELAXED_STORE(&e->word, b->word);
+    FO_RELAXED_STORE(&e->freed, b->freed);
+    FO_RELAXED_STORE(&e->who, fo_thread.who);
+    __atomic_store_n(&q->head, q->head + 1, __ATOMIC_RELEASE);
+}
+
+/* Take over a freed block. */
+static inline void fo_quarantine_put(struct fo_leaving block)
+{
+    uint32_t pid = __atomic_load_n(&fo_hot.process->pid, __ATOMIC_ACQUIRE);
+    struct fo_shard *s = fo_thread.home; /* set only together with fo_thread.who */
+    size_t size = fo_word_size(block.word);
+
+    if (fo_unlikely(pid == 0 || s == NULL || size > FO_CLASS_MAX) ||
+        fo_unlikely(!fo_shard_try(s, pid))) {
+        fo_quarantine_put_slowly(block);
+        return;
+    }
+    struct fo_queue *q = &s->queues[fo_class_of(size)];
+    s->classed += size;
+    fo_queue_record(q, &block, 0);
+    if (fo_unlikely(s->classed > s->limit || q->head - q->tail > q->held)) {
+        fo_quarantine_drain(s, q);
+        return;
+    }
+    fo_shard_unlock(s);
+}
+
+/* The payload of the oldest block of this class that has waited long enough, or 0.  Its slot is
+ * still FREED and it is the caller's now. */
+static inline uintptr_t fo_quarantine_recycle(unsigned class, uint32_t pid)
+{
+    struct fo_shard *s = fo_thread.home;
+
+    if (fo_unlikely(s == NULL || s->classed < s->limit / 2) || fo_unlikely(!fo_shard_try(s, pid)))
+        return 0;
+    struct fo_queue *q = &s->queues[class];
+    uint32_t tail = q->tail;
+    uintptr_t payload = 0;
+    if (fo_likely(q->head - tail > FO_CLASS_KEEP)) {
+        struct fo_freed *e = fo_queue_entry(q, tail);
+        payload = (uintptr_t)e->address;
+        __atomic_store_n(&q->tail, tail + 1, __ATOMIC_RELEASE);
+        s->classed -= fo_word_size(e->word);
+    }
+    fo_shard_unlock(s);
+    return payload;
+}
 
 #endif

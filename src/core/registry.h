@@ -37,6 +37,12 @@ static inline uint8_t *fo_registry_slot(uintptr_t p)
     return fo_unlikely(biased == NULL) ? NULL : biased + (p >> FO_GRANULE_SHIFT);
 }
 
+/* The same for a payload that the registry has seen: nothing to check. */
+static inline uint8_t *fo_registry_slot_known(uintptr_t p)
+{
+    return fo_hot.root[p >> FO_LEAF_SHIFT] + (p >> FO_GRANULE_SHIFT);
+}
+
 /* The same, making the leaf when there is none.  NULL: no memory for it. */
 uint8_t *fo_registry_slot_make(uintptr_t p);
 

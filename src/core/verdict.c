@@ -16,6 +16,7 @@ enum { PATIENCE = 1000 };
 static struct fo_record new_record(uintptr_t p, enum fo_operation operation, fo_site now)
 {
     const struct fo_process *me = fo_process_self();
+    uint64_t who = fo_who();
 
     return (struct fo_record){
         .operation = operation,
@@ -23,7 +24,7 @@ static struct fo_record new_record(uintptr_t p, enum fo_operation operation, fo_
         .answer = operation == FO_OPERATION_FREE ? "skipped" : "answered NULL",
         .pointer = p,
         .block = p,
-        .now = {true, now, me->index, fo_thread_id()},
+        .now = {true, now, me->index, fo_who_thread(who)},
     };
 }
 
@@ -31,7 +32,7 @@ static void describe_freed(struct fo_record *r, const struct fo_freed *f)
 {
     r->size = fo_word_size(f->word);
     r->allocated = (struct fo_place){true, f->allocated, fo_word_process(f->word), 0};
-    r->first = (struct fo_place){true, f->freed, f->process, f->thread};
+    r->first = (struct fo_place){true, f->freed, fo_who_process(f->who), fo_who_thread(f->who)};
 }
 
 /* The payload starts at p and its slot is FREED or BUSY: the record is there, or about to be. */

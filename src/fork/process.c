@@ -11,7 +11,7 @@
 #include "backend/backend.h"
 #include "report/output.h"
 
-__thread uint32_t fo_thread; /* 0: not asked yet; else id + 1 */
+__thread struct fo_thread fo_thread;
 __thread uintptr_t fo_fork_place;
 
 static char program[16];
@@ -28,14 +28,19 @@ void fo_process_name(const char *argv0)
     program[n] = '\0';
 }
 
-uint32_t fo_thread_ask(void)
+/* Bit 63 keeps the word from being 0 when the table of processes is full. */
+static uint64_t who(const struct fo_process *me, uint32_t thread)
 {
+    return UINT64_C(1) << 63 | (uint64_t)me->index << 32 | thread;
+}
+
+uint64_t fo_who_ask(void)
+{
+    const struct fo_process *me = fo_hot.process;
     uint32_t id = (uint32_t)syscall(SYS_gettid);
 
-    if (id == fo_hot.process->pid)
-        id = 0;
-    fo_thread = id + 1;
-    return id;
+    fo_thread.who = who(me, id == me->pid ? 0 : id);
+    return fo_thread.who;
 }
 
 /* Where the kernel cannot wipe the page (before Linux 4.14) a fork(3) is still noticed. */
@@ -91,19 +96,20 @@ static uint64_t meta_of(uint32_t index)
            (uint64_t)FO_STATE_LIVE << FO_STATE_SHIFT;
 }
 
-static void enter(struct fo_process *me, uint32_t parent)
+static void enter(struct fo_process *me, uint32_t pid, uint32_t parent)
 {
     struct fo_memory *m = fo_hot.memory;
     uint32_t row = new_row(m);
 
     if (row != 0) {
-        m->processes[row] = (struct fo_lineage){me->pid, parent, fo_fork_place, ""};
+        m->processes[row] = (struct fo_lineage){pid, parent, fo_fork_place, ""};
         memcpy(m->processes[row].name, program, sizeof program);
     }
     fo_fork_place = 0;
     known_index = row;
     me->index = row;
-    __atomic_store_n(&me->meta, meta_of(row), __ATOMIC_RELEASE);
+    FO_RELAXED_STORE(&me->meta, meta_of(row));
+    __atomic_store_n(&me->pid, pid, __ATOMIC_RELEASE);
 }
 
 /* getpid() is the only system call here: a sandbox may allow little else by now. */
@@ -115,14 +121,13 @@ void fo_process_noticed(void)
     if (!__atomic_compare_exchange_n(&me->claimed, &nobody, 1, false, __ATOMIC_ACQ_REL,
                                      __ATOMIC_RELAXED)) {
         /* Another thread is at it.  Or this one, under a signal handler: so do not wait for ever. */
-        for (int i = 0; i < 1000 && __atomic_load_n(&me->meta, __ATOMIC_ACQUIRE) == 0; i++)
+        for (int i = 0; i < 1000 && __atomic_load_n(&me->pid, __ATOMIC_ACQUIRE) == 0; i++)
             sched_yield();
         return;
     }
-    me->pid = (uint32_t)getpid();
-    if (known_index != 0)
-        fo_thread = 1; /* the thread that a fork leaves is its process' main thread */
-    enter(me, known_index);
+    bool forked = known_index != 0;
+    enter(me, (uint32_t)getpid(), known_index);
+    fo_thread.who = forked ? who(me, 0) : 0; /* a fork leaves one thread: the main one */
     fo_output_forked();
 }
 
@@ -133,7 +138,8 @@ void fo_process_renew(unsigned chosen)
     backend = chosen;
     if (fo_hot.memory->processes[me->index].pid != me->pid) { /* the table is a new one */
         known_index = 0;
-        enter(me, 0);
+        enter(me, me->pid, 0);
+        fo_thread.who = 0;
     }
-    __atomic_store_n(&me->meta, meta_of(me->index), __ATOMIC_RELEASE);
+    FO_RELAXED_STORE(&me->meta, meta_of(me->index));
 }

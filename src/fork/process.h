@@ -9,8 +9,8 @@
 #include "core/memory.h"
 
 struct fo_process {
-    uint64_t meta;  /* of every header: this process, the active backend, state LIVE; 0: wiped */
-    uint32_t pid;
+    uint64_t meta; /* of every header: this process, the active backend, state LIVE */
+    uint32_t pid;  /* 0: wiped */
     uint32_t index; /* in the table of processes */
     uint32_t claimed;
 };
@@ -30,18 +30,30 @@ void fo_process_renew(unsigned backend);
 static inline struct fo_process *fo_process_self(void)
 {
     struct fo_process *me = fo_hot.process;
-    if (fo_unlikely(FO_RELAXED_LOAD(&me->meta) == 0))
+    if (fo_unlikely(__atomic_load_n(&me->pid, __ATOMIC_ACQUIRE) == 0))
         fo_process_noticed();
     return me;
 }
 
-/* 0 in the main thread, else the kernel's thread id. */
-extern __thread uint32_t fo_thread;
-FO_COLD uint32_t fo_thread_ask(void);
-static inline uint32_t fo_thread_id(void)
+/* Who is running, for records: process << 32 | thread, the index of the process and 0 for its main
+ * thread or else the kernel's thread id.  0: not asked yet (no process has index 0 and runs). */
+extern __thread struct fo_thread {
+    uint64_t who;
+    struct fo_shard *home; /* core/quarantine.h */
+} fo_thread;
+FO_COLD uint64_t fo_who_ask(void);
+static inline uint64_t fo_who(void) /* after fo_process_self() */
 {
-    uint32_t id = fo_thread;
-    return fo_likely(id != 0) ? id - 1 : fo_thread_ask();
+    uint64_t who = fo_thread.who;
+    return fo_likely(who != 0) ? who : fo_who_ask();
+}
+static inline uint32_t fo_who_process(uint64_t who)
+{
+    return (uint32_t)(who >> 32) & (FO_PROCESSES - 1);
+}
+static inline uint32_t fo_who_thread(uint64_t who)
+{
+    return (uint32_t)who;
 }
 
 /* Where this thread is calling fork() from, for the child's record. */

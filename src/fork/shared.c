@@ -35,8 +35,11 @@ bool fo_shared_decide(bool shared)
     if (shared != map_is_shared && !use_map(shared))
         return false;
     fo_hot.shared = shared;
-    if (shared)
+    if (shared) {
+        static const char never = 0;
+        fo_hot.alone = &never;
         fo_cures_begin();
+    }
     return true;
 }
 

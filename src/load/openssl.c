@@ -9,6 +9,7 @@
 #include "backend/backend.h"
 #include "core/engine.h"
 #include "core/hooks.h"
+#include "load/elf.h"
 #include "load/entries.h"
 #include "load/real.h"
 #include "report/output.h"
@@ -43,31 +44,21 @@ void fo_openssl_describe(struct fo_text *t)
         }
 }
 
-/* The function `name` of the module that `handle` names, not of one that it depends on. */
-static void *own_symbol(const struct fo_openssl *o, void *handle, const char *name)
-{
-    void *found = fo_real_dlsym(handle, name);
-    bool inside = (uintptr_t)found >= o->start && (uintptr_t)found < o->end;
-
-    return inside ? found : NULL;
-}
-
-static bool resolve(struct fo_openssl *o, void *handle)
+static bool resolve(struct fo_openssl *o, const struct link_map *module)
 {
     unsigned (*major)(void);
 
-    *(void **)&o->set_mem = own_symbol(o, handle, "CRYPTO_set_mem_functions");
-    *(void **)&o->get_mem = own_symbol(o, handle, "CRYPTO_get_mem_functions");
-    *(void **)&o->default_malloc = own_symbol(o, handle, "CRYPTO_malloc");
-    *(void **)&o->default_realloc = own_symbol(o, handle, "CRYPTO_realloc");
-    *(void **)&o->default_free = own_symbol(o, handle, "CRYPTO_free");
-    *(void **)&o->cleanup = own_symbol(o, handle, "OPENSSL_cleanup");
-    *(void **)&o->thread_stop = own_symbol(o, handle, "OPENSSL_thread_stop");
-    *(void **)&o->version = own_symbol(o, handle, "OpenSSL_version");
-    *(void **)&major = own_symbol(o, handle, "OPENSSL_version_major");
-    dlerror(); /* leave no message behind that the program did not cause */
+    *(void **)&o->set_mem = fo_elf_function(module, "CRYPTO_set_mem_functions");
+    *(void **)&major = fo_elf_function(module, "OPENSSL_version_major");
     if (o->set_mem == NULL || major == NULL)
         return false;
+    *(void **)&o->get_mem = fo_elf_function(module, "CRYPTO_get_mem_functions");
+    *(void **)&o->default_malloc = fo_elf_function(module, "CRYPTO_malloc");
+    *(void **)&o->default_realloc = fo_elf_function(module, "CRYPTO_realloc");
+    *(void **)&o->default_free = fo_elf_function(module, "CRYPTO_free");
+    *(void **)&o->cleanup = fo_elf_function(module, "OPENSSL_cleanup");
+    *(void **)&o->thread_stop = fo_elf_function(module, "OPENSSL_thread_stop");
+    *(void **)&o->version = fo_elf_function(module, "OpenSSL_version");
     o->major = major();
     return o->major >= 3;
 }
@@ -111,16 +102,15 @@ static void add(void *function, const char *how)
         return;
     struct fo_openssl *o = &known[known_count];
     *o = (struct fo_openssl){
-        .start = (uintptr_t)module.dlfo_map_start, .end = (uintptr_t)module.dlfo_map_end, .how = how};
-    const char *path = module.dlfo_link_map->l_name;
-    o->in_executable = *path == '\0';
-    void *handle = dlopen(o->in_executable ? NULL : path, RTLD_LAZY | RTLD_NOLOAD);
-    if (handle != NULL && resolve(o, handle)) {
+        .start = (uintptr_t)module.dlfo_map_start,
+        .end = (uintptr_t)module.dlfo_map_end,
+        .in_executable = *module.dlfo_link_map->l_name == '\0',
+        .how = how,
+    };
+    if (resolve(o, module.dlfo_link_map)) {
         __atomic_store_n(&known_count, known_count + 1, __ATOMIC_RELEASE);
         get_in(o);
     }
-    if (handle != NULL)
-        dlclose(handle); /* we keep no hold on it; OpenSSL pins itself */
     __atomic_store_n(&adding, 0, __ATOMIC_RELEASE);
 }
 

@@ -1,0 +1,79 @@
+/*
+ * How many blocks does OpenSSL ask for, and how large are they? Counted at OpenSSL's own hook, so
+ * that the figure is the number of times a replacement allocator is entered. Only for a run without
+ * the library: with it, these functions would become its host backend.
+ */
+#include "bench.h"
+
+#include <stdlib.h>
+#include <openssl/crypto.h>
+
+enum { LARGEST_COUNTED_SIZE = 4096 }; /* the last bin holds all above; the median lies far below */
+
+static struct bench_allocations counted;
+static uint64_t of_size[LARGEST_COUNTED_SIZE + 1];
+
+static void note_size(size_t size)
+{
+    counted.allocations++;
+    of_size[size < LARGEST_COUNTED_SIZE ? size : LARGEST_COUNTED_SIZE]++;
+}
+
+static void *counting_malloc(size_t size, const char *file, int line)
+{
+    (void)file;
+    (void)line;
+    if (size == 0)
+        return NULL;
+    note_size(size);
+    return malloc(size);
+}
+
+static void counting_free(void *block, const char *file, int line)
+{
+    (void)file;
+    (void)line;
+    if (block)
+        counted.frees++;
+    free(block);
+}
+
+static void *counting_realloc(void *block, size_t size, const char *file, int line)
+{
+    if (!block)
+        return counting_malloc(size, file, line);
+    if (size == 0) {
+        counting_free(block, file, line);
+        return NULL;
+    }
+    counted.reallocations++;
+    return realloc(block, size);
+}
+
+void bench_allocations_watch(void)
+{
+    if (CRYPTO_set_mem_functions(counting_malloc, counting_realloc, counting_free) != 1)
+        bench_fail_openssl("OpenSSL has allocated before the count could begin");
+}
+
+void bench_allocations_reset(void)
+{
+    counted = (struct bench_allocations){0};
+    for (size_t size = 0; size <= LARGEST_COUNTED_SIZE; size++)
+        of_size[size] = 0;
+}
+
+struct bench_allocations bench_allocations_read(void)
+{
+    struct bench_allocations result = counted;
+    uint64_t below = 0;
+
+    for (size_t size = 0; size <= LARGEST_COUNTED_SIZE; size++) {
+        below += of_size[size];
+        if (below * 2 >= result.allocations) {
+            result.median_size = size;
+            break;
+        }
+    }
+    return result;
+}
