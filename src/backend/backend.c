@@ -45,7 +45,8 @@ bool fo_backend_known(const char *text)
         return true;
     bool near = fo_nearest_choice(text, names, nearest, sizeof nearest);
     fo_say_words("there is no backend \"", text, "\", running on auto; ",
-                 near ? "did you mean FREEONCE_BACKEND=" : "FREEONCE_BACKEND is auto, host, libc or ",
+                 near ? "did you mean FREEONCE_BACKEND="
+                      : "FREEONCE_BACKEND is auto, host, libc or ",
                  near ? nearest : "the path of a plug-in", near ? "?" : "", NULL);
     return false;
 }
@@ -75,7 +76,8 @@ static enum fo_backend_id choose(void)
         return FO_BACKEND_LIBC;
     if (strcmp(text, "host") == 0 && fo_host.malloc == NULL) {
         fo_say_words("FREEONCE_BACKEND=host, but this program registers no memory functions with "
-                     "OpenSSL; running on libc", NULL);
+                     "OpenSSL; running on libc",
+                     NULL);
         fo_engine_refuse();
     }
     return strchr(text, '/') != NULL ? load_plugin(text) : automatic();
@@ -106,9 +108,13 @@ static bool is_shared(enum fo_backend_id id, bool host_is_shared)
     if (id == FO_BACKEND_HOST)
         return host_is_shared;
     if (host_is_shared)
-        fo_say_words("WARNING: this program's own functions return memory that its processes share; "
-                     "backend ", fo_backends[id]->name, " is private, so OpenSSL objects that move "
-                     "between processes will crash it. Unset FREEONCE_BACKEND, or take host", NULL);
+        fo_say_words(
+            "WARNING: this program's own functions return memory that its processes share; "
+            "backend ",
+            fo_backends[id]->name,
+            " is private, so OpenSSL objects that move "
+            "between processes will crash it. Unset FREEONCE_BACKEND, or take host",
+            NULL);
     return (fo_backends[id]->flags & FREEONCE_BACKEND_SHARED) != 0;
 }
 

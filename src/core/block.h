@@ -36,7 +36,7 @@ enum {
 _Static_assert(FO_META_SHIFT == 16, "state and check are the lower 16 bits, see fo_is_live()");
 _Static_assert(FO_SIZE_SHIFT + 34 == 64, "the fields fill the word");
 
-#define FO_SIZE_MAX  ((UINT64_C(1) << 34) - 64) /* larger requests fail as out of memory */
+#define FO_SIZE_MAX   ((UINT64_C(1) << 34) - 64) /* larger requests fail as out of memory */
 #define FO_CHECK_MASK ((UINT64_C(1) << FO_CHECK_BITS) - 1)
 
 static inline fo_site fo_site_pack(const char *file, int line)
@@ -78,7 +78,8 @@ static inline size_t fo_word_pad(uint64_t word)
 }
 
 /* The check bits for a header at this payload address.  The multiplication carries every input
- * bit into the topmost bits (Knuth's multiplicative hashing; the constant is 2^64 / golden ratio). */
+ * bit into the topmost bits (Knuth's multiplicative hashing; the constant is 2^64 / golden ratio).
+ */
 static inline uint64_t fo_check(uint64_t secret, uintptr_t payload, fo_site site, uint64_t word)
 {
     uint64_t mixed = ((site ^ secret) + payload) ^ (word >> FO_META_SHIFT << FO_META_SHIFT);

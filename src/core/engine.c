@@ -39,7 +39,8 @@ static bool start(void)
     fo_hot.memory = fo_memory_map(false);
     if (fo_hot.memory == NULL || !fo_process_start() || !fo_report_start()) {
         fo_say_words("no memory for the registry of blocks (address space limit?); this process "
-                     "runs unprotected", NULL);
+                     "runs unprotected",
+                     NULL);
         fo_engine_refuse();
         return false;
     }

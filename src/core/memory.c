@@ -39,7 +39,8 @@ static uint32_t other_capacity(void)
 
 static void *map(size_t size, int sharing)
 {
-    void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, sharing | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    void *p =
+        mmap(NULL, size, PROT_READ | PROT_WRITE, sharing | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
     if (p == MAP_FAILED)
         return NULL;
@@ -78,7 +79,8 @@ struct fo_memory *fo_memory_map(bool shared)
     uint32_t leaves = shared ? SHARED_LEAVES : 0;
     char *p;
 
-    while ((p = map(fixed + (size_t)leaves * FO_LEAF_SIZE, shared ? MAP_SHARED : MAP_PRIVATE)) == NULL)
+    while ((p = map(fixed + (size_t)leaves * FO_LEAF_SIZE, shared ? MAP_SHARED : MAP_PRIVATE)) ==
+           NULL)
         if ((leaves /= 2) == 0)
             return NULL;
     struct fo_memory *m = (struct fo_memory *)p;

@@ -43,7 +43,7 @@ struct fo_shard {
     uint32_t hand;  /* the class that gives next when too much waits */
     size_t limit;   /* for each of the two below: half the option's, divided by the shards in use */
     size_t classed; /* bytes of the payloads that wait in the classes' queues */
-    size_t other;   /* and in the last one; apart, or a few large blocks would push all others out */
+    size_t other; /* and in the last one; apart, or a few large blocks would push all others out */
     struct fo_queue queues[FO_QUEUES];
 };
 

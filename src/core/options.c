@@ -129,10 +129,10 @@ static bool parse_action(fo_option_action *out, const char *value, const char *c
 
 static bool set(const char *name, const char *value, const char **choices_of)
 {
-#define FO_OPTION(member, NAME, kind, choices, fallback, help) \
-    if (strcmp(name, #NAME) == 0) {                            \
-        *choices_of = choices;                                 \
-        return parse_##kind(&fo_options.member, value, choices); \
+#define FO_OPTION(member, NAME, kind, choices, fallback, help)                                     \
+    if (strcmp(name, #NAME) == 0) {                                                                \
+        *choices_of = choices;                                                                     \
+        return parse_##kind(&fo_options.member, value, choices);                                   \
     }
 #include "core/options.def"
 #undef FO_OPTION
@@ -264,7 +264,9 @@ static void list_cures(struct fo_text *t, const unsigned *v, const char *choices
 static void list_action(struct fo_text *t, const fo_option_action *v, const char *choices)
 {
     (void)choices;
-    fo_put(t, v->what == FO_ON_ERROR_SKIP ? "skip" : v->what == FO_ON_ERROR_ABORT ? "abort" : "exit:");
+    fo_put(t, v->what == FO_ON_ERROR_SKIP    ? "skip"
+              : v->what == FO_ON_ERROR_ABORT ? "abort"
+                                             : "exit:");
     if (v->what == FO_ON_ERROR_EXIT)
         fo_put_dec(t, (uint64_t)v->status);
 }
@@ -273,8 +275,8 @@ void fo_options_list(char *out, size_t size)
 {
     struct fo_text t = {out, size - 1, 0};
 
-#define FO_OPTION(member, NAME, kind, choices, fallback, help) \
-    fo_put(&t, " " #NAME "=");                                 \
+#define FO_OPTION(member, NAME, kind, choices, fallback, help)                                     \
+    fo_put(&t, " " #NAME "=");                                                                     \
     list_##kind(&t, &fo_options.member, choices);
 #include "core/options.def"
 #undef FO_OPTION

@@ -60,7 +60,7 @@ static bool on_stack(uintptr_t p)
     if (p < here)
         return false;
     if (here < end && end - here < STACK_MAX)
-        return p < end; /* the main thread */
+        return p < end;                         /* the main thread */
     return p < self && self - here < STACK_MAX; /* glibc puts a thread's descriptor at its top */
 }
 

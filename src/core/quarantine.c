@@ -146,7 +146,8 @@ enum fo_remembered fo_quarantine_find(uintptr_t payload, struct fo_freed *out)
 
     for (uint32_t i = 0; i < FO_SHARDS * FO_QUEUES && best != FO_WAITING; i++) {
         struct fo_freed f;
-        enum fo_remembered here = find_in(&m->shards[i / FO_QUEUES].queues[i % FO_QUEUES], payload, &f);
+        enum fo_remembered here =
+            find_in(&m->shards[i / FO_QUEUES].queues[i % FO_QUEUES], payload, &f);
         if (here > best) {
             best = here;
             *out = f;

@@ -120,7 +120,8 @@ void fo_process_noticed(void)
 
     if (!__atomic_compare_exchange_n(&me->claimed, &nobody, 1, false, __ATOMIC_ACQ_REL,
                                      __ATOMIC_RELAXED)) {
-        /* Another thread is at it.  Or this one, under a signal handler: so do not wait for ever. */
+        /* Another thread is at it.  Or this one, under a signal handler: so do not wait for ever.
+         */
         for (int i = 0; i < 1000 && __atomic_load_n(&me->pid, __ATOMIC_ACQUIRE) == 0; i++)
             sched_yield();
         return;

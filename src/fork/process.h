@@ -9,8 +9,8 @@
 #include "core/memory.h"
 
 struct fo_process {
-    uint64_t meta; /* of every header: this process, the active backend, state LIVE */
-    uint32_t pid;  /* 0: wiped */
+    uint64_t meta;  /* of every header: this process, the active backend, state LIVE */
+    uint32_t pid;   /* 0: wiped */
     uint32_t index; /* in the table of processes */
     uint32_t claimed;
 };

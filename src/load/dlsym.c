@@ -27,7 +27,7 @@ __attribute__((used)) void *fo_dlsym_enter(void *handle, const char *name)
 
     if (fo_unlikely(name[0] == 'O' || name[0] == 'C' || name[0] == 'S' || name[0] == 'E' ||
                     name[0] == 'T')) {
-        fo_openssl_found_by_dlsym(handle, name);
+        fo_openssl_asked_for(name);
         answer = handle != RTLD_NEXT ? fo_openssl_entry(name, handle) : NULL;
         if (answer != NULL)
             real = give_answer;

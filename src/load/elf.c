@@ -2,24 +2,25 @@
  * GNU gABI extensions, "GNU hash ELF sections"). */
 #include "load/elf.h"
 
+#include <dlfcn.h>
 #include <string.h>
 
 struct tables {
-    const ElfW(Sym) *symbols;
+    const ElfW(Sym) * symbols;
     const char *strings;
     const uint32_t *hash;
 };
 
 /* glibc relocates the addresses of a dynamic section where it is writable. */
-static const void *table_at(const struct link_map *module, ElfW(Addr) value)
+static const void *table_at(const struct fo_module *module, ElfW(Addr) value)
 {
-    return (const void *)(value < module->l_addr ? value + module->l_addr : value);
+    return (const void *)(value < module->base ? value + module->base : value);
 }
 
-static bool find_tables(const struct link_map *module, struct tables *out)
+static bool find_tables(const struct fo_module *module, struct tables *out)
 {
     *out = (struct tables){NULL, NULL, NULL};
-    for (const ElfW(Dyn) *d = module->l_ld; d != NULL && d->d_tag != DT_NULL; d++) {
+    for (const ElfW(Dyn) *d = module->dynamic; d != NULL && d->d_tag != DT_NULL; d++) {
         if (d->d_tag == DT_SYMTAB)
             out->symbols = table_at(module, d->d_un.d_ptr);
         else if (d->d_tag == DT_STRTAB)
@@ -39,7 +40,7 @@ static uint32_t hash_of(const char *name)
     return h;
 }
 
-void *fo_elf_function(const struct link_map *module, const char *name)
+void *fo_elf_function(const struct fo_module *module, const char *name)
 {
     struct tables t;
     if (!find_tables(module, &t))
@@ -56,8 +57,60 @@ void *fo_elf_function(const struct link_map *module, const char *name)
         uint32_t h = chain[i - first];
         if ((h | 1) == (hash | 1) && s->st_shndx != SHN_UNDEF &&
             ELF64_ST_TYPE(s->st_info) == STT_FUNC && strcmp(t.strings + s->st_name, name) == 0)
-            return (void *)(module->l_addr + s->st_value);
+            return (void *)(module->base + s->st_value);
         if ((h & 1) != 0)
             return NULL;
     }
+}
+
+bool fo_elf_module(uintptr_t code, struct fo_module *out)
+{
+    struct dl_find_object found;
+
+    if (_dl_find_object((void *)code, &found) != 0)
+        return false;
+    *out = (struct fo_module){
+        .base = found.dlfo_link_map->l_addr,
+        .dynamic = found.dlfo_link_map->l_ld,
+        .start = (uintptr_t)found.dlfo_map_start,
+        .end = (uintptr_t)found.dlfo_map_end,
+        .executable = *found.dlfo_link_map->l_name == '\0',
+    };
+    return true;
+}
+
+struct search {
+    const char *name;
+    void **found;
+    unsigned room, count;
+    unsigned long long loads; /* of modules, so far */
+};
+
+static unsigned long long searched; /* loads, at the last search */
+
+static int visit(struct dl_phdr_info *info, size_t size, void *data)
+{
+    struct search *s = data;
+    struct fo_module m = {.base = info->dlpi_addr};
+
+    (void)size;
+    s->loads = info->dlpi_adds;
+    if (s->loads == FO_RELAXED_LOAD(&searched))
+        return 1;
+    for (int i = 0; i < info->dlpi_phnum; i++)
+        if (info->dlpi_phdr[i].p_type == PT_DYNAMIC)
+            m.dynamic = (const ElfW(Dyn) *)(info->dlpi_addr + info->dlpi_phdr[i].p_vaddr);
+    void *function = fo_elf_function(&m, s->name);
+    if (function != NULL && s->count < s->room)
+        s->found[s->count++] = function;
+    return 0;
+}
+
+unsigned fo_elf_search(const char *name, void **found, unsigned room)
+{
+    struct search s = {.name = name, .found = found, .room = room};
+
+    dl_iterate_phdr(visit, &s);
+    FO_RELAXED_STORE(&searched, s.loads);
+    return s.count;
 }

@@ -8,8 +8,23 @@
 
 #include "core/base.h"
 
+/* A loaded module: what is added to its addresses, its dynamic section, its extent. */
+struct fo_module {
+    ElfW(Addr) base;
+    const ElfW(Dyn) * dynamic;
+    uintptr_t start, end;
+    bool executable; /* the program itself */
+};
+
+/* The module around this code.  Takes no lock.  False: none. */
+bool fo_elf_module(uintptr_t code, struct fo_module *out);
+
 /* The address of the function that this module itself defines under `name`, or NULL.  Takes no
  * lock; the module must stay loaded meanwhile. */
-void *fo_elf_function(const struct link_map *module, const char *name);
+void *fo_elf_function(const struct fo_module *module, const char *name);
+
+/* Functions of this name in all loaded modules, in whatever scope: at most `room`, returns how
+ * many.  Nothing is done, and 0 returned, if no module came since the call before. */
+unsigned fo_elf_search(const char *name, void **found, unsigned room);
 
 #endif

@@ -1,6 +1,7 @@
 /* Cure `identity`: after fork(2) pthread_self() is the same in all processes.  OpenSSL's RSA
  * blinding (crypto/bn/bn_blind.c) takes that for one thread and skips its lock.  Calls that come
- * from libcrypto get a value that is unique in the process tree instead; all others the real one. */
+ * from libcrypto get a value that is unique in the process tree instead; all others the real one.
+ */
 #include <pthread.h>
 
 #include "core/options.h"
@@ -29,5 +30,6 @@ FO_EXPORT pthread_t pthread_self(void)
     pthread_t self = real();
     if (fo_likely(!fo_cure_applied(FO_CURE_IDENTITY)))
         return self;
-    return fo_openssl_contains((uintptr_t)__builtin_return_address(0)) ? of_this_process(self) : self;
+    return fo_openssl_contains((uintptr_t)__builtin_return_address(0)) ? of_this_process(self)
+                                                                       : self;
 }

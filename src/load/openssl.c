@@ -2,8 +2,6 @@
  * OpenSSL 1.1 by OPENSSL_version_major(), which is new in 3.0. */
 #include "load/openssl.h"
 
-#include <dlfcn.h>
-#include <link.h>
 #include <string.h>
 
 #include "backend/backend.h"
@@ -44,7 +42,7 @@ void fo_openssl_describe(struct fo_text *t)
         }
 }
 
-static bool resolve(struct fo_openssl *o, const struct link_map *module)
+static bool resolve(struct fo_openssl *o, const struct fo_module *module)
 {
     unsigned (*major)(void);
 
@@ -86,14 +84,14 @@ static void get_in(struct fo_openssl *o)
         tell_too_late(o);
 }
 
-/* The module around `function` is an OpenSSL: enter it into the table, once, and get in. */
-static void add(void *function, const char *how)
+/* The module around `code` may be an OpenSSL: enter it into the table, once, and get in. */
+static void add(uintptr_t code, const char *how)
 {
-    struct dl_find_object module;
-    if (function == NULL || _dl_find_object(function, &module) != 0)
+    struct fo_module module;
+    if (!fo_elf_module(code, &module))
         return;
     for (unsigned i = 0; i < known_count; i++)
-        if (known[i].start == (uintptr_t)module.dlfo_map_start) {
+        if (known[i].start == module.start) {
             if (known[i].ours) /* it may have been unloaded and loaded again */
                 known[i].set_mem(fo_malloc, fo_realloc, fo_free);
             return;
@@ -102,45 +100,36 @@ static void add(void *function, const char *how)
         return;
     struct fo_openssl *o = &known[known_count];
     *o = (struct fo_openssl){
-        .start = (uintptr_t)module.dlfo_map_start,
-        .end = (uintptr_t)module.dlfo_map_end,
-        .in_executable = *module.dlfo_link_map->l_name == '\0',
-        .how = how,
-    };
-    if (resolve(o, module.dlfo_link_map)) {
+        .start = module.start, .end = module.end, .in_executable = module.executable, .how = how};
+    if (resolve(o, &module)) {
         __atomic_store_n(&known_count, known_count + 1, __ATOMIC_RELEASE);
         get_in(o);
     }
     __atomic_store_n(&adding, 0, __ATOMIC_RELEASE);
 }
 
-void fo_openssl_find_linked(void)
+void fo_openssl_look_around(const char *how)
 {
-    static const char name[] = "CRYPTO_set_mem_functions";
-    void *visible = fo_real_dlsym(RTLD_DEFAULT, name);
+    void *found[OPENSSLS_MAX];
+    unsigned n = fo_elf_search("OPENSSL_version_major", found, OPENSSLS_MAX);
 
-    /* Our own definitions are hidden versions, which a search without a version never finds. */
-    add(visible, "linked");
-    add(dlvsym(RTLD_DEFAULT, "OPENSSL_version_major", "OPENSSL_3.0.0"), "linked");
-    add(dlvsym(RTLD_DEFAULT, "OPENSSL_version_major", "OPENSSL_4.0.0"), "linked");
-    dlerror();
+    for (unsigned i = 0; i < n; i++)
+        add((uintptr_t)found[i], how);
 }
 
 void fo_openssl_found_at(uintptr_t code)
 {
-    add((void *)code, "loaded by dlopen");
+    add(code, "loaded by dlopen");
 }
 
-void fo_openssl_found_by_dlsym(void *handle, const char *name)
+void fo_openssl_asked_for(const char *name)
 {
-    static const char *const prefixes[] = {"SSL_", "OPENSSL_", "OpenSSL_", "CRYPTO_", "EVP_", "TLS_"};
+    static const char *const prefixes[] = {"SSL_",    "OPENSSL_", "OpenSSL_",
+                                           "CRYPTO_", "EVP_",     "TLS_"};
 
-    if (handle == RTLD_NEXT)
-        return;
     for (size_t i = 0; i < sizeof prefixes / sizeof prefixes[0]; i++)
         if (strncmp(name, prefixes[i], strlen(prefixes[i])) == 0) {
-            add(fo_real_dlsym(handle, "CRYPTO_set_mem_functions"), "found by dlsym");
-            dlerror();
+            fo_openssl_look_around("found by dlsym");
             return;
         }
 }
@@ -157,25 +146,14 @@ void *fo_openssl_entry(const char *name, void *handle)
     return NULL;
 }
 
-struct fo_openssl *fo_openssl_meant(unsigned major, uintptr_t caller)
+struct fo_openssl *fo_openssl_meant(unsigned major)
 {
-    for (int attempt = 0; attempt < 2; attempt++) {
-        for (unsigned i = 0; i < known_count; i++)
-            if (known[i].major == major)
-                return &known[i];
-        /* A libcrypto that gave no sign of itself (built without assembler), seen only now:
-         * what the caller's module links to is what it means. */
-        struct dl_find_object module;
-        if (attempt == 0 && _dl_find_object((void *)caller, &module) == 0) {
-            const char *path = module.dlfo_link_map->l_name;
-            void *handle = dlopen(*path != '\0' ? path : NULL, RTLD_LAZY | RTLD_NOLOAD);
-            if (handle != NULL) {
-                add(fo_real_dlsym(handle, "OPENSSL_version_major"), "found by its caller");
-                dlclose(handle);
-            }
-            dlerror();
-        }
-    }
+    /* A libcrypto that gave no sign of itself (built without assembler) is seen only now. */
+    if (known_count == 0)
+        fo_openssl_look_around("found by its caller");
+    for (unsigned i = 0; i < known_count; i++)
+        if (known[i].major == major)
+            return &known[i];
     return NULL;
 }
 

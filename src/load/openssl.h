@@ -1,5 +1,6 @@
 /* The OpenSSLs of this process: usually one, sometimes a second of another version or a static one
- * inside the executable.  Each is found once, and gets our functions if it has not allocated yet. */
+ * inside the executable.  Each is found once, and gets our functions if it has not allocated yet.
+ */
 #ifndef FO_LOAD_OPENSSL_H
 #define FO_LOAD_OPENSSL_H
 
@@ -10,11 +11,11 @@ typedef void *fo_realloc_function(void *, size_t, const char *, int);
 typedef void fo_free_function(void *, const char *, int);
 
 struct fo_openssl {
-    unsigned major;          /* 3 or 4: whose symbol versions its callers carry */
-    uintptr_t start, end;    /* its mapping, for "is this call from libcrypto?" */
-    const char *how;         /* how we got in, in words */
-    bool ours;               /* it calls our functions */
-    bool in_executable;      /* static: its mapping holds the program's own code too */
+    unsigned major;       /* 3 or 4: whose symbol versions its callers carry */
+    uintptr_t start, end; /* its mapping, for "is this call from libcrypto?" */
+    const char *how;      /* how we got in, in words */
+    bool ours;            /* it calls our functions */
+    bool in_executable;   /* static: its mapping holds the program's own code too */
     int (*set_mem)(fo_malloc_function *, fo_realloc_function *, fo_free_function *);
     void (*get_mem)(fo_malloc_function **, fo_realloc_function **, fo_free_function **);
     /* Its own defaults, as the program would see them. */
@@ -26,22 +27,23 @@ struct fo_openssl {
     const char *(*version)(int);
 };
 
-/* Look for those that are linked: called by the constructor. */
-void fo_openssl_find_linked(void);
+/* Look through all loaded modules, if any came since the last time; `how` is for the messages. */
+void fo_openssl_look_around(const char *how);
 
-/* Code at this address belongs to an OpenSSL that is being loaded. */
+/* Code at this address may belong to an OpenSSL that is being loaded. */
 void fo_openssl_found_at(uintptr_t code);
 
-/* dlsym() is being asked for `name` in `handle`: is a new OpenSSL behind it? */
-void fo_openssl_found_by_dlsym(void *handle, const char *name);
+/* dlsym() is being asked for `name`: if it sounds like OpenSSL's, look around. */
+void fo_openssl_asked_for(const char *name);
 
 /* What dlsym(handle, name) should answer instead of the real function, or NULL: as it would. */
 void *fo_openssl_entry(const char *name, void *handle);
 
-/* The OpenSSL of this major version that a call from `caller` means, or NULL. */
-struct fo_openssl *fo_openssl_meant(unsigned major, uintptr_t caller);
+/* The OpenSSL of this major version, which a call under its symbol version means, or NULL. */
+struct fo_openssl *fo_openssl_meant(unsigned major);
 
-/* Is this code of a libcrypto?  An executable with a static one inside does not count.  Lock-free. */
+/* Is this code of a libcrypto?  An executable with a static one inside does not count.  Lock-free.
+ */
 bool fo_openssl_contains(uintptr_t code);
 
 /* Is this the OPENSSL_cleanup of one of them? */

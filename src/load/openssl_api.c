@@ -11,14 +11,9 @@
 
 /* The versions are hidden (one @): a search without a version never finds us, so that programs
  * linked to another library with the same names are left alone. */
-#define ENTRY(name, major)                                                        \
-    __asm__(".symver fo_" #name "_" #major "," #name "@OPENSSL_" #major ".0.0"); \
+#define ENTRY(name, major)                                                                         \
+    __asm__(".symver fo_" #name "_" #major "," #name "@OPENSSL_" #major ".0.0");                   \
     FO_EXPORT
-
-static uintptr_t address(const void *code)
-{
-    return (uintptr_t)code;
-}
 
 /* Whose functions do they serve?  One program, one pool. */
 static const struct fo_openssl *host_of;
@@ -78,18 +73,18 @@ static int adopt(struct fo_openssl *o, struct fo_host wanted)
     return 1;
 }
 
-static int set_mem(unsigned major, uintptr_t caller, const struct fo_host *wanted)
+static int set_mem(unsigned major, const struct fo_host *wanted)
 {
-    struct fo_openssl *o = fo_openssl_meant(major, caller);
+    struct fo_openssl *o = fo_openssl_meant(major);
 
     if (o == NULL)
         return 0;
     return o->ours ? adopt(o, *wanted) : o->set_mem(wanted->malloc, wanted->realloc, wanted->free);
 }
 
-static void get_mem(unsigned major, uintptr_t caller, struct fo_host *out)
+static void get_mem(unsigned major, struct fo_host *out)
 {
-    const struct fo_openssl *o = fo_openssl_meant(major, caller);
+    const struct fo_openssl *o = fo_openssl_meant(major);
 
     if (o != NULL && o->ours)
         *out = current(o);
@@ -97,37 +92,37 @@ static void get_mem(unsigned major, uintptr_t caller, struct fo_host *out)
         o->get_mem(&out->malloc, &out->realloc, &out->free);
 }
 
-static void cleanup(unsigned major, uintptr_t caller)
+static void cleanup(unsigned major)
 {
-    const struct fo_openssl *o = fo_openssl_meant(major, caller);
+    const struct fo_openssl *o = fo_openssl_meant(major);
 
     if (o != NULL && o->cleanup != NULL && fo_cure_may_clean_up())
         o->cleanup();
 }
 
-#define DEFINE_ENTRIES(major)                                                                    \
-    ENTRY(CRYPTO_set_mem_functions, major)                                                       \
-    int fo_CRYPTO_set_mem_functions_##major(fo_malloc_function *m, fo_realloc_function *r,       \
-                                            fo_free_function *f)                                 \
-    {                                                                                            \
-        return set_mem(major, address(__builtin_return_address(0)), &(struct fo_host){m, r, f}); \
-    }                                                                                            \
-    ENTRY(CRYPTO_get_mem_functions, major)                                                       \
-    void fo_CRYPTO_get_mem_functions_##major(fo_malloc_function **m, fo_realloc_function **r,    \
-                                             fo_free_function **f)                               \
-    {                                                                                            \
-        struct fo_host h = {NULL, NULL, NULL};                                                   \
-        get_mem(major, address(__builtin_return_address(0)), &h);                                \
-        if (m != NULL)                                                                           \
-            *m = h.malloc;                                                                       \
-        if (r != NULL)                                                                           \
-            *r = h.realloc;                                                                      \
-        if (f != NULL)                                                                           \
-            *f = h.free;                                                                         \
-    }                                                                                            \
-    ENTRY(OPENSSL_cleanup, major) void fo_OPENSSL_cleanup_##major(void)                          \
-    {                                                                                            \
-        cleanup(major, address(__builtin_return_address(0)));                                    \
+#define DEFINE_ENTRIES(major)                                                                      \
+    ENTRY(CRYPTO_set_mem_functions, major)                                                         \
+    int fo_CRYPTO_set_mem_functions_##major(fo_malloc_function *m, fo_realloc_function *r,         \
+                                            fo_free_function *f)                                   \
+    {                                                                                              \
+        return set_mem(major, &(struct fo_host){m, r, f});                                         \
+    }                                                                                              \
+    ENTRY(CRYPTO_get_mem_functions, major)                                                         \
+    void fo_CRYPTO_get_mem_functions_##major(fo_malloc_function **m, fo_realloc_function **r,      \
+                                             fo_free_function **f)                                 \
+    {                                                                                              \
+        struct fo_host h = {NULL, NULL, NULL};                                                     \
+        get_mem(major, &h);                                                                        \
+        if (m != NULL)                                                                             \
+            *m = h.malloc;                                                                         \
+        if (r != NULL)                                                                             \
+            *r = h.realloc;                                                                        \
+        if (f != NULL)                                                                             \
+            *f = h.free;                                                                           \
+    }                                                                                              \
+    ENTRY(OPENSSL_cleanup, major) void fo_OPENSSL_cleanup_##major(void)                            \
+    {                                                                                              \
+        cleanup(major);                                                                            \
     }
 
 int fo_CRYPTO_set_mem_functions_3(fo_malloc_function *, fo_realloc_function *, fo_free_function *);
@@ -148,8 +143,10 @@ void *fo_entry_named(const char *name, unsigned major)
         const char *name;
         void *entry[2];
     } entries[] = {
-        {"CRYPTO_set_mem_functions", {fo_CRYPTO_set_mem_functions_3, fo_CRYPTO_set_mem_functions_4}},
-        {"CRYPTO_get_mem_functions", {fo_CRYPTO_get_mem_functions_3, fo_CRYPTO_get_mem_functions_4}},
+        {"CRYPTO_set_mem_functions",
+         {fo_CRYPTO_set_mem_functions_3, fo_CRYPTO_set_mem_functions_4}},
+        {"CRYPTO_get_mem_functions",
+         {fo_CRYPTO_get_mem_functions_3, fo_CRYPTO_get_mem_functions_4}},
         {"OPENSSL_cleanup", {fo_OPENSSL_cleanup_3, fo_OPENSSL_cleanup_4}},
     };
 

@@ -19,7 +19,7 @@ __attribute__((constructor)) static void begin(int argc, char **argv, char **env
     fo_options_read(getauxval(AT_SECURE) != 0 ? NULL : envp);
     fo_stack_end = (uintptr_t)envp;
     fo_process_name(argc > 0 ? argv[0] : NULL);
-    fo_openssl_find_linked();
+    fo_openssl_look_around("linked");
 }
 
 __attribute__((destructor)) static void end(void)

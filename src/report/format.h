@@ -11,9 +11,9 @@ struct fo_text {
     size_t used; /* never more than size */
 };
 
-#define FO_TEXT(array)                 \
-    {                                  \
-        (array), sizeof(array), 0      \
+#define FO_TEXT(array)                                                                             \
+    {                                                                                              \
+        (array), sizeof(array), 0                                                                  \
     }
 
 void fo_put(struct fo_text *t, const char *s);

@@ -16,9 +16,9 @@
 enum { HIGH_FD = 200, SYSLOG_DAEMON_ERR = 3 * 8 + 3 };
 
 static struct {
-    int fd;         /* -1: stderr */
+    int fd; /* -1: stderr */
     bool syslog, per_process;
-    dev_t device;   /* of the file: is the descriptor still ours? */
+    dev_t device; /* of the file: is the descriptor still ours? */
     ino_t inode;
 } target = {.fd = -1};
 

@@ -52,8 +52,9 @@ static void wait_for(atomic_int *count, int wanted)
         sched_yield();
 }
 
-/* The two meet before the first frees. Otherwise a handshake or two would come in between, the
- * block might be handed out anew, and the second free would hit whoever has it then. */
+/* The two meet, and neither goes on before both have freed. Otherwise a handshake or two would come
+ * in between, the block might be handed out anew, and the second free would hit whoever has it
+ * then. */
 void plant_on_connection(void)
 {
     switch (atomic_fetch_add(&plant->arrived, 1)) {
@@ -61,10 +62,12 @@ void plant_on_connection(void)
         wait_for(&plant->arrived, 2);
         free_first();
         atomic_store(&plant->freed, 1);
+        wait_for(&plant->freed, 2);
         break;
     case 1:
         wait_for(&plant->freed, 1);
         free_again();
+        atomic_store(&plant->freed, 2);
         break;
     default:
         break;

@@ -1,0 +1,168 @@
+# shellcheck shell=bash
+# What scripts have in common: clean-up at exit, progress, and packages that are missing.
+# Sourced by scripts/demo and scripts/check, which have set -euo pipefail.
+
+# --- clean-up ---------------------------------------------------------------------------------------
+
+exit_actions=()
+
+# at_exit FUNCTION: calls it when the script ends, however it ends; the last one registered first.
+at_exit() {
+    exit_actions+=("$1")
+}
+
+run_exit_actions() {
+    local status=$? i
+    trap - EXIT
+    trap '' INT TERM HUP # once is enough: a second Ctrl-C must not leave half of it undone
+    set +e
+    for ((i = ${#exit_actions[@]} - 1; i >= 0; i--)); do
+        "${exit_actions[i]}"
+    done
+    exit "$status"
+}
+
+# end_cleanly: to be called once, by the script, before the first at_exit.
+end_cleanly() {
+    trap run_exit_actions EXIT
+    trap 'exit 129' HUP
+    trap 'exit 130' INT
+    trap 'exit 143' TERM
+    at_exit stop_step
+}
+
+# --- output -----------------------------------------------------------------------------------------
+
+terminal=false
+[[ -t 1 && ${TERM:-dumb} != dumb ]] && terminal=true
+
+bold='' green='' red='' plain=''
+if $terminal && [[ -z ${NO_COLOR:-} ]]; then
+    bold=$'\e[1m' green=$'\e[32m' red=$'\e[31m' plain=$'\e[0m'
+fi
+
+heading() {
+    printf '\n%s%s%s\n' "$bold" "$*" "$plain"
+}
+
+# die STATUS SENTENCE
+die() {
+    local status=$1
+    shift
+    printf '%s%s: %s%s\n' "$red" "${0##*/}" "$*" "$plain" >&2
+    exit "$status"
+}
+
+# --- steps ------------------------------------------------------------------------------------------
+
+step_pid=''
+
+# Ends the command of a step that is interrupted, with everything it started.
+stop_step() {
+    [[ -n $step_pid ]] || return 0
+    kill -TERM -- "-$step_pid" 2>/dev/null
+    wait "$step_pid" 2>/dev/null
+    step_pid=''
+}
+
+# animate TEXT SECONDS: the line of a running step, on a terminal.
+animate() {
+    local frames='|/-\'
+    printf '\r  %s  %s %d s ' "${frames:$2 % 4:1}" "$1" "$2"
+}
+
+# step TEXT COMMAND...: runs the command and says so. What the command prints is shown only when it fails.
+# Returns its status. The command runs in the background, so that Ctrl-C ends the step and not only waits.
+step() {
+    local text=$1 started=$SECONDS status=0 output seconds
+    shift
+    output=$(mktemp)
+    $terminal || printf '  ..  %s\n' "$text"
+
+    set -m # a process group of its own
+    "$@" >"$output" 2>&1 </dev/null &
+    step_pid=$!
+    set +m
+    while $terminal && kill -0 "$step_pid" 2>/dev/null; do
+        animate "$text" $((SECONDS - started))
+        sleep 0.25
+    done
+    wait "$step_pid" 2>/dev/null || status=$?
+    step_pid=''
+
+    seconds=$((SECONDS - started))
+    $terminal && printf '\r\e[K'
+    if ((status == 0)); then
+        printf '  %sok%s  %s (%d s)\n' "$green" "$plain" "$text" "$seconds"
+    else
+        printf '  %sfailed%s  %s (%d s)\n' "$red" "$plain" "$text" "$seconds"
+        sed 's/^/      /' "$output" | tail -n 40
+    fi
+    rm -f "$output"
+    return "$status"
+}
+
+# --- packages ---------------------------------------------------------------------------------------
+
+readonly status_packages=3 # the exit status when packages are missing and cannot be installed
+
+is_installed() {
+    [[ $(dpkg-query -W -f '${db:Status-Status} ' "$1" 2>/dev/null) == *installed* ]] &&
+        [[ $(dpkg-query -W -f '${db:Status-Status} ' "$1" 2>/dev/null) != *not-installed* ]]
+}
+
+# How root's commands are run: directly, through sudo, or not at all. Sets as_root; fails if not at all.
+find_root() {
+    as_root=()
+    ((EUID == 0)) && return 0
+    command -v sudo >/dev/null || return 1
+    as_root=(sudo)
+    sudo -n true 2>/dev/null && return 0
+    [[ -t 0 ]] || return 1
+    printf '  sudo may ask for your password.\n'
+    sudo -v
+}
+
+# Debian starts services as it installs them. With this file, and unless the machine has one, it does not.
+policy=/usr/sbin/policy-rc.d
+policy_is_ours=false
+
+forbid_services() {
+    [[ -e $policy ]] && return 0
+    policy_is_ours=true
+    "${as_root[@]}" sh -c 'printf "#!/bin/sh\nexit 101\n" >"$1" && chmod 755 "$1"' sh "$policy"
+}
+
+allow_services() {
+    $policy_is_ours || return 0
+    policy_is_ours=false
+    "${as_root[@]}" rm -f "$policy"
+}
+
+apt() {
+    "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
+        apt-get -q -y -o DPkg::Lock::Timeout=120 -o Dpkg::Use-Pty=0 "$@"
+}
+
+# need_packages PACKAGE...: installs those that are missing. Touches nothing, and needs no network, if none is.
+need_packages() {
+    local missing=() package line
+    command -v dpkg-query >/dev/null && command -v apt-get >/dev/null ||
+        die "$status_packages" "this system has no apt-get; needed are Debian's packages: $*"
+    for package; do
+        is_installed "$package" || missing+=("$package")
+    done
+    ((${#missing[@]} > 0)) || return 0
+
+    line="apt-get install --no-install-recommends ${missing[*]}"
+    find_root || die "$status_packages" "packages are missing; as root, run:
+    $line"
+    at_exit allow_services
+    forbid_services
+    # An update that fails in part may do: the installation tells.
+    step 'Reading the package lists (apt-get update)' apt update || true
+    step "Installing ${missing[*]}" apt install --no-install-recommends "${missing[@]}" ||
+        die "$status_packages" "the packages could not be installed; what was tried:
+    $line"
+    allow_services
+}
