@@ -25,17 +25,26 @@ static FO_COLD void *out_of_memory(void)
 }
 
 /* The header goes in, then the registry learns of the block. */
-static inline void *dress(void *base, size_t size, uint64_t meta, fo_site site, uint8_t *slot)
+static inline void *dress(uintptr_t payload, uint64_t word, fo_site site, uint8_t *slot)
 {
-    uintptr_t payload = ((uintptr_t)base + sizeof(struct fo_header) + 8) & ~(uintptr_t)15;
     struct fo_header *h = fo_header_of(payload);
-    uint64_t word = (uint64_t)size << FO_SIZE_SHIFT | meta |
-                    (uint64_t)((uintptr_t)base >> 3 & 1) << FO_PAD8_SHIFT;
 
     FO_RELAXED_STORE(&h->site, site);
     FO_RELAXED_STORE(&h->word, word | fo_check(fo_hot.secret, payload, site, word));
     __atomic_store_n(slot, FO_SLOT_LIVE, __ATOMIC_RELEASE);
     return (void *)payload;
+}
+
+static inline uint64_t new_word(size_t size, uint64_t meta)
+{
+    return (uint64_t)size << FO_SIZE_SHIFT | meta;
+}
+
+/* For a base that may be aligned to 8 bytes only: where the payload starts, and the bit for it. */
+static inline uintptr_t payload_in(const void *base, uint64_t *word)
+{
+    *word |= (uint64_t)((uintptr_t)base >> 3 & 1) << FO_PAD8_SHIFT;
+    return ((uintptr_t)base + sizeof(struct fo_header) + 8) & ~(uintptr_t)15;
 }
 
 /* A block where none of ours was before, or one that is not aligned to 16 bytes. */
@@ -53,14 +62,15 @@ static FO_COLD void *dress_slowly(void *base, size_t size, const char *file, int
         if (base == NULL)
             return NULL;
     }
-    uintptr_t payload = ((uintptr_t)base + sizeof(struct fo_header) + 8) & ~(uintptr_t)15;
+    uint64_t word = new_word(size, me->meta);
+    uintptr_t payload = payload_in(base, &word);
     uint8_t *slot = ((uintptr_t)base & 7) == 0 ? fo_registry_slot_make(payload) : NULL;
     if (slot == NULL) {
         fo_backends[fo_word_backend(me->meta)]->free(base, size + room, file, line);
         return out_of_memory();
     }
     fo_shared_learn(payload);
-    return dress(base, size, me->meta, fo_site_pack(file, line), slot);
+    return dress(payload, word, fo_site_pack(file, line), slot);
 }
 
 /* From the backend. */
@@ -74,10 +84,11 @@ static __attribute__((noinline)) void *allocate(size_t size, const char *file, i
     void *base = fo_hot.alloc(room + fo_hot.pad, file, line);
     if (fo_unlikely(base == NULL))
         return NULL;
-    uint8_t *slot = fo_registry_slot((uintptr_t)base + sizeof(struct fo_header));
+    uintptr_t payload = (uintptr_t)base + sizeof(struct fo_header);
+    uint8_t *slot = fo_registry_slot(payload);
     if (fo_unlikely(slot == NULL))
         return dress_slowly(base, size, file, line);
-    return dress(base, size, fo_process_self()->meta, fo_site_pack(file, line), slot);
+    return dress(payload, new_word(size, fo_process_self()->meta), fo_site_pack(file, line), slot);
 }
 
 void *fo_malloc(size_t size, const char *file, int line)
@@ -91,8 +102,8 @@ void *fo_malloc(size_t size, const char *file, int line)
     uintptr_t payload = fo_quarantine_recycle(fo_class_of(size), pid);
     if (fo_unlikely(payload == 0))
         return allocate(size, file, line);
-    return dress((void *)(payload - sizeof(struct fo_header)), size, me->meta,
-                 fo_site_pack(file, line), fo_registry_slot_known(payload));
+    return dress(payload, new_word(size, FO_RELAXED_LOAD(&me->meta)), fo_site_pack(file, line),
+                 fo_registry_slot_known(payload));
 }
 
 static inline bool header_is_whole(uintptr_t p, const struct fo_header *h)
@@ -133,7 +144,7 @@ void fo_free(void *p, const char *file, int line)
         return;
     }
     FO_RELAXED_STORE(&h->word, fo_word_freed(word));
-    fo_quarantine_put((struct fo_leaving){payload, h->site, word, now});
+    fo_quarantine_put(payload, h->site, word, now);
 }
 
 static FO_COLD void *refuse_realloc(uintptr_t p, size_t size, fo_site now)
@@ -155,15 +166,15 @@ static void *allocate_like(uint64_t word, size_t size, const char *file, int lin
     void *base = fo_backends[id]->alloc(size + sizeof(struct fo_header) + 8, file, line);
     if (base == NULL)
         return NULL;
-    uintptr_t payload = ((uintptr_t)base + sizeof(struct fo_header) + 8) & ~(uintptr_t)15;
+    uint64_t backend_mask = (uint64_t)((1u << FO_BACKEND_BITS) - 1) << FO_BACKEND_SHIFT;
+    uint64_t fresh = new_word(size, (me->meta & ~backend_mask) | (word & backend_mask));
+    uintptr_t payload = payload_in(base, &fresh);
     uint8_t *slot = fo_registry_slot_make(payload);
     if (slot == NULL) {
         fo_backends[id]->free(base, size + sizeof(struct fo_header) + 8, file, line);
         return out_of_memory();
     }
-    uint64_t backend_mask = (uint64_t)((1u << FO_BACKEND_BITS) - 1) << FO_BACKEND_SHIFT;
-    return dress(base, size, (me->meta & ~backend_mask) | (word & backend_mask),
-                 fo_site_pack(file, line), slot);
+    return dress(payload, fresh, fo_site_pack(file, line), slot);
 }
 
 /* Always a new block and a copy: so the old address goes through the quarantine, and a stale
@@ -197,6 +208,6 @@ void *fo_realloc(void *p, size_t size, const char *file, int line)
     memcpy(moved, p, old < size ? old : size);
     FO_RELAXED_STORE(&h->word, fo_word_freed(word));
     __atomic_store_n(slot, FO_SLOT_FREED, __ATOMIC_RELEASE);
-    fo_quarantine_put((struct fo_leaving){payload, h->site, word, now});
+    fo_quarantine_put(payload, h->site, word, now);
     return moved;
 }

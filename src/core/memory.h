@@ -13,9 +13,9 @@ enum { FO_SHARDS = 16, FO_PROCESSES = 1 << FO_PROCESS_BITS };
 /* Payloads up to FO_CLASS_MAX bytes fall into size classes, 16 bytes apart. */
 enum { FO_CLASSES = 64, FO_CLASS_MAX = FO_CLASSES * 16, FO_QUEUES = FO_CLASSES + 1 };
 
-static inline unsigned fo_class_of(size_t size)
+static inline size_t fo_class_of(size_t size)
 {
-    return (unsigned)((size - 1) >> 4);
+    return (size - 1) >> 4;
 }
 
 /* One free, remembered: in quarantine first, then as a tombstone. */
@@ -34,7 +34,9 @@ struct fo_queue {
     uint32_t mask; /* capacity - 1, a power of two less one */
     uint32_t held; /* no more of them wait */
     struct fo_freed *entries;
+    uint64_t unused;
 };
+_Static_assert(sizeof(struct fo_queue) == 32, "found by a shift on the hot path");
 
 /* A queue for each size class, and one for all other blocks.  The lock holds the owner's pid;
  * nobody waits for it, see quarantine.h. */

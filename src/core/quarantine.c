@@ -97,10 +97,10 @@ void fo_quarantine_drain(struct fo_shard *s, struct fo_queue *q)
     fo_shard_unlock(s);
 }
 
-void fo_quarantine_put_slowly(struct fo_leaving block)
+void fo_quarantine_put_slowly(uintptr_t payload, fo_site allocated, uint64_t word, fo_site freed)
 {
     struct fo_process *me = fo_process_self();
-    size_t size = fo_word_size(block.word);
+    size_t size = fo_word_size(word);
     bool classed = size <= FO_CLASS_MAX;
 
     if (fo_thread.home == NULL)
@@ -111,11 +111,11 @@ void fo_quarantine_put_slowly(struct fo_leaving block)
     if (s != NULL) {
         struct fo_queue *q = &s->queues[classed ? fo_class_of(size) : FO_CLASSES];
         *(classed ? &s->classed : &s->other) += waits ? size : 0;
-        fo_queue_record(q, &block, !waits);
+        fo_queue_record(q, !waits, payload, allocated, word, freed);
         fo_quarantine_drain(s, q);
     }
     if (!waits) /* a giant would push out everybody else: only its record stays */
-        give_back(block.payload, block.word, block.freed);
+        give_back(payload, word, freed);
 }
 
 static enum fo_remembered find_in(const struct fo_queue *q, uintptr_t payload, struct fo_freed *out)

@@ -24,19 +24,11 @@
 
 enum { FO_CLASS_KEEP = 16 };
 
-/* A free that is to be recorded. */
-struct fo_leaving {
-    uintptr_t payload; /* its slot has just been brought from LIVE to FREED by the caller */
-    fo_site allocated;
-    uint64_t word;
-    fo_site freed;
-};
-
 /* Another shard than this thread's, locked, or NULL: all are taken. */
 FO_COLD struct fo_shard *fo_quarantine_lock_slowly(uint32_t pid);
 
 /* fo_quarantine_put() where anything is out of the ordinary. */
-void fo_quarantine_put_slowly(struct fo_leaving block);
+void fo_quarantine_put_slowly(uintptr_t payload, fo_site allocated, uint64_t word, fo_site freed);
 
 /* Give blocks of this locked shard back until no more wait than may, and unlock it. */
 void fo_quarantine_drain(struct fo_shard *s, struct fo_queue *q);
@@ -73,34 +65,39 @@ static inline struct fo_freed *fo_queue_entry(const struct fo_queue *q, uint32_t
     return &q->entries[number & q->mask];
 }
 
-static inline void fo_queue_record(struct fo_queue *q, const struct fo_leaving *b, uint64_t never)
+/* Enter a free; `never` is 1 for a block that does not wait. */
+static inline void fo_queue_record(struct fo_queue *q, uint64_t never, uintptr_t payload,
+                                   fo_site allocated, uint64_t word, fo_site freed)
 {
-    struct fo_freed *e = fo_queue_entry(q, q->head);
+    uint32_t head = q->head;
+    struct fo_freed *e = fo_queue_entry(q, head);
 
-    FO_RELAXED_STORE(&e->address, (uint64_t)b->payload | never);
-    FO_RELAXED_STORE(&e->allocated, b->allocated);
-    FO_RELAXED_STORE(&e->word, b->word);
-    FO_RELAXED_STORE(&e->freed, b->freed);
+    FO_RELAXED_STORE(&e->address, (uint64_t)payload | never);
+    FO_RELAXED_STORE(&e->allocated, allocated);
+    FO_RELAXED_STORE(&e->word, word);
+    FO_RELAXED_STORE(&e->freed, freed);
     FO_RELAXED_STORE(&e->who, fo_thread.who);
-    __atomic_store_n(&q->head, q->head + 1, __ATOMIC_RELEASE);
+    __atomic_store_n(&q->head, head + 1, __ATOMIC_RELEASE);
 }
 
-/* Take over a freed block. */
-static inline void fo_quarantine_put(struct fo_leaving block)
+/* Take over a freed block: its slot has just been brought from LIVE to FREED by the caller. */
+static inline void fo_quarantine_put(uintptr_t payload, fo_site allocated, uint64_t word,
+                                     fo_site freed)
 {
     uint32_t pid = __atomic_load_n(&fo_hot.process->pid, __ATOMIC_ACQUIRE);
     struct fo_shard *s = fo_thread.home; /* set only together with fo_thread.who */
-    size_t size = fo_word_size(block.word);
+    size_t size = fo_word_size(word);
 
-    if (fo_unlikely(pid == 0 || s == NULL || size > FO_CLASS_MAX) ||
+    if (fo_unlikely(pid == 0) || fo_unlikely(s == NULL) || fo_unlikely(size > FO_CLASS_MAX) ||
         fo_unlikely(!fo_shard_try(s, pid))) {
-        fo_quarantine_put_slowly(block);
+        fo_quarantine_put_slowly(payload, allocated, word, freed);
         return;
     }
     struct fo_queue *q = &s->queues[fo_class_of(size)];
-    s->classed += size;
-    fo_queue_record(q, &block, 0);
-    if (fo_unlikely(s->classed > s->limit || q->head - q->tail > q->held)) {
+    size_t classed = s->classed + size;
+    s->classed = classed;
+    fo_queue_record(q, 0, payload, allocated, word, freed);
+    if (fo_unlikely(classed > s->limit) || fo_unlikely(q->head - q->tail > q->held)) {
         fo_quarantine_drain(s, q);
         return;
     }
@@ -109,21 +106,24 @@ static inline void fo_quarantine_put(struct fo_leaving block)
 
 /* The payload of the oldest block of this class that has waited long enough, or 0.  Its slot is
  * still FREED and it is the caller's now. */
-static inline uintptr_t fo_quarantine_recycle(unsigned class, uint32_t pid)
+static inline uintptr_t fo_quarantine_recycle(size_t class, uint32_t pid)
 {
     struct fo_shard *s = fo_thread.home;
 
-    if (fo_unlikely(s == NULL || s->classed < s->limit / 2) || fo_unlikely(!fo_shard_try(s, pid)))
+    if (fo_unlikely(s == NULL) || fo_unlikely(s->classed < s->limit / 2) ||
+        fo_unlikely(!fo_shard_try(s, pid)))
         return 0;
     struct fo_queue *q = &s->queues[class];
     uint32_t tail = q->tail;
-    uintptr_t payload = 0;
-    if (fo_likely(q->head - tail > FO_CLASS_KEEP)) {
-        struct fo_freed *e = fo_queue_entry(q, tail);
-        payload = (uintptr_t)e->address;
-        __atomic_store_n(&q->tail, tail + 1, __ATOMIC_RELEASE);
-        s->classed -= fo_word_size(e->word);
+    if (fo_unlikely(q->head - tail <= FO_CLASS_KEEP)) {
+        fo_shard_unlock(s);
+        return 0;
     }
+    struct fo_freed *e = fo_queue_entry(q, tail);
+    uintptr_t payload = (uintptr_t)e->address;
+    size_t size = fo_word_size(e->word);
+    __atomic_store_n(&q->tail, tail + 1, __ATOMIC_RELEASE);
+    s->classed -= size;
     fo_shard_unlock(s);
     return payload;
 }
