@@ -16,19 +16,27 @@ run_exit_actions() {
     trap - EXIT
     trap '' INT TERM HUP # once is enough: a second Ctrl-C must not leave half of it undone
     set +e
+    stop_step
     for ((i = ${#exit_actions[@]} - 1; i >= 0; i--)); do
         "${exit_actions[i]}"
     done
     exit "$status"
 }
 
-# end_cleanly: to be called once, by the script, before the first at_exit.
+scratch='' # a folder for temporary files
+
+remove_scratch() {
+    rm -rf "$scratch"
+}
+
+# end_cleanly: to be called once, before all that follows here.
 end_cleanly() {
     trap run_exit_actions EXIT
     trap 'exit 129' HUP
     trap 'exit 130' INT
     trap 'exit 143' TERM
-    at_exit stop_step
+    scratch=$(mktemp -d)
+    at_exit remove_scratch
 }
 
 # --- output -----------------------------------------------------------------------------------------
@@ -67,8 +75,8 @@ stop_step() {
 
 # animate TEXT SECONDS: the line of a running step, on a terminal.
 animate() {
-    local frames='|/-\'
-    printf '\r  %s  %s %d s ' "${frames:$2 % 4:1}" "$1" "$2"
+    local frames=('.   ' '..  ' '... ' '....')
+    printf '\r  %s  %s %d s ' "${frames[$2 % 4]}" "$1" "$2"
 }
 
 # step TEXT COMMAND...: runs the command and says so. What the command prints is shown only when it fails.
@@ -76,7 +84,7 @@ animate() {
 step() {
     local text=$1 started=$SECONDS status=0 output seconds
     shift
-    output=$(mktemp)
+    output=$scratch/step.out
     $terminal || printf '  ..  %s\n' "$text"
 
     set -m # a process group of its own
@@ -98,7 +106,6 @@ step() {
         printf '  %sfailed%s  %s (%d s)\n' "$red" "$plain" "$text" "$seconds"
         sed 's/^/      /' "$output" | tail -n 40
     fi
-    rm -f "$output"
     return "$status"
 }
 
@@ -107,8 +114,9 @@ step() {
 readonly status_packages=3 # the exit status when packages are missing and cannot be installed
 
 is_installed() {
-    [[ $(dpkg-query -W -f '${db:Status-Status} ' "$1" 2>/dev/null) == *installed* ]] &&
-        [[ $(dpkg-query -W -f '${db:Status-Status} ' "$1" 2>/dev/null) != *not-installed* ]]
+    local states
+    states=$(dpkg-query -W -f '${db:Status-Status} ' "$1" 2>/dev/null) || return 1
+    [[ " $states" == *' installed '* ]]
 }
 
 # How root's commands are run: directly, through sudo, or not at all. Sets as_root; fails if not at all.
@@ -130,7 +138,8 @@ policy_is_ours=false
 forbid_services() {
     [[ -e $policy ]] && return 0
     policy_is_ours=true
-    "${as_root[@]}" sh -c 'printf "#!/bin/sh\nexit 101\n" >"$1" && chmod 755 "$1"' sh "$policy"
+    printf '#!/bin/sh\nexit 101\n' | "${as_root[@]}" tee "$policy" >/dev/null
+    "${as_root[@]}" chmod 755 "$policy"
 }
 
 allow_services() {
@@ -139,7 +148,7 @@ allow_services() {
     "${as_root[@]}" rm -f "$policy"
 }
 
-apt() {
+apt_get() {
     "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
         apt-get -q -y -o DPkg::Lock::Timeout=120 -o Dpkg::Use-Pty=0 "$@"
 }
@@ -147,8 +156,9 @@ apt() {
 # need_packages PACKAGE...: installs those that are missing. Touches nothing, and needs no network, if none is.
 need_packages() {
     local missing=() package line
-    command -v dpkg-query >/dev/null && command -v apt-get >/dev/null ||
+    if ! command -v dpkg-query apt-get >/dev/null; then
         die "$status_packages" "this system has no apt-get; needed are Debian's packages: $*"
+    fi
     for package; do
         is_installed "$package" || missing+=("$package")
     done
@@ -160,8 +170,8 @@ need_packages() {
     at_exit allow_services
     forbid_services
     # An update that fails in part may do: the installation tells.
-    step 'Reading the package lists (apt-get update)' apt update || true
-    step "Installing ${missing[*]}" apt install --no-install-recommends "${missing[@]}" ||
+    step 'Reading the package lists (apt-get update)' apt_get update || true
+    step "Installing ${missing[*]}" apt_get install --no-install-recommends "${missing[@]}" ||
         die "$status_packages" "the packages could not be installed; what was tried:
     $line"
     allow_services

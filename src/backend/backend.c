@@ -126,7 +126,7 @@ static bool decide(const char *file, int line)
     enum fo_backend_id id = choose();
     if (!fo_shared_decide(is_shared(id, host_is_shared)))
         return false;
-    fo_process_renew(id);
+    fo_process_serve(id);
     fo_hot.recycle = id == FO_BACKEND_LIBC && fo_options.quarantine != 0;
     fo_engine_tell(fo_backends[id]->name);
     __atomic_store_n(&fo_hot.alloc, fo_backends[id]->alloc, __ATOMIC_RELEASE);

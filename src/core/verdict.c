@@ -91,6 +91,14 @@ static bool judge_within(struct fo_record *r, uintptr_t payload)
     return true;
 }
 
+bool fo_block_contains(uintptr_t address)
+{
+    struct fo_header h;
+    uintptr_t payload = fo_registry_below(address);
+
+    return payload != 0 && read_header(payload, &h) && address < payload + fo_word_size(h.word);
+}
+
 static bool judge_neighbourhood(struct fo_record *r)
 {
     uintptr_t p = r->pointer, above = (p + 15) & ~(uintptr_t)15;

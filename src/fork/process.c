@@ -132,15 +132,20 @@ void fo_process_noticed(void)
     fo_output_forked();
 }
 
-void fo_process_renew(unsigned chosen)
+void fo_process_moved(void)
+{
+    struct fo_process *me = fo_process_self();
+
+    known_index = 0;
+    enter(me, me->pid, 0);
+    fo_thread.who = 0;
+    fo_thread.home = NULL;
+}
+
+void fo_process_serve(unsigned chosen)
 {
     struct fo_process *me = fo_process_self();
 
     backend = chosen;
-    if (fo_hot.memory->processes[me->index].pid != me->pid) { /* the table is a new one */
-        known_index = 0;
-        enter(me, me->pid, 0);
-        fo_thread.who = 0;
-    }
     FO_RELAXED_STORE(&me->meta, meta_of(me->index));
 }

@@ -24,8 +24,11 @@ bool fo_process_start(void);
 /* Fill the zeroed page in: the slow path of fo_process_self(). */
 FO_COLD void fo_process_noticed(void);
 
-/* The backend that headers name from now on; the table of processes may have moved. */
-void fo_process_renew(unsigned backend);
+/* fo_hot.memory is a new one: enter this process into its table. */
+void fo_process_moved(void);
+
+/* The backend that headers name from now on. */
+void fo_process_serve(unsigned backend);
 
 static inline struct fo_process *fo_process_self(void)
 {

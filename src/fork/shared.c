@@ -5,6 +5,7 @@
 #include "core/memory.h"
 #include "fork/cures.h"
 #include "fork/mapping.h"
+#include "fork/process.h"
 
 enum { RANGES_MAX = 16 };
 
@@ -22,6 +23,7 @@ static bool use_map(bool shared)
     fo_hot.memory = m;
     __atomic_store_n(&fo_hot.root, m->root, __ATOMIC_RELEASE);
     map_is_shared = shared;
+    fo_process_moved();
     return true;
 }
 

@@ -146,15 +146,20 @@ void *fo_openssl_entry(const char *name, void *handle)
     return NULL;
 }
 
-struct fo_openssl *fo_openssl_meant(unsigned major)
+static struct fo_openssl *known_of(unsigned major)
 {
-    /* A libcrypto that gave no sign of itself (built without assembler) is seen only now. */
-    if (known_count == 0)
-        fo_openssl_look_around("found by its caller");
     for (unsigned i = 0; i < known_count; i++)
         if (known[i].major == major)
             return &known[i];
     return NULL;
+}
+
+struct fo_openssl *fo_openssl_meant(unsigned major)
+{
+    /* A libcrypto that gave no sign of itself (built without assembler) is seen only now. */
+    if (known_of(major) == NULL)
+        fo_openssl_look_around("found by its caller");
+    return known_of(major);
 }
 
 bool fo_openssl_contains(uintptr_t code)

@@ -1,0 +1,130 @@
+/* faults: one fault a run.  `faults [--realloc] [--host[=KIND]] FAULT` registers the memory
+ * functions asked for, does what the fault says, and shows that OpenSSL still works.  Run by
+ * run.py, which knows what each must report. */
+#include "fault.h"
+
+#include <openssl/evp.h>
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "pool.h"
+
+bool use_realloc;
+
+void fact(const char *name, const char *format, ...)
+{
+    char line[512];
+    va_list more;
+    int used = snprintf(line, sizeof line, "%s ", name);
+
+    va_start(more, format);
+    used += vsnprintf(line + used, sizeof line - (size_t)used - 1, format, more);
+    va_end(more);
+    line[used++] = '\n';
+    if (write(STDOUT_FILENO, line, (size_t)used) != used)
+        _exit(2);
+}
+
+void fact_site(const char *name, const char *file, int line)
+{
+    fact(name, "%s:%d", file, line);
+}
+
+void fail(const char *format, ...)
+{
+    va_list more;
+
+    va_start(more, format);
+    vdprintf(STDERR_FILENO, format, more);
+    va_end(more);
+    dprintf(STDERR_FILENO, "\n");
+    _exit(1);
+}
+
+void *launder(void *p)
+{
+    __asm__ volatile("" : "+r"(p));
+    return p;
+}
+
+static void hand_to_realloc(void *wrong)
+{
+    const void *answer = REALLOC("now", wrong, 100);
+    fact("answer", "%s", answer == NULL ? "NULL" : "a block");
+}
+
+static void hand_to_free(void *wrong)
+{
+    FREE("now", wrong);
+}
+
+void hand_in(void *wrong)
+{
+    fact("pointer", "%p", wrong);
+    (use_realloc ? hand_to_realloc : hand_to_free)(launder(wrong));
+}
+
+void go_on(void)
+{
+    unsigned char digest[EVP_MAX_MD_SIZE];
+    unsigned length;
+    char *block = OPENSSL_malloc(100);
+
+    CHECK(block != NULL);
+    memset(block, 'x', 100);
+    block = OPENSSL_realloc(block, 3000);
+    CHECK(block != NULL && block[0] == 'x' && block[99] == 'x');
+    CHECK(EVP_Digest(block, 100, digest, &length, EVP_sha256(), NULL) == 1 && length == 32);
+    OPENSSL_free(block);
+}
+
+static void *run_on_thread(void *run)
+{
+    (*(void (**)(void))run)();
+    return NULL;
+}
+
+void on_thread(void (*run)(void))
+{
+    pthread_t thread;
+
+    CHECK(pthread_create(&thread, NULL, run_on_thread, (void *)&run) == 0);
+    CHECK(pthread_join(thread, NULL) == 0);
+}
+
+static const struct fault *find(const char *name)
+{
+    static const struct fault *const tables[] = {
+        pointer_faults, double_faults,  contract_faults, race_faults,
+        fork_faults,    sandbox_faults, hook_faults,     cure_faults,
+    };
+
+    for (size_t i = 0; i < sizeof tables / sizeof *tables; i++)
+        for (const struct fault *f = tables[i]; f->name != NULL; f++)
+            if (strcmp(f->name, name) == 0)
+                return f;
+    fail("there is no fault %s", name);
+}
+
+int main(int argc, char **argv)
+{
+    int at = 1;
+
+    for (; at < argc && strncmp(argv[at], "--", 2) == 0; at++)
+        if (strcmp(argv[at], "--realloc") == 0)
+            use_realloc = true;
+        else if (strncmp(argv[at], "--host", 6) == 0)
+            pool_register(argv[at][6] == '=' ? argv[at] + 7 : "private");
+        else
+            fail("there is no option %s", argv[at]);
+    if (at != argc - 1)
+        fail("usage: faults [--realloc] [--host[=private|8|shared|late]] FAULT");
+    find(argv[at])->run();
+    go_on();
+    return EXIT_SUCCESS;
+}

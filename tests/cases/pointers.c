@@ -1,0 +1,275 @@
+/* Pointers of every kind that is not a live block, handed to free or to realloc. */
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "fault.h"
+
+static char *block_of_100(void)
+{
+    char *p = ALLOC("alloc", 100);
+
+    CHECK(p != NULL && ((uintptr_t)p & 15) == 0);
+    memset(p, 'b', 100);
+    fact("block", "%p", (void *)p);
+    return p;
+}
+
+/* A pointer near a live block; the block is whole afterwards and is freed as usual. */
+static void near_block(long distance)
+{
+    char *p = block_of_100();
+
+    hand_in(p + distance);
+    for (int i = 0; i < 100; i++)
+        CHECK(p[i] == 'b');
+    OPENSSL_free(p);
+}
+
+static void inside_1(void)
+{
+    near_block(1);
+}
+
+static void inside_8(void)
+{
+    near_block(8);
+}
+
+static void inside_16(void)
+{
+    near_block(16);
+}
+
+static void inside_99(void)
+{
+    near_block(99);
+}
+
+static void header_8(void)
+{
+    near_block(-8);
+}
+
+static void header_16(void)
+{
+    near_block(-16);
+}
+
+static void inside_large(void)
+{
+    char *p = ALLOC("alloc", 1 << 20);
+
+    fact("block", "%p", (void *)p);
+    hand_in(p + (1 << 19));
+    OPENSSL_free(p);
+}
+
+static void inside_freed(void)
+{
+    char *p = block_of_100();
+
+    FREE("first", p);
+    hand_in(p + 16);
+}
+
+static void on_stack(void)
+{
+    char local[64] = "local";
+
+    hand_in(launder(local + 16));
+    CHECK(strcmp(local, "local") == 0);
+}
+
+static void on_main_stack(void)
+{
+    on_stack();
+}
+
+static void on_thread_stack(void)
+{
+    fact("thread", "%d", (int)gettid());
+    on_stack();
+}
+
+static void on_thread_stack_start(void)
+{
+    on_thread(on_thread_stack);
+}
+
+static void static_data(void)
+{
+    static char data[64];
+
+    hand_in(data + ((uintptr_t)data & 15 ? 16 - ((uintptr_t)data & 15) : 0));
+}
+
+static void static_constant(void)
+{
+    static const char text[] = "constant";
+    uintptr_t address = (uintptr_t)text;
+
+    hand_in((void *)address);
+}
+
+static void code(void)
+{
+    uintptr_t address = (uintptr_t)code;
+
+    hand_in((void *)address);
+}
+
+static void value(uintptr_t address)
+{
+    hand_in((void *)address);
+}
+
+static void first_page_1(void)
+{
+    value(1);
+}
+
+static void first_page_8(void)
+{
+    value(8);
+}
+
+static void first_page_16(void)
+{
+    value(16);
+}
+
+static void first_page_4095(void)
+{
+    value(4095);
+}
+
+static void deadbeef(void)
+{
+    value(0xdeadbeefdeadbeef);
+}
+
+static void all_ones(void)
+{
+    value(~(uintptr_t)0);
+}
+
+static void top_bit(void)
+{
+    value((uintptr_t)1 << 63);
+}
+
+/* The last granules of the address space that user programs have. */
+static void last_address(void)
+{
+    value(((uintptr_t)1 << 47) - 16);
+}
+
+static void kernel_address(void)
+{
+    value(0xffff888000000000);
+}
+
+static char *pages(int count, int protection)
+{
+    char *p = mmap(NULL, (size_t)count * 4096, protection, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+    CHECK(p != MAP_FAILED);
+    return p;
+}
+
+static void unmapped(void)
+{
+    char *p = pages(2, PROT_READ | PROT_WRITE);
+
+    CHECK(munmap(p, 8192) == 0);
+    hand_in(p + 64);
+}
+
+static void no_access(void)
+{
+    hand_in(pages(1, PROT_NONE) + 64);
+}
+
+static void write_only_neighbour(void)
+{
+    char *p = pages(2, PROT_READ | PROT_WRITE);
+
+    CHECK(mprotect(p, 4096, PROT_NONE) == 0);
+    hand_in(p + 4096); /* p - 16 cannot be read */
+}
+
+static void from_malloc(void)
+{
+    char *p = malloc(333);
+
+    CHECK(p != NULL);
+    strcpy(p, "mine");
+    hand_in(p);
+    CHECK(strcmp(p, "mine") == 0);
+    free(p);
+}
+
+/* With FREEONCE_FOREIGN=free: libc got it, so the next block of this size is the same one. */
+static void from_malloc_freed(void)
+{
+    void *p = malloc(333);
+
+    hand_in(p);
+    const void *next = malloc(333);
+    fact("freed", "%s", next == p ? "yes" : "no");
+}
+
+static void from_malloc_realloced(void)
+{
+    char *p = malloc(333);
+
+    strcpy(p, "mine");
+    fact("pointer", "%p", (void *)p);
+    char *moved = REALLOC("now", launder(p), 100000);
+    CHECK(moved != NULL && strcmp(moved, "mine") == 0);
+    free(moved);
+}
+
+static void page_of_malloc(void)
+{
+    void *p = aligned_alloc(4096, 8192);
+
+    CHECK(p != NULL);
+    hand_in(p);
+    free(p);
+}
+
+const struct fault pointer_faults[] = {
+    {"inside-1", inside_1},
+    {"inside-8", inside_8},
+    {"inside-16", inside_16},
+    {"inside-99", inside_99},
+    {"inside-large", inside_large},
+    {"inside-freed", inside_freed},
+    {"header-8", header_8},
+    {"header-16", header_16},
+    {"stack-main", on_main_stack},
+    {"stack-thread", on_thread_stack_start},
+    {"static-data", static_data},
+    {"static-constant", static_constant},
+    {"code", code},
+    {"first-page-1", first_page_1},
+    {"first-page-8", first_page_8},
+    {"first-page-16", first_page_16},
+    {"first-page-4095", first_page_4095},
+    {"deadbeef", deadbeef},
+    {"all-ones", all_ones},
+    {"top-bit", top_bit},
+    {"last-address", last_address},
+    {"kernel-address", kernel_address},
+    {"unmapped", unmapped},
+    {"no-access", no_access},
+    {"page-behind-no-access", write_only_neighbour},
+    {"malloced", from_malloc},
+    {"malloced-page", page_of_malloc},
+    {"malloced-freed", from_malloc_freed},
+    {"malloced-realloced", from_malloc_realloced},
+    {NULL, NULL},
+};
