@@ -80,7 +80,8 @@ animate() {
 }
 
 # step TEXT COMMAND...: runs the command and says so. What the command prints is shown only when it fails.
-# Returns its status. The command runs in the background, so that Ctrl-C ends the step and not only waits.
+# Returns its status. The command runs in the background, so that Ctrl-C ends the step and does not wait.
+# A function as command must chain its own commands with &&: bash ignores set -e wherever a status is tested.
 step() {
     local text=$1 started=$SECONDS status=0 output seconds
     shift
@@ -156,7 +157,7 @@ apt_get() {
 # need_packages PACKAGE...: installs those that are missing. Touches nothing, and needs no network, if none is.
 need_packages() {
     local missing=() package line
-    if ! command -v dpkg-query apt-get >/dev/null; then
+    if ! command -v dpkg-query >/dev/null || ! command -v apt-get >/dev/null; then
         die "$status_packages" "this system has no apt-get; needed are Debian's packages: $*"
     fi
     for package; do
@@ -164,7 +165,7 @@ need_packages() {
     done
     ((${#missing[@]} > 0)) || return 0
 
-    line="apt-get install --no-install-recommends ${missing[*]}"
+    line="apt-get update && apt-get install --no-install-recommends ${missing[*]}"
     find_root || die "$status_packages" "packages are missing; as root, run:
     $line"
     at_exit allow_services

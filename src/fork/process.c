@@ -14,7 +14,7 @@
 __thread struct fo_thread fo_thread;
 __thread uintptr_t fo_fork_place;
 
-static char program[16];
+char fo_program[16];
 static unsigned backend = FO_BACKEND_LIBC;
 static uint32_t known_index; /* ordinary memory: a child finds its parent's here */
 
@@ -22,10 +22,10 @@ void fo_process_name(const char *argv0)
 {
     const char *slash = argv0 != NULL ? strrchr(argv0, '/') : NULL;
     const char *name = slash != NULL ? slash + 1 : argv0 != NULL ? argv0 : "?";
-    size_t n = strnlen(name, sizeof program - 1);
+    size_t n = strnlen(name, sizeof fo_program - 1);
 
-    memcpy(program, name, n);
-    program[n] = '\0';
+    memcpy(fo_program, name, n);
+    fo_program[n] = '\0';
 }
 
 /* Bit 63 keeps the word from being 0 when the table of processes is full. */
@@ -103,7 +103,7 @@ static void enter(struct fo_process *me, uint32_t pid, uint32_t parent)
 
     if (row != 0) {
         m->processes[row] = (struct fo_lineage){pid, parent, fo_fork_place, ""};
-        memcpy(m->processes[row].name, program, sizeof program);
+        memcpy(m->processes[row].name, fo_program, sizeof fo_program);
     }
     fo_fork_place = 0;
     known_index = row;

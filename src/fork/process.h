@@ -16,6 +16,7 @@ struct fo_process {
 };
 
 /* Name of the program, from argv[0]; call before fo_process_start(). */
+extern char fo_program[16];
 void fo_process_name(const char *argv0);
 
 /* Map the page.  False: no memory. */

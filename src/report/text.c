@@ -49,7 +49,7 @@ static void put_code(struct fo_text *t, uintptr_t address)
         return;
     }
     const char *path = module.dlfo_link_map->l_name, *slash = strrchr(path, '/');
-    fo_put(t, slash != NULL ? slash + 1 : *path != '\0' ? path : "the program");
+    fo_put(t, slash != NULL ? slash + 1 : *path != '\0' ? path : fo_program);
     fo_put(t, "+");
     fo_put_hex(t, address - (uintptr_t)module.dlfo_map_start);
 }
