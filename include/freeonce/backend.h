@@ -44,7 +44,8 @@ struct freeonce_backend {
     uint32_t flags;       /* FREEONCE_BACKEND_... or 0 */
     uint32_t reserved;    /* 0 */
 
-    /* Returns a block of at least `size` bytes (never 0; the caller's size plus 16), aligned to 16
+    /* Returns a block of at least `size` bytes (never 0; the caller's size, rounded up to 16,
+     * plus 16), aligned to 16
      * bytes, or NULL when there is no memory; errno is not read.  The block belongs to freeonce
      * until free().  `file` and `line` are the OpenSSL source line that allocates, for the
      * plug-in's own records: file may be NULL, and it may dangle once its module is unloaded.

@@ -31,7 +31,7 @@ void fo_backend_free(uintptr_t payload, uint64_t word, fo_site freed)
         free(base);
         return;
     }
-    fo_backends[id]->free(base, fo_word_size(word) + sizeof(struct fo_header), fo_site_file(freed),
+    fo_backends[id]->free(base, fo_room(fo_word_size(word)), fo_site_file(freed),
                           fo_site_line(freed));
 }
 

@@ -51,14 +51,14 @@ static inline uintptr_t payload_in(const void *base, uint64_t *word)
 static FO_COLD void *dress_slowly(void *base, size_t size, const char *file, int line)
 {
     struct fo_process *me = fo_process_self();
-    size_t room = sizeof(struct fo_header) + fo_hot.pad;
+    size_t room = fo_room(size) + fo_hot.pad;
 
     if (((uintptr_t)base & 15) != 0 && fo_hot.pad == 0) {
         /* The program's pool aligns to 8.  From now on ask for 8 bytes more. */
-        fo_backends[fo_word_backend(me->meta)]->free(base, size + room, file, line);
+        fo_backends[fo_word_backend(me->meta)]->free(base, room, file, line);
         fo_hot.pad = 8;
-        room = sizeof(struct fo_header) + fo_hot.pad;
-        base = fo_hot.alloc(size + room, file, line);
+        room = fo_room(size) + fo_hot.pad;
+        base = fo_hot.alloc(room, file, line);
         if (base == NULL)
             return NULL;
     }
@@ -66,7 +66,7 @@ static FO_COLD void *dress_slowly(void *base, size_t size, const char *file, int
     uintptr_t payload = payload_in(base, &word);
     uint8_t *slot = ((uintptr_t)base & 7) == 0 ? fo_registry_slot_make(payload) : NULL;
     if (slot == NULL) {
-        fo_backends[fo_word_backend(me->meta)]->free(base, size + room, file, line);
+        fo_backends[fo_word_backend(me->meta)]->free(base, room, file, line);
         return out_of_memory();
     }
     fo_shared_learn(payload);
@@ -78,10 +78,7 @@ static __attribute__((noinline)) void *allocate(size_t size, const char *file, i
 {
     if (fo_unlikely(size - 1 >= FO_SIZE_MAX))
         return size == 0 ? NULL : out_of_memory();
-    /* What may serve again must have room for any size of its class. */
-    bool classed = fo_hot.recycle && size <= FO_CLASS_MAX;
-    size_t room = (classed ? (size + 15) & ~(size_t)15 : size) + sizeof(struct fo_header);
-    void *base = fo_hot.alloc(room + fo_hot.pad, file, line);
+    void *base = fo_hot.alloc(fo_room(size) + fo_hot.pad, file, line);
     if (fo_unlikely(base == NULL))
         return NULL;
     uintptr_t payload = (uintptr_t)base + sizeof(struct fo_header);
@@ -163,7 +160,7 @@ static void *allocate_like(uint64_t word, size_t size, const char *file, int lin
 
     if (id == fo_word_backend(me->meta) || size > FO_SIZE_MAX)
         return fo_malloc(size, file, line);
-    void *base = fo_backends[id]->alloc(size + sizeof(struct fo_header) + 8, file, line);
+    void *base = fo_backends[id]->alloc(fo_room(size) + 8, file, line);
     if (base == NULL)
         return NULL;
     uint64_t backend_mask = (uint64_t)((1u << FO_BACKEND_BITS) - 1) << FO_BACKEND_SHIFT;
@@ -171,7 +168,7 @@ static void *allocate_like(uint64_t word, size_t size, const char *file, int lin
     uintptr_t payload = payload_in(base, &fresh);
     uint8_t *slot = fo_registry_slot_make(payload);
     if (slot == NULL) {
-        fo_backends[id]->free(base, size + sizeof(struct fo_header) + 8, file, line);
+        fo_backends[id]->free(base, fo_room(size) + 8, file, line);
         return out_of_memory();
     }
     return dress(payload, fresh, fo_site_pack(file, line), slot);
