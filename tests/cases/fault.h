@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 struct fault {
     const char *name; /* on the command line */
@@ -45,6 +46,9 @@ extern bool use_realloc;
 
 /* The program goes on: OpenSSL still works. */
 void go_on(void);
+
+/* fork(2), called from a function whose place the report must name. */
+pid_t fork_told(void);
 
 /* Run on a thread of its own and wait for its end. */
 void on_thread(void (*run)(void));

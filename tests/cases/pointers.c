@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "fault.h"
@@ -232,6 +233,16 @@ static void from_malloc_realloced(void)
     free(moved);
 }
 
+/* A report looks at what there is, and not at all the room that the options reserve. */
+static void peak(void)
+{
+    struct rusage usage;
+
+    from_malloc();
+    CHECK(getrusage(RUSAGE_SELF, &usage) == 0);
+    fact("peak", "%s", usage.ru_maxrss < 50 * 1024 ? "small" : "large");
+}
+
 static void page_of_malloc(void)
 {
     void *p = aligned_alloc(4096, 8192);
@@ -269,6 +280,7 @@ const struct fault pointer_faults[] = {
     {"page-behind-no-access", write_only_neighbour},
     {"malloced", from_malloc},
     {"malloced-page", page_of_malloc},
+    {"malloced-peak", peak},
     {"malloced-freed", from_malloc_freed},
     {"malloced-realloced", from_malloc_realloced},
     {NULL, NULL},

@@ -2,6 +2,7 @@
 #include "pool.h"
 
 #include <openssl/crypto.h>
+#include <sched.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,27 +15,69 @@ enum { MARK_USED = 0x55534544, MARK_FREED = 0x46524545 };
 #define SHARED_SIZE ((size_t)256 << 20)
 
 struct mark {
-    uint64_t size;
-    uint32_t state, pad;
+    struct mark *next; /* of the free ones */
+    uint32_t size, state;
 };
+_Static_assert(sizeof(struct mark) == 16, "blocks stay aligned");
 
 static struct pool_log private_log;
 struct pool_log *pool_log = &private_log;
 
 static size_t shift; /* of private blocks: 8 makes them aligned to 8 bytes only */
 static bool opened;
+enum { CLASSES = 128 }; /* of shared blocks that serve again, 16 bytes apart; others do not */
 static struct shared {
     struct pool_log log;
     size_t used;
+    int lock;
+    struct mark *freed[CLASSES];
     _Alignas(16) char memory[];
-} *shared;
+} * shared;
+
+static void lock_shared(void)
+{
+    while (__atomic_exchange_n(&shared->lock, 1, __ATOMIC_ACQUIRE) != 0)
+        sched_yield();
+}
+
+static void unlock_shared(void)
+{
+    __atomic_store_n(&shared->lock, 0, __ATOMIC_RELEASE);
+}
+
+static struct mark **freed_of(size_t size)
+{
+    size_t class = (size + 15) / 16;
+    return class < CLASSES ? &shared->freed[class] : NULL;
+}
 
 static void *take_shared(size_t size)
 {
     size_t need = sizeof(struct mark) + ((size + 15) & ~(size_t)15);
-    size_t at = __atomic_fetch_add(&shared->used, need, __ATOMIC_RELAXED);
+    struct mark **freed = freed_of(size), *m = NULL;
 
-    return at + need > SHARED_SIZE - sizeof *shared ? NULL : shared->memory + at;
+    lock_shared();
+    if (freed != NULL && *freed != NULL) {
+        m = *freed;
+        *freed = m->next;
+    } else if (shared->used + need <= SHARED_SIZE - sizeof *shared) {
+        m = (struct mark *)(void *)(shared->memory + shared->used);
+        shared->used += need;
+    }
+    unlock_shared();
+    return m;
+}
+
+static void give_shared(struct mark *m)
+{
+    struct mark **freed = freed_of(m->size);
+
+    if (freed == NULL)
+        return;
+    lock_shared();
+    m->next = *freed;
+    *freed = m;
+    unlock_shared();
 }
 
 void *pool_malloc(size_t size, const char *file, int line)
@@ -47,7 +90,7 @@ void *pool_malloc(size_t size, const char *file, int line)
     if (m == NULL)
         return NULL;
     m = (struct mark *)((char *)m + shift);
-    *m = (struct mark){size, MARK_USED, 0};
+    *m = (struct mark){NULL, (uint32_t)size, MARK_USED};
     pool_log->malloc_file = file;
     pool_log->malloc_line = line;
     __atomic_fetch_add(&pool_log->mallocs, 1, __ATOMIC_RELAXED);
@@ -67,7 +110,9 @@ void pool_free(void *p, const char *file, int line)
     pool_log->free_file = file;
     pool_log->free_line = line;
     __atomic_fetch_add(&pool_log->frees, 1, __ATOMIC_RELAXED);
-    if (shared == NULL)
+    if (shared != NULL)
+        give_shared(m);
+    else
         free((char *)m - shift);
 }
 

@@ -1,0 +1,179 @@
+/* What the cures for OpenSSL in shared memory change, told as facts: the runner knows which are
+ * applied. */
+#include <openssl/bn.h>
+#include <openssl/err.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "fault.h"
+#include "pool.h"
+
+static void wait_for(pid_t child)
+{
+    int status;
+
+    CHECK(child > 0 && waitpid(child, &status, 0) == child);
+    if (status != 0)
+        fail("the child ended with status %#x", (unsigned)status);
+}
+
+/* Is this lock process-shared?  Asked of glibc's representation. */
+static const char *sharing(bool shared)
+{
+    return shared ? "shared" : "private";
+}
+
+static void lock_attributes(void)
+{
+    enum { MUTEX_PSHARED = 128, COND_PSHARED = 1 }; /* glibc: nptl/pthreadP.h, internaltypes.h */
+    static pthread_rwlock_t own;
+    const pthread_rwlock_t *lock = (const pthread_rwlock_t *)CRYPTO_THREAD_lock_new();
+    pthread_mutex_t *mutex = OPENSSL_malloc(sizeof *mutex);
+    pthread_cond_t *condition = OPENSSL_malloc(sizeof *condition);
+
+    CHECK(lock != NULL && mutex != NULL && condition != NULL);
+    CHECK(pthread_mutex_init(mutex, NULL) == 0 && pthread_cond_init(condition, NULL) == 0);
+    CHECK(pthread_rwlock_init(&own, NULL) == 0);
+    fact("rwlock", "%s", sharing(lock->__data.__shared != 0));
+    fact("mutex", "%s", sharing((mutex->__data.__kind & MUTEX_PSHARED) != 0));
+    fact("condition", "%s", sharing((condition->__data.__wrefs & COND_PSHARED) != 0));
+    fact("own", "%s", sharing(own.__data.__shared != 0));
+}
+
+/* Attributes that the caller asked for stay. */
+static void attributes_kept(void)
+{
+    pthread_mutexattr_t attributes;
+    pthread_mutex_t *mutex = OPENSSL_malloc(sizeof *mutex);
+    int shared;
+
+    CHECK(pthread_mutexattr_init(&attributes) == 0);
+    CHECK(pthread_mutexattr_settype(&attributes, PTHREAD_MUTEX_ERRORCHECK) == 0);
+    CHECK(pthread_mutex_init(mutex, &attributes) == 0);
+    CHECK(pthread_mutex_lock(mutex) == 0 && pthread_mutex_unlock(mutex) == 0);
+    CHECK(pthread_mutex_unlock(mutex) != 0);
+    CHECK(pthread_mutexattr_getpshared(&attributes, &shared) == 0);
+    CHECK(shared == PTHREAD_PROCESS_PRIVATE);
+}
+
+/* Two processes wait for each other's lock, often. */
+static void take_turns(CRYPTO_RWLOCK *lock, int *turns)
+{
+    enum { ROUNDS = 3000 };
+
+    alarm(20); /* a waiter that nobody wakes */
+    for (int i = 0; i < ROUNDS; i++) {
+        CHECK(CRYPTO_THREAD_write_lock(lock) == 1);
+        int before = *(volatile int *)turns;
+        usleep(i % 100 == 0); /* so that the other one has to wait */
+        *(volatile int *)turns = before + 1;
+        CHECK(CRYPTO_THREAD_unlock(lock) == 1);
+    }
+}
+
+static void lock_between_processes(void)
+{
+    CRYPTO_RWLOCK *lock = CRYPTO_THREAD_lock_new();
+    int *turns = OPENSSL_zalloc(sizeof *turns);
+    pid_t child = fork();
+
+    take_turns(lock, turns);
+    if (child == 0)
+        _exit(0);
+    wait_for(child);
+    fact("turns", "%d", *turns);
+}
+
+/* RSA blinding is for the thread that made it: a child is another one to OpenSSL, and the same one
+ * to the program itself. */
+static void identity(void)
+{
+    BIGNUM *modulus = BN_new();
+    CHECK(modulus != NULL && BN_set_word(modulus, 1000003) == 1);
+    BN_BLINDING *blinding = BN_BLINDING_new(NULL, NULL, modulus);
+    pthread_t (*volatile ask)(void) =
+        pthread_self; /* compilers think that its answer is constant */
+    pthread_t self = ask();
+    int ends[2];
+    bool answers[2];
+
+    CHECK(blinding != NULL && pipe(ends) == 0 && BN_BLINDING_is_current_thread(blinding) == 1);
+    pid_t child = fork();
+    if (child == 0) {
+        answers[0] = BN_BLINDING_is_current_thread(blinding) == 1;
+        answers[1] = pthread_equal(ask(), self);
+        CHECK(write(ends[1], answers, sizeof answers) == (ssize_t)sizeof answers);
+        _exit(0);
+    }
+    wait_for(child);
+    CHECK(read(ends[0], answers, sizeof answers) == (ssize_t)sizeof answers);
+    fact("id", "%s", answers[0] ? "the same" : "its own");
+    fact("self", "%s", answers[1] ? "the same" : "its own");
+    CHECK(BN_BLINDING_is_current_thread(blinding) == 1 && pthread_equal(ask(), self));
+    BN_BLINDING_free(blinding);
+    BN_free(modulus);
+}
+
+static void explicit_cleanup(void)
+{
+    go_on(); /* OpenSSL has something to clean up */
+    pid_t child = fork();
+    if (child == 0) {
+        unsigned long before = pool_log->frees;
+        OPENSSL_cleanup();
+        fact("child-frees", "%s", pool_log->frees == before ? "none" : "some");
+        _exit(0);
+    }
+    wait_for(child);
+    go_on();
+}
+
+/* The child ends with exit(3), so that OpenSSL's own exit handler runs: the parent still works. */
+static void cleanup_at_exit(void)
+{
+    go_on();
+    unsigned long before = pool_log->frees;
+    pid_t child = fork();
+    if (child == 0)
+        exit(0);
+    wait_for(child);
+    fact("frees", "%s", pool_log->frees - before < 10 ? "none" : "some");
+    go_on();
+}
+
+/* Who initialised OpenSSL cleans it up. */
+static void parent_cleans_up(void)
+{
+    go_on();
+    unsigned long before = pool_log->frees;
+    OPENSSL_cleanup();
+    fact("frees", "%s", pool_log->frees - before > 100 ? "many" : "few");
+    _exit(0);
+}
+
+static void error_queue(void)
+{
+    ERR_raise(ERR_LIB_USER, ERR_R_INTERNAL_ERROR);
+    CHECK(ERR_peek_error() != 0);
+    pid_t child = fork();
+    if (child == 0)
+        _exit(ERR_peek_error() != 0 ? 0 : 3);
+    int status;
+    CHECK(waitpid(child, &status, 0) == child && WIFEXITED(status));
+    fact("child-queue", "%s", WEXITSTATUS(status) == 3 ? "empty" : "kept");
+    fact("parent-queue", "%s", ERR_peek_error() == 0 ? "empty" : "kept");
+}
+
+const struct fault cure_faults[] = {
+    {"lock-attributes", lock_attributes},
+    {"lock-attributes-kept", attributes_kept},
+    {"lock-between-processes", lock_between_processes},
+    {"identity", identity},
+    {"cleanup-in-child", explicit_cleanup},
+    {"cleanup-at-childs-exit", cleanup_at_exit},
+    {"cleanup-in-parent", parent_cleans_up},
+    {"error-queue", error_queue},
+    {NULL, NULL},
+};

@@ -1,0 +1,218 @@
+/* Forks of every kind: who is told in a report, and what must not be reported. */
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "fault.h"
+
+static void wait_for(pid_t child)
+{
+    int status;
+
+    CHECK(child > 0 && waitpid(child, &status, 0) == child);
+    if (status != 0)
+        fail("the child ended with status %#x", (unsigned)status);
+}
+
+static void *inherited;
+
+static void allocate(size_t size)
+{
+    inherited = ALLOC("alloc", size);
+    CHECK(inherited != NULL);
+    fact("block", "%p", inherited);
+}
+
+/* In private memory a child frees its copy, and so does the parent. */
+static void child_frees_copy(void)
+{
+    allocate(40);
+    pid_t child = fork_told();
+    OPENSSL_free(inherited);
+    if (child == 0) {
+        go_on();
+        exit(0);
+    }
+    wait_for(child);
+}
+
+static void child_double_free(pid_t child)
+{
+    if (child == 0) {
+        fact("child", "%d", (int)getpid());
+        FREE("first", inherited);
+        hand_in(inherited);
+        go_on();
+        _exit(0);
+    }
+    wait_for(child);
+}
+
+static void double_free_in_child(void)
+{
+    allocate(40);
+    child_double_free(fork_told());
+}
+
+static void double_free_in_clone(void)
+{
+    allocate(40);
+    child_double_free((pid_t)syscall(SYS_clone, SIGCHLD, NULL, NULL, NULL, NULL));
+}
+
+static void double_free_in_thread_child(void)
+{
+    allocate(40);
+    on_thread(double_free_in_child);
+}
+
+/* The parent freed before it forked; the child frees again. */
+static void freed_before_fork(void)
+{
+    allocate(40);
+    FREE("first", inherited);
+    pid_t child = fork_told();
+    if (child == 0) {
+        fact("child", "%d", (int)getpid());
+        hand_in(inherited);
+        _exit(0);
+    }
+    wait_for(child);
+}
+
+static void grandchild(void)
+{
+    allocate(40);
+    pid_t child = fork_told();
+    if (child == 0) {
+        fact("child", "%d", (int)getpid());
+        FREE("first", inherited);
+        pid_t its_child = fork_told();
+        if (its_child == 0) {
+            fact("grandchild", "%d", (int)getpid());
+            hand_in(inherited);
+            _exit(0);
+        }
+        wait_for(its_child);
+        _exit(0);
+    }
+    wait_for(child);
+}
+
+static void after_vfork(void)
+{
+    allocate(40);
+    pid_t child = vfork();
+    if (child == 0)
+        _exit(0);
+    wait_for(child);
+    FREE("first", inherited);
+    hand_in(inherited);
+}
+
+/* The same finding in parent and children counts as one. */
+static void counted_over_processes(void)
+{
+    allocate(40);
+    FREE("first", inherited);
+    for (int i = 0; i < 12; i++) {
+        pid_t child = i == 0 ? 0 : fork_told(); /* the first finding is the parent's own */
+        if (child == 0)
+            hand_in(inherited);
+        if (child == 0 && i != 0)
+            _exit(0);
+        if (child != 0)
+            wait_for(child);
+    }
+}
+
+/* Children of a threaded process go on, whatever the other threads were doing at the fork. */
+static bool stop;
+
+static void *hammer(void *unused)
+{
+    while (!__atomic_load_n(&stop, __ATOMIC_RELAXED)) {
+        void *blocks[50];
+        for (int i = 0; i < 50; i++)
+            blocks[i] = OPENSSL_malloc(8 + (size_t)i * 11);
+        for (int i = 0; i < 50; i++)
+            OPENSSL_free(blocks[i]);
+    }
+    return unused;
+}
+
+static void work_in_child(void)
+{
+    alarm(20); /* a deadlock ends the child, and with it the test */
+    for (size_t i = 0; i < 200; i++) {
+        char *p = OPENSSL_malloc(8 + i * 5);
+        CHECK(p != NULL);
+        memset(p, 'c', 8 + i * 5);
+        p = OPENSSL_realloc(p, 600);
+        CHECK(p != NULL && p[7] == 'c');
+        OPENSSL_free(p);
+    }
+    _exit(0);
+}
+
+static void free_something(void)
+{
+    OPENSSL_free(OPENSSL_malloc(40));
+}
+
+static void threaded_forks(void)
+{
+    pthread_t threads[4];
+
+    go_on(); /* the main thread is the first to free */
+    /* Threads spread over the 16 shards of the quarantine: after 15 that came and went, the next
+     * one has its home in the main thread's shard, and may hold its lock at a fork. */
+    for (int i = 0; i < 15; i++)
+        on_thread(free_something);
+    for (int i = 0; i < 4; i++)
+        CHECK(pthread_create(&threads[i], NULL, hammer, NULL) == 0);
+    for (int i = 0; i < 200; i++) {
+        pid_t child = fork_told();
+        if (child == 0)
+            work_in_child();
+        wait_for(child);
+    }
+    __atomic_store_n(&stop, true, __ATOMIC_RELAXED);
+    for (int i = 0; i < 4; i++)
+        CHECK(pthread_join(threads[i], NULL) == 0);
+}
+
+/* More processes, one after the other, than the table of processes has rows. */
+static void many_forks(void)
+{
+    allocate(40);
+    for (int i = 0; i < 1030; i++) {
+        pid_t child = fork_told();
+        if (child == 0) {
+            OPENSSL_free(inherited);
+            _exit(0);
+        }
+        wait_for(child);
+    }
+    double_free_in_child();
+    OPENSSL_free(inherited);
+}
+
+const struct fault fork_faults[] = {
+    {"child-frees-copy", child_frees_copy},
+    {"double-free-in-child", double_free_in_child},
+    {"double-free-in-clone", double_free_in_clone},
+    {"double-free-in-child-of-thread", double_free_in_thread_child},
+    {"freed-before-fork", freed_before_fork},
+    {"freed-in-child-again-in-grandchild", grandchild},
+    {"double-free-after-vfork", after_vfork},
+    {"counted-over-processes", counted_over_processes},
+    {"forks-of-threaded-process", threaded_forks},
+    {"forks-beyond-table", many_forks},
+    {NULL, NULL},
+};

@@ -1,0 +1,55 @@
+/* Another library with OpenSSL's names: as libcrypto.so.1.1, with symbol version OPENSSL_1_1_0, or
+ * unversioned, as LibreSSL is.  Each function answers in a way that OpenSSL 3 would not. */
+#include <stddef.h>
+
+int CRYPTO_set_mem_functions(void *m, void *r, void *f);
+void CRYPTO_get_mem_functions(void **m, void **r, void **f);
+void *CRYPTO_malloc(size_t size, const char *file, int line);
+void *CRYPTO_realloc(void *p, size_t size, const char *file, int line);
+void CRYPTO_free(void *p, const char *file, int line);
+void OPENSSL_cleanup(void);
+
+int other_calls;
+int other_cleanups;
+
+int CRYPTO_set_mem_functions(void *m, void *r, void *f)
+{
+    (void)m;
+    (void)r;
+    (void)f;
+    other_calls++;
+    return 42;
+}
+
+void CRYPTO_get_mem_functions(void **m, void **r, void **f)
+{
+    other_calls++;
+    *m = *r = *f = &other_calls;
+}
+
+void *CRYPTO_malloc(size_t size, const char *file, int line)
+{
+    (void)size;
+    (void)file;
+    return line == 0 ? &other_calls : NULL;
+}
+
+void *CRYPTO_realloc(void *p, size_t size, const char *file, int line)
+{
+    (void)size;
+    (void)file;
+    (void)line;
+    return p;
+}
+
+void CRYPTO_free(void *p, const char *file, int line)
+{
+    (void)p;
+    (void)file;
+    (void)line;
+}
+
+void OPENSSL_cleanup(void)
+{
+    other_cleanups++;
+}

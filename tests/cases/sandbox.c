@@ -1,0 +1,242 @@
+/* Reports from places where little works: chroot, closed descriptors, seccomp, dropped privileges,
+ * signal handlers. */
+#include <errno.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <signal.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/time.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "fault.h"
+
+static void *freed_block(void)
+{
+    void *p = ALLOC("alloc", 40);
+
+    fact("block", "%p", p);
+    FREE("first", p);
+    return p;
+}
+
+/* Into the folder that the runner made for this run. */
+static void change_root(void)
+{
+    CHECK(mkdir("root", 0755) == 0 && chroot("root") == 0 && chdir("/") == 0);
+}
+
+static void in_chroot(void)
+{
+    void *p = freed_block();
+
+    change_root();
+    hand_in(p);
+}
+
+static void closed_descriptors(void)
+{
+    void *p = freed_block();
+
+    closefrom(3);
+    hand_in(p);
+}
+
+/* The number of the log's descriptor belongs to another file by now. */
+static void reused_descriptors(void)
+{
+    void *p = freed_block();
+    int ends[2];
+
+    closefrom(3);
+    CHECK(pipe(ends) == 0);
+    for (int fd = 10; fd < 300; fd++)
+        CHECK(dup2(ends[1], fd) == fd);
+    hand_in(p);
+    for (int fd = 10; fd < 300; fd++)
+        close(fd);
+    close(ends[1]);
+    char byte;
+    CHECK(read(ends[0], &byte, 1) == 0); /* nothing was written into the pipe */
+}
+
+static void closed_in_chroot(void)
+{
+    void *p = freed_block();
+
+    change_root();
+    closefrom(3);
+    hand_in(p);
+}
+
+static void dropped_privileges(void)
+{
+    void *p = freed_block();
+
+    CHECK(setgid(65534) == 0 && setuid(65534) == 0);
+    hand_in(p);
+}
+
+/* Everything that is not on the list kills the process. */
+static void enter_seccomp(void)
+{
+    static const int allowed[] = {
+        SYS_write,       SYS_exit_group, SYS_rt_sigreturn, SYS_getpid, SYS_rt_sigprocmask,
+        SYS_fstat,       SYS_newfstatat, SYS_futex,        SYS_brk,    SYS_mmap,
+        SYS_sched_yield, SYS_munmap,
+    };
+    enum { COUNT = sizeof allowed / sizeof *allowed };
+    struct sock_filter code[COUNT + 3] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr))};
+
+    for (int i = 0; i < COUNT; i++)
+        code[i + 1] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (unsigned)allowed[i],
+                                                   (unsigned char)(COUNT - i), 0);
+    code[COUNT + 1] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS);
+    code[COUNT + 2] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
+    struct sock_fprog program = {COUNT + 3, code};
+    CHECK(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0);
+    CHECK(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0);
+}
+
+static void in_seccomp(void)
+{
+    void *p = freed_block();
+
+    go_on(); /* OpenSSL reads its configuration before the sandbox */
+    enter_seccomp();
+    hand_in(p);
+}
+
+static void foreign_in_seccomp(void)
+{
+    static char data[32];
+
+    go_on();
+    enter_seccomp();
+    hand_in(data);
+}
+
+/* The process frees for the first time when it is in the sandbox already. */
+static void first_free_in_seccomp(void)
+{
+    void *p = ALLOC("alloc", 40);
+
+    fact("block", "%p", p);
+    enter_seccomp();
+    FREE("first", p);
+    hand_in(p);
+    _exit(0);
+}
+
+/* A worker enters its sandbox right after the fork. */
+static void child_in_seccomp(void)
+{
+    void *p = freed_block();
+    pid_t child = fork_told();
+    int status;
+
+    if (child == 0) {
+        enter_seccomp();
+        fact("child", "%d", (int)getpid());
+        hand_in(p);
+        _exit(0);
+    }
+    CHECK(waitpid(child, &status, 0) == child && status == 0);
+}
+
+static void *stale;
+static volatile sig_atomic_t handled;
+
+static void on_signal(int number)
+{
+    (void)number;
+    int saved_errno = errno;
+    OPENSSL_free(launder(stale));
+    handled++;
+    errno = saved_errno;
+}
+
+/* Signals of a timer interrupt the library at any instruction.  Each one is asked for singly, or a
+ * slow machine would do nothing but handle them. */
+static void in_signal_handler(void)
+{
+    enum { SIGNALS = 205 };
+    struct sigaction action = {.sa_handler = on_signal};
+    int asked = 0;
+
+    stale = ALLOC("alloc", 1000);
+    FREE("first", stale);
+    CHECK(sigaction(SIGALRM, &action, NULL) == 0);
+    while (handled < SIGNALS) {
+        if (asked == handled) {
+            struct itimerval soon = {.it_value = {0, 100 + asked}};
+            asked++;
+            CHECK(setitimer(ITIMER_REAL, &soon, NULL) == 0);
+        }
+        char *p = OPENSSL_malloc(24);
+        p = OPENSSL_realloc(p, 40);
+        OPENSSL_free(p);
+    }
+    fact("signals", "%d", (int)handled);
+}
+
+/* A handler that finds the stack of another sort: its own. */
+static void on_other_stack(int number)
+{
+    (void)number;
+    hand_in(stale);
+}
+
+static void on_signal_stack(void)
+{
+    static char stack[64 * 1024];
+    struct sigaction action = {.sa_handler = on_other_stack, .sa_flags = SA_ONSTACK};
+
+    stale = freed_block();
+    CHECK(sigaltstack(&(stack_t){.ss_sp = stack, .ss_size = sizeof stack}, NULL) == 0);
+    CHECK(sigaction(SIGUSR1, &action, NULL) == 0 && raise(SIGUSR1) == 0);
+}
+
+static void closed_stderr(void)
+{
+    void *p = freed_block();
+
+    close(STDERR_FILENO);
+    hand_in(p);
+}
+
+/* The reader of stderr has gone: SIGPIPE is the program's own affair, and ignored here. */
+static void broken_stderr(void)
+{
+    void *p = freed_block();
+    int ends[2];
+
+    signal(SIGPIPE, SIG_IGN);
+    CHECK(pipe(ends) == 0 && dup2(ends[1], STDERR_FILENO) == STDERR_FILENO);
+    close(ends[0]);
+    close(ends[1]);
+    hand_in(p);
+}
+
+const struct fault sandbox_faults[] = {
+    {"in-chroot", in_chroot},
+    {"closed-descriptors", closed_descriptors},
+    {"reused-descriptors", reused_descriptors},
+    {"closed-in-chroot", closed_in_chroot},
+    {"dropped-privileges", dropped_privileges},
+    {"in-seccomp", in_seccomp},
+    {"foreign-in-seccomp", foreign_in_seccomp},
+    {"first-free-in-seccomp", first_free_in_seccomp},
+    {"child-in-seccomp", child_in_seccomp},
+    {"in-signal-handler", in_signal_handler},
+    {"on-signal-stack", on_signal_stack},
+    {"closed-stderr", closed_stderr},
+    {"broken-stderr", broken_stderr},
+    {NULL, NULL},
+};

@@ -1,0 +1,82 @@
+"""Cures for OpenSSL in memory that processes share: applied there, and nowhere else."""
+
+from model import ANY, PRIVATE, Case
+
+NONE = {"FREEONCE_CURES": "none"}
+NOT_SHARED = {"FREEONCE_SHARED": "0"}
+
+
+def cure(name, run, applied, otherwise):
+    """One effect of a cure: in shared memory, on its own, left out, switched off, overridden; and
+    in private memory."""
+    others = ",".join(each for each in ("state", "exit", "locks", "identity") if each != name)
+    shared = [
+        ("", {}, applied),
+        ("-alone", {"FREEONCE_CURES": name}, applied),
+        ("-left-out", {"FREEONCE_CURES": others}, otherwise),
+        ("-none", NONE, otherwise),
+        ("-not-shared", NOT_SHARED, otherwise),
+    ]
+    return [
+        *(
+            Case(f"cure-{name}{how}", f"faults --host=shared {run}", "", ANY, env, facts=facts)
+            for how, env, facts in shared
+        ),
+        Case(f"cure-{name}-private", f"faults {run}", backends=PRIVATE, facts=otherwise),
+    ]
+
+
+def locks(sharing):
+    return {"rwlock": sharing, "mutex": sharing, "condition": sharing, "own": "private"}
+
+
+CASES = [
+    *cure("locks", "lock-attributes", locks("shared"), locks("private")),
+    Case(
+        "cure-locks-wait",
+        "faults lock-between-processes",
+        backends=("shared",),
+        facts={"turns": "6000"},
+    ),
+    Case("cure-locks-keep-attributes", "faults lock-attributes-kept", backends=("shared", "libc")),
+    *cure(
+        "identity",
+        "identity",
+        {"id": "its own", "self": "the same"},
+        {"id": "the same", "self": "the same"},
+    ),
+    *cure(
+        "state",
+        "error-queue",
+        {"child-queue": "empty", "parent-queue": "empty"},
+        {"child-queue": "kept", "parent-queue": "kept"},
+    ),
+    Case(
+        "cure-exit-explicit",
+        "faults cleanup-in-child",
+        backends=("shared",),
+        env={"FREEONCE_QUARANTINE": "0"},
+        facts={"child-frees": "none"},
+    ),
+    Case(
+        "cure-exit-explicit-private",
+        "faults cleanup-in-child",
+        backends=("host",),
+        env={"FREEONCE_QUARANTINE": "0"},
+        facts={"child-frees": "some"},
+    ),
+    Case(
+        "cure-exit-at-exit",
+        "faults cleanup-at-childs-exit",
+        backends=("shared",),
+        env={"FREEONCE_QUARANTINE": "0"},
+        facts={"frees": "none"},
+    ),
+    Case(
+        "cure-exit-parent-cleans-up",
+        "faults cleanup-in-parent",
+        backends=("shared", "host"),
+        env={"FREEONCE_QUARANTINE": "0"},
+        facts={"frees": "many"},
+    ),
+]

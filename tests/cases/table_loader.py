@@ -1,0 +1,91 @@
+"""Getting in first, in every way that OpenSSL comes into a process; and staying out of all else."""
+
+from model import ANY, Case
+from table_options import ENDED, REQUIRE, VERBOSE, told
+
+WORDS = {"FREEONCE_VERBOSE": "1", "FREEONCE_VERBOS": "1", "FREEONCE_BACKEND": "hots"}
+
+
+def double(file, who="pid {pid} ({program})"):
+    return f"""
+double free of block {{block}} (40 bytes), skipped
+  allocated    {file}:1  {who}
+  freed first  {file}:2  {who}
+  freed again  {file}:3  {who}
+"""
+
+
+TOO_LATE = (
+    "{openssl} (%s) had allocated before freeonce could get in; this process runs unprotected."
+    " Start it with LD_PRELOAD=libfreeonce.so\n"
+)
+
+
+CASES = [
+    Case("linked", "faults tell-version", told(), ANY, VERBOSE),
+    Case(
+        "dlopen",
+        "dlopener {crypto}",
+        told("loaded by dlopen") + double("dlopener.c"),
+        ANY,
+        VERBOSE,
+    ),
+    Case(
+        "dlopen-of-a-module-that-registers",
+        "dlopener module {programs}/libcases-registrar.so",
+        told("loaded by dlopen", backend="host") + double("registrar.c"),
+        ANY,
+        VERBOSE,
+        facts={"answer": "1", "served": "by the module"},
+    ),
+    Case(
+        "constructor-of-a-library",
+        "early",
+        told() + double("early.c"),
+        ANY,
+        VERBOSE,
+    ),
+    Case(
+        "exported-by-the-executable",
+        "exported",
+        told("in the executable") + double("exported.c"),
+        ANY,
+        VERBOSE,
+        optional=True,
+    ),
+    Case("exported-by-the-executable-healthy", "exported healthy", "", ANY, optional=True),
+    Case(
+        "too-late",
+        "dlopener {crypto} late {lib}",
+        TOO_LATE % "linked",
+        ANY,
+        preload=False,
+    ),
+    Case(
+        "too-late-required",
+        "dlopener {crypto} late {lib}",
+        TOO_LATE % "linked" + ENDED,
+        ANY,
+        REQUIRE,
+        status=78,
+        preload=False,
+    ),
+    Case(
+        "beside-openssl-1.1",
+        "beside-crypto-1.1",
+        double("beside.c"),
+        ANY,
+        facts={"other": "its own"},
+    ),
+    Case(
+        "beside-unversioned",
+        "beside-crypto-unversioned",
+        "",
+        ANY,
+        WORDS,
+        facts={"other": "its own"},
+        same_without=True,
+    ),
+    Case("without-openssl", "plain word", "", ANY, same_without=True),
+    Case("without-openssl-silent", "plain word", "", ANY, {**WORDS, **REQUIRE}, same_without=True),
+]

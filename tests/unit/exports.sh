@@ -1,0 +1,28 @@
+#!/bin/sh
+# Does the library export exactly the names of the list, need nothing but libc, and no symbol that
+# is newer than Debian 12's?  Usage: exports.sh libfreeonce.so exports.expected
+set -eu
+library=$1 expected=$2 newest=GLIBC_2.36
+failed=0
+
+exported=$(readelf -W --dyn-syms "$library" |
+    awk '$7 != "UND" && $5 != "LOCAL" && $8 != "" && $1 ~ /^[0-9]+:$/ { print $8, $4 }' |
+    LC_ALL=C sort)
+if ! printf '%s\n' "$exported" | diff -u "$expected" -; then
+    echo "the exported names differ from $(basename "$expected")"
+    failed=1
+fi
+
+needed=$(readelf -W -d "$library" | sed -n 's/.*(NEEDED).*\[\(.*\)\]/\1/p')
+if [ "$needed" != libc.so.6 ]; then
+    echo "needed libraries:" $needed
+    failed=1
+fi
+
+versions=$(readelf -W -V "$library" | grep -o 'GLIBC_[A-Z0-9._]*' | LC_ALL=C sort -u)
+if [ "$(printf '%s\n' $versions $newest | sort -V | tail -n 1)" != $newest ] ||
+    printf '%s\n' "$versions" | grep -q PRIVATE; then
+    echo "needed versions:" $versions
+    failed=1
+fi
+exit $failed

@@ -1,0 +1,69 @@
+/* What the unit tests share: a fresh engine for each test, and the lines that it wrote.
+ *
+ * The engine lives once in a process, so each test that needs one runs in a child of its own. */
+#ifndef FO_TESTS_UNIT_FIXTURE_H
+#define FO_TESTS_UNIT_FIXTURE_H
+
+/* cmocka.h wants these four before it. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "core/base.h"
+
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define FIXTURE_ASAN 1
+#endif
+#endif
+#if !defined(FIXTURE_ASAN) && defined(__SANITIZE_ADDRESS__)
+#define FIXTURE_ASAN 1
+#elif !defined(FIXTURE_ASAN)
+#define FIXTURE_ASAN 0
+#endif
+
+/* A cmocka test whose body runs in a child process; a failed assertion there fails it. */
+#define FRESH(name)                                                                                \
+    static void name##_body(void);                                                                 \
+    static void name(void **state)                                                                 \
+    {                                                                                              \
+        (void)state;                                                                               \
+        fixture_in_child(name##_body);                                                             \
+    }                                                                                              \
+    static void name##_body(void)
+
+void fixture_in_child(void (*body)(void));
+
+/* Start the engine with these options ("QUARANTINE=1K", ...; NULL ends them).  What it writes is
+ * kept for the functions below; no file is left behind. */
+#define fixture_start(...) fixture_start_with((const char *const[]){__VA_ARGS__})
+void fixture_start_with(const char *const *options);
+
+/* fo_options_read() with these "NAME=value", without starting anything. */
+#define fixture_options(...) fixture_options_with((const char *const[]){__VA_ARGS__})
+void fixture_options_with(const char *const *options);
+
+/* Everything written so far, or since fixture_forget(). */
+const char *fixture_log(void);
+void fixture_forget(void);
+
+/* How often this text was written. */
+unsigned fixture_count(const char *text);
+
+/* The whole log equals this text, in which %p, %d ... are printf(3)'s; then forget it. */
+void fixture_expect(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* Run a function in a forked child and wait until it is gone; its pid is returned. */
+int fixture_fork(void (*body)(void *), void *argument);
+
+/* Repeatable random numbers. */
+uint64_t fixture_random(uint64_t *seed);
+
+/* Bits that differ from one another for every byte of a block, by its number. */
+void fixture_fill(void *block, size_t size, unsigned number);
+bool fixture_is_filled(const void *block, size_t size, unsigned number);
+
+#endif

@@ -1,0 +1,348 @@
+/* Are FREEONCE_ variables read as options.def says, and is everything else told? */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "core/options.h"
+#include "fixture.h"
+#include "report/output.h"
+
+/* The complaints about these options. */
+static const char *complaints(const char *option, unsigned expected)
+{
+    static char text[4096];
+    int fd = memfd_create("stderr", MFD_CLOEXEC), kept = dup(STDERR_FILENO);
+
+    fixture_options(option, NULL);
+    fo_output_open();
+    dup2(fd, STDERR_FILENO);
+    unsigned n = fo_options_complain();
+    dup2(kept, STDERR_FILENO);
+    close(kept);
+    ssize_t length = pread(fd, text, sizeof text - 1, 0);
+    close(fd);
+    assert_true(length >= 0);
+    text[length] = '\0';
+    assert_int_equal(n, expected);
+    return text;
+}
+
+static void refused(const char *option, const char *complaint)
+{
+    char wanted[512];
+
+    snprintf(wanted, sizeof wanted, "freeonce: %s\n", complaint);
+    assert_string_equal(complaints(option, 1), wanted);
+}
+
+static void understood(const char *option)
+{
+    assert_string_equal(complaints(option, 0), "");
+}
+
+static void every_default_is_a_valid_value(void **state)
+{
+    char unset[1024], set[1024];
+
+    (void)state;
+    fo_options_read(NULL);
+    assert_int_equal(fo_options_complain(), 0);
+    fo_options_list(unset, sizeof unset);
+#define FO_OPTION(member, NAME, kind, choices, fallback, help)                                     \
+    understood(#NAME "=" fallback);                                                                \
+    fo_options_list(set, sizeof set);                                                              \
+    assert_string_equal(set, unset);
+#include "core/options.def"
+#undef FO_OPTION
+}
+
+static void nothing_set_means_the_defaults(void **state)
+{
+    static char *nothing[] = {NULL};
+
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        fixture_options("QUARANTINE=7", "LOG=/x", "REQUIRE=1", NULL);
+        fo_options_read(i == 0 ? NULL : nothing);
+        assert_string_equal(fo_options.backend, "auto");
+        assert_string_equal(fo_options.log, "stderr");
+        assert_false(fo_options.require);
+        assert_false(fo_options.verbose);
+        assert_int_equal(fo_options.on_error.what, FO_ON_ERROR_SKIP);
+        assert_int_equal(fo_options.foreign, FO_FOREIGN_REPORT);
+        assert_true(fo_options.quarantine > 7);
+        assert_int_equal(fo_options.shared, FO_SHARED_AUTO);
+        assert_int_equal(fo_options.cures, FO_CURES_ALL);
+    }
+}
+
+static void flags_are_0_or_1(void **state)
+{
+    (void)state;
+    understood("VERBOSE=1");
+    assert_true(fo_options.verbose);
+    understood("VERBOSE=0");
+    assert_false(fo_options.verbose);
+    refused("VERBOSE=2", "FREEONCE_VERBOSE=2 is none of 0|1, ignored; did you mean "
+                         "FREEONCE_VERBOSE=0?");
+    complaints("VERBOSE=11", 1);
+    complaints("VERBOSE=", 1);
+    complaints("VERBOSE=yes", 1);
+    assert_false(fo_options.verbose);
+}
+
+static void size_is(const char *option, size_t size)
+{
+    understood(option);
+    assert_int_equal(fo_options.quarantine, size);
+}
+
+static void sizes_take_units(void **state)
+{
+    (void)state;
+    size_is("QUARANTINE=0", 0);
+    size_is("QUARANTINE=1", 1);
+    size_is("QUARANTINE=4096", 4096);
+    size_is("QUARANTINE=1K", 1 << 10);
+    size_is("QUARANTINE=3k", 3 << 10);
+    size_is("QUARANTINE=16M", 16 << 20);
+    size_is("QUARANTINE=2G", UINT64_C(2) << 30);
+    size_is("QUARANTINE=1023G", UINT64_C(1023) << 30);
+}
+
+static void other_sizes_are_refused(void **state)
+{
+    static const char *const wrong[] = {
+        "QUARANTINE=",
+        "QUARANTINE=K",
+        "QUARANTINE=-1",
+        "QUARANTINE=1T",
+        "QUARANTINE=1KB",
+        "QUARANTINE=1 K",
+        "QUARANTINE=0x10",
+        "QUARANTINE=1.5M",
+        "QUARANTINE= 1",
+        "QUARANTINE=1024G",
+        "QUARANTINE=1099511627776",
+        "QUARANTINE=99999999999999999999999999",
+        /* these become 0 if 64 bits overflow */
+        "QUARANTINE=17179869184G",
+        "QUARANTINE=17592186044416M",
+        "QUARANTINE=16777216 ",
+        "QUARANTINE=0 ",
+    };
+
+    (void)state;
+    fo_options_read(NULL);
+    size_t fallback = fo_options.quarantine;
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+        complaints(wrong[i], 1);
+        assert_int_equal(fo_options.quarantine, fallback);
+    }
+}
+
+static void choices_are_read_by_name(void **state)
+{
+    (void)state;
+    understood("FOREIGN=free");
+    assert_int_equal(fo_options.foreign, FO_FOREIGN_FREE);
+    understood("SHARED=auto");
+    assert_int_equal(fo_options.shared, FO_SHARED_AUTO);
+    understood("SHARED=0");
+    assert_int_equal(fo_options.shared, FO_SHARED_NO);
+    understood("SHARED=1");
+    assert_int_equal(fo_options.shared, FO_SHARED_YES);
+    refused("FOREIGN=fre", "FREEONCE_FOREIGN=fre is none of report|free, ignored; did you mean "
+                           "FREEONCE_FOREIGN=free?");
+    complaints("FOREIGN=report|free", 1);
+    complaints("FOREIGN=", 1);
+    complaints("FOREIGN=FREE", 1);
+    assert_int_equal(fo_options.foreign, FO_FOREIGN_REPORT);
+}
+
+static void cures_are_a_list(void **state)
+{
+    (void)state;
+    understood("CURES=none");
+    assert_int_equal(fo_options.cures, 0);
+    understood("CURES=0");
+    assert_int_equal(fo_options.cures, 0);
+    understood("CURES=all");
+    assert_int_equal(fo_options.cures, FO_CURES_ALL);
+    understood("CURES=locks");
+    assert_int_equal(fo_options.cures, FO_CURE_LOCKS);
+    understood("CURES=identity,state");
+    assert_int_equal(fo_options.cures, FO_CURE_IDENTITY | FO_CURE_STATE);
+    understood("CURES=state,exit,locks,identity");
+    assert_int_equal(fo_options.cures, FO_CURES_ALL);
+    complaints("CURES=state,lock", 1);
+    complaints("CURES=state,,exit", 1);
+    complaints("CURES=all,state", 1);
+    assert_int_equal(fo_options.cures, FO_CURES_ALL);
+}
+
+static void actions_take_a_status(void **state)
+{
+    (void)state;
+    understood("ON_ERROR=abort");
+    assert_int_equal(fo_options.on_error.what, FO_ON_ERROR_ABORT);
+    understood("ON_ERROR=exit:0");
+    assert_int_equal(fo_options.on_error.what, FO_ON_ERROR_EXIT);
+    assert_int_equal(fo_options.on_error.status, 0);
+    understood("ON_ERROR=exit:255");
+    assert_int_equal(fo_options.on_error.status, 255);
+    complaints("ON_ERROR=exit:256", 1);
+    complaints("ON_ERROR=exit:", 1);
+    complaints("ON_ERROR=exit", 1);
+    complaints("ON_ERROR=exit:-1", 1);
+    refused("ON_ERROR=aborted",
+            "FREEONCE_ON_ERROR=aborted is none of skip|abort|exit:N, ignored; did you mean "
+            "FREEONCE_ON_ERROR=abort?");
+    assert_int_equal(fo_options.on_error.what, FO_ON_ERROR_SKIP);
+}
+
+static void unknown_names_get_the_nearest_one(void **state)
+{
+    (void)state;
+    refused("QUARENTINE=1", "there is no option FREEONCE_QUARENTINE, ignored; did you mean "
+                            "FREEONCE_QUARANTINE?");
+    refused("log=x", "there is no option FREEONCE_log, ignored; did you mean FREEONCE_LOG?");
+    refused("COMPLETELY_DIFFERENT=1", "there is no option FREEONCE_COMPLETELY_DIFFERENT, ignored");
+    complaints("=1", 1);
+}
+
+static void other_variables_are_nobody_s_business(void **state)
+{
+    static char *others[] = {"FREEONCE=1", "FREEONC_LOG=x", "freeonce_log=x",
+                             "PATH=/bin",  "FREEONCE_LOG",  "XFREEONCE_LOG=x",
+                             NULL};
+
+    (void)state;
+    fo_options_read(others);
+    assert_int_equal(fo_options_complain(), 0);
+    assert_string_equal(fo_options.log, "stderr");
+}
+
+static void text_is_never_a_format(void **state)
+{
+    (void)state;
+    understood("LOG=/%s%n%d");
+    assert_string_equal(fo_options.log, "/%s%n%d");
+    assert_non_null(strstr(complaints("%s%n=%s", 1), "no option FREEONCE_%s%n, ignored"));
+    assert_non_null(strstr(complaints("REQUIRE=%n%s", 1), "FREEONCE_REQUIRE=%n%s is none of"));
+}
+
+static void overlong_text_is_refused(void **state)
+{
+    char option[512] = "LOG=";
+
+    (void)state;
+    memset(option + 4, 'x', 255);
+    understood(option);
+    assert_int_equal(strlen(fo_options.log), 255);
+    option[4 + 255] = 'x';
+    const char *told = complaints(option, 1);
+    assert_string_equal(fo_options.log, "stderr");
+    assert_null(strstr(told, "did you mean")); /* nothing is near to it */
+
+    memset(option, 'N', 400); /* the name */
+    memcpy(option + 400, "=1", 3);
+    complaints(option, 1);
+}
+
+static void values_are_copied(void **state)
+{
+    char log[] = "FREEONCE_LOG=/var/log/a", wrong[] = "FREEONCE_VERBOSE=maybe";
+    char *envp[] = {log, wrong, NULL};
+
+    (void)state;
+    fo_options_read(envp);
+    memset(log, '#', sizeof log); /* as a server does that sets its title */
+    memset(wrong, '#', sizeof wrong);
+    assert_string_equal(fo_options.log, "/var/log/a");
+    fixture_start("LOG=/dev/null", NULL);
+    fo_options_read(envp);
+    assert_int_equal(fo_options_complain(), 0);
+}
+
+static void a_variable_given_twice_counts_as_the_last(void **state)
+{
+    static char *envp[] = {"FREEONCE_LOG=/a", "FREEONCE_LOG=/b", NULL};
+
+    (void)state;
+    fo_options_read(envp);
+    assert_string_equal(fo_options.log, "/b");
+}
+
+static void many_problems_do_no_harm(void **state)
+{
+    static char text[100][32];
+    static char *envp[101];
+
+    (void)state;
+    for (int i = 0; i < 100; i++) {
+        snprintf(text[i], sizeof text[i], "FREEONCE_%d=%d", i, i);
+        envp[i] = text[i];
+    }
+    fo_options_read(envp);
+    assert_string_equal(fo_options.backend, "auto");
+    fixture_options("VERBOSE=1", NULL);
+    assert_int_equal(fo_options_complain(), 0); /* of the reading before nothing is left */
+}
+
+static void the_list_names_every_option_with_its_value(void **state)
+{
+    char out[1024];
+
+    (void)state;
+    fixture_options("ON_ERROR=exit:3", "CURES=exit,locks", "QUARANTINE=1M", "TOMBSTONES=64",
+                    "SHARED=1", "LOG=/l", NULL);
+    fo_options_list(out, sizeof out);
+    assert_string_equal(out, " BACKEND=auto REQUIRE=0 VERBOSE=0 LOG=/l ON_ERROR=exit:3 "
+                             "FOREIGN=report QUARANTINE=1048576 TOMBSTONES=64 SHARED=1 "
+                             "CURES=exit,locks");
+    fixture_options("ON_ERROR=abort", "CURES=none", "FOREIGN=free", NULL);
+    fo_options_list(out, sizeof out);
+    assert_non_null(strstr(out, " ON_ERROR=abort FOREIGN=free "));
+    assert_non_null(strstr(out, " CURES=none"));
+}
+
+static void a_list_that_does_not_fit_is_cut_and_ends(void **state)
+{
+    char out[64];
+
+    (void)state;
+    fo_options_read(NULL);
+    for (size_t size = 1; size < 40; size++) {
+        memset(out, '#', sizeof out);
+        fo_options_list(out, size);
+        assert_int_equal(strlen(out), size - 1);
+        assert_int_equal(out[size], '#');
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_default_is_a_valid_value),
+        cmocka_unit_test(nothing_set_means_the_defaults),
+        cmocka_unit_test(flags_are_0_or_1),
+        cmocka_unit_test(sizes_take_units),
+        cmocka_unit_test(other_sizes_are_refused),
+        cmocka_unit_test(choices_are_read_by_name),
+        cmocka_unit_test(cures_are_a_list),
+        cmocka_unit_test(actions_take_a_status),
+        cmocka_unit_test(unknown_names_get_the_nearest_one),
+        cmocka_unit_test(other_variables_are_nobody_s_business),
+        cmocka_unit_test(text_is_never_a_format),
+        cmocka_unit_test(overlong_text_is_refused),
+        cmocka_unit_test(values_are_copied),
+        cmocka_unit_test(a_variable_given_twice_counts_as_the_last),
+        cmocka_unit_test(many_problems_do_no_harm),
+        cmocka_unit_test(the_list_names_every_option_with_its_value),
+        cmocka_unit_test(a_list_that_does_not_fit_is_cut_and_ends),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,268 @@
+/* Is every fork noticed, and does everybody know who it is and where it comes from? */
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "core/hooks.h"
+#include "core/memory.h"
+#include "fixture.h"
+#include "fork/process.h"
+
+static void start(void)
+{
+    fixture_start(NULL);
+    fo_free(fo_malloc(8, "a.c", 1), "a.c", 1); /* the backend is chosen */
+}
+
+static const struct fo_lineage *row_of(uint32_t index)
+{
+    return &fo_hot.memory->processes[index];
+}
+
+/* All that must be true of whoever runs. */
+static void check_self(uint32_t parent)
+{
+    const struct fo_process *me = fo_process_self();
+
+    assert_int_equal(me->pid, getpid());
+    assert_in_range(me->index, 1, FO_PROCESSES - 1);
+    assert_int_equal(row_of(me->index)->pid, getpid());
+    assert_int_equal(row_of(me->index)->parent, parent);
+    assert_string_equal(row_of(me->index)->name, "unit");
+    assert_int_equal(fo_word_process(me->meta), me->index);
+    assert_int_equal(fo_who_process(fo_who()), me->index);
+}
+
+FRESH(the_first_process_has_no_parent)
+{
+    start();
+    check_self(0);
+    assert_int_equal(fo_who_thread(fo_who()), 0);
+    assert_int_equal(row_of(0)->pid, 0);
+}
+
+FRESH(the_name_is_the_last_part_of_argv0)
+{
+    static const char *const names[][2] = {{"/usr/sbin/nginx", "nginx"},
+                                           {"nginx: worker", "nginx: worker"},
+                                           {"a-name-of-more-than-15", "a-name-of-more-"},
+                                           {"", ""},
+                                           {NULL, "?"}};
+
+    start();
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        fo_process_name(names[i][0]);
+        pid_t child = fork();
+        if (child == 0) {
+            assert_string_equal(row_of(fo_process_self()->index)->name, names[i][1]);
+            _exit(0);
+        }
+        int status;
+        waitpid(child, &status, 0);
+        assert_int_equal(status, 0);
+    }
+}
+
+static void check_child(void *parent)
+{
+    check_self(*(uint32_t *)parent);
+    assert_int_equal(fo_who_thread(fo_who()), 0);
+}
+
+static void check_grandchild(void *parent)
+{
+    check_child(parent);
+    uint32_t self = fo_process_self()->index;
+    fixture_fork(check_child, &self);
+}
+
+FRESH(a_forked_child_knows_its_parent)
+{
+    start();
+    uint32_t self = fo_process_self()->index;
+    fixture_fork(check_grandchild, &self);
+    check_self(0); /* nothing changed here */
+}
+
+FRESH(a_child_of_a_raw_clone_is_noticed)
+{
+    int status;
+
+    start();
+    uint32_t self = fo_process_self()->index;
+    long child = syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0); /* no pthread_atfork handler runs */
+    if (child == 0) {
+        check_child(&self);
+        _exit(0);
+    }
+    assert_int_equal(waitpid((pid_t)child, &status, 0), child);
+    assert_int_equal(status, 0);
+    check_self(0);
+}
+
+FRESH(a_free_notices_the_fork_by_itself)
+{
+    int status;
+
+    start();
+    void *p = fo_malloc(100, "a.c", 1);
+    long child = syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0);
+    if (child == 0) {
+        fo_free(p, "b.c", 2);
+        fo_free(p, "c.c", 3);
+        _exit(0);
+    }
+    assert_int_equal(waitpid((pid_t)child, &status, 0), child);
+    assert_int_equal(status, 0);
+    char who[64];
+    snprintf(who, sizeof who, "pid %ld (unit), forked from %d\n", child, (int)getpid());
+    assert_int_equal(fixture_count(who), 2); /* freed first, freed again */
+    fixture_forget();
+    fo_free(p, "d.c", 4); /* the copy of the parent is live */
+    fixture_expect("%s", "");
+}
+
+FRESH(a_child_may_free_what_it_inherited)
+{
+    enum { COUNT = 2000 };
+    static void *blocks[COUNT];
+    int status;
+
+    start();
+    for (unsigned i = 0; i < COUNT; i++)
+        blocks[i] = fo_malloc(1 + i, "a.c", 1);
+    for (int c = 0; c < 3; c++) {
+        pid_t child = fork();
+        if (child == 0) {
+            for (unsigned i = 0; i < COUNT; i++)
+                fo_free(blocks[i], "b.c", 2);
+            _exit(0);
+        }
+        waitpid(child, &status, 0);
+        assert_int_equal(status, 0);
+    }
+    for (unsigned i = 0; i < COUNT; i++)
+        fo_free(blocks[i], "c.c", 3);
+    fixture_expect("%s", "");
+}
+
+enum { GENERATIONS = 60 };
+
+/* One after another forks the next and leaves.  Each knows all that came before. */
+static int go_on(unsigned generation, uint32_t pids[GENERATIONS + 1], uint32_t rows[])
+{
+    const struct fo_process *me = fo_process_self();
+
+    pids[generation] = me->pid;
+    rows[generation] = me->index;
+    check_self(generation == 0 ? 0 : rows[generation - 1]);
+    for (unsigned i = 0; i <= generation; i++)
+        assert_int_equal(row_of(rows[i])->pid, pids[i]);
+    if (generation == GENERATIONS)
+        return 0;
+    pid_t child = fork();
+    int status;
+    if (child == 0)
+        _exit(go_on(generation + 1, pids, rows));
+    waitpid(child, &status, 0);
+    return status != 0;
+}
+
+FRESH(a_full_table_takes_rows_again_but_none_of_an_ancestor)
+{
+    uint32_t pids[GENERATIONS + 1], rows[GENERATIONS + 1];
+
+    start();
+    /* After so many forks that the rows of all of us come up again while we need them. */
+    fo_hot.memory->processes_used = 2 * (FO_PROCESSES - 1) - 5;
+    assert_int_equal(go_on(0, pids, rows), 0);
+}
+
+static void expect_unknown(void *unused)
+{
+    (void)unused;
+    assert_int_equal(fo_process_self()->index, 0);
+    assert_int_equal(fo_process_self()->pid, getpid());
+    void *p = fo_malloc(10, "a.c", 1);
+    fo_free(p, "b.c", 2);
+    fo_free(p, "c.c", 3);
+    assert_int_equal(fixture_count("pid ?"), 3);
+}
+
+FRESH(a_full_table_in_shared_memory_makes_later_processes_unknown)
+{
+    start();
+    fo_hot.shared = true; /* as far as the table is concerned */
+    struct fo_lineage before[FO_PROCESSES];
+    fo_hot.memory->processes_used = FO_PROCESSES;
+    memcpy(before, fo_hot.memory->processes, sizeof before);
+    fixture_fork(expect_unknown, NULL);
+    assert_memory_equal(before, fo_hot.memory->processes, sizeof before);
+}
+
+static void *check_thread(void *tid)
+{
+    uint64_t who = fo_who();
+
+    *(uint32_t *)tid = (uint32_t)syscall(SYS_gettid);
+    assert_int_equal(fo_who_thread(who), *(uint32_t *)tid);
+    assert_int_equal(fo_who_process(who), fo_process_self()->index);
+    assert_int_equal(fo_who(), who);
+    void *p = fo_malloc(10, "a.c", 1);
+    fo_free(p, "b.c", 2);
+    fo_free(p, "c.c", 3);
+    return NULL;
+}
+
+FRESH(a_thread_is_known_by_its_kernel_id)
+{
+    pthread_t thread;
+    uint32_t tid;
+    char line[64];
+
+    start();
+    assert_int_equal(pthread_create(&thread, NULL, check_thread, &tid), 0);
+    pthread_join(thread, NULL);
+    snprintf(line, sizeof line, "pid %d (unit) thread %u\n", (int)getpid(), tid);
+    assert_int_equal(fixture_count(line), 2); /* who allocates is not recorded by thread */
+    assert_int_equal(fo_who_thread(fo_who()), 0);
+}
+
+static void *fork_from_thread(void *parent)
+{
+    fo_who();
+    fixture_fork(check_child, parent); /* the thread that forks is the main one there */
+    return NULL;
+}
+
+FRESH(a_child_that_a_thread_forked_has_one_main_thread)
+{
+    pthread_t thread;
+
+    start();
+    uint32_t self = fo_process_self()->index;
+    assert_int_equal(pthread_create(&thread, NULL, fork_from_thread, &self), 0);
+    pthread_join(thread, NULL);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_first_process_has_no_parent),
+        cmocka_unit_test(the_name_is_the_last_part_of_argv0),
+        cmocka_unit_test(a_forked_child_knows_its_parent),
+        cmocka_unit_test(a_child_of_a_raw_clone_is_noticed),
+        cmocka_unit_test(a_free_notices_the_fork_by_itself),
+        cmocka_unit_test(a_child_may_free_what_it_inherited),
+        cmocka_unit_test(a_full_table_takes_rows_again_but_none_of_an_ancestor),
+        cmocka_unit_test(a_full_table_in_shared_memory_makes_later_processes_unknown),
+        cmocka_unit_test(a_thread_is_known_by_its_kernel_id),
+        cmocka_unit_test(a_child_that_a_thread_forked_has_one_main_thread),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

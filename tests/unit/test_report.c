@@ -1,0 +1,246 @@
+/* Is a finding printed once and then counted, over all processes, without losing one? */
+#include <fcntl.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "core/options.h"
+#include "fixture.h"
+#include "fork/process.h"
+#include "report/output.h"
+#include "report/record.h"
+
+static struct fo_record finding(int line)
+{
+    return (struct fo_record){
+        .kind = FO_FINDING_DOUBLE_FREE,
+        .object = "block",
+        .answer = "skipped",
+        .pointer = 0x1000,
+        .block = 0x1000,
+        .size = 24,
+        .allocated = {true, fo_site_pack("a.c", 1), fo_process_self()->index, 0},
+        .first = {true, fo_site_pack("b.c", 2), fo_process_self()->index, 0},
+        .now = {true, fo_site_pack("c.c", line), fo_process_self()->index, 0},
+    };
+}
+
+static void report(int line, unsigned times)
+{
+    const struct fo_record r = finding(line);
+
+    for (unsigned i = 0; i < times; i++)
+        fo_report(&r);
+}
+
+static unsigned headlines(void)
+{
+    return fixture_count("freeonce: double free of block 0x1000 (24 bytes), skipped\n");
+}
+
+static unsigned counts(void)
+{
+    return fixture_count("freeonce: seen ");
+}
+
+FRESH(a_finding_is_printed_once)
+{
+    fixture_start(NULL);
+    report(1, 9);
+    assert_int_equal(headlines(), 1);
+    assert_int_equal(counts(), 0);
+}
+
+FRESH(powers_of_ten_are_printed_with_the_places)
+{
+    fixture_start(NULL);
+    report(1, 9);
+    fixture_forget();
+    report(1, 1);
+    assert_int_equal(fixture_count("freeonce: seen 10 times in all processes:\n"), 1);
+    assert_int_equal(fixture_count("a.c:1"), 1);
+    assert_int_equal(fixture_count("b.c:2"), 1);
+    assert_int_equal(fixture_count("c.c:1"), 1);
+    report(1, 89);
+    assert_int_equal(counts(), 1);
+    report(1, 1);
+    assert_int_equal(fixture_count("freeonce: seen 100 times"), 1);
+    report(1, 900);
+    assert_int_equal(fixture_count("freeonce: seen 1000 times"), 1);
+    assert_int_equal(counts(), 3);
+}
+
+FRESH(the_rest_is_counted_at_the_end)
+{
+    fixture_start(NULL);
+    report(1, 57);
+    report(2, 1);
+    report(3, 10);
+    fixture_forget();
+    fo_report_counts();
+    assert_int_equal(counts(), 1); /* of the others everything was told */
+    assert_int_equal(fixture_count("freeonce: seen 57 times in all processes:\n"), 1);
+    fo_report_counts();
+    assert_int_equal(counts(), 1);
+}
+
+FRESH(nothing_found_nothing_counted)
+{
+    fixture_start(NULL);
+    fo_report_counts();
+    fixture_expect("%s", "");
+}
+
+static void before_the_start_there_is_nothing_to_count(void **state)
+{
+    (void)state;
+    fo_report_counts();
+}
+
+FRESH(what_differs_in_one_place_or_kind_is_another_finding)
+{
+    fixture_start(NULL);
+    struct fo_record r = finding(1);
+    fo_report(&r);
+    r.now.site = fo_site_pack("c.c", 2);
+    fo_report(&r);
+    r.first.site = fo_site_pack("b.c", 3);
+    fo_report(&r);
+    r.allocated.site = fo_site_pack("a.c", 2);
+    fo_report(&r);
+    r.operation = FO_OPERATION_REALLOC;
+    fo_report(&r);
+    r.kind = FO_FINDING_INTERIOR_FREED;
+    fo_report(&r);
+    assert_int_equal(fixture_count("freeonce: "), 6);
+    r.pointer += 16; /* the address makes no other finding of it, nor who was there */
+    r.block += 16;
+    r.now.process = 0;
+    fo_report(&r);
+    assert_int_equal(fixture_count("freeonce: "), 6);
+}
+
+enum { TABLE = 1024 };
+
+FRESH(findings_beyond_the_table_are_printed_each_time)
+{
+    fixture_start(NULL);
+    for (int line = 1; line <= TABLE; line++)
+        report(line, 2);
+    assert_int_equal(headlines(), TABLE);
+    report(TABLE + 1, 3);
+    assert_int_equal(headlines(), TABLE + 3);
+    report(7, 8); /* the tenth of it */
+    assert_int_equal(fixture_count("freeonce: seen 10 times"), 1);
+}
+
+static void report_four(void *unused)
+{
+    (void)unused;
+    report(1, 4);
+}
+
+FRESH(processes_count_together)
+{
+    fixture_start(NULL);
+    report(1, 1);
+    for (int i = 0; i < 5; i++)
+        fixture_fork(report_four, NULL);
+    assert_int_equal(headlines(), 2); /* and once with the count */
+    assert_int_equal(fixture_count("freeonce: seen 10 times"), 1);
+    fixture_forget();
+    fo_report_counts();
+    assert_int_equal(fixture_count("freeonce: seen 21 times in all processes:\n"), 1);
+}
+
+static void report_and_leave(void *unused)
+{
+    (void)unused;
+    report(1, 1);
+    fo_report_counts(); /* as at exit */
+}
+
+/* Servers with a process for each connection: the same finding in each must stay few lines. */
+FRESH(children_that_leave_do_not_each_print_the_count)
+{
+    fixture_start(NULL);
+    report(1, 1);
+    for (int i = 1; i < 50; i++)
+        fixture_fork(report_and_leave, NULL);
+    fo_report_counts();
+    assert_in_range(fixture_count("freeonce: "), 4, 10);
+    assert_int_equal(fixture_count("freeonce: seen 50 times"), 1);
+}
+
+static int open_stderr(void)
+{
+    int fd = memfd_create("stderr", MFD_CLOEXEC);
+
+    fixture_start(NULL);
+    strcpy(fo_options.log, "stderr");
+    fo_output_open();
+    assert_int_equal(dup2(fd, STDERR_FILENO), STDERR_FILENO);
+    return fd;
+}
+
+static void fill(int pipe_end)
+{
+    char block[4096] = "";
+
+    fcntl(pipe_end, F_SETFL, O_NONBLOCK);
+    while (write(pipe_end, block, sizeof block) > 0)
+        ;
+    fcntl(pipe_end, F_SETFL, 0);
+}
+
+/* Whoever counts the first and is killed while it prints must not silence all others. */
+FRESH(a_reporter_that_is_killed_does_not_silence_the_finding)
+{
+    int fd = open_stderr(), ends[2];
+    assert_int_equal(pipe(ends), 0);
+    fill(ends[1]);
+    pid_t child = fork();
+    if (child == 0) {
+        dup2(ends[1], STDERR_FILENO); /* whose reader is slow */
+        report(1, 1);
+        _exit(0);
+    }
+    usleep(200000);
+    kill(child, SIGKILL);
+    waitpid(child, NULL, 0);
+    report(1, 9);
+    assert_true(lseek(fd, 0, SEEK_CUR) > 0);
+}
+
+/* The program would not have written to this pipe, so it must not die of it. */
+FRESH(a_report_into_a_pipe_without_a_reader_kills_nobody)
+{
+    int ends[2];
+
+    open_stderr();
+    assert_int_equal(pipe(ends), 0);
+    signal(SIGPIPE, SIG_DFL);
+    dup2(ends[1], STDERR_FILENO);
+    close(ends[0]);
+    report(1, 1);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(before_the_start_there_is_nothing_to_count),
+        cmocka_unit_test(a_finding_is_printed_once),
+        cmocka_unit_test(powers_of_ten_are_printed_with_the_places),
+        cmocka_unit_test(the_rest_is_counted_at_the_end),
+        cmocka_unit_test(nothing_found_nothing_counted),
+        cmocka_unit_test(what_differs_in_one_place_or_kind_is_another_finding),
+        cmocka_unit_test(findings_beyond_the_table_are_printed_each_time),
+        cmocka_unit_test(processes_count_together),
+        cmocka_unit_test(children_that_leave_do_not_each_print_the_count),
+        cmocka_unit_test(a_reporter_that_is_killed_does_not_silence_the_finding),
+        cmocka_unit_test(a_report_into_a_pipe_without_a_reader_kills_nobody),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
