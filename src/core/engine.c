@@ -8,6 +8,7 @@
 #include "backend/backend.h"
 #include "core/memory.h"
 #include "core/options.h"
+#include "core/watch.h"
 #include "fork/cures.h"
 #include "fork/process.h"
 #include "load/openssl.h"
@@ -46,6 +47,9 @@ static bool start(void)
     }
     fo_hot.root = fo_hot.memory->root;
     fo_hot.alone = &__libc_single_threaded;
+    fo_hot.tail = fo_options.canary ? FO_CANARY_LEAST : 0;
+    fo_hot.fill = fo_options.fill;
+    fo_hot.watch = fo_options.fill || fo_options.canary;
     return true;
 }
 

@@ -12,6 +12,7 @@
 #include "core/quarantine.h"
 #include "core/registry.h"
 #include "core/verdict.h"
+#include "core/watch.h"
 #include "fork/process.h"
 #include "fork/shared.h"
 #include "report/output.h"
@@ -31,6 +32,8 @@ static inline void *dress(uintptr_t payload, uint64_t word, fo_site site, uint8_
 
     FO_RELAXED_STORE(&h->site, site);
     FO_RELAXED_STORE(&h->word, word | fo_check(fo_hot.secret, payload, site, word));
+    if (fo_unlikely(fo_hot.tail != 0))
+        fo_watch_begin(payload, fo_word_size(word));
     __atomic_store_n(slot, FO_SLOT_LIVE, __ATOMIC_RELEASE);
     return (void *)payload;
 }
@@ -115,6 +118,16 @@ static FO_COLD void refuse_damaged(uintptr_t p, uint8_t *slot, enum fo_operation
     fo_damaged_block(p, operation, now);
 }
 
+/* Look at a block that is about to be freed, and prepare it for the quarantine. */
+static FO_COLD void watch_free(uintptr_t payload, fo_site allocated, uint64_t word,
+                               enum fo_operation operation, fo_site now)
+{
+    if (fo_hot.tail != 0)
+        fo_watch_end(payload, allocated, word, operation, now);
+    if (fo_hot.fill)
+        fo_watch_fill(payload, fo_word_size(word));
+}
+
 static FO_COLD void refuse_free(uintptr_t p, fo_site now)
 {
     if (fo_wrong_pointer(p, FO_OPERATION_FREE, now) == FO_FINDING_FOREIGN &&
@@ -140,6 +153,8 @@ void fo_free(void *p, const char *file, int line)
         refuse_damaged(payload, slot, FO_OPERATION_FREE, now);
         return;
     }
+    if (fo_unlikely(fo_hot.watch))
+        watch_free(payload, h->site, word, FO_OPERATION_FREE, now);
     FO_RELAXED_STORE(&h->word, fo_word_freed(word));
     fo_quarantine_put(payload, h->site, word, now);
 }
@@ -203,6 +218,8 @@ void *fo_realloc(void *p, size_t size, const char *file, int line)
     }
     size_t old = fo_word_size(word);
     memcpy(moved, p, old < size ? old : size);
+    if (fo_unlikely(fo_hot.watch))
+        watch_free(payload, h->site, word, FO_OPERATION_REALLOC, now);
     FO_RELAXED_STORE(&h->word, fo_word_freed(word));
     __atomic_store_n(slot, FO_SLOT_FREED, __ATOMIC_RELEASE);
     fo_quarantine_put(payload, h->site, word, now);

@@ -24,7 +24,8 @@ struct fo_freed {
     fo_site allocated;
     uint64_t word; /* the header's word while it lived */
     fo_site freed;
-    uint64_t who; /* fork/process.h */
+    uint64_t who;     /* fork/process.h */
+    uintptr_t caller; /* code that freed the OpenSSL object around this block; 0: not known */
 };
 
 /* A ring of frees, first in first out, numbered modulo 2^32.  [tail, head) wait in quarantine,

@@ -7,6 +7,7 @@
 
 #include "backend/backend.h"
 #include "core/options.h"
+#include "core/watch.h"
 
 static void choose_home(void)
 {
@@ -58,7 +59,7 @@ static void give_back(uintptr_t payload, uint64_t word, fo_site freed)
 {
     uint8_t *slot = fo_registry_slot(payload);
     if (slot != NULL) /* always; the registry never loses a leaf */
-        __atomic_store_n(slot, FO_SLOT_NONE, __ATOMIC_RELEASE);
+        __atomic_store_n(slot, FO_SLOT_GONE, __ATOMIC_RELEASE);
     fo_backend_free(payload, word, freed);
 }
 
@@ -70,6 +71,8 @@ static void release_oldest(struct fo_queue *q, size_t *bytes)
     if ((e.address & 1) != 0)
         return;
     *bytes -= fo_word_size(e.word);
+    if (fo_hot.fill)
+        fo_watch_leave(&e);
     give_back((uintptr_t)e.address, e.word, e.freed);
 }
 
@@ -131,6 +134,7 @@ static enum fo_remembered find_in(const struct fo_queue *q, uintptr_t payload, s
         out->word = FO_RELAXED_LOAD(&e->word);
         out->freed = FO_RELAXED_LOAD(&e->freed);
         out->who = FO_RELAXED_LOAD(&e->who);
+        out->caller = FO_RELAXED_LOAD(&e->caller);
         __atomic_thread_fence(__ATOMIC_ACQUIRE);
         out->address = FO_RELAXED_LOAD(&e->address); /* overwritten meanwhile? */
         if ((out->address & ~UINT64_C(1)) == payload)
@@ -154,4 +158,20 @@ enum fo_remembered fo_quarantine_find(uintptr_t payload, struct fo_freed *out)
         }
     }
     return best;
+}
+
+void fo_quarantine_sweep(void)
+{
+    struct fo_memory *m = fo_hot.memory;
+
+    for (uint32_t i = 0; fo_hot.fill && i < FO_SHARDS * FO_QUEUES; i++) {
+        struct fo_shard *s = &m->shards[i / FO_QUEUES];
+        struct fo_queue *q = &s->queues[i % FO_QUEUES];
+        if (!fo_shard_try(s, fo_process_self()->pid))
+            continue;
+        for (uint32_t n = q->tail; n != q->head; n++)
+            if ((fo_queue_entry(q, n)->address & 1) == 0)
+                fo_watch_leave(fo_queue_entry(q, n));
+        fo_shard_unlock(s);
+    }
 }

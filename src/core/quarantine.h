@@ -33,6 +33,9 @@ void fo_quarantine_put_slowly(uintptr_t payload, fo_site allocated, uint64_t wor
 /* Give blocks of this locked shard back until no more wait than may, and unlock it. */
 void fo_quarantine_drain(struct fo_shard *s, struct fo_queue *q);
 
+/* The program ends: look at everything that still waits, if freed blocks are filled. */
+void fo_quarantine_sweep(void);
+
 enum fo_remembered { FO_FORGOTTEN, FO_TOMBSTONE, FO_WAITING };
 
 /* Newest record of a free of this payload: waiting in quarantine or, failing that, a tombstone.
@@ -77,6 +80,7 @@ static inline void fo_queue_record(struct fo_queue *q, uint64_t never, uintptr_t
     FO_RELAXED_STORE(&e->word, word);
     FO_RELAXED_STORE(&e->freed, freed);
     FO_RELAXED_STORE(&e->who, fo_thread.who);
+    FO_RELAXED_STORE(&e->caller, fo_thread.caller);
     __atomic_store_n(&q->head, head + 1, __ATOMIC_RELEASE);
 }
 

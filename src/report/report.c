@@ -33,9 +33,9 @@ bool fo_report_start(void)
 
 static uint64_t key_of(const struct fo_record *r)
 {
-    const uint64_t parts[] = {(uint64_t)r->kind << 1 | r->operation,
-                              r->allocated.known ? r->allocated.site : 0,
-                              r->first.known ? r->first.site : 0, r->now.site};
+    const uint64_t parts[] = {
+        (uint64_t)r->kind << 1 | r->operation, r->allocated.known ? r->allocated.site : 0,
+        r->first.known ? r->first.site ^ r->first.caller : 0, r->now.site ^ r->now.caller};
     uint64_t key = 0;
 
     for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++)

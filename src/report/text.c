@@ -89,9 +89,29 @@ static void put_place(struct fo_text *t, const char *label, const struct fo_plac
     fo_put(t, label);
     fo_put_pad(t, start, LABEL_WIDTH + 2);
     start = t->used;
-    put_site(t, place->site);
+    if (place->site != 0 || place->caller == 0)
+        put_site(t, place->site);
+    if (place->caller != 0) {
+        fo_put(t, place->site != 0 ? " by " : "by ");
+        put_code(t, place->caller);
+    }
     fo_put_pad(t, start, PLACE_WIDTH);
     put_process(t, place->process, place->thread);
+    fo_put(t, "\n");
+}
+
+static void put_neighbour(struct fo_text *t, const struct fo_record *r)
+{
+    size_t start = t->used;
+
+    fo_put(t, "  overwritten");
+    fo_put_pad(t, start, LABEL_WIDTH + 2);
+    fo_put(t, "from block ");
+    fo_put_hex(t, r->neighbour.block);
+    fo_put(t, " (");
+    fo_put_dec(t, r->neighbour.size);
+    fo_put(t, " bytes) in front, allocated ");
+    put_site(t, r->neighbour.allocated);
     fo_put(t, "\n");
 }
 
@@ -116,7 +136,7 @@ static void put_headline(struct fo_text *t, const struct fo_record *r)
             fo_put_hex(t, r->pointer);
             break;
         case 'd':
-            fo_put_dec(t, r->pointer - r->block);
+            fo_put_dec(t, r->offset != 0 ? r->offset : r->pointer - r->block);
             break;
         case 'm':
             fo_put(t, r->memory);
@@ -145,5 +165,8 @@ void fo_record_text(struct fo_text *t, const struct fo_record *r)
         fo_put(t, "  freed first  at this moment, by another thread or process\n");
     else if (r->first.known)
         put_place(t, "freed first", &r->first);
-    put_place(t, label_now(r), &r->now);
+    if (r->neighbour.block != 0)
+        put_neighbour(t, r);
+    if (r->now.known)
+        put_place(t, label_now(r), &r->now);
 }
