@@ -3,6 +3,7 @@
  * crashes inside OpenSSL 3 under mixed traffic. scripts/demo runs it without and with
  * libfreeonce.so. */
 #include "locks.h"
+#include "options.h"
 #include "plant.h"
 #include "pool.h"
 #include "supervisor.h"
@@ -10,7 +11,6 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
-#include <getopt.h>
 #include <openssl/err.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,34 +18,6 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
-
-static const char usage[] =
-    "Usage: sipd --certs DIR [OPTION]...\n"
-    "An echo server with TLS, in the manner of SIP servers: prefork workers, one shared\n"
-    "memory pool for all of OpenSSL's memory, client certificates required.\n"
-    "\n"
-    "  --certs DIR      where ca.pem, server.pem and server.key are\n"
-    "  --port N         port on 127.0.0.1; 0, the default, takes a free one\n"
-    "  --port-file F    write the port to this file once the workers run\n"
-    "  --workers N      number of workers (4)\n"
-    "  --restarts N     how many crashed workers are replaced, at most (1000)\n"
-    "  --timeout MS     how long a worker waits for a silent client (2000)\n"
-    "  --pool MIB       size of the pool (256)\n"
-    "  --plant          free one of OpenSSL's blocks twice, from two workers\n"
-    "  --private-locks  leave OpenSSL's locks to one process each: the workers then hang\n"
-    "  --verbose        log OpenSSL's errors\n"
-    "  --help           this text\n"
-    "\n"
-    "Prints `listening on 127.0.0.1:PORT` when it is ready, stops on SIGTERM, and then says\n"
-    "how its workers fared. Exit status: 0 if none crashed or hung, 1 if some did, 2 for a\n"
-    "mistake on the command line or a failed start.\n";
-
-struct options {
-    const char *certs;
-    const char *port_file;
-    long port, workers, restarts, timeout_ms, pool_mib;
-    bool plant, private_locks, verbose;
-};
 
 static _Noreturn void fail(const char *what, const char *why)
 {
@@ -59,85 +31,6 @@ static _Noreturn void fail_openssl(const char *what)
     char why[256];
     ERR_error_string_n(ERR_peek_last_error(), why, sizeof why);
     fail(what, why);
-}
-
-static long number(const char *option, const char *text, long low, long high)
-{
-    char *end;
-    errno = 0;
-    long value = strtol(text, &end, 10);
-    if (errno != 0 || end == text || *end != '\0' || value < low || value > high) {
-        fprintf(stderr, "sipd: --%s wants a number from %ld to %ld, not '%s'\n", option, low, high,
-                text);
-        exit(2);
-    }
-    return value;
-}
-
-static struct options parse(int argc, char **argv)
-{
-    static const struct option names[] = {
-        {"certs", required_argument, NULL, 'c'},
-        {"port", required_argument, NULL, 'p'},
-        {"port-file", required_argument, NULL, 'f'},
-        {"workers", required_argument, NULL, 'w'},
-        {"restarts", required_argument, NULL, 'r'},
-        {"timeout", required_argument, NULL, 't'},
-        {"pool", required_argument, NULL, 'm'},
-        {"plant", no_argument, NULL, 'x'},
-        {"private-locks", no_argument, NULL, 'l'},
-        {"verbose", no_argument, NULL, 'v'},
-        {"help", no_argument, NULL, 'h'},
-        {NULL, 0, NULL, 0},
-    };
-    struct options o = {.workers = 4, .restarts = 1000, .timeout_ms = 2000, .pool_mib = 256};
-    int choice, index = 0;
-    while ((choice = getopt_long(argc, argv, "", names, &index)) != -1) {
-        const char *name = names[index].name;
-        switch (choice) {
-        case 'c':
-            o.certs = optarg;
-            break;
-        case 'p':
-            o.port = number(name, optarg, 0, 65535);
-            break;
-        case 'f':
-            o.port_file = optarg;
-            break;
-        case 'w':
-            o.workers = number(name, optarg, 1, 256);
-            break;
-        case 'r':
-            o.restarts = number(name, optarg, 0, 100000);
-            break;
-        case 't':
-            o.timeout_ms = number(name, optarg, 1, 600000);
-            break;
-        case 'm':
-            o.pool_mib = number(name, optarg, 8, 65536);
-            break;
-        case 'x':
-            o.plant = true;
-            break;
-        case 'l':
-            o.private_locks = true;
-            break;
-        case 'v':
-            o.verbose = true;
-            break;
-        case 'h':
-            fputs(usage, stdout);
-            exit(0);
-        default:
-            fputs("Try sipd --help\n", stderr);
-            exit(2);
-        }
-    }
-    if (o.certs == NULL || optind != argc) {
-        fputs(usage, stderr);
-        exit(2);
-    }
-    return o;
 }
 
 static const char *path_in(const char *dir, const char *file)
@@ -193,9 +86,10 @@ static int listen_on_loopback(in_port_t port)
 
 static void announce(int listener, const char *port_file)
 {
-    struct sockaddr_in address;
+    struct sockaddr_in address = {0};
     socklen_t size = sizeof address;
-    getsockname(listener, (struct sockaddr *)&address, &size);
+    if (getsockname(listener, (struct sockaddr *)&address, &size) != 0)
+        fail("getsockname", strerror(errno));
     if (port_file != NULL) {
         FILE *file = fopen(port_file, "w");
         if (file == NULL || fprintf(file, "%d\n", ntohs(address.sin_port)) < 0 || fclose(file) != 0)
@@ -225,12 +119,12 @@ static void report(const struct counters *counters, const struct outcome *outcom
 
 int main(int argc, char **argv)
 {
-    struct options options = parse(argc, argv);
+    struct options options = options_parse(argc, argv);
 
     /* Before anything that might make OpenSSL allocate: later calls would be refused. */
     if (pool_map((size_t)options.pool_mib << 20) != 0)
         fail("map the pool", strerror(errno));
-    locks_make_shared(!options.private_locks);
+    locks_make_shared(options.private_locks == 0);
     if (CRYPTO_set_mem_functions(pool_malloc, pool_realloc, pool_free) != 1)
         fail("CRYPTO_set_mem_functions", "refused");
 
@@ -239,11 +133,11 @@ int main(int argc, char **argv)
         .ctx = make_context(options.certs),
         .listener = listen_on_loopback((in_port_t)options.port),
         .timeout_ms = (int)options.timeout_ms,
-        .plant = options.plant,
-        .verbose = options.verbose,
+        .plant = options.plant != 0,
+        .verbose = options.verbose != 0,
         .counters = map_counters(),
     };
-    if (options.plant && plant_prepare() != 0)
+    if (service.plant && plant_prepare() != 0)
         fail("--plant", "no memory in the pool");
 
     if (supervisor_start(&service, (int)options.workers) != 0)

@@ -114,7 +114,7 @@ static void stop_workers(struct outcome *outcome)
             outcome->crashed_at_stop += !WIFEXITED(status) || WEXITSTATUS(status) != 0;
             continue;
         }
-        struct timespec pause = {.tv_nsec = 100 * 1000 * 1000};
+        struct timespec pause = {.tv_nsec = 100000000};
         sigtimedwait(&set, NULL, &pause);
     }
     outcome->hung = signal_workers(SIGKILL);

@@ -59,7 +59,7 @@ static bool echo_line(SSL *ssl)
 static void serve(int connection, const struct service *service)
 {
     struct timeval timeout = {.tv_sec = service->timeout_ms / 1000,
-                              .tv_usec = service->timeout_ms % 1000 * 1000};
+                              .tv_usec = service->timeout_ms % 1000 * 1000L};
     setsockopt(connection, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof timeout);
     setsockopt(connection, SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof timeout);
 
