@@ -24,7 +24,7 @@ struct fo_freed {
     fo_site allocated;
     uint64_t word; /* the header's word while it lived */
     fo_site freed;
-    uint64_t who;     /* fork/process.h */
+    uint64_t who;     /* fork/process.h; its clock tells which of two records is newer */
     uintptr_t caller; /* code that freed the OpenSSL object around this block; 0: not known */
 };
 
@@ -43,6 +43,7 @@ _Static_assert(sizeof(struct fo_queue) == 32, "found by a shift on the hot path"
  * nobody waits for it, see quarantine.h. */
 struct fo_shard {
     _Alignas(64) uint32_t lock;
+    uint64_t clock; /* its frees so far */
     uint32_t hand;  /* the class that gives next when too much waits */
     size_t limit;   /* for each of the two below: half the option's, divided by the shards in use */
     size_t classed; /* bytes of the payloads that wait in the classes' queues */

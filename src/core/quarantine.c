@@ -114,7 +114,7 @@ void fo_quarantine_put_slowly(uintptr_t payload, fo_site allocated, uint64_t wor
     if (s != NULL) {
         struct fo_queue *q = &s->queues[classed ? fo_class_of(size) : FO_CLASSES];
         *(classed ? &s->classed : &s->other) += waits ? size : 0;
-        fo_queue_record(q, !waits, payload, allocated, word, freed);
+        fo_queue_record(s, q, !waits, payload, allocated, word, freed);
         fo_quarantine_drain(s, q);
     }
     if (!waits) /* a giant would push out everybody else: only its record stays */
@@ -150,9 +150,10 @@ enum fo_remembered fo_quarantine_find(uintptr_t payload, struct fo_freed *out)
 
     for (uint32_t i = 0; i < FO_SHARDS * FO_QUEUES && best != FO_WAITING; i++) {
         struct fo_freed f;
-        enum fo_remembered here =
-            find_in(&m->shards[i / FO_QUEUES].queues[i % FO_QUEUES], payload, &f);
-        if (here > best) {
+        const struct fo_queue *q = &m->shards[i / FO_QUEUES].queues[i % FO_QUEUES];
+        enum fo_remembered here = find_in(q, payload, &f);
+        if (here > best ||
+            (here == best && here != FO_FORGOTTEN && fo_who_newer(f.who, out->who))) {
             best = here;
             *out = f;
         }

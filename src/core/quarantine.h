@@ -69,8 +69,9 @@ static inline struct fo_freed *fo_queue_entry(const struct fo_queue *q, uint32_t
 }
 
 /* Enter a free; `never` is 1 for a block that does not wait. */
-static inline void fo_queue_record(struct fo_queue *q, uint64_t never, uintptr_t payload,
-                                   fo_site allocated, uint64_t word, fo_site freed)
+static inline void fo_queue_record(struct fo_shard *s, struct fo_queue *q, uint64_t never,
+                                   uintptr_t payload, fo_site allocated, uint64_t word,
+                                   fo_site freed)
 {
     uint32_t head = q->head;
     struct fo_freed *e = fo_queue_entry(q, head);
@@ -79,7 +80,7 @@ static inline void fo_queue_record(struct fo_queue *q, uint64_t never, uintptr_t
     FO_RELAXED_STORE(&e->allocated, allocated);
     FO_RELAXED_STORE(&e->word, word);
     FO_RELAXED_STORE(&e->freed, freed);
-    FO_RELAXED_STORE(&e->who, fo_thread.who);
+    FO_RELAXED_STORE(&e->who, fo_thread.who | s->clock++ << FO_WHO_CLOCK);
     FO_RELAXED_STORE(&e->caller, fo_thread.caller);
     __atomic_store_n(&q->head, head + 1, __ATOMIC_RELEASE);
 }
@@ -100,7 +101,7 @@ static inline void fo_quarantine_put(uintptr_t payload, fo_site allocated, uint6
     struct fo_queue *q = &s->queues[fo_class_of(size)];
     size_t classed = s->classed + size;
     s->classed = classed;
-    fo_queue_record(q, 0, payload, allocated, word, freed);
+    fo_queue_record(s, q, 0, payload, allocated, word, freed);
     if (fo_unlikely(classed > s->limit) || fo_unlikely(q->head - q->tail > q->held)) {
         fo_quarantine_drain(s, q);
         return;
