@@ -11,6 +11,7 @@
 #include "core/options.h"
 #include "core/quarantine.h"
 #include "core/registry.h"
+#include "core/stacks.h"
 #include "core/verdict.h"
 #include "core/watch.h"
 #include "fork/process.h"
@@ -122,8 +123,11 @@ static FO_COLD void refuse_damaged(uintptr_t p, uint8_t *slot, enum fo_operation
 static FO_COLD void watch_free(uintptr_t payload, fo_site allocated, uint64_t word,
                                enum fo_operation operation, fo_site now)
 {
-    if (fo_hot.tail != 0)
+    if (fo_options.canary)
         fo_watch_end(payload, allocated, word, operation, now);
+    if (fo_options.stacks != 0)
+        fo_thread.stacks =
+            (uint64_t)fo_stack_of(payload, fo_word_size(word)) << 32 | fo_stack_capture();
     if (fo_hot.fill)
         fo_watch_fill(payload, fo_word_size(word));
 }

@@ -26,6 +26,7 @@ struct fo_freed {
     fo_site freed;
     uint64_t who;     /* fork/process.h; its clock tells which of two records is newer */
     uintptr_t caller; /* code that freed the OpenSSL object around this block; 0: not known */
+    uint64_t stacks;  /* of the allocation << 32, of the free; core/stacks.h */
 };
 
 /* A ring of frees, first in first out, numbered modulo 2^32.  [tail, head) wait in quarantine,

@@ -135,6 +135,7 @@ static enum fo_remembered find_in(const struct fo_queue *q, uintptr_t payload, s
         out->freed = FO_RELAXED_LOAD(&e->freed);
         out->who = FO_RELAXED_LOAD(&e->who);
         out->caller = FO_RELAXED_LOAD(&e->caller);
+        out->stacks = FO_RELAXED_LOAD(&e->stacks);
         __atomic_thread_fence(__ATOMIC_ACQUIRE);
         out->address = FO_RELAXED_LOAD(&e->address); /* overwritten meanwhile? */
         if ((out->address & ~UINT64_C(1)) == payload)

@@ -82,6 +82,7 @@ static inline void fo_queue_record(struct fo_shard *s, struct fo_queue *q, uint6
     FO_RELAXED_STORE(&e->freed, freed);
     FO_RELAXED_STORE(&e->who, fo_thread.who | s->clock++ << FO_WHO_CLOCK);
     FO_RELAXED_STORE(&e->caller, fo_thread.caller);
+    FO_RELAXED_STORE(&e->stacks, fo_thread.stacks);
     __atomic_store_n(&q->head, head + 1, __ATOMIC_RELEASE);
 }
 

@@ -8,6 +8,7 @@
 #include "core/probe.h"
 #include "core/quarantine.h"
 #include "core/registry.h"
+#include "core/stacks.h"
 #include "core/watch.h"
 #include "fork/process.h"
 
@@ -25,16 +26,8 @@ static struct fo_record new_record(uintptr_t p, enum fo_operation operation, fo_
         .answer = operation == FO_OPERATION_FREE ? "skipped" : "answered NULL",
         .pointer = p,
         .block = p,
-        .now = {true, now, me->index, fo_who_thread(who), fo_thread.caller},
+        .now = {true, now, me->index, fo_who_thread(who), fo_thread.caller, fo_stack_capture()},
     };
-}
-
-static void describe_freed(struct fo_record *r, const struct fo_freed *f)
-{
-    r->size = fo_word_size(f->word);
-    r->allocated = (struct fo_place){true, f->allocated, fo_word_process(f->word), 0, 0};
-    r->first =
-        (struct fo_place){true, f->freed, fo_who_process(f->who), fo_who_thread(f->who), f->caller};
 }
 
 /* The payload starts at p and its slot is FREED or BUSY: the record is there, or about to be. */
@@ -48,7 +41,7 @@ static void judge_freed(struct fo_record *r, const uint8_t *slot)
         enum fo_remembered found = fo_quarantine_find(r->pointer, &f);
         /* A tombstone of an earlier life of this address does not count while this one waits. */
         if (found == FO_WAITING || (found == FO_TOMBSTONE && gone)) {
-            describe_freed(r, &f);
+            fo_record_freed(r, &f);
             return;
         }
         sched_yield();
@@ -84,11 +77,13 @@ static bool judge_within(struct fo_record *r, uintptr_t payload)
     r->kind = FO_FINDING_INTERIOR;
     r->block = payload;
     r->size = size;
-    r->allocated = (struct fo_place){true, h.site, fo_word_process(h.word), 0, 0};
+    r->allocated =
+        (struct fo_place){true, h.site, fo_word_process(h.word),
+                          0,    0,      fo_options.stacks != 0 ? fo_stack_of(payload, size) : 0};
     if (FO_RELAXED_LOAD(slot) == FO_SLOT_FREED) {
         r->kind = FO_FINDING_INTERIOR_FREED;
         if (fo_quarantine_find(payload, &f) != FO_FORGOTTEN)
-            describe_freed(r, &f);
+            fo_record_freed(r, &f);
     }
     return true;
 }
@@ -124,7 +119,7 @@ static void judge(struct fo_record *r)
         judge_freed(r, slot);
     } else if (state == FO_SLOT_GONE && fo_quarantine_find(r->pointer, &f) != FO_FORGOTTEN) {
         r->kind = FO_FINDING_DOUBLE_FREE;
-        describe_freed(r, &f);
+        fo_record_freed(r, &f);
     } else if (!judge_neighbourhood(r)) {
         r->kind = FO_FINDING_FOREIGN;
         r->memory = fo_probe_kind(r->pointer);

@@ -5,6 +5,8 @@
 
 #include "backend/backend.h"
 #include "core/hot.h"
+#include "core/options.h"
+#include "core/stacks.h"
 #include "fork/process.h"
 
 /* Canaries are keyed per block and secret: a copy of one is no canary elsewhere. */
@@ -21,7 +23,7 @@ static uint64_t canary_key(uintptr_t payload)
 
 static size_t canary_length(size_t size)
 {
-    return fo_room(size) - sizeof(struct fo_header) - size;
+    return fo_room(size) - sizeof(struct fo_header) - size - (fo_options.stacks != 0 ? 8 : 0);
 }
 
 void fo_watch_begin(uintptr_t payload, size_t size)
@@ -29,6 +31,10 @@ void fo_watch_begin(uintptr_t payload, size_t size)
     uint64_t key = canary_key(payload);
     unsigned char *at = (unsigned char *)payload + size;
 
+    if (fo_options.stacks != 0)
+        fo_stack_keep(payload, size, fo_stack_capture());
+    if (!fo_options.canary)
+        return;
     for (size_t i = 0, n = canary_length(size); i < n; i++)
         at[i] = canary_byte(key, i);
 }
@@ -38,6 +44,8 @@ long fo_watch_damage(uintptr_t payload, size_t size)
     uint64_t key = canary_key(payload);
     const unsigned char *at = (const unsigned char *)payload + size;
 
+    if (!fo_options.canary)
+        return -1;
     for (size_t i = 0, n = canary_length(size); i < n; i++)
         if (at[i] != canary_byte(key, i))
             return (long)i;
@@ -69,8 +77,10 @@ void fo_watch_end(uintptr_t payload, fo_site allocated, uint64_t word, enum fo_o
 
     r.operation = operation;
     r.answer = operation == FO_OPERATION_FREE ? "freed all the same" : "moved all the same";
-    r.allocated = (struct fo_place){true, allocated, fo_word_process(word), 0, 0};
-    r.now = (struct fo_place){true, now, me->index, fo_who_thread(fo_who()), fo_thread.caller};
+    r.allocated =
+        (struct fo_place){true, allocated, fo_word_process(word), 0, 0, fo_stack_of(payload, size)};
+    r.now = (struct fo_place){
+        true, now, me->index, fo_who_thread(fo_who()), fo_thread.caller, fo_stack_capture()};
     fo_report(&r);
 }
 
@@ -115,8 +125,6 @@ void fo_watch_leave(const struct fo_freed *f)
     struct fo_record r = new_record(reference ? FO_FINDING_REFERENCE : FO_FINDING_USE_AFTER_FREE,
                                     payload, size, reference ? offset & ~(size_t)3 : offset);
     r.answer = "found when it left the quarantine";
-    r.allocated = (struct fo_place){true, f->allocated, fo_word_process(f->word), 0, 0};
-    r.first =
-        (struct fo_place){true, f->freed, fo_who_process(f->who), fo_who_thread(f->who), f->caller};
+    fo_record_freed(&r, f);
     fo_report(&r);
 }

@@ -17,7 +17,7 @@ enum { FO_CANARY_LEAST = 8 };
  * it is no address.  Zeros hide a double BN_free, 0x5A does too, 0xA5 is a negative count. */
 enum { FO_FILL_BYTE = 0x55 };
 
-/* Put the canary behind a block of this size that is about to be handed out. */
+/* Prepare a block of this size that is about to be handed out: its canary, its stack. */
 void fo_watch_begin(uintptr_t payload, size_t size);
 
 /* The block is being freed or moved: is its canary whole?  Reports if not. */

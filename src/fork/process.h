@@ -51,6 +51,7 @@ extern __thread struct fo_thread {
     uint64_t who;
     struct fo_shard *home; /* core/quarantine.h */
     uintptr_t caller;      /* of the outermost X_free() that is running; load/objects.c */
+    uint64_t stacks;       /* of the block that is being freed; as in struct fo_freed */
 } fo_thread;
 FO_COLD uint64_t fo_who_ask(void);
 static inline uint64_t fo_who(void) /* after fo_process_self() */

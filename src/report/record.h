@@ -20,6 +20,7 @@ struct fo_place {
     uint32_t process; /* index into the table of processes; 0: not known */
     uint32_t thread;  /* 0: main, or not known */
     uintptr_t caller; /* code that called OpenSSL; 0: not known */
+    uint32_t stack;   /* core/stacks.h */
 };
 
 struct fo_record {
@@ -40,6 +41,10 @@ struct fo_record {
         fo_site allocated;
     } neighbour;
 };
+
+/* Fill in what a remembered free knows: size, allocation, first free. */
+struct fo_freed;
+void fo_record_freed(struct fo_record *record, const struct fo_freed *freed);
 
 /* Report it: text, count, and what FREEONCE_ON_ERROR asks for.  Allocates nothing, takes no lock,
  * calls no OpenSSL. */
