@@ -127,8 +127,7 @@ static bool decide(const char *file, int line)
     if (!fo_shared_decide(is_shared(id, host_is_shared)))
         return false;
     fo_process_serve(id);
-    /* What is watched leaves by the slow way, where it is looked at. */
-    fo_hot.recycle = id == FO_BACKEND_LIBC && fo_options.quarantine != 0 && !fo_hot.watch;
+    fo_hot.recycle = id == FO_BACKEND_LIBC && fo_options.quarantine != 0;
     fo_engine_tell(fo_backends[id]->name);
     __atomic_store_n(&fo_hot.alloc, fo_backends[id]->alloc, __ATOMIC_RELEASE);
     return true;

@@ -94,13 +94,13 @@ static __attribute__((noinline)) void *allocate(size_t size, const char *file, i
 
 void *fo_malloc(size_t size, const char *file, int line)
 {
-    if (fo_unlikely(!fo_hot.recycle || size - 1 >= FO_CLASS_MAX))
+    if (fo_unlikely(!fo_hot.recycle || size - 1 >= FO_CLASS_MAX - fo_hot.tail))
         return allocate(size, file, line);
     struct fo_process *me = fo_hot.process;
     uint32_t pid = __atomic_load_n(&me->pid, __ATOMIC_ACQUIRE);
     if (fo_unlikely(pid == 0))
         return allocate(size, file, line);
-    uintptr_t payload = fo_quarantine_recycle(fo_class_of(size), pid);
+    uintptr_t payload = fo_quarantine_recycle(fo_class_of(size + fo_hot.tail), pid);
     if (fo_unlikely(payload == 0))
         return allocate(size, file, line);
     return dress(payload, new_word(size, FO_RELAXED_LOAD(&me->meta)), fo_site_pack(file, line),

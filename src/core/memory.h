@@ -10,7 +10,8 @@
 
 enum { FO_SHARDS = 16, FO_PROCESSES = 1 << FO_PROCESS_BITS };
 
-/* Payloads up to FO_CLASS_MAX bytes fall into size classes, 16 bytes apart. */
+/* Payloads up to FO_CLASS_MAX bytes, with what is watched behind them, fall into size classes, 16
+ * bytes apart. */
 enum { FO_CLASSES = 64, FO_CLASS_MAX = FO_CLASSES * 16, FO_QUEUES = FO_CLASSES + 1 };
 
 static inline size_t fo_class_of(size_t size)

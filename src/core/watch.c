@@ -26,28 +26,54 @@ static size_t canary_length(size_t size)
     return fo_room(size) - sizeof(struct fo_header) - size - (fo_options.stacks != 0 ? 8 : 0);
 }
 
+/* Canaries are written and compared by words: the first one, a second one if there is room for two,
+ * and the last one, which may overlap those and is turned so that it agrees with them. */
+struct canary_words {
+    unsigned char *at;
+    uint64_t key, last;
+    size_t length;
+};
+
+static inline struct canary_words canary_words(uintptr_t payload, size_t size)
+{
+    size_t length = canary_length(size), turn = length % 8 * 8;
+    uint64_t key = canary_key(payload);
+
+    return (struct canary_words){(unsigned char *)payload + size, key,
+                                 turn == 0 ? key : key >> turn | key << (64 - turn), length};
+}
+
+static inline bool word_is(const unsigned char *at, uint64_t expected)
+{
+    uint64_t word;
+
+    memcpy(&word, at, sizeof word);
+    return word == expected;
+}
+
 void fo_watch_begin(uintptr_t payload, size_t size)
 {
-    uint64_t key = canary_key(payload);
-    unsigned char *at = (unsigned char *)payload + size;
-
     if (fo_options.stacks != 0)
         fo_stack_keep(payload, size, fo_stack_capture());
     if (!fo_options.canary)
         return;
-    for (size_t i = 0, n = canary_length(size); i < n; i++)
-        at[i] = canary_byte(key, i);
+    struct canary_words w = canary_words(payload, size);
+    memcpy(w.at, &w.key, sizeof w.key);
+    if (w.length >= 16)
+        memcpy(w.at + 8, &w.key, sizeof w.key);
+    memcpy(w.at + w.length - 8, &w.last, sizeof w.last);
 }
 
 long fo_watch_damage(uintptr_t payload, size_t size)
 {
-    uint64_t key = canary_key(payload);
-    const unsigned char *at = (const unsigned char *)payload + size;
-
     if (!fo_options.canary)
         return -1;
-    for (size_t i = 0, n = canary_length(size); i < n; i++)
-        if (at[i] != canary_byte(key, i))
+    struct canary_words w = canary_words(payload, size);
+    if (fo_likely(word_is(w.at, w.key) && (w.length < 16 || word_is(w.at + 8, w.key)) &&
+                  word_is(w.at + w.length - 8, w.last)))
+        return -1;
+    for (size_t i = 0; i < w.length; i++)
+        if (w.at[i] != canary_byte(w.key, i))
             return (long)i;
     return -1;
 }
@@ -92,8 +118,12 @@ void fo_watch_fill(uintptr_t payload, size_t size)
 /* The first byte that is not the pattern, or size. */
 static size_t first_change(const unsigned char *at, size_t size)
 {
+    uint64_t pattern;
     size_t i = 0;
 
+    memset(&pattern, FO_FILL_BYTE, sizeof pattern);
+    while (i + sizeof pattern <= size && word_is(at + i, pattern))
+        i += sizeof pattern;
     while (i < size && at[i] == FO_FILL_BYTE)
         i++;
     return i;
