@@ -7,6 +7,7 @@
 
 #include "core/base.h"
 #include "core/block.h"
+#include "core/hot.h"
 
 enum fo_backend_id {
     FO_BACKEND_NONE, /* never in a header: a header of zeros is damage */
@@ -19,6 +20,13 @@ _Static_assert(FO_BACKEND_COUNT <= 1 << FO_BACKEND_BITS, "the number fits the he
 
 extern const struct freeonce_backend *fo_backends[FO_BACKEND_COUNT];
 extern const struct freeonce_backend fo_libc_backend, fo_host_backend;
+
+/* What a backend is asked for: the header, and the payload with its canary in steps of 16, so that
+ * a block can serve any size of its class again. */
+static inline size_t fo_room(size_t size)
+{
+    return sizeof(struct fo_header) + ((size + fo_hot.tail + 15) & ~(size_t)15);
+}
 
 /* Give a block to the backend that made it. */
 void fo_backend_free(uintptr_t payload, uint64_t word, fo_site freed);

@@ -103,13 +103,6 @@ static inline struct fo_header *fo_header_of(uintptr_t payload)
     return (struct fo_header *)(payload - sizeof(struct fo_header));
 }
 
-/* What a backend is asked for: the header, and the payload in steps of 16, so that a block can
- * serve any size of its class again. */
-static inline size_t fo_room(size_t size)
-{
-    return sizeof(struct fo_header) + ((size + 15) & ~(size_t)15);
-}
-
 static inline void *fo_block_base(uintptr_t payload, uint64_t word)
 {
     return (void *)(payload - sizeof(struct fo_header) - fo_word_pad(word));

@@ -8,6 +8,8 @@
 #include "backend/backend.h"
 #include "core/memory.h"
 #include "core/options.h"
+#include "core/stacks.h"
+#include "core/watch.h"
 #include "fork/cures.h"
 #include "fork/process.h"
 #include "load/openssl.h"
@@ -37,7 +39,8 @@ static bool start(void)
         fo_engine_refuse();
     fo_hot.secret = make_secret();
     fo_hot.memory = fo_memory_map(false);
-    if (fo_hot.memory == NULL || !fo_process_start() || !fo_report_start()) {
+    if (fo_hot.memory == NULL || !fo_process_start() || !fo_report_start() ||
+        (fo_options.stacks != 0 && !fo_stacks_start())) {
         fo_say_words("no memory for the registry of blocks (address space limit?); this process "
                      "runs unprotected",
                      NULL);
@@ -46,6 +49,11 @@ static bool start(void)
     }
     fo_hot.root = fo_hot.memory->root;
     fo_hot.alone = &__libc_single_threaded;
+    if (fo_options.stacks > FO_STACK_MAX)
+        fo_options.stacks = FO_STACK_MAX;
+    fo_hot.tail = (fo_options.canary ? FO_CANARY_LEAST : 0u) + (fo_options.stacks != 0 ? 8u : 0u);
+    fo_hot.fill = fo_options.fill;
+    fo_hot.watch = fo_options.fill || fo_hot.tail != 0;
     return true;
 }
 

@@ -11,7 +11,9 @@
 #include "core/options.h"
 #include "core/quarantine.h"
 #include "core/registry.h"
+#include "core/stacks.h"
 #include "core/verdict.h"
+#include "core/watch.h"
 #include "fork/process.h"
 #include "fork/shared.h"
 #include "report/output.h"
@@ -31,6 +33,8 @@ static inline void *dress(uintptr_t payload, uint64_t word, fo_site site, uint8_
 
     FO_RELAXED_STORE(&h->site, site);
     FO_RELAXED_STORE(&h->word, word | fo_check(fo_hot.secret, payload, site, word));
+    if (fo_unlikely(fo_hot.tail != 0))
+        fo_watch_begin(payload, fo_word_size(word));
     __atomic_store_n(slot, FO_SLOT_LIVE, __ATOMIC_RELEASE);
     return (void *)payload;
 }
@@ -90,13 +94,13 @@ static __attribute__((noinline)) void *allocate(size_t size, const char *file, i
 
 void *fo_malloc(size_t size, const char *file, int line)
 {
-    if (fo_unlikely(!fo_hot.recycle || size - 1 >= FO_CLASS_MAX))
+    if (fo_unlikely(!fo_hot.recycle || size - 1 >= FO_CLASS_MAX - fo_hot.tail))
         return allocate(size, file, line);
     struct fo_process *me = fo_hot.process;
     uint32_t pid = __atomic_load_n(&me->pid, __ATOMIC_ACQUIRE);
     if (fo_unlikely(pid == 0))
         return allocate(size, file, line);
-    uintptr_t payload = fo_quarantine_recycle(fo_class_of(size), pid);
+    uintptr_t payload = fo_quarantine_recycle(fo_class_of(size + fo_hot.tail), pid);
     if (fo_unlikely(payload == 0))
         return allocate(size, file, line);
     return dress(payload, new_word(size, FO_RELAXED_LOAD(&me->meta)), fo_site_pack(file, line),
@@ -113,6 +117,19 @@ static FO_COLD void refuse_damaged(uintptr_t p, uint8_t *slot, enum fo_operation
 {
     __atomic_store_n(slot, FO_SLOT_DAMAGED, __ATOMIC_RELEASE);
     fo_damaged_block(p, operation, now);
+}
+
+/* Look at a block that is about to be freed, and prepare it for the quarantine. */
+static FO_COLD void watch_free(uintptr_t payload, fo_site allocated, uint64_t word,
+                               enum fo_operation operation, fo_site now)
+{
+    if (fo_options.canary)
+        fo_watch_end(payload, allocated, word, operation, now);
+    if (fo_options.stacks != 0)
+        fo_thread.stacks =
+            (uint64_t)fo_stack_of(payload, fo_word_size(word)) << 32 | fo_stack_capture();
+    if (fo_hot.fill)
+        fo_watch_fill(payload, fo_word_size(word));
 }
 
 static FO_COLD void refuse_free(uintptr_t p, fo_site now)
@@ -140,6 +157,8 @@ void fo_free(void *p, const char *file, int line)
         refuse_damaged(payload, slot, FO_OPERATION_FREE, now);
         return;
     }
+    if (fo_unlikely(fo_hot.watch))
+        watch_free(payload, h->site, word, FO_OPERATION_FREE, now);
     FO_RELAXED_STORE(&h->word, fo_word_freed(word));
     fo_quarantine_put(payload, h->site, word, now);
 }
@@ -203,6 +222,8 @@ void *fo_realloc(void *p, size_t size, const char *file, int line)
     }
     size_t old = fo_word_size(word);
     memcpy(moved, p, old < size ? old : size);
+    if (fo_unlikely(fo_hot.watch))
+        watch_free(payload, h->site, word, FO_OPERATION_REALLOC, now);
     FO_RELAXED_STORE(&h->word, fo_word_freed(word));
     __atomic_store_n(slot, FO_SLOT_FREED, __ATOMIC_RELEASE);
     fo_quarantine_put(payload, h->site, word, now);

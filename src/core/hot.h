@@ -26,6 +26,9 @@ struct fo_hot {
     struct fo_process *process; /* fork/process.h: zeroed by the kernel in a forked child */
     fo_alloc_function *alloc;   /* the active backend, or the function that chooses it */
     struct fo_memory *memory;   /* what is shared exactly when the blocks are */
+    uint32_t tail;              /* bytes behind each payload that are watched; core/watch.h */
+    bool fill;                  /* freed payloads are filled with a pattern */
+    bool watch;                 /* either of the two */
     uint32_t pad;               /* 8 once the backend has returned a block aligned to 8 only */
     bool recycle;               /* freed blocks may serve again: the backend is libc */
     bool shared;                /* other processes use the blocks, registry and quarantine too */

@@ -10,7 +10,8 @@
 
 enum { FO_SHARDS = 16, FO_PROCESSES = 1 << FO_PROCESS_BITS };
 
-/* Payloads up to FO_CLASS_MAX bytes fall into size classes, 16 bytes apart. */
+/* Payloads up to FO_CLASS_MAX bytes, with what is watched behind them, fall into size classes, 16
+ * bytes apart. */
 enum { FO_CLASSES = 64, FO_CLASS_MAX = FO_CLASSES * 16, FO_QUEUES = FO_CLASSES + 1 };
 
 static inline size_t fo_class_of(size_t size)
@@ -24,7 +25,9 @@ struct fo_freed {
     fo_site allocated;
     uint64_t word; /* the header's word while it lived */
     fo_site freed;
-    uint64_t who; /* fork/process.h */
+    uint64_t who;     /* fork/process.h; its clock tells which of two records is newer */
+    uintptr_t caller; /* code that freed the OpenSSL object around this block; 0: not known */
+    uint64_t stacks;  /* of the allocation << 32, of the free; core/stacks.h */
 };
 
 /* A ring of frees, first in first out, numbered modulo 2^32.  [tail, head) wait in quarantine,
@@ -42,6 +45,7 @@ _Static_assert(sizeof(struct fo_queue) == 32, "found by a shift on the hot path"
  * nobody waits for it, see quarantine.h. */
 struct fo_shard {
     _Alignas(64) uint32_t lock;
+    uint64_t clock; /* its frees so far */
     uint32_t hand;  /* the class that gives next when too much waits */
     size_t limit;   /* for each of the two below: half the option's, divided by the shards in use */
     size_t classed; /* bytes of the payloads that wait in the classes' queues */

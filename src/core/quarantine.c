@@ -7,6 +7,7 @@
 
 #include "backend/backend.h"
 #include "core/options.h"
+#include "core/watch.h"
 
 static void choose_home(void)
 {
@@ -58,7 +59,7 @@ static void give_back(uintptr_t payload, uint64_t word, fo_site freed)
 {
     uint8_t *slot = fo_registry_slot(payload);
     if (slot != NULL) /* always; the registry never loses a leaf */
-        __atomic_store_n(slot, FO_SLOT_NONE, __ATOMIC_RELEASE);
+        __atomic_store_n(slot, FO_SLOT_GONE, __ATOMIC_RELEASE);
     fo_backend_free(payload, word, freed);
 }
 
@@ -66,10 +67,16 @@ static void release_oldest(struct fo_queue *q, size_t *bytes)
 {
     struct fo_freed e = *fo_queue_entry(q, q->tail);
 
+    /* The next two of this queue have not been touched for long: fetch them while others leave. */
+    __builtin_prefetch(fo_queue_entry(q, q->tail + 2));
+    __builtin_prefetch((const void *)fo_queue_entry(q, q->tail + 1)->address);
+    __builtin_prefetch((const char *)fo_queue_entry(q, q->tail + 1)->address + 64);
     __atomic_store_n(&q->tail, q->tail + 1, __ATOMIC_RELEASE);
     if ((e.address & 1) != 0)
         return;
     *bytes -= fo_word_size(e.word);
+    if (fo_hot.fill)
+        fo_watch_leave(&e);
     give_back((uintptr_t)e.address, e.word, e.freed);
 }
 
@@ -101,7 +108,7 @@ void fo_quarantine_put_slowly(uintptr_t payload, fo_site allocated, uint64_t wor
 {
     struct fo_process *me = fo_process_self();
     size_t size = fo_word_size(word);
-    bool classed = size <= FO_CLASS_MAX;
+    bool classed = size + fo_hot.tail <= FO_CLASS_MAX;
 
     if (fo_thread.home == NULL)
         choose_home();
@@ -109,9 +116,9 @@ void fo_quarantine_put_slowly(uintptr_t payload, fo_site allocated, uint64_t wor
     struct fo_shard *s = fo_quarantine_lock_slowly(me->pid);
     bool waits = s != NULL && size <= s->limit;
     if (s != NULL) {
-        struct fo_queue *q = &s->queues[classed ? fo_class_of(size) : FO_CLASSES];
+        struct fo_queue *q = &s->queues[classed ? fo_class_of(size + fo_hot.tail) : FO_CLASSES];
         *(classed ? &s->classed : &s->other) += waits ? size : 0;
-        fo_queue_record(q, !waits, payload, allocated, word, freed);
+        fo_queue_record(s, q, !waits, payload, allocated, word, freed);
         fo_quarantine_drain(s, q);
     }
     if (!waits) /* a giant would push out everybody else: only its record stays */
@@ -131,6 +138,8 @@ static enum fo_remembered find_in(const struct fo_queue *q, uintptr_t payload, s
         out->word = FO_RELAXED_LOAD(&e->word);
         out->freed = FO_RELAXED_LOAD(&e->freed);
         out->who = FO_RELAXED_LOAD(&e->who);
+        out->caller = FO_RELAXED_LOAD(&e->caller);
+        out->stacks = FO_RELAXED_LOAD(&e->stacks);
         __atomic_thread_fence(__ATOMIC_ACQUIRE);
         out->address = FO_RELAXED_LOAD(&e->address); /* overwritten meanwhile? */
         if ((out->address & ~UINT64_C(1)) == payload)
@@ -146,12 +155,29 @@ enum fo_remembered fo_quarantine_find(uintptr_t payload, struct fo_freed *out)
 
     for (uint32_t i = 0; i < FO_SHARDS * FO_QUEUES && best != FO_WAITING; i++) {
         struct fo_freed f;
-        enum fo_remembered here =
-            find_in(&m->shards[i / FO_QUEUES].queues[i % FO_QUEUES], payload, &f);
-        if (here > best) {
+        const struct fo_queue *q = &m->shards[i / FO_QUEUES].queues[i % FO_QUEUES];
+        enum fo_remembered here = find_in(q, payload, &f);
+        if (here > best ||
+            (here == best && here != FO_FORGOTTEN && fo_who_newer(f.who, out->who))) {
             best = here;
             *out = f;
         }
     }
     return best;
+}
+
+void fo_quarantine_sweep(void)
+{
+    struct fo_memory *m = fo_hot.memory;
+
+    for (uint32_t i = 0; fo_hot.fill && i < FO_SHARDS * FO_QUEUES; i++) {
+        struct fo_shard *s = &m->shards[i / FO_QUEUES];
+        struct fo_queue *q = &s->queues[i % FO_QUEUES];
+        if (!fo_shard_try(s, fo_process_self()->pid))
+            continue;
+        for (uint32_t n = q->tail; n != q->head; n++)
+            if ((fo_queue_entry(q, n)->address & 1) == 0)
+                fo_watch_leave(fo_queue_entry(q, n));
+        fo_shard_unlock(s);
+    }
 }

@@ -20,6 +20,7 @@
 #include "core/hot.h"
 #include "core/memory.h"
 #include "core/registry.h"
+#include "core/watch.h"
 #include "fork/process.h"
 
 enum { FO_CLASS_KEEP = 16 };
@@ -32,6 +33,9 @@ void fo_quarantine_put_slowly(uintptr_t payload, fo_site allocated, uint64_t wor
 
 /* Give blocks of this locked shard back until no more wait than may, and unlock it. */
 void fo_quarantine_drain(struct fo_shard *s, struct fo_queue *q);
+
+/* The program ends: look at everything that still waits, if freed blocks are filled. */
+void fo_quarantine_sweep(void);
 
 enum fo_remembered { FO_FORGOTTEN, FO_TOMBSTONE, FO_WAITING };
 
@@ -66,8 +70,9 @@ static inline struct fo_freed *fo_queue_entry(const struct fo_queue *q, uint32_t
 }
 
 /* Enter a free; `never` is 1 for a block that does not wait. */
-static inline void fo_queue_record(struct fo_queue *q, uint64_t never, uintptr_t payload,
-                                   fo_site allocated, uint64_t word, fo_site freed)
+static inline void fo_queue_record(struct fo_shard *s, struct fo_queue *q, uint64_t never,
+                                   uintptr_t payload, fo_site allocated, uint64_t word,
+                                   fo_site freed)
 {
     uint32_t head = q->head;
     struct fo_freed *e = fo_queue_entry(q, head);
@@ -76,7 +81,9 @@ static inline void fo_queue_record(struct fo_queue *q, uint64_t never, uintptr_t
     FO_RELAXED_STORE(&e->allocated, allocated);
     FO_RELAXED_STORE(&e->word, word);
     FO_RELAXED_STORE(&e->freed, freed);
-    FO_RELAXED_STORE(&e->who, fo_thread.who);
+    FO_RELAXED_STORE(&e->who, fo_thread.who | s->clock++ << FO_WHO_CLOCK);
+    FO_RELAXED_STORE(&e->caller, fo_thread.caller);
+    FO_RELAXED_STORE(&e->stacks, fo_thread.stacks);
     __atomic_store_n(&q->head, head + 1, __ATOMIC_RELEASE);
 }
 
@@ -88,15 +95,15 @@ static inline void fo_quarantine_put(uintptr_t payload, fo_site allocated, uint6
     struct fo_shard *s = fo_thread.home; /* set only together with fo_thread.who */
     size_t size = fo_word_size(word);
 
-    if (fo_unlikely(pid == 0) || fo_unlikely(s == NULL) || fo_unlikely(size > FO_CLASS_MAX) ||
-        fo_unlikely(!fo_shard_try(s, pid))) {
+    if (fo_unlikely(pid == 0) || fo_unlikely(s == NULL) ||
+        fo_unlikely(size + fo_hot.tail > FO_CLASS_MAX) || fo_unlikely(!fo_shard_try(s, pid))) {
         fo_quarantine_put_slowly(payload, allocated, word, freed);
         return;
     }
-    struct fo_queue *q = &s->queues[fo_class_of(size)];
+    struct fo_queue *q = &s->queues[fo_class_of(size + fo_hot.tail)];
     size_t classed = s->classed + size;
     s->classed = classed;
-    fo_queue_record(q, 0, payload, allocated, word, freed);
+    fo_queue_record(s, q, 0, payload, allocated, word, freed);
     if (fo_unlikely(classed > s->limit) || fo_unlikely(q->head - q->tail > q->held)) {
         fo_quarantine_drain(s, q);
         return;
@@ -122,8 +129,12 @@ static inline uintptr_t fo_quarantine_recycle(size_t class, uint32_t pid)
     struct fo_freed *e = fo_queue_entry(q, tail);
     uintptr_t payload = (uintptr_t)e->address;
     size_t size = fo_word_size(e->word);
+    /* What serves next has not been touched for long. */
+    __builtin_prefetch((const char *)fo_queue_entry(q, tail + 2)->address - 16, 1);
     __atomic_store_n(&q->tail, tail + 1, __ATOMIC_RELEASE);
     s->classed -= size;
+    if (fo_unlikely(fo_hot.fill))
+        fo_watch_leave(e);
     fo_shard_unlock(s);
     return payload;
 }

@@ -58,9 +58,9 @@ uintptr_t fo_registry_below(uintptr_t p)
         }
         uintptr_t stop = leaf_start > least ? leaf_start : least;
         for (; granule > stop; granule--)
-            if (FO_RELAXED_LOAD(biased + granule) != FO_SLOT_NONE)
+            if (fo_slot_is_ours(FO_RELAXED_LOAD(biased + granule)))
                 return granule << FO_GRANULE_SHIFT;
-        if (FO_RELAXED_LOAD(biased + granule) != FO_SLOT_NONE)
+        if (fo_slot_is_ours(FO_RELAXED_LOAD(biased + granule)))
             return granule << FO_GRANULE_SHIFT;
         granule -= granule != 0;
     }

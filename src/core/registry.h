@@ -17,6 +17,7 @@ enum fo_slot {
     FO_SLOT_FREED = 2,   /* freed, still in quarantine: the memory is ours */
     FO_SLOT_BUSY = 3,    /* a realloc moves it at this moment */
     FO_SLOT_DAMAGED = 4, /* its header was found overwritten; never given back */
+    FO_SLOT_GONE = 5,    /* given back: not ours any more, but a payload started here once */
 };
 
 enum {
@@ -26,6 +27,12 @@ enum {
 };
 #define FO_ROOT_COUNT (UINT64_C(1) << (FO_ADDRESS_BITS - FO_LEAF_SHIFT))
 #define FO_ROOT_SIZE  (FO_ROOT_COUNT * sizeof(uint8_t *))
+
+/* Is the memory of a payload in this state ours? */
+static inline bool fo_slot_is_ours(uint8_t state)
+{
+    return state != FO_SLOT_NONE && state != FO_SLOT_GONE;
+}
 
 /* The state byte of the payload that would start at p, or NULL: not a place where one can start. */
 static inline uint8_t *fo_registry_slot(uintptr_t p)
@@ -61,8 +68,8 @@ static inline bool fo_registry_claim(uint8_t *slot, uint8_t from, uint8_t to)
     return __atomic_compare_exchange_n(slot, &from, to, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
 }
 
-/* The start of the nearest payload at or below p, looking back no further than FO_LOOK_BACK; 0
- * when there is none.  For reports. */
+/* The start of the nearest payload of ours at or below p, looking back no further than
+ * FO_LOOK_BACK; 0 when there is none.  For reports. */
 #define FO_LOOK_BACK (UINT64_C(64) << 20)
 uintptr_t fo_registry_below(uintptr_t p);
 

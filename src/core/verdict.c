@@ -8,6 +8,8 @@
 #include "core/probe.h"
 #include "core/quarantine.h"
 #include "core/registry.h"
+#include "core/stacks.h"
+#include "core/watch.h"
 #include "fork/process.h"
 
 /* How often to look again for the record of a free that another thread is writing just now. */
@@ -24,15 +26,8 @@ static struct fo_record new_record(uintptr_t p, enum fo_operation operation, fo_
         .answer = operation == FO_OPERATION_FREE ? "skipped" : "answered NULL",
         .pointer = p,
         .block = p,
-        .now = {true, now, me->index, fo_who_thread(who)},
+        .now = {true, now, me->index, fo_who_thread(who), fo_thread.caller, fo_stack_capture()},
     };
-}
-
-static void describe_freed(struct fo_record *r, const struct fo_freed *f)
-{
-    r->size = fo_word_size(f->word);
-    r->allocated = (struct fo_place){true, f->allocated, fo_word_process(f->word), 0};
-    r->first = (struct fo_place){true, f->freed, fo_who_process(f->who), fo_who_thread(f->who)};
 }
 
 /* The payload starts at p and its slot is FREED or BUSY: the record is there, or about to be. */
@@ -42,11 +37,11 @@ static void judge_freed(struct fo_record *r, const uint8_t *slot)
 
     r->kind = FO_FINDING_DOUBLE_FREE;
     for (int i = 0; i < PATIENCE; i++) {
-        bool gone = __atomic_load_n(slot, __ATOMIC_ACQUIRE) == FO_SLOT_NONE;
+        bool gone = __atomic_load_n(slot, __ATOMIC_ACQUIRE) == FO_SLOT_GONE;
         enum fo_remembered found = fo_quarantine_find(r->pointer, &f);
         /* A tombstone of an earlier life of this address does not count while this one waits. */
         if (found == FO_WAITING || (found == FO_TOMBSTONE && gone)) {
-            describe_freed(r, &f);
+            fo_record_freed(r, &f);
             return;
         }
         sched_yield();
@@ -74,7 +69,7 @@ static bool judge_within(struct fo_record *r, uintptr_t payload)
     struct fo_freed f;
     uint8_t *slot = payload != 0 ? fo_registry_slot(payload) : NULL;
 
-    if (slot == NULL || FO_RELAXED_LOAD(slot) == FO_SLOT_NONE || !read_header(payload, &h))
+    if (slot == NULL || !fo_slot_is_ours(FO_RELAXED_LOAD(slot)) || !read_header(payload, &h))
         return false;
     size_t size = fo_word_size(h.word);
     if (r->pointer >= payload + size || r->pointer + sizeof h + fo_word_pad(h.word) < payload)
@@ -82,11 +77,13 @@ static bool judge_within(struct fo_record *r, uintptr_t payload)
     r->kind = FO_FINDING_INTERIOR;
     r->block = payload;
     r->size = size;
-    r->allocated = (struct fo_place){true, h.site, fo_word_process(h.word), 0};
+    r->allocated =
+        (struct fo_place){true, h.site, fo_word_process(h.word),
+                          0,    0,      fo_options.stacks != 0 ? fo_stack_of(payload, size) : 0};
     if (FO_RELAXED_LOAD(slot) == FO_SLOT_FREED) {
         r->kind = FO_FINDING_INTERIOR_FREED;
         if (fo_quarantine_find(payload, &f) != FO_FORGOTTEN)
-            describe_freed(r, &f);
+            fo_record_freed(r, &f);
     }
     return true;
 }
@@ -118,11 +115,11 @@ static void judge(struct fo_record *r)
 
     if (state == FO_SLOT_DAMAGED) {
         r->kind = FO_FINDING_HEADER;
-    } else if (state != FO_SLOT_NONE) {
+    } else if (fo_slot_is_ours(state)) {
         judge_freed(r, slot);
-    } else if ((r->pointer & 15) == 0 && fo_quarantine_find(r->pointer, &f) != FO_FORGOTTEN) {
+    } else if (state == FO_SLOT_GONE && fo_quarantine_find(r->pointer, &f) != FO_FORGOTTEN) {
         r->kind = FO_FINDING_DOUBLE_FREE;
-        describe_freed(r, &f);
+        fo_record_freed(r, &f);
     } else if (!judge_neighbourhood(r)) {
         r->kind = FO_FINDING_FOREIGN;
         r->memory = fo_probe_kind(r->pointer);
@@ -139,10 +136,25 @@ enum fo_finding_kind fo_wrong_pointer(uintptr_t p, enum fo_operation operation, 
     return r.kind;
 }
 
+/* A header that was overwritten from the block in front has taken that block's canary with it. */
+static void blame_neighbour(struct fo_record *r)
+{
+    struct fo_header h;
+    uintptr_t below = fo_registry_below(r->pointer - sizeof h - 1);
+
+    if (fo_hot.tail == 0 || below == 0 || !read_header(below, &h) ||
+        fo_watch_damage(below, fo_word_size(h.word)) < 0)
+        return;
+    r->neighbour.block = below;
+    r->neighbour.size = fo_word_size(h.word);
+    r->neighbour.allocated = h.site;
+}
+
 void fo_damaged_block(uintptr_t payload, enum fo_operation operation, fo_site now)
 {
     struct fo_record r = new_record(payload, operation, now);
 
     r.kind = FO_FINDING_HEADER;
+    blame_neighbour(&r);
     fo_report(&r);
 }

@@ -28,10 +28,9 @@ void fo_process_name(const char *argv0)
     fo_program[n] = '\0';
 }
 
-/* Bit 63 keeps the word from being 0 when the table of processes is full. */
 static uint64_t who(const struct fo_process *me, uint32_t thread)
 {
-    return UINT64_C(1) << 63 | (uint64_t)me->index << 32 | thread;
+    return (uint64_t)me->index << FO_WHO_PROCESS | UINT64_C(1) << FO_WHO_KNOWN | thread;
 }
 
 uint64_t fo_who_ask(void)
@@ -129,6 +128,8 @@ void fo_process_noticed(void)
     bool forked = known_index != 0;
     enter(me, (uint32_t)getpid(), known_index);
     fo_thread.who = forked ? who(me, 0) : 0; /* a fork leaves one thread: the main one */
+    if (fo_hot.shared)
+        fo_thread.home = NULL; /* workers need not crowd into their parent's shard */
     fo_output_forked();
 }
 

@@ -39,11 +39,19 @@ static inline struct fo_process *fo_process_self(void)
     return me;
 }
 
-/* Who is running, for records: process << 32 | thread, the index of the process and 0 for its main
- * thread or else the kernel's thread id.  0: not asked yet (no process has index 0 and runs). */
+/* Who is running, for records.
+ *
+ *   [ clock : 22 ][ process : 10 ][ known : 1 ][ thread : 31 ]
+ *
+ * process is an index into the table, thread is 0 for the main thread or else the kernel's id.  A
+ * thread keeps its own with the clock 0; a record adds the clock of its shard. */
+enum { FO_WHO_KNOWN = 31, FO_WHO_PROCESS = 32, FO_WHO_CLOCK = FO_WHO_PROCESS + FO_PROCESS_BITS };
+
 extern __thread struct fo_thread {
     uint64_t who;
     struct fo_shard *home; /* core/quarantine.h */
+    uintptr_t caller;      /* of the outermost X_free() that is running; load/objects.c */
+    uint64_t stacks;       /* of the block that is being freed; as in struct fo_freed */
 } fo_thread;
 FO_COLD uint64_t fo_who_ask(void);
 static inline uint64_t fo_who(void) /* after fo_process_self() */
@@ -53,11 +61,17 @@ static inline uint64_t fo_who(void) /* after fo_process_self() */
 }
 static inline uint32_t fo_who_process(uint64_t who)
 {
-    return (uint32_t)(who >> 32) & (FO_PROCESSES - 1);
+    return (uint32_t)(who >> FO_WHO_PROCESS) & (FO_PROCESSES - 1);
 }
 static inline uint32_t fo_who_thread(uint64_t who)
 {
-    return (uint32_t)who;
+    return (uint32_t)who & ((1u << FO_WHO_KNOWN) - 1);
+}
+/* Is the first record the newer one?  The clock goes round after 4 million frees of a shard, long
+ * after the older one was overwritten. */
+static inline bool fo_who_newer(uint64_t a, uint64_t b)
+{
+    return (int64_t)((a >> FO_WHO_CLOCK << FO_WHO_CLOCK) - (b >> FO_WHO_CLOCK << FO_WHO_CLOCK)) > 0;
 }
 
 /* Where this thread is calling fork() from, for the child's record. */

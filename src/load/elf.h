@@ -23,6 +23,9 @@ bool fo_elf_module(uintptr_t code, struct fo_module *out);
  * lock; the module must stay loaded meanwhile. */
 void *fo_elf_function(const struct fo_module *module, const char *name);
 
+/* The GNU build-id of a module; returns its length in bytes, 0: it has none. */
+size_t fo_elf_build_id(const struct fo_module *module, const unsigned char **id);
+
 /* Functions of this name in all loaded modules, in whatever scope: at most `room`, returns how
  * many.  Nothing is done, and 0 returned, if no module came since the call before. */
 unsigned fo_elf_search(const char *name, void **found, unsigned room);

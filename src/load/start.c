@@ -4,6 +4,7 @@
 
 #include "core/options.h"
 #include "core/probe.h"
+#include "core/quarantine.h"
 #include "fork/process.h"
 #include "load/openssl.h"
 #include "report/record.h"
@@ -24,5 +25,7 @@ __attribute__((constructor)) static void begin(int argc, char **argv, char **env
 
 __attribute__((destructor)) static void end(void)
 {
+    if (fo_hot.memory != NULL)
+        fo_quarantine_sweep();
     fo_report_counts();
 }

@@ -19,6 +19,8 @@ struct fo_place {
     fo_site site;
     uint32_t process; /* index into the table of processes; 0: not known */
     uint32_t thread;  /* 0: main, or not known */
+    uintptr_t caller; /* code that called OpenSSL; 0: not known */
+    uint32_t stack;   /* core/stacks.h */
 };
 
 struct fo_record {
@@ -30,9 +32,19 @@ struct fo_record {
     uintptr_t pointer;  /* as handed in */
     uintptr_t block;    /* payload concerned */
     size_t size;
+    size_t offset; /* of the first byte that was overwritten */
     struct fo_place allocated, first, now;
     bool racing; /* the first free is happening at this moment */
+    struct {
+        uintptr_t block; /* the block below that was written past its end; 0: none */
+        size_t size;
+        fo_site allocated;
+    } neighbour;
 };
+
+/* Fill in what a remembered free knows: size, allocation, first free. */
+struct fo_freed;
+void fo_record_freed(struct fo_record *record, const struct fo_freed *freed);
 
 /* Report it: text, count, and what FREEONCE_ON_ERROR asks for.  Allocates nothing, takes no lock,
  * calls no OpenSSL. */

@@ -5,7 +5,9 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "core/memory.h"
 #include "core/options.h"
+#include "fork/process.h"
 #include "report/format.h"
 #include "report/output.h"
 #include "report/record.h"
@@ -21,6 +23,16 @@ struct seen {
 
 static struct seen *table;
 
+void fo_record_freed(struct fo_record *r, const struct fo_freed *f)
+{
+    r->size = fo_word_size(f->word);
+    r->allocated = (struct fo_place){
+        true, f->allocated, fo_word_process(f->word), 0, 0, (uint32_t)(f->stacks >> 32)};
+    r->first = (struct fo_place){
+        true,      f->freed,           fo_who_process(f->who), fo_who_thread(f->who),
+        f->caller, (uint32_t)f->stacks};
+}
+
 bool fo_report_start(void)
 {
     void *p = mmap(NULL, KINDS_OF_FINDING_MAX * sizeof *table, PROT_READ | PROT_WRITE,
@@ -33,9 +45,9 @@ bool fo_report_start(void)
 
 static uint64_t key_of(const struct fo_record *r)
 {
-    const uint64_t parts[] = {(uint64_t)r->kind << 1 | r->operation,
-                              r->allocated.known ? r->allocated.site : 0,
-                              r->first.known ? r->first.site : 0, r->now.site};
+    const uint64_t parts[] = {
+        (uint64_t)r->kind << 1 | r->operation, r->allocated.known ? r->allocated.site : 0,
+        r->first.known ? r->first.site ^ r->first.caller : 0, r->now.site ^ r->now.caller};
     uint64_t key = 0;
 
     for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++)
@@ -66,7 +78,7 @@ static bool is_power_of_ten(uint64_t n)
 /* The report again in short: its places and how often it was seen. */
 static void print_count(struct seen *s, uint64_t count)
 {
-    char text[2048];
+    char text[8192];
     struct fo_text t = FO_TEXT(text);
 
     fo_put(&t, "freeonce: seen ");
@@ -78,7 +90,7 @@ static void print_count(struct seen *s, uint64_t count)
 
 static void print(const struct fo_record *record)
 {
-    char text[2048];
+    char text[8192];
     struct fo_text t = FO_TEXT(text);
 
     fo_record_text(&t, record);

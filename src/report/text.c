@@ -12,7 +12,9 @@
 
 #include "core/memory.h"
 #include "core/probe.h"
+#include "core/stacks.h"
 #include "fork/process.h"
+#include "load/elf.h"
 #include "report/format.h"
 #include "report/record.h"
 
@@ -54,6 +56,20 @@ static void put_code(struct fo_text *t, uintptr_t address)
     fo_put_hex(t, address - (uintptr_t)module.dlfo_map_start);
 }
 
+static void put_build_id(struct fo_text *t, const struct fo_module *module)
+{
+    const unsigned char *id;
+    size_t length = fo_elf_build_id(module, &id);
+
+    if (length == 0)
+        return;
+    fo_put(t, " build-id ");
+    for (size_t i = 0; i < length; i++) {
+        fo_put_char(t, "0123456789abcdef"[id[i] >> 4]);
+        fo_put_char(t, "0123456789abcdef"[id[i] & 15]);
+    }
+}
+
 static void put_process(struct fo_text *t, uint32_t index, uint32_t thread)
 {
     const struct fo_lineage *row = &fo_hot.memory->processes[index];
@@ -81,6 +97,23 @@ static void put_process(struct fo_text *t, uint32_t index, uint32_t thread)
     }
 }
 
+static void put_stack(struct fo_text *t, uint32_t stack)
+{
+    uintptr_t frames[FO_STACK_MAX];
+    unsigned count = fo_stack_frames(stack, frames, FO_STACK_MAX);
+
+    for (unsigned i = 0; i < count; i++) {
+        struct fo_module module;
+        fo_put(t, "    #");
+        fo_put_dec(t, i);
+        fo_put(t, " ");
+        put_code(t, frames[i]);
+        if (fo_elf_module(frames[i], &module))
+            put_build_id(t, &module);
+        fo_put(t, "\n");
+    }
+}
+
 static void put_place(struct fo_text *t, const char *label, const struct fo_place *place)
 {
     size_t start = t->used;
@@ -89,9 +122,30 @@ static void put_place(struct fo_text *t, const char *label, const struct fo_plac
     fo_put(t, label);
     fo_put_pad(t, start, LABEL_WIDTH + 2);
     start = t->used;
-    put_site(t, place->site);
+    if (place->site != 0 || place->caller == 0)
+        put_site(t, place->site);
+    if (place->caller != 0) {
+        fo_put(t, place->site != 0 ? " by " : "by ");
+        put_code(t, place->caller);
+    }
     fo_put_pad(t, start, PLACE_WIDTH);
     put_process(t, place->process, place->thread);
+    fo_put(t, "\n");
+    put_stack(t, place->stack);
+}
+
+static void put_neighbour(struct fo_text *t, const struct fo_record *r)
+{
+    size_t start = t->used;
+
+    fo_put(t, "  overwritten");
+    fo_put_pad(t, start, LABEL_WIDTH + 2);
+    fo_put(t, "from block ");
+    fo_put_hex(t, r->neighbour.block);
+    fo_put(t, " (");
+    fo_put_dec(t, r->neighbour.size);
+    fo_put(t, " bytes) in front, allocated ");
+    put_site(t, r->neighbour.allocated);
     fo_put(t, "\n");
 }
 
@@ -116,7 +170,7 @@ static void put_headline(struct fo_text *t, const struct fo_record *r)
             fo_put_hex(t, r->pointer);
             break;
         case 'd':
-            fo_put_dec(t, r->pointer - r->block);
+            fo_put_dec(t, r->offset != 0 ? r->offset : r->pointer - r->block);
             break;
         case 'm':
             fo_put(t, r->memory);
@@ -145,5 +199,8 @@ void fo_record_text(struct fo_text *t, const struct fo_record *r)
         fo_put(t, "  freed first  at this moment, by another thread or process\n");
     else if (r->first.known)
         put_place(t, "freed first", &r->first);
-    put_place(t, label_now(r), &r->now);
+    if (r->neighbour.block != 0)
+        put_neighbour(t, r);
+    if (r->now.known)
+        put_place(t, label_now(r), &r->now);
 }
