@@ -48,6 +48,8 @@ static bool start(void)
         return false;
     }
     fo_hot.root = fo_hot.memory->root;
+    fo_process_self();
+    fo_who(); /* by now a system call is no trouble yet; in a sandbox it may be */
     fo_hot.alone = &__libc_single_threaded;
     if (fo_options.stacks > FO_STACK_MAX)
         fo_options.stacks = FO_STACK_MAX;

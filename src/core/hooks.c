@@ -73,7 +73,6 @@ static FO_COLD void *dress_slowly(void *base, size_t size, const char *file, int
         fo_backends[fo_word_backend(me->meta)]->free(base, room, file, line);
         return out_of_memory();
     }
-    fo_shared_learn(payload);
     return dress(payload, word, fo_site_pack(file, line), slot);
 }
 
@@ -87,6 +86,8 @@ static __attribute__((noinline)) void *allocate(size_t size, const char *file, i
         return NULL;
     uintptr_t payload = (uintptr_t)base + sizeof(struct fo_header);
     uint8_t *slot = fo_registry_slot(payload);
+    if (fo_unlikely(fo_hot.shared))
+        fo_shared_learn(payload);
     if (fo_unlikely(slot == NULL))
         return dress_slowly(base, size, file, line);
     return dress(payload, new_word(size, fo_process_self()->meta), fo_site_pack(file, line), slot);

@@ -29,18 +29,18 @@ static uint32_t power_of_two(size_t least, size_t wanted, size_t most)
  * blocks over quickly and need few tombstones; all other blocks get the number asked for. */
 static uint32_t class_capacity(void)
 {
-    return power_of_two(256, fo_options.quarantine / 1024, 1 << 16);
+    return power_of_two(256, fo_options.quarantine / 2048, 1 << 16);
 }
 
 static uint32_t other_capacity(void)
 {
-    return power_of_two(256, fo_options.tombstones + fo_options.quarantine / 64, 1 << 24);
+    return power_of_two(256, fo_options.tombstones + fo_options.quarantine / 2048, 1 << 24);
 }
 
-static void *map(size_t size, int sharing)
+static void *map(void *at, size_t size, int sharing)
 {
     void *p =
-        mmap(NULL, size, PROT_READ | PROT_WRITE, sharing | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+        mmap(at, size, PROT_READ | PROT_WRITE, sharing | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
     if (p == MAP_FAILED)
         return NULL;
@@ -71,20 +71,48 @@ static void lay_out(struct fo_memory *m, char *at)
     m->processes_used = 1;
 }
 
-struct fo_memory *fo_memory_map(bool shared)
+static size_t head_size(void)
+{
+    return round_page(sizeof(struct fo_memory));
+}
+
+/* All but the leaves. */
+static size_t fixed_size(void)
 {
     size_t records = ((size_t)class_capacity() * FO_CLASSES + other_capacity()) * FO_SHARDS;
-    size_t head = round_page(sizeof(struct fo_memory));
-    size_t fixed = head + FO_ROOT_SIZE + round_page(records * sizeof(struct fo_freed));
+
+    return head_size() + FO_ROOT_SIZE + round_page(records * sizeof(struct fo_freed));
+}
+
+struct fo_memory *fo_memory_map(bool shared)
+{
     uint32_t leaves = shared ? SHARED_LEAVES : 0;
+    size_t size;
     char *p;
 
-    while ((p = map(fixed + (size_t)leaves * FO_LEAF_SIZE, shared ? MAP_SHARED : MAP_PRIVATE)) ==
-           NULL)
+    while ((p = map(NULL, size = fixed_size() + (size_t)leaves * FO_LEAF_SIZE,
+                    shared ? MAP_SHARED : MAP_PRIVATE)) == NULL)
         if ((leaves /= 2) == 0)
             return NULL;
     struct fo_memory *m = (struct fo_memory *)p;
-    lay_out(m, p + head);
-    m->pool = (struct fo_leaf_pool){(uint8_t *)p + fixed, leaves, 0};
+    lay_out(m, p + head_size());
+    m->pool = (struct fo_leaf_pool){(uint8_t *)p + fixed_size(), leaves, 0};
+    m->size = size;
     return m;
+}
+
+void fo_memory_unmap(struct fo_memory *m)
+{
+    munmap(m, m->size);
+}
+
+bool fo_memory_make_private(struct fo_memory *m)
+{
+    size_t size = m->size;
+
+    if (map(m, size, MAP_PRIVATE | MAP_FIXED) == NULL)
+        return false;
+    lay_out(m, (char *)m + head_size());
+    m->size = size;
+    return true;
 }

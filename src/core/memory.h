@@ -63,15 +63,19 @@ struct fo_lineage {
 
 struct fo_memory {
     uint8_t **root;
-    struct fo_leaf_pool pool;
+    struct fo_leaf_pool pool; /* none in a private map */
+    size_t size;
     uint32_t processes_used;
     uint32_t shards_used;
     struct fo_lineage processes[FO_PROCESSES];
     struct fo_shard shards[FO_SHARDS];
 };
 
-/* A new, empty map; NULL when the system has no room for it.  The one before it stays mapped: a
- * thread may be looking at it. */
+/* A new, empty map; NULL when the system has no room for it. */
 struct fo_memory *fo_memory_map(bool shared);
+void fo_memory_unmap(struct fo_memory *m);
+
+/* Empty a shared map and make it private, where it is.  False: not possible, nothing is changed. */
+bool fo_memory_make_private(struct fo_memory *m);
 
 #endif

@@ -42,6 +42,8 @@ bool fo_nearest_choice(const char *word, const char *choices, char *out, size_t 
     unsigned best = (unsigned)(strlen(word) / 2 + 2);
     bool found = false;
 
+    if (strlen(word) >= WORD_MAX) /* that is no slip of the finger */
+        return false;
     for (const char *at = choices; *at != '\0';) {
         size_t length = strcspn(at, "|");
         char choice[WORD_MAX];

@@ -59,9 +59,12 @@ static bool parse_size(size_t *out, const char *value, const char *choices)
     if (at == value)
         return false;
     static const char units[] = "KMG";
-    const char *unit = *at != '\0' ? strchr(units, *at & ~0x20) : NULL;
+    const char *unit = *at >= 'A' ? strchr(units, *at & ~0x20) : NULL; /* in either case */
     if (unit != NULL) {
-        n <<= 10 * (unit - units + 1);
+        long shift = 10 * (unit - units + 1);
+        if (n >> (40 - shift) != 0)
+            return false;
+        n <<= shift;
         at++;
     }
     if (*at != '\0' || n >> 40 != 0)

@@ -24,7 +24,8 @@ static bool word_readable(uintptr_t address)
 
 bool fo_readable(uintptr_t address, size_t size)
 {
-    if (!fo_is_address(address) || !fo_is_address(address + size) || address < PROBE_PAGE)
+    if (address < PROBE_PAGE || !fo_is_address(address) || size > UINTPTR_MAX - address ||
+        !fo_is_address(address + size))
         return false;
     uintptr_t last = (address + size - 1) & ~(uintptr_t)7;
     for (uintptr_t at = address & ~(uintptr_t)7; at < last; at = (at | (PROBE_PAGE - 1)) + 1)

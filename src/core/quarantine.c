@@ -9,18 +9,6 @@
 #include "core/options.h"
 #include "core/watch.h"
 
-static void choose_home(void)
-{
-    struct fo_memory *m = fo_hot.memory;
-    uint32_t n = __atomic_fetch_add(&m->shards_used, 1, __ATOMIC_RELAXED);
-
-    /* The option is for all threads together. */
-    if (n > 0 && n < FO_SHARDS)
-        for (uint32_t i = 0; i < FO_SHARDS; i++)
-            FO_RELAXED_STORE(&m->shards[i].limit, fo_options.quarantine / 2 / (n + 1));
-    fo_thread.home = &m->shards[n % FO_SHARDS];
-}
-
 /* Is the process that holds this lock gone?  In private memory a foreign pid is a leftover of the
  * parent's other threads; in shared memory ask the system. */
 static bool owner_is_gone(uint32_t owner, uint32_t pid)
@@ -30,13 +18,30 @@ static bool owner_is_gone(uint32_t owner, uint32_t pid)
     return !fo_hot.shared || (kill((pid_t)owner, 0) != 0 && errno == ESRCH);
 }
 
+static size_t bytes_waiting(const struct fo_queue *q)
+{
+    size_t bytes = 0;
+
+    for (uint32_t n = q->tail; n != q->head; n++)
+        if ((fo_queue_entry(q, n)->address & 1) == 0)
+            bytes += fo_word_size(fo_queue_entry(q, n)->word);
+    return bytes;
+}
+
+/* From an owner that is gone.  Its queues are consistent, its sums may not be. */
 static bool take_over(struct fo_shard *s, uint32_t pid)
 {
     uint32_t owner = FO_RELAXED_LOAD(&s->lock);
 
-    return owner != 0 && owner_is_gone(owner, pid) &&
-           __atomic_compare_exchange_n(&s->lock, &owner, pid, false, __ATOMIC_ACQUIRE,
-                                       __ATOMIC_RELAXED);
+    if (owner == 0 || !owner_is_gone(owner, pid) ||
+        !__atomic_compare_exchange_n(&s->lock, &owner, pid, false, __ATOMIC_ACQUIRE,
+                                     __ATOMIC_RELAXED))
+        return false;
+    s->classed = 0;
+    for (int i = 0; i < FO_CLASSES; i++)
+        s->classed += bytes_waiting(&s->queues[i]);
+    s->other = bytes_waiting(&s->queues[FO_CLASSES]);
+    return true;
 }
 
 struct fo_shard *fo_quarantine_lock_slowly(uint32_t pid)
@@ -104,24 +109,45 @@ void fo_quarantine_drain(struct fo_shard *s, struct fo_queue *q)
     fo_shard_unlock(s);
 }
 
+/* The option is for all threads together: with another one, each may keep less. */
+static void lower_limits(struct fo_memory *m, uint32_t users)
+{
+    for (uint32_t i = 0; i < FO_SHARDS; i++)
+        FO_RELAXED_STORE(&m->shards[i].limit, fo_options.quarantine / 2 / users);
+    for (uint32_t i = 0; i < FO_SHARDS; i++)
+        if (fo_shard_try(&m->shards[i], fo_process_self()->pid))
+            fo_quarantine_drain(&m->shards[i], &m->shards[i].queues[0]);
+}
+
+static void choose_home(void)
+{
+    struct fo_memory *m = fo_hot.memory;
+    uint32_t n = __atomic_fetch_add(&m->shards_used, 1, __ATOMIC_RELAXED);
+
+    if (n > 0 && n < FO_SHARDS)
+        lower_limits(m, n + 1);
+    fo_thread.home = &m->shards[n % FO_SHARDS];
+}
+
 void fo_quarantine_put_slowly(uintptr_t payload, fo_site allocated, uint64_t word, fo_site freed)
 {
     struct fo_process *me = fo_process_self();
     size_t size = fo_word_size(word);
-    bool classed = size + fo_hot.tail <= FO_CLASS_MAX;
 
     if (fo_thread.home == NULL)
         choose_home();
     fo_who();
     struct fo_shard *s = fo_quarantine_lock_slowly(me->pid);
     bool waits = s != NULL && size <= s->limit;
+    /* What does not wait must never serve again: only its record stays, apart from the classes. */
+    bool classed = waits && size + fo_hot.tail <= FO_CLASS_MAX;
     if (s != NULL) {
         struct fo_queue *q = &s->queues[classed ? fo_class_of(size + fo_hot.tail) : FO_CLASSES];
         *(classed ? &s->classed : &s->other) += waits ? size : 0;
         fo_queue_record(s, q, !waits, payload, allocated, word, freed);
         fo_quarantine_drain(s, q);
     }
-    if (!waits) /* a giant would push out everybody else: only its record stays */
+    if (!waits) /* a giant would push out everybody else */
         give_back(payload, word, freed);
 }
 
@@ -132,7 +158,10 @@ static enum fo_remembered find_in(const struct fo_queue *q, uintptr_t payload, s
 
     for (uint32_t age = 0; age < q->mask; age++) {
         struct fo_freed *e = fo_queue_entry(q, --number);
-        if ((FO_RELAXED_LOAD(&e->address) & ~UINT64_C(1)) != payload)
+        uint64_t address = FO_RELAXED_LOAD(&e->address);
+        if (address == 0)
+            break; /* never used, and so are all before it: leave their pages alone */
+        if ((address & ~UINT64_C(1)) != payload)
             continue;
         out->allocated = FO_RELAXED_LOAD(&e->allocated);
         out->word = FO_RELAXED_LOAD(&e->word);

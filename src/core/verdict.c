@@ -13,7 +13,7 @@
 #include "fork/process.h"
 
 /* How often to look again for the record of a free that another thread is writing just now. */
-enum { PATIENCE = 1000 };
+enum { PATIENCE = 100 };
 
 static struct fo_record new_record(uintptr_t p, enum fo_operation operation, fo_site now)
 {
@@ -74,26 +74,20 @@ static bool judge_within(struct fo_record *r, uintptr_t payload)
     size_t size = fo_word_size(h.word);
     if (r->pointer >= payload + size || r->pointer + sizeof h + fo_word_pad(h.word) < payload)
         return false;
-    r->kind = FO_FINDING_INTERIOR;
+    bool before = r->pointer < payload;
+    r->kind = before ? FO_FINDING_BEFORE : FO_FINDING_INTERIOR;
+    r->offset = before ? payload - r->pointer : r->pointer - payload;
     r->block = payload;
     r->size = size;
     r->allocated =
         (struct fo_place){true, h.site, fo_word_process(h.word),
                           0,    0,      fo_options.stacks != 0 ? fo_stack_of(payload, size) : 0};
     if (FO_RELAXED_LOAD(slot) == FO_SLOT_FREED) {
-        r->kind = FO_FINDING_INTERIOR_FREED;
+        r->kind = before ? FO_FINDING_BEFORE_FREED : FO_FINDING_INTERIOR_FREED;
         if (fo_quarantine_find(payload, &f) != FO_FORGOTTEN)
             fo_record_freed(r, &f);
     }
     return true;
-}
-
-bool fo_block_contains(uintptr_t address)
-{
-    struct fo_header h;
-    uintptr_t payload = fo_registry_below(address);
-
-    return payload != 0 && read_header(payload, &h) && address < payload + fo_word_size(h.word);
 }
 
 static bool judge_neighbourhood(struct fo_record *r)

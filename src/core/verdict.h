@@ -9,9 +9,6 @@
 FO_COLD enum fo_finding_kind fo_wrong_pointer(uintptr_t p, enum fo_operation operation,
                                               fo_site now);
 
-/* Does the address lie within a live block? */
-bool fo_block_contains(uintptr_t address);
-
 /* A live block whose header does not check: report.  The block must be marked DAMAGED before. */
 FO_COLD void fo_damaged_block(uintptr_t payload, enum fo_operation operation, fo_site now);
 

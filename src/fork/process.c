@@ -139,7 +139,7 @@ void fo_process_moved(void)
 
     known_index = 0;
     enter(me, me->pid, 0);
-    fo_thread.who = 0;
+    fo_thread.who = who(me, fo_who_thread(fo_who()));
     fo_thread.home = NULL;
 }
 

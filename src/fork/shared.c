@@ -9,33 +9,45 @@
 
 enum { RANGES_MAX = 16 };
 
-/* Mappings of the program's pool.  Each process keeps its own list: a pool that is mapped after a
- * fork is learnt by whoever sees its first block. */
+/* Mappings from which blocks came, shared or not.  Each process keeps its own list: a pool that is
+ * mapped after a fork is learnt by whoever sees its first block. */
 static struct fo_mapping ranges[RANGES_MAX];
 static unsigned range_count;
 static bool map_is_shared;
 
-static bool use_map(bool shared)
+static void use_map(struct fo_memory *m)
 {
-    struct fo_memory *m = fo_memory_map(shared);
-    if (m == NULL)
-        return false;
+    struct fo_memory *before = fo_hot.memory;
+
     fo_hot.memory = m;
     __atomic_store_n(&fo_hot.root, m->root, __ATOMIC_RELEASE);
-    map_is_shared = shared;
     fo_process_moved();
-    return true;
+    if (before != m && !fo_hot_concurrent()) /* else another thread may be looking at it */
+        fo_memory_unmap(before);
 }
 
 bool fo_shared_prepare(void)
 {
-    return map_is_shared || use_map(true);
+    struct fo_memory *m = map_is_shared ? fo_hot.memory : fo_memory_map(true);
+
+    if (m == NULL)
+        return false;
+    if (!map_is_shared)
+        use_map(m);
+    map_is_shared = true;
+    return true;
 }
 
 bool fo_shared_decide(bool shared)
 {
-    if (shared != map_is_shared && !use_map(shared))
+    if (shared && !fo_shared_prepare())
         return false;
+    if (!shared && map_is_shared) {
+        if (!fo_memory_make_private(fo_hot.memory))
+            return false;
+        map_is_shared = false;
+        use_map(fo_hot.memory);
+    }
     fo_hot.shared = shared;
     if (shared) {
         static const char never = 0;
@@ -45,14 +57,21 @@ bool fo_shared_decide(bool shared)
     return true;
 }
 
-bool fo_shared_contains(uintptr_t address)
+static const struct fo_mapping *known(uintptr_t address)
 {
     unsigned n = __atomic_load_n(&range_count, __ATOMIC_ACQUIRE);
 
     for (unsigned i = 0; i < n; i++)
         if (address >= ranges[i].start && address < ranges[i].end)
-            return true;
-    return false;
+            return &ranges[i];
+    return NULL;
+}
+
+bool fo_shared_contains(uintptr_t address)
+{
+    const struct fo_mapping *m = known(address);
+
+    return m != NULL && m->shared;
 }
 
 void fo_shared_learn(uintptr_t address)
@@ -60,11 +79,12 @@ void fo_shared_learn(uintptr_t address)
     static uint32_t busy;
     struct fo_mapping m;
 
-    if (!fo_hot.shared || fo_shared_contains(address) || !fo_mapping_find(address, &m) || !m.shared)
+    if (fo_likely(known(address) != NULL) || range_count == RANGES_MAX ||
+        !fo_mapping_find(address, &m))
         return;
     if (__atomic_exchange_n(&busy, 1, __ATOMIC_ACQUIRE) != 0)
         return; /* another thread learns; the next block from there brings us back */
-    if (range_count < RANGES_MAX) {
+    if (known(address) == NULL && range_count < RANGES_MAX) {
         ranges[range_count] = m;
         __atomic_store_n(&range_count, range_count + 1, __ATOMIC_RELEASE);
     }

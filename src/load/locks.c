@@ -5,22 +5,13 @@
 #include <pthread.h>
 
 #include "core/options.h"
-#include "core/verdict.h"
 #include "fork/cures.h"
 #include "fork/shared.h"
 #include "load/real.h"
 
 static bool wanted(const void *lock)
 {
-    uintptr_t address = (uintptr_t)lock;
-
-    if (fo_likely(!fo_cure_applied(FO_CURE_LOCKS)))
-        return false;
-    /* A pool may have a second mapping near its first one: only a lock inside a block is worth a
-     * look at the list of mappings. */
-    if (!fo_shared_contains(address) && fo_block_contains(address))
-        fo_shared_learn(address);
-    return fo_shared_contains(address);
+    return fo_unlikely(fo_cure_applied(FO_CURE_LOCKS)) && fo_shared_contains((uintptr_t)lock);
 }
 
 FO_EXPORT int pthread_rwlock_init(pthread_rwlock_t *lock, const pthread_rwlockattr_t *attributes)

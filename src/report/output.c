@@ -3,11 +3,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "core/options.h"
@@ -169,14 +172,33 @@ static void write_syslog(int fd, const char *text, size_t length)
     }
 }
 
-void fo_output_write(const char *text, size_t length)
+/* A pipe without a reader must not kill a program that would not have written to it: SIGPIPE is
+ * blocked meanwhile, and taken back if it is ours. */
+static void write_quietly(int fd, const char *text, size_t length)
 {
-    int saved_errno = errno, fd = current_fd();
+    sigset_t pipe_signal, before, pending;
 
+    sigemptyset(&pipe_signal);
+    sigaddset(&pipe_signal, SIGPIPE);
+    bool blocked = pthread_sigmask(SIG_BLOCK, &pipe_signal, &before) == 0;
+    errno = 0;
     if (target.syslog && fd == target.fd)
         write_syslog(fd, text, length);
     else
         write_all(fd, text, length);
+    if (!blocked)
+        return;
+    if (errno == EPIPE && !sigismember(&before, SIGPIPE) && sigpending(&pending) == 0 &&
+        sigismember(&pending, SIGPIPE))
+        sigtimedwait(&pipe_signal, NULL, &(struct timespec){0, 0});
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+}
+
+void fo_output_write(const char *text, size_t length)
+{
+    int saved_errno = errno;
+
+    write_quietly(current_fd(), text, length);
     errno = saved_errno;
 }
 

@@ -32,7 +32,7 @@ struct fo_record {
     uintptr_t pointer;  /* as handed in */
     uintptr_t block;    /* payload concerned */
     size_t size;
-    size_t offset; /* of the first byte that was overwritten */
+    size_t offset; /* of the pointer, or of the first byte that was overwritten */
     struct fo_place allocated, first, now;
     bool racing; /* the first free is happening at this moment */
     struct {

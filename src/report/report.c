@@ -97,6 +97,19 @@ static void print(const struct fo_record *record)
     fo_output_write(text, t.used);
 }
 
+/* Whoever saw this finding first has not printed it yet.  It may never do so, if it was killed:
+ * once it has come up a few times, somebody else does. */
+static void first_printer_is_slow(struct seen *s, const struct fo_record *record, uint64_t n)
+{
+    uint64_t none = 0;
+
+    if (n < 4 || !__atomic_compare_exchange_n(&s->printed, &none, n, false, __ATOMIC_ACQ_REL,
+                                              __ATOMIC_RELAXED))
+        return;
+    s->record = *record;
+    print_count(s, n);
+}
+
 static void count(const struct fo_record *record)
 {
     struct seen *s = find(key_of(record));
@@ -109,8 +122,12 @@ static void count(const struct fo_record *record)
     if (n == 1) {
         s->record = *record;
         print(record);
-        __atomic_store_n(&s->printed, 1, __ATOMIC_RELEASE);
-    } else if (is_power_of_ten(n) && __atomic_load_n(&s->printed, __ATOMIC_ACQUIRE) != 0) {
+        uint64_t none = 0;
+        __atomic_compare_exchange_n(&s->printed, &none, 1, false, __ATOMIC_RELEASE,
+                                    __ATOMIC_RELAXED);
+    } else if (__atomic_load_n(&s->printed, __ATOMIC_ACQUIRE) == 0) {
+        first_printer_is_slow(s, record, n);
+    } else if (is_power_of_ten(n)) {
         __atomic_store_n(&s->printed, n, __ATOMIC_RELEASE);
         print_count(s, n);
     }
@@ -125,13 +142,20 @@ void fo_report(const struct fo_record *record)
         abort();
 }
 
+/* The process that the tree descends from tells every count; one of its children, which may be
+ * many, only what has grown fourfold since it was told. */
 void fo_report_counts(void)
 {
-    for (size_t i = 0; table != NULL && i < KINDS_OF_FINDING_MAX; i++) {
+    if (table == NULL)
+        return;
+    const struct fo_process *me = fo_process_self();
+    bool root = fo_hot.memory->processes[me->index].parent == 0;
+
+    for (size_t i = 0; i < KINDS_OF_FINDING_MAX; i++) {
         struct seen *s = &table[i];
         uint64_t n = FO_RELAXED_LOAD(&s->count);
         uint64_t printed = __atomic_load_n(&s->printed, __ATOMIC_ACQUIRE);
-        if (printed != 0 && n > printed &&
+        if (printed != 0 && n > printed && (root || n / 4 >= printed) &&
             __atomic_compare_exchange_n(&s->printed, &printed, n, false, __ATOMIC_ACQ_REL,
                                         __ATOMIC_RELAXED))
             print_count(s, n);

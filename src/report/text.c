@@ -170,7 +170,7 @@ static void put_headline(struct fo_text *t, const struct fo_record *r)
             fo_put_hex(t, r->pointer);
             break;
         case 'd':
-            fo_put_dec(t, r->offset != 0 ? r->offset : r->pointer - r->block);
+            fo_put_dec(t, r->offset);
             break;
         case 'm':
             fo_put(t, r->memory);

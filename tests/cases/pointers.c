@@ -75,6 +75,14 @@ static void inside_freed(void)
     hand_in(p + 16);
 }
 
+static void header_freed(void)
+{
+    char *p = block_of_100();
+
+    FREE("first", p);
+    hand_in(p - 8);
+}
+
 static void on_stack(void)
 {
     char local[64] = "local";
@@ -261,6 +269,7 @@ const struct fault pointer_faults[] = {
     {"inside-freed", inside_freed},
     {"header-8", header_8},
     {"header-16", header_16},
+    {"header-freed", header_freed},
     {"stack-main", on_main_stack},
     {"stack-thread", on_thread_stack_start},
     {"static-data", static_data},

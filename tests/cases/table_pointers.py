@@ -28,6 +28,12 @@ POINTERS = {
     ),
     "header-8": BEFORE % (8, 100) + ALLOCATED + NOW,
     "header-16": BEFORE % (16, 100) + ALLOCATED + NOW,
+    "header-freed": (
+        "{verb} of {{pointer}}, 8 bytes before freed block {{block}} (100 bytes), {answer}\n"
+        + ALLOCATED
+        + "  freed first  {{first}}  {{main}}\n"
+        + NOW
+    ),
     "stack-main": FOREIGN % "the stack",
     "stack-thread": (FOREIGN % "the stack").replace("{{main}}", "{{threaded}}"),
     "static-data": FOREIGN % "static data",

@@ -147,7 +147,7 @@ uint64_t fixture_random(uint64_t *seed)
 
 static unsigned char byte_at(size_t i, unsigned number)
 {
-    return (unsigned char)(i * 31 + number * 7 + (i >> 8) + 1);
+    return (unsigned char)(i * 31 + (size_t)number * 7 + (i >> 8) + 1);
 }
 
 void fixture_fill(void *block, size_t size, unsigned number)

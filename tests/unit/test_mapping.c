@@ -8,7 +8,7 @@
 #include "fixture.h"
 #include "fork/mapping.h"
 
-enum { PAGE = 4096 };
+static const size_t PAGE = 4096;
 
 static char *map(size_t size, int flags, int fd)
 {
@@ -48,7 +48,7 @@ static void shared_memory_is_shared(void **state)
     int fd = memfd_create("pool", MFD_CLOEXEC);
 
     (void)state;
-    assert_int_equal(ftruncate(fd, 4 * PAGE), 0);
+    assert_int_equal(ftruncate(fd, (off_t)(4 * PAGE)), 0);
     assert_true(is_shared(map(4 * PAGE, MAP_SHARED | MAP_ANONYMOUS, -1)));
     assert_true(is_shared(map(4 * PAGE, MAP_SHARED, fd)));
     assert_false(is_shared(map(4 * PAGE, MAP_PRIVATE, fd)));

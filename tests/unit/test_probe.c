@@ -9,9 +9,7 @@
 #include "core/probe.h"
 #include "fixture.h"
 
-extern char **environ;
-
-enum { PAGE = 4096 };
+static const size_t PAGE = 4096;
 
 /* Two readable pages, then one that is not, then a hole. */
 static char *pages;
@@ -124,10 +122,10 @@ static void a_string_is_copied_to_its_end(void **state)
     assert_string_equal(out, "crypto/mem.c");
     assert_true(fo_probe_string("fifteen letters", out, sizeof out));
     assert_string_equal(out, "fifteen letters");
-    strcpy(pages + PAGE - 3, "ab/cd.c"); /* across two pages */
+    memcpy(pages + PAGE - 3, "ab/cd.c", 8); /* across two pages */
     assert_true(fo_probe_string(pages + PAGE - 3, out, sizeof out));
     assert_string_equal(out, "ab/cd.c");
-    strcpy(pages + 2 * PAGE - 4, "a.c"); /* its end is the end of what can be read */
+    memcpy(pages + 2 * PAGE - 4, "a.c", 4); /* its end is the end of what can be read */
     assert_true(fo_probe_string(pages + 2 * PAGE - 4, out, sizeof out));
     assert_string_equal(out, "a.c");
 }

@@ -137,7 +137,8 @@ static void *claim_each(void *unused)
     for (unsigned i = 0; i < CLAIMS; i++) {
         if (i % 250 == 0)
             pthread_barrier_wait(&barrier);
-        if (fo_registry_claim(fo_registry_slot(PLACE + 16 * i), FO_SLOT_LIVE, FO_SLOT_FREED))
+        if (fo_registry_claim(fo_registry_slot(PLACE + 16 * (uintptr_t)i), FO_SLOT_LIVE,
+                              FO_SLOT_FREED))
             __atomic_add_fetch(&winners[i], 1, __ATOMIC_RELAXED);
     }
     return NULL;
@@ -149,7 +150,7 @@ FRESH(of_many_threads_that_claim_exactly_one_wins)
 
     fixture_start(NULL);
     for (unsigned i = 0; i < CLAIMS; i++)
-        mark(PLACE + 16 * i, FO_SLOT_LIVE);
+        mark(PLACE + 16 * (uintptr_t)i, FO_SLOT_LIVE);
     pthread_barrier_init(&barrier, NULL, CLAIMERS);
     for (int i = 0; i < CLAIMERS; i++)
         pthread_create(&threads[i], NULL, claim_each, NULL);

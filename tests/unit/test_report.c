@@ -12,6 +12,12 @@
 #include "report/output.h"
 #include "report/record.h"
 
+static struct fo_place place(const char *file, int line)
+{
+    return (struct fo_place){
+        .known = true, .site = fo_site_pack(file, line), .process = fo_process_self()->index};
+}
+
 static struct fo_record finding(int line)
 {
     return (struct fo_record){
@@ -21,9 +27,9 @@ static struct fo_record finding(int line)
         .pointer = 0x1000,
         .block = 0x1000,
         .size = 24,
-        .allocated = {true, fo_site_pack("a.c", 1), fo_process_self()->index, 0},
-        .first = {true, fo_site_pack("b.c", 2), fo_process_self()->index, 0},
-        .now = {true, fo_site_pack("c.c", line), fo_process_self()->index, 0},
+        .allocated = place("a.c", 1),
+        .first = place("b.c", 2),
+        .now = place("c.c", line),
     };
 }
 
@@ -179,7 +185,7 @@ static int open_stderr(void)
     int fd = memfd_create("stderr", MFD_CLOEXEC);
 
     fixture_start(NULL);
-    strcpy(fo_options.log, "stderr");
+    memcpy(fo_options.log, "stderr", sizeof "stderr");
     fo_output_open();
     assert_int_equal(dup2(fd, STDERR_FILENO), STDERR_FILENO);
     return fd;

@@ -14,7 +14,7 @@
 #include "fork/shared.h"
 #include "pool.h"
 
-enum { HALF = 1 << 20 };
+static const size_t HALF = 1 << 20;
 
 /* A pool of two segments of one memory, which it uses in turn. */
 static char *segments[2];

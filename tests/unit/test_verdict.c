@@ -12,7 +12,7 @@
 #include "core/registry.h"
 #include "pool.h"
 
-enum { PAGE = 4096 };
+static const size_t PAGE = 4096;
 
 /* "  freed now    a.c:3                     pid 42 (unit)\n" */
 static const char *place(const char *label, const char *site)
@@ -182,7 +182,7 @@ FRESH(foreign_pointers_go_to_libc_on_request)
                    "passed to libc\n%s",
                    p, place("freed now", "a.c:1"));
     p = malloc(10);
-    strcpy(p, "content");
+    memcpy(p, "content", 8);
     p = fo_realloc(p, 1000, "a.c", 2);
     assert_string_equal(p, "content");
     free(p);
@@ -199,7 +199,7 @@ FRESH(files_that_cannot_be_read_are_told_as_unknown)
     char *page = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
     fixture_start(NULL);
-    strcpy(page, "gone.c");
+    memcpy(page, "gone.c", 7);
     void *p = fo_malloc(100, page, 1);
     fo_free(p, NULL, 0);
     munmap(page, PAGE); /* as after dlclose() */
