@@ -127,7 +127,7 @@ static bool decide(const char *file, int line)
     if (!fo_shared_decide(is_shared(id, host_is_shared)))
         return false;
     fo_process_serve(id);
-    fo_hot.recycle = id == FO_BACKEND_LIBC && fo_options.quarantine != 0;
+    FO_RELAXED_STORE(&fo_hot.recycle, id == FO_BACKEND_LIBC && fo_options.quarantine != 0);
     fo_engine_tell(fo_backends[id]->name);
     __atomic_store_n(&fo_hot.alloc, fo_backends[id]->alloc, __ATOMIC_RELEASE);
     return true;
@@ -149,13 +149,14 @@ void *fo_backend_first(size_t size, const char *file, int line)
         if (alloc != fo_backend_first)
             return alloc(size, file, line);
         owner = __atomic_load_n(&deciding, __ATOMIC_ACQUIRE);
+        inside = true; /* before: a signal handler that allocates must not wait for this thread */
         if (owner != me && __atomic_compare_exchange_n(&deciding, &owner, me, false,
                                                        __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
             break;
+        inside = false;
         sched_yield();
     }
     int saved_errno = errno;
-    inside = true;
     bool decided = decide(file, line);
     inside = false;
     errno = saved_errno;

@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <unistd.h>
 
 #define FO_EXPORT      __attribute__((visibility("default")))
 #define FO_COLD        __attribute__((cold, noinline))
@@ -27,5 +28,15 @@ static inline bool fo_is_address(uintptr_t p)
 
 #define FO_RELAXED_LOAD(p)     __atomic_load_n((p), __ATOMIC_RELAXED)
 #define FO_RELAXED_STORE(p, v) __atomic_store_n((p), (v), __ATOMIC_RELAXED)
+
+/* Take a flag that one thread of a process may hold; a fork may leave it taken by a thread of the
+ * parent, so it is the holder's pid.  Given back by storing 0. */
+static inline bool fo_try_alone(uint32_t *flag)
+{
+    uint32_t holder = FO_RELAXED_LOAD(flag), me = (uint32_t)getpid();
+
+    return holder != me && __atomic_compare_exchange_n(flag, &holder, me, false, __ATOMIC_ACQUIRE,
+                                                       __ATOMIC_RELAXED);
+}
 
 #endif

@@ -55,22 +55,22 @@ static inline uintptr_t payload_in(const void *base, uint64_t *word)
 static FO_COLD void *dress_slowly(void *base, size_t size, const char *file, int line)
 {
     struct fo_process *me = fo_process_self();
-    size_t room = fo_room(size) + fo_hot.pad;
+    size_t room = fo_room(size) + FO_RELAXED_LOAD(&fo_hot.pad);
 
-    if (((uintptr_t)base & 15) != 0 && fo_hot.pad == 0) {
+    if (((uintptr_t)base & 15) != 0 && FO_RELAXED_LOAD(&fo_hot.pad) == 0) {
         /* The program's pool aligns to 8.  From now on ask for 8 bytes more. */
-        fo_backends[fo_word_backend(me->meta)]->free(base, room, file, line);
-        fo_hot.pad = 8;
-        room = fo_room(size) + fo_hot.pad;
+        fo_backends[fo_word_backend(fo_process_meta(me))]->free(base, room, file, line);
+        FO_RELAXED_STORE(&fo_hot.pad, 8);
+        room = fo_room(size) + 8;
         base = fo_hot.alloc(room, file, line);
         if (base == NULL)
             return NULL;
     }
-    uint64_t word = new_word(size, me->meta);
+    uint64_t word = new_word(size, fo_process_meta(me));
     uintptr_t payload = payload_in(base, &word);
     uint8_t *slot = ((uintptr_t)base & 7) == 0 ? fo_registry_slot_make(payload) : NULL;
     if (slot == NULL) {
-        fo_backends[fo_word_backend(me->meta)]->free(base, room, file, line);
+        fo_backends[fo_word_backend(fo_process_meta(me))]->free(base, room, file, line);
         return out_of_memory();
     }
     return dress(payload, word, fo_site_pack(file, line), slot);
@@ -81,7 +81,8 @@ static __attribute__((noinline)) void *allocate(size_t size, const char *file, i
 {
     if (fo_unlikely(size - 1 >= FO_SIZE_MAX))
         return size == 0 ? NULL : out_of_memory();
-    void *base = fo_hot.alloc(fo_room(size) + fo_hot.pad, file, line);
+    fo_alloc_function *alloc = __atomic_load_n(&fo_hot.alloc, __ATOMIC_ACQUIRE);
+    void *base = alloc(fo_room(size) + FO_RELAXED_LOAD(&fo_hot.pad), file, line);
     if (fo_unlikely(base == NULL))
         return NULL;
     uintptr_t payload = (uintptr_t)base + sizeof(struct fo_header);
@@ -90,12 +91,13 @@ static __attribute__((noinline)) void *allocate(size_t size, const char *file, i
         fo_shared_learn(payload);
     if (fo_unlikely(slot == NULL))
         return dress_slowly(base, size, file, line);
-    return dress(payload, new_word(size, fo_process_self()->meta), fo_site_pack(file, line), slot);
+    return dress(payload, new_word(size, fo_process_meta(fo_process_self())),
+                 fo_site_pack(file, line), slot);
 }
 
 void *fo_malloc(size_t size, const char *file, int line)
 {
-    if (fo_unlikely(!fo_hot.recycle || size - 1 >= FO_CLASS_MAX - fo_hot.tail))
+    if (fo_unlikely(!FO_RELAXED_LOAD(&fo_hot.recycle) || size - 1 >= FO_CLASS_MAX - fo_hot.tail))
         return allocate(size, file, line);
     struct fo_process *me = fo_hot.process;
     uint32_t pid = __atomic_load_n(&me->pid, __ATOMIC_ACQUIRE);
@@ -104,7 +106,7 @@ void *fo_malloc(size_t size, const char *file, int line)
     uintptr_t payload = fo_quarantine_recycle(fo_class_of(size + fo_hot.tail), pid);
     if (fo_unlikely(payload == 0))
         return allocate(size, file, line);
-    return dress(payload, new_word(size, FO_RELAXED_LOAD(&me->meta)), fo_site_pack(file, line),
+    return dress(payload, new_word(size, fo_process_meta(me)), fo_site_pack(file, line),
                  fo_registry_slot_known(payload));
 }
 
@@ -178,13 +180,13 @@ static void *allocate_like(uint64_t word, size_t size, const char *file, int lin
     struct fo_process *me = fo_process_self();
     unsigned id = fo_word_backend(word);
 
-    if (id == fo_word_backend(me->meta) || size > FO_SIZE_MAX)
+    if (id == fo_word_backend(fo_process_meta(me)) || size > FO_SIZE_MAX)
         return fo_malloc(size, file, line);
     void *base = fo_backends[id]->alloc(fo_room(size) + 8, file, line);
     if (base == NULL)
         return NULL;
     uint64_t backend_mask = (uint64_t)((1u << FO_BACKEND_BITS) - 1) << FO_BACKEND_SHIFT;
-    uint64_t fresh = new_word(size, (me->meta & ~backend_mask) | (word & backend_mask));
+    uint64_t fresh = new_word(size, (fo_process_meta(me) & ~backend_mask) | (word & backend_mask));
     uintptr_t payload = payload_in(base, &fresh);
     uint8_t *slot = fo_registry_slot_make(payload);
     if (slot == NULL) {

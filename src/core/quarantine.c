@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <sys/types.h>
+#include <unistd.h>
 
 #include "backend/backend.h"
 #include "core/options.h"
@@ -37,10 +38,11 @@ static bool take_over(struct fo_shard *s, uint32_t pid)
         !__atomic_compare_exchange_n(&s->lock, &owner, pid, false, __ATOMIC_ACQUIRE,
                                      __ATOMIC_RELAXED))
         return false;
-    s->classed = 0;
+    size_t classed = 0;
     for (int i = 0; i < FO_CLASSES; i++)
-        s->classed += bytes_waiting(&s->queues[i]);
-    s->other = bytes_waiting(&s->queues[FO_CLASSES]);
+        classed += bytes_waiting(&s->queues[i]);
+    FO_RELAXED_STORE(&s->classed, classed);
+    FO_RELAXED_STORE(&s->other, bytes_waiting(&s->queues[FO_CLASSES]));
     return true;
 }
 
@@ -79,7 +81,7 @@ static void release_oldest(struct fo_queue *q, size_t *bytes)
     __atomic_store_n(&q->tail, q->tail + 1, __ATOMIC_RELEASE);
     if ((e.address & 1) != 0)
         return;
-    *bytes -= fo_word_size(e.word);
+    FO_RELAXED_STORE(bytes, *bytes - fo_word_size(e.word));
     if (fo_hot.fill)
         fo_watch_leave(&e);
     give_back((uintptr_t)e.address, e.word, e.freed);
@@ -102,9 +104,9 @@ void fo_quarantine_drain(struct fo_shard *s, struct fo_queue *q)
 
     while (q->head - q->tail > q->held)
         release_oldest(q, q == other ? &s->other : &s->classed);
-    while (s->other > s->limit && other->head != other->tail)
+    while (s->other > FO_RELAXED_LOAD(&s->limit) && other->head != other->tail)
         release_oldest(other, &s->other);
-    while (s->classed > s->limit && (q = next_class(s)) != NULL)
+    while (s->classed > FO_RELAXED_LOAD(&s->limit) && (q = next_class(s)) != NULL)
         release_oldest(q, &s->classed);
     fo_shard_unlock(s);
 }
@@ -137,13 +139,15 @@ void fo_quarantine_put_slowly(uintptr_t payload, fo_site allocated, uint64_t wor
     if (fo_thread.home == NULL)
         choose_home();
     fo_who();
-    struct fo_shard *s = fo_quarantine_lock_slowly(me->pid);
-    bool waits = s != NULL && size <= s->limit;
+    /* 0: another thread is noticing a fork, and slow */
+    struct fo_shard *s = fo_quarantine_lock_slowly(me->pid != 0 ? me->pid : (uint32_t)getpid());
+    bool waits = s != NULL && size <= FO_RELAXED_LOAD(&s->limit);
     /* What does not wait must never serve again: only its record stays, apart from the classes. */
     bool classed = waits && size + fo_hot.tail <= FO_CLASS_MAX;
     if (s != NULL) {
         struct fo_queue *q = &s->queues[classed ? fo_class_of(size + fo_hot.tail) : FO_CLASSES];
-        *(classed ? &s->classed : &s->other) += waits ? size : 0;
+        size_t *bytes = classed ? &s->classed : &s->other;
+        FO_RELAXED_STORE(bytes, *bytes + (waits ? size : 0));
         fo_queue_record(s, q, !waits, payload, allocated, word, freed);
         fo_quarantine_drain(s, q);
     }
@@ -163,13 +167,12 @@ static enum fo_remembered find_in(const struct fo_queue *q, uintptr_t payload, s
             break; /* never used, and so are all before it: leave their pages alone */
         if ((address & ~UINT64_C(1)) != payload)
             continue;
-        out->allocated = FO_RELAXED_LOAD(&e->allocated);
-        out->word = FO_RELAXED_LOAD(&e->word);
-        out->freed = FO_RELAXED_LOAD(&e->freed);
-        out->who = FO_RELAXED_LOAD(&e->who);
-        out->caller = FO_RELAXED_LOAD(&e->caller);
-        out->stacks = FO_RELAXED_LOAD(&e->stacks);
-        __atomic_thread_fence(__ATOMIC_ACQUIRE);
+        out->allocated = __atomic_load_n(&e->allocated, __ATOMIC_ACQUIRE);
+        out->word = __atomic_load_n(&e->word, __ATOMIC_ACQUIRE);
+        out->freed = __atomic_load_n(&e->freed, __ATOMIC_ACQUIRE);
+        out->who = __atomic_load_n(&e->who, __ATOMIC_ACQUIRE);
+        out->caller = __atomic_load_n(&e->caller, __ATOMIC_ACQUIRE);
+        out->stacks = __atomic_load_n(&e->stacks, __ATOMIC_ACQUIRE);
         out->address = FO_RELAXED_LOAD(&e->address); /* overwritten meanwhile? */
         if ((out->address & ~UINT64_C(1)) == payload)
             return age < waiting && (out->address & 1) == 0 ? FO_WAITING : FO_TOMBSTONE;

@@ -102,9 +102,10 @@ static inline void fo_quarantine_put(uintptr_t payload, fo_site allocated, uint6
     }
     struct fo_queue *q = &s->queues[fo_class_of(size + fo_hot.tail)];
     size_t classed = s->classed + size;
-    s->classed = classed;
+    FO_RELAXED_STORE(&s->classed, classed);
     fo_queue_record(s, q, 0, payload, allocated, word, freed);
-    if (fo_unlikely(classed > s->limit) || fo_unlikely(q->head - q->tail > q->held)) {
+    if (fo_unlikely(classed > FO_RELAXED_LOAD(&s->limit)) ||
+        fo_unlikely(q->head - q->tail > q->held)) {
         fo_quarantine_drain(s, q);
         return;
     }
@@ -117,7 +118,8 @@ static inline uintptr_t fo_quarantine_recycle(size_t class, uint32_t pid)
 {
     struct fo_shard *s = fo_thread.home;
 
-    if (fo_unlikely(s == NULL) || fo_unlikely(s->classed < s->limit / 2) ||
+    if (fo_unlikely(s == NULL) ||
+        fo_unlikely(FO_RELAXED_LOAD(&s->classed) < FO_RELAXED_LOAD(&s->limit) / 2) ||
         fo_unlikely(!fo_shard_try(s, pid)))
         return 0;
     struct fo_queue *q = &s->queues[class];
@@ -132,7 +134,7 @@ static inline uintptr_t fo_quarantine_recycle(size_t class, uint32_t pid)
     /* What serves next has not been touched for long. */
     __builtin_prefetch((const char *)fo_queue_entry(q, tail + 2)->address - 16, 1);
     __atomic_store_n(&q->tail, tail + 1, __ATOMIC_RELEASE);
-    s->classed -= size;
+    FO_RELAXED_STORE(&s->classed, s->classed - size);
     if (fo_unlikely(fo_hot.fill))
         fo_watch_leave(e);
     fo_shard_unlock(s);

@@ -13,7 +13,7 @@
 #include "fork/process.h"
 
 /* How often to look again for the record of a free that another thread is writing just now. */
-enum { PATIENCE = 100 };
+enum { PATIENCE = 20 };
 
 static struct fo_record new_record(uintptr_t p, enum fo_operation operation, fo_site now)
 {

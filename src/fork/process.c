@@ -123,11 +123,14 @@ void fo_process_noticed(void)
          */
         for (int i = 0; i < 1000 && __atomic_load_n(&me->pid, __ATOMIC_ACQUIRE) == 0; i++)
             sched_yield();
+        if (fo_process_meta(me) == 0) /* for now, a process that nobody knows */
+            FO_RELAXED_STORE(&me->meta, meta_of(0));
         return;
     }
     bool forked = known_index != 0;
     enter(me, (uint32_t)getpid(), known_index);
-    fo_thread.who = forked ? who(me, 0) : 0; /* a fork leaves one thread: the main one */
+    /* A fork leaves one thread, the main one; but this may be a new one that was faster. */
+    fo_thread.who = forked && fo_thread.who != 0 ? who(me, 0) : 0;
     if (fo_hot.shared)
         fo_thread.home = NULL; /* workers need not crowd into their parent's shard */
     fo_output_forked();

@@ -39,6 +39,11 @@ static inline struct fo_process *fo_process_self(void)
     return me;
 }
 
+static inline uint64_t fo_process_meta(const struct fo_process *me)
+{
+    return FO_RELAXED_LOAD(&me->meta);
+}
+
 /* Who is running, for records.
  *
  *   [ clock : 22 ][ process : 10 ][ known : 1 ][ thread : 31 ]

@@ -82,7 +82,7 @@ void fo_shared_learn(uintptr_t address)
     if (fo_likely(known(address) != NULL) || range_count == RANGES_MAX ||
         !fo_mapping_find(address, &m))
         return;
-    if (__atomic_exchange_n(&busy, 1, __ATOMIC_ACQUIRE) != 0)
+    if (!fo_try_alone(&busy))
         return; /* another thread learns; the next block from there brings us back */
     if (known(address) == NULL && range_count < RANGES_MAX) {
         ranges[range_count] = m;

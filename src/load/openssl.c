@@ -96,7 +96,7 @@ static void add(uintptr_t code, const char *how)
                 known[i].set_mem(fo_malloc, fo_realloc, fo_free);
             return;
         }
-    if (known_count == OPENSSLS_MAX || __atomic_exchange_n(&adding, 1, __ATOMIC_ACQUIRE) != 0)
+    if (known_count == OPENSSLS_MAX || !fo_try_alone(&adding))
         return;
     struct fo_openssl *o = &known[known_count];
     *o = (struct fo_openssl){
