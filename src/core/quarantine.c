@@ -23,6 +23,7 @@ static size_t bytes_waiting(const struct fo_queue *q)
 {
     size_t bytes = 0;
 
+    /* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): q is part of a shard */
     for (uint32_t n = q->tail; n != q->head; n++)
         if ((fo_queue_entry(q, n)->address & 1) == 0)
             bytes += fo_word_size(fo_queue_entry(q, n)->word);

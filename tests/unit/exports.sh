@@ -15,14 +15,14 @@ fi
 
 needed=$(readelf -W -d "$library" | sed -n 's/.*(NEEDED).*\[\(.*\)\]/\1/p')
 if [ "$needed" != libc.so.6 ]; then
-    echo "needed libraries:" $needed
+    echo "needed libraries: $needed"
     failed=1
 fi
 
 versions=$(readelf -W -V "$library" | grep -o 'GLIBC_[A-Z0-9._]*' | LC_ALL=C sort -u)
-if [ "$(printf '%s\n' $versions $newest | sort -V | tail -n 1)" != $newest ] ||
+if [ "$(printf '%s\n' "$versions" "$newest" | sort -V | tail -n 1)" != "$newest" ] ||
     printf '%s\n' "$versions" | grep -q PRIVATE; then
-    echo "needed versions:" $versions
+    echo "needed versions: $versions"
     failed=1
 fi
 exit $failed
