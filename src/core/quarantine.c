@@ -55,8 +55,17 @@ struct fo_shard *fo_quarantine_lock_slowly(uint32_t pid)
     return locked;
 }
 
+static bool is_guarded(uint64_t word)
+{
+    return fo_word_backend(word) == FO_BACKEND_GUARD;
+}
+
 static void give_back(uintptr_t payload, uint64_t word, fo_site freed)
 {
+    if (is_guarded(word)) { /* stays ours, inaccessible, until its pages serve again */
+        fo_backend_free(payload, word, freed);
+        return;
+    }
     uint8_t *slot = fo_registry_slot(payload);
     if (slot != NULL) /* always; the registry never loses a leaf */
         __atomic_store_n(slot, FO_SLOT_GONE, __ATOMIC_RELEASE);
@@ -110,14 +119,16 @@ void fo_quarantine_put_slowly(uintptr_t payload, fo_site allocated, uint64_t wor
         choose_home();
     fo_who();
     struct fo_shard *s = fo_quarantine_lock_slowly(me->pid);
-    bool waits = s != NULL && size <= s->limit;
+    bool waits = s != NULL && size <= s->limit && !is_guarded(word);
     if (s != NULL) {
         struct fo_queue *q = &s->queues[classed ? fo_class_of(size) : FO_CLASSES];
         *(classed ? &s->classed : &s->other) += waits ? size : 0;
         fo_queue_record(q, !waits, payload, allocated, word, freed);
         fo_quarantine_drain(s, q);
     }
-    if (!waits) /* a giant would push out everybody else: only its record stays */
+    /* A giant would push out everybody else, a guarded block is closed at once: only the record
+     * stays. */
+    if (!waits)
         give_back(payload, word, freed);
 }
 

@@ -4,6 +4,7 @@
 
 #include <sched.h>
 
+#include "backend/guard.h"
 #include "core/options.h"
 #include "core/probe.h"
 #include "core/quarantine.h"
@@ -37,6 +38,18 @@ static void describe_freed(struct fo_record *r, const struct fo_freed *f)
         (struct fo_place){true, f->freed, fo_who_process(f->who), fo_who_thread(f->who), f->caller};
 }
 
+/* The newest free of the payload that starts at p: backend guard remembers its own for as long as
+ * their pages are closed. */
+static enum fo_remembered find_freed(uintptr_t p, struct fo_freed *out)
+{
+    struct fo_guarded g;
+
+    if (!fo_guard_contains(p) || !fo_guard_find(p, &g) || g.live || g.record.address != p)
+        return fo_quarantine_find(p, out);
+    *out = g.record;
+    return FO_WAITING;
+}
+
 /* The payload starts at p and its slot is FREED or BUSY: the record is there, or about to be. */
 static void judge_freed(struct fo_record *r, const uint8_t *slot)
 {
@@ -45,7 +58,7 @@ static void judge_freed(struct fo_record *r, const uint8_t *slot)
     r->kind = FO_FINDING_DOUBLE_FREE;
     for (int i = 0; i < PATIENCE; i++) {
         bool gone = __atomic_load_n(slot, __ATOMIC_ACQUIRE) == FO_SLOT_GONE;
-        enum fo_remembered found = fo_quarantine_find(r->pointer, &f);
+        enum fo_remembered found = find_freed(r->pointer, &f);
         /* A tombstone of an earlier life of this address does not count while this one waits. */
         if (found == FO_WAITING || (found == FO_TOMBSTONE && gone)) {
             describe_freed(r, &f);
@@ -62,8 +75,8 @@ static bool read_header(uintptr_t payload, struct fo_header *out)
 {
     struct fo_header *h = fo_header_of(payload);
 
-    if (!fo_readable((uintptr_t)h, sizeof *h))
-        return false;
+    if (fo_guard_contains(payload) || !fo_readable((uintptr_t)h, sizeof *h))
+        return false; /* guarded pages may close at this moment, and guard knows their blocks */
     out->site = FO_RELAXED_LOAD(&h->site);
     out->word = FO_RELAXED_LOAD(&h->word);
     return (out->word & FO_CHECK_MASK) == fo_check(fo_hot.secret, payload, out->site, out->word);
@@ -101,10 +114,33 @@ bool fo_block_contains(uintptr_t address)
     return payload != 0 && read_header(payload, &h) && address < payload + fo_word_size(h.word);
 }
 
+/* The same for a pointer into the pages of backend guard. */
+static bool judge_guarded(struct fo_record *r)
+{
+    struct fo_guarded g;
+    if (!fo_guard_find(r->pointer, &g))
+        return false;
+    uintptr_t payload = (uintptr_t)g.record.address;
+    size_t size = fo_word_size(g.record.word);
+
+    if (r->pointer >= payload + size || r->pointer + sizeof(struct fo_header) < payload)
+        return false;
+    r->kind = g.live ? FO_FINDING_INTERIOR : FO_FINDING_INTERIOR_FREED;
+    r->block = payload;
+    r->size = size;
+    r->allocated =
+        (struct fo_place){true, g.record.allocated, fo_word_process(g.record.word), 0, 0};
+    if (!g.live)
+        describe_freed(r, &g.record);
+    return true;
+}
+
 static bool judge_neighbourhood(struct fo_record *r)
 {
     uintptr_t p = r->pointer, above = (p + 15) & ~(uintptr_t)15;
 
+    if (fo_guard_contains(p))
+        return judge_guarded(r);
     if (!fo_is_address(p) || !fo_is_address(p + 32))
         return false;
     /* The 16 or 24 bytes in front of a payload are its block's too. */

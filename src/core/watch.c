@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "backend/backend.h"
+#include "backend/guard.h"
 #include "core/hot.h"
 #include "fork/process.h"
 
@@ -19,9 +20,10 @@ static uint64_t canary_key(uintptr_t payload)
     return key ^ key >> 31;
 }
 
-static size_t canary_length(size_t size)
+static size_t canary_length(uintptr_t payload, size_t size)
 {
-    return fo_room(size) - sizeof(struct fo_header) - size;
+    size_t room = fo_guard_contains(payload) ? fo_guard_room(size) : fo_room(size);
+    return room - sizeof(struct fo_header) - size;
 }
 
 void fo_watch_begin(uintptr_t payload, size_t size)
@@ -29,7 +31,7 @@ void fo_watch_begin(uintptr_t payload, size_t size)
     uint64_t key = canary_key(payload);
     unsigned char *at = (unsigned char *)payload + size;
 
-    for (size_t i = 0, n = canary_length(size); i < n; i++)
+    for (size_t i = 0, n = canary_length(payload, size); i < n; i++)
         at[i] = canary_byte(key, i);
 }
 
@@ -38,7 +40,7 @@ long fo_watch_damage(uintptr_t payload, size_t size)
     uint64_t key = canary_key(payload);
     const unsigned char *at = (const unsigned char *)payload + size;
 
-    for (size_t i = 0, n = canary_length(size); i < n; i++)
+    for (size_t i = 0, n = canary_length(payload, size); i < n; i++)
         if (at[i] != canary_byte(key, i))
             return (long)i;
     return -1;
