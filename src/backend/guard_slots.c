@@ -9,6 +9,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "core/registry.h"
+
 enum { CLASSES = 14, PATIENCE = 1000 }; /* runs of 1 to 8,192 pages; tries for a lock */
 
 struct fo_guard_range fo_guard_range;
@@ -130,6 +132,18 @@ static void *map(size_t size, int protection)
     return p != MAP_FAILED ? p : NULL;
 }
 
+/* Addresses, but no more than a quarter of what is left of them (RLIMIT_AS): the program, the
+ * registry and the backend beneath want some, too. */
+static uintptr_t reserve(size_t size)
+{
+    size_t others = 3 * size + 4 * (size_t)FO_LEAF_SIZE;
+    char *p = map(size + others, PROT_NONE);
+
+    if (p != NULL)
+        munmap(p + size, others);
+    return (uintptr_t)p;
+}
+
 /* Cut the classes, their starts counted from that of the range.  Returns how large it is. */
 static size_t cut(uint32_t slots, size_t *number)
 {
@@ -149,7 +163,7 @@ bool fo_guard_reserve(uint32_t slots)
 {
     page = (size_t)sysconf(_SC_PAGESIZE);
     size_t number, size = cut(slots, &number);
-    uintptr_t range = (uintptr_t)map(size, PROT_NONE);
+    uintptr_t range = reserve(size);
     if (range == 0)
         return false;
     struct fo_guard_slot *records =

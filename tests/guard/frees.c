@@ -32,10 +32,10 @@ static void double_free(void)
     double_free_after(0);
 }
 
-/* More frees than tombstones are kept, fewer than there are places. */
+/* More frees than tombstones are kept (FREEONCE_TOMBSTONES=64), fewer than there are places. */
 static void double_free_late(void)
 {
-    double_free_after(20000);
+    double_free_after(3000);
 }
 
 /* The pages served others since: the tombstones know. */

@@ -61,7 +61,7 @@ static void sample(void)
 {
     int guarded = 0;
 
-    for (int i = 0; i < 20000; i++) {
+    for (int i = 0; i < 4000; i++) {
         void *p = OPENSSL_malloc(32);
         guarded += is_guarded(p, 32);
         OPENSSL_free(p);
