@@ -199,3 +199,51 @@ void fo_damaged_block(uintptr_t payload, enum fo_operation operation, fo_site no
     blame_neighbour(&r);
     fo_report(&r);
 }
+
+/* A live block's size and allocation; false: it lives no more, or its header does not check.  It is
+ * held meanwhile, as by a realloc. */
+static bool describe_live(struct fo_record *r)
+{
+    uint8_t *slot = fo_registry_slot(r->block);
+
+    if (slot == NULL || !fo_registry_claim(slot, FO_SLOT_LIVE, FO_SLOT_BUSY))
+        return false;
+    struct fo_header h = *fo_header_of(r->block);
+    __atomic_store_n(slot, FO_SLOT_LIVE, __ATOMIC_RELEASE);
+    r->size = fo_word_size(h.word);
+    r->allocated = (struct fo_place){true, h.site, fo_word_process(h.word), 0, 0};
+    return fo_is_live(fo_hot.secret, r->block, h.site, h.word);
+}
+
+void fo_libc_call(uintptr_t payload, enum fo_operation operation, const char *function,
+                  const char *answer)
+{
+    struct fo_record r = new_record(payload, operation, 0);
+
+    r.kind = FO_FINDING_LIBC_CALL;
+    r.verb = function;
+    r.answer = answer;
+    if (describe_live(&r))
+        fo_report(&r);
+}
+
+size_t fo_libc_usable_size(uintptr_t p)
+{
+    struct fo_record r = new_record(p, FO_OPERATION_FREE, 0);
+    const uint8_t *slot = fo_registry_slot(p);
+    bool live = slot != NULL && __atomic_load_n(slot, __ATOMIC_ACQUIRE) == FO_SLOT_LIVE;
+
+    r.verb = "malloc_usable_size";
+    r.answer = live ? "answered" : "answered 0";
+    if (live) {
+        r.kind = FO_FINDING_LIBC_CALL;
+        if (!describe_live(&r))
+            return 0;
+    } else {
+        judge(&r);
+        r.kind = r.kind == FO_FINDING_DOUBLE_FREE ? FO_FINDING_LIBC_CALL_FREED
+                                                  : FO_FINDING_LIBC_CALL_INTERIOR;
+    }
+    fo_report(&r);
+    return live ? r.size : 0;
+}
