@@ -63,6 +63,13 @@ static void leave_live(void)
 /* --- blocks ------------------------------------------------------------------------------------
  */
 
+/* Records are read without a lock: state, fields, and state again.  So each field is written after
+ * the state that says "changing", and before the one that follows. */
+static void publish(uint64_t *field, uint64_t value)
+{
+    __atomic_store_n(field, value, __ATOMIC_RELEASE);
+}
+
 /* The block that was in this slot is remembered no longer, and its place no longer ours. */
 static void forget(const struct fo_guard_slot *s)
 {
@@ -83,10 +90,9 @@ static struct fo_guard_slot *new_slot(struct fo_guard_class *c, size_t room)
         tell_bound("all places for blocks of one size are in use");
         return NULL;
     }
-    __atomic_store_n(&s->state, FO_GUARD_CHANGING, __ATOMIC_RELEASE);
-    __atomic_thread_fence(__ATOMIC_RELEASE);
+    FO_RELAXED_STORE(&s->state, FO_GUARD_CHANGING);
     forget(s);
-    s->record.address = 0;
+    publish(&s->record.address, 0);
     if (fo_guard_open(fo_guard_run_end(c, s), room))
         return s;
     fo_guard_queue(c, s, pid);
@@ -108,9 +114,9 @@ uintptr_t fo_guard_take(uint64_t word, fo_site allocated)
         return 0;
     }
     uintptr_t payload = fo_guard_run_end(c, s) - room + sizeof(struct fo_header);
-    FO_RELAXED_STORE(&s->record.address, payload);
-    FO_RELAXED_STORE(&s->record.allocated, allocated);
-    FO_RELAXED_STORE(&s->record.word, word);
+    publish(&s->record.address, payload);
+    publish(&s->record.allocated, allocated);
+    publish(&s->record.word, word);
     __atomic_store_n(&s->state, FO_GUARD_LIVE, __ATOMIC_RELEASE);
     return payload;
 }
@@ -124,13 +130,12 @@ bool fo_guard_find(uintptr_t address, struct fo_guarded *out)
     if (state != FO_GUARD_LIVE && state != FO_GUARD_FREED)
         return false;
     out->live = state == FO_GUARD_LIVE;
-    out->record.address = FO_RELAXED_LOAD(&s->record.address);
-    out->record.allocated = FO_RELAXED_LOAD(&s->record.allocated);
-    out->record.word = FO_RELAXED_LOAD(&s->record.word);
-    out->record.freed = FO_RELAXED_LOAD(&s->record.freed);
-    out->record.who = FO_RELAXED_LOAD(&s->record.who);
-    out->record.caller = FO_RELAXED_LOAD(&s->record.caller);
-    __atomic_thread_fence(__ATOMIC_ACQUIRE);
+    out->record.address = __atomic_load_n(&s->record.address, __ATOMIC_ACQUIRE);
+    out->record.allocated = __atomic_load_n(&s->record.allocated, __ATOMIC_ACQUIRE);
+    out->record.word = __atomic_load_n(&s->record.word, __ATOMIC_ACQUIRE);
+    out->record.freed = __atomic_load_n(&s->record.freed, __ATOMIC_ACQUIRE);
+    out->record.who = __atomic_load_n(&s->record.who, __ATOMIC_ACQUIRE);
+    out->record.caller = __atomic_load_n(&s->record.caller, __ATOMIC_ACQUIRE);
     return FO_RELAXED_LOAD(&s->state) == state &&
            FO_RELAXED_LOAD(&s->record.address) == out->record.address;
 }

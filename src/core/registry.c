@@ -43,7 +43,7 @@ uint8_t *fo_registry_slot_make(uintptr_t p)
 
 uintptr_t fo_registry_near(uintptr_t p)
 {
-    if (!fo_is_address(p) || p < FO_NEAR_WORDS * FO_WORD_SPAN)
+    if (!fo_is_address(p) || p < FO_NEAR_MOST)
         return 0;
     uintptr_t granule = p >> FO_GRANULE_SHIFT;
     for (int i = 0; i < FO_NEAR_WORDS; i++) {

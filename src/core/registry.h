@@ -80,7 +80,8 @@ uintptr_t fo_registry_below(uintptr_t p);
 /* For pointers that are handed to libc, most of which are none of ours: does a payload of ours
  * start at p, or in front of it and not much more than 1,024 bytes away?  Answered from nine words
  * of slots; "yes" also where that is not enough to say. */
-enum { FO_NEAR_WORDS = 9, FO_WORD_SPAN = 8 << FO_GRANULE_SHIFT };
+enum { FO_NEAR_WORDS = 9 };
+#define FO_NEAR_MOST ((uintptr_t)FO_NEAR_WORDS * 8 << FO_GRANULE_SHIFT)
 static inline bool fo_registry_may_be_near(uint8_t *const *root, uintptr_t p)
 {
     if (root == NULL || fo_unlikely(!fo_is_address(p)))
@@ -88,7 +89,7 @@ static inline bool fo_registry_may_be_near(uint8_t *const *root, uintptr_t p)
     uintptr_t biased = (uintptr_t)__atomic_load_n(&root[p >> FO_LEAF_SHIFT], __ATOMIC_ACQUIRE);
     if (biased == 0)
         return false;
-    if (fo_unlikely((p & ((UINT64_C(1) << FO_LEAF_SHIFT) - 1)) < FO_NEAR_WORDS * FO_WORD_SPAN))
+    if (fo_unlikely((p & ((UINT64_C(1) << FO_LEAF_SHIFT) - 1)) < FO_NEAR_MOST))
         return true; /* the slots in front are in another leaf */
     uintptr_t granule = p >> FO_GRANULE_SHIFT;
     const uint64_t *at = (const uint64_t *)((biased + granule) & ~(uintptr_t)7);

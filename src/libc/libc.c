@@ -13,7 +13,7 @@
 #include "load/mixing.h"
 
 /* Weak: without libfreeonce.so there is none, and nothing is ours. */
-extern const struct fo_mixing *freeonce_mixing(unsigned version) __attribute__((weak));
+#pragma weak freeonce_mixing
 
 static struct {
     void (*free)(void *);

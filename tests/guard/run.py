@@ -113,6 +113,7 @@ CASES = {
     "threads-watched": ("threads", {"CANARY": "1", "FILL": "1", "GUARD": "1/3"}, "", 0),
     "threads-beyond-the-bound": ("threads", {"GUARD_MAX": "100"}, BEYOND, 0),
     "fork-from-threads": ("fork-from-threads", {}, "", 0),
+    "fork-from-threads-reusing": ("fork-from-threads", {"GUARD_MAX": "1000"}, "", 0),
     "both-free": ("both-free", {}, "", 0),
     "child-frees-freed": (
         "child-frees-freed", {},
