@@ -46,8 +46,8 @@ static int mappings(void)
     return lines;
 }
 
-/* Freed blocks must not leave split mappings behind.  With FREEONCE_GUARD_MAX=1000 reuse begins after
- * 4,096 blocks of a page. */
+/* Freed blocks must not leave split mappings behind.  With FREEONCE_GUARD_MAX=1000 reuse begins
+ * after 4,096 blocks of a page. */
 static void many(void)
 {
     void *held[HELD] = {NULL};
