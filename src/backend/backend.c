@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "backend/guard.h"
 #include "core/engine.h"
 #include "core/hot.h"
 #include "core/nearest.h"
@@ -20,6 +21,7 @@
 const struct freeonce_backend *fo_backends[FO_BACKEND_COUNT] = {
     [FO_BACKEND_LIBC] = &fo_libc_backend,
     [FO_BACKEND_HOST] = &fo_host_backend,
+    [FO_BACKEND_GUARD] = &fo_guard_backend,
 };
 
 void fo_backend_free(uintptr_t payload, uint64_t word, fo_site freed)
@@ -37,16 +39,16 @@ void fo_backend_free(uintptr_t payload, uint64_t word, fo_site freed)
 
 bool fo_backend_known(const char *text)
 {
-    static const char names[] = "auto|host|libc";
+    static const char names[] = "auto|host|libc|guard";
     char nearest[32];
 
     if (strchr(text, '/') != NULL || strcmp(text, "auto") == 0 || strcmp(text, "host") == 0 ||
-        strcmp(text, "libc") == 0)
+        strcmp(text, "libc") == 0 || strcmp(text, "guard") == 0)
         return true;
     bool near = fo_nearest_choice(text, names, nearest, sizeof nearest);
     fo_say_words("there is no backend \"", text, "\", running on auto; ",
                  near ? "did you mean FREEONCE_BACKEND="
-                      : "FREEONCE_BACKEND is auto, host, libc or ",
+                      : "FREEONCE_BACKEND is auto, host, libc, guard or ",
                  near ? nearest : "the path of a plug-in", near ? "?" : "", NULL);
     return false;
 }
@@ -68,11 +70,17 @@ static enum fo_backend_id load_plugin(const char *path)
     return automatic();
 }
 
-static enum fo_backend_id choose(void)
+static bool guards_all(void)
+{
+    return strcmp(fo_options.backend, "guard") == 0;
+}
+
+static enum fo_backend_id choose(bool host_is_shared)
 {
     const char *text = fo_options.backend;
 
-    if (strcmp(text, "libc") == 0)
+    /* Guarded blocks are private, so what lies beneath must be, too. */
+    if (strcmp(text, "libc") == 0 || (guards_all() && host_is_shared))
         return FO_BACKEND_LIBC;
     if (strcmp(text, "host") == 0 && fo_host.malloc == NULL) {
         fo_say_words("FREEONCE_BACKEND=host, but this program registers no memory functions with "
@@ -111,11 +119,38 @@ static bool is_shared(enum fo_backend_id id, bool host_is_shared)
         fo_say_words(
             "WARNING: this program's own functions return memory that its processes share; "
             "backend ",
-            fo_backends[id]->name,
+            guards_all() ? "guard" : fo_backends[id]->name,
             " is private, so OpenSSL objects that move "
             "between processes will crash it. Unset FREEONCE_BACKEND, or take host",
             NULL);
     return (fo_backends[id]->flags & FREEONCE_BACKEND_SHARED) != 0;
+}
+
+/* One block in how many lies on guarded pages?  0: none. */
+static uint32_t guarded_one_in(void)
+{
+    if (fo_options.guard == 0 && !guards_all())
+        return 0;
+    if (!fo_hot.shared)
+        return fo_options.guard != 0 ? fo_options.guard : 1;
+    fo_say_words("FREEONCE_GUARD: OpenSSL's memory is shared by processes here and guarded pages "
+                 "are private; no block is guarded",
+                 NULL);
+    fo_engine_refuse();
+    return 0;
+}
+
+/* What is guarded comes and goes by the slow ways: where blocks are looked at. */
+static void set_paths(enum fo_backend_id id)
+{
+    uint32_t one_in = guarded_one_in();
+
+    fo_hot.guard = one_in != 0 && fo_guard_start(one_in);
+    if (one_in != 0 && !fo_hot.guard)
+        fo_engine_refuse();
+    fo_hot.watch |= fo_hot.guard;
+    FO_RELAXED_STORE(&fo_hot.recycle,
+                     id == FO_BACKEND_LIBC && fo_options.quarantine != 0 && !fo_hot.guard);
 }
 
 static bool decide(const char *file, int line)
@@ -123,12 +158,12 @@ static bool decide(const char *file, int line)
     bool host_is_shared;
     if (!probe_host(file, line, &host_is_shared))
         return false;
-    enum fo_backend_id id = choose();
+    enum fo_backend_id id = choose(host_is_shared);
     if (!fo_shared_decide(is_shared(id, host_is_shared)))
         return false;
     fo_process_serve(id);
-    FO_RELAXED_STORE(&fo_hot.recycle, id == FO_BACKEND_LIBC && fo_options.quarantine != 0);
-    fo_engine_tell(fo_backends[id]->name);
+    set_paths(id);
+    fo_engine_tell(guards_all() ? "guard" : fo_backends[id]->name);
     __atomic_store_n(&fo_hot.alloc, fo_backends[id]->alloc, __ATOMIC_RELEASE);
     return true;
 }

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "backend/backend.h"
+#include "backend/guard.h"
 #include "core/block.h"
 #include "core/hot.h"
 #include "core/options.h"
@@ -76,11 +77,41 @@ static FO_COLD void *dress_slowly(void *base, size_t size, const char *file, int
     return dress(payload, word, fo_site_pack(file, line), slot);
 }
 
+static uint64_t with_backend(uint64_t meta, unsigned id)
+{
+    uint64_t mask = (uint64_t)((1u << FO_BACKEND_BITS) - 1) << FO_BACKEND_SHIFT;
+
+    return (meta & ~mask) | (uint64_t)id << FO_BACKEND_SHIFT;
+}
+
+/* On pages of its own, if the block is chosen for it; NULL: it comes from the backend beneath. */
+static FO_COLD void *allocate_guarded(size_t size, const char *file, int line)
+{
+    const struct fo_process *me = fo_process_self();
+    if (!fo_guard_chooses(me->pid))
+        return NULL;
+    uint64_t word = new_word(size, with_backend(fo_process_meta(me), FO_BACKEND_GUARD));
+    fo_site site = fo_site_pack(file, line);
+    uintptr_t payload = fo_guard_take(word, site);
+    if (payload == 0)
+        return NULL;
+    uint8_t *slot = fo_registry_slot_make(payload);
+    if (slot != NULL)
+        return dress(payload, word, site, slot);
+    fo_backend_free(payload, word, site);
+    return NULL;
+}
+
 /* From the backend. */
 static __attribute__((noinline)) void *allocate(size_t size, const char *file, int line)
 {
     if (fo_unlikely(size - 1 >= FO_SIZE_MAX))
         return size == 0 ? NULL : out_of_memory();
+    if (fo_unlikely(fo_hot.guard)) {
+        void *guarded = allocate_guarded(size, file, line);
+        if (guarded != NULL)
+            return guarded;
+    }
     fo_alloc_function *alloc = __atomic_load_n(&fo_hot.alloc, __ATOMIC_ACQUIRE);
     void *base = alloc(fo_room(size) + FO_RELAXED_LOAD(&fo_hot.pad), file, line);
     if (fo_unlikely(base == NULL))
@@ -122,8 +153,9 @@ static FO_COLD void refuse_damaged(uintptr_t p, uint8_t *slot, enum fo_operation
     fo_damaged_block(p, operation, now);
 }
 
-/* Look at a block that is about to be freed, and prepare it for the quarantine. */
-static FO_COLD void watch_free(uintptr_t payload, fo_site allocated, uint64_t word,
+/* Look at a block that is about to be freed, and prepare it for the quarantine. A guarded one does
+ * not wait there with its pages open: it is freed here, and true returned. */
+static FO_COLD bool watch_free(uintptr_t payload, fo_site allocated, uint64_t word,
                                enum fo_operation operation, fo_site now)
 {
     if (fo_options.canary)
@@ -131,8 +163,13 @@ static FO_COLD void watch_free(uintptr_t payload, fo_site allocated, uint64_t wo
     if (fo_options.stacks != 0)
         fo_thread.stacks =
             (uint64_t)fo_stack_of(payload, fo_word_size(word)) << 32 | fo_stack_capture();
+    if (fo_word_backend(word) == FO_BACKEND_GUARD) {
+        fo_quarantine_put_slowly(payload, allocated, word, now);
+        return true;
+    }
     if (fo_hot.fill)
         fo_watch_fill(payload, fo_word_size(word));
+    return false;
 }
 
 static FO_COLD void refuse_free(uintptr_t p, fo_site now)
@@ -160,8 +197,8 @@ void fo_free(void *p, const char *file, int line)
         refuse_damaged(payload, slot, FO_OPERATION_FREE, now);
         return;
     }
-    if (fo_unlikely(fo_hot.watch))
-        watch_free(payload, h->site, word, FO_OPERATION_FREE, now);
+    if (fo_unlikely(fo_hot.watch) && watch_free(payload, h->site, word, FO_OPERATION_FREE, now))
+        return;
     FO_RELAXED_STORE(&h->word, fo_word_freed(word));
     fo_quarantine_put(payload, h->site, word, now);
 }
@@ -174,19 +211,19 @@ static FO_COLD void *refuse_realloc(uintptr_t p, size_t size, fo_site now)
     return NULL;
 }
 
-/* A block keeps its backend (law 6) when it moves, even if the active one is another by now. */
+/* A block keeps its backend (law 6) when it moves, even if the active one is another by now; unless
+ * it was guarded: that is chosen anew. */
 static void *allocate_like(uint64_t word, size_t size, const char *file, int line)
 {
     struct fo_process *me = fo_process_self();
     unsigned id = fo_word_backend(word);
 
-    if (id == fo_word_backend(fo_process_meta(me)) || size > FO_SIZE_MAX)
+    if (id == fo_word_backend(fo_process_meta(me)) || id == FO_BACKEND_GUARD || size > FO_SIZE_MAX)
         return fo_malloc(size, file, line);
     void *base = fo_backends[id]->alloc(fo_room(size) + 8, file, line);
     if (base == NULL)
         return NULL;
-    uint64_t backend_mask = (uint64_t)((1u << FO_BACKEND_BITS) - 1) << FO_BACKEND_SHIFT;
-    uint64_t fresh = new_word(size, (fo_process_meta(me) & ~backend_mask) | (word & backend_mask));
+    uint64_t fresh = new_word(size, with_backend(fo_process_meta(me), id));
     uintptr_t payload = payload_in(base, &fresh);
     uint8_t *slot = fo_registry_slot_make(payload);
     if (slot == NULL) {
@@ -225,10 +262,10 @@ void *fo_realloc(void *p, size_t size, const char *file, int line)
     }
     size_t old = fo_word_size(word);
     memcpy(moved, p, old < size ? old : size);
-    if (fo_unlikely(fo_hot.watch))
-        watch_free(payload, h->site, word, FO_OPERATION_REALLOC, now);
-    FO_RELAXED_STORE(&h->word, fo_word_freed(word));
     __atomic_store_n(slot, FO_SLOT_FREED, __ATOMIC_RELEASE);
+    if (fo_unlikely(fo_hot.watch) && watch_free(payload, h->site, word, FO_OPERATION_REALLOC, now))
+        return moved;
+    FO_RELAXED_STORE(&h->word, fo_word_freed(word));
     fo_quarantine_put(payload, h->site, word, now);
     return moved;
 }

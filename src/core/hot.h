@@ -28,7 +28,8 @@ struct fo_hot {
     struct fo_memory *memory;   /* what is shared exactly when the blocks are */
     uint32_t tail;              /* bytes behind each payload that are watched; core/watch.h */
     bool fill;                  /* freed payloads are filled with a pattern */
-    bool watch;                 /* either of the two */
+    bool watch;                 /* either of the two, or guard: frees are looked at */
+    bool guard;                 /* some or all blocks lie on guarded pages; backend/guard.h */
     uint32_t pad;               /* 8 once the backend has returned a block aligned to 8 only */
     bool recycle;               /* freed blocks may serve again: the backend is libc */
     bool shared;                /* other processes use the blocks, registry and quarantine too */

@@ -73,6 +73,20 @@ static bool parse_size(size_t *out, const char *value, const char *choices)
     return true;
 }
 
+/* 1/N as N, 0 and 1 as they are. */
+static bool parse_rate(fo_option_rate *out, const char *value, const char *choices)
+{
+    bool fraction = strncmp(value, "1/", 2) == 0;
+    size_t n;
+
+    if (!parse_size(&n, fraction ? value + 2 : value, choices))
+        return false;
+    if (fraction ? n == 0 || n > FO_RATE_MAX : n > 1)
+        return false;
+    *out = (fo_option_rate)n;
+    return true;
+}
+
 /* The index of value among the '|'-separated choices, or -1. */
 static int choice_index(const char *value, size_t length, const char *choices)
 {
@@ -235,6 +249,13 @@ static void list_flag(struct fo_text *t, const bool *v, const char *choices)
 static void list_size(struct fo_text *t, const size_t *v, const char *choices)
 {
     (void)choices;
+    fo_put_dec(t, *v);
+}
+
+static void list_rate(struct fo_text *t, const fo_option_rate *v, const char *choices)
+{
+    (void)choices;
+    fo_put(t, *v > 1 ? "1/" : "");
     fo_put_dec(t, *v);
 }
 

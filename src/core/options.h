@@ -14,10 +14,14 @@ enum fo_cure { FO_CURE_STATE = 1, FO_CURE_EXIT = 2, FO_CURE_LOCKS = 4, FO_CURE_I
 /* The status with which FREEONCE_REQUIRE=1 ends a program: EX_CONFIG of sysexits.h. */
 #define FO_EXIT_REQUIRE 78
 
+/* The largest N of a rate 1/N. */
+#define FO_RATE_MAX 1000000000
+
 #define FO_TEXT_MAX 256
 typedef char fo_option_text[FO_TEXT_MAX];
 typedef bool fo_option_flag;
 typedef size_t fo_option_size;
+typedef uint32_t fo_option_rate; /* one in so many; 0: none */
 typedef unsigned fo_option_choice;
 typedef unsigned fo_option_cures;
 typedef struct {

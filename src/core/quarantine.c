@@ -63,8 +63,17 @@ struct fo_shard *fo_quarantine_lock_slowly(uint32_t pid)
     return locked;
 }
 
+static bool is_guarded(uint64_t word)
+{
+    return fo_word_backend(word) == FO_BACKEND_GUARD;
+}
+
 static void give_back(uintptr_t payload, uint64_t word, fo_site freed)
 {
+    if (is_guarded(word)) { /* stays ours, inaccessible, until its pages serve again */
+        fo_backend_free(payload, word, freed);
+        return;
+    }
     uint8_t *slot = fo_registry_slot(payload);
     if (slot != NULL) /* always; the registry never loses a leaf */
         __atomic_store_n(slot, FO_SLOT_GONE, __ATOMIC_RELEASE);
@@ -142,7 +151,7 @@ void fo_quarantine_put_slowly(uintptr_t payload, fo_site allocated, uint64_t wor
     fo_who();
     /* 0: another thread is noticing a fork, and slow */
     struct fo_shard *s = fo_quarantine_lock_slowly(me->pid != 0 ? me->pid : (uint32_t)getpid());
-    bool waits = s != NULL && size <= FO_RELAXED_LOAD(&s->limit);
+    bool waits = s != NULL && size <= FO_RELAXED_LOAD(&s->limit) && !is_guarded(word);
     /* What does not wait must never serve again: only its record stays, apart from the classes. */
     bool classed = waits && size + fo_hot.tail <= FO_CLASS_MAX;
     if (s != NULL) {
@@ -152,7 +161,7 @@ void fo_quarantine_put_slowly(uintptr_t payload, fo_site allocated, uint64_t wor
         fo_queue_record(s, q, !waits, payload, allocated, word, freed);
         fo_quarantine_drain(s, q);
     }
-    if (!waits) /* a giant would push out everybody else */
+    if (!waits) /* a giant would push out everybody else, a guarded block is closed at once */
         give_back(payload, word, freed);
 }
 

@@ -41,6 +41,25 @@ uint8_t *fo_registry_slot_make(uintptr_t p)
     return fo_registry_slot(p);
 }
 
+uintptr_t fo_registry_near(uintptr_t p)
+{
+    if (!fo_is_address(p) || p < FO_NEAR_MOST)
+        return 0;
+    uintptr_t granule = p >> FO_GRANULE_SHIFT;
+    for (int i = 0; i < FO_NEAR_WORDS; i++) {
+        uintptr_t index = granule >> (FO_LEAF_SHIFT - FO_GRANULE_SHIFT);
+        uintptr_t biased = (uintptr_t)__atomic_load_n(&fo_hot.root[index], __ATOMIC_ACQUIRE);
+        if (biased != 0) {
+            const uint64_t *at = (const uint64_t *)((biased + granule) & ~(uintptr_t)7);
+            uint64_t slots = FO_RELAXED_LOAD(at) << (~granule & 7) * 8 & FO_SLOTS_OURS;
+            if (slots != 0)
+                return (granule - (uintptr_t)__builtin_clzll(slots) / 8) << FO_GRANULE_SHIFT;
+        }
+        granule = (granule & ~(uintptr_t)7) - 1;
+    }
+    return 0;
+}
+
 uintptr_t fo_registry_below(uintptr_t p)
 {
     if (!fo_is_address(p))

@@ -17,8 +17,12 @@ enum fo_slot {
     FO_SLOT_FREED = 2,   /* freed, still in quarantine: the memory is ours */
     FO_SLOT_BUSY = 3,    /* a realloc moves it at this moment */
     FO_SLOT_DAMAGED = 4, /* its header was found overwritten; never given back */
-    FO_SLOT_GONE = 5,    /* given back: not ours any more, but a payload started here once */
+    FO_SLOT_GONE = 8,    /* given back: not ours any more, but a payload started here once */
 };
+
+/* Bits of the states whose memory is ours, in one slot and in eight. */
+#define FO_SLOT_OURS  7
+#define FO_SLOTS_OURS UINT64_C(0x0707070707070707)
 
 enum {
     FO_GRANULE_SHIFT = 4,
@@ -31,7 +35,7 @@ enum {
 /* Is the memory of a payload in this state ours? */
 static inline bool fo_slot_is_ours(uint8_t state)
 {
-    return state != FO_SLOT_NONE && state != FO_SLOT_GONE;
+    return (state & FO_SLOT_OURS) != 0;
 }
 
 /* The state byte of the payload that would start at p, or NULL: not a place where one can start. */
@@ -72,6 +76,32 @@ static inline bool fo_registry_claim(uint8_t *slot, uint8_t from, uint8_t to)
  * FO_LOOK_BACK; 0 when there is none.  For reports. */
 #define FO_LOOK_BACK (UINT64_C(64) << 20)
 uintptr_t fo_registry_below(uintptr_t p);
+
+/* For pointers that are handed to libc, most of which are none of ours: does a payload of ours
+ * start at p, or in front of it and not much more than 1,024 bytes away?  Answered from nine words
+ * of slots; "yes" also where that is not enough to say. */
+enum { FO_NEAR_WORDS = 9 };
+#define FO_NEAR_MOST ((uintptr_t)FO_NEAR_WORDS * 8 << FO_GRANULE_SHIFT)
+static inline bool fo_registry_may_be_near(uint8_t *const *root, uintptr_t p)
+{
+    if (root == NULL || fo_unlikely(!fo_is_address(p)))
+        return false;
+    uintptr_t biased = (uintptr_t)__atomic_load_n(&root[p >> FO_LEAF_SHIFT], __ATOMIC_ACQUIRE);
+    if (biased == 0)
+        return false;
+    if (fo_unlikely((p & ((UINT64_C(1) << FO_LEAF_SHIFT) - 1)) < FO_NEAR_MOST))
+        return true; /* the slots in front are in another leaf */
+    uintptr_t granule = p >> FO_GRANULE_SHIFT;
+    const uint64_t *at = (const uint64_t *)((biased + granule) & ~(uintptr_t)7);
+    uint64_t any = FO_RELAXED_LOAD(at) << (~granule & 7) * 8; /* without those above p */
+#pragma GCC unroll 8
+    for (int i = 1; i < FO_NEAR_WORDS; i++)
+        any |= FO_RELAXED_LOAD(at - i);
+    return (any & FO_SLOTS_OURS) != 0;
+}
+
+/* The start of the nearest payload of ours at p or so far in front, or 0. */
+uintptr_t fo_registry_near(uintptr_t p);
 
 /* Memory from which leaves of a map that processes share are cut; see memory.c. */
 struct fo_leaf_pool {

@@ -8,6 +8,7 @@
 #include <sys/mman.h>
 
 #include "backend/backend.h"
+#include "backend/guard.h"
 #include "core/hot.h"
 #include "core/options.h"
 #include "load/elf.h"
@@ -133,11 +134,16 @@ static uint64_t sealed(uintptr_t payload, uint32_t stack)
 
 void fo_stack_keep(uintptr_t payload, size_t size, uint32_t stack)
 {
-    *kept_at(payload, size) = sealed(payload, stack);
+    if (fo_guard_contains(payload))
+        fo_guard_keep_stack(payload, stack);
+    else
+        *kept_at(payload, size) = sealed(payload, stack);
 }
 
 uint32_t fo_stack_of(uintptr_t payload, size_t size)
 {
+    if (fo_guard_contains(payload))
+        return fo_guard_stack_of(payload);
     uint64_t kept = *kept_at(payload, size);
 
     return kept == sealed(payload, (uint32_t)kept) ? (uint32_t)kept : 0;

@@ -4,6 +4,7 @@
 
 #include <sched.h>
 
+#include "backend/guard.h"
 #include "core/options.h"
 #include "core/probe.h"
 #include "core/quarantine.h"
@@ -30,6 +31,18 @@ static struct fo_record new_record(uintptr_t p, enum fo_operation operation, fo_
     };
 }
 
+/* The newest free of the payload that starts at p: backend guard remembers its own for as long as
+ * their pages are closed. */
+static enum fo_remembered find_freed(uintptr_t p, struct fo_freed *out)
+{
+    struct fo_guarded g;
+
+    if (!fo_guard_contains(p) || !fo_guard_find(p, &g) || g.live || g.record.address != p)
+        return fo_quarantine_find(p, out);
+    *out = g.record;
+    return FO_WAITING;
+}
+
 /* The payload starts at p and its slot is FREED or BUSY: the record is there, or about to be. */
 static void judge_freed(struct fo_record *r, const uint8_t *slot)
 {
@@ -38,7 +51,7 @@ static void judge_freed(struct fo_record *r, const uint8_t *slot)
     r->kind = FO_FINDING_DOUBLE_FREE;
     for (int i = 0; i < PATIENCE; i++) {
         bool gone = __atomic_load_n(slot, __ATOMIC_ACQUIRE) == FO_SLOT_GONE;
-        enum fo_remembered found = fo_quarantine_find(r->pointer, &f);
+        enum fo_remembered found = find_freed(r->pointer, &f);
         /* A tombstone of an earlier life of this address does not count while this one waits. */
         if (found == FO_WAITING || (found == FO_TOMBSTONE && gone)) {
             fo_record_freed(r, &f);
@@ -55,8 +68,8 @@ static bool read_header(uintptr_t payload, struct fo_header *out)
 {
     struct fo_header *h = fo_header_of(payload);
 
-    if (!fo_readable((uintptr_t)h, sizeof *h))
-        return false;
+    if (fo_guard_contains(payload) || !fo_readable((uintptr_t)h, sizeof *h))
+        return false; /* guarded pages may close at this moment, and guard knows their blocks */
     out->site = FO_RELAXED_LOAD(&h->site);
     out->word = FO_RELAXED_LOAD(&h->word);
     return (out->word & FO_CHECK_MASK) == fo_check(fo_hot.secret, payload, out->site, out->word);
@@ -90,10 +103,34 @@ static bool judge_within(struct fo_record *r, uintptr_t payload)
     return true;
 }
 
+/* The same for a pointer into the pages of backend guard. */
+static bool judge_guarded(struct fo_record *r)
+{
+    struct fo_guarded g;
+    if (!fo_guard_find(r->pointer, &g))
+        return false;
+    uintptr_t payload = (uintptr_t)g.record.address;
+    bool before = r->pointer < payload;
+
+    if (r->pointer >= payload + fo_word_size(g.record.word) ||
+        r->pointer + sizeof(struct fo_header) < payload)
+        return false;
+    fo_record_freed(r, &g.record);
+    r->kind = before   ? g.live ? FO_FINDING_BEFORE : FO_FINDING_BEFORE_FREED
+              : g.live ? FO_FINDING_INTERIOR
+                       : FO_FINDING_INTERIOR_FREED;
+    r->offset = before ? payload - r->pointer : r->pointer - payload;
+    r->block = payload;
+    r->first.known = !g.live;
+    return true;
+}
+
 static bool judge_neighbourhood(struct fo_record *r)
 {
     uintptr_t p = r->pointer, above = (p + 15) & ~(uintptr_t)15;
 
+    if (fo_guard_contains(p))
+        return judge_guarded(r);
     if (!fo_is_address(p) || !fo_is_address(p + 32))
         return false;
     /* The 16 or 24 bytes in front of a payload are its block's too. */
@@ -151,4 +188,56 @@ void fo_damaged_block(uintptr_t payload, enum fo_operation operation, fo_site no
     r.kind = FO_FINDING_HEADER;
     blame_neighbour(&r);
     fo_report(&r);
+}
+
+/* A live block's size and allocation; false: it lives no more, or its header does not check.  It is
+ * held meanwhile, as by a realloc. */
+static bool describe_live(struct fo_record *r)
+{
+    uint8_t *slot = fo_registry_slot(r->block);
+
+    if (slot == NULL || !fo_registry_claim(slot, FO_SLOT_LIVE, FO_SLOT_BUSY))
+        return false;
+    struct fo_header h = *fo_header_of(r->block);
+    __atomic_store_n(slot, FO_SLOT_LIVE, __ATOMIC_RELEASE);
+    if (!fo_is_live(fo_hot.secret, r->block, h.site, h.word))
+        return false;
+    r->size = fo_word_size(h.word);
+    r->allocated = (struct fo_place){
+        true, h.site, fo_word_process(h.word),
+        0,    0,      fo_options.stacks != 0 ? fo_stack_of(r->block, r->size) : 0};
+    return true;
+}
+
+void fo_libc_call(uintptr_t payload, enum fo_operation operation, const char *function,
+                  const char *answer)
+{
+    struct fo_record r = new_record(payload, operation, 0);
+
+    r.kind = FO_FINDING_LIBC_CALL;
+    r.verb = function;
+    r.answer = answer;
+    if (describe_live(&r))
+        fo_report(&r);
+}
+
+size_t fo_libc_usable_size(uintptr_t p)
+{
+    struct fo_record r = new_record(p, FO_OPERATION_FREE, 0);
+    const uint8_t *slot = fo_registry_slot(p);
+    bool live = slot != NULL && __atomic_load_n(slot, __ATOMIC_ACQUIRE) == FO_SLOT_LIVE;
+
+    r.verb = "malloc_usable_size";
+    r.answer = live ? "answered" : "answered 0";
+    if (live) {
+        r.kind = FO_FINDING_LIBC_CALL;
+        if (!describe_live(&r))
+            return 0;
+    } else {
+        judge(&r);
+        r.kind = r.kind == FO_FINDING_DOUBLE_FREE ? FO_FINDING_LIBC_CALL_FREED
+                                                  : FO_FINDING_LIBC_CALL_INTERIOR;
+    }
+    fo_report(&r);
+    return live ? r.size : 0;
 }

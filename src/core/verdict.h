@@ -9,6 +9,14 @@
 FO_COLD enum fo_finding_kind fo_wrong_pointer(uintptr_t p, enum fo_operation operation,
                                               fo_site now);
 
+/* libc's `function` was called for a live block, and `answer` is what is about to be done: report.
+ * A block whose header does not check is not reported here, but by what is done to it. */
+FO_COLD void fo_libc_call(uintptr_t payload, enum fo_operation operation, const char *function,
+                          const char *answer);
+
+/* The same for malloc_usable_size(), with its answer: the size of a live block, else 0. */
+FO_COLD size_t fo_libc_usable_size(uintptr_t p);
+
 /* A live block whose header does not check: report.  The block must be marked DAMAGED before. */
 FO_COLD void fo_damaged_block(uintptr_t payload, enum fo_operation operation, fo_site now);
 

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "backend/backend.h"
+#include "backend/guard.h"
 #include "core/hot.h"
 #include "core/options.h"
 #include "core/stacks.h"
@@ -21,8 +22,10 @@ static uint64_t canary_key(uintptr_t payload)
     return key ^ key >> 31;
 }
 
-static size_t canary_length(size_t size)
+static size_t canary_length(uintptr_t payload, size_t size)
 {
+    if (fo_guard_contains(payload)) /* its stack is kept elsewhere */
+        return fo_guard_room(size) - sizeof(struct fo_header) - size;
     return fo_room(size) - sizeof(struct fo_header) - size - (fo_options.stacks != 0 ? 8 : 0);
 }
 
@@ -36,7 +39,7 @@ struct canary_words {
 
 static inline struct canary_words canary_words(uintptr_t payload, size_t size)
 {
-    size_t length = canary_length(size), turn = length % 8 * 8;
+    size_t length = canary_length(payload, size), turn = length % 8 * 8;
     uint64_t key = canary_key(payload);
 
     return (struct canary_words){(unsigned char *)payload + size, key,
@@ -58,6 +61,11 @@ void fo_watch_begin(uintptr_t payload, size_t size)
     if (!fo_options.canary)
         return;
     struct canary_words w = canary_words(payload, size);
+    if (w.length < 8) { /* a guarded block */
+        for (size_t i = 0; i < w.length; i++)
+            w.at[i] = canary_byte(w.key, i);
+        return;
+    }
     memcpy(w.at, &w.key, sizeof w.key);
     if (w.length >= 16)
         memcpy(w.at + 8, &w.key, sizeof w.key);
@@ -69,7 +77,8 @@ long fo_watch_damage(uintptr_t payload, size_t size)
     if (!fo_options.canary)
         return -1;
     struct canary_words w = canary_words(payload, size);
-    if (fo_likely(word_is(w.at, w.key) && (w.length < 16 || word_is(w.at + 8, w.key)) &&
+    if (fo_likely(w.length >= 8 && word_is(w.at, w.key) &&
+                  (w.length < 16 || word_is(w.at + 8, w.key)) &&
                   word_is(w.at + w.length - 8, w.last)))
         return -1;
     for (size_t i = 0; i < w.length; i++)

@@ -29,6 +29,7 @@ struct fo_record {
     const char *object; /* "block", or the OpenSSL type */
     const char *answer; /* what was done: "skipped" */
     const char *memory; /* for foreign pointers: what they point to */
+    const char *verb;   /* for faults: what was done to the block: "read" */
     uintptr_t pointer;  /* as handed in */
     uintptr_t block;    /* payload concerned */
     size_t size;

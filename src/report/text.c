@@ -175,12 +175,19 @@ static void put_headline(struct fo_text *t, const struct fo_record *r)
         case 'm':
             fo_put(t, r->memory);
             break;
+        case 'w':
+            fo_put(t, r->verb);
+            break;
         }
     }
 }
 
 static const char *label_now(const struct fo_record *r)
 {
+    if (r->kind >= FO_FINDING_GUARD_OVERFLOW && r->kind <= FO_FINDING_GUARD_USE_AFTER_FREE)
+        return "accessed";
+    if (r->kind >= FO_FINDING_LIBC_CALL && r->kind <= FO_FINDING_LIBC_CALL_INTERIOR)
+        return "called";
     if (r->operation == FO_OPERATION_REALLOC)
         return "realloc";
     return r->kind == FO_FINDING_DOUBLE_FREE ? "freed again" : "freed now";

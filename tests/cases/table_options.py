@@ -188,7 +188,7 @@ CASES = [
     *wrong(
         "unknown-backend-far",
         {"FREEONCE_BACKEND": "jemalloc5"},
-        'there is no backend "jemalloc5", running on auto; FREEONCE_BACKEND is auto, host, libc or'
+        'there is no backend "jemalloc5", running on auto; FREEONCE_BACKEND is auto, host, libc, guard or'
         " the path of a plug-in\n",
     ),
     Case(

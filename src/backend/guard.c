@@ -1,0 +1,281 @@
+/* Backend `guard`: see guard.h.  Called by the hooks for blocks that are chosen, and by the
+ * quarantine for their frees, which do not wait. */
+#include "backend/guard.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "backend/backend.h"
+#include "backend/guard_slots.h"
+#include "core/options.h"
+#include "core/registry.h"
+#include "fork/process.h"
+#include "report/output.h"
+
+enum {
+    SLOTS_PER_LIVE = 4,      /* slots of one page for each block that may live */
+    LIVE_LEAST = 16,         /* fewer are not worth a reservation */
+    LIVE_MOST = 1 << 24,     /* so that slots can be counted in 32 bits */
+    MAPPINGS_DEFAULT = 65530 /* Linux's own, where vm.max_map_count cannot be read */
+};
+
+static uint32_t one_in;
+static uint32_t live, live_max; /* blocks of this process */
+static uint32_t *told; /* by any process of the tree: what keeps blocks from being guarded */
+
+/* --- the bound ---------------------------------------------------------------------------------
+ */
+
+static FO_COLD void tell_bound(const char *why)
+{
+    char line[300];
+    struct fo_text t = FO_TEXT(line);
+
+    if (__atomic_exchange_n(told, 1, __ATOMIC_RELAXED) != 0)
+        return;
+    fo_put(&t, "guard: ");
+    fo_put(&t, why);
+    fo_put(&t, " (");
+    fo_put_dec(&t, FO_RELAXED_LOAD(&live));
+    fo_put(&t, " blocks are guarded, FREEONCE_GUARD_MAX is ");
+    fo_put_dec(&t, live_max);
+    fo_put(&t, " here); further blocks come from the backend beneath until some are freed");
+    fo_say(&t);
+}
+
+/* One more live block, if so many may be. */
+static bool enter_live(void)
+{
+    if (__atomic_add_fetch(&live, 1, __ATOMIC_RELAXED) <= live_max)
+        return true;
+    __atomic_fetch_sub(&live, 1, __ATOMIC_RELAXED);
+    tell_bound("no more blocks may be guarded");
+    return false;
+}
+
+static void leave_live(void)
+{
+    __atomic_fetch_sub(&live, 1, __ATOMIC_RELAXED);
+}
+
+/* --- blocks ------------------------------------------------------------------------------------
+ */
+
+/* Records are read without a lock: state, fields, and state again.  So each field is written after
+ * the state that says "changing", and before the one that follows. */
+static void publish(uint64_t *field, uint64_t value)
+{
+    __atomic_store_n(field, value, __ATOMIC_RELEASE);
+}
+
+/* The block that was in this slot is remembered no longer, and its place no longer ours. */
+static void forget(const struct fo_guard_slot *s)
+{
+    uintptr_t before = (uintptr_t)s->record.address;
+    uint8_t *slot = before != 0 ? fo_registry_slot(before) : NULL;
+
+    if (slot != NULL)
+        __atomic_store_n(slot, FO_SLOT_GONE, __ATOMIC_RELEASE);
+}
+
+/* A slot with its pages open. */
+static struct fo_guard_slot *new_slot(struct fo_guard_class *c, size_t room)
+{
+    uint32_t pid = fo_process_self()->pid;
+    struct fo_guard_slot *s = fo_guard_next(c, pid);
+
+    if (s == NULL) {
+        tell_bound("all places for blocks of one size are in use");
+        return NULL;
+    }
+    FO_RELAXED_STORE(&s->state, FO_GUARD_CHANGING);
+    forget(s);
+    publish(&s->record.address, 0);
+    if (fo_guard_open(fo_guard_run_end(c, s), room))
+        return s;
+    fo_guard_queue(c, s, pid);
+    tell_bound("the system gives no more mappings");
+    return NULL;
+}
+
+uintptr_t fo_guard_take(uint64_t word, fo_site allocated)
+{
+    size_t room = fo_guard_room(fo_word_size(word));
+    struct fo_guard_class *c = fo_guard_class_for(room);
+    if (c == NULL || !enter_live())
+        return 0;
+    int saved_errno = errno;
+    struct fo_guard_slot *s = new_slot(c, room);
+    errno = saved_errno;
+    if (s == NULL) {
+        leave_live();
+        return 0;
+    }
+    uintptr_t payload = fo_guard_run_end(c, s) - room + sizeof(struct fo_header);
+    publish(&s->record.address, payload);
+    publish(&s->record.allocated, allocated);
+    publish(&s->record.word, word);
+    publish(&s->record.stacks, 0);
+    __atomic_store_n(&s->state, FO_GUARD_LIVE, __ATOMIC_RELEASE);
+    return payload;
+}
+
+bool fo_guard_find(uintptr_t address, struct fo_guarded *out)
+{
+    struct fo_guard_class *c;
+    const struct fo_guard_slot *s = fo_guard_slot_at(address, &c);
+    uint32_t state = s != NULL ? __atomic_load_n(&s->state, __ATOMIC_ACQUIRE) : FO_GUARD_NEVER;
+
+    if (state != FO_GUARD_LIVE && state != FO_GUARD_FREED)
+        return false;
+    out->live = state == FO_GUARD_LIVE;
+    out->record.address = __atomic_load_n(&s->record.address, __ATOMIC_ACQUIRE);
+    out->record.allocated = __atomic_load_n(&s->record.allocated, __ATOMIC_ACQUIRE);
+    out->record.word = __atomic_load_n(&s->record.word, __ATOMIC_ACQUIRE);
+    out->record.freed = __atomic_load_n(&s->record.freed, __ATOMIC_ACQUIRE);
+    out->record.who = __atomic_load_n(&s->record.who, __ATOMIC_ACQUIRE);
+    out->record.caller = __atomic_load_n(&s->record.caller, __ATOMIC_ACQUIRE);
+    out->record.stacks = __atomic_load_n(&s->record.stacks, __ATOMIC_ACQUIRE);
+    return FO_RELAXED_LOAD(&s->state) == state &&
+           FO_RELAXED_LOAD(&s->record.address) == out->record.address;
+}
+
+void fo_guard_keep_stack(uintptr_t payload, uint32_t stack)
+{
+    struct fo_guard_class *c;
+    struct fo_guard_slot *s = fo_guard_slot_at(payload, &c);
+
+    if (s != NULL)
+        publish(&s->record.stacks, (uint64_t)stack << 32);
+}
+
+uint32_t fo_guard_stack_of(uintptr_t payload)
+{
+    struct fo_guarded g;
+
+    return fo_guard_find(payload, &g) ? (uint32_t)(g.record.stacks >> 32) : 0;
+}
+
+/* --- the interface of backends -----------------------------------------------------------------
+ */
+
+/* Guarded blocks are made by fo_guard_take(), which must know more than this. */
+static void *guard_alloc(size_t size, const char *file, int line)
+{
+    (void)size;
+    (void)file;
+    (void)line;
+    return NULL;
+}
+
+static void guard_free(void *block, size_t size, const char *file, int line)
+{
+    struct fo_guard_class *c;
+    struct fo_guard_slot *s = fo_guard_slot_at((uintptr_t)block, &c);
+    uint32_t pid = fo_process_self()->pid;
+    int saved_errno = errno;
+
+    (void)size;
+    if (s == NULL)
+        return;
+    FO_RELAXED_STORE(&s->record.freed, fo_site_pack(file, line));
+    FO_RELAXED_STORE(&s->record.who, fo_who());
+    FO_RELAXED_STORE(&s->record.caller, fo_thread.caller);
+    FO_RELAXED_STORE(&s->record.stacks, fo_thread.stacks);
+    __atomic_store_n(&s->state, FO_GUARD_FREED, __ATOMIC_RELEASE);
+    fo_guard_close(fo_guard_run_end(c, s), fo_guard_room(fo_word_size(s->record.word)));
+    fo_guard_queue(c, s, pid);
+    leave_live();
+    errno = saved_errno;
+}
+
+const struct freeonce_backend fo_guard_backend = {
+    .abi = FREEONCE_BACKEND_ABI,
+    .struct_size = sizeof(struct freeonce_backend),
+    .name = "guard",
+    .alloc = guard_alloc,
+    .free = guard_free,
+};
+
+/* --- the sample --------------------------------------------------------------------------------
+ */
+
+/* Each thread draws numbers of its own (xorshift64*), sown anew in each process: siblings that were
+ * forked from one parent, and the same program tomorrow, guard other blocks. */
+bool fo_guard_chooses(uint32_t pid)
+{
+    static __thread struct {
+        uint64_t state;
+        uint32_t pid;
+    } draw;
+
+    if (one_in == 1)
+        return true;
+    if (fo_unlikely(draw.pid != pid)) {
+        uint64_t seed = fo_hot.secret ^ (uint64_t)pid << 32 ^ (uintptr_t)&draw;
+        seed = (seed ^ seed >> 31) * UINT64_C(0x9e3779b97f4a7c15);
+        draw.state = (seed ^ seed >> 29) | 1;
+        draw.pid = pid;
+    }
+    draw.state ^= draw.state >> 12;
+    draw.state ^= draw.state << 25;
+    draw.state ^= draw.state >> 27;
+    uint64_t drawn = draw.state * UINT64_C(0x2545f4914f6cdd1d) >> 32;
+    return drawn * one_in >> 32 == 0;
+}
+
+/* --- start -------------------------------------------------------------------------------------
+ */
+
+/* vm.max_map_count. */
+static size_t mappings_allowed(void)
+{
+    char text[32];
+    size_t n = 0;
+    int fd = open("/proc/sys/vm/max_map_count", O_RDONLY | O_CLOEXEC);
+    ssize_t length = fd >= 0 ? read(fd, text, sizeof text) : -1;
+
+    if (fd >= 0)
+        close(fd);
+    for (ssize_t i = 0; i < length && text[i] >= '0' && text[i] <= '9'; i++)
+        n = n * 10 + (size_t)(text[i] - '0');
+    return n != 0 ? n : MAPPINGS_DEFAULT;
+}
+
+/* A live block costs two mappings: so at least a quarter of all is left to others. */
+static uint32_t bound(void)
+{
+    size_t most = mappings_allowed() / 8 * 3, wanted = fo_options.guard_max;
+
+    if (wanted > most)
+        wanted = most;
+    return wanted < LIVE_MOST ? (uint32_t)wanted : LIVE_MOST;
+}
+
+static uint32_t power_of_two(uint32_t least)
+{
+    uint32_t n = 1;
+
+    while (n < least)
+        n *= 2;
+    return n;
+}
+
+bool fo_guard_start(uint32_t n)
+{
+    one_in = n;
+    live_max = bound();
+    while (live_max >= LIVE_LEAST && !fo_guard_reserve(power_of_two(SLOTS_PER_LIVE * live_max)))
+        live_max /= 2;
+    told = mmap(NULL, sizeof *told, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (live_max < LIVE_LEAST || told == MAP_FAILED) {
+        fo_say_words("guard: no block is guarded: there is no room for them (address space limit, "
+                     "or FREEONCE_GUARD_MAX below 16)",
+                     NULL);
+        return false;
+    }
+    fo_guard_watch_faults();
+    return true;
+}

@@ -1,0 +1,62 @@
+/* Backend `guard`: every block ends where a page ends, a page that cannot be touched follows, and a
+ * freed block's pages cannot be touched either, so that the first wrong access of all faults.  It
+ * lies over another backend, which takes what is not guarded: all but one block in N if only a
+ * sample is wanted, blocks that are too large, and everything beyond the bound on mappings.
+ *
+ * One range is reserved and cut into classes of slots, a class for each power of two of pages:
+ *
+ *     | inaccessible ... [ header | payload ] | guard page |   the next slot ...
+ *
+ * What is known of a slot is kept outside the range.  A freed slot stays as it is until all slots
+ * of its class were used once, and then serves again, first in first out. */
+#ifndef FO_BACKEND_GUARD_H
+#define FO_BACKEND_GUARD_H
+
+#include "core/block.h"
+#include "core/memory.h"
+
+/* The reserved addresses; size 0: guard is off. */
+extern struct fo_guard_range {
+    uintptr_t start;
+    size_t size;
+} fo_guard_range;
+
+static inline bool fo_guard_contains(uintptr_t p)
+{
+    return p - fo_guard_range.start < fo_guard_range.size;
+}
+
+/* Guard one block in `one_in`, 1 for all.  False: there is no room for it, and that was told. */
+bool fo_guard_start(uint32_t one_in);
+
+/* Shall the next block of this process be guarded? */
+bool fo_guard_chooses(uint32_t pid);
+
+/* Pages for a block with this word (size and process; its check bits do not matter): returns the
+ * place of the payload, or 0: not this one, ask the backend beneath.  errno is kept. */
+uintptr_t fo_guard_take(uint64_t word, fo_site allocated);
+
+/* Bytes of a guarded block, header included: nothing is added for a canary, which watches what
+ * alignment leaves between the payload's end and the page's. */
+static inline size_t fo_guard_room(size_t size)
+{
+    return sizeof(struct fo_header) + ((size + 15) & ~(size_t)15);
+}
+
+/* The block to whose slot an address belongs, as last recorded: live, or freed and not reused. */
+struct fo_guarded {
+    struct fo_freed record; /* what concerns the free: only of freed ones */
+    bool live;
+};
+
+/* Takes no lock.  False: no block was ever there, or it is changing hands at this moment. */
+bool fo_guard_find(uintptr_t address, struct fo_guarded *out);
+
+/* The allocation's call stack of a live block, kept with its record. */
+void fo_guard_keep_stack(uintptr_t payload, uint32_t stack);
+uint32_t fo_guard_stack_of(uintptr_t payload);
+
+/* guard_fault.c: report faults within the range from now on. */
+void fo_guard_watch_faults(void);
+
+#endif

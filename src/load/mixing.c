@@ -1,0 +1,111 @@
+/* OpenSSL's blocks in the hands of libc's functions: see mixing.h.  A live block is reported and
+ * treated as its caller wanted, in OpenSSL's memory: freed through our own path, so that it does
+ * not leak and a second free is found; moved to another block of OpenSSL's, which either free(3)
+ * (reported again) or OPENSSL_free() takes back. */
+#include "load/mixing.h"
+
+#include "backend/guard.h"
+#include "core/hooks.h"
+#include "core/probe.h"
+#include "core/registry.h"
+#include "core/verdict.h"
+#include "fork/process.h"
+
+/* What is at p?  Only what is ours beyond doubt is not NOTHING: libc must get its own back. */
+enum what { NOTHING, LIVE, WRONG };
+
+static bool covers(uintptr_t payload, uintptr_t p)
+{
+    const struct fo_header *h = fo_header_of(payload);
+
+    if (fo_guard_contains(payload)) {
+        struct fo_guarded g;
+        return fo_guard_find(p, &g) && g.record.address == payload &&
+               p < payload + fo_word_size(g.record.word);
+    }
+    /* The slot says that the header is there, unless another thread gives it back at this moment.
+     * On the page of p it is in any case: p is about to be freed. */
+    if ((payload - sizeof *h) >> 12 != p >> 12 && fo_hot_concurrent() &&
+        !fo_readable((uintptr_t)h, sizeof *h))
+        return false;
+    uint64_t word = FO_RELAXED_LOAD(&h->word);
+    return p < payload + fo_word_size(word) &&
+           (word & FO_CHECK_MASK) ==
+               fo_check(fo_hot.secret, payload, FO_RELAXED_LOAD(&h->site), word);
+}
+
+static enum what look(uintptr_t p)
+{
+    const uint8_t *slot = fo_registry_slot(p);
+    uint8_t state = slot != NULL ? __atomic_load_n(slot, __ATOMIC_ACQUIRE) : FO_SLOT_NONE;
+
+    if (fo_slot_is_ours(state))
+        return state == FO_SLOT_LIVE ? LIVE : WRONG;
+    uintptr_t below = fo_registry_near(p);
+    return below != 0 && covers(below, p) ? WRONG : NOTHING;
+}
+
+/* The caller stands where the OpenSSL function's caller stands in other reports. */
+static uintptr_t enter(uintptr_t caller)
+{
+    uintptr_t outer = fo_thread.caller;
+
+    fo_thread.caller = caller;
+    return outer;
+}
+
+static void leave(uintptr_t outer)
+{
+    fo_thread.caller = outer;
+}
+
+static bool mixed_free(void *p, uintptr_t caller)
+{
+    enum what what = look((uintptr_t)p);
+    if (what == NOTHING)
+        return false;
+    uintptr_t outer = enter(caller);
+    if (what == LIVE)
+        fo_libc_call((uintptr_t)p, FO_OPERATION_FREE, "free", "freed all the same");
+    fo_free(p, NULL, 0);
+    leave(outer);
+    return true;
+}
+
+static bool mixed_realloc(void *p, size_t size, const char *function, uintptr_t caller,
+                          void **answer)
+{
+    enum what what = look((uintptr_t)p);
+    if (what == NOTHING)
+        return false;
+    uintptr_t outer = enter(caller);
+    if (what == LIVE)
+        fo_libc_call((uintptr_t)p, FO_OPERATION_REALLOC, function,
+                     size != 0 ? "moved within OpenSSL's memory" : "freed all the same");
+    *answer = fo_realloc(p, size, NULL, 0);
+    leave(outer);
+    return true;
+}
+
+static bool mixed_usable_size(void *p, uintptr_t caller, size_t *answer)
+{
+    enum what what = look((uintptr_t)p);
+    if (what == NOTHING)
+        return false;
+    uintptr_t outer = enter(caller);
+    *answer = fo_libc_usable_size((uintptr_t)p);
+    leave(outer);
+    return true;
+}
+
+FO_EXPORT const struct fo_mixing *freeonce_mixing(unsigned version)
+{
+    static const struct fo_mixing mixing = {
+        .root = &fo_hot.root,
+        .free = mixed_free,
+        .realloc = mixed_realloc,
+        .usable_size = mixed_usable_size,
+    };
+
+    return version == FO_MIXING_VERSION ? &mixing : NULL;
+}

@@ -1,0 +1,149 @@
+/* Programs without a fault: nothing may be said, and what is guarded may not be too much. */
+#include "guard.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { THREADS = 4, ROUNDS = 3000, HELD = 64 };
+
+/* Every byte, of every size around the edges of pages. */
+static void sizes(void)
+{
+    for (size_t size = 1; size < 70000; size = size < 5000 ? size + 7 : size * 2 - 3) {
+        unsigned char *p = OPENSSL_malloc(size);
+        CHECK(p != NULL && ((uintptr_t)p & 15) == 0 && is_guarded(p, size));
+        memset(p, 0x5c, size);
+        p = OPENSSL_realloc(p, size * 2);
+        CHECK(p != NULL && is_guarded(p, size * 2) && p[0] == 0x5c && p[size - 1] == 0x5c);
+        memset(p, 1, size * 2);
+        OPENSSL_free(p);
+    }
+}
+
+static void huge(void)
+{
+    char *p = OPENSSL_malloc(40 << 20); /* more than a place holds */
+
+    CHECK(p != NULL);
+    p[0] = p[(40 << 20) - 1] = 1;
+    OPENSSL_free(p);
+}
+
+static int mappings(void)
+{
+    FILE *maps = fopen("/proc/self/maps", "r");
+    int lines = 0, c;
+
+    CHECK(maps != NULL);
+    while ((c = getc(maps)) != EOF)
+        lines += c == '\n';
+    fclose(maps);
+    return lines;
+}
+
+/* Freed blocks must not leave split mappings behind.  With FREEONCE_GUARD_MAX=1000 reuse begins
+ * after 4,096 blocks of a page. */
+static void many(void)
+{
+    void *held[HELD] = {NULL};
+    int before = mappings();
+
+    for (int i = 0; i < 15000; i++) {
+        int at = i * 7 % HELD;
+        OPENSSL_free(held[at]);
+        held[at] = OPENSSL_malloc((size_t)(i % 300) + 1);
+        CHECK(held[at] != NULL && is_guarded(held[at], (size_t)(i % 300) + 1));
+        *(char *)held[at] = 1;
+    }
+    CHECK(mappings() < before + 2 * HELD + 20);
+    for (int i = 0; i < HELD; i++)
+        OPENSSL_free(held[i]);
+    CHECK(mappings() < before + 20);
+}
+
+static void keep_errno(void)
+{
+    errno = 1234;
+    OPENSSL_free(OPENSSL_malloc(100));
+    CHECK(errno == 1234);
+}
+
+static void *hammer(void *seed)
+{
+    unsigned random = (unsigned)(uintptr_t)seed;
+    unsigned char *held[HELD] = {NULL};
+    size_t size[HELD] = {0};
+
+    for (int i = 0; i < ROUNDS; i++) {
+        int at = rand_r(&random) % HELD;
+        size_t wanted = (size_t)(rand_r(&random) % 6000) + 1;
+        if (held[at] != NULL) /* nobody else wrote here */
+            CHECK(held[at][0] == (unsigned char)at && held[at][size[at] - 1] == (unsigned char)at);
+        if (rand_r(&random) % 4 == 0) {
+            held[at] = OPENSSL_realloc(held[at], wanted);
+        } else {
+            OPENSSL_free(held[at]);
+            held[at] = OPENSSL_malloc(wanted);
+        }
+        CHECK(held[at] != NULL);
+        size[at] = wanted;
+        memset(held[at], at, wanted);
+    }
+    for (int i = 0; i < HELD; i++)
+        OPENSSL_free(held[i]);
+    return NULL;
+}
+
+static void start(pthread_t *threads)
+{
+    for (uintptr_t i = 0; i < THREADS; i++)
+        CHECK(pthread_create(&threads[i], NULL, hammer, (void *)(i + 1)) == 0);
+}
+
+static void join(const pthread_t *threads)
+{
+    for (int i = 0; i < THREADS; i++)
+        CHECK(pthread_join(threads[i], NULL) == 0);
+}
+
+static void threads(void)
+{
+    pthread_t ids[THREADS];
+
+    start(ids);
+    join(ids);
+}
+
+/* Children of a threaded process work on, whatever the other threads were doing. */
+static void fork_from_threads(void)
+{
+    pthread_t ids[THREADS];
+
+    start(ids);
+    for (int i = 0; i < 15; i++) {
+        pid_t child = fork();
+        CHECK(child >= 0);
+        if (child == 0) {
+            for (int n = 0; n < 300; n++) {
+                void *p = OPENSSL_malloc((size_t)n * 16 + 1);
+                CHECK(p != NULL);
+                OPENSSL_free(p);
+            }
+            _exit(0);
+        }
+        int status;
+        CHECK(waitpid(child, &status, 0) == child && status == 0);
+    }
+    join(ids);
+}
+
+const struct guard_case healthy_cases[] = {
+    {"sizes", sizes},      {"huge", huge},       {"many", many},
+    {"errno", keep_errno}, {"threads", threads}, {"fork-from-threads", fork_from_threads},
+    {NULL, NULL},
+};

@@ -1,0 +1,102 @@
+/* The slots of backend guard by themselves: which comes next, whose lock it is, what is accessible.
+ */
+#include "backend/guard_slots.c" /* its lock is its own business; here it is held by others */
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "core/probe.h"
+
+#define CHECK(condition)                                                                           \
+    do                                                                                             \
+        if (!(condition)) {                                                                        \
+            fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition);                        \
+            exit(1);                                                                               \
+        }                                                                                          \
+    while (0)
+
+enum { PID = 100, PARENT = 99, SLOTS = 64 };
+
+static void first_in_first_out(struct fo_guard_class *c)
+{
+    struct fo_guard_slot *first[SLOTS];
+
+    for (int i = 0; i < SLOTS; i++) {
+        first[i] = fo_guard_next(c, PID);
+        CHECK(first[i] == &c->slots[i]);
+    }
+    CHECK(fo_guard_next(c, PID) == NULL);
+    for (int i = 0; i < SLOTS; i++)
+        fo_guard_queue(c, first[i * 5 % SLOTS], PID);
+    for (int i = 0; i < SLOTS; i++)
+        CHECK(fo_guard_next(c, PID) == first[i * 5 % SLOTS]);
+    CHECK(fo_guard_next(c, PID) == NULL);
+}
+
+/* Nothing serves again while there are slots that never did. */
+static void fresh_first(struct fo_guard_class *c)
+{
+    for (uint32_t i = 0; i < c->count; i++) {
+        const struct fo_guard_slot *s = fo_guard_next(c, PID);
+        CHECK(s == &c->slots[i]);
+        fo_guard_queue(c, s, PID);
+    }
+    CHECK(fo_guard_next(c, PID) == &c->slots[0]);
+}
+
+static void locks(struct fo_guard_class *c)
+{
+    fo_guard_queue(c, &c->slots[7], PID);
+    c->lock = PID; /* another thread, which does not go on */
+    CHECK(fo_guard_next(c, PID) == NULL);
+    fo_guard_queue(c, &c->slots[8], PID);
+    c->lock = PARENT; /* one that a fork left behind */
+    CHECK(fo_guard_next(c, PID) == &c->slots[7]);
+    CHECK(c->lock == 0);
+    CHECK(fo_guard_next(c, PID) == NULL);
+}
+
+static void pages(struct fo_guard_class *c)
+{
+    struct fo_guard_slot *s = &c->slots[1];
+    struct fo_guard_class *found;
+    uintptr_t end = fo_guard_run_end(c, s);
+
+    CHECK(!fo_readable(end - page, 1) && !fo_readable(end, 1));
+    CHECK(fo_guard_open(end, page + 1));
+    CHECK(fo_readable(end - 2 * page, 2 * page) && !fo_readable(end, 1) &&
+          !fo_readable(end - 2 * page - 1, 1));
+    *(char *)(end - 1) = 'x';
+    fo_guard_close(end, page + 1);
+    CHECK(!fo_readable(end - 1, 1) && !fo_readable(end - 2 * page, 1));
+    CHECK(fo_guard_open(end, 1) && *(char *)(end - 1) == 0);
+    fo_guard_close(end, 1);
+    CHECK(fo_guard_slot_at(end - 1, &found) == s && found == c);
+    CHECK(fo_guard_slot_at(end + page - 1, &found) == s &&
+          fo_guard_slot_at(end + page, &found) != s);
+}
+
+static void classes_for_sizes(void)
+{
+    CHECK(fo_guard_class_for(1) == &classes[0] && fo_guard_class_for(page) == &classes[0]);
+    CHECK(fo_guard_class_for(page + 1) == &classes[1]);
+    CHECK(fo_guard_class_for(page << 6) == &classes[6]);
+    CHECK(fo_guard_class_for((page << 6) + 1) == NULL); /* of 64 slots, none has 128 pages */
+    CHECK(fo_guard_class_for(SIZE_MAX / 2) == NULL);
+}
+
+int main(void)
+{
+    struct fo_guard_class *found;
+
+    CHECK(fo_guard_reserve(SLOTS));
+    CHECK(fo_guard_slot_at(fo_guard_range.start, &found) == NULL);
+    CHECK(fo_guard_slot_at(fo_guard_range.start - 1, &found) == NULL);
+    CHECK(fo_guard_slot_at(fo_guard_range.start + fo_guard_range.size, &found) == NULL);
+    first_in_first_out(&classes[0]);
+    locks(&classes[0]);
+    fresh_first(&classes[1]);
+    pages(&classes[2]);
+    classes_for_sizes();
+    return 0;
+}
