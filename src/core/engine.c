@@ -50,6 +50,7 @@ static bool start(void)
     fo_hot.tail = fo_options.canary ? FO_CANARY_LEAST : 0;
     fo_hot.fill = fo_options.fill;
     fo_hot.watch = fo_options.fill || fo_options.canary;
+    fo_hot.objects = fo_options.objects;
     return true;
 }
 

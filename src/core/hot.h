@@ -30,6 +30,7 @@ struct fo_hot {
     bool fill;                  /* freed payloads are filled with a pattern */
     bool watch;                 /* either of the two */
     uint32_t pad;               /* 8 once the backend has returned a block aligned to 8 only */
+    bool objects;               /* X_free() of freed objects is refused; load/objects.c */
     bool recycle;               /* freed blocks may serve again: the backend is libc */
     bool shared;                /* other processes use the blocks, registry and quarantine too */
 };

@@ -14,6 +14,12 @@
 /* How often to look again for the record of a free that another thread is writing just now. */
 enum { PATIENCE = 1000 };
 
+static const char *const answers[] = {
+    [FO_OPERATION_FREE] = "skipped",
+    [FO_OPERATION_REALLOC] = "answered NULL",
+    [FO_OPERATION_REFERENCE] = "answered 0",
+};
+
 static struct fo_record new_record(uintptr_t p, enum fo_operation operation, fo_site now)
 {
     const struct fo_process *me = fo_process_self();
@@ -22,7 +28,7 @@ static struct fo_record new_record(uintptr_t p, enum fo_operation operation, fo_
     return (struct fo_record){
         .operation = operation,
         .object = "block",
-        .answer = operation == FO_OPERATION_FREE ? "skipped" : "answered NULL",
+        .answer = answers[operation],
         .pointer = p,
         .block = p,
         .now = {true, now, me->index, fo_who_thread(who), fo_thread.caller},
@@ -139,6 +145,34 @@ enum fo_finding_kind fo_wrong_pointer(uintptr_t p, enum fo_operation operation, 
     judge(&r);
     fo_report(&r);
     return r.kind;
+}
+
+/* An address that was given back may be a part of a later block by now: BN_CTX keeps BIGNUMs in an
+ * array, and frees each. */
+static bool was_object(struct fo_record *r)
+{
+    struct fo_freed f;
+
+    if (fo_block_contains(r->pointer) || fo_quarantine_find(r->pointer, &f) == FO_FORGOTTEN)
+        return false;
+    describe_freed(r, &f);
+    return true;
+}
+
+bool fo_freed_object(uintptr_t p, const char *type, enum fo_operation operation, bool remembered)
+{
+    struct fo_record r = new_record(p, operation, 0);
+    uint8_t *slot = fo_registry_slot(p);
+    uint8_t state = __atomic_load_n(slot, __ATOMIC_ACQUIRE);
+
+    r.object = type;
+    if (state == FO_SLOT_FREED || state == FO_SLOT_BUSY)
+        judge_freed(&r, slot);
+    else if (state != FO_SLOT_GONE || !remembered || !was_object(&r))
+        return false;
+    r.kind = operation == FO_OPERATION_REFERENCE ? FO_FINDING_REFERENCED : FO_FINDING_DOUBLE_FREE;
+    fo_report(&r);
+    return true;
 }
 
 /* A header that was overwritten from the block in front has taken that block's canary with it. */
