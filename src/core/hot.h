@@ -35,7 +35,7 @@ struct fo_hot {
     bool shared;                /* other processes use the blocks, registry and quarantine too */
 };
 
-extern struct fo_hot fo_hot;
+extern FO_HIDDEN struct fo_hot fo_hot;
 
 /* May another thread or process touch our structures right now?  `alone` is glibc's
  * __libc_single_threaded, which it clears before a second thread runs; in shared memory a 0. */

@@ -148,12 +148,23 @@ enum fo_finding_kind fo_wrong_pointer(uintptr_t p, enum fo_operation operation, 
 }
 
 /* An address that was given back may be a part of a later block by now: BN_CTX keeps BIGNUMs in an
- * array, and frees each. */
+ * array and frees each, twice in a healthy handshake.  So no system call here, as in read_header():
+ * a sandbox may forbid it.  A block around p is held by whoever frees its part. */
+static bool is_part_of_block(uintptr_t p)
+{
+    uintptr_t payload = fo_registry_below(p);
+
+    if (payload == 0 || FO_RELAXED_LOAD(fo_registry_slot_known(payload)) != FO_SLOT_LIVE)
+        return false;
+    const struct fo_header *h = fo_header_of(payload);
+    return p - payload < fo_word_size(FO_RELAXED_LOAD(&h->word));
+}
+
 static bool was_object(struct fo_record *r)
 {
     struct fo_freed f;
 
-    if (fo_block_contains(r->pointer) || fo_quarantine_find(r->pointer, &f) == FO_FORGOTTEN)
+    if (is_part_of_block(r->pointer) || fo_quarantine_find(r->pointer, &f) == FO_FORGOTTEN)
         return false;
     describe_freed(r, &f);
     return true;
@@ -161,10 +172,12 @@ static bool was_object(struct fo_record *r)
 
 bool fo_freed_object(uintptr_t p, const char *type, enum fo_operation operation, bool remembered)
 {
-    struct fo_record r = new_record(p, operation, 0);
     uint8_t *slot = fo_registry_slot(p);
-    uint8_t state = __atomic_load_n(slot, __ATOMIC_ACQUIRE);
+    uint8_t state = slot != NULL ? __atomic_load_n(slot, __ATOMIC_ACQUIRE) : FO_SLOT_NONE;
 
+    if (state == FO_SLOT_NONE || state == FO_SLOT_LIVE || state == FO_SLOT_DAMAGED)
+        return false;
+    struct fo_record r = new_record(p, operation, 0);
     r.object = type;
     if (state == FO_SLOT_FREED || state == FO_SLOT_BUSY)
         judge_freed(&r, slot);

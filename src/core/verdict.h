@@ -9,8 +9,8 @@
 FO_COLD enum fo_finding_kind fo_wrong_pointer(uintptr_t p, enum fo_operation operation,
                                               fo_site now);
 
-/* An object of this type that is about to be freed, or referenced, and whose slot is not LIVE: if
- * it is freed already, report and return true.  `remembered`: an address that was given back and
+/* A pointer that is handed in as an object of this type, to be freed or referenced: if it is freed
+ * already, report and return true.  `remembered`: an address that was given back and
  * is remembered counts; it must not where objects come from allocators that we do not see. */
 FO_COLD bool fo_freed_object(uintptr_t p, const char *type, enum fo_operation operation,
                              bool remembered);

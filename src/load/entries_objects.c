@@ -6,36 +6,39 @@
     __asm__(".symver fo_" #name "_" #major "," #name "@OPENSSL_" version);                         \
     FO_EXPORT result fo_##name##_##major parameters;                                               \
     result fo_##name##_##major parameters
-#define CALL(name, major, second)                                                                  \
-    fo_object_call(p, second, FO_OBJECT_ENTRY(FO_OBJECT_##name, major),                            \
-                   (uintptr_t)__builtin_return_address(0))
+#define ENTRY(name, major)                                                                         \
+    &fo_object_real[FO_OBJECT_SLOT(FO_OBJECT_##name, major)], (uintptr_t)__builtin_return_address(0)
 
 /* One for each shape: what a function takes and returns. */
 #define FREE(name, major, version)                                                                 \
     DEFINE(name, major, version, void, (void *p))                                                  \
     {                                                                                              \
-        CALL(name, major, NULL);                                                                   \
+        fo_object_free(p, NULL, ENTRY(name, major));                                               \
     }
 #define FREE_INT(name, major, version)                                                             \
     DEFINE(name, major, version, int, (void *p))                                                   \
     {                                                                                              \
-        return (int)(intptr_t)CALL(name, major, NULL);                                             \
+        return (int)(intptr_t)fo_object_free(p, NULL, ENTRY(name, major));                         \
     }
 #define POP_FREE(name, major, version)                                                             \
     DEFINE(name, major, version, void, (void *p, void (*each)(void *)))                            \
     {                                                                                              \
-        CALL(name, major, *(void **)&each);                                                        \
+        fo_object_free(p, *(void **)&each, ENTRY(name, major));                                    \
     }
 #define ITEM_FREE(name, major, version)                                                            \
     DEFINE(name, major, version, void, (void *p, const void *item))                                \
     {                                                                                              \
-        CALL(name, major, item);                                                                   \
+        fo_object_free(p, item, ENTRY(name, major));                                               \
     }
-#define REFERENCE FREE_INT
+#define REFERENCE(name, major, version)                                                            \
+    DEFINE(name, major, version, int, (void *p))                                                   \
+    {                                                                                              \
+        return (int)(intptr_t)fo_object_reference(p, NULL, ENTRY(name, major));                    \
+    }
 #define CHAIN(name, major, version)                                                                \
     DEFINE(name, major, version, void *, (void *p))                                                \
     {                                                                                              \
-        return CALL(name, major, NULL);                                                            \
+        return fo_object_reference(p, NULL, ENTRY(name, major));                                   \
     }
 
 /* One for each version of the table. */

@@ -46,27 +46,26 @@ static const struct row {
 };
 _Static_assert(sizeof texts < UINT16_MAX, "offsets fit");
 
-/* Any of OpenSSL's functions: on x86-64 and arm64 an argument that is not expected is not seen, and
- * a result that is not there is not looked at. */
-typedef void *function_of_object(void *p, const void *second);
-
-/* OpenSSL's functions, as far as they were found and are the same for every caller. */
-static function_of_object *real[FO_OBJECT_ENTRY(FO_OBJECT_COUNT, 3)];
+/* Filled when objects are judged; otherwise the other one is, so that one look tells both. */
+fo_object_function *fo_object_real[FO_OBJECT_COUNT * 2];
+static fo_object_function *unguarded[FO_OBJECT_COUNT * 2];
 
 static const char *text_at(uint16_t offset)
 {
     return (const char *)&texts + offset;
 }
 
-static unsigned major_of(unsigned entry)
+static unsigned major_of(size_t entry)
 {
-    return 3 + (entry & 1);
+    return entry % 2 == 0 ? 3 : 4;
 }
 
 void fo_objects_forget(void)
 {
-    for (size_t i = 0; i < sizeof real / sizeof real[0]; i++)
-        __atomic_store_n(&real[i], NULL, __ATOMIC_SEQ_CST);
+    for (size_t i = 0; i < sizeof unguarded / sizeof unguarded[0]; i++) {
+        __atomic_store_n(&fo_object_real[i], NULL, __ATOMIC_SEQ_CST);
+        __atomic_store_n(&unguarded[i], NULL, __ATOMIC_SEQ_CST);
+    }
 }
 
 /* Where OpenSSL has no such function. */
@@ -79,9 +78,9 @@ static void *nothing(void *p, const void *second)
 
 /* In no OpenSSL of that version.  Then the call meant somebody else, whom the dynamic linker may
  * know: our definitions are hidden from a search without a version. */
-static function_of_object *find_elsewhere(const char *name)
+static fo_object_function *find_elsewhere(const char *name)
 {
-    function_of_object *found;
+    fo_object_function *found;
 
     *(void **)&found = fo_real_dlsym(RTLD_NEXT, name);
     if (found == NULL)
@@ -92,48 +91,28 @@ static function_of_object *find_elsewhere(const char *name)
     return nothing;
 }
 
-static function_of_object *find_real(unsigned entry, uintptr_t caller)
+static FO_COLD fo_object_function *find_real(fo_object_function **slot, size_t entry,
+                                             uintptr_t caller)
 {
-    const struct row *row = &rows[entry >> 1];
+    const struct row *row = &rows[entry / 2];
     const char *name = text_at(row->name);
     bool for_good, still;
-    function_of_object *found;
+    fo_object_function *found;
 
     *(void **)&found = fo_library_function(row->part, major_of(entry), name, caller, &for_good);
     if (found == NULL)
         return find_elsewhere(name);
     if (!for_good)
         return found;
-    __atomic_store_n(&real[entry], found, __ATOMIC_SEQ_CST);
+    __atomic_store_n(slot, found, __ATOMIC_SEQ_CST);
     /* If a library came meanwhile, its fo_objects_forget() may have been too early. */
     if (fo_library_function(row->part, major_of(entry), name, caller, &still) == NULL || !still)
-        __atomic_store_n(&real[entry], NULL, __ATOMIC_SEQ_CST);
+        __atomic_store_n(slot, NULL, __ATOMIC_SEQ_CST);
     return found;
 }
 
-/* Is there a free of this pointer that was not followed by an allocation?  If it says so, that is
- * still to be judged. */
-static inline bool seems_freed(const void *p)
-{
-    enum { FREED = 1 << FO_SLOT_FREED | 1 << FO_SLOT_BUSY | 1 << FO_SLOT_GONE };
-    const uint8_t *slot = fo_registry_slot((uintptr_t)p);
-
-    return slot != NULL && (FREED >> __atomic_load_n(slot, __ATOMIC_ACQUIRE) & 1) != 0;
-}
-
-static bool is_freed(const void *p, unsigned entry)
-{
-    const struct row *row = &rows[entry >> 1];
-    int saved_errno = errno;
-    bool freed = fo_freed_object((uintptr_t)p, text_at(row->type), row->operation,
-                                 fo_openssl_all_ours(major_of(entry)));
-
-    errno = saved_errno;
-    return freed;
-}
-
 /* The frees inside a call are recorded with the program's code that called, not with OpenSSL's. */
-static inline void *call(function_of_object *function, void *p, const void *second,
+static inline void *call(fo_object_function *function, void *p, const void *second,
                          uintptr_t caller)
 {
     if (fo_thread.caller != 0)
@@ -144,28 +123,59 @@ static inline void *call(function_of_object *function, void *p, const void *seco
     return answer;
 }
 
-static FO_COLD void *call_slowly(void *p, const void *second, unsigned entry, uintptr_t caller)
+static FO_COLD bool is_freed(const void *p, size_t entry, uintptr_t caller)
 {
-    if (fo_hot.objects && seems_freed(p)) {
-        bool outermost = fo_thread.caller == 0;
-        fo_thread.caller = outermost ? caller : fo_thread.caller;
-        bool freed = is_freed(p, entry);
-        fo_thread.caller = outermost ? 0 : fo_thread.caller;
-        if (freed)
-            return NULL;
-    }
-    function_of_object *function = __atomic_load_n(&real[entry], __ATOMIC_ACQUIRE);
-    if (function == NULL)
-        function = find_real(entry, caller);
-    return fo_hot.objects ? call(function, p, second, caller) : function(p, second);
+    const struct row *row = &rows[entry / 2];
+    bool outermost = fo_thread.caller == 0;
+    int saved_errno = errno;
+
+    if (outermost)
+        fo_thread.caller = caller;
+    bool freed = fo_freed_object((uintptr_t)p, text_at(row->type), row->operation,
+                                 fo_openssl_all_ours(major_of(entry)));
+    if (outermost)
+        fo_thread.caller = 0;
+    errno = saved_errno;
+    return freed;
 }
 
-void *fo_object_call(void *p, const void *second, unsigned entry, uintptr_t caller)
+static FO_COLD void *call_slowly(void *p, const void *second, fo_object_function **slot,
+                                 uintptr_t caller)
 {
-    function_of_object *function = __atomic_load_n(&real[entry], __ATOMIC_ACQUIRE);
+    size_t entry = (size_t)(slot - fo_object_real);
+    bool guard = fo_hot.objects;
 
-    if (fo_unlikely(function == NULL) || fo_unlikely(!fo_hot.objects) ||
-        fo_unlikely(seems_freed(p)))
-        return call_slowly(p, second, entry, caller);
-    return call(function, p, second, caller);
+    if (guard && is_freed(p, entry, caller))
+        return NULL;
+    if (!guard)
+        slot = &unguarded[entry];
+    fo_object_function *function = __atomic_load_n(slot, __ATOMIC_ACQUIRE);
+    if (function == NULL)
+        function = find_real(slot, entry, caller);
+    return guard ? call(function, p, second, caller) : function(p, second);
+}
+
+static inline __attribute__((always_inline)) void *
+judge(void *p, const void *second, fo_object_function **slot, uintptr_t caller, bool frees)
+{
+    fo_object_function *function = __atomic_load_n(slot, __ATOMIC_ACQUIRE);
+
+    if (fo_unlikely(function == NULL))
+        return call_slowly(p, second, slot, caller);
+    const uint8_t *state = fo_registry_slot_around((uintptr_t)p);
+    if (state == NULL) /* NULL, or far from all that OpenSSL allocated */
+        return function(p, second);
+    if (fo_unlikely(__atomic_load_n(state, __ATOMIC_ACQUIRE) > FO_SLOT_LIVE))
+        return call_slowly(p, second, slot, caller);
+    return frees ? call(function, p, second, caller) : function(p, second);
+}
+
+void *fo_object_free(void *p, const void *second, fo_object_function **slot, uintptr_t caller)
+{
+    return judge(p, second, slot, caller, true);
+}
+
+void *fo_object_reference(void *p, const void *second, fo_object_function **slot, uintptr_t caller)
+{
+    return judge(p, second, slot, caller, false);
 }
