@@ -16,6 +16,7 @@ SCRIPT = pathlib.Path(__file__).resolve().parents[2] / "scripts" / "objects"
 # Whose constructor does not return a block of its own.
 NO_BLOCK = {
     "ASN1_NULL": "the number 1",
+    "ASN1_OBJECT": "NULL in OpenSSL 4",
     "X509_POLICY_NODE": "declared, never defined",
 }
 

@@ -120,6 +120,7 @@ KIND(ASN1_STRING_clear_free, ASN1_STRING_new(), ASN1_STRING_clear_free(p))
 KIND(ASN1_item_free, ASN1_item_new(ASN1_ITEM_rptr(X509)), ASN1_item_free(p, ASN1_ITEM_rptr(X509)))
 KIND(BIO_free_all, BIO_new(BIO_s_mem()), BIO_free_all(p))
 KIND(BIO_vfree, BIO_new(BIO_s_mem()), BIO_vfree(p))
+PLAIN(ASN1_OBJECT, OBJ_txt2obj("1.2.3.4.5", 1))
 PLAIN(BIO_meth, BIO_meth_new(BIO_TYPE_SOURCE_SINK, "test"))
 PLAIN(OPENSSL_sk, new_stack_of(NULL))
 KIND(OPENSSL_sk_pop_free, new_stack_of(OPENSSL_strdup("x")), OPENSSL_sk_pop_free(p, free_string))
@@ -216,6 +217,7 @@ const struct kind kinds[] = {
     ROW(ASN1_item_free, "ASN1_VALUE", NULL),
     ROW(BIO_free_all, "BIO", NULL),
     ROW(BIO_vfree, "BIO", NULL),
+    ROW(ASN1_OBJECT_free, "ASN1_OBJECT", NULL),
     ROW(BIO_meth_free, "BIO_METHOD", NULL),
     ROW(OPENSSL_sk_free, "OPENSSL_STACK", NULL),
     ROW(OPENSSL_sk_pop_free, "OPENSSL_STACK", NULL),
