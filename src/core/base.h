@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #define FO_EXPORT      __attribute__((visibility("default")))
+#define FO_HIDDEN      __attribute__((visibility("hidden"))) /* saves a load of the address */
 #define FO_COLD        __attribute__((cold, noinline))
 #define fo_likely(x)   __builtin_expect(!!(x), 1)
 #define fo_unlikely(x) __builtin_expect(!!(x), 0)

@@ -56,6 +56,7 @@ static bool start(void)
     fo_hot.tail = (fo_options.canary ? FO_CANARY_LEAST : 0u) + (fo_options.stacks != 0 ? 8u : 0u);
     fo_hot.fill = fo_options.fill;
     fo_hot.watch = fo_options.fill || fo_hot.tail != 0;
+    fo_hot.objects = fo_options.objects;
     return true;
 }
 

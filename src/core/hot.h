@@ -31,11 +31,12 @@ struct fo_hot {
     bool watch;                 /* either of the two, or guard: frees are looked at */
     bool guard;                 /* some or all blocks lie on guarded pages; backend/guard.h */
     uint32_t pad;               /* 8 once the backend has returned a block aligned to 8 only */
+    bool objects;               /* X_free() of freed objects is refused; load/objects.c */
     bool recycle;               /* freed blocks may serve again: the backend is libc */
     bool shared;                /* other processes use the blocks, registry and quarantine too */
 };
 
-extern struct fo_hot fo_hot;
+extern FO_HIDDEN struct fo_hot fo_hot;
 
 /* May another thread or process touch our structures right now?  `alone` is glibc's
  * __libc_single_threaded, which it clears before a second thread runs; in shared memory a 0. */

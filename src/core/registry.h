@@ -48,7 +48,16 @@ static inline uint8_t *fo_registry_slot(uintptr_t p)
     return fo_unlikely(biased == NULL) ? NULL : biased + (p >> FO_GRANULE_SHIFT);
 }
 
-/* The same for a payload that the registry has seen: nothing to check. */
+/* The state byte of the 16 bytes around p, or NULL: no payload was ever near. */
+static inline uint8_t *fo_registry_slot_around(uintptr_t p)
+{
+    if (fo_unlikely(p >> FO_LEAF_SHIFT >= FO_ROOT_COUNT))
+        return NULL;
+    uint8_t *biased = __atomic_load_n(&fo_hot.root[p >> FO_LEAF_SHIFT], __ATOMIC_ACQUIRE);
+    return biased == NULL ? NULL : biased + (p >> FO_GRANULE_SHIFT);
+}
+
+/* The state byte of a payload that the registry has seen: nothing to check. */
 static inline uint8_t *fo_registry_slot_known(uintptr_t p)
 {
     return fo_hot.root[p >> FO_LEAF_SHIFT] + (p >> FO_GRANULE_SHIFT);

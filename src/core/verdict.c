@@ -16,6 +16,12 @@
 /* How often to look again for the record of a free that another thread is writing just now. */
 enum { PATIENCE = 20 };
 
+static const char *const answers[] = {
+    [FO_OPERATION_FREE] = "skipped",
+    [FO_OPERATION_REALLOC] = "answered NULL",
+    [FO_OPERATION_REFERENCE] = "answered 0",
+};
+
 static struct fo_record new_record(uintptr_t p, enum fo_operation operation, fo_site now)
 {
     const struct fo_process *me = fo_process_self();
@@ -24,7 +30,7 @@ static struct fo_record new_record(uintptr_t p, enum fo_operation operation, fo_
     return (struct fo_record){
         .operation = operation,
         .object = "block",
-        .answer = operation == FO_OPERATION_FREE ? "skipped" : "answered NULL",
+        .answer = answers[operation],
         .pointer = p,
         .block = p,
         .now = {true, now, me->index, fo_who_thread(who), fo_thread.caller, fo_stack_capture()},
@@ -165,6 +171,47 @@ enum fo_finding_kind fo_wrong_pointer(uintptr_t p, enum fo_operation operation, 
     judge(&r);
     fo_report(&r);
     return r.kind;
+}
+
+/* An address that was given back may be a part of a later block by now: BN_CTX keeps BIGNUMs in an
+ * array and frees each, twice in a healthy handshake.  So no system call here, as in read_header():
+ * a sandbox may forbid it.  A block around p is held by whoever frees its part. */
+static bool is_part_of_block(uintptr_t p)
+{
+    uintptr_t payload = fo_registry_below(p);
+
+    if (payload == 0 || FO_RELAXED_LOAD(fo_registry_slot_known(payload)) != FO_SLOT_LIVE)
+        return false;
+    const struct fo_header *h = fo_header_of(payload);
+    return p - payload < fo_word_size(FO_RELAXED_LOAD(&h->word));
+}
+
+static bool was_object(struct fo_record *r)
+{
+    struct fo_freed f;
+
+    if (is_part_of_block(r->pointer) || fo_quarantine_find(r->pointer, &f) == FO_FORGOTTEN)
+        return false;
+    fo_record_freed(r, &f);
+    return true;
+}
+
+bool fo_freed_object(uintptr_t p, const char *type, enum fo_operation operation, bool remembered)
+{
+    uint8_t *slot = fo_registry_slot(p);
+    uint8_t state = slot != NULL ? __atomic_load_n(slot, __ATOMIC_ACQUIRE) : FO_SLOT_NONE;
+
+    if (state == FO_SLOT_NONE || state == FO_SLOT_LIVE || state == FO_SLOT_DAMAGED)
+        return false;
+    struct fo_record r = new_record(p, operation, 0);
+    r.object = type;
+    if (state == FO_SLOT_FREED || state == FO_SLOT_BUSY)
+        judge_freed(&r, slot);
+    else if (state != FO_SLOT_GONE || !remembered || !was_object(&r))
+        return false;
+    r.kind = operation == FO_OPERATION_REFERENCE ? FO_FINDING_REFERENCED : FO_FINDING_DOUBLE_FREE;
+    fo_report(&r);
+    return true;
 }
 
 /* A header that was overwritten from the block in front has taken that block's canary with it. */

@@ -17,6 +17,12 @@ FO_COLD void fo_libc_call(uintptr_t payload, enum fo_operation operation, const 
 /* The same for malloc_usable_size(), with its answer: the size of a live block, else 0. */
 FO_COLD size_t fo_libc_usable_size(uintptr_t p);
 
+/* A pointer that is handed in as an object of this type, to be freed or referenced: if it is freed
+ * already, report and return true.  `remembered`: an address that was given back and
+ * is remembered counts; it must not where objects come from allocators that we do not see. */
+FO_COLD bool fo_freed_object(uintptr_t p, const char *type, enum fo_operation operation,
+                             bool remembered);
+
 /* A live block whose header does not check: report.  The block must be marked DAMAGED before. */
 FO_COLD void fo_damaged_block(uintptr_t payload, enum fo_operation operation, fo_site now);
 

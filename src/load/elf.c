@@ -115,38 +115,126 @@ size_t fo_elf_build_id(const struct fo_module *module, const unsigned char **id)
     return length;
 }
 
-struct search {
-    const char *name;
-    void **found;
-    unsigned room, count;
-    unsigned long long loads; /* of modules, so far */
+bool fo_elf_defines_version(const struct fo_module *module, const char *version)
+{
+    const ElfW(Verdef) *at = NULL;
+    struct tables t;
+
+    if (!find_tables(module, &t))
+        return false;
+    for (const ElfW(Dyn) *d = module->dynamic; d->d_tag != DT_NULL; d++)
+        if (d->d_tag == DT_VERDEF)
+            at = table_at(module, d->d_un.d_ptr);
+    while (at != NULL) {
+        const char *here = (const char *)at;
+        const ElfW(Verdaux) *name = (const void *)(here + at->vd_aux);
+        if (strcmp(t.strings + name->vda_name, version) == 0)
+            return true;
+        at = at->vd_next != 0 ? (const void *)(here + at->vd_next) : NULL;
+    }
+    return false;
+}
+
+bool fo_elf_stays(const struct fo_module *module)
+{
+    for (const ElfW(Dyn) *d = module->dynamic; d != NULL && d->d_tag != DT_NULL; d++)
+        if (d->d_tag == DT_FLAGS_1)
+            return (d->d_un.d_val & DF_1_NODELETE) != 0;
+    return false;
+}
+
+#if defined(__x86_64__)
+enum { JUMP_SLOT = R_X86_64_JUMP_SLOT, GLOB_DAT = R_X86_64_GLOB_DAT };
+#else
+enum { JUMP_SLOT = R_AARCH64_JUMP_SLOT, GLOB_DAT = R_AARCH64_GLOB_DAT };
+#endif
+
+static bool one_refers_to(const struct fo_module *module, const ElfW(Rela) * relocation,
+                          size_t bytes, uintptr_t start, uintptr_t end)
+{
+    for (; relocation != NULL && bytes >= sizeof *relocation; bytes -= sizeof *relocation) {
+        const ElfW(Rela) *r = relocation++;
+        unsigned type = (unsigned)ELF64_R_TYPE(r->r_info);
+        if (type != JUMP_SLOT && type != GLOB_DAT)
+            continue;
+        uintptr_t bound = FO_RELAXED_LOAD((const uintptr_t *)(module->base + r->r_offset));
+        if (bound >= start && bound < end)
+            return true;
+    }
+    return false;
+}
+
+bool fo_elf_refers_to(const struct fo_module *module, uintptr_t start, uintptr_t end)
+{
+    const ElfW(Rela) *calls = NULL, *others = NULL;
+    size_t calls_size = 0, others_size = 0;
+
+    for (const ElfW(Dyn) *d = module->dynamic; d != NULL && d->d_tag != DT_NULL; d++) {
+        if (d->d_tag == DT_JMPREL)
+            calls = table_at(module, d->d_un.d_ptr);
+        else if (d->d_tag == DT_PLTRELSZ)
+            calls_size = d->d_un.d_val;
+        else if (d->d_tag == DT_RELA)
+            others = table_at(module, d->d_un.d_ptr);
+        else if (d->d_tag == DT_RELASZ)
+            others_size = d->d_un.d_val;
+    }
+    return one_refers_to(module, calls, calls_size, start, end) ||
+           one_refers_to(module, others, others_size, start, end);
+}
+
+struct walk {
+    void (*visit)(const struct fo_module *, void *);
+    void *data;
+    unsigned long long *seen; /* modules loaded, at the walk before */
+    unsigned long long loads; /* and now */
 };
 
-static unsigned long long searched; /* loads, at the last search */
-
-static int visit(struct dl_phdr_info *info, size_t size, void *data)
+static int step(struct dl_phdr_info *info, size_t size, void *data)
 {
-    struct search *s = data;
+    struct walk *w = data;
     struct fo_module m = {.base = info->dlpi_addr};
 
     (void)size;
-    s->loads = info->dlpi_adds;
-    if (s->loads == FO_RELAXED_LOAD(&searched))
+    w->loads = info->dlpi_adds;
+    if (w->loads == FO_RELAXED_LOAD(w->seen))
         return 1;
     for (int i = 0; i < info->dlpi_phnum; i++)
         if (info->dlpi_phdr[i].p_type == PT_DYNAMIC)
             m.dynamic = (const ElfW(Dyn) *)(info->dlpi_addr + info->dlpi_phdr[i].p_vaddr);
-    void *function = fo_elf_function(&m, s->name);
+    w->visit(&m, w->data);
+    return 0;
+}
+
+void fo_elf_each(void (*visit)(const struct fo_module *module, void *data), void *data,
+                 unsigned long long *seen)
+{
+    struct walk w = {.visit = visit, .data = data, .seen = seen};
+
+    dl_iterate_phdr(step, &w);
+    FO_RELAXED_STORE(seen, w.loads);
+}
+
+struct search {
+    const char *name;
+    void **found;
+    unsigned room, count;
+};
+
+static void look_in(const struct fo_module *module, void *data)
+{
+    struct search *s = data;
+    void *function = fo_elf_function(module, s->name);
+
     if (function != NULL && s->count < s->room)
         s->found[s->count++] = function;
-    return 0;
 }
 
 unsigned fo_elf_search(const char *name, void **found, unsigned room)
 {
-    struct search s = {.name = name, .found = found, .room = room};
+    static unsigned long long seen;
+    struct search s = {name, found, room, 0};
 
-    dl_iterate_phdr(visit, &s);
-    FO_RELAXED_STORE(&searched, s.loads);
+    fo_elf_each(look_in, &s, &seen);
     return s.count;
 }

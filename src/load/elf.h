@@ -26,6 +26,22 @@ void *fo_elf_function(const struct fo_module *module, const char *name);
 /* The GNU build-id of a module; returns its length in bytes, 0: it has none. */
 size_t fo_elf_build_id(const struct fo_module *module, const unsigned char **id);
 
+/* Does this module define symbols under this version, such as "OPENSSL_3.0.0"? */
+bool fo_elf_defines_version(const struct fo_module *module, const char *version);
+
+/* Can the module not go away before the process does? */
+bool fo_elf_stays(const struct fo_module *module);
+
+/* Did the dynamic linker bind a reference of this module to an address in [start, end)?  That
+ * tells which of several libraries with the same symbols the module got. */
+bool fo_elf_refers_to(const struct fo_module *module, uintptr_t start, uintptr_t end);
+
+/* Call `visit` for each loaded module, in the order of the search, under the dynamic linker's lock.
+ * Of the module only base and dynamic section are known.  Nothing is done if no module came since
+ * the call before with the same `seen`. */
+void fo_elf_each(void (*visit)(const struct fo_module *module, void *data), void *data,
+                 unsigned long long *seen);
+
 /* Functions of this name in all loaded modules, in whatever scope: at most `room`, returns how
  * many.  Nothing is done, and 0 returned, if no module came since the call before. */
 unsigned fo_elf_search(const char *name, void **found, unsigned room);

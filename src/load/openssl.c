@@ -9,6 +9,7 @@
 #include "core/hooks.h"
 #include "load/elf.h"
 #include "load/entries.h"
+#include "load/library.h"
 #include "load/real.h"
 #include "report/output.h"
 
@@ -103,6 +104,7 @@ static void add(uintptr_t code, const char *how)
         .start = module.start, .end = module.end, .in_executable = module.executable, .how = how};
     if (resolve(o, &module)) {
         __atomic_store_n(&known_count, known_count + 1, __ATOMIC_RELEASE);
+        fo_libraries_look();
         get_in(o);
     }
     __atomic_store_n(&adding, 0, __ATOMIC_RELEASE);
@@ -160,6 +162,16 @@ struct fo_openssl *fo_openssl_meant(unsigned major)
     if (known_of(major) == NULL)
         fo_openssl_look_around("found by its caller");
     return known_of(major);
+}
+
+bool fo_openssl_all_ours(unsigned major)
+{
+    unsigned n = __atomic_load_n(&known_count, __ATOMIC_ACQUIRE);
+
+    for (unsigned i = 0; i < n; i++)
+        if (known[i].major == major && !known[i].ours)
+            return false;
+    return true;
 }
 
 bool fo_openssl_contains(uintptr_t code)

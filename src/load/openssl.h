@@ -42,6 +42,9 @@ void *fo_openssl_entry(const char *name, void *handle);
 /* The OpenSSL of this major version, which a call under its symbol version means, or NULL. */
 struct fo_openssl *fo_openssl_meant(unsigned major);
 
+/* Does every OpenSSL of this major version call our functions? */
+bool fo_openssl_all_ours(unsigned major);
+
 /* Is this code of a libcrypto?  An executable with a static one inside does not count.  Lock-free.
  */
 bool fo_openssl_contains(uintptr_t code);

@@ -6,6 +6,7 @@
 #include "core/probe.h"
 #include "core/quarantine.h"
 #include "fork/process.h"
+#include "load/library.h"
 #include "load/openssl.h"
 #include "report/record.h"
 
@@ -21,6 +22,7 @@ __attribute__((constructor)) static void begin(int argc, char **argv, char **env
     fo_stack_end = (uintptr_t)envp;
     fo_process_name(argc > 0 ? argv[0] : NULL);
     fo_openssl_look_around("linked");
+    fo_libraries_started();
 }
 
 __attribute__((destructor)) static void end(void)

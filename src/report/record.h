@@ -11,7 +11,7 @@ enum fo_finding_kind {
 #undef FO_FINDING
 };
 
-enum fo_operation { FO_OPERATION_FREE, FO_OPERATION_REALLOC };
+enum fo_operation { FO_OPERATION_FREE, FO_OPERATION_REALLOC, FO_OPERATION_REFERENCE };
 
 /* A place in a program: an OpenSSL source line, and who was there. */
 struct fo_place {

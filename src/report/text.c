@@ -151,7 +151,7 @@ static void put_neighbour(struct fo_text *t, const struct fo_record *r)
 
 static void put_headline(struct fo_text *t, const struct fo_record *r)
 {
-    for (const char *at = texts[r->kind][r->operation]; *at != '\0'; at++) {
+    for (const char *at = texts[r->kind][r->operation == FO_OPERATION_REALLOC]; *at != '\0'; at++) {
         if (*at != '%') {
             fo_put_char(t, *at);
             continue;
@@ -190,6 +190,8 @@ static const char *label_now(const struct fo_record *r)
         return "called";
     if (r->operation == FO_OPERATION_REALLOC)
         return "realloc";
+    if (r->operation == FO_OPERATION_REFERENCE)
+        return "referenced";
     return r->kind == FO_FINDING_DOUBLE_FREE ? "freed again" : "freed now";
 }
 

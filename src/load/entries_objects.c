@@ -1,0 +1,55 @@
+/* OpenSSL's names of the functions in objects.def, for callers of OpenSSL 3 and of OpenSSL 4.  As
+ * in openssl_api.c, the versions are hidden (one @), so that only callers of OpenSSL find us. */
+#include "load/objects.h"
+
+#define DEFINE(name, major, version, result, parameters)                                           \
+    __asm__(".symver fo_" #name "_" #major "," #name "@OPENSSL_" version);                         \
+    FO_EXPORT result fo_##name##_##major parameters;                                               \
+    result fo_##name##_##major parameters
+#define ENTRY(name, major)                                                                         \
+    &fo_object_real[FO_OBJECT_SLOT(FO_OBJECT_##name, major)], (uintptr_t)__builtin_return_address(0)
+
+/* One for each shape: what a function takes and returns. */
+#define FREE(name, major, version)                                                                 \
+    DEFINE(name, major, version, void, (void *p))                                                  \
+    {                                                                                              \
+        fo_object_free(p, NULL, ENTRY(name, major));                                               \
+    }
+#define FREE_INT(name, major, version)                                                             \
+    DEFINE(name, major, version, int, (void *p))                                                   \
+    {                                                                                              \
+        return (int)(intptr_t)fo_object_free(p, NULL, ENTRY(name, major));                         \
+    }
+#define POP_FREE(name, major, version)                                                             \
+    DEFINE(name, major, version, void, (void *p, void (*each)(void *)))                            \
+    {                                                                                              \
+        fo_object_free(p, *(void **)&each, ENTRY(name, major));                                    \
+    }
+#define ITEM_FREE(name, major, version)                                                            \
+    DEFINE(name, major, version, void, (void *p, const void *item))                                \
+    {                                                                                              \
+        fo_object_free(p, item, ENTRY(name, major));                                               \
+    }
+#define REFERENCE(name, major, version)                                                            \
+    DEFINE(name, major, version, int, (void *p))                                                   \
+    {                                                                                              \
+        return (int)(intptr_t)fo_object_reference(p, NULL, ENTRY(name, major));                    \
+    }
+#define CHAIN(name, major, version)                                                                \
+    DEFINE(name, major, version, void *, (void *p))                                                \
+    {                                                                                              \
+        return fo_object_reference(p, NULL, ENTRY(name, major));                                   \
+    }
+
+/* One for each version of the table. */
+#define AT_NO(shape, name)
+#define AT_3_0_0(shape, name) shape(name, 3, "3.0.0")
+#define AT_3_1_0(shape, name) shape(name, 3, "3.1.0")
+#define AT_3_2_0(shape, name) shape(name, 3, "3.2.0")
+#define AT_3_4_0(shape, name) shape(name, 3, "3.4.0")
+#define AT_3_5_0(shape, name) shape(name, 3, "3.5.0")
+#define AT_4_0_0(shape, name) shape(name, 4, "4.0.0")
+
+#define FO_OBJECT(name, type, shape, part, since3, since4)                                         \
+    AT_##since3(shape, name) AT_##since4(shape, name)
+#include "load/objects.def"

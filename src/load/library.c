@@ -1,0 +1,128 @@
+/* See library.h.  The table only grows: a library that was unloaded is told from a live one when it
+ * is about to be used.  Entries are made under the dynamic linker's lock, read without any. */
+#include "load/library.h"
+
+#include "load/elf.h"
+#include "load/objects.h"
+
+enum { LIBRARIES_MAX = 32 };
+
+struct library {
+    struct fo_module module;
+    unsigned major;
+    enum fo_part part;
+    bool linked; /* loaded with the program: every reference in the process is bound to it */
+};
+
+static struct library libraries[LIBRARIES_MAX];
+static unsigned library_count;
+static bool started;
+
+static unsigned count_now(void)
+{
+    return __atomic_load_n(&library_count, __ATOMIC_ACQUIRE);
+}
+
+static bool is_known(const struct fo_module *module, enum fo_part part)
+{
+    for (unsigned i = 0; i < library_count; i++)
+        if (libraries[i].module.start == module->start &&
+            libraries[i].module.dynamic == module->dynamic && libraries[i].part == part)
+            return true;
+    return false;
+}
+
+static void note(const struct fo_module *seen, enum fo_part part, unsigned major,
+                 const char *witness)
+{
+    struct fo_module module;
+    void *code = fo_elf_function(seen, witness);
+
+    if (code == NULL || !fo_elf_module((uintptr_t)code, &module) || is_known(&module, part) ||
+        library_count == LIBRARIES_MAX)
+        return;
+    libraries[library_count] = (struct library){module, major, part, !started};
+    __atomic_store_n(&library_count, library_count + 1, __ATOMIC_RELEASE);
+    fo_objects_forget();
+}
+
+/* Ourselves, who export the same versions, are no OpenSSL: we have neither witness. */
+static void visit(const struct fo_module *module, void *data)
+{
+    static const char versions[][16] = {"OPENSSL_3.0.0", "OPENSSL_4.0.0"};
+
+    (void)data;
+    for (unsigned i = 0; i < 2; i++)
+        if (fo_elf_defines_version(module, versions[i])) {
+            note(module, FO_PART_CRYPTO, 3 + i, "OPENSSL_version_major");
+            note(module, FO_PART_SSL, 3 + i, "SSL_new");
+        }
+}
+
+void fo_libraries_look(void)
+{
+    static unsigned long long seen;
+
+    fo_elf_each(visit, NULL, &seen);
+}
+
+void fo_libraries_started(void)
+{
+    started = true;
+}
+
+static bool is_loaded(const struct library *l)
+{
+    struct fo_module now;
+
+    return fo_elf_module(l->module.start, &now) && now.dynamic == l->module.dynamic;
+}
+
+/* Several at the same time: the caller's own one, or the one to which its references are bound. */
+static const struct library *of_caller(const struct library *const *candidates, unsigned count,
+                                       uintptr_t caller)
+{
+    struct fo_module from;
+
+    if (!fo_elf_module(caller, &from))
+        return candidates[0];
+    for (unsigned i = 0; i < count; i++)
+        if (candidates[i]->module.start == from.start)
+            return candidates[i];
+    for (unsigned i = 0; i < count; i++)
+        if (fo_elf_refers_to(&from, candidates[i]->module.start, candidates[i]->module.end))
+            return candidates[i];
+    return candidates[0];
+}
+
+static const struct library *meant(enum fo_part part, unsigned major, uintptr_t caller,
+                                   bool *for_good)
+{
+    const struct library *candidates[LIBRARIES_MAX];
+    unsigned n = 0;
+
+    *for_good = true;
+    for (unsigned i = 0, all = count_now(); i < all; i++) {
+        const struct library *l = &libraries[i];
+        if (l->part != part || l->major != major)
+            continue;
+        if (l->linked)
+            return l;
+        if (is_loaded(l))
+            candidates[n++] = l;
+    }
+    *for_good = n == 1 && fo_elf_stays(&candidates[0]->module);
+    return n > 1 ? of_caller(candidates, n, caller) : n == 1 ? candidates[0] : NULL;
+}
+
+void *fo_library_function(enum fo_part part, unsigned major, const char *name, uintptr_t caller,
+                          bool *for_good)
+{
+    const struct library *l = meant(part, major, caller, for_good);
+
+    if (l == NULL) {
+        fo_libraries_look();
+        l = meant(part, major, caller, for_good);
+    }
+    return l != NULL ? fo_elf_function(&l->module, name) : NULL;
+}

@@ -1,0 +1,22 @@
+/* Which libcrypto or libssl does a call mean, whose symbol version says OpenSSL 3 or 4?  Usually
+ * there is one of each.  A process can hold several of one major version: what a Python package
+ * brings along beside the system's. */
+#ifndef FO_LOAD_LIBRARY_H
+#define FO_LOAD_LIBRARY_H
+
+#include "core/base.h"
+
+enum fo_part { FO_PART_CRYPTO, FO_PART_SSL };
+
+/* Note the libraries that came since the last look. */
+void fo_libraries_look(void);
+
+/* From now on the program itself runs, and what is loaded comes and goes by dlopen(3). */
+void fo_libraries_started(void);
+
+/* The function that the code at `caller` would have called without us, or NULL: there is none.
+ * *for_good: it is the same for every caller, and fo_objects_forget() is called when that ends. */
+void *fo_library_function(enum fo_part part, unsigned major, const char *name, uintptr_t caller,
+                          bool *for_good);
+
+#endif

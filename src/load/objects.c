@@ -1,0 +1,181 @@
+/* See objects.h.  libcrypto's own calls may come through here too (Debian's is not linked
+ * -Bsymbolic), thousands a handshake: a healthy call reads one byte of the registry. */
+#include "load/objects.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+
+#include "core/hot.h"
+#include "core/registry.h"
+#include "core/verdict.h"
+#include "fork/process.h"
+#include "load/library.h"
+#include "load/openssl.h"
+#include "load/real.h"
+#include "report/output.h"
+
+/* All texts in one piece, found by their offsets: pointers would have to be relocated at the start
+ * of every process. */
+static const struct texts {
+#define FO_OBJECT(name, type, shape, part, since3, since4)                                         \
+    char name##_name[sizeof #name], name##_type[sizeof type];
+#include "load/objects.def"
+#undef FO_OBJECT
+} texts = {
+#define FO_OBJECT(name, type, shape, part, since3, since4) #name, type,
+#include "load/objects.def"
+#undef FO_OBJECT
+};
+
+#define OPERATION_FREE      FO_OPERATION_FREE
+#define OPERATION_FREE_INT  FO_OPERATION_FREE
+#define OPERATION_POP_FREE  FO_OPERATION_FREE
+#define OPERATION_ITEM_FREE FO_OPERATION_FREE
+#define OPERATION_REFERENCE FO_OPERATION_REFERENCE
+#define OPERATION_CHAIN     FO_OPERATION_REFERENCE
+
+static const struct row {
+    uint16_t name, type; /* in texts */
+    uint8_t part, operation;
+} rows[] = {
+#define FO_OBJECT(name, type, shape, part, since3, since4)                                         \
+    {offsetof(struct texts, name##_name), offsetof(struct texts, name##_type), FO_PART_##part,     \
+     OPERATION_##shape},
+#include "load/objects.def"
+#undef FO_OBJECT
+};
+_Static_assert(sizeof texts < UINT16_MAX, "offsets fit");
+
+/* Filled when objects are judged; otherwise the other one is, so that one look tells both. */
+fo_object_function *fo_object_real[FO_OBJECT_COUNT * 2];
+static fo_object_function *unguarded[FO_OBJECT_COUNT * 2];
+
+static const char *text_at(uint16_t offset)
+{
+    return (const char *)&texts + offset;
+}
+
+static unsigned major_of(size_t entry)
+{
+    return entry % 2 == 0 ? 3 : 4;
+}
+
+void fo_objects_forget(void)
+{
+    for (size_t i = 0; i < sizeof unguarded / sizeof unguarded[0]; i++) {
+        __atomic_store_n(&fo_object_real[i], NULL, __ATOMIC_SEQ_CST);
+        __atomic_store_n(&unguarded[i], NULL, __ATOMIC_SEQ_CST);
+    }
+}
+
+/* Where OpenSSL has no such function. */
+static void *nothing(void *p, const void *second)
+{
+    (void)p;
+    (void)second;
+    return NULL;
+}
+
+/* In no OpenSSL of that version.  Then the call meant somebody else, whom the dynamic linker may
+ * know: our definitions are hidden from a search without a version. */
+static fo_object_function *find_elsewhere(const char *name)
+{
+    fo_object_function *found;
+
+    *(void **)&found = fo_real_dlsym(RTLD_NEXT, name);
+    if (found == NULL)
+        *(void **)&found = fo_real_dlsym(RTLD_DEFAULT, name);
+    if (found != NULL)
+        return found;
+    fo_say_words("there is no ", name, " behind libfreeonce.so; the object is left alone", NULL);
+    return nothing;
+}
+
+static FO_COLD fo_object_function *find_real(fo_object_function **slot, size_t entry,
+                                             uintptr_t caller)
+{
+    const struct row *row = &rows[entry / 2];
+    const char *name = text_at(row->name);
+    bool for_good, still;
+    fo_object_function *found;
+
+    *(void **)&found = fo_library_function(row->part, major_of(entry), name, caller, &for_good);
+    if (found == NULL)
+        return find_elsewhere(name);
+    if (!for_good)
+        return found;
+    __atomic_store_n(slot, found, __ATOMIC_SEQ_CST);
+    /* If a library came meanwhile, its fo_objects_forget() may have been too early. */
+    if (fo_library_function(row->part, major_of(entry), name, caller, &still) == NULL || !still)
+        __atomic_store_n(slot, NULL, __ATOMIC_SEQ_CST);
+    return found;
+}
+
+/* The frees inside a call are recorded with the program's code that called, not with OpenSSL's. */
+static inline void *call(fo_object_function *function, void *p, const void *second,
+                         uintptr_t caller)
+{
+    if (fo_thread.caller != 0)
+        return function(p, second);
+    fo_thread.caller = caller;
+    void *answer = function(p, second);
+    fo_thread.caller = 0;
+    return answer;
+}
+
+static FO_COLD bool is_freed(const void *p, size_t entry, uintptr_t caller)
+{
+    const struct row *row = &rows[entry / 2];
+    bool outermost = fo_thread.caller == 0;
+    int saved_errno = errno;
+
+    if (outermost)
+        fo_thread.caller = caller;
+    bool freed = fo_freed_object((uintptr_t)p, text_at(row->type), row->operation,
+                                 fo_openssl_all_ours(major_of(entry)));
+    if (outermost)
+        fo_thread.caller = 0;
+    errno = saved_errno;
+    return freed;
+}
+
+static FO_COLD void *call_slowly(void *p, const void *second, fo_object_function **slot,
+                                 uintptr_t caller)
+{
+    size_t entry = (size_t)(slot - fo_object_real);
+    bool guard = fo_hot.objects;
+
+    if (guard && is_freed(p, entry, caller))
+        return NULL;
+    if (!guard)
+        slot = &unguarded[entry];
+    fo_object_function *function = __atomic_load_n(slot, __ATOMIC_ACQUIRE);
+    if (function == NULL)
+        function = find_real(slot, entry, caller);
+    return guard ? call(function, p, second, caller) : function(p, second);
+}
+
+static inline __attribute__((always_inline)) void *
+judge(void *p, const void *second, fo_object_function **slot, uintptr_t caller, bool frees)
+{
+    fo_object_function *function = __atomic_load_n(slot, __ATOMIC_ACQUIRE);
+
+    if (fo_unlikely(function == NULL))
+        return call_slowly(p, second, slot, caller);
+    const uint8_t *state = fo_registry_slot_around((uintptr_t)p);
+    if (state == NULL) /* NULL, or far from all that OpenSSL allocated */
+        return function(p, second);
+    if (fo_unlikely(__atomic_load_n(state, __ATOMIC_ACQUIRE) > FO_SLOT_LIVE))
+        return call_slowly(p, second, slot, caller);
+    return frees ? call(function, p, second, caller) : function(p, second);
+}
+
+void *fo_object_free(void *p, const void *second, fo_object_function **slot, uintptr_t caller)
+{
+    return judge(p, second, slot, caller, true);
+}
+
+void *fo_object_reference(void *p, const void *second, fo_object_function **slot, uintptr_t caller)
+{
+    return judge(p, second, slot, caller, false);
+}

@@ -1,0 +1,33 @@
+/* OpenSSL's functions that free an object or count a reference to one: is it freed already?  The
+ * table of them is objects.def, what OpenSSL's names lead to is in entries_objects.c. */
+#ifndef FO_LOAD_OBJECTS_H
+#define FO_LOAD_OBJECTS_H
+
+#include "core/base.h"
+
+enum fo_object {
+#define FO_OBJECT(name, type, shape, part, since3, since4) FO_OBJECT_##name,
+#include "load/objects.def"
+#undef FO_OBJECT
+    FO_OBJECT_COUNT,
+};
+
+/* OpenSSL's functions, for each row and each major version, as far as they were found and are the
+ * same for every caller.  On x86-64 and arm64 an argument that is not expected is not seen, and a
+ * result that is not there is not looked at: one type does for all shapes. */
+typedef void *fo_object_function(void *p, const void *second);
+#define FO_OBJECT_SLOT(object, major) ((object)*2 + ((major) == 4))
+extern FO_HIDDEN fo_object_function *fo_object_real[FO_OBJECT_COUNT * 2];
+
+/* Call the function of this slot for the code at `caller`: with p and, if it takes two arguments,
+ * `second`; return what it returns, if anything.  A live object, and everything that never was one,
+ * goes on to OpenSSL.  A freed one is reported and left alone; the answer is NULL. */
+void *fo_object_free(void *p, const void *second, fo_object_function **slot, uintptr_t caller);
+
+/* The same for a function that frees nothing. */
+void *fo_object_reference(void *p, const void *second, fo_object_function **slot, uintptr_t caller);
+
+/* Another library came: functions that were found may not be those that a caller means. */
+void fo_objects_forget(void);
+
+#endif
