@@ -13,19 +13,19 @@
 
 struct request {
     unsigned count;
+    unsigned warm_up;
     struct bench_setup setup;
     bool hold;
     bool count_allocations;
     bool real_random;
 };
 
-/* OpenSSL fetches algorithms and fills its caches in the first handshake; no server stays there. */
-enum { WARM_UP = 2 };
-
 static const char usage[] =
     "usage: handshake [--count N] [--key ec|rsa] [--tls 1.2|1.3] [--tickets N] [--authority]\n"
-    "                 [--hold] [--allocations] [--real-random]\n"
-    "  --count N       handshakes to make (default 100), after 2 that are not measured\n"
+    "                 [--hold] [--allocations] [--real-random] [--warm-up N]\n"
+    "  --count N       handshakes to make (default 100)\n"
+    "  --warm-up N     so many before them, which are not measured (default 2: OpenSSL fetches\n"
+    "                  algorithms and fills its caches in the first; no server stays there)\n"
     "  --key ec|rsa    P-256 or RSA-2048 certificates (default ec)\n"
     "  --tls 1.2|1.3   protocol version (default 1.3)\n"
     "  --tickets N     session tickets that the server issues (default 2, as OpenSSL's);\n"
@@ -50,13 +50,16 @@ static int version_of(const char *text)
     refuse();
 }
 
-enum { COUNT = 256, KEY, TLS, TICKETS, AUTHORITY, HOLD, ALLOCATIONS, REAL_RANDOM, HELP };
+enum { COUNT = 256, WARM_UP, KEY, TLS, TICKETS, AUTHORITY, HOLD, ALLOCATIONS, REAL_RANDOM, HELP };
 
 static void take(struct request *request, int option, const char *value)
 {
     switch (option) {
     case COUNT:
         request->count = bench_number(value, 1, "--count");
+        break;
+    case WARM_UP:
+        request->warm_up = bench_number(value, 0, "--warm-up");
         break;
     case KEY:
         if (strcmp(value, "ec") != 0 && strcmp(value, "rsa") != 0)
@@ -93,6 +96,7 @@ static struct request parse(int argc, char **argv)
 {
     static const struct option options[] = {
         {"count", required_argument, NULL, COUNT},
+        {"warm-up", required_argument, NULL, WARM_UP},
         {"key", required_argument, NULL, KEY},
         {"tls", required_argument, NULL, TLS},
         {"tickets", required_argument, NULL, TICKETS},
@@ -105,6 +109,7 @@ static struct request parse(int argc, char **argv)
     };
     struct request request = {
         .count = 100,
+        .warm_up = 2,
         .setup = {.key = "ec", .version = TLS1_3_VERSION, .tickets = 2},
     };
     int option = 0;
@@ -170,7 +175,7 @@ int main(int argc, char **argv)
     if (!request.real_random)
         bench_repeatable_random(1);
     bench_contexts_create(&contexts, &request.setup);
-    closed_handshakes(&contexts, WARM_UP);
+    closed_handshakes(&contexts, request.warm_up);
     bench_allocations_reset();
     double start = bench_cpu_seconds();
     if (request.hold)

@@ -18,11 +18,19 @@
 #if __has_feature(address_sanitizer)
 #define FIXTURE_ASAN 1
 #endif
+#if __has_feature(thread_sanitizer)
+#define FIXTURE_TSAN 1
+#endif
 #endif
 #if !defined(FIXTURE_ASAN) && defined(__SANITIZE_ADDRESS__)
 #define FIXTURE_ASAN 1
 #elif !defined(FIXTURE_ASAN)
 #define FIXTURE_ASAN 0
+#endif
+#if !defined(FIXTURE_TSAN) && defined(__SANITIZE_THREAD__)
+#define FIXTURE_TSAN 1
+#elif !defined(FIXTURE_TSAN)
+#define FIXTURE_TSAN 0
 #endif
 
 /* A cmocka test whose body runs in a child process; a failed assertion there fails it. */

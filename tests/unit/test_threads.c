@@ -9,19 +9,8 @@
 #include "core/hooks.h"
 #include "pool.h"
 
-#if defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-#define WITH_TSAN 1
-#endif
-#endif
-#if !defined(WITH_TSAN) && defined(__SANITIZE_THREAD__)
-#define WITH_TSAN 1
-#elif !defined(WITH_TSAN)
-#define WITH_TSAN 0
-#endif
-
 enum { THREADS = 8, CROWD = 24, SLOTS = 64, PLANTS = 12 };
-enum { ROUNDS = WITH_TSAN || FIXTURE_ASAN ? 5000 : 40000 };
+enum { ROUNDS = FIXTURE_TSAN || FIXTURE_ASAN ? 5000 : 40000 };
 
 /* Blocks on their way from one thread to another; the first word is their size. */
 static size_t *exchange[SLOTS];
@@ -227,7 +216,7 @@ FRESH(children_of_busy_threads_go_on)
 {
     pthread_t busy[3], forking[2];
 
-    if (WITH_TSAN || FIXTURE_ASAN) /* their own locks do not survive such a fork */
+    if (FIXTURE_TSAN || FIXTURE_ASAN) /* their own locks do not survive such a fork */
         return;
     fixture_start("QUARANTINE=64K", NULL);
     for (uintptr_t i = 0; i < 3; i++)
