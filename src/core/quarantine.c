@@ -195,9 +195,12 @@ enum fo_remembered fo_quarantine_find(uintptr_t payload, struct fo_freed *out)
     const struct fo_memory *m = fo_hot.memory;
     enum fo_remembered best = FO_FORGOTTEN;
 
+    /* Most wrong frees are by the thread of the first one: its shard comes first. */
+    uint32_t home = fo_thread.home != NULL ? (uint32_t)(fo_thread.home - m->shards) : 0;
     for (uint32_t i = 0; i < FO_SHARDS * FO_QUEUES && best != FO_WAITING; i++) {
         struct fo_freed f;
-        const struct fo_queue *q = &m->shards[i / FO_QUEUES].queues[i % FO_QUEUES];
+        const struct fo_shard *s = &m->shards[(home + i / FO_QUEUES) % FO_SHARDS];
+        const struct fo_queue *q = &s->queues[i % FO_QUEUES];
         enum fo_remembered here = find_in(q, payload, &f);
         if (here > best ||
             (here == best && here != FO_FORGOTTEN && fo_who_newer(f.who, out->who))) {
