@@ -1,9 +1,11 @@
-/* faults: one fault a run.  `faults [--realloc] [--host[=KIND]] FAULT` registers the memory
- * functions asked for, does what the fault says, and shows that OpenSSL still works.  Run by
- * run.py, which knows what each must report. */
+/* faults: one fault a run.  `faults [--realloc] [--guarded] [--host[=KIND]] FAULT` registers the
+ * memory functions asked for, does what the fault says, and shows that OpenSSL still works.  With
+ * --guarded it does so in few blocks, of which the first is gone before the fault.  Run by run.py,
+ * which knows what each must report. */
 #include "fault.h"
 
 #include <dlfcn.h>
+#include <openssl/bn.h>
 #include <openssl/evp.h>
 #include <pthread.h>
 #include <stdarg.h>
@@ -15,6 +17,7 @@
 #include "pool.h"
 
 bool use_realloc;
+static bool guarded; /* each block costs system calls */
 
 void fact(const char *name, const char *format, ...)
 {
@@ -69,17 +72,35 @@ void hand_in(void *wrong)
     (use_realloc ? hand_to_realloc : hand_to_free)(launder(wrong));
 }
 
-void go_on(void)
+static void digest_works(const char *text)
 {
     unsigned char digest[EVP_MAX_MD_SIZE];
     unsigned length;
+
+    CHECK(EVP_Digest(text, 100, digest, &length, EVP_sha256(), NULL) == 1 && length == 32);
+}
+
+/* In few blocks: for a digest, OpenSSL sets up thousands. */
+static void numbers_work(void)
+{
+    BIGNUM *number = NULL;
+
+    CHECK(BN_dec2bn(&number, "65537") == 5 && BN_is_word(number, 65537));
+    BN_free(number);
+}
+
+void go_on(void)
+{
     char *block = OPENSSL_malloc(100);
 
     CHECK(block != NULL);
     memset(block, 'x', 100);
     block = OPENSSL_realloc(block, 3000);
     CHECK(block != NULL && block[0] == 'x' && block[99] == 'x');
-    CHECK(EVP_Digest(block, 100, digest, &length, EVP_sha256(), NULL) == 1 && length == 32);
+    if (guarded)
+        numbers_work();
+    else
+        digest_works(block);
     OPENSSL_free(block);
 }
 
@@ -135,12 +156,16 @@ int main(int argc, char **argv)
     for (; at < argc && strncmp(argv[at], "--", 2) == 0; at++)
         if (strcmp(argv[at], "--realloc") == 0)
             use_realloc = true;
+        else if (strcmp(argv[at], "--guarded") == 0)
+            guarded = true;
         else if (strncmp(argv[at], "--host", 6) == 0)
             pool_register(argv[at][6] == '=' ? argv[at] + 7 : "private");
         else
             fail("there is no option %s", argv[at]);
     if (at != argc - 1)
-        fail("usage: faults [--realloc] [--host[=private|8|shared|late]] FAULT");
+        fail("usage: faults [--realloc] [--guarded] [--host[=private|8|shared|late]] FAULT");
+    if (guarded)
+        OPENSSL_free(OPENSSL_malloc(1)); /* a process's first block never is */
     tell_place_of_fork();
     find(argv[at])->run();
     go_on();

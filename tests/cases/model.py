@@ -17,10 +17,13 @@ BACKENDS = {
     "host8": (["--host=8"], "auto", "host"),
     "shared": (["--host=shared"], "auto", "host"),
     "plugin": ([], "{plugin}", "counting"),
+    "guard": (["--guarded"], "guard", "guard"),
 }
 EVERY = tuple(BACKENDS)
-MAIN = ("libc", "host", "plugin")
-PRIVATE = ("libc", "host", "host8", "plugin")
+MAIN = ("libc", "host", "plugin", "guard")
+PRIVATE = ("libc", "host", "host8", "plugin", "guard")
+# Guarded blocks cost system calls each, and address space.
+UNGUARDED = tuple(name for name in BACKENDS if name != "guard")
 ANY = ("auto",)  # the case brings what it needs: nothing is added
 
 
@@ -53,6 +56,10 @@ class Outcome:
     output: str
     errors: str  # stderr, or the log
     values: dict  # what templates may use
+    log: str = ""
+
+    def report_text(self):
+        return self.log or self.errors
 
 
 class Template(string.Formatter):
@@ -118,6 +125,16 @@ def derived(facts, pid, program, backend):
         values["backend"] = BACKENDS[backend][2]
         values["memory"] = "shared" if backend == "shared" else "private"
     return values
+
+
+def unguarded(outcome):
+    """On backend `guard`: is the block of the report one that is not guarded?  Guarded blocks end
+    where a page ends, as far as 16-byte alignment allows."""
+    block = re.search(r"\bblock (0x[0-9a-f]+) \((\d+) bytes\)", outcome.report_text())
+    if outcome.backend != "guard" or block is None:
+        return None
+    end = int(block[1], 16) + int(block[2]) + 15 & ~15
+    return None if end % 4096 == 0 else f"block {block[1]} is not guarded"
 
 
 def totals(text):

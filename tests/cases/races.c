@@ -81,11 +81,13 @@ static void processes(void)
 }
 
 /* Threads pass blocks on and free what others allocated: nothing to report. */
+static unsigned passed = 50000; /* by each thread */
+
 static void *pass_on(void *unused)
 {
     static void *board[64];
 
-    for (unsigned i = 0; i < 50000; i++) {
+    for (unsigned i = 0; i < passed; i++) {
         void *mine = OPENSSL_malloc(16 + i % 200);
         CHECK(mine != NULL);
         OPENSSL_free(__atomic_exchange_n(&board[i * 7 % 64], mine, __ATOMIC_ACQ_REL));
@@ -103,9 +105,17 @@ static void healthy_threads(void)
         CHECK(pthread_join(threads_of[i], NULL) == 0);
 }
 
+/* Where each block costs system calls. */
+static void healthy_threads_short(void)
+{
+    passed = 2000;
+    healthy_threads();
+}
+
 const struct fault race_faults[] = {
     {"race-of-threads", threads},
     {"race-of-processes", processes},
     {"healthy-threads", healthy_threads},
+    {"healthy-threads-short", healthy_threads_short},
     {NULL, NULL},
 };

@@ -157,6 +157,9 @@ def complaint_about(outcome):
             f"exit status: expected {case.status}, seen {outcome.status}\n"
             f"  stderr:\n{outcome.errors}\n  stdout:\n{outcome.output}"
         )
+    problem = model.unguarded(outcome)
+    if problem:
+        return f"{problem}\n  stderr:\n{outcome.errors}"
     for name, value in case.facts.items():
         value = model.fill(value, outcome.values)
         if outcome.facts.get(name) != value:

@@ -174,7 +174,7 @@ static void in_signal_handler(void)
     FREE("first", stale);
     CHECK(sigaction(SIGALRM, &action, NULL) == 0);
     while (handled < SIGNALS) {
-        if (asked == handled) {
+        if (asked == handled && asked < SIGNALS) {
             struct itimerval soon = {.it_value = {0, 100 + asked}};
             asked++;
             CHECK(setitimer(ITIMER_REAL, &soon, NULL) == 0);

@@ -1,8 +1,9 @@
 """Blocks freed twice, damaged headers, and OpenSSL's contract, which is no fault."""
 
 import re
+import signal
 
-from model import EVERY, Case, totals
+from model import EVERY, UNGUARDED, Case, fill, totals
 
 GIVEN_BACK = {"FREEONCE_QUARANTINE": "0"}
 
@@ -47,6 +48,17 @@ def exactly_one_frees(outcome):
     return f"other findings: {odd}" if odd else None
 
 
+def the_write_is_reported(outcome):
+    wanted = (
+        r"freeonce: write to freed block {block} \(40 bytes\) at byte \d+, the program ends\n"
+        r"  allocated    {alloc} +{main}\n"
+        r"  freed first  {first} +{main}\n"
+        r"  accessed     by faults\+0x[0-9a-f]+ +{main}\n"
+    )
+    escaped = {name: re.escape(str(value)) for name, value in outcome.values.items()}
+    return None if re.fullmatch(fill(wanted, escaped), outcome.errors) else f"expected {wanted}"
+
+
 def both_processes_are_named(outcome):
     problem = exactly_one_frees(outcome)
     pids = set(re.findall(r"freed \w+ .*pid (\d+)", outcome.errors))
@@ -60,7 +72,14 @@ CASES = [
     Case("double-free", "faults double-free", double(40), EVERY),
     Case("double-free-given-back", "faults double-free", double(40), EVERY, GIVEN_BACK),
     Case("double-free-large", "faults double-free-large", double(1 << 20), EVERY),
-    Case("double-free-of-written", "faults double-free-written", double(40), EVERY),
+    Case("double-free-of-written", "faults double-free-written", double(40), UNGUARDED),
+    Case(
+        "write-to-freed",  # guarded: the write ends the program, before the second free
+        "faults double-free-written",
+        backends=("guard",),
+        status=-signal.SIGSEGV,
+        check=the_write_is_reported,
+    ),
     Case("double-free-long-after", "faults double-free-long-after", double(2000), EVERY),
     Case(
         "double-free-long-after-given-back",
@@ -213,5 +232,6 @@ double free of block {block} (40 bytes), skipped
         env=GIVEN_BACK,
         check=both_processes_are_named,
     ),
-    Case("threads-pass-blocks-on", "faults healthy-threads", backends=EVERY),
+    Case("threads-pass-blocks-on", "faults healthy-threads", backends=UNGUARDED),
+    Case("threads-pass-few-blocks-on", "faults healthy-threads-short", backends=("guard",)),
 ]

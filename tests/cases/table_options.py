@@ -46,7 +46,7 @@ ENDED = "FREEONCE_REQUIRE=1: the program is ended (exit status 78)\n"
 
 def loaded_on(backend):
     """The lines at load on each backend of the table."""
-    names = {"libc": "libc", "plugin": "{plugin}"}
+    names = {"libc": "libc", "plugin": "{plugin}", "guard": "guard"}
     return Case(
         f"verbose-on-{backend}",
         "faults tell-version",

@@ -2,7 +2,7 @@
 
 import os
 
-from model import EVERY, PRIVATE, Case
+from model import EVERY, UNGUARDED, Case
 from table_doubles import double, seen
 
 
@@ -23,6 +23,9 @@ LOG_OF_PID = {"FREEONCE_LOG": "{dir}/report.%p.log"}
 UNOPENED = (
     "FREEONCE_LOG={dir}/no-such-folder/log cannot be opened (ENOENT), reports go to stderr\n"
 )
+
+# tests/guard has `guard` in little address space.
+LITTLE = tuple(name for name in UNGUARDED if name != "shared")
 
 CASES = [
     Case("chroot", "faults in-chroot", double(40), needs=not_root),
@@ -66,10 +69,19 @@ CASES = [
         log="{dir}/report.log",
         needs=not_root,
     ),
-    Case("seccomp", "faults in-seccomp", double(40), EVERY),
-    Case("seccomp-log", "faults in-seccomp", double(40), env=LOG, log="{dir}/report.log"),
-    Case("seccomp-at-first-free", "faults first-free-in-seccomp", double(40), EVERY),
-    Case("seccomp-in-child", "faults child-in-seccomp", double(40, again="{forked}"), EVERY),
+    Case("seccomp", "faults in-seccomp", double(40), UNGUARDED),
+    Case(
+        "seccomp-log",
+        "faults in-seccomp",
+        double(40),
+        UNGUARDED,
+        LOG,
+        log="{dir}/report.log",
+    ),
+    Case("seccomp-at-first-free", "faults first-free-in-seccomp", double(40), UNGUARDED),
+    Case(
+        "seccomp-in-child", "faults child-in-seccomp", double(40, again="{forked}"), UNGUARDED
+    ),
     Case(
         "seccomp-foreign",
         "faults foreign-in-seccomp",
@@ -77,6 +89,7 @@ CASES = [
 free of {pointer}, which OpenSSL never allocated (static data), skipped
   freed now    {now}  {main}
 """,
+        UNGUARDED,
     ),
     Case(
         "signal-handler",
@@ -121,7 +134,7 @@ free of {pointer}, which OpenSSL never allocated (static data), skipped
         env={"FREEONCE_LOG": "syslog"},
         needs=syslog_listens,
     ),
-    Case("address-space-of-200-mib", "faults double-free", double(40), PRIVATE, space=200),
+    Case("address-space-of-200-mib", "faults double-free", double(40), LITTLE, space=200),
     Case("address-space-of-20-mib", "faults healthy", NO_SPACE, ("libc",), space=20),
     Case(
         "address-space-of-20-mib-required",
