@@ -16,7 +16,7 @@ struct fault {
 
 /* One table a file, each ended by a NULL name; main.c knows them all. */
 extern const struct fault pointer_faults[], double_faults[], contract_faults[], race_faults[],
-    fork_faults[], sandbox_faults[], hook_faults[], cure_faults[];
+    fork_faults[], sandbox_faults[], hook_faults[], cure_faults[], watch_faults[];
 
 /* "name value" on stdout, in one write(2): the runner puts the value into the expected report. */
 void fact(const char *name, const char *format, ...) __attribute__((format(printf, 2, 3)));

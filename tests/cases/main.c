@@ -138,8 +138,8 @@ void on_thread(void (*run)(void))
 static const struct fault *find(const char *name)
 {
     static const struct fault *const tables[] = {
-        pointer_faults, double_faults,  contract_faults, race_faults,
-        fork_faults,    sandbox_faults, hook_faults,     cure_faults,
+        pointer_faults, double_faults, contract_faults, race_faults,  fork_faults,
+        sandbox_faults, hook_faults,   cure_faults,     watch_faults,
     };
 
     for (size_t i = 0; i < sizeof tables / sizeof *tables; i++)

@@ -31,6 +31,7 @@ import table_loader
 import table_options
 import table_pointers
 import table_sandbox
+import table_watch
 
 TABLES = {
     "pointers": table_pointers,
@@ -41,6 +42,7 @@ TABLES = {
     "loader": table_loader,
     "options": table_options,
     "cures": table_cures,
+    "watch": table_watch,
 }
 SKIPPED = 77  # SKIP_RETURN_CODE of ctest
 DEADLINE = 60  # seconds; healthy runs take milliseconds
