@@ -145,12 +145,14 @@ static void set_paths(enum fo_backend_id id)
 {
     uint32_t one_in = guarded_one_in();
 
-    fo_hot.guard = one_in != 0 && fo_guard_start(one_in);
-    if (one_in != 0 && !fo_hot.guard)
+    bool guard = one_in != 0 && fo_guard_start(one_in);
+    if (one_in != 0 && !guard)
         fo_engine_refuse();
-    fo_hot.watch |= fo_hot.guard;
+    /* Other threads may look already: their first block waits for this decision. */
+    FO_RELAXED_STORE(&fo_hot.guard, guard);
+    FO_RELAXED_STORE(&fo_hot.watch, FO_RELAXED_LOAD(&fo_hot.watch) || guard);
     FO_RELAXED_STORE(&fo_hot.recycle,
-                     id == FO_BACKEND_LIBC && fo_options.quarantine != 0 && !fo_hot.guard);
+                     id == FO_BACKEND_LIBC && fo_options.quarantine != 0 && !guard);
 }
 
 static bool decide(const char *file, int line)

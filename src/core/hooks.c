@@ -107,7 +107,7 @@ static __attribute__((noinline)) void *allocate(size_t size, const char *file, i
 {
     if (fo_unlikely(size - 1 >= FO_SIZE_MAX))
         return size == 0 ? NULL : out_of_memory();
-    if (fo_unlikely(fo_hot.guard)) {
+    if (fo_unlikely(FO_RELAXED_LOAD(&fo_hot.guard))) {
         void *guarded = allocate_guarded(size, file, line);
         if (guarded != NULL)
             return guarded;
@@ -118,7 +118,7 @@ static __attribute__((noinline)) void *allocate(size_t size, const char *file, i
         return NULL;
     uintptr_t payload = (uintptr_t)base + sizeof(struct fo_header);
     uint8_t *slot = fo_registry_slot(payload);
-    if (fo_unlikely(fo_hot.shared))
+    if (fo_unlikely(FO_RELAXED_LOAD(&fo_hot.shared)))
         fo_shared_learn(payload);
     if (fo_unlikely(slot == NULL))
         return dress_slowly(base, size, file, line);
@@ -197,7 +197,8 @@ void fo_free(void *p, const char *file, int line)
         refuse_damaged(payload, slot, FO_OPERATION_FREE, now);
         return;
     }
-    if (fo_unlikely(fo_hot.watch) && watch_free(payload, h->site, word, FO_OPERATION_FREE, now))
+    if (fo_unlikely(FO_RELAXED_LOAD(&fo_hot.watch)) &&
+        watch_free(payload, h->site, word, FO_OPERATION_FREE, now))
         return;
     FO_RELAXED_STORE(&h->word, fo_word_freed(word));
     fo_quarantine_put(payload, h->site, word, now);
@@ -263,7 +264,8 @@ void *fo_realloc(void *p, size_t size, const char *file, int line)
     size_t old = fo_word_size(word);
     memcpy(moved, p, old < size ? old : size);
     __atomic_store_n(slot, FO_SLOT_FREED, __ATOMIC_RELEASE);
-    if (fo_unlikely(fo_hot.watch) && watch_free(payload, h->site, word, FO_OPERATION_REALLOC, now))
+    if (fo_unlikely(FO_RELAXED_LOAD(&fo_hot.watch)) &&
+        watch_free(payload, h->site, word, FO_OPERATION_REALLOC, now))
         return moved;
     FO_RELAXED_STORE(&h->word, fo_word_freed(word));
     fo_quarantine_put(payload, h->site, word, now);

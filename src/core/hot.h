@@ -42,7 +42,7 @@ extern FO_HIDDEN struct fo_hot fo_hot;
  * __libc_single_threaded, which it clears before a second thread runs; in shared memory a 0. */
 static inline bool fo_hot_concurrent(void)
 {
-    return FO_RELAXED_LOAD(fo_hot.alone) == 0;
+    return FO_RELAXED_LOAD(FO_RELAXED_LOAD(&fo_hot.alone)) == 0;
 }
 
 #endif

@@ -48,10 +48,10 @@ bool fo_shared_decide(bool shared)
         map_is_shared = false;
         use_map(fo_hot.memory);
     }
-    fo_hot.shared = shared;
+    FO_RELAXED_STORE(&fo_hot.shared, shared);
     if (shared) {
         static const char never = 0;
-        fo_hot.alone = &never;
+        FO_RELAXED_STORE(&fo_hot.alone, &never);
         fo_cures_begin();
     }
     return true;
