@@ -17,7 +17,6 @@
 #include "core/watch.h"
 #include "fork/process.h"
 #include "fork/shared.h"
-#include "report/output.h"
 
 struct fo_hot fo_hot = {.alloc = fo_backend_first};
 

@@ -11,8 +11,9 @@ enum { FO_STACK_MAX = 32 }; /* frames */
 bool fo_stacks_start(void);
 
 /* Where are we?  Frames of this library are left out.  0: not known (the depot is full, or the
- * unwinder is not there).  Must not be the first call in a constructor that runs before libc's:
- * the unwinder is loaded then. */
+ * unwinder is not there).  It is glibc's unwinder that walks: no signal-safe thing, so that reports
+ * keep law 5 only where no stacks were asked for.  Must not be the first call in a constructor that
+ * runs before libc's: the unwinder is loaded then. */
 uint32_t fo_stack_capture(void);
 
 /* The return addresses of a stack, innermost first.  Returns how many. */

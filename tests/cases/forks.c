@@ -2,6 +2,7 @@
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
+#include <spawn.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
@@ -38,6 +39,22 @@ static void child_frees_copy(void)
         go_on();
         exit(0);
     }
+    wait_for(child);
+}
+
+/* As a child that exits does: it frees all that it inherited, and so does its parent. */
+static void child_frees_thousands(void)
+{
+    static void *blocks[6000];
+    enum { COUNT = sizeof blocks / sizeof blocks[0] };
+
+    for (size_t i = 0; i < COUNT; i++)
+        CHECK((blocks[i] = OPENSSL_malloc(1 + i * 37 % 900)) != NULL);
+    pid_t child = fork_told();
+    for (size_t i = 0; i < COUNT; i++)
+        OPENSSL_free(blocks[i]);
+    if (child == 0)
+        exit(0);
     wait_for(child);
 }
 
@@ -110,6 +127,19 @@ static void after_vfork(void)
     pid_t child = vfork();
     if (child == 0)
         _exit(0);
+    wait_for(child);
+    FREE("first", inherited);
+    hand_in(inherited);
+}
+
+/* The child is another program, which has the library in front too. */
+static void after_spawn(void)
+{
+    char *const argv[] = {"faults", "healthy", NULL};
+    pid_t child;
+
+    allocate(40);
+    CHECK(posix_spawn(&child, "/proc/self/exe", NULL, NULL, argv, environ) == 0);
     wait_for(child);
     FREE("first", inherited);
     hand_in(inherited);
@@ -205,12 +235,14 @@ static void many_forks(void)
 
 const struct fault fork_faults[] = {
     {"child-frees-copy", child_frees_copy},
+    {"child-frees-thousands", child_frees_thousands},
     {"double-free-in-child", double_free_in_child},
     {"double-free-in-clone", double_free_in_clone},
     {"double-free-in-child-of-thread", double_free_in_thread_child},
     {"freed-before-fork", freed_before_fork},
     {"freed-in-child-again-in-grandchild", grandchild},
     {"double-free-after-vfork", after_vfork},
+    {"double-free-after-spawn", after_spawn},
     {"counted-over-processes", counted_over_processes},
     {"forks-of-threaded-process", threaded_forks},
     {"forks-beyond-table", many_forks},

@@ -36,6 +36,8 @@ CASES = [
         EVERY,
     ),
     Case("double-free-after-vfork", "faults double-free-after-vfork", double(40), EVERY),
+    Case("double-free-after-spawn", "faults double-free-after-spawn", double(40), EVERY),
+    Case("child-frees-thousands", "faults child-frees-thousands", "", PRIVATE),
     Case(
         "count-is-of-all-processes",
         "faults counted-over-processes",
