@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "backend/guard.h"
+#include "backend/region.h"
 #include "core/engine.h"
 #include "core/hot.h"
 #include "core/nearest.h"
@@ -22,6 +23,7 @@ const struct freeonce_backend *fo_backends[FO_BACKEND_COUNT] = {
     [FO_BACKEND_LIBC] = &fo_libc_backend,
     [FO_BACKEND_HOST] = &fo_host_backend,
     [FO_BACKEND_GUARD] = &fo_guard_backend,
+    [FO_BACKEND_ARENA] = &fo_arena_backend,
 };
 
 void fo_backend_free(uintptr_t payload, uint64_t word, fo_site freed)
@@ -39,23 +41,33 @@ void fo_backend_free(uintptr_t payload, uint64_t word, fo_site freed)
 
 bool fo_backend_known(const char *text)
 {
-    static const char names[] = "auto|host|libc|guard";
+    static const char names[] = "auto|host|arena|libc|guard";
     char nearest[32];
 
     if (strchr(text, '/') != NULL || strcmp(text, "auto") == 0 || strcmp(text, "host") == 0 ||
-        strcmp(text, "libc") == 0 || strcmp(text, "guard") == 0)
+        strcmp(text, "libc") == 0 || strcmp(text, "guard") == 0 || strcmp(text, "arena") == 0)
         return true;
     bool near = fo_nearest_choice(text, names, nearest, sizeof nearest);
     fo_say_words("there is no backend \"", text, "\", running on auto; ",
                  near ? "did you mean FREEONCE_BACKEND="
-                      : "FREEONCE_BACKEND is auto, host, libc, guard or ",
+                      : "FREEONCE_BACKEND is auto, host, arena, libc, guard or ",
                  near ? nearest : "the path of a plug-in", near ? "?" : "", NULL);
     return false;
 }
 
+static enum fo_backend_id arena(void)
+{
+    if (fo_region != NULL || fo_region_start())
+        return FO_BACKEND_ARENA;
+    fo_say_words("no addresses for backend arena (address space limit, or strict overcommit?); "
+                 "running on libc",
+                 NULL);
+    return FO_BACKEND_LIBC;
+}
+
 static enum fo_backend_id automatic(void)
 {
-    return fo_host.malloc != NULL ? FO_BACKEND_HOST : FO_BACKEND_LIBC;
+    return fo_host.malloc != NULL ? FO_BACKEND_HOST : arena();
 }
 
 static enum fo_backend_id load_plugin(const char *path)
@@ -84,9 +96,15 @@ static enum fo_backend_id choose(bool host_is_shared)
         return FO_BACKEND_LIBC;
     if (strcmp(text, "host") == 0 && fo_host.malloc == NULL) {
         fo_say_words("FREEONCE_BACKEND=host, but this program registers no memory functions with "
-                     "OpenSSL; running on libc",
+                     "OpenSSL; running on arena",
                      NULL);
         fo_engine_refuse();
+    }
+    if (strcmp(text, "arena") == 0) {
+        enum fo_backend_id id = arena();
+        if (id != FO_BACKEND_ARENA)
+            fo_engine_refuse();
+        return id;
     }
     return strchr(text, '/') != NULL ? load_plugin(text) : automatic();
 }
@@ -151,8 +169,20 @@ static void set_paths(enum fo_backend_id id)
     /* Other threads may look already: their first block waits for this decision. */
     FO_RELAXED_STORE(&fo_hot.guard, guard);
     FO_RELAXED_STORE(&fo_hot.watch, FO_RELAXED_LOAD(&fo_hot.watch) || guard);
+    bool direct = id == FO_BACKEND_ARENA && !fo_hot.fill && fo_hot.tail == 0 && !guard;
+    FO_RELAXED_STORE(&fo_hot.direct, direct);
     FO_RELAXED_STORE(&fo_hot.recycle,
-                     id == FO_BACKEND_LIBC && fo_options.quarantine != 0 && !guard);
+                     (id == FO_BACKEND_LIBC || (id == FO_BACKEND_ARENA && !direct)) &&
+                         fo_options.quarantine != 0 && !guard);
+}
+
+/* In place of a backend that makes whole blocks, headers included. */
+static void *made_directly(size_t size, const char *file, int line)
+{
+    (void)size;
+    (void)file;
+    (void)line;
+    return NULL;
 }
 
 static bool decide(const char *file, int line)
@@ -163,10 +193,11 @@ static bool decide(const char *file, int line)
     enum fo_backend_id id = choose(host_is_shared);
     if (!fo_shared_decide(is_shared(id, host_is_shared)))
         return false;
-    fo_process_serve(id);
     set_paths(id);
+    fo_process_serve(id);
     fo_engine_tell(guards_all() ? "guard" : fo_backends[id]->name);
-    __atomic_store_n(&fo_hot.alloc, fo_backends[id]->alloc, __ATOMIC_RELEASE);
+    __atomic_store_n(&fo_hot.alloc, fo_hot.direct ? made_directly : fo_backends[id]->alloc,
+                     __ATOMIC_RELEASE);
     return true;
 }
 

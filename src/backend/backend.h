@@ -15,12 +15,14 @@ enum fo_backend_id {
     FO_BACKEND_HOST,
     FO_BACKEND_PLUGIN,
     FO_BACKEND_GUARD, /* over one of the others; guard.h */
+    FO_BACKEND_ARENA, /* region.h */
     FO_BACKEND_COUNT,
 };
 _Static_assert(FO_BACKEND_COUNT <= 1 << FO_BACKEND_BITS, "the number fits the header");
 
 extern const struct freeonce_backend *fo_backends[FO_BACKEND_COUNT];
-extern const struct freeonce_backend fo_libc_backend, fo_host_backend, fo_guard_backend;
+extern const struct freeonce_backend fo_libc_backend, fo_host_backend, fo_guard_backend,
+    fo_arena_backend;
 
 /* What a backend is asked for: the header, and the payload with its canary in steps of 16, so that
  * a block can serve any size of its class again. */

@@ -1,6 +1,6 @@
 /* The 16 bytes in front of every payload: what they hold, how they are packed and checked.
  *
- *   site  [ file : 48 ][ line : 16 ]                       the OpenSSL source line that allocated
+ *   site  [ line : 16 ][ file : 48 ]                       the OpenSSL source line that allocated
  *   word  [ size : 34 ][ pad8 : 1 ][ backend : 3 ][ process : 10 ][ state : 2 ][ check : 14 ]
  *
  * file is the address of the caller's __FILE__ string, so that a site costs no table and no hash;
@@ -44,17 +44,17 @@ static inline fo_site fo_site_pack(const char *file, int line)
     unsigned kept = (unsigned)line;
     if (fo_unlikely(kept > FO_LINE_MAX))
         kept = FO_LINE_MAX;
-    return (fo_site)(uintptr_t)file << 16 | kept;
+    return (fo_site)kept << 48 | (fo_site)(uintptr_t)file;
 }
 
 static inline const char *fo_site_file(fo_site site)
 {
-    return (const char *)(uintptr_t)(site >> 16);
+    return (const char *)(uintptr_t)(site << 16 >> 16);
 }
 
 static inline int fo_site_line(fo_site site)
 {
-    return (int)(site & FO_LINE_MAX);
+    return (int)(site >> 48);
 }
 
 static inline size_t fo_word_size(uint64_t word)

@@ -13,6 +13,7 @@
 #include "fork/cures.h"
 #include "fork/process.h"
 #include "load/openssl.h"
+#include "report/journal.h"
 #include "report/output.h"
 #include "report/record.h"
 
@@ -34,6 +35,7 @@ static bool start(void)
 {
     fo_output_open();
     bool understood = fo_options_complain() == 0;
+    understood &= fo_journal_complain();
     understood &= fo_backend_known(fo_options.backend);
     if (!understood)
         fo_engine_refuse();
@@ -44,6 +46,7 @@ static bool start(void)
         fo_say_words("no memory for the registry of blocks (address space limit?); this process "
                      "runs unprotected",
                      NULL);
+        fo_journal_how(FO_JOURNAL_UNPROTECTED, "");
         fo_engine_refuse();
         return false;
     }
@@ -55,7 +58,7 @@ static bool start(void)
         fo_options.stacks = FO_STACK_MAX;
     fo_hot.tail = (fo_options.canary ? FO_CANARY_LEAST : 0u) + (fo_options.stacks != 0 ? 8u : 0u);
     fo_hot.fill = fo_options.fill;
-    fo_hot.watch = fo_options.fill || fo_hot.tail != 0;
+    fo_hot.watch = fo_options.fill || fo_options.wipe || fo_hot.tail != 0;
     fo_hot.objects = fo_options.objects;
     return true;
 }
@@ -79,19 +82,25 @@ void fo_engine_refuse(void)
 
 void fo_engine_tell(const char *backend)
 {
-    char line[1024], options[1024];
-    struct fo_text t = FO_TEXT(line);
+    char how[512], line[1024], options[1024];
+    struct fo_text h = {how, sizeof how - 1, 0}, t = FO_TEXT(line);
 
+    fo_openssl_describe(&h);
+    fo_put(&h, ", before its first allocation, backend ");
+    fo_put(&h, backend);
+    fo_put(&h, fo_hot.shared ? ", memory shared" : ", memory private");
+    how[h.used] = '\0';
+    fo_journal_how(FO_JOURNAL_GUARDED, how);
     if (!fo_options.verbose)
         return;
     fo_put(&t, "freeonce " FO_VERSION_TEXT " ");
-    fo_openssl_describe(&t);
-    fo_put(&t, ", before its first allocation, backend ");
-    fo_put(&t, backend);
-    fo_put(&t, fo_hot.shared ? ", memory shared" : ", memory private");
+    fo_put(&t, how);
     fo_put(&t, ", pid ");
     fo_put_dec(&t, fo_process_self()->pid);
     fo_say(&t);
     fo_options_list(options, sizeof options);
     fo_say_words("options:", options, NULL);
+    t.used = 0;
+    if (fo_options_list_file(&t))
+        fo_say(&t);
 }

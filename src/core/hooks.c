@@ -7,18 +7,23 @@
 
 #include "backend/backend.h"
 #include "backend/guard.h"
+#include "backend/region.h"
 #include "core/block.h"
 #include "core/hot.h"
 #include "core/options.h"
 #include "core/quarantine.h"
 #include "core/registry.h"
+#include "core/short.h"
 #include "core/stacks.h"
 #include "core/verdict.h"
 #include "core/watch.h"
 #include "fork/process.h"
 #include "fork/shared.h"
 
-struct fo_hot fo_hot = {.alloc = fo_backend_first};
+/* Until the process has its page: nothing goes the short way. */
+static struct fo_process no_process;
+
+struct fo_hot fo_hot = {.alloc = fo_backend_first, .process = &no_process};
 
 static FO_COLD void *out_of_memory(void)
 {
@@ -101,11 +106,23 @@ static FO_COLD void *allocate_guarded(size_t size, const char *file, int line)
     return NULL;
 }
 
+static void *allocate_from(unsigned id, size_t size, const char *file, int line);
+
+/* From the region; what finds no room there comes from libc. */
+static FO_COLD void *allocate_directly(size_t size, const char *file, int line)
+{
+    fo_process_self();
+    void *p = fo_region_malloc(size, fo_site_pack(file, line));
+    return p != NULL ? p : allocate_from(FO_BACKEND_LIBC, size, file, line);
+}
+
 /* From the backend. */
 static __attribute__((noinline)) void *allocate(size_t size, const char *file, int line)
 {
     if (fo_unlikely(size - 1 >= FO_SIZE_MAX))
         return size == 0 ? NULL : out_of_memory();
+    if (FO_RELAXED_LOAD(&fo_hot.direct))
+        return allocate_directly(size, file, line);
     if (fo_unlikely(FO_RELAXED_LOAD(&fo_hot.guard))) {
         void *guarded = allocate_guarded(size, file, line);
         if (guarded != NULL)
@@ -114,7 +131,7 @@ static __attribute__((noinline)) void *allocate(size_t size, const char *file, i
     fo_alloc_function *alloc = __atomic_load_n(&fo_hot.alloc, __ATOMIC_ACQUIRE);
     void *base = alloc(fo_room(size) + FO_RELAXED_LOAD(&fo_hot.pad), file, line);
     if (fo_unlikely(base == NULL))
-        return NULL;
+        return FO_RELAXED_LOAD(&fo_hot.direct) ? allocate_directly(size, file, line) : NULL;
     uintptr_t payload = (uintptr_t)base + sizeof(struct fo_header);
     uint8_t *slot = fo_registry_slot(payload);
     if (fo_unlikely(FO_RELAXED_LOAD(&fo_hot.shared)))
@@ -125,10 +142,9 @@ static __attribute__((noinline)) void *allocate(size_t size, const char *file, i
                  fo_site_pack(file, line), slot);
 }
 
-void *fo_malloc(size_t size, const char *file, int line)
+/* Where the blocks of a quarantine may serve again. */
+static inline void *allocate_again(size_t size, const char *file, int line)
 {
-    if (fo_unlikely(!FO_RELAXED_LOAD(&fo_hot.recycle) || size - 1 >= FO_CLASS_MAX - fo_hot.tail))
-        return allocate(size, file, line);
     struct fo_process *me = fo_hot.process;
     uint32_t pid = __atomic_load_n(&me->pid, __ATOMIC_ACQUIRE);
     if (fo_unlikely(pid == 0))
@@ -138,6 +154,35 @@ void *fo_malloc(size_t size, const char *file, int line)
         return allocate(size, file, line);
     return dress(payload, new_word(size, fo_process_meta(me)), fo_site_pack(file, line),
                  fo_registry_slot_known(payload));
+}
+
+static __attribute__((noinline)) void *malloc_refill(size_t size, const char *file, int line)
+{
+    const struct fo_direct *d = &fo_process_self()->direct;
+
+    if (fo_likely(size - 1 < d->size) && fo_cache_fill(fo_region_class_of(size))) {
+        void *p = fo_malloc_short(d, d->size, size, file, line);
+        if (fo_likely(p != NULL))
+            return p;
+    }
+    return allocate(size, file, line);
+}
+
+void *fo_malloc_long(size_t size, const char *file, int line)
+{
+    if (fo_unlikely(!FO_RELAXED_LOAD(&fo_hot.recycle)))
+        return malloc_refill(size, file, line);
+    if (fo_unlikely(size - 1 >= FO_CLASS_MAX - fo_hot.tail))
+        return allocate(size, file, line);
+    return allocate_again(size, file, line);
+}
+
+void *fo_malloc(size_t size, const char *file, int line)
+{
+    const struct fo_direct *d = &fo_hot.process->direct;
+    void *p = fo_malloc_short(d, FO_HOT_LOAD(&d->size), size, file, line);
+
+    return fo_likely(p != NULL) ? p : fo_malloc_long(size, file, line);
 }
 
 static inline bool header_is_whole(uintptr_t p, const struct fo_header *h)
@@ -166,6 +211,8 @@ static FO_COLD bool watch_free(uintptr_t payload, fo_site allocated, uint64_t wo
         fo_quarantine_put_slowly(payload, allocated, word, now);
         return true;
     }
+    if (fo_options.wipe)
+        explicit_bzero((void *)payload, fo_word_size(word));
     if (fo_hot.fill)
         fo_watch_fill(payload, fo_word_size(word));
     return false;
@@ -174,17 +221,36 @@ static FO_COLD bool watch_free(uintptr_t payload, fo_site allocated, uint64_t wo
 static FO_COLD void refuse_free(uintptr_t p, fo_site now)
 {
     if (fo_wrong_pointer(p, FO_OPERATION_FREE, now) == FO_FINDING_FOREIGN &&
-        fo_options.foreign == FO_FOREIGN_FREE)
+        fo_options.foreign == FO_FOREIGN_FREE && !fo_region_contains(p))
         free((void *)p);
 }
 
-void fo_free(void *p, const char *file, int line)
+static inline bool is_direct(uintptr_t payload)
 {
-    uintptr_t payload = (uintptr_t)p;
-    fo_site now = fo_site_pack(file, line);
+    return fo_region_contains(payload) && FO_RELAXED_LOAD(&fo_hot.direct);
+}
 
-    if (p == NULL)
+/* A block of the region is judged by its place and header. */
+static FO_COLD void free_directly(uintptr_t payload, fo_site now)
+{
+    fo_region_see_limit(&fo_process_self()->direct);
+    struct fo_at at = fo_region_hold(payload);
+    if (at.payload == payload && at.state == FO_FOUND_LIVE)
+        fo_region_free_held(&at, now);
+    else if (at.payload == payload && at.state == FO_FOUND_DAMAGED)
+        fo_damaged_block(payload, FO_OPERATION_FREE, now);
+    else
+        refuse_free(payload, now);
+}
+
+void fo_free_long(uintptr_t payload, fo_site now)
+{
+    if (payload == 0)
         return;
+    if (is_direct(payload)) {
+        free_directly(payload, now);
+        return;
+    }
     uint8_t *slot = fo_registry_slot(payload);
     if (fo_unlikely(slot == NULL || !fo_registry_claim(slot, FO_SLOT_LIVE, FO_SLOT_FREED))) {
         refuse_free(payload, now);
@@ -203,27 +269,52 @@ void fo_free(void *p, const char *file, int line)
     fo_quarantine_put(payload, h->site, word, now);
 }
 
+void fo_free_rotate(uintptr_t payload, fo_site now, uint64_t word)
+{
+    if (fo_cache_rotate(fo_region_class_of(fo_word_size(word))))
+        fo_free((void *)payload, fo_site_file(now), fo_site_line(now));
+    else
+        fo_free_long(payload, now);
+}
+
+void fo_free_far_down(uintptr_t payload, const char *file, int line)
+{
+    fo_free((void *)payload, file, line < 0 || line > FO_LINE_MAX ? FO_LINE_MAX : line);
+}
+
+void fo_free_among_threads(uintptr_t payload, fo_site now, struct fo_bin *bin, uint64_t word)
+{
+    struct fo_header *h = fo_header_of(payload);
+
+    if (fo_unlikely(!__atomic_compare_exchange_n(&h->word, &word, word ^ FO_REGION_HELD, false,
+                                                 __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))) {
+        fo_free_long(payload, now);
+        return;
+    }
+    fo_put_short(bin, bin->put, payload, now);
+    __atomic_store_n(&h->word, word ^ FO_REGION_FREED, __ATOMIC_RELEASE);
+}
+
+void fo_free(void *p, const char *file, int line)
+{
+    fo_free_short(p, file, line, fo_free_long);
+}
+
 static FO_COLD void *refuse_realloc(uintptr_t p, size_t size, fo_site now)
 {
     if (fo_wrong_pointer(p, FO_OPERATION_REALLOC, now) == FO_FINDING_FOREIGN &&
-        fo_options.foreign == FO_FOREIGN_FREE)
+        fo_options.foreign == FO_FOREIGN_FREE && !fo_region_contains(p))
         return realloc((void *)p, size);
     return NULL;
 }
 
-/* A block keeps its backend (law 6) when it moves, even if the active one is another by now; unless
- * it was guarded: that is chosen anew. */
-static void *allocate_like(uint64_t word, size_t size, const char *file, int line)
+/* From a backend that is not the active one. */
+static void *allocate_from(unsigned id, size_t size, const char *file, int line)
 {
-    struct fo_process *me = fo_process_self();
-    unsigned id = fo_word_backend(word);
-
-    if (id == fo_word_backend(fo_process_meta(me)) || id == FO_BACKEND_GUARD || size > FO_SIZE_MAX)
-        return fo_malloc(size, file, line);
     void *base = fo_backends[id]->alloc(fo_room(size) + 8, file, line);
     if (base == NULL)
         return NULL;
-    uint64_t fresh = new_word(size, with_backend(fo_process_meta(me), id));
+    uint64_t fresh = new_word(size, with_backend(fo_process_meta(fo_process_self()), id));
     uintptr_t payload = payload_in(base, &fresh);
     uint8_t *slot = fo_registry_slot_make(payload);
     if (slot == NULL) {
@@ -231,6 +322,40 @@ static void *allocate_like(uint64_t word, size_t size, const char *file, int lin
         return out_of_memory();
     }
     return dress(payload, fresh, fo_site_pack(file, line), slot);
+}
+
+/* A block keeps its backend (law 6) when it moves, even if the active one is another by now; unless
+ * it was guarded: that is chosen anew. */
+static void *allocate_like(uint64_t word, size_t size, const char *file, int line)
+{
+    unsigned id = fo_word_backend(word);
+
+    if (id == fo_word_backend(fo_process_meta(fo_process_self())) || id == FO_BACKEND_GUARD ||
+        size > FO_SIZE_MAX)
+        return fo_malloc(size, file, line);
+    return allocate_from(id, size, file, line);
+}
+
+static void *realloc_directly(uintptr_t payload, size_t size, const char *file, int line)
+{
+    fo_site now = fo_site_pack(file, line);
+    struct fo_at at = fo_region_hold(payload);
+
+    if (at.payload == payload && at.state == FO_FOUND_DAMAGED) {
+        fo_damaged_block(payload, FO_OPERATION_REALLOC, now);
+        return NULL;
+    }
+    if (at.payload != payload || at.state != FO_FOUND_LIVE)
+        return refuse_realloc(payload, size, now);
+    void *moved = fo_malloc(size, file, line);
+    if (moved == NULL) {
+        fo_region_let_go(&at);
+        return NULL;
+    }
+    size_t old = fo_word_size(at.word);
+    memcpy(moved, (const void *)payload, old < size ? old : size);
+    fo_region_free_held(&at, now);
+    return moved;
 }
 
 /* Always a new block and a copy: so the old address goes through the quarantine, and a stale
@@ -245,6 +370,8 @@ void *fo_realloc(void *p, size_t size, const char *file, int line)
         fo_free(p, file, line);
         return NULL;
     }
+    if (is_direct(payload))
+        return realloc_directly(payload, size, file, line);
     fo_site now = fo_site_pack(file, line);
     uint8_t *slot = fo_registry_slot(payload);
     if (fo_unlikely(slot == NULL || !fo_registry_claim(slot, FO_SLOT_LIVE, FO_SLOT_BUSY)))

@@ -32,8 +32,9 @@ struct fo_hot {
     bool guard;                 /* some or all blocks lie on guarded pages; backend/guard.h */
     uint32_t pad;               /* 8 once the backend has returned a block aligned to 8 only */
     bool objects;               /* X_free() of freed objects is refused; load/objects.c */
-    bool recycle;               /* freed blocks may serve again: the backend is libc */
-    bool shared;                /* other processes use the blocks, registry and quarantine too */
+    bool recycle; /* blocks in quarantine may serve again: the backend is libc or arena */
+    bool direct;  /* backend arena, its blocks are judged by their header and place; region.h */
+    bool shared;  /* other processes use the blocks, registry and quarantine too */
 };
 
 extern FO_HIDDEN struct fo_hot fo_hot;

@@ -59,6 +59,8 @@ struct fo_lineage {
     uint32_t parent; /* index */
     uintptr_t place; /* return address of its parent's fork(), 0: not known */
     char name[16];
+    uint64_t started; /* time, where a journal is kept */
+    uint32_t journal; /* its row there; 0: none */
 };
 
 struct fo_memory {

@@ -1,9 +1,12 @@
-/* What did the user ask for?  Read once from the environment block at load, before anybody can
- * change it; everything else reads fo_options.  The rows are in options.def. */
+/* What did the user ask for?  Read once from the environment block and from /etc/freeonce.conf at
+ * load, before anybody can change them; everything else reads fo_options.  The rows are in
+ * options.def. */
 #ifndef FO_CORE_OPTIONS_H
 #define FO_CORE_OPTIONS_H
 
 #include "core/base.h"
+#include "core/conf.h"
+#include "report/format.h"
 
 enum fo_on_error { FO_ON_ERROR_SKIP, FO_ON_ERROR_ABORT, FO_ON_ERROR_EXIT };
 enum { FO_FOREIGN_REPORT, FO_FOREIGN_FREE };          /* order of the choices in options.def */
@@ -37,16 +40,47 @@ struct fo_options {
 
 extern struct fo_options fo_options;
 
+enum fo_option_index {
+#define FO_OPTION(member, NAME, kind, choices, fallback, help) FO_INDEX_##NAME,
+#include "core/options.def"
+#undef FO_OPTION
+    FO_OPTION_COUNT
+};
+
+enum fo_from { FO_FROM_DEFAULT, FO_FROM_ENVIRONMENT, FO_FROM_FILE };
+struct fo_option_source {
+    enum fo_from from;
+    unsigned line; /* of the file */
+};
+
 /* Set the defaults, then read every FREEONCE_ variable of envp (NULL: defaults only).  Strings
  * are copied: servers overwrite their environment with a process title.  Prints nothing, since
  * most processes never see OpenSSL. */
 void fo_options_read(char *const *envp);
 
-/* Tell what fo_options_read() could not understand, with the nearest valid word.  Returns the
- * number of problems. */
+/* After that: what the file says to all programs, and in its sections to this one (its argv[0]),
+ * where the environment is silent.  A later line wins.  With check, the lines of other programs and
+ * of a file that would not be obeyed count among the problems.  The file must stay. */
+void fo_options_read_conf(struct fo_conf *file, const char *program, bool check);
+
+/* Is the file that was read obeyed?  An absent one is no complaint either. */
+bool fo_options_obeyed(void);
+
+/* What could not be understood, each in one line that names the nearest valid word; of very many
+ * the last line tells the number. */
+unsigned fo_options_problems(void);
+void fo_options_put_problem(struct fo_text *t, unsigned i);
+
+/* Tell all of them; returns their number. */
 unsigned fo_options_complain(void);
+
+struct fo_option_source fo_options_source(enum fo_option_index i);
+void fo_options_put_value(struct fo_text *t, enum fo_option_index i);
 
 /* Write " NAME=value" for every option into out, which always ends with a NUL. */
 void fo_options_list(char *out, size_t size);
+
+/* "/etc/freeonce.conf: LOG (line 2), ..."; false: there is no file, or it is not obeyed. */
+bool fo_options_list_file(struct fo_text *t);
 
 #endif

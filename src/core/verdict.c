@@ -5,6 +5,7 @@
 #include <sched.h>
 
 #include "backend/guard.h"
+#include "backend/region.h"
 #include "core/options.h"
 #include "core/probe.h"
 #include "core/quarantine.h"
@@ -144,8 +145,96 @@ static bool judge_neighbourhood(struct fo_record *r)
            judge_within(r, above + 16);
 }
 
+static void place_in_region(struct fo_record *r, const struct fo_at *at)
+{
+    struct fo_freed f;
+
+    r->block = at->payload;
+    r->size = fo_word_size(at->word);
+    r->allocated =
+        (struct fo_place){at->state != FO_FOUND_GONE, at->site, fo_word_process(at->word), 0, 0, 0};
+    if (at->state == FO_FOUND_FREED && fo_region_freed(at, &f))
+        fo_record_freed(r, &f);
+}
+
+/* What is at p, when nobody changes it just now. */
+static struct fo_at settled_region_at(uintptr_t p)
+{
+    struct fo_at at = fo_region_at(p);
+
+    for (int i = 0; i < PATIENCE && at.state == FO_FOUND_HELD; i++) {
+        sched_yield();
+        at = fo_region_at(p);
+    }
+    return at;
+}
+
+/* A header that was overwritten after the free: that it was freed, and where, is still known. */
+static void find_earlier_free(struct fo_record *r)
+{
+    struct fo_at at = {FO_FOUND_DAMAGED, r->pointer, 0, 0};
+    struct fo_freed f;
+
+    if (!fo_region_freed(&at, &f))
+        return;
+    r->first =
+        (struct fo_place){true, f.freed, fo_who_process(f.who), fo_who_thread(f.who), f.caller, 0};
+}
+
+/* A block of the region, freed or held by another thread; or it was, and lives again by now. */
+static void judge_freed_in_region(struct fo_record *r, const struct fo_at *at)
+{
+    r->kind = FO_FINDING_DOUBLE_FREE;
+    place_in_region(r, at);
+    r->racing = at->state != FO_FOUND_GONE && !r->first.known;
+}
+
+/* An address in the region: its own layout tells.  False: no block is there. */
+static bool judge_in_region(struct fo_record *r)
+{
+    struct fo_at at = settled_region_at(r->pointer);
+    bool before = r->pointer < at.payload;
+
+    if (at.state == FO_FOUND_NOTHING)
+        return false;
+    if (at.payload == r->pointer) {
+        if (at.state == FO_FOUND_DAMAGED)
+            r->kind = FO_FINDING_HEADER;
+        else
+            judge_freed_in_region(r, &at);
+        return true;
+    }
+    if (at.state == FO_FOUND_DAMAGED || r->pointer >= at.payload + fo_word_size(at.word))
+        return false;
+    place_in_region(r, &at);
+    bool live = at.state == FO_FOUND_LIVE || at.state == FO_FOUND_HELD;
+    r->kind = before ? live ? FO_FINDING_BEFORE : FO_FINDING_BEFORE_FREED
+              : live ? FO_FINDING_INTERIOR
+                     : FO_FINDING_INTERIOR_FREED;
+    r->offset = before ? at.payload - r->pointer : r->pointer - at.payload;
+    return true;
+}
+
+static bool in_region(uintptr_t p)
+{
+    return fo_region_contains(p) && FO_RELAXED_LOAD(&fo_hot.direct);
+}
+
+static void judge_foreign(struct fo_record *r)
+{
+    r->kind = FO_FINDING_FOREIGN;
+    r->memory = fo_probe_kind(r->pointer);
+    if (fo_options.foreign == FO_FOREIGN_FREE && !fo_region_contains(r->pointer))
+        r->answer = "passed to libc";
+}
+
 static void judge(struct fo_record *r)
 {
+    if (in_region(r->pointer)) {
+        if (!judge_in_region(r))
+            judge_foreign(r);
+        return;
+    }
     uint8_t *slot = fo_registry_slot(r->pointer);
     uint8_t state = slot != NULL ? __atomic_load_n(slot, __ATOMIC_ACQUIRE) : FO_SLOT_NONE;
     struct fo_freed f;
@@ -158,9 +247,7 @@ static void judge(struct fo_record *r)
         r->kind = FO_FINDING_DOUBLE_FREE;
         fo_record_freed(r, &f);
     } else if (!judge_neighbourhood(r)) {
-        r->kind = FO_FINDING_FOREIGN;
-        r->memory = fo_probe_kind(r->pointer);
-        r->answer = fo_options.foreign == FO_FOREIGN_FREE ? "passed to libc" : r->answer;
+        judge_foreign(r);
     }
 }
 
@@ -196,16 +283,31 @@ static bool was_object(struct fo_record *r)
     return true;
 }
 
+static bool freed_object_in_region(struct fo_record *r)
+{
+    struct fo_at at = settled_region_at(r->pointer);
+
+    if (at.payload != r->pointer ||
+        (at.state != FO_FOUND_FREED && at.state != FO_FOUND_HELD && at.state != FO_FOUND_GONE))
+        return false;
+    judge_freed_in_region(r, &at);
+    return true;
+}
+
 bool fo_freed_object(uintptr_t p, const char *type, enum fo_operation operation, bool remembered)
 {
     uint8_t *slot = fo_registry_slot(p);
     uint8_t state = slot != NULL ? __atomic_load_n(slot, __ATOMIC_ACQUIRE) : FO_SLOT_NONE;
+    bool region = in_region(p);
 
-    if (state == FO_SLOT_NONE || state == FO_SLOT_LIVE || state == FO_SLOT_DAMAGED)
+    if (!region && (state == FO_SLOT_NONE || state == FO_SLOT_LIVE || state == FO_SLOT_DAMAGED))
         return false;
     struct fo_record r = new_record(p, operation, 0);
     r.object = type;
-    if (state == FO_SLOT_FREED || state == FO_SLOT_BUSY)
+    if (region) {
+        if (!freed_object_in_region(&r))
+            return false;
+    } else if (state == FO_SLOT_FREED || state == FO_SLOT_BUSY)
         judge_freed(&r, slot);
     else if (state != FO_SLOT_GONE || !remembered || !was_object(&r))
         return false;
@@ -233,7 +335,10 @@ void fo_damaged_block(uintptr_t payload, enum fo_operation operation, fo_site no
     struct fo_record r = new_record(payload, operation, now);
 
     r.kind = FO_FINDING_HEADER;
-    blame_neighbour(&r);
+    if (in_region(payload))
+        find_earlier_free(&r);
+    else
+        blame_neighbour(&r);
     fo_report(&r);
 }
 
@@ -241,6 +346,11 @@ void fo_damaged_block(uintptr_t payload, enum fo_operation operation, fo_site no
  * held meanwhile, as by a realloc. */
 static bool describe_live(struct fo_record *r)
 {
+    if (in_region(r->block)) {
+        struct fo_at at = fo_region_at(r->block);
+        place_in_region(r, &at);
+        return at.state == FO_FOUND_LIVE && at.payload == r->pointer;
+    }
     uint8_t *slot = fo_registry_slot(r->block);
 
     if (slot == NULL || !fo_registry_claim(slot, FO_SLOT_LIVE, FO_SLOT_BUSY))
@@ -273,6 +383,10 @@ size_t fo_libc_usable_size(uintptr_t p)
     struct fo_record r = new_record(p, FO_OPERATION_FREE, 0);
     const uint8_t *slot = fo_registry_slot(p);
     bool live = slot != NULL && __atomic_load_n(slot, __ATOMIC_ACQUIRE) == FO_SLOT_LIVE;
+    if (in_region(p)) {
+        struct fo_at at = fo_region_at(p);
+        live = at.state == FO_FOUND_LIVE && at.payload == p;
+    }
 
     r.verb = "malloc_usable_size";
     r.answer = live ? "answered" : "answered 0";

@@ -9,9 +9,11 @@
 #include <unistd.h>
 
 #include "backend/backend.h"
+#include "backend/region.h"
+#include "report/journal.h"
 #include "report/output.h"
 
-__thread struct fo_thread fo_thread;
+__thread struct fo_thread fo_thread = {.cache = &fo_no_cache};
 __thread uintptr_t fo_fork_place;
 
 char fo_program[16];
@@ -101,17 +103,21 @@ static void enter(struct fo_process *me, uint32_t pid, uint32_t parent)
     uint32_t row = new_row(m);
 
     if (row != 0) {
-        m->processes[row] = (struct fo_lineage){pid, parent, fo_fork_place, ""};
+        m->processes[row] =
+            (struct fo_lineage){.pid = pid, .parent = parent, .place = fo_fork_place};
         memcpy(m->processes[row].name, fo_program, sizeof fo_program);
     }
     fo_fork_place = 0;
     known_index = row;
     me->index = row;
     FO_RELAXED_STORE(&me->meta, meta_of(row));
+    if (FO_RELAXED_LOAD(&fo_hot.direct))
+        fo_region_enter(&me->direct, row);
     __atomic_store_n(&me->pid, pid, __ATOMIC_RELEASE);
 }
 
-/* getpid() is the only system call here: a sandbox may allow little else by now. */
+/* getpid() is the only system call here (the time comes from the vDSO): a sandbox may allow little
+ * else by now. */
 void fo_process_noticed(void)
 {
     struct fo_process *me = fo_hot.process;
@@ -133,6 +139,9 @@ void fo_process_noticed(void)
     fo_thread.who = forked && fo_thread.who != 0 ? who(me, 0) : 0;
     if (fo_hot.shared)
         fo_thread.home = NULL; /* workers need not crowd into their parent's shard */
+    if (FO_RELAXED_LOAD(&fo_hot.direct))
+        fo_region_forked();
+    fo_journal_process(me->index);
     fo_output_forked();
 }
 
@@ -144,6 +153,7 @@ void fo_process_moved(void)
     enter(me, me->pid, 0);
     fo_thread.who = who(me, fo_who_thread(fo_who()));
     fo_thread.home = NULL;
+    fo_journal_process(me->index);
 }
 
 void fo_process_serve(unsigned chosen)
@@ -152,4 +162,6 @@ void fo_process_serve(unsigned chosen)
 
     backend = chosen;
     FO_RELAXED_STORE(&me->meta, meta_of(me->index));
+    if (FO_RELAXED_LOAD(&fo_hot.direct))
+        fo_region_enter(&me->direct, me->index);
 }

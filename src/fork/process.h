@@ -4,6 +4,7 @@
 #ifndef FO_FORK_PROCESS_H
 #define FO_FORK_PROCESS_H
 
+#include "backend/region_hot.h"
 #include "core/base.h"
 #include "core/hot.h"
 #include "core/memory.h"
@@ -13,6 +14,7 @@ struct fo_process {
     uint32_t pid;   /* 0: wiped */
     uint32_t index; /* in the table of processes */
     uint32_t claimed;
+    struct fo_direct direct; /* the short way to backend arena */
 };
 
 /* Name of the program, from argv[0]; call before fo_process_start(). */
@@ -54,10 +56,21 @@ enum { FO_WHO_KNOWN = 31, FO_WHO_PROCESS = 32, FO_WHO_CLOCK = FO_WHO_PROCESS + F
 
 extern __thread struct fo_thread {
     uint64_t who;
-    struct fo_shard *home; /* core/quarantine.h */
-    uintptr_t caller;      /* of the outermost X_free() that is running; load/objects.c */
-    uint64_t stacks;       /* of the block that is being freed; as in struct fo_freed */
+    struct fo_shard *home;  /* core/quarantine.h */
+    uintptr_t caller;       /* of the outermost X_free() that is running; load/objects.c */
+    uint64_t stacks;        /* of the block that is being freed; as in struct fo_freed */
+    struct fo_cache *cache; /* backend/region.h */
+    uint64_t mark;          /* this process and thread, where caller leaves room for it; the same */
+    uint64_t stamp;         /* mark and caller */
 } fo_thread;
+
+/* Who calls OpenSSL now; 0: nobody whom we know. */
+static inline void fo_thread_enter(uintptr_t caller)
+{
+    fo_thread.caller = caller;
+    fo_thread.stamp = fo_thread.mark | (caller & FO_ADDRESS_MASK);
+}
+
 FO_COLD uint64_t fo_who_ask(void);
 static inline uint64_t fo_who(void) /* after fo_process_self() */
 {

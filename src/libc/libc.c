@@ -23,6 +23,8 @@ static struct {
 
 static uint8_t **const no_root;
 static uint8_t **const *root = &no_root;
+static const struct fo_region_range no_region;
+static const struct fo_region_range *region = &no_region;
 static const struct fo_mixing *mixing;
 
 /* dlsym(3) allocates nothing when it finds what it looks for; if it should free something all the
@@ -42,7 +44,7 @@ static FO_COLD bool find_behind(void)
     if (mixing == NULL && freeonce_mixing != NULL)
         mixing = freeonce_mixing(FO_MIXING_VERSION);
     if (mixing != NULL)
-        root = mixing->root;
+        root = mixing->root, region = mixing->region;
     *(void **)&behind.free = found[2]; /* last: with it all others are there */
     errno = saved_errno;
     inside = false;
@@ -62,8 +64,11 @@ static inline bool ready(void)
 
 static inline bool may_be_ours(const void *p)
 {
-    return fo_unlikely(
-        fo_registry_may_be_near(__atomic_load_n(root, __ATOMIC_ACQUIRE), (uintptr_t)p));
+    size_t size = FO_RELAXED_LOAD(&region->size);
+
+    return fo_unlikely((uintptr_t)p - region->start < size) ||
+           fo_unlikely(
+               fo_registry_may_be_near(__atomic_load_n(root, __ATOMIC_ACQUIRE), (uintptr_t)p));
 }
 
 FO_EXPORT void free(void *p)

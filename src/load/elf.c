@@ -75,6 +75,7 @@ bool fo_elf_module(uintptr_t code, struct fo_module *out)
         .start = (uintptr_t)found.dlfo_map_start,
         .end = (uintptr_t)found.dlfo_map_end,
         .executable = *found.dlfo_link_map->l_name == '\0',
+        .path = found.dlfo_link_map->l_name,
     };
     return true;
 }

@@ -8,12 +8,13 @@
 
 #include "core/base.h"
 
-/* A loaded module: what is added to its addresses, its dynamic section, its extent. */
+/* A loaded module: what is added to its addresses, its dynamic section, its extent, its file. */
 struct fo_module {
     ElfW(Addr) base;
     const ElfW(Dyn) * dynamic;
     uintptr_t start, end;
-    bool executable; /* the program itself */
+    bool executable;  /* the program itself */
+    const char *path; /* empty for the executable */
 };
 
 /* The module around this code.  Takes no lock.  False: none. */

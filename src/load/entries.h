@@ -2,8 +2,19 @@
 #ifndef FO_LOAD_ENTRIES_H
 #define FO_LOAD_ENTRIES_H
 
+#include "core/base.h"
+
 /* For a program that asks dlsym(3) for `name` in an OpenSSL of this major version: our definition,
  * or NULL when we have none. */
 void *fo_entry_named(const char *name, unsigned major);
+
+/* May callers of CRYPTO_malloc have blocks of ours without OpenSSL being asked?  True while every
+ * OpenSSL of this process calls our functions anyway. */
+extern bool fo_memory_by_name;
+void fo_memory_by_name_if(bool all_ours);
+
+/* What a program takes for OpenSSL's own CRYPTO_malloc or CRYPTO_free. */
+struct fo_openssl;
+void *fo_memory_entry(const struct fo_openssl *o, const void *real);
 
 #endif

@@ -13,7 +13,11 @@
 #define FREE(name, major, version)                                                                 \
     DEFINE(name, major, version, void, (void *p))                                                  \
     {                                                                                              \
-        fo_object_free(p, NULL, ENTRY(name, major));                                               \
+        fo_object_function *real = fo_object_real[FO_OBJECT_SLOT(FO_OBJECT_##name, major)];        \
+        if (p == NULL && real != NULL)                                                             \
+            real(NULL, NULL);                                                                      \
+        else                                                                                       \
+            fo_object_free(p, NULL, ENTRY(name, major));                                           \
     }
 #define FREE_INT(name, major, version)                                                             \
     DEFINE(name, major, version, int, (void *p))                                                   \

@@ -4,6 +4,7 @@
 #include "core/hot.h"
 #include "fork/process.h"
 #include "load/real.h"
+#include "report/output.h"
 
 FO_EXPORT pid_t fork(void)
 {
@@ -12,8 +13,10 @@ FO_EXPORT pid_t fork(void)
 
     *(void **)&real = fo_real(&slot, "fork");
     fo_fork_place = (uintptr_t)__builtin_return_address(0);
+    if (fo_hot.process != NULL)
+        fo_output_before_fork();
     pid_t pid = real();
-    if (pid == 0 && fo_hot.process != NULL)
+    if (pid == 0 && fo_hot.memory != NULL)
         fo_process_self(); /* now, before the child enters a sandbox */
     fo_fork_place = 0;
     return pid;

@@ -5,6 +5,7 @@
 #include "load/mixing.h"
 
 #include "backend/guard.h"
+#include "backend/region.h"
 #include "core/hooks.h"
 #include "core/probe.h"
 #include "core/registry.h"
@@ -36,6 +37,10 @@ static bool covers(uintptr_t payload, uintptr_t p)
 
 static enum what look(uintptr_t p)
 {
+    if (fo_region_contains(p) && FO_RELAXED_LOAD(&fo_hot.direct)) {
+        struct fo_at at = fo_region_at(p);
+        return at.state == FO_FOUND_LIVE && at.payload == p ? LIVE : WRONG;
+    }
     const uint8_t *slot = fo_registry_slot(p);
     uint8_t state = slot != NULL ? __atomic_load_n(slot, __ATOMIC_ACQUIRE) : FO_SLOT_NONE;
 
@@ -50,13 +55,13 @@ static uintptr_t enter(uintptr_t caller)
 {
     uintptr_t outer = fo_thread.caller;
 
-    fo_thread.caller = caller;
+    fo_thread_enter(caller);
     return outer;
 }
 
 static void leave(uintptr_t outer)
 {
-    fo_thread.caller = outer;
+    fo_thread_enter(outer);
 }
 
 static bool mixed_free(void *p, uintptr_t caller)
@@ -102,6 +107,7 @@ FO_EXPORT const struct fo_mixing *freeonce_mixing(unsigned version)
 {
     static const struct fo_mixing mixing = {
         .root = &fo_hot.root,
+        .region = &fo_region_range,
         .free = mixed_free,
         .realloc = mixed_realloc,
         .usable_size = mixed_usable_size,

@@ -5,6 +5,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 
+#include "backend/region.h"
 #include "core/hot.h"
 #include "core/registry.h"
 #include "core/verdict.h"
@@ -112,15 +113,20 @@ static FO_COLD fo_object_function *find_real(fo_object_function **slot, size_t e
 }
 
 /* The frees inside a call are recorded with the program's code that called, not with OpenSSL's. */
+static __attribute__((noinline)) void *call_outermost(fo_object_function *function, void *p,
+                                                      const void *second, uintptr_t caller)
+{
+    fo_thread_enter(caller);
+    void *answer = function(p, second);
+    fo_thread_enter(0);
+    return answer;
+}
+
 static inline void *call(fo_object_function *function, void *p, const void *second,
                          uintptr_t caller)
 {
-    if (fo_thread.caller != 0)
-        return function(p, second);
-    fo_thread.caller = caller;
-    void *answer = function(p, second);
-    fo_thread.caller = 0;
-    return answer;
+    return fo_thread.caller != 0 ? function(p, second)
+                                 : call_outermost(function, p, second, caller);
 }
 
 static FO_COLD bool is_freed(const void *p, size_t entry, uintptr_t caller)
@@ -130,11 +136,11 @@ static FO_COLD bool is_freed(const void *p, size_t entry, uintptr_t caller)
     int saved_errno = errno;
 
     if (outermost)
-        fo_thread.caller = caller;
+        fo_thread_enter(caller);
     bool freed = fo_freed_object((uintptr_t)p, text_at(row->type), row->operation,
                                  fo_openssl_all_ours(major_of(entry)));
     if (outermost)
-        fo_thread.caller = 0;
+        fo_thread_enter(0);
     errno = saved_errno;
     return freed;
 }
@@ -162,8 +168,16 @@ judge(void *p, const void *second, fo_object_function **slot, uintptr_t caller, 
 
     if (fo_unlikely(function == NULL))
         return call_slowly(p, second, slot, caller);
+    const struct fo_direct *d = &fo_hot.process->direct;
+    if (fo_likely((uintptr_t)p - d->base < FO_HOT_LOAD(&d->bytes))) {
+        if (fo_unlikely(fo_region_may_be_freed((uintptr_t)p)))
+            return call_slowly(p, second, slot, caller);
+        return frees ? call(function, p, second, caller) : function(p, second);
+    }
+    if (p == NULL)
+        return function(p, second);
     const uint8_t *state = fo_registry_slot_around((uintptr_t)p);
-    if (state == NULL) /* NULL, or far from all that OpenSSL allocated */
+    if (state == NULL) /* far from all that OpenSSL allocated */
         return function(p, second);
     if (fo_unlikely(__atomic_load_n(state, __ATOMIC_ACQUIRE) > FO_SLOT_LIVE))
         return call_slowly(p, second, slot, caller);

@@ -11,6 +11,7 @@
 #include "load/entries.h"
 #include "load/library.h"
 #include "load/real.h"
+#include "report/journal.h"
 #include "report/output.h"
 
 enum { OPENSSLS_MAX = 8 };
@@ -65,13 +66,15 @@ static bool resolve(struct fo_openssl *o, const struct fo_module *module)
 static void tell_too_late(const struct fo_openssl *o)
 {
     char line[256];
-    struct fo_text t = FO_TEXT(line);
+    struct fo_text t = {line, sizeof line - 1, 0};
 
     put_version(&t, o);
     fo_put(&t, " (");
     fo_put(&t, o->how);
-    fo_put(&t, ") had allocated before freeonce could get in; this process runs unprotected. Start "
-               "it with LD_PRELOAD=libfreeonce.so");
+    fo_put(&t, ") had allocated before freeonce could get in");
+    line[t.used] = '\0';
+    fo_journal_how(FO_JOURNAL_UNPROTECTED, line);
+    fo_put(&t, "; this process runs unprotected. Start it with LD_PRELOAD=libfreeonce.so");
     fo_say(&t);
     fo_engine_refuse();
 }
@@ -81,6 +84,7 @@ static void get_in(struct fo_openssl *o)
     if (!fo_engine_start())
         return;
     o->ours = o->set_mem(fo_malloc, fo_realloc, fo_free) == 1;
+    fo_memory_by_name_if(fo_openssl_all_ours(3) && fo_openssl_all_ours(4));
     if (!o->ours)
         tell_too_late(o);
 }

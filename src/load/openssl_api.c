@@ -64,6 +64,7 @@ static int adopt(struct fo_openssl *o, struct fo_host wanted)
         return 0;
     if (fo_host.malloc != NULL && host_of != o) { /* a second OpenSSL with a second pool */
         o->ours = o->set_mem(wanted.malloc, wanted.realloc, wanted.free) != 1;
+        fo_memory_by_name_if(o->ours && fo_memory_by_name);
         return !o->ours;
     }
     if (!fo_shared_prepare())
@@ -73,13 +74,33 @@ static int adopt(struct fo_openssl *o, struct fo_host wanted)
     return 1;
 }
 
+/* Programs know OpenSSL's own functions by the addresses of our entries (openssl_memory.c). */
+static struct fo_host as_ours(const struct fo_openssl *o, struct fo_host h)
+{
+    if (*(void **)&h.malloc == fo_memory_entry(o, *(void *const *)&o->default_malloc))
+        h.malloc = o->default_malloc;
+    if (*(void **)&h.free == fo_memory_entry(o, *(void *const *)&o->default_free))
+        h.free = o->default_free;
+    return h;
+}
+
+static struct fo_host as_the_programs(const struct fo_openssl *o, struct fo_host h)
+{
+    if (h.malloc == o->default_malloc)
+        *(void **)&h.malloc = fo_memory_entry(o, *(void *const *)&h.malloc);
+    if (h.free == o->default_free)
+        *(void **)&h.free = fo_memory_entry(o, *(void *const *)&h.free);
+    return h;
+}
+
 static int set_mem(unsigned major, const struct fo_host *wanted)
 {
     struct fo_openssl *o = fo_openssl_meant(major);
 
     if (o == NULL)
         return 0;
-    return o->ours ? adopt(o, *wanted) : o->set_mem(wanted->malloc, wanted->realloc, wanted->free);
+    return o->ours ? adopt(o, as_ours(o, *wanted))
+                   : o->set_mem(wanted->malloc, wanted->realloc, wanted->free);
 }
 
 static void get_mem(unsigned major, struct fo_host *out)
@@ -87,7 +108,7 @@ static void get_mem(unsigned major, struct fo_host *out)
     const struct fo_openssl *o = fo_openssl_meant(major);
 
     if (o != NULL && o->ours)
-        *out = current(o);
+        *out = as_the_programs(o, current(o));
     else if (o != NULL && o->get_mem != NULL)
         o->get_mem(&out->malloc, &out->realloc, &out->free);
 }

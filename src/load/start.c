@@ -8,19 +8,37 @@
 #include "fork/process.h"
 #include "load/library.h"
 #include "load/openssl.h"
+#include "report/journal.h"
 #include "report/record.h"
 
 extern const char freeonce_version[];
 FO_EXPORT const char freeonce_version[] = FREEONCE_VERSION;
 
+static struct fo_conf conf;
+
+/* A program that runs with more rights than its caller takes no orders: from the caller's
+ * environment it must not, and root's file goes the same way, so that there is one rule. */
+static void read_options(char **argv, char **envp)
+{
+    if (getauxval(AT_SECURE) != 0) {
+        fo_options_read(NULL);
+        return;
+    }
+    fo_options_read(envp);
+    fo_conf_read(&conf, FO_CONF_PATH, false);
+    fo_options_read_conf(&conf, argv[0], false);
+}
+
 /* -z initfirst brings us here before the constructors of all other libraries, some of which use
  * OpenSSL (BIND's).  libc's environ is not set up yet, hence envp.  Without OpenSSL in sight
- * nothing is mapped, opened or written. */
+ * nothing is mapped or written, and nothing opened but the file of options, and the journal if one
+ * is asked for. */
 __attribute__((constructor)) static void begin(int argc, char **argv, char **envp)
 {
-    fo_options_read(getauxval(AT_SECURE) != 0 ? NULL : envp);
+    read_options(argv, envp);
     fo_stack_end = (uintptr_t)envp;
     fo_process_name(argc > 0 ? argv[0] : NULL);
+    fo_journal_open();
     fo_openssl_look_around("linked");
     fo_libraries_started();
 }

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "core/options.h"
+#include "report/journal.h"
 
 /* Servers close the low descriptors when they become daemons, and hand their numbers out again. */
 enum { HIGH_FD = 200, SYSLOG_DAEMON_ERR = 3 * 8 + 3 };
@@ -99,7 +100,7 @@ void fo_output_open(void)
         if (!open_syslog())
             fo_say_words("FREEONCE_LOG=syslog: no daemon listens at /dev/log (",
                          strerrorname_np(errno), "), reports go to stderr", NULL);
-    } else if (strcmp(log, "stderr") != 0) {
+    } else if (strcmp(log, "stderr") != 0 && strcmp(log, "journal") != 0) {
         target.per_process = strstr(log, "%p") != NULL;
         if (!open_file())
             fo_say_words("FREEONCE_LOG=", log, " cannot be opened (", strerrorname_np(errno),
@@ -135,21 +136,34 @@ static int current_fd(void)
     return target.fd;
 }
 
-static void write_all(int fd, const char *text, size_t length)
+void fo_output_before_fork(void)
+{
+    int saved_errno = errno;
+
+    if (target.fd >= 0)
+        current_fd();
+    errno = saved_errno;
+}
+
+/* 0, or the errno of what could not be written. */
+static int write_all(int fd, const char *text, size_t length)
 {
     while (length > 0) {
         ssize_t n = write(fd, text, length);
         if (n < 0 && errno == EINTR)
             continue;
         if (n <= 0)
-            return;
+            return n < 0 ? errno : EIO;
         text += n;
         length -= (size_t)n;
     }
+    return 0;
 }
 
-static void write_syslog(int fd, const char *text, size_t length)
+static int write_syslog(int fd, const char *text, size_t length)
 {
+    int failed = 0;
+
     while (length > 0) {
         const char *end = memchr(text, '\n', length);
         size_t n = end != NULL ? (size_t)(end - text) : length;
@@ -165,40 +179,66 @@ static void write_syslog(int fd, const char *text, size_t length)
         fo_put(&t, "]: ");
         for (size_t i = 0; i < n; i++)
             fo_put_char(&t, text[i]);
-        write_all(fd, line, t.used);
+        int why = write_all(fd, line, t.used);
+        failed = why != 0 ? why : failed;
         n += end != NULL;
         text += n;
         length -= n;
     }
+    return failed;
 }
 
-/* A pipe without a reader must not kill a program that would not have written to it: SIGPIPE is
- * blocked meanwhile, and taken back if it is ours. */
-static void write_quietly(int fd, const char *text, size_t length)
+/* The signal of a write that failed, if it is ours.  In a sandbox it stays blocked: sshd's refuses
+ * fstat, and kills for the system calls that would take the signal back. */
+static void take_back(int number, int fd, sigset_t *before)
 {
-    sigset_t pipe_signal, before, pending;
+    sigset_t one, pending;
+    struct stat st;
 
-    sigemptyset(&pipe_signal);
-    sigaddset(&pipe_signal, SIGPIPE);
-    bool blocked = pthread_sigmask(SIG_BLOCK, &pipe_signal, &before) == 0;
-    errno = 0;
-    if (target.syslog && fd == target.fd)
-        write_syslog(fd, text, length);
-    else
-        write_all(fd, text, length);
-    if (!blocked)
+    if (sigismember(before, number))
         return;
-    if (errno == EPIPE && !sigismember(&before, SIGPIPE) && sigpending(&pending) == 0 &&
-        sigismember(&pending, SIGPIPE))
-        sigtimedwait(&pipe_signal, NULL, &(struct timespec){0, 0});
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (fstat(fd, &st) != 0) {
+        sigaddset(before, number);
+        return;
+    }
+    sigemptyset(&one);
+    sigaddset(&one, number);
+    if (sigpending(&pending) == 0 && sigismember(&pending, number))
+        sigtimedwait(&one, NULL, &(struct timespec){0, 0});
+}
+
+/* A pipe without a reader, or a limit of the size of files, must not kill a program that would not
+ * have written: SIGPIPE and SIGXFSZ are blocked meanwhile, and taken back if they are ours. */
+static bool write_quietly(int fd, const char *text, size_t length)
+{
+    sigset_t ours, before;
+
+    sigemptyset(&ours);
+    sigaddset(&ours, SIGPIPE);
+    sigaddset(&ours, SIGXFSZ);
+    bool blocked = pthread_sigmask(SIG_BLOCK, &ours, &before) == 0;
+    bool syslog = target.syslog && fd == target.fd;
+    int failed = syslog ? write_syslog(fd, text, length) : write_all(fd, text, length);
+    if (blocked && failed == EPIPE)
+        take_back(SIGPIPE, fd, &before);
+    if (blocked && failed == EFBIG)
+        take_back(SIGXFSZ, fd, &before);
+    if (blocked)
+        pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return failed == 0;
+}
+
+bool fo_output_has_findings(void)
+{
+    return fo_journal == NULL || strcmp(fo_options.log, "journal") != 0;
 }
 
 void fo_output_write(const char *text, size_t length)
 {
-    int saved_errno = errno;
+    int saved_errno = errno, fd = current_fd();
 
-    write_quietly(current_fd(), text, length);
+    if (!write_quietly(fd, text, length) && fd != STDERR_FILENO)
+        write_quietly(STDERR_FILENO, text, length);
     errno = saved_errno;
 }
 

@@ -9,6 +9,7 @@
 #include "core/options.h"
 #include "fork/process.h"
 #include "report/format.h"
+#include "report/journal.h"
 #include "report/output.h"
 #include "report/record.h"
 
@@ -18,6 +19,7 @@ enum { KINDS_OF_FINDING_MAX = 1024 }; /* distinct ones; those beyond are printed
 struct seen {
     uint64_t key;
     uint64_t count, printed;
+    uint32_t journal;        /* row of the finding there; 0: not yet */
     struct fo_record record; /* for the line with the count; complete once printed is not 0 */
 };
 
@@ -78,6 +80,8 @@ static bool is_power_of_ten(uint64_t n)
 /* The report again in short: its places and how often it was seen. */
 static void print_count(struct seen *s, uint64_t count)
 {
+    if (!fo_output_has_findings())
+        return;
     char text[8192];
     struct fo_text t = FO_TEXT(text);
 
@@ -90,6 +94,8 @@ static void print_count(struct seen *s, uint64_t count)
 
 static void print(const struct fo_record *record)
 {
+    if (!fo_output_has_findings())
+        return;
     char text[8192];
     struct fo_text t = FO_TEXT(text);
 
@@ -114,6 +120,9 @@ static void count(const struct fo_record *record)
 {
     struct seen *s = find(key_of(record));
 
+    uint32_t unseen = 0;
+
+    fo_journal_finding(record, s != NULL ? &s->journal : &unseen);
     if (s == NULL) {
         print(record);
         return;

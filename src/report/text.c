@@ -16,15 +16,10 @@
 #include "fork/process.h"
 #include "load/elf.h"
 #include "report/format.h"
+#include "report/headline.h"
 #include "report/record.h"
 
 enum { LABEL_WIDTH = 13, PLACE_WIDTH = 26, FILE_MAX = 160 };
-
-static const char *const texts[][2] = {
-#define FO_FINDING(KIND, id, free_text, realloc_text) {free_text, realloc_text},
-#include "report/findings.def"
-#undef FO_FINDING
-};
 
 static void put_site(struct fo_text *t, fo_site site)
 {
@@ -53,7 +48,7 @@ static void put_code(struct fo_text *t, uintptr_t address)
     const char *path = module.dlfo_link_map->l_name, *slash = strrchr(path, '/');
     fo_put(t, slash != NULL ? slash + 1 : *path != '\0' ? path : fo_program);
     fo_put(t, "+");
-    fo_put_hex(t, address - (uintptr_t)module.dlfo_map_start);
+    fo_put_hex(t, address - module.dlfo_link_map->l_addr);
 }
 
 static void put_build_id(struct fo_text *t, const struct fo_module *module)
@@ -149,56 +144,10 @@ static void put_neighbour(struct fo_text *t, const struct fo_record *r)
     fo_put(t, "\n");
 }
 
-static void put_headline(struct fo_text *t, const struct fo_record *r)
-{
-    for (const char *at = texts[r->kind][r->operation == FO_OPERATION_REALLOC]; *at != '\0'; at++) {
-        if (*at != '%') {
-            fo_put_char(t, *at);
-            continue;
-        }
-        switch (*++at) {
-        case 'o':
-            fo_put(t, r->object);
-            break;
-        case 'a':
-            fo_put_hex(t, r->block);
-            break;
-        case 's':
-            fo_put_dec(t, r->size);
-            break;
-        case 'p':
-            fo_put_hex(t, r->pointer);
-            break;
-        case 'd':
-            fo_put_dec(t, r->offset);
-            break;
-        case 'm':
-            fo_put(t, r->memory);
-            break;
-        case 'w':
-            fo_put(t, r->verb);
-            break;
-        }
-    }
-}
-
-static const char *label_now(const struct fo_record *r)
-{
-    if (r->kind >= FO_FINDING_GUARD_OVERFLOW && r->kind <= FO_FINDING_GUARD_USE_AFTER_FREE)
-        return "accessed";
-    if (r->kind >= FO_FINDING_LIBC_CALL && r->kind <= FO_FINDING_LIBC_CALL_INTERIOR)
-        return "called";
-    if (r->operation == FO_OPERATION_REALLOC)
-        return "realloc";
-    if (r->operation == FO_OPERATION_REFERENCE)
-        return "referenced";
-    return r->kind == FO_FINDING_DOUBLE_FREE ? "freed again" : "freed now";
-}
-
 void fo_record_text(struct fo_text *t, const struct fo_record *r)
 {
     fo_put(t, "freeonce: ");
-    put_headline(t, r);
+    fo_record_headline(t, r);
     fo_put(t, ", ");
     fo_put(t, r->answer);
     fo_put(t, "\n");
@@ -211,5 +160,5 @@ void fo_record_text(struct fo_text *t, const struct fo_record *r)
     if (r->neighbour.block != 0)
         put_neighbour(t, r);
     if (r->now.known)
-        put_place(t, label_now(r), &r->now);
+        put_place(t, fo_record_label(r), &r->now);
 }

@@ -5,10 +5,12 @@
  */
 #include "bench.h"
 
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <openssl/crypto.h>
 
-enum { LARGEST_COUNTED_SIZE = 4096 }; /* the last bin holds all above; the median lies far below */
+enum { LARGEST_COUNTED_SIZE = 1 << 17 }; /* the last bin holds all above: none in a handshake */
 
 static struct bench_allocations counted;
 static uint64_t of_size[LARGEST_COUNTED_SIZE + 1];
@@ -58,9 +60,10 @@ void bench_allocations_watch(void)
 
 void bench_allocations_reset(void)
 {
+    /* When nothing was counted the bins stay untouched: they would show as resident memory. */
+    if (counted.allocations > 0)
+        memset(of_size, 0, sizeof of_size);
     counted = (struct bench_allocations){0};
-    for (size_t size = 0; size <= LARGEST_COUNTED_SIZE; size++)
-        of_size[size] = 0;
 }
 
 struct bench_allocations bench_allocations_read(void)
@@ -76,4 +79,17 @@ struct bench_allocations bench_allocations_read(void)
         }
     }
     return result;
+}
+
+void bench_allocations_write_sizes(const char *path)
+{
+    FILE *file = fopen(path, "we");
+
+    if (!file)
+        bench_fail(path);
+    for (size_t size = 0; size <= LARGEST_COUNTED_SIZE; size++)
+        if (of_size[size] > 0)
+            fprintf(file, "%zu %llu\n", size, (unsigned long long)of_size[size]);
+    if (fclose(file) != 0)
+        bench_fail(path);
 }

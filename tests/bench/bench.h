@@ -43,6 +43,9 @@ void bench_contexts_destroy(struct bench_contexts *contexts);
 /* repeatable.c: from here on OpenSSL draws the same bytes in every run; for one thread. */
 void bench_repeatable_random(uint64_t seed);
 
+/* repeatable.c: the next of a fixed sequence of random numbers; any state may begin one. */
+uint64_t bench_random(uint64_t *state);
+
 /* allocations.c: counts what OpenSSL asks of its allocator hook; to be called before any use. */
 struct bench_allocations {
     uint64_t allocations;
@@ -54,6 +57,19 @@ struct bench_allocations {
 void bench_allocations_watch(void);
 void bench_allocations_reset(void);
 struct bench_allocations bench_allocations_read(void);
+void bench_allocations_write_sizes(const char *path); /* lines "size count", for bench_mix_load */
+
+/* mix.c: sizes of blocks in the proportions in which OpenSSL asks for them, in random order. */
+enum { BENCH_MIX_SIZES = 1 << 16 };
+
+struct bench_mix {
+    uint32_t sizes[BENCH_MIX_SIZES];
+};
+
+void bench_mix_load(struct bench_mix *mix, const char *path);
+
+/* mix.c: a block as OpenSSL gets it, with its first byte written as its owner would. */
+void *bench_block(size_t size);
 
 /* sample.c: quartiles of n > 0 values, which it sorts. */
 struct bench_quartiles {
@@ -67,6 +83,9 @@ struct bench_quartiles bench_quartiles(double *values, size_t n);
 /* sample.c: the process's CPU time so far, and wall-clock time, in seconds. */
 double bench_cpu_seconds(void);
 double bench_wall_seconds(void);
+
+/* sample.c: the calling thread's CPU time so far, in seconds. */
+double bench_thread_cpu_seconds(void);
 
 /* sample.c: this process's resident memory, in KiB. */
 size_t bench_resident_kib(void);

@@ -17,12 +17,14 @@ struct request {
     struct bench_setup setup;
     bool hold;
     bool count_allocations;
+    const char *sizes; /* the file for the sizes of what was allocated, or NULL */
     bool real_random;
 };
 
 static const char usage[] =
     "usage: handshake [--count N] [--key ec|rsa] [--tls 1.2|1.3] [--tickets N] [--authority]\n"
-    "                 [--hold] [--allocations] [--real-random] [--warm-up N]\n"
+    "                 [--hold] [--allocations] [--sizes FILE] [--real-random]\n"
+    "                 [--warm-up N]\n"
     "  --count N       handshakes to make (default 100)\n"
     "  --warm-up N     so many before them, which are not measured (default 2: OpenSSL fetches\n"
     "                  algorithms and fills its caches in the first; no server stays there)\n"
@@ -33,6 +35,7 @@ static const char usage[] =
     "  --authority     certificates signed by an authority (default: by themselves)\n"
     "  --hold          keep every connection open until the last is made; report resident memory\n"
     "  --allocations   count OpenSSL's allocations; takes OpenSSL's allocator hook\n"
+    "  --sizes FILE    the same, and write how many of each size: lines \"size count\"\n"
     "  --real-random   no repeatable random numbers: instruction counts then vary a little\n";
 
 static _Noreturn void refuse(void)
@@ -50,7 +53,11 @@ static int version_of(const char *text)
     refuse();
 }
 
-enum { COUNT = 256, WARM_UP, KEY, TLS, TICKETS, AUTHORITY, HOLD, ALLOCATIONS, REAL_RANDOM, HELP };
+/* clang-format off */
+enum {
+    COUNT = 256, WARM_UP, KEY, TLS, TICKETS, AUTHORITY, HOLD, ALLOCATIONS, SIZES, REAL_RANDOM, HELP
+};
+/* clang-format on */
 
 static void take(struct request *request, int option, const char *value)
 {
@@ -81,6 +88,10 @@ static void take(struct request *request, int option, const char *value)
     case ALLOCATIONS:
         request->count_allocations = true;
         break;
+    case SIZES:
+        request->count_allocations = true;
+        request->sizes = value;
+        break;
     case REAL_RANDOM:
         request->real_random = true;
         break;
@@ -103,6 +114,7 @@ static struct request parse(int argc, char **argv)
         {"authority", no_argument, NULL, AUTHORITY},
         {"hold", no_argument, NULL, HOLD},
         {"allocations", no_argument, NULL, ALLOCATIONS},
+        {"sizes", required_argument, NULL, SIZES},
         {"real-random", no_argument, NULL, REAL_RANDOM},
         {"help", no_argument, NULL, HELP},
         {NULL, 0, NULL, 0},
@@ -187,6 +199,8 @@ int main(int argc, char **argv)
            spent * 1e6 / request.count);
     if (request.count_allocations)
         print_allocations(request.count);
+    if (request.sizes)
+        bench_allocations_write_sizes(request.sizes);
     bench_contexts_destroy(&contexts);
     return 0;
 }

@@ -10,12 +10,12 @@
 #include <string.h>
 #include <openssl/rand.h>
 
-static uint64_t state;
+static uint64_t drawn; /* the state of the sequence that replaces OpenSSL's */
 
 /* SplitMix64 (Steele, Lea, Flood 2014): passes OpenSSL's checks on keys, needs no set-up. */
-static uint64_t next(void)
+uint64_t bench_random(uint64_t *state)
 {
-    uint64_t z = (state += 0x9e3779b97f4a7c15u);
+    uint64_t z = (*state += 0x9e3779b97f4a7c15u);
 
     z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
     z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
@@ -27,7 +27,7 @@ static int replayed_bytes(unsigned char *buffer, int length)
     if (length < 0 || RAND_OpenSSL()->bytes(buffer, length) != 1)
         return 0;
     for (size_t at = 0, end = (size_t)length; at < end;) {
-        uint64_t word = next();
+        uint64_t word = bench_random(&drawn);
         size_t n = end - at < sizeof word ? end - at : sizeof word;
 
         memcpy(buffer + at, &word, n);
@@ -49,7 +49,7 @@ void bench_repeatable_random(uint64_t seed)
         .status = always_seeded,
     };
 
-    state = seed;
+    drawn = seed;
     if (RAND_set_rand_method(&method) != 1)
         bench_fail_openssl("the random generator cannot be replaced");
 }

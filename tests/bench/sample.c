@@ -51,6 +51,11 @@ double bench_cpu_seconds(void)
     return seconds(CLOCK_PROCESS_CPUTIME_ID);
 }
 
+double bench_thread_cpu_seconds(void)
+{
+    return seconds(CLOCK_THREAD_CPUTIME_ID);
+}
+
 double bench_wall_seconds(void)
 {
     return seconds(CLOCK_MONOTONIC);

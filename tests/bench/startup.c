@@ -18,13 +18,19 @@
 
 extern char **environ;
 
-static const char usage[] = "usage: startup [--pairs K] [--library FILE] [-- program argument...]\n"
-                            "  --pairs K       runs with and without the library (default 500)\n"
-                            "  --library FILE  what to preload on one side\n";
+static const char usage[] =
+    "usage: startup [--pairs K] [--library FILE] [--set NAME=VALUE]... [-- program argument...]\n"
+    "  --pairs K       runs with and without the library (default 500)\n"
+    "  --library FILE  what to preload on one side; several with : between them\n"
+    "  --set N=VALUE   a variable of that side's environment\n";
+
+enum { MOST_SETTINGS = 16 };
 
 struct request {
     unsigned pairs;
     const char *library;
+    char *settings[MOST_SETTINGS];
+    size_t settings_count;
     char **command;
 };
 
@@ -36,10 +42,11 @@ static _Noreturn void refuse(void)
 
 static struct request parse(int argc, char **argv)
 {
-    enum { PAIRS = 256, LIBRARY, HELP };
+    enum { PAIRS = 256, LIBRARY, SET, HELP };
     static const struct option options[] = {
         {"pairs", required_argument, NULL, PAIRS},
         {"library", required_argument, NULL, LIBRARY},
+        {"set", required_argument, NULL, SET},
         {"help", no_argument, NULL, HELP},
         {NULL, 0, NULL, 0},
     };
@@ -56,6 +63,11 @@ static struct request parse(int argc, char **argv)
         case LIBRARY:
             request.library = optarg;
             break;
+        case SET:
+            if (request.settings_count == MOST_SETTINGS || !strchr(optarg, '='))
+                refuse();
+            request.settings[request.settings_count++] = optarg;
+            break;
         case HELP:
             fputs(usage, stdout);
             exit(0);
@@ -68,8 +80,22 @@ static struct request parse(int argc, char **argv)
     return request;
 }
 
-/* The caller's environment without its LD_PRELOAD, and with ours in front if there is a library. */
-static char **environment_with(const char *library)
+/* The dynamic linker only warns about a library that it cannot open: that would look fast. */
+static void require_readable(const char *libraries)
+{
+    char *copy = strdup(libraries);
+    char *rest = NULL;
+
+    if (!copy)
+        bench_fail("libraries");
+    for (char *one = strtok_r(copy, ":", &rest); one; one = strtok_r(NULL, ":", &rest))
+        if (access(one, R_OK) != 0)
+            bench_fail(one);
+    free(copy);
+}
+
+/* The caller's environment without its LD_PRELOAD; for the other side, with what was asked for. */
+static char **environment_with(const struct request *request, bool other_side)
 {
     static const char variable[] = "LD_PRELOAD=";
     size_t n = 0;
@@ -77,17 +103,16 @@ static char **environment_with(const char *library)
 
     while (environ[n])
         n++;
-    char **result = calloc(n + 2, sizeof *result);
+    char **result = calloc(n + MOST_SETTINGS + 2, sizeof *result);
     if (!result)
         bench_fail("environment");
-    if (library) {
-        /* The dynamic linker only warns about a library that it cannot open: that would look fast.
-         */
-        if (access(library, R_OK) != 0)
-            bench_fail(library);
-        if (asprintf(&result[kept++], "%s%s", variable, library) < 0)
+    if (other_side && request->library) {
+        require_readable(request->library);
+        if (asprintf(&result[kept++], "%s%s", variable, request->library) < 0)
             bench_fail("environment");
     }
+    for (size_t i = 0; other_side && i < request->settings_count; i++)
+        result[kept++] = request->settings[i];
     for (size_t i = 0; i < n; i++)
         if (strncmp(environ[i], variable, strlen(variable)) != 0)
             result[kept++] = environ[i];
@@ -168,8 +193,8 @@ static void note(struct samples *samples, size_t i, double stock, double preload
 int main(int argc, char **argv)
 {
     struct request request = parse(argc, argv);
-    char **without = environment_with(NULL);
-    char **with = environment_with(request.library);
+    char **without = environment_with(&request, false);
+    char **with = environment_with(&request, true);
     size_t n = request.pairs;
     struct samples wall = new_sample_set(n);
     struct samples cpu = new_sample_set(n);

@@ -151,17 +151,12 @@ static void damaged_header(void)
 /* The two bits of the state, with the check bits as they were. */
 static void damaged_state(void)
 {
-    for (unsigned char state = 0; state < 4; state++) {
+    for (unsigned change = 1; change < 4; change++) {
         unsigned char *p = OPENSSL_malloc(100);
-        unsigned char live = p[-7] & 0xc0, other = (unsigned char)(state << 6);
-        if (live != other) {
-            if (state == 0)
-                fact("block", "%p", (void *)p);
-            p[-7] = (unsigned char)((p[-7] & 0x3f) | other);
-            hand_in(p);
-        } else {
-            OPENSSL_free(p);
-        }
+        if (change == 1)
+            fact("block", "%p", (void *)p);
+        p[-7] ^= (unsigned char)(change << 6);
+        hand_in(p);
     }
 }
 

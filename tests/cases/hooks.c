@@ -12,6 +12,12 @@ static void fact_function(const char *name, void *address)
 {
     Dl_info info;
 
+    /* As programs would compare, whatever their dynamic linker made of the name. */
+    if (address == (void *)(uintptr_t)CRYPTO_malloc ||
+        address == (void *)(uintptr_t)CRYPTO_realloc || address == (void *)(uintptr_t)CRYPTO_free) {
+        fact(name, "OpenSSL's own");
+        return;
+    }
     if (address == NULL || dladdr(address, &info) == 0) {
         fact(name, "%s", address == NULL ? "NULL" : "?");
         return;

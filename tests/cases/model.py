@@ -13,6 +13,7 @@ import string
 # with one line; {plugin} is the example plug-in.
 BACKENDS = {
     "libc": ([], "libc", "libc"),
+    "arena": ([], "arena", "arena"),
     "host": (["--host"], "auto", "host"),
     "host8": (["--host=8"], "auto", "host"),
     "shared": (["--host=shared"], "auto", "host"),
@@ -20,8 +21,8 @@ BACKENDS = {
     "guard": (["--guarded"], "guard", "guard"),
 }
 EVERY = tuple(BACKENDS)
-MAIN = ("libc", "host", "plugin", "guard")
-PRIVATE = ("libc", "host", "host8", "plugin", "guard")
+MAIN = ("libc", "arena", "host", "plugin", "guard")
+PRIVATE = ("libc", "arena", "host", "host8", "plugin", "guard")
 # Guarded blocks cost system calls each, and address space.
 UNGUARDED = tuple(name for name in BACKENDS if name != "guard")
 ANY = ("auto",)  # the case brings what it needs: nothing is added

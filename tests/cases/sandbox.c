@@ -1,6 +1,7 @@
 /* Reports from places where little works: chroot, closed descriptors, seccomp, dropped privileges,
  * signal handlers. */
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <signal.h>
@@ -8,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
@@ -82,26 +84,34 @@ static void dropped_privileges(void)
     hand_in(p);
 }
 
-/* Everything that is not on the list kills the process. */
-static void enter_seccomp(void)
+/* Everything that is not on the list kills the process; fstat is answered as told. */
+static void enter_seccomp_where(unsigned fstat_answer)
 {
     static const int allowed[] = {
-        SYS_write,       SYS_exit_group, SYS_rt_sigreturn, SYS_getpid, SYS_rt_sigprocmask,
-        SYS_fstat,       SYS_newfstatat, SYS_futex,        SYS_brk,    SYS_mmap,
-        SYS_sched_yield, SYS_munmap,
+        SYS_write, SYS_exit_group, SYS_rt_sigreturn, SYS_getpid, SYS_rt_sigprocmask,
+        SYS_futex, SYS_brk,        SYS_mmap,         SYS_munmap, SYS_sched_yield,
     };
-    enum { COUNT = sizeof allowed / sizeof *allowed };
-    struct sock_filter code[COUNT + 3] = {
-        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr))};
+    enum { COUNT = sizeof allowed / sizeof *allowed, FIRST = 4 };
+    struct sock_filter code[FIRST + COUNT + 2] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_fstat, 1, 0),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_newfstatat, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, fstat_answer),
+    };
 
     for (int i = 0; i < COUNT; i++)
-        code[i + 1] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (unsigned)allowed[i],
-                                                   (unsigned char)(COUNT - i), 0);
-    code[COUNT + 1] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS);
-    code[COUNT + 2] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
-    struct sock_fprog program = {COUNT + 3, code};
+        code[FIRST + i] = (struct sock_filter)BPF_JUMP(
+            BPF_JMP | BPF_JEQ | BPF_K, (unsigned)allowed[i], (unsigned char)(COUNT - i), 0);
+    code[FIRST + COUNT] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS);
+    code[FIRST + COUNT + 1] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
+    struct sock_fprog program = {FIRST + COUNT + 2, code};
     CHECK(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0);
     CHECK(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0);
+}
+
+static void enter_seccomp(void)
+{
+    enter_seccomp_where(SECCOMP_RET_ALLOW);
 }
 
 static void in_seccomp(void)
@@ -148,6 +158,58 @@ static void child_in_seccomp(void)
         _exit(0);
     }
     CHECK(waitpid(child, &status, 0) == child && status == 0);
+}
+
+/* As sshd does: all descriptors are closed, then a child goes into a sandbox that opens nothing. */
+static void closed_then_child_in_seccomp(void)
+{
+    go_on();
+    closefrom(3);
+    child_in_seccomp();
+}
+
+static void limit_files(void)
+{
+    CHECK(setrlimit(RLIMIT_FSIZE, &(struct rlimit){0, 0}) == 0);
+}
+
+static void in_limit_of_files(void)
+{
+    void *p = freed_block();
+    sigset_t pending;
+
+    limit_files();
+    hand_in(p);
+    CHECK(sigpending(&pending) == 0 && !sigismember(&pending, SIGXFSZ));
+    CHECK(sigprocmask(SIG_BLOCK, NULL, &pending) == 0 && !sigismember(&pending, SIGXFSZ));
+}
+
+/* sshd's sandbox does not say whether a descriptor is open, and forbids to write files. */
+static void in_sandbox_of_sshd(void)
+{
+    void *p = freed_block();
+
+    go_on();
+    limit_files();
+    enter_seccomp_where(SECCOMP_RET_ERRNO | EACCES);
+    hand_in(p);
+    _exit(0);
+}
+
+static void closed_in_sandbox_of_sshd(void)
+{
+    go_on();
+    closefrom(3);
+    in_sandbox_of_sshd();
+}
+
+/* Nobody can take the report, and nothing else happens. */
+static void stderr_is_file_in_sandbox_of_sshd(void)
+{
+    int fd = open("stderr", O_WRONLY | O_CREAT, 0600);
+
+    CHECK(fd >= 0 && dup2(fd, STDERR_FILENO) == STDERR_FILENO);
+    in_sandbox_of_sshd();
 }
 
 static void *stale;
@@ -234,6 +296,11 @@ const struct fault sandbox_faults[] = {
     {"foreign-in-seccomp", foreign_in_seccomp},
     {"first-free-in-seccomp", first_free_in_seccomp},
     {"child-in-seccomp", child_in_seccomp},
+    {"closed-then-child-in-seccomp", closed_then_child_in_seccomp},
+    {"in-limit-of-files", in_limit_of_files},
+    {"in-sandbox-of-sshd", in_sandbox_of_sshd},
+    {"stderr-is-file-in-sandbox-of-sshd", stderr_is_file_in_sandbox_of_sshd},
+    {"closed-in-sandbox-of-sshd", closed_in_sandbox_of_sshd},
     {"in-signal-handler", in_signal_handler},
     {"on-signal-stack", on_signal_stack},
     {"closed-stderr", closed_stderr},

@@ -47,12 +47,12 @@ CASES = [
     Case(
         "forks-of-threaded-process",
         "faults forks-of-threaded-process",
-        backends=("libc", "host", "shared", "plugin"),
+        backends=("libc", "arena", "host", "shared", "plugin"),
     ),
     Case(
         "forks-beyond-table-of-processes",
         "faults forks-beyond-table",
         double(40, first="{forked}", again="{forked}"),
-        ("libc",),
+        ("libc", "arena"),
     ),
 ]

@@ -35,7 +35,7 @@ def load_line(how="linked", backend="{backend}", memory="{memory}"):
     )
 
 
-def told(how="linked", backend="libc", memory="private", **changed):
+def told(how="linked", backend="arena", memory="private", **changed):
     return load_line(how, backend, memory) + options_line(VERBOSE="1", **changed)
 
 
@@ -46,7 +46,7 @@ ENDED = "FREEONCE_REQUIRE=1: the program is ended (exit status 78)\n"
 
 def loaded_on(backend):
     """The lines at load on each backend of the table."""
-    names = {"libc": "libc", "plugin": "{plugin}", "guard": "guard"}
+    names = {"libc": "libc", "arena": "arena", "plugin": "{plugin}", "guard": "guard"}
     return Case(
         f"verbose-on-{backend}",
         "faults tell-version",
@@ -188,14 +188,14 @@ CASES = [
     *wrong(
         "unknown-backend-far",
         {"FREEONCE_BACKEND": "jemalloc5"},
-        'there is no backend "jemalloc5", running on auto; FREEONCE_BACKEND is auto, host, libc, guard or'
+        'there is no backend "jemalloc5", running on auto; FREEONCE_BACKEND is auto, host, arena, libc, guard or'
         " the path of a plug-in\n",
     ),
     Case(
         "backend-host-without-functions",
         "faults tell-version",
         "FREEONCE_BACKEND=host, but this program registers no memory functions with OpenSSL;"
-        " running on libc\n",
+        " running on arena\n",
         ANY,
         {"FREEONCE_BACKEND": "host"},
     ),
@@ -203,7 +203,7 @@ CASES = [
         "backend-host-without-functions-required",
         "faults tell-version",
         "FREEONCE_BACKEND=host, but this program registers no memory functions with OpenSSL;"
-        " running on libc\n" + ENDED,
+        " running on arena\n" + ENDED,
         ANY,
         {"FREEONCE_BACKEND": "host", **REQUIRE},
         status=78,
@@ -227,7 +227,7 @@ CASES = [
     Case(
         "backend-libc-on-shared-memory",
         "faults --host=shared tell-version",
-        WARNING + told(BACKEND="libc"),
+        WARNING + told(backend="libc", BACKEND="libc"),
         ANY,
         {"FREEONCE_BACKEND": "libc", **VERBOSE},
     ),

@@ -83,6 +83,29 @@ CASES = [
         "seccomp-in-child", "faults child-in-seccomp", double(40, again="{forked}"), UNGUARDED
     ),
     Case(
+        "seccomp-in-child-descriptors-closed-log",
+        "faults closed-then-child-in-seccomp",
+        double(40, again="{forked}"),
+        UNGUARDED,
+        LOG,
+        log="{dir}/report.log",
+    ),
+    # The file cannot be written: stderr gets the report.
+    Case("size-of-files-limited-log", "faults in-limit-of-files", double(40), env=LOG),
+    Case("sandbox-of-sshd-log", "faults in-sandbox-of-sshd", double(40), UNGUARDED, LOG),
+    Case(
+        "sandbox-of-sshd-stderr-is-file",
+        "faults stderr-is-file-in-sandbox-of-sshd",
+        backends=UNGUARDED,
+    ),
+    Case(
+        "sandbox-of-sshd-descriptors-closed-log",
+        "faults closed-in-sandbox-of-sshd",
+        double(40),
+        UNGUARDED,
+        LOG,
+    ),
+    Case(
         "seccomp-foreign",
         "faults foreign-in-seccomp",
         """

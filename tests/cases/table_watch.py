@@ -59,7 +59,7 @@ CASES = [
     Case(
         "overflow-realloc", "faults --realloc first-byte-behind", overflow(24, 24, "realloc"), EVERY, CANARY
     ),
-    Case("overflow-neighbour", "faults into-the-neighbour", NEIGHBOUR, ("libc", "host"), CANARY),
+    Case("overflow-neighbour", "faults into-the-neighbour", NEIGHBOUR, ("libc", "arena", "host"), CANARY),
     Case("no-overflow", "faults last-byte-inside", "", EVERY, CANARY),
     Case("write-after-free", "faults write-after-free", after_free(40, 7), UNGUARDED, FILL),
     Case(
@@ -76,7 +76,7 @@ CASES = [
         "write-after-free-used-again",
         "faults written-and-used-again",
         after_free(40, 39),
-        ("libc",),
+        ("libc", "arena"),
         FILL | {"FREEONCE_QUARANTINE": "64K"},
     ),
     Case("watched-healthy", "faults watched-healthy", "", EVERY, ALL),

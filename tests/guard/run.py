@@ -140,7 +140,7 @@ CASES = {
         "beneath", {"host": "shared", "BACKEND": "auto", "GUARD": "1/2"},
         "freeonce: FREEONCE_GUARD: OpenSSL's memory is shared by processes here and guarded pages are private;"
         " no block is guarded\n", 0, {"guarded": ["0"], "hosted": ["1"]}),
-    "little-address-space": ("beneath", {"space": "600"}, "", 0, {"guarded": ["300"]}),
+    "little-address-space": ("beneath", {"space": "750"}, "", 0, {"guarded": ["300"]}),
     "bound-too-small": (
         "beneath", {"GUARD_MAX": "15"},
         "freeonce: guard: no block is guarded: there is no room for them (address space limit, or"

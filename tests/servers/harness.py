@@ -65,12 +65,15 @@ class Stage:
     def __init__(self, arguments):
         self.lib = arguments.lib
         self.tlsload = arguments.tlsload
+        self.plant = arguments.plant
+        self.freeonce = arguments.freeonce
         self.keep = arguments.keep
         self.dir = pathlib.Path(tempfile.mkdtemp(prefix="freeonce-test-"))
         self.dir.chmod(0o755)  # servers that drop their privileges must get in
         self.certs = self.dir / "certs"
         self.log = self.dir / "freeonce.log"
         self.started = []
+        self.daemon_logs = []  # of servers that left the process which started them
         self.numbers = itertools.count()  # of output files
         self.port_locks = []
         processes.adopt_orphans()
@@ -219,6 +222,8 @@ class Stage:
             for process in self.started[-6:]:
                 for path in process.logs:
                     print(f"--- the end of {path.name}, {process.name}:\n{tail(path)}")
+            for path in self.daemon_logs:
+                print(f"--- the end of {path}:\n{tail(path)}")
             if self.lib:
                 print(f"--- the end of freeonce's log:\n{tail(self.log)}")
         self.kill_all()
@@ -306,14 +311,18 @@ def main(test, description, add_options=lambda parser: None):
     )
     parser.add_argument("--lib", type=pathlib.Path, help="libfreeonce.so; without: the bare server")
     parser.add_argument("--tlsload", type=pathlib.Path, required=True, help="the traffic client")
+    parser.add_argument("--plant", type=pathlib.Path, help="plant.so, see tests/tools/plant.c")
+    parser.add_argument("--freeonce", type=pathlib.Path, help="the command, to read journals")
     parser.add_argument("--keep", action="store_true", help="keep the temporary folder")
     add_options(parser)
     arguments = parser.parse_args()
-    for path in (arguments.lib, arguments.tlsload):
+    for path in (arguments.lib, arguments.tlsload, arguments.plant, arguments.freeonce):
         if path is not None and not path.exists():
             parser.error(f"no such file: {path}")
     arguments.lib = arguments.lib and arguments.lib.resolve()
     arguments.tlsload = arguments.tlsload.resolve()
+    arguments.plant = arguments.plant and arguments.plant.resolve()
+    arguments.freeonce = arguments.freeonce and arguments.freeonce.resolve()
     if arguments.lib is None:
         print("no --lib: the bare server and its traffic, nothing of freeonce")
     # ctest and people end a test with SIGTERM; the servers must go then too.

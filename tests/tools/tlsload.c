@@ -19,7 +19,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { MAX_PARALLEL = 256, MAX_HELD = 256, MAX_MESSAGES = 5, RETRY_PAUSE = 50 * 1000 };
+enum { MAX_PARALLEL = 256, MAX_HELD = 4096, MAX_MESSAGES = 5, RETRY_PAUSE = 50 * 1000 };
 enum { EXIT_SERVED = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
 
 struct options {
@@ -247,7 +247,7 @@ static void print_help(FILE *out)
         "                      1000 bytes, GET /\n"
         "  --tls 1.2|1.3       only this version (default: both)\n"
         "  --no-client-cert    good clients present no certificate\n"
-        "  --hold N            keep the last N good connections open (at most 256), and stay\n"
+        "  --hold N            keep the last N good connections open (at most 4096), and stay\n"
         "                      after the result until the server ends them, or SIGTERM\n"
         "  --give-up N         stop after N good clients that were not served (default: never)\n"
         "  --retry N           a good client that was not served tries again N times (default 0)\n"

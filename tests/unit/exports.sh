@@ -1,7 +1,8 @@
 #!/bin/sh
 # Does the library export exactly the names of the list, need nothing but libc, and no symbol that
 # is newer than Debian 12's?  The X_free and X_up_ref functions of OpenSSL's objects are left out:
-# scripts/objects compares them with OpenSSL's headers (test objects.table).  Usage: exports.sh libfreeonce.so exports.expected
+# scripts/objects compares them with OpenSSL's headers (test objects.table); CRYPTO_free with them.
+# Usage: exports.sh libfreeonce.so exports.expected
 set -eu
 library=$1 expected=$2 newest=GLIBC_2.36
 failed=0

@@ -13,6 +13,7 @@
 #include "core/options.h"
 #include "core/probe.h"
 #include "fork/process.h"
+#include "report/journal.h"
 
 enum { OPTIONS_MAX = 16, LOG_MAX = 1 << 20 };
 
@@ -80,6 +81,7 @@ void fixture_start_with(const char *const *options)
     read_options(options, log);
     fo_process_name("/usr/bin/unit");
     fo_stack_end = stack_end;
+    fo_journal_open();
     assert_true(fo_engine_start());
 }
 

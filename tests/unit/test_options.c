@@ -225,6 +225,13 @@ static void other_variables_are_nobody_s_business(void **state)
     assert_string_equal(fo_options.log, "stderr");
 }
 
+static void the_command_s_variable_is_no_complaint(void **state)
+{
+    (void)state;
+    understood("LIBRARY=/opt/libfreeonce.so");
+    refused("LIBRAR=1", "there is no option FREEONCE_LIBRAR, ignored");
+}
+
 static void text_is_never_a_format(void **state)
 {
     (void)state;
@@ -341,6 +348,7 @@ int main(void)
         cmocka_unit_test(actions_take_a_status),
         cmocka_unit_test(unknown_names_get_the_nearest_one),
         cmocka_unit_test(other_variables_are_nobody_s_business),
+        cmocka_unit_test(the_command_s_variable_is_no_complaint),
         cmocka_unit_test(text_is_never_a_format),
         cmocka_unit_test(overlong_text_is_refused),
         cmocka_unit_test(values_are_copied),

@@ -149,7 +149,7 @@ FRESH(the_newest_free_of_an_address_counts)
     struct fo_freed f;
     void *p = NULL;
 
-    fixture_start("QUARANTINE=0", NULL);
+    fixture_start("BACKEND=libc", "QUARANTINE=0", NULL);
     for (int i = 1; i < 20; i++) {
         p = fo_malloc(100, "a.c", i);
         fo_free(p, "f.c", i);
@@ -167,7 +167,7 @@ FRESH(a_block_serves_again_only_after_others_waited_behind_it)
     unsigned again = 0;
     void *first = NULL;
 
-    fixture_start("QUARANTINE=32K", NULL);
+    fixture_start("BACKEND=libc", "QUARANTINE=32K", NULL);
     for (unsigned i = 0; i < 9; i++) /* half of the bytes, in another class */
         freed_block(1000);
     for (unsigned i = 0; i < ROUNDS; i++) {
@@ -185,7 +185,7 @@ FRESH(a_block_serves_again_only_after_others_waited_behind_it)
 
 FRESH(what_was_given_back_at_once_never_serves_again)
 {
-    fixture_start("QUARANTINE=16K", NULL);
+    fixture_start("BACKEND=libc", "QUARANTINE=16K", NULL);
     for (unsigned i = 0; i < 20 * FO_SHARDS; i++) {
         fo_thread.home = NULL; /* as in a thread that frees for the first time */
         fo_thread.who = 0;

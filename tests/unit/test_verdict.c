@@ -215,7 +215,7 @@ FRESH(a_free_without_a_record_is_told_and_costs_no_second)
     static const uint8_t states[] = {FO_SLOT_BUSY, FO_SLOT_FREED};
     struct timespec before, after;
 
-    fixture_start(NULL);
+    fixture_start("BACKEND=libc", NULL);
     for (size_t i = 0; i < sizeof states; i++) {
         void *p = fo_malloc(100, "a.c", 1);
         *fo_registry_slot((uintptr_t)p) = states[i];

@@ -1,0 +1,296 @@
+/* The range of backend `arena`, its runs of pages, and lists without locks: see region.h. */
+#include "backend/region.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+
+#include "core/options.h"
+#include "fork/process.h"
+#include "report/output.h"
+
+#ifndef MADV_DONTNEED_LOCKED
+#define MADV_DONTNEED_LOCKED 24 /* Linux 5.18 */
+#endif
+
+/* Addresses, not memory.  Where an address space limit forbids so many, an eighth of the limit is
+ * ours: the program wants some, too. */
+#define RANGE_MOST   (UINT64_C(64) << 30)
+#define RANGE_LEAST  (UINT64_C(8) << 20)
+#define COMMIT_LEAST (UINT64_C(1) << 20)
+
+struct fo_region *fo_region;
+
+/* --- lists -------------------------------------------------------------------------------------
+ */
+
+static uint32_t *next_of(const void *elements, size_t size, uint32_t number)
+{
+    return (uint32_t *)((uintptr_t)elements + size * number);
+}
+
+void fo_list_push(fo_list *list, void *elements, size_t size, uint32_t number)
+{
+    fo_list before = FO_RELAXED_LOAD(list), after;
+
+    do {
+        FO_RELAXED_STORE(next_of(elements, size, number), (uint32_t)before);
+        after = ((before >> 32) + 1) << 32 | number;
+    } while (!__atomic_compare_exchange_n(list, &before, after, true, __ATOMIC_RELEASE,
+                                          __ATOMIC_RELAXED));
+}
+
+uint32_t fo_list_pop(fo_list *list, const void *elements, size_t size)
+{
+    fo_list before = __atomic_load_n(list, __ATOMIC_ACQUIRE), after;
+
+    do {
+        if ((uint32_t)before == 0)
+            return 0;
+        after =
+            ((before >> 32) + 1) << 32 | FO_RELAXED_LOAD(next_of(elements, size, (uint32_t)before));
+    } while (!__atomic_compare_exchange_n(list, &before, after, true, __ATOMIC_ACQUIRE,
+                                          __ATOMIC_ACQUIRE));
+    return (uint32_t)before;
+}
+
+/* --- memory ------------------------------------------------------------------------------------
+ */
+
+static void lock(uintptr_t start, size_t size)
+{
+    static bool told;
+
+    if (!fo_options.lock || told || mlock2((void *)start, size, MLOCK_ONFAULT) == 0)
+        return;
+    told = true;
+    fo_say_words("FREEONCE_LOCK=1: OpenSSL's memory cannot be locked (",
+                 errno == ENOMEM || errno == EPERM ? "RLIMIT_MEMLOCK is too low" : "mlock2 fails",
+                 "), so it may be swapped out; raise the limit (LimitMEMLOCK= in systemd, ulimit "
+                 "-l), or unset FREEONCE_LOCK",
+                 NULL);
+}
+
+/* In steps, since a strict overcommit policy counts what is writable. */
+static bool commit(uint64_t wanted)
+{
+    uint64_t now = __atomic_load_n(&fo_region->committed, __ATOMIC_ACQUIRE);
+    uint64_t most = (uint64_t)fo_region->page_count << FO_PAGE_SHIFT;
+    int saved_errno = errno;
+
+    while (wanted > now) {
+        uint64_t step = now / 8 > COMMIT_LEAST ? now / 8 & ~(COMMIT_LEAST - 1) : COMMIT_LEAST;
+        uint64_t next = now + step > wanted ? now + step : wanted;
+        next = next < most ? next : most;
+        uintptr_t at = fo_region->base + now;
+        if (mprotect((void *)at, next - now, PROT_READ | PROT_WRITE) != 0) {
+            errno = saved_errno;
+            return false;
+        }
+        lock(at, next - now);
+        if (__atomic_compare_exchange_n(&fo_region->committed, &now, next, false, __ATOMIC_ACQ_REL,
+                                        __ATOMIC_ACQUIRE))
+            now = next;
+    }
+    if (FO_RELAXED_LOAD(&fo_hot.direct))
+        fo_region_see_limit(&fo_hot.process->direct);
+    errno = saved_errno;
+    return true;
+}
+
+void fo_region_release(uintptr_t start, size_t size)
+{
+    int saved_errno = errno;
+
+    if (madvise((void *)start, size, fo_options.lock ? MADV_DONTNEED_LOCKED : MADV_DONTNEED) != 0)
+        memset((void *)start, 0, size);
+    errno = saved_errno;
+}
+
+void fo_region_lock(void)
+{
+    lock(fo_region->base, FO_RELAXED_LOAD(&fo_region->committed));
+}
+
+/* --- runs of pages -----------------------------------------------------------------------------
+ */
+
+/* One size each up to 8 pages, then four to a doubling. */
+static unsigned run_class(uint32_t pages)
+{
+    if (pages <= 8)
+        return pages - 1;
+    unsigned doubling = (unsigned)(31 - __builtin_clz(pages - 1)) - 3;
+    return 8 + 4 * doubling + ((pages - 1) >> (doubling + 1)) % 4;
+}
+
+static uint32_t run_pages(unsigned class)
+{
+    if (class < 8)
+        return class + 1;
+    return (8u << (class - 8) / 4) + ((class - 8) % 4 + 1) * (2u << (class - 8) / 4);
+}
+
+static uint32_t fresh_run(unsigned class)
+{
+    uint32_t pages = run_pages(class), at = FO_RELAXED_LOAD(&fo_region->pages);
+
+    do {
+        if (pages > fo_region->page_count - at)
+            return 0;
+    } while (!__atomic_compare_exchange_n(&fo_region->pages, &at, at + pages, true,
+                                          __ATOMIC_RELAXED, __ATOMIC_RELAXED));
+    if (!commit((uint64_t)(at + pages) << FO_PAGE_SHIFT))
+        return 0;
+    fo_region->page[at].class = (uint16_t) class;
+    fo_region->page[at].pages = pages;
+    for (uint32_t i = 1; i < pages; i++) {
+        fo_region->page[at + i].pages = i;
+        fo_region->page[at + i].state = FO_PAGE_INSIDE;
+    }
+    return at;
+}
+
+uint32_t fo_region_take_run(uint32_t pages)
+{
+    if (pages == 0 || pages > fo_region->page_count)
+        return 0;
+    unsigned class = run_class(pages);
+    uint32_t at = fo_list_pop(&fo_region->runs[class], fo_region->page, sizeof *fo_region->page);
+    if (at == 0)
+        at = fresh_run(class);
+    /* No more addresses: one that is too large. */
+    while (at == 0 && ++class < FO_RUN_CLASSES)
+        at = fo_list_pop(&fo_region->runs[class], fo_region->page, sizeof *fo_region->page);
+    return at;
+}
+
+void fo_region_give_run(uint32_t page)
+{
+    struct fo_page *pg = &fo_region->page[page];
+
+    fo_list_push(&fo_region->runs[pg->class], fo_region->page, sizeof *pg, page);
+}
+
+/* --- start -------------------------------------------------------------------------------------
+ */
+
+static uint64_t round_to_page(uint64_t size)
+{
+    return (size + FO_PAGE_SIZE - 1) & ~(uint64_t)(FO_PAGE_SIZE - 1);
+}
+
+static uint64_t largest_range(void)
+{
+    struct rlimit limit;
+    uint64_t size = RANGE_MOST;
+
+    if (getrlimit(RLIMIT_AS, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY)
+        while (size >= RANGE_LEAST && size > limit.rlim_cur / 8)
+            size /= 2;
+    return size;
+}
+
+/* The multiplier of the check bits: one for which a flip of the bits that say "freed" or "held"
+ * always changes them. */
+static uint64_t make_key(uint64_t secret)
+{
+    uint64_t key = secret, change;
+
+    do {
+        key = ((key ^ key >> 31) * UINT64_C(0xbf58476d1ce4e5b9)) | 1 | UINT64_C(1) << 63;
+        change = key << (FO_PAD8_SHIFT - 1) >> 48;
+    } while (change < 4 || change > 0x5550);
+    return key;
+}
+
+static void set_classes(struct fo_region *r)
+{
+    for (unsigned c = 0; c < FO_REGION_CLASSES; c++) {
+        uint32_t slot = fo_class_slot(c), cells = (slot < 256 ? 4096 : 2048) / slot;
+        r->class[c].cells = cells < 2                   ? 2
+                            : cells < FO_MAGAZINE_CELLS ? cells
+                                                        : FO_MAGAZINE_CELLS - 1;
+        r->class[c].slots = FO_PAGE_SIZE / slot;
+        r->class[c].most = 2 + FO_PAGE_SIZE / (r->class[c].cells * slot);
+    }
+}
+
+/* Where everything is in a range of this size; returns where the pages begin. */
+static uintptr_t lay_out(struct fo_region *r, uintptr_t start, uint64_t size)
+{
+    uint32_t pages = (uint32_t)(size >> FO_PAGE_SHIFT);
+    uintptr_t at = start + sizeof *r;
+
+    r->size = size;
+    r->cache_count = pages / 8 < FO_CACHES ? pages / 8 : FO_CACHES;
+    r->magazine_count = (uint32_t)(size / 64 / sizeof *r->magazine);
+    r->mark = (struct fo_mark *)at;
+    at += FO_MARKS * sizeof *r->mark;
+    r->cache = (struct fo_cache *)((at + 63) & ~(uintptr_t)63);
+    r->page = (struct fo_page *)(r->cache + r->cache_count);
+    r->bitmaps = (uint64_t *)(r->page + pages);
+    at = (uintptr_t)(r->bitmaps + (size_t)pages * FO_BITMAP_WORDS);
+    r->magazine = (struct fo_magazine *)((at + 511) & ~(uintptr_t)511);
+    return round_to_page((uintptr_t)(r->magazine + r->magazine_count));
+}
+
+/* Aligned to a page of ours. */
+static uintptr_t reserve(uint64_t size)
+{
+    char *p = mmap(NULL, size + FO_PAGE_SIZE, PROT_NONE,
+                   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+    if (p == MAP_FAILED)
+        return 0;
+    uintptr_t start = round_to_page((uintptr_t)p);
+    if (start != (uintptr_t)p)
+        munmap(p, start - (uintptr_t)p);
+    munmap((void *)(start + size), (uintptr_t)p + FO_PAGE_SIZE - start);
+    return start;
+}
+
+static bool start_with(uint64_t size)
+{
+    static struct fo_region plan;
+    uintptr_t start = reserve(size);
+
+    if (start == 0)
+        return false;
+    uintptr_t head = lay_out(&plan, start, size);
+    if (head + (size_t)16 * FO_PAGE_SIZE > start + size ||
+        mprotect((void *)start, head - start, PROT_READ | PROT_WRITE) != 0) {
+        munmap((void *)start, size);
+        return false;
+    }
+    madvise((void *)start, size, MADV_NOHUGEPAGE);
+    if (!fo_options.dump)
+        madvise((void *)start, size, MADV_DONTDUMP);
+    struct fo_region *r = (struct fo_region *)start;
+    lay_out(r, start, size);
+    r->base = head + FO_PAGE_SIZE; /* a gap that cannot be touched */
+    r->page_count = (uint32_t)((start + size - r->base) >> FO_PAGE_SHIFT);
+    r->key = make_key(fo_hot.secret);
+    r->pages = r->magazines = r->marks = 1;
+    r->end.payload = FO_CELL_END;
+    set_classes(r);
+    fo_region = r;
+    fo_caches_start();
+    return true;
+}
+
+bool fo_region_start(void)
+{
+    uint64_t size = largest_range();
+    int saved_errno = errno;
+
+    while (size >= RANGE_LEAST && !start_with(size))
+        size /= 2;
+    if (size >= RANGE_LEAST && !commit(FO_PAGE_SIZE)) {
+        munmap(fo_region, fo_region->size);
+        fo_region = NULL;
+    }
+    errno = saved_errno;
+    return fo_region != NULL;
+}

@@ -1,0 +1,271 @@
+/* Backend `arena`: a heap of our own for OpenSSL's blocks, in one range of addresses.
+ *
+ *   | struct fo_region | caches | records of pages | bitmaps | magazines | gap | pages of 64 KiB
+ * ... start                                                                      base committed
+ *
+ * Small blocks (region_classes.h) lie in slots of equal size, a page to a class; larger ones have a
+ * run of pages.  A slot begins with the block's header; what is free is known outside of the pages
+ * only, so that no write through a stale pointer can lead the heap astray.
+ *
+ * Blocks travel in magazines (Bonwick, Adams 2001), arrays of 2 to 84 pointers of one class.  Each
+ * thread has a cache, and in it a bin for each class: allocations take from one magazine, frees put
+ * into another, and between the two full ones wait, first in first out.  That queue is the
+ * quarantine.  What is more goes to a list of full magazines common to all threads, and from there
+ * to the bitmaps of the pages; pages all of whose slots are free give their memory back.
+ *
+ *        free                                                  allocation
+ *     --> [ put ] --> full, full, ... --> [ take ] -->            of this thread
+ *                       |  too many         ^  too few
+ *                       v                   |
+ *                     full, full, ...  -----+                     of all threads
+ *                       |  too many         ^  none
+ *                       v                   |
+ *                     bitmaps, fresh slots -+                     of all pages
+ *
+ * Invariants, for region_walk.c to check:
+ * - A slot is in one place: handed out, in one cell of one magazine, set in its page's bitmap, or
+ * not yet used (its number is at least the page's `used`).  A cell that has been taken from is
+ * empty.
+ * - Everything inside the range is named by numbers, or by addresses inside the range: it is at the
+ *   same place in every process that maps it.
+ * - Nothing is locked.  Lists change by one compare-and-exchange, a bin by one store of a pointer,
+ *   so that whoever vanishes at any instruction leaves consistent lists behind, and takes away no
+ *   more than what it had in flight.
+ *
+ * The header of a block in here is that of core/block.h, but for its lower 16 bits: all of them are
+ * check bits, and a block that is not live has one or two of the bits above flipped:
+ *
+ *   live                         word
+ *   freed                        word ^ FO_REGION_FREED
+ *   held (realloc, or being freed by another thread at this moment)   word ^ FO_REGION_HELD
+ *
+ * so that the one comparison of the check bits tells a live block from all else. */
+#ifndef FO_BACKEND_REGION_H
+#define FO_BACKEND_REGION_H
+
+#include "backend/region_hot.h"
+#include "core/block.h"
+#include "core/hot.h"
+#include "core/memory.h"
+
+enum {
+    FO_PAGE_SHIFT = 16,
+    FO_PAGE_SIZE = 1 << FO_PAGE_SHIFT,
+    FO_BITMAP_WORDS = (FO_PAGE_SIZE / 32) / 64,
+    FO_MAGAZINE_CELLS = 85, /* the last is never a slot's */
+    FO_CACHES = 2048,
+    FO_RUN_CLASSES = 72,
+    FO_WARM = 8,        /* freed runs of one size that keep their memory for a while */
+    FO_WARM_SIZES = 17, /* in pages of 4 KiB */
+    FO_MARK_BITS = 64 - FO_ADDRESS_BITS,
+    FO_MARKS = 1 << (FO_MARK_BITS < 17 ? FO_MARK_BITS : 17),
+};
+
+struct fo_magazine {
+    uint32_t next;
+    uint32_t class;
+    struct fo_cell cells[FO_MAGAZINE_CELLS]; /* behind the last of a class 0 or FO_CELL_END */
+};
+_Static_assert(sizeof(struct fo_magazine) == 2048, "found by a shift");
+
+enum fo_page_state {
+    FO_PAGE_NEVER,  /* or freed, in the list of its run's size */
+    FO_PAGE_FULL,   /* slots, of which nobody takes any */
+    FO_PAGE_LISTED, /* slots, some free, in the list of its class */
+    FO_PAGE_OWNED,  /* slots, a cache takes them */
+    FO_PAGE_TRIM,   /* as LISTED, all slots are free, and its memory is just being given back */
+    FO_PAGE_TAKEN,  /* as TRIM, and taken off its list meanwhile */
+    FO_PAGE_BLOCK,  /* a large block begins here */
+    FO_PAGE_INSIDE, /* a large block goes on here */
+    FO_PAGE_FREED,  /* a large block was here */
+};
+
+/* One page.  Numbers count pages from base; page 0 is never used. */
+struct fo_page {
+    uint32_t next;  /* in a list */
+    uint32_t state; /* enum fo_page_state */
+    uint16_t class; /* of slots, or of the run's size */
+    uint16_t ever;  /* slots that were handed out before its memory was given back */
+    uint32_t free;  /* bits set in its bitmap */
+    uint32_t used;  /* slots from 0 that were handed out at least once */
+    uint32_t pages; /* of a run; inside: how many back it begins */
+    uint64_t word;  /* of a large block: what is remembered of it once its memory is gone */
+    fo_site allocated;
+    fo_site freed;
+    uint64_t by;
+    uint32_t idle; /* 1: counted in fo_region.idle */
+    uint32_t unused;
+};
+_Static_assert(sizeof(struct fo_page) == 64, "a cache line");
+
+struct fo_mark {
+    uint32_t process, thread; /* as in fork/process.h */
+};
+
+/* A list of numbers: the first one, and how often it changed (so that a compare-and-exchange is not
+ * misled by a number that came back). */
+typedef uint64_t fo_list;
+
+struct fo_region {
+    uint64_t size;      /* of the whole range */
+    uintptr_t base;     /* of page 0 */
+    uint64_t committed; /* bytes from base that can be touched */
+    uint64_t key;
+    uint32_t pages, magazines, marks; /* used so far */
+    uint32_t page_count, magazine_count;
+    uint32_t caches, cache_count;
+    fo_list spare;            /* empty magazines */
+    struct fo_cell none, end; /* for bins without a magazine */
+    uint64_t idle;            /* bytes of pages with no block in them that were not given back */
+    struct fo_page *page;
+    uint64_t *bitmaps;
+    struct fo_magazine *magazine;
+    struct fo_cache *cache;
+    struct {
+        _Alignas(64) fo_list full; /* magazines for all threads */
+        uint32_t count, most;
+        fo_list pages;         /* FO_PAGE_LISTED */
+        uint32_t cells, slots; /* of a magazine, of a page */
+    } class[FO_REGION_CLASSES];
+    fo_list runs[FO_RUN_CLASSES];
+    uint32_t warm[FO_WARM_SIZES][FO_WARM];
+    uint32_t warm_next[FO_WARM_SIZES];
+    struct fo_mark *mark;
+};
+
+extern FO_HIDDEN struct fo_region *fo_region; /* NULL: there is none */
+
+/* The same for libfreeonce-libc.so, if the hooks go to the region directly (load/mixing.h). */
+struct fo_region_range;
+extern struct fo_region_range fo_region_range;
+
+static inline bool fo_region_contains(uintptr_t p)
+{
+    return fo_region != NULL && p - (uintptr_t)fo_region < fo_region->size;
+}
+
+static inline uint32_t fo_page_number(uintptr_t p)
+{
+    return (uint32_t)((p - fo_region->base) >> FO_PAGE_SHIFT);
+}
+
+static inline uintptr_t fo_page_start(uint32_t number)
+{
+    return fo_region->base + ((uintptr_t)number << FO_PAGE_SHIFT);
+}
+
+/* region.c: the range, runs of pages, lists. */
+
+/* Reserve the range.  False: there is no room, nothing was done. */
+bool fo_region_start(void);
+
+/* A run of at least so many pages, all zero; 0: none left.  Its first page's record says how many,
+ * and stays FO_PAGE_FREED or NEVER. */
+uint32_t fo_region_take_run(uint32_t pages);
+/* Back; its memory must have been released. */
+void fo_region_give_run(uint32_t page);
+
+/* FREEONCE_LOCK=1 again: a forked child does not inherit it. */
+void fo_region_lock(void);
+
+/* Give memory back to the system; the addresses stay ours, and read as zero. */
+void fo_region_release(uintptr_t start, size_t size);
+
+/* `elements` have their number in the list's next element as first member. */
+void fo_list_push(fo_list *list, void *elements, size_t size, uint32_t number);
+uint32_t fo_list_pop(fo_list *list, const void *elements, size_t size);
+
+/* region_span.c: slots in pages. */
+
+/* Put free slots in front of where the bin takes from, `room` cells at most.  False: none left. */
+bool fo_slots_take(struct fo_bin *bin, unsigned class, unsigned room);
+
+/* Back into its page; what the cell knows of its free is kept in the slot from now on. */
+void fo_slot_give(const struct fo_cell *freed);
+
+/* Is it there? */
+bool fo_slot_is_back(uintptr_t payload);
+
+/* region_cache.c: magazines. */
+
+/* Something to take, a place to put, for this class.  False: there is none. */
+bool fo_cache_fill(unsigned class);
+bool fo_cache_rotate(unsigned class);
+
+/* One payload of this class, its header not written; 0: no memory. */
+uintptr_t fo_cache_take(unsigned class);
+
+/* Take a freed one. */
+void fo_cache_put(unsigned class, const struct fo_cell *freed);
+
+/* The cell in which a freed block waits; NULL: in none. */
+const struct fo_cell *fo_cache_find(unsigned class, uintptr_t payload);
+
+/* region_owner.c: whose caches they are. */
+
+/* Of a thread that has none: nothing to take, no place to put. */
+extern FO_HIDDEN struct fo_cache fo_no_cache;
+void fo_caches_start(void);
+
+/* The cache of this thread, which gets one if it has none; NULL: there are too many. */
+struct fo_cache *fo_cache_own(void);
+
+/* It is this thread's, in this process: after a fork. */
+void fo_cache_keep(void);
+
+/* Name this process and thread in the records of frees from now on. */
+void fo_region_mark(void);
+
+/* region_large.c: blocks with pages of their own. */
+uintptr_t fo_large_take(size_t size); /* of the payload; 0: no memory */
+void fo_large_give(uintptr_t payload);
+
+/* region_check.c: a slot that leaves the quarantine; reports if its header was written to. */
+void fo_cell_check(const struct fo_cell *cell);
+
+/* region_find.c: what is at an address of the range? */
+enum fo_found {
+    FO_FOUND_NOTHING,
+    FO_FOUND_LIVE,
+    FO_FOUND_FREED,
+    FO_FOUND_HELD,
+    FO_FOUND_GONE, /* freed, and its memory given back to the system: no more is known */
+    FO_FOUND_DAMAGED,
+};
+struct fo_at {
+    enum fo_found state;
+    uintptr_t payload;
+    uint64_t word; /* as in a live block's header */
+    fo_site site;
+};
+struct fo_at fo_region_at(uintptr_t p);
+
+/* region_direct.c: the hooks' long way for blocks whose header the region judges. */
+
+/* Let the hooks' short way be used in this process, whose place in the table is `index`. */
+void fo_region_enter(struct fo_direct *d, uint32_t index);
+
+/* In a forked child, once. */
+void fo_region_forked(void);
+
+/* The short way is for what is committed, which may have grown. */
+void fo_region_see_limit(struct fo_direct *d);
+
+void *fo_region_malloc(size_t size, fo_site site); /* NULL: no room */
+
+/* Keep others from this block: it is the caller's to move or to free.  What else it may be is said
+ * in the answer. */
+struct fo_at fo_region_hold(uintptr_t payload);
+void fo_region_let_go(const struct fo_at *held);
+void fo_region_free_held(const struct fo_at *held, fo_site now);
+
+/* What is remembered of the free of the block that was found.  False: nothing, it is on its way. */
+bool fo_region_freed(const struct fo_at *at, struct fo_freed *out);
+
+/* Did X_free() or the like get a freed block?  One look; the long answer is fo_region_at()'s. */
+static inline bool fo_region_may_be_freed(uintptr_t p)
+{
+    return (FO_RELAXED_LOAD(&fo_header_of(p)->word) & FO_REGION_FREED) != 0;
+}
+
+#endif

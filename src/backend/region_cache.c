@@ -1,0 +1,261 @@
+/* Magazines: what happens where one is empty or full.  See region.h; whose they are is said in
+ * region_owner.c. */
+#include "backend/region.h"
+
+#include "fork/process.h"
+
+/* --- magazines ---------------------------------------------------------------------------------
+ */
+
+static struct fo_magazine *magazine_at(uint32_t number)
+{
+    return &fo_region->magazine[number];
+}
+
+/* The one that a cell is in; 0: none. */
+static uint32_t magazine_of(const struct fo_cell *cell)
+{
+    uintptr_t distance = (uintptr_t)cell - (uintptr_t)fo_region->magazine;
+    size_t size = (size_t)fo_region->magazine_count * sizeof(struct fo_magazine);
+
+    return distance < size ? (uint32_t)(distance / sizeof(struct fo_magazine)) : 0;
+}
+
+static uint32_t new_magazine(unsigned class)
+{
+    uint32_t n = fo_list_pop(&fo_region->spare, fo_region->magazine, sizeof(struct fo_magazine));
+
+    if (n == 0) {
+        n = FO_RELAXED_LOAD(&fo_region->magazines);
+        do {
+            if (n == fo_region->magazine_count)
+                return 0;
+        } while (!__atomic_compare_exchange_n(&fo_region->magazines, &n, n + 1, true,
+                                              __ATOMIC_RELAXED, __ATOMIC_RELAXED));
+    }
+    FO_RELAXED_STORE(&magazine_at(n)->class, class);
+    return n;
+}
+
+/* Behind the last cell: 0, FO_CELL_END while frees are put here. */
+static void set_end(uint32_t n, uintptr_t what)
+{
+    struct fo_magazine *m = magazine_at(n);
+
+    FO_RELAXED_STORE(&m->cells[fo_region->class[m->class].cells].payload, what);
+}
+
+/* All of its cells are empty. */
+static void spare_magazine(uint32_t n)
+{
+    if (n == 0)
+        return;
+    set_end(n, 0);
+    fo_list_push(&fo_region->spare, fo_region->magazine, sizeof(struct fo_magazine), n);
+}
+
+/* A look at one of the slots that are about to serve again, another one each time. */
+static void check_one(uint32_t n)
+{
+    const struct fo_magazine *m = magazine_at(n);
+    uint32_t drawn = (uint32_t)(m->cells[0].payload >> 4) * 0x9e3779b9u >> 16;
+
+    fo_cell_check(&m->cells[drawn * fo_region->class[m->class].cells >> 16]);
+}
+
+/* Take from this one now.  The empty one serves for frees next. */
+static void load(struct fo_bin *bin, uint32_t n)
+{
+    uint32_t before = magazine_of(bin->take);
+
+    set_end(n, 0);
+    check_one(n);
+    __atomic_store_n(&bin->take, magazine_at(n)->cells, __ATOMIC_RELEASE);
+    spare_magazine(bin->spare);
+    bin->spare = before;
+}
+
+/* --- the queue ---------------------------------------------------------------------------------
+ */
+
+static void append(struct fo_bin *bin, uint32_t n)
+{
+    FO_RELAXED_STORE(&magazine_at(n)->next, 0);
+    if (bin->queued == 0)
+        bin->first = n;
+    else
+        FO_RELAXED_STORE(&magazine_at(bin->last)->next, n);
+    bin->last = n;
+    bin->queued++;
+}
+
+static uint32_t remove_first(struct fo_bin *bin)
+{
+    uint32_t n = bin->first;
+
+    bin->first = FO_RELAXED_LOAD(&magazine_at(n)->next);
+    bin->queued--;
+    return n;
+}
+
+/* --- what all threads share --------------------------------------------------------------------
+ */
+
+static uint32_t pop_shared(unsigned class)
+{
+    uint32_t n =
+        fo_list_pop(&fo_region->class[class].full, fo_region->magazine, sizeof(struct fo_magazine));
+
+    if (n != 0)
+        __atomic_fetch_sub(&fo_region->class[class].count, 1, __ATOMIC_RELAXED);
+    return n;
+}
+
+static void empty(uint32_t n)
+{
+    struct fo_magazine *m = magazine_at(n);
+
+    for (uint32_t i = 0; i < fo_region->class[m->class].cells; i++) {
+        struct fo_cell freed = m->cells[i];
+        fo_cell_check(&m->cells[i]);
+        FO_RELAXED_STORE(&m->cells[i].payload, 0);
+        if (freed.payload != 0)
+            fo_slot_give(&freed);
+    }
+    spare_magazine(n);
+}
+
+/* The oldest of a bin go to all threads; what is too many there, back into its pages. */
+static void share(struct fo_bin *bin, unsigned class)
+{
+    fo_list_push(&fo_region->class[class].full, fo_region->magazine, sizeof(struct fo_magazine),
+                 remove_first(bin));
+    if (__atomic_add_fetch(&fo_region->class[class].count, 1, __ATOMIC_RELAXED) <=
+        fo_region->class[class].most)
+        return;
+    uint32_t n = pop_shared(class);
+    if (n != 0)
+        empty(n);
+}
+
+/* --- bins --------------------------------------------------------------------------------------
+ */
+
+/* The half-filled magazine of frees becomes the one to take from: nobody has to wait. */
+static bool turn_round(struct fo_bin *bin)
+{
+    uint32_t n = magazine_of(bin->put);
+    struct fo_cell *put = bin->put;
+
+    if (n == 0 || put == magazine_at(n)->cells)
+        return false;
+    uint32_t before = magazine_of(bin->take);
+    bin->put = &fo_region->end;
+    FO_RELAXED_STORE(&put->payload, 0);
+    __atomic_store_n(&bin->take, magazine_at(n)->cells, __ATOMIC_RELEASE);
+    spare_magazine(before);
+    return true;
+}
+
+static bool fill_fresh(struct fo_bin *bin, unsigned class)
+{
+    unsigned cells = fo_region->class[class].cells;
+    uint32_t n = magazine_of(bin->take);
+
+    if (n == 0 && (n = new_magazine(class)) == 0)
+        return false;
+    set_end(n, 0);
+    __atomic_store_n(&bin->take, &magazine_at(n)->cells[cells], __ATOMIC_RELEASE);
+    return fo_slots_take(bin, class, cells);
+}
+
+static bool fill(struct fo_bin *bin, unsigned class)
+{
+    uint32_t n = 0;
+
+    if (bin->queued > FO_RELAXED_LOAD(&bin->keep))
+        n = remove_first(bin);
+    else if (FO_RELAXED_LOAD(&bin->keep) == 0 && turn_round(bin))
+        return true;
+    else if ((n = pop_shared(class)) == 0) {
+        if (fill_fresh(bin, class))
+            return true;
+        if (bin->queued == 0)
+            return turn_round(bin);
+        n = remove_first(bin);
+    }
+    load(bin, n);
+    return true;
+}
+
+bool fo_cache_fill(unsigned class)
+{
+    struct fo_cache *cache = fo_cache_own();
+
+    return cache != NULL && (FO_RELAXED_LOAD(&cache->bins[class].take->payload) != 0 ||
+                             fill(&cache->bins[class], class));
+}
+
+uintptr_t fo_cache_take(unsigned class)
+{
+    if (!fo_cache_fill(class))
+        return 0;
+    struct fo_bin *bin = &fo_thread.cache->bins[class];
+    struct fo_cell *take = bin->take;
+    uintptr_t payload = FO_RELAXED_LOAD(&take->payload);
+    FO_RELAXED_STORE(&take->payload, 0);
+    __atomic_store_n(&bin->take, take + 1, __ATOMIC_RELEASE);
+    return payload;
+}
+
+/* The magazine of frees is full, or there is none. */
+static bool rotate(struct fo_bin *bin, unsigned class)
+{
+    uint32_t full = magazine_of(bin->put), n = bin->spare;
+
+    bin->spare = 0;
+    if (n == 0 && (n = new_magazine(class)) == 0)
+        return false;
+    set_end(n, FO_CELL_END);
+    if (full != 0)
+        append(bin, full);
+    __atomic_store_n(&bin->put, magazine_at(n)->cells, __ATOMIC_RELEASE);
+    while (bin->queued > FO_RELAXED_LOAD(&bin->most))
+        share(bin, class);
+    return true;
+}
+
+bool fo_cache_rotate(unsigned class)
+{
+    struct fo_cache *cache = fo_cache_own();
+
+    return cache != NULL && (FO_RELAXED_LOAD(&cache->bins[class].put->payload) == 0 ||
+                             rotate(&cache->bins[class], class));
+}
+
+void fo_cache_put(unsigned class, const struct fo_cell *freed)
+{
+    if (!fo_cache_rotate(class)) {
+        fo_slot_give(freed);
+        return;
+    }
+    struct fo_bin *bin = &fo_thread.cache->bins[class];
+    FO_RELAXED_STORE(&bin->put->freed, freed->freed);
+    FO_RELAXED_STORE(&bin->put->by, freed->by);
+    FO_RELAXED_STORE(&bin->put->payload, freed->payload);
+    __atomic_store_n(&bin->put, bin->put + 1, __ATOMIC_RELEASE);
+}
+
+const struct fo_cell *fo_cache_find(unsigned class, uintptr_t payload)
+{
+    uint32_t used = FO_RELAXED_LOAD(&fo_region->magazines);
+
+    for (uint32_t n = 1; n < used; n++) {
+        struct fo_magazine *m = magazine_at(n);
+        for (uint32_t i = 0;
+             FO_RELAXED_LOAD(&m->class) == class && i < fo_region->class[class].cells; i++)
+            if (__atomic_load_n(&m->cells[i].payload, __ATOMIC_ACQUIRE) == payload)
+                return &m->cells[i];
+    }
+    return NULL;
+}

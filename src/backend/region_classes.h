@@ -1,0 +1,32 @@
+/* Which size class does a block belong to, and how large are its slots?  16 bytes apart up to 256,
+ * then eight to a doubling: OpenSSL's median block has 16 to 32 bytes, and seven of eight have no
+ * more than 128, so that the fine steps are where the blocks are. */
+#ifndef FO_BACKEND_REGION_CLASSES_H
+#define FO_BACKEND_REGION_CLASSES_H
+
+#include "core/block.h"
+
+enum {
+    FO_REGION_SMALL = 8192, /* payloads up to so many bytes have a class; larger ones have pages */
+    FO_REGION_CLASSES = 16 + 5 * 8,
+    FO_REGION_STEPS = FO_REGION_SMALL >> 4,
+};
+
+/* Bytes of the largest payload of a class; with the header, a slot. */
+static inline uint32_t fo_class_payload(unsigned class)
+{
+    if (class < 16)
+        return (class + 1) * 16;
+    unsigned doubling = (class - 16) / 8, step = (class - 16) % 8 + 1;
+    return (256u << doubling) + step * (32u << doubling);
+}
+
+static inline uint32_t fo_class_slot(unsigned class)
+{
+    return fo_class_payload(class) + (uint32_t)sizeof(struct fo_header);
+}
+
+/* Of a payload that has one. */
+unsigned fo_region_class_of(size_t size);
+
+#endif

@@ -1,0 +1,122 @@
+/* The hooks' long way through the region: what their short way (core/hooks.c) leaves out.  Blocks
+ * that are large, threads that have no cache yet, magazines that are full, other threads that may
+ * free the same block at this moment. */
+#include "backend/region.h"
+
+#include <string.h>
+
+#include "backend/backend.h"
+#include "core/options.h"
+#include "fork/process.h"
+#include "load/entries.h"
+#include "load/mixing.h"
+
+struct fo_region_range fo_region_range;
+
+void fo_region_enter(struct fo_direct *d, uint32_t index)
+{
+    d->base = fo_region->base + FO_PAGE_SIZE;
+    d->meta = (uint64_t)index << FO_META_SHIFT | (uint64_t)FO_BACKEND_ARENA << FO_BACKEND_SHIFT;
+    d->key = fo_region->key;
+    for (unsigned i = 0; i < FO_REGION_STEPS; i++)
+        d->bins[i] = (uint16_t)(fo_region_class_of((size_t)(i + 1) * 16) * sizeof(struct fo_bin));
+    fo_region_see_limit(d);
+    fo_region_range.start = (uintptr_t)fo_region;
+    FO_RELAXED_STORE(&fo_region_range.size, fo_region->size);
+    FO_RELAXED_STORE(&d->by_name, FO_RELAXED_LOAD(&fo_memory_by_name) ? FO_REGION_SMALL : 0);
+    __atomic_store_n(&d->size, FO_REGION_SMALL, __ATOMIC_RELEASE);
+}
+
+/* The thread that forked is the only one now, and keeps its cache.  Which one that is, we know only
+ * if this is it: after a clone(2) that nobody saw, a new thread may be here first. */
+void fo_region_forked(void)
+{
+    fo_region_lock();
+    if (fo_thread.cache == &fo_no_cache)
+        return;
+    fo_cache_keep();
+    fo_hot.process->direct.orphans = true;
+}
+
+void fo_region_see_limit(struct fo_direct *d)
+{
+    uint64_t committed = __atomic_load_n(&fo_region->committed, __ATOMIC_ACQUIRE);
+
+    FO_RELAXED_STORE(&d->bytes, committed - FO_PAGE_SIZE);
+    if (!fo_options.wipe) /* else every free goes the long way */
+        FO_RELAXED_STORE(&d->limit, (committed - FO_PAGE_SIZE) >> 4);
+}
+
+void *fo_region_malloc(size_t size, fo_site site)
+{
+    struct fo_direct *d = &fo_process_self()->direct;
+    bool large = size > FO_REGION_SMALL;
+    uintptr_t payload = large ? fo_large_take(size) : fo_cache_take(fo_region_class_of(size));
+
+    if (payload == 0)
+        return NULL;
+    uint64_t word = (uint64_t)size << FO_SIZE_SHIFT | FO_RELAXED_LOAD(&d->meta);
+    struct fo_header *h = fo_header_of(payload);
+    word |= fo_region_check(fo_region->key, payload, site, word);
+    FO_RELAXED_STORE(&h->site, site);
+    __atomic_store_n(&h->word, word ^ (large ? FO_REGION_LARGE : 0), __ATOMIC_RELEASE);
+    return (void *)payload;
+}
+
+static uint64_t *word_of(uintptr_t payload)
+{
+    return &fo_header_of(payload)->word;
+}
+
+static bool is_large(const struct fo_at *at)
+{
+    return fo_word_size(at->word) > FO_REGION_SMALL;
+}
+
+struct fo_at fo_region_hold(uintptr_t payload)
+{
+    struct fo_at at = fo_region_at(payload);
+
+    if (at.state != FO_FOUND_LIVE || at.payload != payload)
+        return at;
+    uint64_t live = at.word ^ (is_large(&at) ? FO_REGION_LARGE : 0);
+    if (!__atomic_compare_exchange_n(word_of(payload), &live, live ^ FO_REGION_HELD, false,
+                                     __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
+        return fo_region_at(payload); /* somebody else was faster */
+    return at;
+}
+
+static void set_state(const struct fo_at *at, uint64_t flipped)
+{
+    uint64_t turned = is_large(at) ? FO_REGION_LARGE : 0;
+
+    __atomic_store_n(word_of(at->payload), at->word ^ turned ^ flipped, __ATOMIC_RELEASE);
+}
+
+void fo_region_let_go(const struct fo_at *held)
+{
+    set_state(held, 0);
+}
+
+void fo_region_free_held(const struct fo_at *held, fo_site now)
+{
+    size_t size = fo_word_size(held->word);
+
+    if (fo_thread.mark == 0)
+        fo_region_mark();
+    if (fo_options.wipe)
+        explicit_bzero((void *)held->payload, size);
+    if (!is_large(held)) {
+        set_state(held, FO_REGION_FREED);
+        fo_cache_put(fo_region_class_of(size),
+                     &(struct fo_cell){held->payload, now, fo_thread.stamp});
+        return;
+    }
+    struct fo_page *pg = &fo_region->page[fo_page_number(held->payload)];
+    FO_RELAXED_STORE(&pg->word, held->word);
+    FO_RELAXED_STORE(&pg->allocated, held->site);
+    FO_RELAXED_STORE(&pg->freed, now);
+    FO_RELAXED_STORE(&pg->by, fo_thread.stamp);
+    set_state(held, FO_REGION_FREED);
+    fo_large_give(held->payload);
+}

@@ -1,0 +1,130 @@
+/* What is at this address of the region?  Answered from page, slot boundary and header, for any
+ * address: all of it is memory of ours that can be read.  Called for reports, and for frees that do
+ * not go the short way. */
+#include "backend/region.h"
+
+#include "fork/process.h"
+
+/* The header in front of `payload`.  A large block's check bits are turned, so that the hooks'
+ * short way leaves it to the long one. */
+static struct fo_at judge_header(uintptr_t payload, bool large)
+{
+    const struct fo_header *h = fo_header_of(payload);
+    fo_site site = FO_RELAXED_LOAD(&h->site);
+    uint64_t word = FO_RELAXED_LOAD(&h->word) ^ (large ? FO_REGION_LARGE : 0);
+    uint64_t key = fo_region->key;
+
+    if (fo_region_word_checks(key, payload, site, word))
+        return (struct fo_at){FO_FOUND_LIVE, payload, word, site};
+    if (fo_region_word_checks(key, payload, site, word ^ FO_REGION_FREED))
+        return (struct fo_at){FO_FOUND_FREED, payload, word ^ FO_REGION_FREED, site};
+    if (fo_region_word_checks(key, payload, site, word ^ FO_REGION_HELD))
+        return (struct fo_at){FO_FOUND_HELD, payload, word ^ FO_REGION_HELD, site};
+    return (struct fo_at){FO_FOUND_DAMAGED, payload, 0, 0};
+}
+
+static struct fo_at nothing(void)
+{
+    return (struct fo_at){FO_FOUND_NOTHING, 0, 0, 0};
+}
+
+static struct fo_at find_slot(const struct fo_page *pg, uintptr_t start, uintptr_t p)
+{
+    unsigned class = FO_RELAXED_LOAD(&pg->class);
+    uint32_t size = fo_class_slot(class), slot = (uint32_t)(p - start) / size;
+    uintptr_t payload = start + (uintptr_t)slot * size + sizeof(struct fo_header);
+    const struct fo_header *h = fo_header_of(payload);
+
+    if (slot >= fo_region->class[class].slots)
+        return nothing();
+    bool blank = FO_RELAXED_LOAD(&h->site) == 0 && FO_RELAXED_LOAD(&h->word) == 0;
+    if (blank && slot >= FO_RELAXED_LOAD(&pg->used)) {
+        if (slot >= FO_RELAXED_LOAD(&pg->ever))
+            return nothing();
+        uint64_t word = (uint64_t)fo_class_payload(class) << FO_SIZE_SHIFT;
+        return (struct fo_at){FO_FOUND_GONE, payload, word, 0};
+    }
+    return judge_header(payload, false);
+}
+
+static struct fo_at find_large(const struct fo_page *pg, uintptr_t start)
+{
+    uintptr_t payload = start + sizeof(struct fo_header);
+
+    if (FO_RELAXED_LOAD(&pg->state) == FO_PAGE_BLOCK)
+        return judge_header(payload, true);
+    return (struct fo_at){FO_FOUND_FREED, payload, FO_RELAXED_LOAD(&pg->word),
+                          FO_RELAXED_LOAD(&pg->allocated)};
+}
+
+struct fo_at fo_region_at(uintptr_t p)
+{
+    uintptr_t distance = p - fo_region->base;
+    uint32_t page = fo_page_number(p);
+
+    if (p < fo_region->base || distance >= FO_RELAXED_LOAD(&fo_region->committed))
+        return nothing();
+    const struct fo_page *pg = &fo_region->page[page];
+    switch (__atomic_load_n(&pg->state, __ATOMIC_ACQUIRE)) {
+    case FO_PAGE_NEVER:
+        return nothing();
+    case FO_PAGE_INSIDE:
+        page -= FO_RELAXED_LOAD(&pg->pages);
+        pg = &fo_region->page[page];
+        return page == 0 || FO_RELAXED_LOAD(&pg->state) == FO_PAGE_NEVER
+                   ? nothing()
+                   : find_large(pg, fo_page_start(page));
+    case FO_PAGE_BLOCK:
+    case FO_PAGE_FREED:
+        return find_large(pg, fo_page_start(page));
+    default:
+        return find_slot(pg, fo_page_start(page), p);
+    }
+}
+
+static bool is_large(uintptr_t payload)
+{
+    uint32_t state = FO_RELAXED_LOAD(&fo_region->page[fo_page_number(payload)].state);
+
+    return state == FO_PAGE_BLOCK || state == FO_PAGE_FREED;
+}
+
+/* Where and by whom.  It is in a cell, or in the slot once that is back in its page. */
+static void find_free(uintptr_t payload, fo_site *freed, uint64_t *by)
+{
+    const struct fo_page *pg = &fo_region->page[fo_page_number(payload)];
+    const struct fo_cell *cell =
+        is_large(payload) ? NULL : fo_cache_find(FO_RELAXED_LOAD(&pg->class), payload);
+    const uint64_t *in_slot = (const uint64_t *)payload;
+
+    *freed = *by = 0;
+    if (is_large(payload) && FO_RELAXED_LOAD(&pg->state) == FO_PAGE_FREED) {
+        *freed = FO_RELAXED_LOAD(&pg->freed);
+        *by = FO_RELAXED_LOAD(&pg->by);
+    } else if (cell != NULL) {
+        *freed = FO_RELAXED_LOAD(&cell->freed);
+        *by = FO_RELAXED_LOAD(&cell->by);
+    } else if (!is_large(payload) && fo_slot_is_back(payload)) {
+        *freed = FO_RELAXED_LOAD(&in_slot[0]);
+        *by = FO_RELAXED_LOAD(&in_slot[1]);
+    }
+}
+
+bool fo_region_freed(const struct fo_at *at, struct fo_freed *out)
+{
+    fo_site freed;
+    uint64_t by;
+
+    find_free(at->payload, &freed, &by);
+    const struct fo_mark *mark = &fo_region->mark[(by >> FO_ADDRESS_BITS) % FO_MARKS];
+    *out = (struct fo_freed){
+        .address = at->payload,
+        .allocated = at->site,
+        .word = at->word,
+        .freed = freed,
+        .who = (uint64_t)FO_RELAXED_LOAD(&mark->process) << FO_WHO_PROCESS |
+               UINT64_C(1) << FO_WHO_KNOWN | FO_RELAXED_LOAD(&mark->thread),
+        .caller = (uintptr_t)(by & ((UINT64_C(1) << FO_ADDRESS_BITS) - 1)),
+    };
+    return freed != 0 || by != 0;
+}

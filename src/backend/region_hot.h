@@ -1,0 +1,75 @@
+/* What the hooks' short way through backend `arena` reads and writes: bins, headers, and the
+ * process's own copy of what does not change.  The whole is described in region.h. */
+#ifndef FO_BACKEND_REGION_HOT_H
+#define FO_BACKEND_REGION_HOT_H
+
+#include "backend/region_classes.h"
+#include "core/block.h"
+
+#define FO_REGION_FREED (UINT64_C(1) << FO_PAD8_SHIFT) /* blocks in here are never padded */
+#define FO_REGION_HELD  (FO_REGION_FREED | UINT64_C(4) << FO_BACKEND_SHIFT)
+#define FO_REGION_META  (~UINT64_C(0xffff))
+#define FO_REGION_LARGE                                                                            \
+    UINT64_C(0xffff) /* a large block's check bits are turned: region_find.c                       \
+                      */
+#define FO_ADDRESS_MASK ((UINT64_C(1) << FO_ADDRESS_BITS) - 1)
+
+/* A place for a freed block, and what is known of the free: kept apart from the block, so that no
+ * write through a stale pointer falsifies it. */
+struct fo_cell {
+    uintptr_t payload; /* 0: nothing here */
+    fo_site freed;
+    uint64_t by; /* mark << FO_ADDRESS_BITS | caller, see fo_thread */
+};
+#define FO_CELL_END 1 /* in place of a payload: nothing may be put here */
+
+struct fo_bin {
+    struct fo_cell *take;         /* the next to hand out; nothing here: none left */
+    struct fo_cell *put;          /* where the next freed one goes; not empty: none left */
+    uint32_t first, last, queued; /* full magazines */
+    uint32_t keep;                /* so many stay for those behind them to be used */
+    uint32_t most;                /* more go to all threads */
+    uint32_t page;                /* from which fresh slots are taken; 0: none */
+    uint32_t spare;               /* an empty magazine; 0: none */
+    uint32_t unused[5];
+};
+_Static_assert(sizeof(struct fo_bin) == 64, "a cache line");
+
+struct fo_cache {
+    _Alignas(64) struct fo_bin bins[FO_REGION_CLASSES];
+    uint64_t owner; /* pid << 32 | tid; 0: nobody */
+    bool made;      /* its bins can be used */
+};
+
+/* The process's page has this (fork/process.h), so that the kernel zeroes it in a forked child. */
+struct fo_direct {
+    uint64_t size;    /* payloads up to so many bytes come by the short way; 0: none do */
+    uintptr_t base;   /* the short way of a free is for addresses from here */
+    uint64_t limit;   /* so many times 16 bytes */
+    uint64_t bytes;   /* the same in bytes, also when every free goes the long way */
+    uint64_t by_name; /* as size, for callers of CRYPTO_malloc; load/openssl_memory.c */
+    uint64_t meta;    /* of every header: process, backend */
+    uint64_t key;     /* of the check bits; odd */
+    bool orphans;     /* caches that a fork left behind may be adopted */
+    uint16_t bins[FO_REGION_STEPS]; /* where in a cache its bin is, for each 16 bytes of size */
+};
+
+/* Is this a payload of the region, as far as the short way goes? */
+static inline bool fo_direct_contains(const struct fo_direct *d, uintptr_t p)
+{
+    return p - d->base < d->bytes;
+}
+
+/* Multiply-shift hashing (Dietzfelbinger and others 1997) with a secret multiplier. */
+static inline uint64_t fo_region_check(uint64_t key, uintptr_t payload, fo_site site, uint64_t word)
+{
+    return ((site ^ (word & FO_REGION_META)) + payload) * key >> 48;
+}
+
+static inline bool fo_region_word_checks(uint64_t key, uintptr_t payload, fo_site site,
+                                         uint64_t word)
+{
+    return (uint16_t)fo_region_check(key, payload, site, word) == (uint16_t)word;
+}
+
+#endif

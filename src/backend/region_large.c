@@ -1,0 +1,76 @@
+/* Blocks with pages of their own: OpenSSL's record buffers, of 16 to 18 KiB, and what is larger.
+ * Most of a record buffer is never touched, so memory that is all zero and not there yet is worth
+ * more than memory that was used before: what is freed goes back to the system.  A few freed runs
+ * keep their memory for a while, so that a program that allocates and frees buffers in a loop does
+ * not ask the system each time; they serve again first in first out. */
+#include "backend/region.h"
+
+enum { SYSTEM_PAGE_SHIFT = 12, KEEP_WARM = 2 };
+
+/* In pages of the system: equal sizes serve equal blocks, whose untouched parts are alike. */
+static size_t system_pages(size_t size)
+{
+    return (size + sizeof(struct fo_header) + 4095) >> SYSTEM_PAGE_SHIFT;
+}
+
+static uint32_t *warm_at(size_t size, uint32_t number)
+{
+    return &fo_region->warm[system_pages(size)][number % FO_WARM];
+}
+
+static bool may_be_warm(size_t size)
+{
+    return system_pages(size) < FO_WARM_SIZES;
+}
+
+/* The next place to be overwritten is the oldest. */
+static uint32_t take_warm(size_t size)
+{
+    uint32_t next = FO_RELAXED_LOAD(&fo_region->warm_next[system_pages(size)]), waiting = 0;
+
+    for (uint32_t i = 0; i < FO_WARM; i++)
+        waiting += FO_RELAXED_LOAD(warm_at(size, i)) != 0;
+    for (uint32_t i = 0; i < FO_WARM && waiting > KEEP_WARM; i++) {
+        uint32_t *oldest = warm_at(size, next + i);
+        uint32_t page =
+            FO_RELAXED_LOAD(oldest) != 0 ? __atomic_exchange_n(oldest, 0, __ATOMIC_ACQ_REL) : 0;
+        if (page != 0)
+            return page;
+    }
+    return 0;
+}
+
+uintptr_t fo_large_take(size_t size)
+{
+    size_t room = size + sizeof(struct fo_header);
+    uint32_t page = may_be_warm(size) ? take_warm(size) : 0;
+
+    if (page == 0)
+        page = fo_region_take_run((uint32_t)((room + FO_PAGE_SIZE - 1) >> FO_PAGE_SHIFT));
+    if (page == 0)
+        return 0;
+    struct fo_page *pg = &fo_region->page[page];
+    FO_RELAXED_STORE(&pg->word, (uint64_t)size << FO_SIZE_SHIFT);
+    __atomic_store_n(&pg->state, FO_PAGE_BLOCK, __ATOMIC_RELEASE);
+    return fo_page_start(page) + sizeof(struct fo_header);
+}
+
+void fo_large_give(uintptr_t payload)
+{
+    uint32_t page = fo_page_number(payload);
+    struct fo_page *pg = &fo_region->page[page];
+    size_t size = fo_word_size(pg->word);
+
+    __atomic_store_n(&pg->state, FO_PAGE_FREED, __ATOMIC_RELEASE);
+    if (may_be_warm(size)) {
+        uint32_t *next = &fo_region->warm_next[system_pages(size)];
+        page = __atomic_exchange_n(warm_at(size, __atomic_fetch_add(next, 1, __ATOMIC_RELAXED)),
+                                   page, __ATOMIC_ACQ_REL);
+    }
+    if (page == 0)
+        return;
+    pg = &fo_region->page[page];
+    fo_region_release(fo_page_start(page),
+                      (fo_word_size(pg->word) + sizeof(struct fo_header) + 4095) & ~(size_t)4095);
+    fo_region_give_run(page);
+}

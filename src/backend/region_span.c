@@ -1,0 +1,207 @@
+/* Slots in pages: fresh ones, and those that came back.  See region.h; called by the caches when a
+ * magazine is empty, or one too many. */
+#include "backend/region.h"
+
+/* So many bytes of pages without a block keep their memory, for the next burst. */
+enum { IDLE_MOST = 1 << 20 };
+
+static struct fo_page *page_at(uint32_t number)
+{
+    return &fo_region->page[number];
+}
+
+static uint64_t *bitmap_of(uint32_t page)
+{
+    return fo_region->bitmaps + (size_t)page * FO_BITMAP_WORDS;
+}
+
+static bool change(struct fo_page *pg, uint32_t from, uint32_t to)
+{
+    return __atomic_compare_exchange_n(&pg->state, &from, to, false, __ATOMIC_ACQ_REL,
+                                       __ATOMIC_RELAXED);
+}
+
+static void list(uint32_t page)
+{
+    struct fo_page *pg = page_at(page);
+
+    fo_list_push(&fo_region->class[pg->class].pages, fo_region->page, sizeof *pg, page);
+}
+
+/* --- taking ------------------------------------------------------------------------------------
+ */
+
+static uintptr_t slot_at(uint32_t page, unsigned class, uint32_t slot)
+{
+    return fo_page_start(page) + (uintptr_t)slot * fo_class_slot(class) + sizeof(struct fo_header);
+}
+
+/* A slot that is back begins with what is known of its free. */
+struct back {
+    fo_site freed;
+    uint64_t by;
+};
+_Static_assert(sizeof(struct back) <= 16, "the smallest payload has room for it");
+
+/* Each is handed over before the next is taken. */
+static unsigned take_returned(struct fo_bin *bin, unsigned class, unsigned room)
+{
+    struct fo_page *pg = page_at(bin->page);
+    uint64_t *bitmap = bitmap_of(bin->page);
+    unsigned taken = 0;
+
+    for (uint32_t w = 0; w * 64 < pg->used && __atomic_load_n(&pg->free, __ATOMIC_ACQUIRE) != 0;) {
+        uint64_t word = __atomic_load_n(&bitmap[w], __ATOMIC_ACQUIRE);
+        if (word == 0) {
+            w++;
+            continue;
+        }
+        if (taken == room)
+            break;
+        unsigned bit = (unsigned)__builtin_ctzll(word);
+        __atomic_fetch_and(&bitmap[w], ~(UINT64_C(1) << bit), __ATOMIC_ACQ_REL);
+        __atomic_fetch_sub(&pg->free, 1, __ATOMIC_ACQ_REL);
+        struct fo_cell *cell = bin->take - 1;
+        uintptr_t payload = slot_at(bin->page, class, w * 64 + bit);
+        const struct back *b = (const struct back *)payload;
+        FO_RELAXED_STORE(&cell->freed, b->freed);
+        FO_RELAXED_STORE(&cell->by, b->by);
+        FO_RELAXED_STORE(&cell->payload, payload);
+        __atomic_store_n(&bin->take, cell, __ATOMIC_RELEASE);
+        taken++;
+    }
+    return taken;
+}
+
+/* In ascending order: neighbours in time are neighbours in memory. */
+static unsigned take_fresh(struct fo_bin *bin, unsigned class, unsigned room)
+{
+    struct fo_page *pg = page_at(bin->page);
+    uint32_t left = fo_region->class[class].slots - pg->used;
+    uint32_t count = left < room ? left : room, end = pg->used + count;
+
+    FO_RELAXED_STORE(&pg->used, end);
+    for (uint32_t i = 1; i <= count; i++)
+        FO_RELAXED_STORE(&bin->take[-(int)i].payload, slot_at(bin->page, class, end - i));
+    __atomic_store_n(&bin->take, bin->take - count, __ATOMIC_RELEASE);
+    return count;
+}
+
+/* Nothing is left in the bin's page; if slots came back meanwhile, it stays. */
+static void leave_page(struct fo_bin *bin)
+{
+    struct fo_page *pg = page_at(bin->page);
+
+    __atomic_store_n(&pg->state, FO_PAGE_FULL, __ATOMIC_SEQ_CST);
+    if (__atomic_load_n(&pg->free, __ATOMIC_SEQ_CST) != 0 &&
+        change(pg, FO_PAGE_FULL, FO_PAGE_OWNED))
+        return;
+    bin->page = 0;
+}
+
+static void no_longer_idle(struct fo_page *pg)
+{
+    if (__atomic_exchange_n(&pg->idle, 0, __ATOMIC_RELAXED) != 0)
+        __atomic_fetch_sub(&fo_region->idle, FO_PAGE_SIZE, __ATOMIC_RELAXED);
+}
+
+static bool own_page(struct fo_bin *bin, unsigned class)
+{
+    fo_list *pages = &fo_region->class[class].pages;
+    uint32_t page;
+
+    while ((page = fo_list_pop(pages, fo_region->page, sizeof(struct fo_page))) != 0) {
+        if (change(page_at(page), FO_PAGE_LISTED, FO_PAGE_OWNED)) {
+            no_longer_idle(page_at(page));
+            bin->page = page;
+            return true;
+        }
+        if (!change(page_at(page), FO_PAGE_TRIM, FO_PAGE_TAKEN)) /* whoever trims lists it again */
+            list(page);
+    }
+    page = fo_region_take_run(1);
+    if (page == 0)
+        return false;
+    struct fo_page *pg = page_at(page);
+    FO_RELAXED_STORE(&pg->class, (uint16_t) class);
+    FO_RELAXED_STORE(&pg->used, 0);
+    FO_RELAXED_STORE(&pg->free, 0);
+    FO_RELAXED_STORE(&pg->ever, 0);
+    __atomic_store_n(&pg->state, FO_PAGE_OWNED, __ATOMIC_RELEASE);
+    bin->page = page;
+    return true;
+}
+
+bool fo_slots_take(struct fo_bin *bin, unsigned class, unsigned room)
+{
+    while (bin->page != 0 || own_page(bin, class)) {
+        if (take_returned(bin, class, room) != 0 || take_fresh(bin, class, room) != 0)
+            return true;
+        leave_page(bin);
+    }
+    return false;
+}
+
+/* --- giving ------------------------------------------------------------------------------------
+ */
+
+/* No block is in this page: its memory goes back, unless little is idle. */
+static void trim(uint32_t page)
+{
+    struct fo_page *pg = page_at(page);
+    uint64_t *bitmap = bitmap_of(page);
+
+    if (__atomic_exchange_n(&pg->idle, 1, __ATOMIC_RELAXED) == 0 &&
+        __atomic_add_fetch(&fo_region->idle, FO_PAGE_SIZE, __ATOMIC_RELAXED) <= IDLE_MOST)
+        return;
+    if (!change(pg, FO_PAGE_LISTED, FO_PAGE_TRIM))
+        return;
+    if (__atomic_load_n(&pg->free, __ATOMIC_ACQUIRE) == pg->used) {
+        if (pg->used > pg->ever)
+            FO_RELAXED_STORE(&pg->ever, (uint16_t)pg->used);
+        for (unsigned i = 0; i < FO_BITMAP_WORDS; i++)
+            FO_RELAXED_STORE(&bitmap[i], 0);
+        FO_RELAXED_STORE(&pg->free, 0);
+        FO_RELAXED_STORE(&pg->used, 0);
+        fo_region_release(fo_page_start(page), FO_PAGE_SIZE);
+        no_longer_idle(pg);
+    }
+    if (change(pg, FO_PAGE_TRIM, FO_PAGE_LISTED))
+        return;
+    __atomic_store_n(&pg->state, FO_PAGE_LISTED, __ATOMIC_RELEASE);
+    list(page);
+}
+
+static uint32_t slot_number(uintptr_t payload)
+{
+    uint32_t page = fo_page_number(payload);
+
+    return (uint32_t)(payload - fo_page_start(page)) / fo_class_slot(page_at(page)->class);
+}
+
+bool fo_slot_is_back(uintptr_t payload)
+{
+    uint32_t slot = slot_number(payload);
+    uint64_t word =
+        __atomic_load_n(&bitmap_of(fo_page_number(payload))[slot / 64], __ATOMIC_ACQUIRE);
+
+    return (word >> slot % 64 & 1) != 0;
+}
+
+void fo_slot_give(const struct fo_cell *freed)
+{
+    uintptr_t payload = freed->payload;
+    uint32_t page = fo_page_number(payload), slot = slot_number(payload);
+    struct fo_page *pg = page_at(page);
+    struct back *b = (struct back *)payload;
+
+    FO_RELAXED_STORE(&b->freed, freed->freed);
+    FO_RELAXED_STORE(&b->by, freed->by);
+    __atomic_fetch_or(&bitmap_of(page)[slot / 64], UINT64_C(1) << slot % 64, __ATOMIC_ACQ_REL);
+    uint32_t free = __atomic_add_fetch(&pg->free, 1, __ATOMIC_SEQ_CST);
+    if (__atomic_load_n(&pg->state, __ATOMIC_SEQ_CST) == FO_PAGE_FULL &&
+        change(pg, FO_PAGE_FULL, FO_PAGE_LISTED))
+        list(page);
+    if (free == FO_RELAXED_LOAD(&pg->used) && FO_RELAXED_LOAD(&pg->state) == FO_PAGE_LISTED)
+        trim(page);
+}

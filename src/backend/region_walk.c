@@ -1,0 +1,213 @@
+/* See region_walk.h.  Slots that magazines hold are entered in a map first; then each page is
+ * compared with it slot by slot. */
+#include "backend/region_walk.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+struct walk {
+    struct fo_walk *out;
+    uint64_t *held; /* as the bitmaps: slots in cells */
+    fo_walk_live *each;
+    void *context;
+};
+
+static void wrong(struct walk *w, const char *what, uintptr_t where)
+{
+    if (w->out->wrong++ == 0) {
+        w->out->what = what;
+        w->out->where = where;
+    }
+}
+
+static bool has_slots(uint32_t state)
+{
+    return state >= FO_PAGE_FULL && state <= FO_PAGE_TAKEN;
+}
+
+/* --- magazines ---------------------------------------------------------------------------------
+ */
+
+static void enter_cell(struct walk *w, unsigned class, uintptr_t payload)
+{
+    uint32_t page = fo_page_number(payload), size = fo_class_slot(class);
+    const struct fo_page *pg = &fo_region->page[page];
+
+    if (payload < fo_region->base || page >= fo_region->pages || !has_slots(pg->state) ||
+        pg->class != class) {
+        wrong(w, "a cell holds what is no slot of its class", payload);
+        return;
+    }
+    uintptr_t offset = payload - sizeof(struct fo_header) - fo_page_start(page);
+    uint32_t slot = (uint32_t)(offset / size);
+    uint64_t *word = &w->held[(size_t)page * FO_BITMAP_WORDS + slot / 64];
+    if (offset % size != 0 || slot >= pg->used)
+        wrong(w, "a cell holds what is no slot in use", payload);
+    if ((*word >> slot % 64 & 1) != 0)
+        wrong(w, "two cells hold one slot", payload);
+    *word |= UINT64_C(1) << slot % 64;
+    w->out->waiting++;
+}
+
+static void walk_magazines(struct walk *w)
+{
+    for (uint32_t n = 1; n < fo_region->magazines; n++) {
+        const struct fo_magazine *m = &fo_region->magazine[n];
+        for (uint32_t i = 0; i < fo_region->class[m->class].cells; i++)
+            if (m->cells[i].payload != 0)
+                enter_cell(w, m->class, m->cells[i].payload);
+    }
+}
+
+/* A list ends, and has as many as it says. */
+static void walk_list(struct walk *w, fo_list list, const void *elements, size_t size,
+                      uint32_t count, uint32_t most)
+{
+    uint32_t seen = 0;
+
+    for (uint32_t n = (uint32_t)list; n != 0 && seen <= most; seen++)
+        n = n <= most ? *(const uint32_t *)((uintptr_t)elements + size * n) : 0;
+    if (seen > most || (count != UINT32_MAX && seen != count))
+        wrong(w, "a list is not as long as it says", (uintptr_t)elements);
+}
+
+static void walk_lists(struct walk *w)
+{
+    const struct fo_region *r = fo_region;
+
+    walk_list(w, r->spare, r->magazine, sizeof *r->magazine, UINT32_MAX, r->magazines);
+    for (unsigned c = 0; c < FO_REGION_CLASSES; c++) {
+        walk_list(w, r->class[c].full, r->magazine, sizeof *r->magazine, r->class[c].count,
+                  r->magazines);
+        walk_list(w, r->class[c].pages, r->page, sizeof *r->page, UINT32_MAX, r->pages);
+        for (uint32_t i = 0; i < r->caches; i++)
+            if (r->cache[i].bins[c].queued != 0)
+                walk_list(w, r->cache[i].bins[c].first, r->magazine, sizeof *r->magazine,
+                          r->cache[i].bins[c].queued, r->magazines);
+    }
+    for (unsigned c = 0; c < FO_RUN_CLASSES; c++)
+        walk_list(w, r->runs[c], r->page, sizeof *r->page, UINT32_MAX, r->pages);
+}
+
+/* --- pages -------------------------------------------------------------------------------------
+ */
+
+static void walk_block(struct walk *w, const struct fo_at *at)
+{
+    w->out->live++;
+    w->out->live_bytes += fo_word_size(at->word);
+    if (w->each != NULL)
+        w->each(w->context, at);
+}
+
+static void walk_slot(struct walk *w, uintptr_t payload, bool in_cell, bool is_back)
+{
+    struct fo_at at = fo_region_at(payload);
+    bool blank = fo_header_of(payload)->word == 0 && fo_header_of(payload)->site == 0;
+
+    w->out->back += is_back;
+    if (in_cell && is_back)
+        wrong(w, "a slot is in a cell and in its page", payload);
+    if (blank) {
+        w->out->lost += !in_cell && !is_back;
+        return;
+    }
+    if (at.state == FO_FOUND_DAMAGED)
+        wrong(w, "a header is damaged", payload);
+    else if (at.state == FO_FOUND_FREED)
+        w->out->lost += !in_cell && !is_back;
+    else if (in_cell || is_back)
+        wrong(w, "a slot that is not free is in a cell or in its page", payload);
+    else
+        walk_block(w, &at);
+}
+
+static void walk_slots(struct walk *w, uint32_t page)
+{
+    const struct fo_page *pg = &fo_region->page[page];
+    const uint64_t *back = fo_region->bitmaps + (size_t)page * FO_BITMAP_WORDS;
+    const uint64_t *held = w->held + (size_t)page * FO_BITMAP_WORDS;
+    uint32_t size = fo_class_slot(pg->class), free = 0;
+
+    for (unsigned i = 0; i < FO_BITMAP_WORDS; i++)
+        free += (uint32_t)__builtin_popcountll(back[i]);
+    if (free != pg->free || pg->used > fo_region->class[pg->class].slots)
+        wrong(w, "a page does not have so many free slots as it says", fo_page_start(page));
+    for (uint32_t slot = 0; slot < pg->used; slot++)
+        walk_slot(w, fo_page_start(page) + (uintptr_t)slot * size + sizeof(struct fo_header),
+                  (held[slot / 64] >> slot % 64 & 1) != 0, (back[slot / 64] >> slot % 64 & 1) != 0);
+}
+
+static void walk_pages(struct walk *w)
+{
+    for (uint32_t page = 1; page < fo_region->pages; page++) {
+        const struct fo_page *pg = &fo_region->page[page];
+        if (has_slots(pg->state))
+            walk_slots(w, page);
+        if (pg->state != FO_PAGE_BLOCK)
+            continue;
+        struct fo_at at = fo_region_at(fo_page_start(page) + sizeof(struct fo_header));
+        if (at.state == FO_FOUND_DAMAGED)
+            wrong(w, "a large block's header is damaged", at.payload);
+        else
+            walk_block(w, &at);
+    }
+}
+
+bool fo_region_walk(struct fo_walk *out, fo_walk_live *each, void *context)
+{
+    memset(out, 0, sizeof *out);
+    if (fo_region == NULL)
+        return false;
+    size_t size = (size_t)fo_region->pages * FO_BITMAP_WORDS * sizeof(uint64_t);
+    void *held = mmap(NULL, size, PROT_READ | PROT_WRITE,
+                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (held == MAP_FAILED)
+        return false;
+    struct walk w = {out, held, each, context};
+    walk_magazines(&w);
+    walk_lists(&w);
+    walk_pages(&w);
+    munmap(held, size);
+    return true;
+}
+
+/* --- sites -------------------------------------------------------------------------------------
+ */
+
+struct sites {
+    struct fo_walk_site *out;
+    size_t room, used;
+};
+
+static void count_site(void *context, const struct fo_at *live)
+{
+    struct sites *s = context;
+    size_t i = 0;
+
+    while (i < s->used && s->out[i].site != live->site)
+        i++;
+    if (i == s->room)
+        return;
+    if (i == s->used)
+        s->out[s->used++] = (struct fo_walk_site){live->site, 0, 0};
+    s->out[i].blocks++;
+    s->out[i].bytes += fo_word_size(live->word);
+}
+
+static int most_bytes_first(const void *left, const void *right)
+{
+    const struct fo_walk_site *a = left, *b = right;
+    return (a->bytes < b->bytes) - (a->bytes > b->bytes);
+}
+
+size_t fo_region_sites(struct fo_walk_site *out, size_t room)
+{
+    struct sites s = {out, room, 0};
+    struct fo_walk walk;
+
+    fo_region_walk(&walk, count_site, &s);
+    qsort(out, s.used, sizeof *out, most_bytes_first);
+    return s.used;
+}

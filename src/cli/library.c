@@ -1,0 +1,168 @@
+/* See library.h.  The executable's own place decides, not a path fixed when it was built: a build
+ * tree, a prefix that was moved and a package unpacked anywhere all find the library that belongs
+ * to this command. */
+#include "cli/library.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <link.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "cli/message.h"
+
+enum { RESULTS = 4, TRIED_MAX = 4096 };
+
+/* Relative to the directory above the executable's own.  The first is where `cmake --install` puts
+ * it, the last two are build trees. */
+static const char *const places[] = {
+    FREEONCE_LIBDIR, ("lib/" FREEONCE_MULTIARCH), "lib", "lib64", ".", "libc",
+};
+
+static char results[RESULTS][PATH_MAX];
+static unsigned int used;
+
+static char *next_result(void)
+{
+    return results[used++ % RESULTS];
+}
+
+static bool is_file(const char *path)
+{
+    struct stat status;
+
+    return stat(path, &status) == 0 && S_ISREG(status.st_mode) && access(path, R_OK) == 0;
+}
+
+#if defined(__x86_64__)
+enum { MACHINE = EM_X86_64 };
+#else
+enum { MACHINE = EM_AARCH64 };
+#endif
+
+/* Is it made for this machine?  The dynamic linker would ignore another, with a line in every
+ * program. */
+static bool is_shared_object(const char *path)
+{
+    ElfW(Ehdr) head;
+    FILE *file = fopen(path, "rbe");
+    bool read = file != NULL && fread(&head, sizeof head, 1, file) == 1;
+
+    if (file != NULL)
+        fclose(file);
+    return read && memcmp(head.e_ident, ELFMAG, SELFMAG) == 0 && head.e_type == ET_DYN &&
+           head.e_machine == MACHINE;
+}
+
+const char *fo_library_check(const char *path)
+{
+    char *absolute = next_result(), *end = absolute;
+
+    if (path[0] != '/') { /* programs change their directory */
+        if (getcwd(absolute, PATH_MAX - 1) == NULL) {
+            fo_error(
+                "cannot tell the current directory (%s); name the library by its absolute path",
+                strerror(errno));
+            return NULL;
+        }
+        end = absolute + strlen(absolute);
+        *end++ = '/';
+    }
+    if (strlen(path) >= (size_t)(absolute + PATH_MAX - end)) {
+        fo_error("the library's path is longer than a path can be");
+        return NULL;
+    }
+    memcpy(end, path, strlen(path) + 1);
+    if (!is_file(absolute)) {
+        fo_error("there is no library %s that can be read", absolute);
+        return NULL;
+    }
+    if (strpbrk(absolute, " :") != NULL) {
+        fo_error("LD_PRELOAD cannot hold %s: the dynamic linker splits it at spaces and colons; "
+                 "copy or link the library to a path without them",
+                 absolute);
+        return NULL;
+    }
+    if (!is_shared_object(absolute)) {
+        fo_error("%s is no shared library for this machine", absolute);
+        return NULL;
+    }
+    return absolute;
+}
+
+/* The second library of a FREEONCE_LIBRARY that names the first. */
+static const char *beside(const char *library, const char *name)
+{
+    char path[PATH_MAX];
+    const char *file = strrchr(library, '/'), *version = strstr(library, ".so");
+
+    file = file == NULL ? library : file + 1;
+    if (strstr(file, name) != NULL || strcmp(name, "libfreeonce.so") == 0)
+        return fo_library_check(library);
+    snprintf(path, sizeof path, "%.*s%s%s", (int)(file - library), library, name,
+             version == NULL ? "" : version + strlen(".so"));
+    if (!is_file(path)) /* a build tree keeps it in a directory of its own */
+        snprintf(path, sizeof path, "%.*slibc/%s", (int)(file - library), library, name);
+    return fo_library_check(path);
+}
+
+/* The directory above that of the executable; "" when it cannot be told. */
+static void prefix_of_self(char *prefix, size_t size)
+{
+    ssize_t length = readlink("/proc/self/exe", prefix, size - 1);
+
+    prefix[length > 0 ? length : 0] = '\0';
+    for (int i = 0; i < 2; i++) {
+        char *slash = strrchr(prefix, '/');
+        if (slash != NULL)
+            *slash = '\0';
+    }
+}
+
+static const char *beside_self(const char *name, char *tried, size_t size)
+{
+    char prefix[PATH_MAX], path[PATH_MAX];
+    size_t at = 0;
+
+    prefix_of_self(prefix, sizeof prefix);
+    tried[0] = '\0';
+    for (size_t i = 0; i < sizeof places / sizeof places[0]; i++)
+        for (int version = 1; version >= 0; version--) {
+            const char *place = places[i], *base = place[0] == '/' ? "" : prefix;
+            const char *slash = place[0] == '/' ? "" : "/";
+            bool here = strcmp(place, ".") == 0;
+
+            if (snprintf(path, sizeof path, "%s%s%s/%s%s", base, here ? "" : slash,
+                         here ? "" : place, name, version ? ".0" : "") >= (int)sizeof path)
+                continue;
+            if (is_file(path))
+                return fo_library_check(path);
+            if (at < size && strstr(tried, path) == NULL)
+                at += (size_t)snprintf(tried + at, size - at, "\n  %s", path);
+        }
+    return NULL;
+}
+
+const char *fo_library_find(const char *name)
+{
+    static char tried[TRIED_MAX];
+    const char *set = getenv("FREEONCE_LIBRARY");
+
+    if (set != NULL && *set != '\0') {
+        const char *found = beside(set, name);
+        if (found == NULL)
+            fo_error("FREEONCE_LIBRARY is %s; set it to the path of libfreeonce.so, or unset it",
+                     set);
+        return found;
+    }
+    const char *found = beside_self(name, tried, sizeof tried);
+    if (found == NULL)
+        fo_error(
+            "%s was not found; set FREEONCE_LIBRARY to the path of libfreeonce.so. Looked for%s",
+            name, tried);
+    return found;
+}

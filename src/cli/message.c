@@ -1,0 +1,43 @@
+/* See message.h. */
+#include "cli/message.h"
+
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+bool fo_colours(FILE *out)
+{
+    const char *no = getenv("NO_COLOR"), *terminal = getenv("TERM");
+
+    return isatty(fileno(out)) && (no == NULL || *no == '\0') &&
+           (terminal == NULL || strcmp(terminal, "dumb") != 0);
+}
+
+__attribute__((format(printf, 2, 0))) static void say(const char *colour, const char *format,
+                                                      va_list arguments)
+{
+    bool colours = fo_colours(stderr);
+
+    fprintf(stderr, "%sfreeonce:%s ", colours ? colour : "", colours ? "\033[0m" : "");
+    vfprintf(stderr, format, arguments);
+    fputc('\n', stderr);
+}
+
+void fo_error(const char *format, ...)
+{
+    va_list arguments;
+
+    va_start(arguments, format);
+    say("\033[31m", format, arguments);
+    va_end(arguments);
+}
+
+void fo_warning(const char *format, ...)
+{
+    va_list arguments;
+
+    va_start(arguments, format);
+    say("\033[33m", format, arguments);
+    va_end(arguments);
+}

@@ -1,0 +1,96 @@
+/* What the journals say, checked and with every reference resolved: what the outputs are made of.
+ * All strings are UTF-8 or ASCII without control characters, and live as long as the model. */
+#ifndef FO_CLI_MODEL_MODEL_H
+#define FO_CLI_MODEL_MODEL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* A place in code.  symbols.c fills in the last three. */
+struct fo_code {
+    const char *module;   /* path; NULL: not known */
+    const char *build_id; /* hexadecimal; NULL: none */
+    uint64_t address; /* as in the ELF file: a return address, so the call is before it; 0: none */
+    const char *function; /* NULL: not known */
+    const char *file;
+    unsigned line;
+};
+
+struct fo_process_shown {
+    unsigned pid, parent_pid;
+    const struct fo_process_shown *parent; /* NULL: not one of the journal's */
+    const char *name;
+    bool is_fork;     /* of a process that was guarded */
+    const char *how;  /* how the library got in; empty: as into its parent, or it did not matter */
+    uint64_t started; /* nanoseconds since 1970 */
+    int guard;        /* enum fo_journal_guard */
+    struct fo_code forked;
+};
+
+struct fo_place_shown {
+    bool known;
+    const char *file; /* of the OpenSSL call, as "crypto/mem.c"; NULL: not known */
+    unsigned line;
+    unsigned pid, thread;                   /* 0: not known; thread 0: main */
+    const struct fo_process_shown *process; /* NULL: not known */
+    struct fo_code caller; /* of the outermost OpenSSL function; address 0: not known */
+    struct fo_code *stack; /* innermost first */
+    size_t frames;
+};
+
+struct fo_finding_shown {
+    const char *kind;     /* the id of findings.def: "double-free" */
+    const char *headline; /* "double free of SSL_CTX 0x7f.. (1072 bytes)" */
+    const char *label;    /* what the last place is: "freed again" */
+    const char *object;   /* "block", or the OpenSSL type: "SSL_CTX" */
+    const char *answer;   /* what was done: "skipped" */
+    int operation;        /* enum fo_operation of record.h */
+    uint64_t pointer, block, size, offset;
+    uint64_t count, first, last; /* how often, and when: nanoseconds since 1970 */
+    bool racing;                 /* the first free was going on at that moment */
+    uint64_t neighbour_block, neighbour_size;
+    const char *neighbour_file;
+    unsigned neighbour_line;
+    struct fo_place_shown allocated, freed, now; /* freed: the first free */
+    const char *fingerprint;                     /* the same for the same finding in another run */
+    const struct fo_suppression *suppressed;     /* NULL: it counts */
+};
+
+struct fo_model {
+    struct fo_process_shown *processes;
+    size_t process_count;
+    struct fo_finding_shown *findings;
+    size_t finding_count;
+    uint64_t guarded, unprotected; /* processes */
+    uint64_t occurrences;          /* of findings, repeated ones too */
+    uint64_t dropped;              /* findings that had no room */
+    uint64_t unfinished, damaged;  /* rows */
+    bool show_processes;           /* in the text */
+    void *memory;                  /* model_memory.c's */
+};
+
+/* Memory that lives as long as the model: zeroed; never NULL, without memory the command ends. */
+void *fo_model_allocate(struct fo_model *model, size_t size);
+
+/* A copy of text (NULL for NULL) in which '?' stands for whatever is not UTF-8 or is a control
+ * character. */
+char *fo_model_string(struct fo_model *model, const char *text);
+
+/* All memory of the model; it is empty afterwards. */
+void fo_model_free(struct fo_model *model);
+
+/* How many findings are not suppressed? */
+size_t fo_model_counting(const struct fo_model *model);
+
+/* Where should somebody look first?  The source line to which annotations are attached: of the
+ * program's own code that made the last call, or of OpenSSL's if that is all that is known. */
+struct fo_location {
+    const char *file; /* NULL: not known */
+    unsigned line;
+    const char *function; /* NULL: not known */
+    bool openssl;         /* it is a line of OpenSSL's */
+};
+struct fo_location fo_place_location(const struct fo_place_shown *place);
+
+#endif

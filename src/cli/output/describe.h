@@ -1,0 +1,33 @@
+/* A finding's places in words, for the outputs that have one text a finding. */
+#ifndef FO_CLI_OUTPUT_DESCRIBE_H
+#define FO_CLI_OUTPUT_DESCRIBE_H
+
+#include <stdio.h>
+
+#include "cli/model/model.h"
+
+/* The text with '?' for what is not clean, "?" for NULL. */
+void fo_describe_text(FILE *out, const char *text);
+
+/* "ssl/ssl_lib.c:3457 by worker_shutdown at src/worker.c:41, pid 4131 (nginx), forked from 4120" */
+void fo_describe_place(FILE *out, const struct fo_place_shown *place);
+
+/* The headline, and a line for each place that is known, with its stack. */
+void fo_describe_finding(FILE *out, const struct fo_finding_shown *finding);
+
+/* The name of its program; "?": not known. */
+const char *fo_describe_program(const struct fo_finding_shown *finding);
+
+/* The last component of a path. */
+const char *fo_describe_base(const char *path);
+
+/* A stream into memory that the caller frees, after fo_describe_end() made sure of it. */
+struct fo_description {
+    FILE *out;
+    char *text;
+    size_t size;
+};
+void fo_describe_start(struct fo_description *description);
+char *fo_describe_end(struct fo_description *description);
+
+#endif

@@ -1,0 +1,194 @@
+/* JUnit's XML as Jenkins and GitLab read it: a test case a finding, failed, or skipped when it is
+ * suppressed.  Of cases with the same name GitLab keeps one: the names are made different.  Without
+ * findings there is one case that passed, for viewers that call an empty file an error. */
+#include <libxml/xmlwriter.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli/model/clean.h"
+#include "cli/output/describe.h"
+#include "cli/exit.h"
+#include "cli/output/format.h"
+#include "cli/message.h"
+#include "cli/model/source_path.h"
+#include "cli/output/suppress.h"
+
+/* libxml2 reports through the return value of each call what ferror() of the file tells as well. */
+static void start(xmlTextWriterPtr xml, const char *element)
+{
+    xmlTextWriterStartElement(xml, BAD_CAST element);
+}
+
+static void attribute(xmlTextWriterPtr xml, const char *name, const char *value)
+{
+    char *clean = fo_clean_copy(value);
+
+    xmlTextWriterWriteAttribute(xml, BAD_CAST name, BAD_CAST clean);
+    free(clean);
+}
+
+static void number(xmlTextWriterPtr xml, const char *name, size_t value)
+{
+    xmlTextWriterWriteFormatAttribute(xml, BAD_CAST name, "%zu", value);
+}
+
+static void end(xmlTextWriterPtr xml)
+{
+    xmlTextWriterEndElement(xml);
+}
+
+/* file:line as it is shown, beneath the working directory by the path from there. */
+static const char *shown_file(const struct fo_location *location)
+{
+    static char here[4096];
+    const char *beneath;
+
+    if (location->file == NULL)
+        return NULL;
+    beneath = fo_path_beneath(location->file, getcwd(here, sizeof here));
+    return beneath != NULL ? beneath : location->file;
+}
+
+/* The caller frees it. */
+static char *case_name(const struct fo_finding_shown *finding)
+{
+    struct fo_location location = fo_place_location(&finding->now);
+    const char *file = shown_file(&location);
+    struct fo_description name;
+
+    fo_describe_start(&name);
+    fprintf(name.out, "%s of %s", finding->kind != NULL ? finding->kind : "?",
+            finding->object != NULL ? finding->object : "?");
+    if (file != NULL)
+        fprintf(name.out, " at %s:%u", file, location.line);
+    else if (location.function != NULL)
+        fprintf(name.out, " in %s", location.function);
+    return fo_describe_end(&name);
+}
+
+/* The name of each case, the second of a name with a number; the caller frees them. */
+static char **case_names(const struct fo_model *model)
+{
+    size_t count = model->finding_count;
+    char **names = calloc(count + 1, sizeof *names), **plain = calloc(count + 1, sizeof *plain);
+
+    if (names == NULL || plain == NULL) {
+        fo_error("no memory for the output as JUnit's XML");
+        exit(FO_EXIT_SOFTWARE);
+    }
+    for (size_t i = 0; i < count; i++) {
+        const char *program = fo_describe_program(&model->findings[i]);
+        struct fo_description name;
+        size_t before = 0;
+        plain[i] = case_name(&model->findings[i]);
+        for (size_t k = 0; k < i; k++)
+            before += strcmp(plain[k], plain[i]) == 0 &&
+                      strcmp(fo_describe_program(&model->findings[k]), program) == 0;
+        fo_describe_start(&name);
+        fputs(plain[i], name.out);
+        if (before > 0)
+            fprintf(name.out, " (%zu)", before + 1);
+        names[i] = fo_describe_end(&name);
+    }
+    for (size_t i = 0; i < count; i++)
+        free(plain[i]);
+    free(plain);
+    return names;
+}
+
+static void put_outcome(xmlTextWriterPtr xml, const struct fo_finding_shown *finding)
+{
+    const struct fo_suppression *suppressed = finding->suppressed;
+    struct fo_description text;
+    char *message;
+
+    fo_describe_start(&text);
+    if (suppressed != NULL)
+        fprintf(text.out, "suppressed by [%s] of %s:%u", suppressed->name, suppressed->file,
+                suppressed->line);
+    else
+        fprintf(text.out, "%s", finding->headline != NULL ? finding->headline : "?");
+    message = fo_describe_end(&text);
+    start(xml, suppressed != NULL ? "skipped" : "failure");
+    attribute(xml, "message", message);
+    free(message);
+    if (suppressed == NULL) {
+        attribute(xml, "type", finding->kind != NULL ? finding->kind : "?");
+        fo_describe_start(&text);
+        fo_describe_finding(text.out, finding);
+        message = fo_describe_end(&text);
+        xmlTextWriterWriteString(xml, BAD_CAST message);
+        free(message);
+    }
+    end(xml);
+}
+
+static void put_case(xmlTextWriterPtr xml, const struct fo_finding_shown *finding, const char *name)
+{
+    struct fo_location location = fo_place_location(&finding->now);
+
+    start(xml, "testcase");
+    attribute(xml, "classname", fo_describe_program(finding));
+    attribute(xml, "name", name);
+    attribute(xml, "time", "0");
+    if (location.file != NULL && !location.openssl) /* one of the project's */
+        attribute(xml, "file", shown_file(&location));
+    put_outcome(xml, finding);
+    end(xml);
+}
+
+static void put_counts(xmlTextWriterPtr xml, const struct fo_model *model,
+                       const struct fo_run_shown *run, size_t skipped, bool suite)
+{
+    attribute(xml, "name", "freeonce");
+    number(xml, "tests", model->finding_count > 0 ? model->finding_count : 1);
+    number(xml, "failures", model->finding_count - skipped);
+    number(xml, "errors", 0);
+    if (suite) /* there is no such thing of all suites in Jenkins' schema */
+        number(xml, "skipped", skipped);
+    xmlTextWriterWriteFormatAttribute(xml, BAD_CAST "time", "%.3f",
+                                      run->ended ? run->seconds : 0.0);
+}
+
+static void put_document(xmlTextWriterPtr xml, const struct fo_model *model,
+                         const struct fo_run_shown *run)
+{
+    char **names = case_names(model);
+    size_t skipped = 0;
+
+    for (size_t i = 0; i < model->finding_count; i++)
+        skipped += model->findings[i].suppressed != NULL;
+    xmlTextWriterSetIndent(xml, 1);
+    xmlTextWriterStartDocument(xml, NULL, "UTF-8", NULL);
+    start(xml, "testsuites");
+    put_counts(xml, model, run, skipped, false);
+    start(xml, "testsuite");
+    put_counts(xml, model, run, skipped, true);
+    for (size_t i = 0; i < model->finding_count; i++) {
+        put_case(xml, &model->findings[i], names[i]);
+        free(names[i]);
+    }
+    free(names);
+    if (model->finding_count == 0) {
+        start(xml, "testcase");
+        attribute(xml, "classname", "freeonce");
+        attribute(xml, "name", "no findings");
+        attribute(xml, "time", "0");
+        end(xml);
+    }
+    xmlTextWriterEndDocument(xml);
+}
+
+void fo_format_junit(FILE *out, const struct fo_model *model, const struct fo_run_shown *run)
+{
+    xmlOutputBufferPtr buffer = xmlOutputBufferCreateFile(out, NULL);
+    xmlTextWriterPtr xml = buffer != NULL ? xmlNewTextWriter(buffer) : NULL;
+
+    if (xml == NULL) {
+        fo_error("no memory for the output as JUnit's XML");
+        exit(FO_EXIT_SOFTWARE);
+    }
+    put_document(xml, model, run);
+    xmlFreeTextWriter(xml);
+}

@@ -1,0 +1,166 @@
+/* See output.h. */
+#include "cli/output/output.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/exit.h"
+#include "cli/message.h"
+#include "cli/model/symbols.h"
+
+enum { KEY_SUPPRESSIONS = 0x200, KEY_GENERATE, KEY_EXIT_CODE, KEY_NO_SYMBOLS, KEY_PROCESSES };
+
+static const struct argp_option options[] = {
+    {"format", 'f', "FORMAT", 0, "text, json, junit, sarif or github; may be given several times",
+     1},
+    {"output", 'o', "FILE", 0, "the format named before goes to FILE", 1},
+    {"suppressions", KEY_SUPPRESSIONS, "FILE", 0, "findings that are known, see freeonce(1)", 2},
+    {"gen-suppressions", KEY_GENERATE, NULL, 0, "print entries that would suppress the findings",
+     2},
+    {"exit-code", KEY_EXIT_CODE, "N", 0, "exit status when there are findings (99)", 3},
+    {"processes", KEY_PROCESSES, NULL, 0,
+     "the text also lists the processes, and how the library got in", 3},
+    {"no-symbols", KEY_NO_SYMBOLS, NULL, 0, "leave modules and offsets as they are", 3},
+    {NULL, 0, NULL, 0, NULL, 0},
+};
+
+void fo_outputs_init(struct fo_outputs *outputs, FILE *text)
+{
+    *outputs = (struct fo_outputs){
+        .fallback = stdout, .text = text, .symbols = true, .exit_code = FO_EXIT_FINDINGS};
+}
+
+static error_t add_format(struct fo_outputs *o, const char *name, struct argp_state *state)
+{
+    const struct fo_format *format = fo_format_find(name);
+
+    if (format == NULL)
+        argp_error(state, "there is no format %s; text, json, junit, sarif and github are known",
+                   name);
+    else if (o->count == FO_OUTPUTS_MAX)
+        argp_error(state, "more than %d formats", FO_OUTPUTS_MAX);
+    else
+        o->list[o->count++].format = format;
+    return 0;
+}
+
+static error_t add_file(struct fo_outputs *o, const char *path, struct argp_state *state)
+{
+    if (o->count == 0)
+        add_format(o, "text", state);
+    if (o->list[o->count - 1].path != NULL)
+        argp_error(state, "a second -o for one --format: %s", path);
+    o->list[o->count - 1].path = path;
+    return 0;
+}
+
+static error_t set_exit_code(struct fo_outputs *o, const char *text, struct argp_state *state)
+{
+    char *end;
+    long n = strtol(text, &end, 10);
+
+    if (*text == '\0' || *end != '\0' || n < 0 || n > 255)
+        argp_error(state, "--exit-code %s: a number from 0 to 255 is needed", text);
+    o->exit_code = (int)n;
+    return 0;
+}
+
+static error_t parse(int key, char *argument, struct argp_state *state)
+{
+    struct fo_outputs *o = state->input;
+    int status;
+
+    switch (key) {
+    case 'f':
+        return add_format(o, argument, state);
+    case 'o':
+        return add_file(o, argument, state);
+    case KEY_SUPPRESSIONS:
+        if (!fo_suppressions_read(&o->suppressions, argument, &status))
+            exit(status);
+        return 0;
+    case KEY_GENERATE:
+        o->generate = true;
+        return 0;
+    case KEY_EXIT_CODE:
+        return set_exit_code(o, argument, state);
+    case KEY_PROCESSES:
+        o->processes = true;
+        return 0;
+    case KEY_NO_SYMBOLS:
+        o->symbols = false;
+        return 0;
+    default:
+        return ARGP_ERR_UNKNOWN;
+    }
+}
+
+const struct argp fo_outputs_argp = {options, parse, NULL, NULL, NULL, NULL, NULL};
+
+int fo_outputs_open(struct fo_outputs *o)
+{
+    if (o->count == 0 && !o->generate) {
+        o->list[0].format = fo_format_find("text");
+        o->list[0].file = o->text;
+        o->count = 1;
+        return FO_EXIT_OK;
+    }
+    for (int i = 0; i < o->count; i++) {
+        const char *path = o->list[i].path;
+        o->list[i].file = path == NULL || strcmp(path, "-") == 0 ? o->fallback : fopen(path, "we");
+        if (o->list[i].file == NULL) {
+            fo_error("%s cannot be written: %s", path, strerror(errno));
+            return FO_EXIT_CANNOT_WRITE;
+        }
+    }
+    return FO_EXIT_OK;
+}
+
+static int check_written(FILE *file, const char *path)
+{
+    errno = 0;
+    if (fflush(file) == 0 && !ferror(file))
+        return FO_EXIT_OK;
+    fo_error("%s could not be written to its end: %s", path != NULL ? path : "the output",
+             strerror(errno));
+    return FO_EXIT_CANNOT_WRITE;
+}
+
+static void tell_unused(const struct fo_suppression *list)
+{
+    for (; list != NULL; list = list->next)
+        if (list->used == 0)
+            fo_warning("the suppression [%s], %s:%u, matched no finding", list->name, list->file,
+                       list->line);
+}
+
+int fo_outputs_write(struct fo_outputs *o, struct fo_model *model, const struct fo_run_shown *run)
+{
+    int status = FO_EXIT_OK;
+
+    model->show_processes = o->processes;
+    if (o->symbols)
+        fo_symbols_resolve(model);
+    fo_suppressions_apply(o->suppressions, model);
+    for (int i = 0; i < o->count; i++) {
+        o->list[i].format->write(o->list[i].file, model, run);
+        int written = check_written(o->list[i].file, o->list[i].path);
+        status = status != FO_EXIT_OK ? status : written;
+    }
+    if (o->generate) {
+        fo_suppressions_generate(stdout, model);
+        int written = check_written(stdout, NULL);
+        status = status != FO_EXIT_OK ? status : written;
+    }
+    tell_unused(o->suppressions);
+    return status;
+}
+
+void fo_outputs_close(struct fo_outputs *o)
+{
+    for (int i = 0; i < o->count; i++)
+        if (o->list[i].file != NULL && o->list[i].file != o->fallback && o->list[i].file != o->text)
+            fclose(o->list[i].file);
+    fo_suppressions_free(o->suppressions);
+}

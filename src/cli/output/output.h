@@ -1,0 +1,44 @@
+/* The flags that run and report have in common: formats and where they go, suppressions, the exit
+ * status; and writing all of it. */
+#ifndef FO_CLI_OUTPUT_OUTPUT_H
+#define FO_CLI_OUTPUT_OUTPUT_H
+
+#include <argp.h>
+
+#include "cli/output/format.h"
+#include "cli/output/suppress.h"
+
+enum { FO_OUTPUTS_MAX = 16 };
+
+struct fo_outputs {
+    struct {
+        const struct fo_format *format;
+        const char *path; /* NULL: the default */
+        FILE *file;
+    } list[FO_OUTPUTS_MAX];
+    int count;
+    FILE *fallback; /* where a format without -o goes: stdout */
+    FILE *text;     /* and the text that is written when no format was asked for */
+    struct fo_suppression *suppressions;
+    bool generate; /* --gen-suppressions */
+    bool symbols;
+    bool processes; /* --processes */
+    int exit_code;  /* when there are findings */
+};
+
+void fo_outputs_init(struct fo_outputs *outputs, FILE *text);
+
+/* A child parser; its input is struct fo_outputs. */
+extern const struct argp fo_outputs_argp;
+
+/* Open all files.  FO_EXIT_OK, or an exit status after a message. */
+int fo_outputs_open(struct fo_outputs *outputs);
+
+/* Symbols, suppressions, all formats.  FO_EXIT_OK, or an exit status after a message: an output was
+ * not written. */
+int fo_outputs_write(struct fo_outputs *outputs, struct fo_model *model,
+                     const struct fo_run_shown *run);
+
+void fo_outputs_close(struct fo_outputs *outputs);
+
+#endif

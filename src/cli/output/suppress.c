@@ -1,0 +1,291 @@
+/* Reading files of suppressions:
+ *
+ *   # known, bug 123
+ *   [a name]
+ *   kind = double-free
+ *   site = ssl/ssl_lib.c:*
+ *
+ * Every mistake is an error that names file and line: an entry that does not do what its author
+ * meant would hide a finding, or fail a run, for no reason that anybody could see. */
+#include "cli/output/suppress.h"
+
+#include <errno.h>
+#include <fnmatch.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/exit.h"
+#include "cli/message.h"
+#include "cli/output/suppress_rules.h"
+#include "core/nearest.h"
+
+enum { FILE_MAX = 1024 * 1024 };
+
+#define KEYS "kind|object|site|allocated|freed|now|program"
+
+static const char *const kinds[] = {
+#define FO_FINDING(KIND, id, free_text, realloc_text) id,
+#include "report/findings.def"
+#undef FO_FINDING
+};
+enum { KINDS = sizeof kinds / sizeof kinds[0] };
+
+struct reader {
+    const char *path;
+    unsigned line;
+    struct fo_suppression *first, **end; /* entries so far */
+    struct fo_suppression *open;         /* the entry that lines belong to; NULL: none */
+};
+
+static void *need(void *memory)
+{
+    if (memory == NULL) {
+        fo_error("no memory for the suppressions");
+        exit(FO_EXIT_SOFTWARE);
+    }
+    return memory;
+}
+
+static bool is_blank(char c)
+{
+    return c == ' ' || c == '\t' || c == '\r';
+}
+
+/* Without the blanks at both ends; in place. */
+static char *trim(char *text)
+{
+    size_t length;
+
+    while (is_blank(*text))
+        text++;
+    length = strlen(text);
+    while (length > 0 && is_blank(text[length - 1]))
+        length--;
+    text[length] = '\0';
+    return text;
+}
+
+static void did_you_mean(const char *word, const char *choices, char *out, size_t size)
+{
+    char nearest[32];
+
+    *out = '\0';
+    if (fo_nearest_choice(word, choices, nearest, sizeof nearest))
+        snprintf(out, size, "; did you mean %s?", nearest);
+}
+
+/* Does the entry that ends here say anything? */
+static bool close_entry(struct reader *reader)
+{
+    const struct fo_suppression *entry = reader->open;
+
+    if (entry == NULL || entry->rules != NULL)
+        return true;
+    fo_error("%s:%u: the suppression [%s] has no line that says what it matches, and would match "
+             "everything; add one, such as kind = double-free",
+             reader->path, entry->line, entry->name);
+    return false;
+}
+
+static bool open_entry(struct reader *reader, char *text)
+{
+    size_t length = strlen(text);
+    struct fo_suppression *entry;
+
+    if (!close_entry(reader))
+        return false;
+    if (text[length - 1] != ']') {
+        fo_error("%s:%u: the name of a suppression ends with ]: %s", reader->path, reader->line,
+                 text);
+        return false;
+    }
+    text[length - 1] = '\0';
+    text = trim(text + 1);
+    if (*text == '\0') {
+        fo_error("%s:%u: a suppression needs a name between [ and ]", reader->path, reader->line);
+        return false;
+    }
+    entry = need(calloc(1, sizeof *entry));
+    entry->file = need(strdup(reader->path));
+    entry->name = need(strdup(text));
+    entry->line = reader->line;
+    *reader->end = reader->open = entry;
+    reader->end = &entry->next;
+    return true;
+}
+
+bool fo_suppress_kind(const char *glob)
+{
+    for (int i = 0; i < KINDS; i++)
+        if (fnmatch(glob, kinds[i], 0) == 0)
+            return true;
+    return false;
+}
+
+static bool known_kind(const struct reader *reader, const char *glob)
+{
+    char choices[1024] = "", meant[64];
+
+    if (fo_suppress_kind(glob))
+        return true;
+    for (int i = 0; i < KINDS; i++) {
+        size_t used = strlen(choices);
+        snprintf(choices + used, sizeof choices - used, "%s%s", used > 0 ? "|" : "", kinds[i]);
+    }
+    did_you_mean(glob, choices, meant, sizeof meant);
+    fo_error("%s:%u: no kind of finding is called %s%s", reader->path, reader->line, glob, meant);
+    return false;
+}
+
+static bool key_of(const struct reader *reader, const char *word, enum fo_suppress_key *key)
+{
+    static const char *const names[FO_SUPPRESS_KEYS] = {
+        [FO_SUPPRESS_KIND] = "kind",       [FO_SUPPRESS_OBJECT] = "object",
+        [FO_SUPPRESS_SITE] = "site",       [FO_SUPPRESS_ALLOCATED] = "allocated",
+        [FO_SUPPRESS_FREED] = "freed",     [FO_SUPPRESS_NOW] = "now",
+        [FO_SUPPRESS_PROGRAM] = "program",
+    };
+    char meant[64];
+
+    for (int i = 0; i < FO_SUPPRESS_KEYS; i++)
+        if (strcmp(word, names[i]) == 0) {
+            *key = (enum fo_suppress_key)i;
+            return true;
+        }
+    did_you_mean(word, KEYS, meant, sizeof meant);
+    fo_error("%s:%u: there is no key \"%s\"%s", reader->path, reader->line, word,
+             *meant != '\0' ? meant
+                            : "; there are kind, object, site, allocated, freed, now and program");
+    return false;
+}
+
+static bool add_rule(struct reader *reader, char *text)
+{
+    char *value = strchr(text, '='), *word;
+    struct fo_suppress_rule *rule;
+    enum fo_suppress_key key;
+
+    if (value == NULL) {
+        fo_error("%s:%u: neither a comment (#), nor [name], nor key = value: %s", reader->path,
+                 reader->line, text);
+        return false;
+    }
+    *value = '\0';
+    word = trim(text);
+    value = trim(value + 1);
+    if (!key_of(reader, word, &key))
+        return false;
+    if (reader->open == NULL) {
+        fo_error("%s:%u: %s stands before the first [name]", reader->path, reader->line, word);
+        return false;
+    }
+    if (*value == '\0') {
+        fo_error("%s:%u: %s has no value; leave the line out, or write * for anything",
+                 reader->path, reader->line, word);
+        return false;
+    }
+    if (key == FO_SUPPRESS_KIND && !known_kind(reader, value))
+        return false;
+    rule = need(malloc(sizeof *rule + strlen(value) + 1));
+    rule->key = key;
+    memcpy(rule->glob, value, strlen(value) + 1);
+    rule->next = reader->open->rules;
+    reader->open->rules = rule;
+    return true;
+}
+
+static bool read_line(struct reader *reader, char *text)
+{
+    text = trim(text);
+    if (*text == '\0' || *text == '#')
+        return true;
+    return *text == '[' ? open_entry(reader, text) : add_rule(reader, text);
+}
+
+static bool parse(struct reader *reader, char *text, size_t size)
+{
+    for (size_t i = 0; i < size; i++) {
+        if ((unsigned char)text[i] < ' ' && text[i] != '\n' && text[i] != '\t' && text[i] != '\r') {
+            fo_error("%s is not a text file: byte %zu is %#x", reader->path, i,
+                     (unsigned char)text[i]);
+            return false;
+        }
+    }
+    for (char *at = text, *next; at != NULL; at = next) {
+        next = strchr(at, '\n');
+        if (next != NULL)
+            *next++ = '\0';
+        reader->line++;
+        if (!read_line(reader, at))
+            return false;
+    }
+    return close_entry(reader);
+}
+
+/* The whole file, ending with NUL; NULL: it cannot be had, and why was said. */
+static char *contents(const char *path, size_t *size, int *exit_status)
+{
+    FILE *in = fopen(path, "re");
+    char *text = NULL;
+
+    if (in != NULL) {
+        text = need(malloc(FILE_MAX + 2));
+        errno = 0;
+        *size = fread(text, 1, FILE_MAX + 1, in);
+    }
+    if (in == NULL || ferror(in)) {
+        fo_error("the suppressions %s cannot be read: %s", path, strerror(errno));
+        *exit_status = FO_EXIT_NO_INPUT;
+        free(text);
+        text = NULL;
+    } else if (*size > FILE_MAX) {
+        fo_error("%s is larger than 1 MiB: that is no file of suppressions", path);
+        *exit_status = FO_EXIT_DATA;
+        free(text);
+        text = NULL;
+    } else {
+        text[*size] = '\0';
+    }
+    if (in != NULL)
+        fclose(in);
+    return text;
+}
+
+bool fo_suppressions_read(struct fo_suppression **list, const char *path, int *exit_status)
+{
+    struct reader reader = {.path = path};
+    size_t size = 0;
+    char *text = contents(path, &size, exit_status);
+
+    if (text == NULL)
+        return false;
+    reader.end = &reader.first;
+    if (!parse(&reader, text, size)) {
+        fo_suppressions_free(reader.first);
+        free(text);
+        *exit_status = FO_EXIT_DATA;
+        return false;
+    }
+    free(text);
+    while (*list != NULL)
+        list = &(*list)->next;
+    *list = reader.first;
+    return true;
+}
+
+void fo_suppressions_free(struct fo_suppression *list)
+{
+    while (list != NULL) {
+        struct fo_suppression *entry = list;
+        struct fo_suppress_rule *rule = entry->rules;
+        list = entry->next;
+        while (rule != NULL) {
+            struct fo_suppress_rule *next = rule->next;
+            free(rule);
+            rule = next;
+        }
+        free((char *)entry->file);
+        free((char *)entry->name);
+        free(entry);
+    }
+}

@@ -1,0 +1,204 @@
+/* Which findings does a suppression match, and what would match a finding?  Both know the words by
+ * which a place is called, so that what is generated here is matched here. */
+#include <fnmatch.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/output/describe.h"
+#include "cli/exit.h"
+#include "cli/message.h"
+#include "cli/output/suppress.h"
+#include "cli/output/suppress_rules.h"
+
+enum { WORD_MAX = 4096 };
+
+/* The words for a place, from the one that is used when entries are written. */
+enum word { WORD_SITE, WORD_CALL, WORD_FUNCTION, WORD_LINE, WORD_ADDRESS, WORD_UNKNOWN, WORDS };
+
+static bool put_word(enum word word, const struct fo_place_shown *place, char *out)
+{
+    const struct fo_code *caller = &place->caller;
+    bool module = place->known && caller->module != NULL;
+    int length = -1;
+
+    if (word == WORD_SITE && place->known && place->file != NULL)
+        length = snprintf(out, WORD_MAX, "%s:%u", place->file, place->line);
+    else if (word == WORD_CALL && module && caller->function != NULL)
+        length =
+            snprintf(out, WORD_MAX, "%s!%s", fo_describe_base(caller->module), caller->function);
+    else if (word == WORD_FUNCTION && place->known && caller->function != NULL)
+        length = snprintf(out, WORD_MAX, "%s", caller->function);
+    else if (word == WORD_LINE && place->known && caller->file != NULL)
+        length = snprintf(out, WORD_MAX, "%s:%u", caller->file, caller->line);
+    else if (word == WORD_ADDRESS && module && caller->address != 0)
+        length = snprintf(out, WORD_MAX, "%s+%#" PRIx64, fo_describe_base(caller->module),
+                          caller->address);
+    else if (word == WORD_UNKNOWN &&
+             (!place->known || (place->file == NULL && !module && caller->function == NULL)))
+        length = snprintf(out, WORD_MAX, "?");
+    return length >= 0;
+}
+
+static bool match_place(const char *glob, const struct fo_place_shown *place)
+{
+    char text[WORD_MAX];
+
+    for (int word = 0; word < WORDS; word++)
+        if (put_word((enum word)word, place, text) && fnmatch(glob, text, 0) == 0)
+            return true;
+    return false;
+}
+
+static bool match_rule(const struct fo_suppress_rule *rule, const struct fo_finding_shown *finding)
+{
+    switch (rule->key) {
+    case FO_SUPPRESS_KIND:
+        return finding->kind != NULL && fnmatch(rule->glob, finding->kind, 0) == 0;
+    case FO_SUPPRESS_OBJECT:
+        return finding->object != NULL && fnmatch(rule->glob, finding->object, 0) == 0;
+    case FO_SUPPRESS_SITE:
+        return match_place(rule->glob, &finding->allocated) ||
+               match_place(rule->glob, &finding->freed) || match_place(rule->glob, &finding->now);
+    case FO_SUPPRESS_ALLOCATED:
+        return match_place(rule->glob, &finding->allocated);
+    case FO_SUPPRESS_FREED:
+        return match_place(rule->glob, &finding->freed);
+    case FO_SUPPRESS_NOW:
+        return match_place(rule->glob, &finding->now);
+    case FO_SUPPRESS_PROGRAM:
+        return fnmatch(rule->glob, fo_describe_program(finding), 0) == 0;
+    default:
+        return false;
+    }
+}
+
+/* All keys that are given must match, each by any of its lines. */
+static bool match(const struct fo_suppression *entry, const struct fo_finding_shown *finding)
+{
+    unsigned given = 0, matched = 0;
+
+    for (const struct fo_suppress_rule *rule = entry->rules; rule != NULL; rule = rule->next) {
+        given |= 1U << rule->key;
+        if (match_rule(rule, finding))
+            matched |= 1U << rule->key;
+    }
+    return given != 0 && given == matched;
+}
+
+void fo_suppressions_apply(struct fo_suppression *list, struct fo_model *model)
+{
+    for (size_t i = 0; i < model->finding_count; i++) {
+        struct fo_finding_shown *finding = &model->findings[i];
+        for (struct fo_suppression *entry = list; entry != NULL; entry = entry->next) {
+            if (!match(entry, finding))
+                continue;
+            entry->used++;
+            if (finding->suppressed == NULL)
+                finding->suppressed = entry;
+        }
+    }
+}
+
+/* A line that matches exactly this text: nothing in it is special, and no blank at an end is cut.
+ */
+static void put_rule(FILE *out, const char *key, const char *text)
+{
+    if (text == NULL || *text == '\0')
+        return;
+    fprintf(out, "%s = ", key);
+    for (const char *at = text; *at != '\0'; at++) {
+        if (*at == ' ' && (at == text || at[1] == '\0'))
+            fputs("[ ]", out);
+        else if ((unsigned char)*at < ' ')
+            fputc('?', out); /* any character: a file of suppressions has no such one */
+        else
+            fprintf(out, "%s%c", strchr("\\*?[", *at) != NULL ? "\\" : "", *at);
+    }
+    fputc('\n', out);
+}
+
+static void put_place(FILE *out, const char *key, const struct fo_place_shown *place)
+{
+    char text[WORD_MAX];
+
+    for (int word = 0; word < WORDS; word++)
+        if (put_word((enum word)word, place, text)) {
+            put_rule(out, key, text);
+            return;
+        }
+}
+
+/* The lines of the entry for a finding; the caller frees them. */
+static char *rules(const struct fo_finding_shown *finding)
+{
+    char *text = NULL, call[WORD_MAX];
+    size_t size = 0;
+    FILE *out = open_memstream(&text, &size);
+
+    if (out == NULL) {
+        fo_error("no memory for suppressions");
+        exit(FO_EXIT_SOFTWARE);
+    }
+    if (finding->kind != NULL && fo_suppress_kind(finding->kind)) /* or a newer library's */
+        put_rule(out, "kind", finding->kind);
+    put_rule(out, "object", finding->object);
+    put_place(out, "allocated", &finding->allocated);
+    put_place(out, "freed", &finding->freed);
+    put_place(out, "now", &finding->now);
+    if (finding->now.file != NULL && put_word(WORD_CALL, &finding->now, call))
+        put_rule(out, "site", call);
+    put_rule(out, "program", fo_describe_program(finding));
+    if (fclose(out) != 0 || text == NULL) {
+        fo_error("no memory for suppressions");
+        exit(FO_EXIT_SOFTWARE);
+    }
+    return text;
+}
+
+/* A line of text: what is no part of one, or would end a name, is shown as a blank. */
+static void put_words(FILE *out, const char *text)
+{
+    for (; text != NULL && *text != '\0'; text++)
+        fputc((unsigned char)*text < ' ' || *text == ']' ? ' ' : *text, out);
+}
+
+static bool among(char *const *texts, size_t count, const char *text)
+{
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(texts[i], text) == 0)
+            return true;
+    return false;
+}
+
+void fo_suppressions_generate(FILE *out, const struct fo_model *model)
+{
+    char **written = calloc(model->finding_count + 1, sizeof *written);
+    size_t count = 0;
+
+    if (written == NULL) {
+        fo_error("no memory for suppressions");
+        exit(FO_EXIT_SOFTWARE);
+    }
+    for (size_t i = 0; i < model->finding_count; i++) {
+        const struct fo_finding_shown *finding = &model->findings[i];
+        char *text = finding->suppressed == NULL ? rules(finding) : NULL;
+        if (text == NULL || among(written, count, text)) { /* one entry matches both */
+            free(text);
+            continue;
+        }
+        written[count++] = text;
+        fputs(count > 1 ? "\n# " : "# ", out);
+        put_words(out, finding->headline);
+        fprintf(out, "\n[%zu: ", count);
+        put_words(out, finding->kind);
+        fputs(" of ", out);
+        put_words(out, finding->object);
+        fputs(" in ", out);
+        put_words(out, fo_describe_program(finding));
+        fprintf(out, "]\n%s", text);
+    }
+    for (size_t i = 0; i < count; i++)
+        free(written[i]);
+    free(written);
+}

@@ -1,0 +1,27 @@
+/* What suppress.c reads and suppress_match.c applies: the lines of an entry. */
+#ifndef FO_CLI_OUTPUT_SUPPRESS_RULES_H
+#define FO_CLI_OUTPUT_SUPPRESS_RULES_H
+
+#include <stdbool.h>
+
+enum fo_suppress_key {
+    FO_SUPPRESS_KIND,
+    FO_SUPPRESS_OBJECT,
+    FO_SUPPRESS_SITE, /* any place */
+    FO_SUPPRESS_ALLOCATED,
+    FO_SUPPRESS_FREED,
+    FO_SUPPRESS_NOW,
+    FO_SUPPRESS_PROGRAM,
+    FO_SUPPRESS_KEYS,
+};
+
+struct fo_suppress_rule {
+    struct fo_suppress_rule *next;
+    enum fo_suppress_key key;
+    char glob[]; /* as for fnmatch(3) */
+};
+
+/* Is there a kind of finding that this matches? */
+bool fo_suppress_kind(const char *glob);
+
+#endif

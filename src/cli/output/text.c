@@ -1,0 +1,242 @@
+/* For people: the library's own report, with function, file and line where they are known. */
+#include <stdarg.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "cli/output/format.h"
+#include "cli/message.h"
+#include "cli/model/source_path.h"
+#include "cli/output/suppress.h"
+#include "report/journal_format.h"
+
+enum { LABEL_WIDTH = 13, PLACE_WIDTH = 26 };
+
+struct page {
+    FILE *out;
+    bool colours;
+};
+
+static void put_colour(const struct page *page, const char *code)
+{
+    if (page->colours)
+        fprintf(page->out, "\033[%sm", code);
+}
+
+__attribute__((format(printf, 3, 4))) static void append(char *out, size_t size, const char *format,
+                                                         ...)
+{
+    size_t used = strlen(out);
+    va_list arguments;
+
+    va_start(arguments, format);
+    vsnprintf(out + used, size - used, format, arguments);
+    va_end(arguments);
+}
+
+/* Beneath the working directory a path starts there. */
+static const char *shown_file(const char *path)
+{
+    char folder[4096];
+    const char *rest = getcwd(folder, sizeof folder) != NULL ? fo_path_beneath(path, folder) : NULL;
+
+    return rest != NULL ? rest : path;
+}
+
+/* "worker_shutdown() worker.c:88", "sipd+0x41". */
+static void append_code(char *out, size_t size, const struct fo_code *code)
+{
+    const char *slash = code->module != NULL ? strrchr(code->module, '/') : NULL;
+
+    if (code->function != NULL) {
+        append(out, size, "%s()", code->function);
+        if (code->file != NULL)
+            append(out, size, " %s:%u", shown_file(code->file), code->line);
+        return;
+    }
+    if (code->module != NULL)
+        append(out, size, "%s+", slash != NULL ? slash + 1 : code->module);
+    append(out, size, "0x%llx", (unsigned long long)code->address);
+}
+
+static void append_process(char *out, size_t size, const struct fo_place_shown *place)
+{
+    const struct fo_process_shown *p = place->process;
+
+    if (place->pid == 0)
+        append(out, size, "pid ?");
+    else
+        append(out, size, "pid %u", place->pid);
+    if (p != NULL)
+        append(out, size, " (%s)", p->name);
+    if (place->thread != 0)
+        append(out, size, " thread %u", place->thread);
+    if (p == NULL || !p->is_fork)
+        return;
+    append(out, size, ", forked from %u", p->parent_pid);
+    if (p->forked.address != 0) {
+        append(out, size, " at ");
+        append_code(out, size, &p->forked);
+    }
+}
+
+static void put_stack(const struct page *page, const struct fo_place_shown *place)
+{
+    for (size_t i = 0; i < place->frames; i++) {
+        char code[1024] = "";
+        append_code(code, sizeof code, &place->stack[i]);
+        fprintf(page->out, "    #%zu %s", i, code);
+        if (place->stack[i].function == NULL && place->stack[i].build_id != NULL)
+            fprintf(page->out, " build-id %s", place->stack[i].build_id);
+        fputc('\n', page->out);
+    }
+}
+
+static void put_place(const struct page *page, const char *label,
+                      const struct fo_place_shown *place)
+{
+    char where[1024] = "", who[1024] = "";
+
+    if (!place->known)
+        return;
+    if (place->file != NULL)
+        append(where, sizeof where, "%s:%u", place->file, place->line);
+    else if (place->caller.address == 0)
+        append(where, sizeof where, "?");
+    if (place->caller.address != 0) {
+        append(where, sizeof where, "%sby ", where[0] != '\0' ? " " : "");
+        append_code(where, sizeof where, &place->caller);
+    }
+    append_process(who, sizeof who, place);
+    fprintf(page->out, "  %-*s%-*s %s\n", LABEL_WIDTH, label, PLACE_WIDTH - 1, where, who);
+    put_stack(page, place);
+}
+
+static void put_time(const struct page *page, uint64_t when)
+{
+    time_t seconds = (time_t)(when / 1000000000u);
+    struct tm t;
+    char text[64] = "?";
+
+    if (localtime_r(&seconds, &t) != NULL)
+        strftime(text, sizeof text, "%F %T", &t);
+    fputs(text, page->out);
+}
+
+static void put_finding(const struct page *page, const struct fo_finding_shown *f)
+{
+    put_colour(page, f->suppressed != NULL ? "2" : "1;31");
+    fprintf(page->out, "freeonce: %s, %s", f->headline, f->answer);
+    put_colour(page, "0");
+    fputc('\n', page->out);
+    put_place(page, "allocated", &f->allocated);
+    if (f->racing)
+        fputs("  freed first  at this moment, by another thread or process\n", page->out);
+    else
+        put_place(page, "freed first", &f->freed);
+    if (f->neighbour_block != 0)
+        fprintf(page->out,
+                "  overwritten  from block 0x%llx (%llu bytes) in front, allocated %s:%u\n",
+                (unsigned long long)f->neighbour_block, (unsigned long long)f->neighbour_size,
+                f->neighbour_file != NULL ? f->neighbour_file : "?", f->neighbour_line);
+    put_place(page, f->label, &f->now);
+    fprintf(page->out, "  seen         %llu time%s, ", (unsigned long long)f->count,
+            f->count == 1 ? "" : "s");
+    if (f->count > 1) {
+        fputs("first ", page->out);
+        put_time(page, f->first);
+        fputs(", last ", page->out);
+    }
+    put_time(page, f->last);
+    if (f->suppressed != NULL)
+        fprintf(page->out, "\n  suppressed   by [%s], %s:%u", f->suppressed->name,
+                f->suppressed->file, f->suppressed->line);
+    fputs("\n\n", page->out);
+}
+
+static void put_unprotected(const struct page *page, const struct fo_model *model)
+{
+    for (size_t i = 0; i < model->process_count; i++) {
+        const struct fo_process_shown *p = &model->processes[i];
+        if (p->guard == FO_JOURNAL_UNPROTECTED)
+            fprintf(page->out, "freeonce: pid %u (%s) ran unprotected: %s\n", p->pid, p->name,
+                    p->how);
+    }
+}
+
+static void put_process(const struct page *page, const struct fo_model *model,
+                        const struct fo_process_shown *p, int depth)
+{
+    char where[1024] = "";
+
+    if (p->is_fork && p->forked.address != 0) {
+        append(where, sizeof where, "forked at ");
+        append_code(where, sizeof where, &p->forked);
+    } else if (p->is_fork) {
+        append(where, sizeof where, "forked");
+    }
+    fprintf(page->out, "  %*s%u %s: %s%s%s\n", 2 * depth, "", p->pid, p->name, where,
+            where[0] != '\0' && p->how[0] != '\0' ? ", " : "",
+            p->how[0] != '\0' || p->is_fork ? p->how : "OpenSSL was not used");
+    for (size_t i = 0; i < model->process_count && depth < 40; i++)
+        if (model->processes[i].parent == p)
+            put_process(page, model, &model->processes[i], depth + 1);
+}
+
+static void put_processes(const struct page *page, const struct fo_model *model)
+{
+    fputs("processes\n", page->out);
+    for (size_t i = 0; i < model->process_count; i++)
+        if (model->processes[i].parent == NULL)
+            put_process(page, model, &model->processes[i], 0);
+    fputc('\n', page->out);
+}
+
+static const char *plural(uint64_t n)
+{
+    return n == 1 ? "" : "s";
+}
+
+static void put_counts(const struct page *page, const struct fo_model *model)
+{
+    size_t counting = fo_model_counting(model), suppressed = model->finding_count - counting;
+
+    put_colour(page, counting != 0 ? "1;31" : "1;32");
+    fputs("freeonce: ", page->out);
+    if (counting == 0)
+        fputs("no findings", page->out);
+    else
+        fprintf(page->out, "%zu finding%s", counting, plural(counting));
+    put_colour(page, "0");
+    if (suppressed != 0)
+        fprintf(page->out, ", %zu suppressed", suppressed);
+    if (model->dropped != 0)
+        fprintf(page->out, ", %llu more had no room in the journal",
+                (unsigned long long)model->dropped);
+    if (model->guarded == 0)
+        fputs("; no process used OpenSSL with the library in front: nothing was checked",
+              page->out);
+    else
+        fprintf(page->out, "; %llu process%s guarded", (unsigned long long)model->guarded,
+                model->guarded == 1 ? "" : "es");
+    if (model->unprotected != 0)
+        fprintf(page->out, ", %llu unprotected", (unsigned long long)model->unprotected);
+}
+
+void fo_format_text(FILE *out, const struct fo_model *model, const struct fo_run_shown *run)
+{
+    const struct page page = {out, fo_colours(out)};
+
+    for (size_t i = 0; i < model->finding_count; i++)
+        put_finding(&page, &model->findings[i]);
+    if (model->show_processes)
+        put_processes(&page, model);
+    put_unprotected(&page, model);
+    put_counts(&page, model);
+    if (run->ended && run->signal != 0)
+        fprintf(out, "; the command was ended by signal %d (%s)", run->signal,
+                strsignal(run->signal));
+    else if (run->ended)
+        fprintf(out, "; the command ended with status %d", run->status);
+    fputc('\n', out);
+}

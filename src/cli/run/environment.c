@@ -1,0 +1,141 @@
+/* See environment.h. */
+#include "cli/run/environment.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli/exit.h"
+#include "cli/library.h"
+#include "cli/message.h"
+#include "core/options.h"
+
+struct list {
+    char **strings;
+    size_t count, room;
+};
+
+static void *check_memory(void *p)
+{
+    if (p == NULL) {
+        fo_error("no memory for the command's environment");
+        exit(FO_EXIT_RUN_FAILED);
+    }
+    return p;
+}
+
+static size_t name_length(const char *variable)
+{
+    return strcspn(variable, "=");
+}
+
+static char **find(const struct list *list, const char *variable)
+{
+    size_t n = name_length(variable);
+
+    for (size_t i = 0; i < list->count; i++)
+        if (name_length(list->strings[i]) == n && memcmp(list->strings[i], variable, n) == 0)
+            return &list->strings[i];
+    return NULL;
+}
+
+/* "NAME=VALUE", in place of what is there. */
+static void put(struct list *list, const char *prefix, const char *variable)
+{
+    char *copy;
+
+    if (asprintf(&copy, "%s%s", prefix, variable) < 0)
+        copy = NULL;
+    check_memory(copy);
+    char **old = find(list, copy);
+    if (old != NULL) {
+        free(*old);
+        *old = copy;
+        return;
+    }
+    if (list->count + 1 >= list->room) {
+        list->room = list->room * 2 + 16;
+        list->strings = check_memory(realloc(list->strings, list->room * sizeof *list->strings));
+    }
+    list->strings[list->count++] = copy;
+    list->strings[list->count] = NULL;
+}
+
+static void put_default(struct list *list, const char *variable)
+{
+    if (find(list, variable) == NULL)
+        put(list, "", variable);
+}
+
+bool fo_run_set(struct fo_run_settings *s, const char *text)
+{
+    if (text[0] == '=' || strchr(text, '=') == NULL || s->set_count == FO_RUN_SETTINGS_MAX)
+        return false;
+    s->set[s->set_count++] = text;
+    return true;
+}
+
+/* Ours first; what was preloaded already stays. */
+static bool put_libraries(struct list *list, const struct fo_run_settings *s)
+{
+    const char *first =
+        s->library != NULL ? fo_library_check(s->library) : fo_library_find("libfreeonce.so");
+    const char *second = s->ci && first != NULL ? fo_library_find("libfreeonce-libc.so") : NULL;
+    const char *before = getenv("LD_PRELOAD");
+    char *all;
+
+    if (first == NULL || (s->ci && second == NULL))
+        return false;
+    if (asprintf(&all, "LD_PRELOAD=%s%s%s%s%s", first, second != NULL ? " " : "",
+                 second != NULL ? second : "", before != NULL && *before != '\0' ? " " : "",
+                 before != NULL ? before : "") < 0)
+        all = NULL;
+    put(list, "", check_memory(all));
+    free(all);
+    return true;
+}
+
+/* The library's own parser.  With --require each program would refuse to start. */
+static bool check_options(char *const *environment, bool required)
+{
+    fo_options_read(environment);
+    for (unsigned i = 0; i < fo_options_problems(); i++) {
+        char text[512];
+        struct fo_text t = {text, sizeof text - 1, 0};
+        fo_options_put_problem(&t, i);
+        text[t.used] = '\0';
+        fo_warning("%s", text);
+    }
+    return fo_options_problems() == 0 || !required;
+}
+
+int fo_run_environment(char ***environment, const struct fo_run_settings *s, const char *journal)
+{
+    static const char *const ci[] = {"FREEONCE_QUARANTINE=4M", "FREEONCE_FILL=1",
+                                     "FREEONCE_CANARY=1"};
+    struct list list = {NULL, 0, 0};
+
+    for (char **e = environ; *e != NULL; e++)
+        put(&list, "", *e);
+    *environment = list.strings;
+    if (!put_libraries(&list, s))
+        return FO_EXIT_RUN_FAILED;
+    for (size_t i = 0; s->ci && i < sizeof ci / sizeof ci[0]; i++)
+        put_default(&list, ci[i]);
+    put(&list, "FREEONCE_JOURNAL=", journal);
+    put_default(&list, "FREEONCE_LOG=journal"); /* we shall report them */
+    if (s->require)
+        put_default(&list, "FREEONCE_REQUIRE=1");
+    for (int i = 0; i < s->set_count; i++)
+        put(&list, "FREEONCE_", s->set[i]);
+    *environment = list.strings;
+    return check_options(list.strings, s->require) ? FO_EXIT_OK : FO_EXIT_CONFIG;
+}
+
+void fo_run_environment_free(char **environment)
+{
+    for (char **e = environment; e != NULL && *e != NULL; e++)
+        free(*e);
+    free(environment);
+}

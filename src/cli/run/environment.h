@@ -1,0 +1,27 @@
+/* The environment of a command that is run: which libraries, which options? */
+#ifndef FO_CLI_RUN_ENVIRONMENT_H
+#define FO_CLI_RUN_ENVIRONMENT_H
+
+#include <stdbool.h>
+
+enum { FO_RUN_SETTINGS_MAX = 32 };
+
+struct fo_run_settings {
+    bool ci, require;
+    const char *library;                  /* NULL: the one that belongs to this command */
+    const char *set[FO_RUN_SETTINGS_MAX]; /* NAME=VALUE, without FREEONCE_ */
+    int set_count;
+};
+
+/* One --set, NAME=VALUE.  False: it has no NAME=, or there are too many. */
+bool fo_run_set(struct fo_run_settings *settings, const char *text);
+
+/* A new environment: ours, LD_PRELOAD, the journal, the settings.  What is set in our environment
+ * goes before --ci's defaults, and --set before both.  FO_EXIT_OK, or an exit status after a
+ * message: a library is missing, or an option is wrong and --require was given.  Free it in any
+ * case. */
+int fo_run_environment(char ***environment, const struct fo_run_settings *settings,
+                       const char *journal);
+void fo_run_environment_free(char **environment);
+
+#endif

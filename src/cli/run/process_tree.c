@@ -1,0 +1,202 @@
+/* See process_tree.h.  The command stays in our process group, so that it owns the terminal as it
+ * would without us; we become the parent of its orphans (PR_SET_CHILD_SUBREAPER). */
+#include "cli/run/process_tree.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "cli/exit.h"
+#include "cli/message.h"
+
+/* Not passed on: what the kernel tells about ourselves, and job control's own. */
+static const int kept[] = {SIGSEGV, SIGBUS,  SIGFPE,  SIGILL,  SIGTRAP, SIGABRT, SIGSYS,
+                           SIGKILL, SIGSTOP, SIGTSTP, SIGTTIN, SIGTTOU, SIGPIPE, SIGXFSZ};
+
+struct tree {
+    pid_t pid;          /* of the command; 0: it has ended */
+    int status, signal; /* how it has ended */
+    sigset_t watched, before;
+    struct sigaction pipe_before;
+};
+
+static double now(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+/* Blocked, so that none is lost between a look at the children and the wait. */
+static void watch_signals(struct tree *t)
+{
+    sigfillset(&t->watched);
+    for (size_t i = 0; i < sizeof kept / sizeof kept[0]; i++)
+        sigdelset(&t->watched, kept[i]);
+    sigprocmask(SIG_BLOCK, &t->watched, &t->before);
+    sigaction(SIGPIPE, &(struct sigaction){.sa_handler = SIG_IGN}, &t->pipe_before);
+}
+
+static void unwatch_signals(const struct tree *t)
+{
+    sigaction(SIGPIPE, &t->pipe_before, NULL);
+    sigprocmask(SIG_SETMASK, &t->before, NULL);
+}
+
+static void execute(const struct tree *t, char *const *command, char *const *environment, int tell)
+{
+    int error;
+
+    unwatch_signals(t);
+    execvpe(command[0], command, environment);
+    error = errno;
+    if (write(tell, &error, sizeof error) < 0)
+        _exit(FO_EXIT_OS);
+    _exit(FO_EXIT_RUN_FAILED);
+}
+
+static int failed(const char *command, int error)
+{
+    fo_error("%s cannot be run: %s", command,
+             error == ENOENT ? "no such command" : strerror(error));
+    return error == ENOENT ? FO_EXIT_NOT_FOUND : FO_EXIT_CANNOT_EXECUTE;
+}
+
+/* FO_EXIT_OK: it runs. */
+static int start(struct tree *t, char *const *command, char *const *environment)
+{
+    int pipes[2], error = 0;
+
+    if (pipe2(pipes, O_CLOEXEC) != 0 || (t->pid = fork()) < 0) {
+        fo_error("no process can be started: %s", strerror(errno));
+        return FO_EXIT_RUN_FAILED;
+    }
+    if (t->pid == 0)
+        execute(t, command, environment, pipes[1]);
+    close(pipes[1]);
+    ssize_t n;
+    do
+        n = read(pipes[0], &error, sizeof error);
+    while (n < 0 && errno == EINTR);
+    close(pipes[0]);
+    if (n <= 0)
+        return FO_EXIT_OK;
+    waitpid(t->pid, NULL, 0);
+    return failed(command[0], error);
+}
+
+/* The command was stopped, by Ctrl-Z or by reading from the terminal in the background: its shell
+ * must see that we are, too. */
+static void stop_with_it(const struct tree *t)
+{
+    raise(SIGSTOP);
+    kill(t->pid, SIGCONT);
+}
+
+/* Look at the children that have something to tell.  False: there are none left. */
+static bool reap(struct tree *t)
+{
+    int status;
+    pid_t pid;
+
+    while ((pid = waitpid(-1, &status, WNOHANG | WUNTRACED)) > 0) {
+        if (pid != t->pid)
+            continue;
+        if (WIFSTOPPED(status)) {
+            stop_with_it(t);
+            continue;
+        }
+        t->pid = 0;
+        t->signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+        t->status = t->signal != 0 ? FO_EXIT_SIGNAL + t->signal : WEXITSTATUS(status);
+    }
+    return pid == 0 || errno != ECHILD;
+}
+
+/* A signal for us.  What the terminal sends reaches the whole group, the command included. */
+static void pass_on(const struct tree *t, const siginfo_t *info)
+{
+    if (info->si_signo == SIGCHLD || info->si_code == SI_KERNEL || t->pid == 0)
+        return;
+    kill(t->pid, info->si_signo);
+}
+
+/* After the command's end a signal that would end us ends the wait. */
+static bool ends_the_wait(int number)
+{
+    return number == SIGINT || number == SIGTERM || number == SIGHUP || number == SIGQUIT;
+}
+
+/* Wait for a signal until `deadline`; negative: for ever.  0: none came. */
+static int next_signal(const struct tree *t, double deadline)
+{
+    siginfo_t info;
+    int number;
+
+    if (deadline < 0) {
+        number = sigwaitinfo(&t->watched, &info);
+    } else {
+        double rest = deadline - now();
+        if (rest <= 0)
+            return 0;
+        struct timespec timeout = {(time_t)rest, (long)((rest - (double)(time_t)rest) * 1e9)};
+        number = sigtimedwait(&t->watched, &info, &timeout);
+    }
+    if (number < 0)
+        return errno == EAGAIN ? 0 : SIGCHLD;
+    pass_on(t, &info);
+    return number;
+}
+
+/* True: descendants are left. */
+static bool follow(struct tree *t, double patience)
+{
+    double deadline = -1, told = -1;
+
+    while (reap(t)) {
+        if (t->pid == 0 && deadline < 0 && patience >= 0)
+            deadline = now() + patience;
+        if (t->pid == 0 && told < 0)
+            told = now() + 1;
+        bool wait_to_tell = told > 0 && (deadline < 0 || told < deadline);
+        int number = next_signal(t, wait_to_tell ? told : deadline);
+        if (t->pid == 0 && ends_the_wait(number))
+            return true;
+        if (number != 0)
+            continue;
+        if (!wait_to_tell)
+            return true;
+        fo_warning("the command has ended; waiting for what it left running (--wait)");
+        told = 0;
+    }
+    return false;
+}
+
+struct fo_tree_end fo_tree_run(char *const *command, char *const *environment, double patience)
+{
+    struct fo_tree_end end = {.started = false};
+    struct tree t = {.pid = 0};
+    double began = now();
+
+    if (prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0)
+        fo_warning("processes that become daemons are not waited for: %s", strerror(errno));
+    watch_signals(&t);
+    end.status = start(&t, command, environment);
+    if (end.status == FO_EXIT_OK) {
+        end.started = true;
+        end.left = follow(&t, patience);
+        end.status = t.status;
+        end.signal = t.signal;
+    }
+    end.seconds = now() - began;
+    unwatch_signals(&t);
+    return end;
+}

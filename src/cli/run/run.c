@@ -1,0 +1,203 @@
+/* freeonce run: a command with the library in front of it and of all it starts. */
+#include <argp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "cli/commands.h"
+#include "cli/exit.h"
+#include "cli/model/journal_read.h"
+#include "cli/library.h"
+#include "cli/message.h"
+#include "cli/output/output.h"
+#include "cli/run/process_tree.h"
+#include "cli/run/environment.h"
+#include "cli/run/files.h"
+
+enum { KEY_CI = 0x100, KEY_REQUIRE, KEY_JOURNAL, KEY_LIBRARY, KEY_WAIT };
+
+enum { WAIT_DEFAULT = 10 };
+
+struct arguments {
+    struct fo_outputs outputs;
+    struct fo_run_settings settings;
+    const char *journal;
+    double patience;
+    char **command;
+};
+
+static const struct argp_option options[] = {
+    {"ci", KEY_CI, NULL, 0,
+     "watch for writes past the end and after the free, and for OpenSSL's blocks in libc's hands "
+     "(FREEONCE_QUARANTINE=4M FREEONCE_FILL=1 FREEONCE_CANARY=1, libfreeonce-libc.so)",
+     0},
+    {"set", 's', "NAME=VALUE", 0, "set the option FREEONCE_NAME (see freeonce options)", 0},
+    {"require", KEY_REQUIRE, NULL, 0,
+     "exit status 78 if no process was guarded, or one ran unprotected", 0},
+    {"journal", KEY_JOURNAL, "FILE", 0, "keep the journal there, for freeonce report", 0},
+    {"wait", KEY_WAIT, "SECONDS", 0,
+     "after the command's end wait so long for processes that it left running (10); \"forever\"",
+     0},
+    {"library", KEY_LIBRARY, "FILE", 0, "the libfreeonce.so to put in front", 0},
+    {NULL, 0, NULL, 0, NULL, 0},
+};
+
+static error_t set_patience(struct arguments *a, const char *text, struct argp_state *state)
+{
+    char *end;
+
+    a->patience = strtod(text, &end);
+    if (strcmp(text, "forever") == 0)
+        a->patience = -1;
+    else if (end == text || *end != '\0' || !(a->patience >= 0 && a->patience <= 1e6))
+        argp_error(state, "--wait %s: a number of seconds, or \"forever\", is needed", text);
+    return 0;
+}
+
+static error_t set_option(struct arguments *a, const char *text, struct argp_state *state)
+{
+    const char *name = strncmp(text, "FREEONCE_", 9) == 0 ? text + 9 : text;
+
+    if (strncmp(name, "JOURNAL=", 8) == 0) /* we read it, too */
+        a->journal = name + 8;
+    else if (!fo_run_set(&a->settings, name))
+        argp_error(state, "--set %s: NAME=VALUE is needed, at most %d times", text,
+                   FO_RUN_SETTINGS_MAX);
+    return 0;
+}
+
+static error_t parse(int key, char *argument, struct argp_state *state)
+{
+    struct arguments *a = state->input;
+
+    switch (key) {
+    case ARGP_KEY_INIT:
+        state->child_inputs[0] = &a->outputs;
+        return 0;
+    case KEY_CI:
+        a->settings.ci = true;
+        return 0;
+    case 's':
+        return set_option(a, argument, state);
+    case KEY_REQUIRE:
+        a->settings.require = true;
+        return 0;
+    case KEY_JOURNAL:
+        a->journal = argument;
+        return 0;
+    case KEY_WAIT:
+        return set_patience(a, argument, state);
+    case KEY_LIBRARY:
+        a->settings.library = argument;
+        return 0;
+    case ARGP_KEY_ARG: /* the command: the rest is its own */
+        a->command = state->argv + state->next - 1;
+        state->next = state->argc;
+        return 0;
+    case ARGP_KEY_NO_ARGS:
+        argp_error(state, "which command? For example: freeonce --ci -- make test");
+        return 0;
+    default:
+        return ARGP_ERR_UNKNOWN;
+    }
+}
+
+/* The status that tells most. */
+static int judge(const struct arguments *a, const struct fo_model *model,
+                 const struct fo_tree_end *end, int output)
+{
+    if (fo_model_counting(model) != 0 || model->dropped != 0)
+        return a->outputs.exit_code;
+    if (a->settings.require && (model->guarded == 0 || model->unprotected != 0)) {
+        fo_error("--require: %s",
+                 model->guarded == 0 ? "no process was guarded" : "a process ran unprotected");
+        return FO_EXIT_CONFIG;
+    }
+    if (output != FO_EXIT_OK && end->status == 0)
+        return output;
+    return end->status;
+}
+
+/* Not even the library was loaded, if nobody has made a journal of the empty file. */
+static int read_journal(struct fo_model *model, char *journal)
+{
+    struct stat st;
+
+    if (stat(journal, &st) == 0 && st.st_size == 0) {
+        memset(model, 0, sizeof *model);
+        return FO_EXIT_OK;
+    }
+    return fo_model_read(model, &journal, 1);
+}
+
+static int report(struct arguments *a, char *journal, const struct fo_tree_end *end)
+{
+    struct fo_run_shown shown = {a->command, end->started, end->status, end->signal, end->seconds};
+    struct fo_model model;
+    int read = read_journal(&model, journal);
+    int written = fo_outputs_write(&a->outputs, &model, &shown);
+
+    if (end->left)
+        fo_warning("processes of the command are still running; what they find from now on is not "
+                   "in this report (--wait)");
+    int status = judge(a, &model, end, written != FO_EXIT_OK ? written : read);
+    fo_model_free(&model);
+    return status;
+}
+
+static int run(struct arguments *a, const struct fo_run_files *files)
+{
+    char **environment;
+    char journal[sizeof files->journal];
+
+    memcpy(journal, files->journal, sizeof journal);
+    int status = fo_run_environment(&environment, &a->settings, journal);
+    if (status != FO_EXIT_OK) {
+        fo_run_environment_free(environment);
+        return status;
+    }
+    struct fo_tree_end end = fo_tree_run(a->command, environment, a->patience);
+    fo_run_environment_free(environment);
+    return end.started ? report(a, journal, &end) : end.status;
+}
+
+int fo_run_main(int argc, char **argv)
+{
+    static const struct argp_child children[] = {{&fo_outputs_argp, 0, NULL, 0},
+                                                 {NULL, 0, NULL, 0}};
+    static const struct argp argp = {
+        .options = options,
+        .parser = parse,
+        .args_doc = "[--] COMMAND [ARGUMENT...]",
+        .doc =
+            "Runs COMMAND with the library in front of it and of every process that it starts, "
+            "and reports what they found.\v"
+            "Exit status: that of COMMAND, 128+n if signal n ended it; 99 if any process had a "
+            "finding (--exit-code changes it), whatever COMMAND's was; 78 see --require; 125 "
+            "freeonce failed before COMMAND ran, 126 COMMAND cannot be executed, 127 there is no "
+            "COMMAND.\n\n"
+            "Examples:\n"
+            "  freeonce --ci -- make test\n"
+            "  freeonce --ci --format junit -o freeonce.xml --format text -- ctest\n"
+            "  freeonce --set STACKS=16 -- ./server --foreground",
+        .children = children,
+    };
+    struct arguments a = {.patience = WAIT_DEFAULT};
+    struct fo_run_files files;
+
+    argp_err_exit_status = FO_EXIT_RUN_FAILED;
+    fo_outputs_init(&a.outputs, stderr);
+    argp_parse(&argp, argc, argv, ARGP_IN_ORDER, NULL, &a);
+    int status = fo_outputs_open(&a.outputs);
+    if (status == FO_EXIT_OK)
+        status = fo_run_files_make(&files, a.journal);
+    if (status == FO_EXIT_OK) {
+        status = run(&a, &files);
+        fo_run_files_remove(&files);
+    } else {
+        status = FO_EXIT_RUN_FAILED;
+    }
+    fo_outputs_close(&a.outputs);
+    return status;
+}

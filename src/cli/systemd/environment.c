@@ -1,0 +1,238 @@
+/* What does the unit do to the environment, and what must the drop-in say so that ours arrives? */
+#include <glob.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/systemd/notes.h"
+
+enum { ENVIRONMENT_FILE_MAX = 1 << 20 };
+
+/* --- what the unit sets ------------------------------------------------------------------------
+ */
+
+static const char *value_of(const char *assignment, const char *name)
+{
+    size_t length = strlen(name);
+
+    if (strncmp(assignment, name, length) != 0 || assignment[length] != '=')
+        return NULL;
+    return assignment + length + 1;
+}
+
+/* One file of EnvironmentFile=: NAME=VALUE lines, quoted as in a shell. */
+static const char *find_in_file(struct fo_unit *u, const char *path, const char *name)
+{
+    const char *found = NULL;
+    char *line = NULL;
+    size_t room = 0, sum = 0;
+    FILE *in = fopen(path, "re");
+
+    if (in == NULL)
+        return NULL;
+    for (ssize_t n; sum < ENVIRONMENT_FILE_MAX && (n = getline(&line, &room, in)) > 0;) {
+        const char *start = line + strspn(line, " \t"), *equals = strchr(start, '=');
+        struct fo_list words = {0};
+        struct fo_unit none = {.prefix = "", .instance = "", .name = u->name};
+        sum += (size_t)n;
+        if (*start == '#' || *start == ';' || equals == NULL || value_of(start, name) == NULL)
+            continue;
+        fo_unit_split(&none, equals + 1, &words);
+        found = "";
+        for (size_t i = 0; i < words.count; i++)
+            found = fo_print("%s%s%s", found, i == 0 ? "" : " ", words.items[i]);
+        fo_list_free(&none.unexpanded);
+        fo_list_free(&words);
+    }
+    free(line);
+    fclose(in);
+    return found;
+}
+
+static const char *find_in_files(struct fo_plan *plan, const char *name, const char **file)
+{
+    struct fo_list words = fo_unit_words(plan->unit, "EnvironmentFile");
+    const char *found = NULL;
+
+    for (size_t i = 0; i < words.count; i++) {
+        const char *pattern = words.items[i] + (words.items[i][0] == '-');
+        glob_t matches = {0};
+        if (glob(fo_print("%s%s", plan->root, pattern), 0, NULL, &matches) == 0)
+            for (size_t n = 0; n < matches.gl_pathc; n++) {
+                const char *value = find_in_file(plan->unit, matches.gl_pathv[n], name);
+                if (value == NULL)
+                    continue;
+                found = value;
+                *file = fo_print("%s", matches.gl_pathv[n]);
+            }
+        globfree(&matches);
+    }
+    fo_list_free(&words);
+    return found;
+}
+
+const char *fo_environment_has(struct fo_plan *plan, const char *name, const char **file)
+{
+    *file = NULL;
+    const char *found = find_in_files(plan, name, file);
+    if (found != NULL) /* wins over Environment= */
+        return found;
+    struct fo_list words = fo_unit_words(plan->unit, "Environment");
+    for (size_t i = 0; i < words.count; i++) {
+        const char *value = value_of(words.items[i], name);
+        if (value != NULL)
+            found = value;
+    }
+    fo_list_free(&words);
+    return found;
+}
+
+/* --- what the drop-in sets ---------------------------------------------------------------------
+ */
+
+const char *fo_quoted(const char *text, bool specifiers)
+{
+    char *result = NULL;
+    size_t size;
+    bool quote = text[strcspn(text, " ;#'\"\\")] != '\0';
+    FILE *out = open_memstream(&result, &size);
+
+    if (out == NULL)
+        exit(FO_EXIT_SOFTWARE);
+    for (; *text != '\0'; text++) {
+        unsigned char c = (unsigned char)*text;
+        if (c < ' ' || c == 0x7f)
+            fprintf(out, "\\x%02x", c);
+        else if (c == '%' && !specifiers)
+            fputs("%%", out);
+        else
+            fprintf(out, c == '"' || c == '\\' ? "\\%c" : "%c", c);
+    }
+    fclose(out);
+    const char *kept = quote ? fo_print("\"%s\"", result) : fo_keep(result, size);
+    free(result);
+    return kept;
+}
+
+static void set_variable(struct fo_plan *plan, const char *name, const char *value)
+{
+    bool specifiers =
+        plan->unit->is_template && plan->adds_directory && strcmp(name, "FREEONCE_JOURNAL") == 0;
+    const char *file, *before = fo_environment_has(plan, name, &file);
+
+    if (file != NULL) {
+        if (strcmp(before, value) != 0)
+            fo_note(plan, FO_NOTE_WARN,
+                    "%s sets %s=%s, which wins over the drop-in's: change it there.", file, name,
+                    before);
+        return;
+    }
+    if (before != NULL && strcmp(before, value) == 0)
+        return;
+    if (before != NULL)
+        fo_note(plan, FO_NOTE, "The unit's own %s=%s is replaced.", name, before);
+    fo_list_add(&plan->environment,
+                fo_print("Environment=%s", fo_quoted(fo_print("%s=%s", name, value), specifiers)));
+}
+
+/* A sanitizer's runtime must come first, or it ends the program. */
+static bool must_be_first(const char *libraries)
+{
+    static const char *const runtimes[] = {"libasan", "libtsan", "liblsan", "libubsan",
+                                           "libclang_rt"};
+
+    for (size_t i = 0; i < sizeof runtimes / sizeof runtimes[0]; i++)
+        if (strstr(libraries, runtimes[i]) != NULL)
+            return true;
+    return false;
+}
+
+/* The unit's own LD_PRELOAD with ours in it; a libfreeonce.so that is there already is not doubled.
+ */
+static const char *preload_with(struct fo_plan *plan, const char *before)
+{
+    const char *others = "", *ours = NULL;
+
+    for (const char *at = before; *at != '\0'; at += strcspn(at, " :"), at += strspn(at, " :")) {
+        const char *one = fo_keep(at, strcspn(at, " :")), *slash = strrchr(one, '/');
+        if (strncmp(slash == NULL ? one : slash + 1, "libfreeonce.so", 14) == 0)
+            ours = one;
+        else if (*one != '\0')
+            others = fo_print("%s%s%s", others, *others == '\0' ? "" : ":", one);
+    }
+    if (ours != NULL && strcmp(ours, plan->library) != 0)
+        fo_note(plan, FO_NOTE_WARN, "The unit's LD_PRELOAD names %s: replaced by %s.", ours,
+                plan->library);
+    if (*others == '\0')
+        return plan->library;
+    fo_note(plan, FO_NOTE, "The unit's own LD_PRELOAD is kept: %s.", others);
+    return must_be_first(others) ? fo_print("%s:%s", others, plan->library)
+                                 : fo_print("%s:%s", plan->library, others);
+}
+
+static void set_preload(struct fo_plan *plan)
+{
+    const char *file, *before = fo_environment_has(plan, "LD_PRELOAD", &file);
+    const char *wanted = before == NULL ? plan->library : preload_with(plan, before);
+
+    if (file == NULL)
+        fo_list_add(
+            &plan->environment,
+            fo_print("Environment=%s", fo_quoted(fo_print("LD_PRELOAD=%s", wanted), false)));
+    else if (strstr(before, "libfreeonce.so") != NULL)
+        fo_note(plan, FO_NOTE, "LD_PRELOAD is set in %s, which wins over the drop-in.", file);
+    else
+        fo_note(
+            plan, FO_NOTE_FATAL,
+            "%s sets LD_PRELOAD=%s, and an EnvironmentFile= wins over the drop-in. Write this line "
+            "there instead, then run this command again: LD_PRELOAD=%s",
+            file, before, wanted);
+}
+
+/* UnsetEnvironment= is applied last: what it says of our names is taken out of it. */
+static void keep_from_unset(struct fo_plan *plan)
+{
+    struct fo_list words = fo_unit_words(plan->unit, "UnsetEnvironment");
+    const char *others = "", *ours = "";
+
+    for (size_t i = 0; i < words.count; i++) {
+        const char *w = words.items[i];
+        bool is_ours = strcmp(fo_keep(w, strcspn(w, "=")), "LD_PRELOAD") == 0 ||
+                       strncmp(w, "FREEONCE_", 9) == 0;
+        if (is_ours)
+            ours = fo_print("%s%s%s", ours, *ours == '\0' ? "" : ", ", w);
+        else
+            others = fo_print("%s%s%s", others, *others == '\0' ? "" : " ", fo_quoted(w, false));
+    }
+    if (*ours != '\0') {
+        fo_list_add(&plan->environment, "UnsetEnvironment=");
+        if (*others != '\0')
+            fo_list_add(&plan->environment, fo_print("UnsetEnvironment=%s", others));
+        fo_note(plan, FO_NOTE,
+                "The unit's UnsetEnvironment= takes %s away: the drop-in writes the "
+                "list again without.",
+                ours);
+    }
+    fo_list_free(&words);
+}
+
+void fo_plan_environment(struct fo_plan *plan, const struct fo_list *set)
+{
+    struct fo_list passed = fo_unit_words(plan->unit, "PassEnvironment");
+
+    set_preload(plan);
+    if (plan->journal != NULL)
+        set_variable(plan, "FREEONCE_JOURNAL", plan->journal);
+    if (plan->log != NULL)
+        set_variable(plan, "FREEONCE_LOG", plan->log);
+    for (size_t i = 0; i < set->count; i++) {
+        const char *equals = strchr(set->items[i], '=');
+        set_variable(plan, fo_keep(set->items[i], (size_t)(equals - set->items[i])), equals + 1);
+    }
+    if (fo_list_has(&passed, "LD_PRELOAD"))
+        fo_note(plan, FO_NOTE_WARN,
+                "PassEnvironment=LD_PRELOAD: what the manager itself has there is "
+                "replaced by the drop-in's.");
+    fo_list_free(&passed);
+    keep_from_unset(plan);
+}

@@ -1,0 +1,232 @@
+/* Where is the unit, and what drop-ins has it?  systemctl knows; without a manager (a container, an
+ * image, a chroot, another machine's files) we look where systemd would: systemd.unit(5). */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "cli/message.h"
+#include "cli/systemd/run.h"
+#include "cli/systemd/unit.h"
+
+enum { UNIT_MAX = 4 << 20 }; /* no unit is larger */
+
+/* The first one wins. */
+static const char *const load_path[] = {
+    "/etc/systemd/system",     "/run/systemd/system", "/usr/local/lib/systemd/system",
+    "/usr/lib/systemd/system", "/lib/systemd/system",
+};
+enum { LOAD_PATH = sizeof load_path / sizeof load_path[0] };
+
+static enum fo_exit too_large(const char *path)
+{
+    fo_error("%s is no unit file: it is larger than %d MiB", path, UNIT_MAX >> 20);
+    return FO_EXIT_DATA;
+}
+
+/* FO_EXIT_NO_INPUT without a message where there is nothing of that name. */
+static enum fo_exit read_file(const char *path, char **text, size_t *length)
+{
+    struct stat status;
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+
+    *text = NULL;
+    if (fd < 0 || fstat(fd, &status) != 0) {
+        int error = errno;
+        if (error != ENOENT)
+            fo_error("%s cannot be read: %s", path, strerror(error));
+        return error == EACCES || error == EPERM ? FO_EXIT_NO_PERMISSION : FO_EXIT_NO_INPUT;
+    }
+    if (S_ISDIR(status.st_mode)) {
+        close(fd);
+        fo_error("%s is a directory, not a unit file", path);
+        return FO_EXIT_DATA;
+    }
+    enum fo_exit result = fo_read_all(fd, UNIT_MAX, text, length);
+    close(fd);
+    if (result == FO_EXIT_DATA)
+        return too_large(path);
+    if (result != FO_EXIT_OK)
+        fo_error("%s cannot be read: %s", path, strerror(errno));
+    return result;
+}
+
+/* A file that must not be missing in silence. */
+static enum fo_exit take_file(struct fo_unit *unit, const char *path)
+{
+    char *text;
+    size_t length;
+    enum fo_exit result = read_file(path, &text, &length);
+
+    if (result == FO_EXIT_OK)
+        result = fo_unit_parse(unit, path, text, length);
+    else if (result == FO_EXIT_NO_INPUT)
+        fo_error("%s: no such unit file", path);
+    free(text);
+    return result;
+}
+
+static enum fo_exit checked(const struct fo_unit *unit)
+{
+    if (unit->has_service)
+        return FO_EXIT_OK;
+    fo_error("%s is no service: there is no [Service] section in it",
+             unit->file == NULL ? unit->name : unit->file);
+    return FO_EXIT_DATA;
+}
+
+/* --- drop-ins --------------------------------------------------------------------------------- */
+
+struct dropins {
+    struct fo_list names, paths; /* of one file each */
+};
+
+static void add_directory(struct dropins *d, const char *directory)
+{
+    DIR *entries = opendir(directory);
+    const struct dirent *e;
+
+    if (entries == NULL)
+        return;
+    while ((e = readdir(entries)) != NULL) {
+        size_t length = strlen(e->d_name);
+        if (length <= 5 || e->d_name[0] == '.' || strcmp(e->d_name + length - 5, ".conf") != 0 ||
+            fo_list_has(&d->names, e->d_name))
+            continue;
+        const char *path = fo_print("%s/%s", directory, e->d_name);
+        struct stat status;
+        fo_list_add(&d->names, fo_keep(e->d_name, length));
+        if (stat(path, &status) != 0 || S_ISREG(status.st_mode)) /* /dev/null masks others */
+            fo_list_add(&d->paths, path);
+    }
+    closedir(entries);
+}
+
+static int by_base_name(const void *a, const void *b)
+{
+    const char *const *left = a, *const *right = b;
+
+    return strcmp(strrchr(*left, '/'), strrchr(*right, '/'));
+}
+
+static enum fo_exit take_dropins(struct fo_unit *unit, struct dropins *d)
+{
+    enum fo_exit result = FO_EXIT_OK;
+
+    if (d->paths.count > 0)
+        qsort((void *)d->paths.items, d->paths.count, sizeof d->paths.items[0], by_base_name);
+    for (size_t i = 0; i < d->paths.count && result == FO_EXIT_OK; i++)
+        result = take_file(unit, d->paths.items[i]);
+    fo_list_free(&d->names);
+    fo_list_free(&d->paths);
+    return result;
+}
+
+enum fo_exit fo_unit_load_file(struct fo_unit *unit, const char *path)
+{
+    struct dropins dropins = {0};
+
+    unit->file = path;
+    enum fo_exit result = take_file(unit, path);
+    if (result != FO_EXIT_OK)
+        return result;
+    add_directory(&dropins, fo_print("%s.d", path));
+    result = take_dropins(unit, &dropins);
+    return result == FO_EXIT_OK ? checked(unit) : result;
+}
+
+/* --- the load path ---------------------------------------------------------------------------- */
+
+/* Every name whose NAME.d counts: the unit's own, its template's, "a-b-" and "a-" of "a-b-c", all
+ * services'. */
+static void names_of(const struct fo_unit *unit, struct fo_list *names)
+{
+    fo_list_add(names, unit->name);
+    if (*unit->instance != '\0')
+        fo_list_add(names, fo_print("%s@.service", unit->prefix));
+    for (size_t n = strlen(unit->prefix); n > 1; n--)
+        if (unit->prefix[n - 1] == '-')
+            fo_list_add(names, fo_print("%.*s%s.service", (int)n, unit->prefix,
+                                        strchr(unit->name, '@') == NULL ? "" : "@"));
+    fo_list_add(names, "service");
+}
+
+static enum fo_exit find_file(struct fo_unit *unit, const struct fo_list *names, const char *root)
+{
+    for (size_t n = 0; n < names->count && n < 2; n++) /* its own name, then its template's */
+        for (int i = 0; i < LOAD_PATH; i++) {
+            const char *path = fo_print("%s%s/%s", root, load_path[i], names->items[n]);
+            struct stat status;
+            if (stat(path, &status) != 0)
+                continue;
+            if (S_ISCHR(status.st_mode) || status.st_size == 0) {
+                fo_error("%s is masked (%s is %s); systemctl unmask %s", unit->name, path,
+                         S_ISCHR(status.st_mode) ? "/dev/null" : "empty", unit->name);
+                return FO_EXIT_DATA;
+            }
+            unit->file = path;
+            return take_file(unit, path);
+        }
+    fo_error("there is no unit %s; looked in %s{%s,%s,%s,%s,%s}", unit->name, root, load_path[0],
+             load_path[1], load_path[2], load_path[3], load_path[4]);
+    return FO_EXIT_NO_INPUT;
+}
+
+static enum fo_exit load_from_path(struct fo_unit *unit, const char *root)
+{
+    struct fo_list names = {0};
+    struct dropins dropins = {0};
+
+    names_of(unit, &names);
+    enum fo_exit result = find_file(unit, &names, root);
+    if (result == FO_EXIT_OK) {
+        char real[PATH_MAX]; /* sshd.service is a link to ssh.service, whose drop-ins count too */
+        const char *target = realpath(unit->file, real) == NULL ? NULL : strrchr(real, '/') + 1;
+        if (target != NULL && !fo_list_has(&names, target))
+            fo_list_add(&names, fo_keep(target, strlen(target)));
+        for (size_t n = 0; n < names.count; n++)
+            for (int i = 0; i < LOAD_PATH; i++)
+                add_directory(&dropins, fo_print("%s%s/%s.d", root, load_path[i], names.items[n]));
+        result = take_dropins(unit, &dropins);
+    }
+    fo_list_free(&names);
+    return result == FO_EXIT_OK ? checked(unit) : result;
+}
+
+/* --- systemctl -------------------------------------------------------------------------------- */
+
+enum fo_exit fo_unit_load(struct fo_unit *unit, const char *root)
+{
+    const char *const command[] = {"systemctl", "cat", "--no-pager", "--", unit->name, NULL};
+    struct fo_output output = {0};
+    enum fo_exit result;
+
+    if (root != NULL)
+        return load_from_path(unit, root);
+    int status = fo_run_program(command, UNIT_MAX, &output);
+    if (status == 0) {
+        result = fo_unit_parse(unit, unit->name, output.text, output.length);
+        if (result == FO_EXIT_OK)
+            result = checked(unit);
+    } else if (!fo_systemd_runs()) { /* systemctl cannot tell then */
+        result = load_from_path(unit, "");
+    } else if (status == FO_EXIT_NOT_FOUND) {
+        fo_error("systemctl is not there; give the unit file: freeonce systemd FILE");
+        result = FO_EXIT_NO_INPUT;
+    } else if (status == FO_RUN_TOO_MUCH) {
+        result = too_large(unit->name);
+    } else {
+        fo_error("systemctl cat %s ended with status %d%s%s", unit->name, status,
+                 output.errors == NULL || *output.errors == '\0' ? "" : ": ",
+                 output.errors == NULL ? "" : output.errors);
+        result = FO_EXIT_NO_INPUT;
+    }
+    fo_output_free(&output);
+    return result;
+}

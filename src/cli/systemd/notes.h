@@ -1,0 +1,63 @@
+/* What there is to say about guarding a unit: collected first, told in the drop-in and on stderr.
+ */
+#ifndef FO_CLI_SYSTEMD_NOTES_H
+#define FO_CLI_SYSTEMD_NOTES_H
+
+#include "cli/systemd/sandbox.h"
+#include "cli/systemd/unit.h"
+
+enum fo_note_kind {
+    FO_NOTE,       /* good to know, also that a setting was looked at and is fine */
+    FO_NOTE_WARN,  /* something will not work as it might be expected */
+    FO_NOTE_FATAL, /* the drop-in can have no effect on this unit */
+};
+
+/* A plan: the settings of the drop-in, and the notes. */
+struct fo_plan {
+    struct fo_unit *unit;
+    struct fo_sandbox sandbox;
+    const char *root;                     /* of the host: "" or --root */
+    const char *library;                  /* LD_PRELOAD's first */
+    const char *journal;                  /* as the program sees it; may hold %i for a template */
+    const char *log;                      /* FREEONCE_LOG; NULL: not set */
+    bool log_given;                       /* --log, not found out by us */
+    bool adds_directory;                  /* the drop-in makes the journal's directory */
+    struct fo_list environment, settings; /* lines of the drop-in */
+    struct fo_list notes[3];
+};
+
+void fo_note(struct fo_plan *plan, enum fo_note_kind kind, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+void fo_setting(struct fo_plan *plan, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/* syscalls.c: SystemCallFilter= and RestrictAddressFamilies=. */
+void fo_plan_syscalls(struct fo_plan *plan);
+bool fo_family_allowed(struct fo_unit *unit, const char *family);
+
+/* exec.c: what ExecStart= runs. */
+void fo_plan_exec(struct fo_plan *plan);
+
+/* environment.c: LD_PRELOAD and FREEONCE_... that are there, or taken away.  `set` holds
+ * FREEONCE_NAME=VALUE.  fo_environment_has(): what the unit sets `name` to, NULL if it does not;
+ * `*file` is the EnvironmentFile= that does, NULL if it is Environment=. */
+void fo_plan_environment(struct fo_plan *plan, const struct fo_list *set);
+const char *fo_environment_has(struct fo_plan *plan, const char *name, const char **file);
+
+/* `text`, such that systemd reads it back as one word.  %N and its like are left to systemd when
+ * `specifiers`, otherwise a percent sign is meant. */
+const char *fo_quoted(const char *text, bool specifiers);
+
+/* places.c: where journal, library and log can be. */
+void fo_plan_places(struct fo_plan *plan);
+
+/* limits.c: settings that are often feared, and what they mean for us. */
+void fo_plan_limits(struct fo_plan *plan);
+
+/* dropin.c: all of it as text; the caller frees it. */
+void fo_plan_make(struct fo_plan *plan, const struct fo_list *set);
+char *fo_plan_text(const struct fo_plan *plan); /* NULL: no memory */
+void fo_plan_tell(const struct fo_plan *plan);
+void fo_plan_free(struct fo_plan *plan);
+
+#endif

@@ -1,0 +1,29 @@
+/* Run systemctl, without a shell, and keep what it says. */
+#ifndef FO_CLI_SYSTEMD_RUN_H
+#define FO_CLI_SYSTEMD_RUN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "cli/exit.h"
+
+enum { FO_RUN_TOO_MUCH = -1 };
+
+struct fo_output {
+    char *text, *errors; /* stdout and stderr, each with a NUL at its end; NULL: nothing */
+    size_t length;
+};
+
+/* The exit status (FO_EXIT_NOT_FOUND: there is no such program; 128+n: signal n), or
+ * FO_RUN_TOO_MUCH when stdout would not fit into `limit` bytes. */
+int fo_run_program(const char *const *command, size_t limit, struct fo_output *output);
+void fo_output_free(struct fo_output *output);
+
+/* Everything up to the end, with a NUL that is not counted.  FO_EXIT_DATA: it is more than `limit`;
+ * FO_EXIT_NO_INPUT: errno says why not. */
+enum fo_exit fo_read_all(int fd, size_t limit, char **text, size_t *length);
+
+/* Is this machine's init a systemd?  As sd_booted(3) asks. */
+bool fo_systemd_runs(void);
+
+#endif

@@ -1,0 +1,38 @@
+/* What does the unit's sandbox leave visible and writable?  systemd.exec(5) "SANDBOXING". */
+#ifndef FO_CLI_SYSTEMD_SANDBOX_H
+#define FO_CLI_SYSTEMD_SANDBOX_H
+
+#include "cli/systemd/unit.h"
+
+enum fo_access {
+    FO_WRITABLE,  /* by root; the file's own permissions count besides */
+    FO_READ_ONLY, /* there, and cannot be written */
+    FO_PRIVATE,   /* another file system lies over it: what is there is not the host's */
+    FO_HIDDEN,    /* inaccessible, and nothing can be mounted below it */
+};
+
+struct fo_rule {
+    const char *path, *why; /* "ProtectSystem=strict" */
+    enum { FO_MOUNT_BIND, FO_MOUNT_PRIVATE, FO_MOUNT_HIDDEN, FO_ALLOW_WRITE, FO_FORBID_WRITE } kind;
+};
+
+struct fo_sandbox {
+    struct fo_rule *rules;
+    size_t count;
+    const char *user; /* who runs the program; "root", "a dynamic user" */
+    bool is_root, dynamic_user;
+    const char *root; /* "RootDirectory=/srv/x"; NULL: the host's */
+    const char *logs; /* the unit's own first LogsDirectory=; NULL: none */
+};
+
+void fo_sandbox_read(struct fo_sandbox *sandbox, struct fo_unit *unit);
+void fo_sandbox_free(struct fo_sandbox *sandbox);
+
+/* What the path is inside; `*why` names the setting that makes it so, where there is one. */
+enum fo_access fo_sandbox_access(const struct fo_sandbox *sandbox, const char *path,
+                                 const char **why);
+
+/* Does `path` lie in `directory`, or is it that? */
+bool fo_path_below(const char *path, const char *directory);
+
+#endif

@@ -1,0 +1,189 @@
+/* freeonce systemd: a drop-in that puts the library in front of a service, right for its sandbox.
+ */
+#include <argp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/commands.h"
+#include "cli/exit.h"
+#include "cli/library.h"
+#include "cli/message.h"
+#include "cli/systemd/install.h"
+#include "cli/systemd/notes.h"
+
+enum { KEY_INSTALL = 256, KEY_REMOVE, KEY_JOURNAL, KEY_LOG, KEY_LIBRARY, KEY_FILE, KEY_ROOT };
+
+struct request {
+    const char *unit, *file, *library, *root;
+    bool install, remove;
+    struct fo_plan plan;
+    struct fo_list set;
+};
+
+static const struct argp_option options[] = {
+    {"install", KEY_INSTALL, NULL, 0, "write the drop-in below /etc/systemd/system", 0},
+    {"remove", KEY_REMOVE, NULL, 0, "take it away again; the journal is kept", 0},
+    {"journal", KEY_JOURNAL, "PATH", 0,
+     "where the findings go (default: a directory that systemd makes for the unit)", 0},
+    {"log", KEY_LOG, "WHERE", 0, "FREEONCE_LOG: stderr, syslog or a file (default: what fits)", 0},
+    {"set", 's', "NAME=VALUE", 0, "set the option FREEONCE_NAME (see freeonce options)", 0},
+    {"library", KEY_LIBRARY, "PATH", 0, "the libfreeonce.so to put in front", 0},
+    {"unit-file", KEY_FILE, "FILE", 0, "read the unit from FILE and FILE.d, do not ask systemctl",
+     0},
+    {"root", KEY_ROOT, "DIR", OPTION_HIDDEN, "The system is below DIR, as for systemctl", 0},
+    {0}};
+
+static const char text[] =
+    "Print a drop-in that puts libfreeonce.so in front of a service of systemd.\v"
+    "UNIT is a service, with or without \".service\", or the path of a unit file.\n\n"
+    "Examples:\n"
+    "  freeonce systemd kamailio              print the drop-in, and what there is to know\n"
+    "  freeonce systemd --install kamailio    write it; then restart the service\n"
+    "  freeonce report /var/log/freeonce/kamailio/journal\n"
+    "  freeonce systemd --remove kamailio\n\n"
+    "Exit status: 0, or 64 wrong usage, 65 not a service's unit, 66 no such unit or library, 71 "
+    "systemctl failed, 73 cannot write, 77 needs root, 78 the unit's program cannot be guarded "
+    "this "
+    "way.";
+
+/* FREEONCE_NAME=VALUE, the name without FREEONCE_ is understood too. */
+static void add_set(struct request *r, const char *argument, struct argp_state *state)
+{
+    static const char *const names[] = {
+#define FO_OPTION(member, NAME, kind, choices, fallback, help) #NAME,
+#include "core/options.def"
+#undef FO_OPTION
+    };
+    const char *name = argument + (strncmp(argument, "FREEONCE_", 9) == 0 ? 9 : 0);
+    size_t length = strcspn(name, "=");
+
+    if (name[length] == '\0')
+        argp_error(state, "--set %s: there is no value, FREEONCE_NAME=VALUE is meant", argument);
+    for (const char *c = name; *c != '\0'; c++)
+        if ((unsigned char)*c < ' ')
+            argp_error(state, "--set %.*s: the value holds a control character", (int)length, name);
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        if (strlen(names[i]) != length || strncmp(names[i], name, length) != 0)
+            continue;
+        const char *value = name + length + 1;
+        if (strcmp(names[i], "JOURNAL") == 0)
+            r->plan.journal = value;
+        else if (strcmp(names[i], "LOG") == 0)
+            r->plan.log = value;
+        else
+            fo_list_add(&r->set, fo_print("FREEONCE_%s", name));
+        return;
+    }
+    argp_error(state, "--set %s: there is no option of that name, see `freeonce options`",
+               argument);
+}
+
+static void check(const struct request *r, struct argp_state *state)
+{
+    const char *const paths[] = {r->plan.journal, r->plan.log};
+
+    if (r->unit == NULL && r->file == NULL)
+        argp_error(state, "which unit?");
+    if (r->install && r->remove)
+        argp_error(state, "--install or --remove, not both");
+    if (r->plan.journal != NULL && r->plan.journal[0] != '/')
+        argp_error(state, "--journal %s: an absolute path is needed", r->plan.journal);
+    if (r->plan.log != NULL && r->plan.log[0] != '/' && strcmp(r->plan.log, "stderr") != 0 &&
+        strcmp(r->plan.log, "syslog") != 0)
+        argp_error(state, "--log %s: stderr, syslog or an absolute path is needed", r->plan.log);
+    for (size_t i = 0; i < sizeof paths / sizeof paths[0]; i++)
+        for (const char *c = paths[i]; c != NULL && *c != '\0'; c++)
+            if ((unsigned char)*c < ' ')
+                argp_error(state, "a path holds a control character");
+}
+
+static error_t parse(int key, char *argument, struct argp_state *state)
+{
+    struct request *r = state->input;
+
+    switch (key) {
+    case KEY_INSTALL:
+        r->install = true;
+        break;
+    case KEY_REMOVE:
+        r->remove = true;
+        break;
+    case KEY_JOURNAL:
+        r->plan.journal = argument;
+        break;
+    case KEY_LOG:
+        r->plan.log = argument;
+        break;
+    case 's':
+        add_set(r, argument, state);
+        break;
+    case KEY_LIBRARY:
+        r->library = argument;
+        break;
+    case KEY_FILE:
+        r->file = argument;
+        break;
+    case KEY_ROOT:
+        r->root = argument;
+        break;
+    case ARGP_KEY_ARG:
+        if (r->unit != NULL)
+            argp_error(state, "one unit at a time: \"%s\" is too many", argument);
+        r->unit = argument;
+        break;
+    case ARGP_KEY_END:
+        check(r, state);
+        break;
+    default:
+        return ARGP_ERR_UNKNOWN;
+    }
+    return 0;
+}
+
+static enum fo_exit make(struct request *r, struct fo_unit *unit)
+{
+    enum fo_exit result =
+        r->file != NULL ? fo_unit_load_file(unit, r->file) : fo_unit_load(unit, r->root);
+    if (result != FO_EXIT_OK)
+        return result;
+    r->plan.library =
+        r->library != NULL ? fo_library_check(r->library) : fo_library_find("libfreeonce.so");
+    if (r->plan.library == NULL)
+        return FO_EXIT_NO_INPUT;
+    fo_plan_make(&r->plan, &r->set);
+    char *dropin = fo_plan_text(&r->plan);
+    if (dropin == NULL)
+        return FO_EXIT_SOFTWARE;
+    bool no_effect = r->plan.notes[FO_NOTE_FATAL].count > 0;
+    fo_plan_tell(&r->plan);
+    if (r->install && !no_effect)
+        result = fo_dropin_install(unit, r->plan.root, dropin, r->plan.journal);
+    else if (r->install)
+        fo_error("nothing was written: the drop-in would have no effect");
+    else if (fputs(dropin, stdout) < 0 || fflush(stdout) != 0)
+        result = FO_EXIT_CANNOT_WRITE;
+    free(dropin);
+    return no_effect ? FO_EXIT_CONFIG : result;
+}
+
+int fo_systemd_main(int argc, char **argv)
+{
+    static const struct argp argp = {options, parse, "UNIT", text, NULL, NULL, NULL};
+    struct request r = {0};
+    struct fo_unit unit = {0};
+
+    argp_err_exit_status = FO_EXIT_USAGE;
+    argp_parse(&argp, argc, argv, 0, NULL, &r);
+    if (r.file == NULL && strchr(r.unit, '/') != NULL)
+        r.file = r.unit;
+    enum fo_exit result = fo_unit_name(&unit, r.unit != NULL ? r.unit : r.file);
+    r.plan.unit = &unit;
+    r.plan.root = r.root == NULL ? "" : r.root;
+    if (result == FO_EXIT_OK)
+        result = r.remove ? fo_dropin_remove(&unit, r.plan.root) : make(&r, &unit);
+    fo_plan_free(&r.plan);
+    fo_list_free(&r.set);
+    fo_unit_free(&unit);
+    return (int)result;
+}

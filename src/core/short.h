@@ -1,0 +1,105 @@
+/* The short way of an allocation and of a free, for backend arena (backend/region.h): a block from
+ * this thread's magazine, one comparison of an address, one of check bits.  Everything else, and
+ * whatever is out of the ordinary, goes the long way, in hooks.c.
+ *
+ * It is entered from OpenSSL's hook, and from OpenSSL's names CRYPTO_malloc and CRYPTO_free. */
+#ifndef FO_CORE_SHORT_H
+#define FO_CORE_SHORT_H
+
+#include "backend/region_hot.h"
+#include "core/block.h"
+#include "core/hot.h"
+#include "fork/process.h"
+
+#define FO_ALWAYS_INLINE inline __attribute__((always_inline))
+
+void *fo_malloc_long(size_t size, const char *file, int line) __attribute__((noinline));
+void fo_free_long(uintptr_t payload, fo_site now) __attribute__((noinline));
+
+/* Where frees are put is full. */
+void fo_free_rotate(uintptr_t payload, fo_site now, uint64_t word) __attribute__((noinline));
+
+/* A line that a site cannot hold. */
+FO_COLD void fo_free_far_down(uintptr_t payload, const char *file, int line);
+
+/* The end of the short way where another thread may free the same block at this moment: only one of
+ * them brings it from live to held. */
+void fo_free_among_threads(uintptr_t payload, fo_site now, struct fo_bin *bin, uint64_t word)
+    __attribute__((noinline));
+
+static inline struct fo_bin *fo_bin_short(const struct fo_direct *d, uint64_t steps)
+{
+    return (struct fo_bin *)((char *)fo_thread.cache + d->bins[steps]);
+}
+
+/* NULL: take the long way. */
+static FO_ALWAYS_INLINE void *fo_malloc_short(const struct fo_direct *d, uint64_t most, size_t size,
+                                              const char *file, int line)
+{
+    if (fo_unlikely(size - 1 >= most) || fo_unlikely((unsigned)line > FO_LINE_MAX))
+        return NULL;
+    struct fo_bin *bin = fo_bin_short(d, (size - 1) >> 4);
+    struct fo_cell *take = FO_RELAXED_LOAD(&bin->take);
+    uintptr_t payload = FO_RELAXED_LOAD(&take->payload);
+    if (fo_unlikely(payload == 0))
+        return NULL;
+    FO_RELAXED_STORE(&take->payload, 0);
+    FO_HOT_ADD(&bin->take, 1);
+    /* What serves next has not been touched for long. */
+    __builtin_prefetch((char *)FO_RELAXED_LOAD(&take[1].payload) - sizeof(struct fo_header), 1);
+    struct fo_header *h = fo_header_of(payload);
+    fo_site site = (fo_site)(unsigned)line << 48 | (uintptr_t)file;
+    uint64_t word = (uint64_t)size << FO_SIZE_SHIFT | d->meta;
+    FO_RELAXED_STORE(&h->site, site);
+    FO_RELAXED_STORE(&h->word, word | ((site ^ word) + payload) * d->key >> 48);
+    return (void *)payload;
+}
+
+static inline void fo_put_short(struct fo_bin *bin, struct fo_cell *put, uintptr_t payload,
+                                fo_site now)
+{
+    FO_RELAXED_STORE(&put->freed, now);
+    FO_RELAXED_STORE(&put->by, fo_thread.stamp);
+    FO_HOT_STORE(&put->payload, payload);
+    FO_HOT_ADD(&bin->put, 1);
+}
+
+/* `elsewhere` gets what does not lie in the region. */
+static FO_ALWAYS_INLINE void fo_free_short(void *p, const char *file, int line,
+                                           void (*elsewhere)(uintptr_t, fo_site))
+{
+    const struct fo_direct *d = &fo_hot.process->direct;
+    uintptr_t payload = (uintptr_t)p, distance = payload - d->base;
+
+    if (fo_unlikely((unsigned)line > FO_LINE_MAX)) {
+        fo_free_far_down(payload, file, line);
+        return;
+    }
+    fo_site now = (fo_site)(unsigned)line << 48 | (uintptr_t)file;
+    /* Rotated, so that what is not aligned to 16 bytes is far away. */
+    if (fo_unlikely((distance >> 4 | distance << 60) >= FO_HOT_LOAD(&d->limit))) {
+        elsewhere(payload, now);
+        return;
+    }
+    struct fo_header *h = fo_header_of(payload);
+    uint64_t word = FO_RELAXED_LOAD(&h->word);
+    if (fo_unlikely(!fo_region_word_checks(d->key, payload, FO_HOT_LOAD(&h->site), word))) {
+        fo_free_long(payload, now);
+        return;
+    }
+    struct fo_bin *bin =
+        fo_bin_short(d, (word - (UINT64_C(1) << FO_SIZE_SHIFT)) >> (FO_SIZE_SHIFT + 4));
+    struct fo_cell *put = bin->put;
+    if (fo_unlikely(FO_HOT_LOAD(&put->payload) != 0)) {
+        fo_free_rotate(payload, now, word);
+        return;
+    }
+    if (fo_unlikely(FO_HOT_LOAD(fo_hot.alone) == 0)) {
+        fo_free_among_threads(payload, now, bin, word);
+        return;
+    }
+    FO_HOT_FLIP(&h->word, FO_REGION_FREED);
+    fo_put_short(bin, put, payload, now);
+}
+
+#endif

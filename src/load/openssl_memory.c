@@ -1,0 +1,204 @@
+/* OpenSSL's names CRYPTO_malloc, CRYPTO_zalloc and CRYPTO_free, for callers of OpenSSL 3 and 4.
+ * They lead to our functions through OpenSSL's hook in any case; who calls them by name, as libssl
+ * does and libcrypto itself unless it is linked -Bsymbolic, gets there without the detour.  Nothing
+ * relies on that.  As in openssl_api.c, the versions are hidden (one @). */
+#include <string.h>
+
+#include "backend/backend.h"
+#include "core/hooks.h"
+#include "core/short.h"
+#include "load/entries.h"
+#include "load/openssl.h"
+#include "load/real.h"
+
+bool fo_memory_by_name;
+
+/* OpenSSL's own, which ask the hook; when not even that is known yet, the next one that is loaded.
+ */
+static FO_COLD fo_malloc_function *real_malloc(unsigned major)
+{
+    static void *slot;
+    const struct fo_openssl *o = fo_openssl_meant(major);
+    fo_malloc_function *real = o != NULL ? o->default_malloc : NULL;
+
+    if (real == NULL)
+        *(void **)&real = fo_real(&slot, "CRYPTO_malloc");
+    return real;
+}
+
+static FO_COLD fo_free_function *real_free(unsigned major)
+{
+    static void *slot;
+    const struct fo_openssl *o = fo_openssl_meant(major);
+    fo_free_function *real = o != NULL ? o->default_free : NULL;
+
+    if (real == NULL)
+        *(void **)&real = fo_real(&slot, "CRYPTO_free");
+    return real;
+}
+
+/* --- allocations -------------------------------------------------------------------------------
+ */
+
+/* Where there is no memory, OpenSSL's own function says so in its error queue. */
+static FO_ALWAYS_INLINE void *allocate(size_t size, const char *file, int line, unsigned major)
+{
+    void *p = fo_malloc_long(size, file, line);
+
+    return fo_likely(p != NULL) ? p : real_malloc(major)(size, file, line);
+}
+
+static void *allocate_3(size_t size, const char *file, int line)
+{
+    return allocate(size, file, line, 3);
+}
+
+static void *allocate_4(size_t size, const char *file, int line)
+{
+    return allocate(size, file, line, 4);
+}
+
+/* What follows where the short way ends; NULL: not known yet. */
+static fo_malloc_function *rest[2];
+
+static FO_COLD void *decide(size_t size, const char *file, int line, unsigned major)
+{
+    fo_malloc_function *real = real_malloc(major);
+    bool decided = __atomic_load_n(&fo_hot.alloc, __ATOMIC_ACQUIRE) != fo_backend_first;
+
+    if (decided && FO_RELAXED_LOAD(&fo_hot.recycle) && FO_RELAXED_LOAD(&fo_memory_by_name))
+        FO_RELAXED_STORE(&rest[major - 3], fo_malloc_long); /* a malloc(3) that fails ends it all */
+    else if (decided && FO_RELAXED_LOAD(&fo_hot.direct) && FO_RELAXED_LOAD(&fo_memory_by_name))
+        FO_RELAXED_STORE(&rest[major - 3], major == 4 ? allocate_4 : allocate_3);
+    else if (decided)
+        FO_RELAXED_STORE(&rest[major - 3], real);
+    return real(size, file, line);
+}
+
+static FO_ALWAYS_INLINE void *allocate_short(size_t size, const char *file, int line)
+{
+    const struct fo_direct *d = &fo_hot.process->direct;
+
+    return fo_malloc_short(d, FO_HOT_LOAD(&d->by_name), size, file, line);
+}
+
+static FO_ALWAYS_INLINE void *allocate_long(size_t size, const char *file, int line, unsigned major)
+{
+    fo_malloc_function *function = FO_RELAXED_LOAD(&rest[major - 3]);
+
+    return function != NULL ? function(size, file, line) : decide(size, file, line, major);
+}
+
+static FO_ALWAYS_INLINE void *by_name(size_t size, const char *file, int line, unsigned major)
+{
+    void *p = allocate_short(size, file, line);
+
+    return fo_likely(p != NULL) ? p : allocate_long(size, file, line, major);
+}
+
+void fo_memory_by_name_if(bool all_ours)
+{
+    FO_RELAXED_STORE(&fo_memory_by_name, all_ours);
+    FO_RELAXED_STORE(&rest[0], NULL);
+    FO_RELAXED_STORE(&rest[1], NULL);
+    if (FO_RELAXED_LOAD(&fo_hot.process->direct.size) != 0)
+        FO_RELAXED_STORE(&fo_hot.process->direct.by_name, all_ours ? FO_REGION_SMALL : 0);
+}
+
+static FO_ALWAYS_INLINE void zero16(char *at)
+{
+    __builtin_memset(at, 0, 16);
+}
+
+/* From both ends, overlapping in the middle: a payload of the region has room up to the next 16
+ * bytes. */
+static FO_ALWAYS_INLINE void zero(char *p, size_t size)
+{
+    char *end = p + ((size + 15) & ~(size_t)15);
+
+    if (fo_unlikely(size > 128)) {
+        memset(p, 0, size);
+        return;
+    }
+    zero16(p);
+    zero16(end - 16);
+    if (size <= 32)
+        return;
+    zero16(p + 16);
+    zero16(end - 32);
+    if (size <= 64)
+        return;
+    zero16(p + 32);
+    zero16(p + 48);
+    zero16(end - 48);
+    zero16(end - 64);
+}
+
+static __attribute__((noinline)) void *zeroed_long(size_t size, const char *file, int line,
+                                                   unsigned major)
+{
+    void *p = allocate_long(size, file, line, major);
+
+    return p != NULL ? memset(p, 0, size) : NULL;
+}
+
+static FO_ALWAYS_INLINE void *zeroed(size_t size, const char *file, int line, unsigned major)
+{
+    void *p = allocate_short(size, file, line);
+
+    if (fo_unlikely(p == NULL))
+        return zeroed_long(size, file, line, major);
+    zero(p, size);
+    return p;
+}
+
+/* --- frees -------------------------------------------------------------------------------------
+ */
+
+static __attribute__((noinline)) void elsewhere(uintptr_t payload, fo_site now, unsigned major)
+{
+    if (FO_RELAXED_LOAD(&fo_memory_by_name))
+        fo_free_long(payload, now);
+    else
+        real_free(major)((void *)payload, fo_site_file(now), fo_site_line(now));
+}
+
+#define ENTRY(name, major)                                                                         \
+    __asm__(".symver fo_" #name "_" #major "," #name "@OPENSSL_" #major ".0.0");                   \
+    FO_EXPORT
+
+#define DEFINE_ENTRIES(major)                                                                      \
+    void *fo_CRYPTO_malloc_##major(size_t size, const char *file, int line);                       \
+    void *fo_CRYPTO_zalloc_##major(size_t size, const char *file, int line);                       \
+    void fo_CRYPTO_free_##major(void *p, const char *file, int line);                              \
+    ENTRY(CRYPTO_malloc, major)                                                                    \
+    void *fo_CRYPTO_malloc_##major(size_t size, const char *file, int line)                        \
+    {                                                                                              \
+        return by_name(size, file, line, major);                                                   \
+    }                                                                                              \
+    ENTRY(CRYPTO_zalloc, major)                                                                    \
+    void *fo_CRYPTO_zalloc_##major(size_t size, const char *file, int line)                        \
+    {                                                                                              \
+        return zeroed(size, file, line, major);                                                    \
+    }                                                                                              \
+    static inline void elsewhere_##major(uintptr_t payload, fo_site now)                           \
+    {                                                                                              \
+        if (payload != 0)                                                                          \
+            elsewhere(payload, now, major);                                                        \
+    }                                                                                              \
+    ENTRY(CRYPTO_free, major)                                                                      \
+    void fo_CRYPTO_free_##major(void *p, const char *file, int line)                               \
+    {                                                                                              \
+        fo_free_short(p, file, line, elsewhere_##major);                                           \
+    }
+DEFINE_ENTRIES(3)
+DEFINE_ENTRIES(4)
+
+void *fo_memory_entry(const struct fo_openssl *o, const void *real)
+{
+    if (real == *(void *const *)&o->default_malloc)
+        return o->major == 4 ? (void *)fo_CRYPTO_malloc_4 : (void *)fo_CRYPTO_malloc_3;
+    if (real == *(void *const *)&o->default_free)
+        return o->major == 4 ? (void *)fo_CRYPTO_free_4 : (void *)fo_CRYPTO_free_3;
+    return NULL;
+}

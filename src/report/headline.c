@@ -1,0 +1,54 @@
+/* See headline.h.  The texts are in findings.def. */
+#include "report/headline.h"
+
+static const char *const texts[][2] = {
+#define FO_FINDING(KIND, id, free_text, realloc_text) {free_text, realloc_text},
+#include "report/findings.def"
+#undef FO_FINDING
+};
+
+void fo_record_headline(struct fo_text *t, const struct fo_record *r)
+{
+    for (const char *at = texts[r->kind][r->operation == FO_OPERATION_REALLOC]; *at != '\0'; at++) {
+        if (*at != '%') {
+            fo_put_char(t, *at);
+            continue;
+        }
+        switch (*++at) {
+        case 'o':
+            fo_put(t, r->object);
+            break;
+        case 'a':
+            fo_put_hex(t, r->block);
+            break;
+        case 's':
+            fo_put_dec(t, r->size);
+            break;
+        case 'p':
+            fo_put_hex(t, r->pointer);
+            break;
+        case 'd':
+            fo_put_dec(t, r->offset);
+            break;
+        case 'm':
+            fo_put(t, r->memory);
+            break;
+        case 'w':
+            fo_put(t, r->verb);
+            break;
+        }
+    }
+}
+
+const char *fo_record_label(const struct fo_record *r)
+{
+    if (r->kind >= FO_FINDING_GUARD_OVERFLOW && r->kind <= FO_FINDING_GUARD_USE_AFTER_FREE)
+        return "accessed";
+    if (r->kind >= FO_FINDING_LIBC_CALL && r->kind <= FO_FINDING_LIBC_CALL_INTERIOR)
+        return "called";
+    if (r->operation == FO_OPERATION_REALLOC)
+        return "realloc";
+    if (r->operation == FO_OPERATION_REFERENCE)
+        return "referenced";
+    return r->kind == FO_FINDING_DOUBLE_FREE ? "freed again" : "freed now";
+}

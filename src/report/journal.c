@@ -1,0 +1,252 @@
+/* The file, its rows, strings and modules: see journal.h.  Rows of processes are in
+ * journal_process.c, findings in journal_finding.c. */
+#include "report/journal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <link.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "core/options.h"
+#include "load/elf.h"
+#include "report/output.h"
+
+struct fo_journal *fo_journal;
+
+static const char *trouble; /* why there is no journal; NULL: there is one, or none is asked for */
+static char executable[sizeof(((struct fo_journal_module *)NULL)->path)];
+
+uint64_t fo_journal_now(void)
+{
+    struct timespec t = {0, 0};
+
+    clock_gettime(CLOCK_REALTIME, &t);
+    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+/* --- the file --------------------------------------------------------------------------------- */
+
+/* Who holds the lock lays the file out; a killed holder loses it.  A stopped one must not stop us.
+ */
+static bool lock(int fd)
+{
+    for (int i = 0; i < 200; i++) {
+        if (flock(fd, LOCK_EX | LOCK_NB) == 0)
+            return true;
+        if (errno != EWOULDBLOCK && errno != EINTR)
+            return false;
+        nanosleep(&(struct timespec){0, 5000000}, NULL);
+    }
+    return false;
+}
+
+/* All blocks are allocated now: a disk that gets full later would kill who writes. */
+static const char *lay_out(int fd)
+{
+    struct fo_journal_head head = {.version = FO_JOURNAL_VERSION,
+                                   .head_size = offsetof(struct fo_journal, strings),
+                                   .size = sizeof(struct fo_journal),
+                                   .created = fo_journal_now(),
+                                   .library = FREEONCE_VERSION};
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur < sizeof(struct fo_journal))
+        return "EFBIG, see ulimit -f"; /* the kernel would send SIGXFSZ */
+    int error = posix_fallocate(fd, 0, sizeof(struct fo_journal));
+    if (error != 0) {
+        if (ftruncate(fd, 0) != 0)
+            return "EIO";
+        return strerrorname_np(error);
+    }
+    memcpy(head.magic, FO_JOURNAL_MAGIC, sizeof head.magic);
+    size_t rest = offsetof(struct fo_journal_head, version);
+    if (pwrite(fd, (char *)&head + rest, sizeof head - rest, (off_t)rest) < 0 ||
+        pwrite(fd, &head, rest, 0) < 0)
+        return strerrorname_np(errno);
+    return NULL;
+}
+
+/* NULL: it is a journal that we can write. */
+static const char *check_head(int fd)
+{
+    struct fo_journal_head head;
+
+    if (pread(fd, &head, sizeof head, 0) != (ssize_t)sizeof head ||
+        memcmp(head.magic, FO_JOURNAL_MAGIC, sizeof head.magic) != 0)
+        return "it is no journal";
+    if (head.version != FO_JOURNAL_VERSION || head.size != sizeof(struct fo_journal))
+        return "it is the journal of another version of freeonce";
+    return NULL;
+}
+
+/* A maker that was killed leaves zeros where the magic belongs. */
+static bool is_unfinished(int fd, off_t size)
+{
+    char magic[8];
+    static const char zero[8];
+
+    return size == 0 || (size == sizeof(struct fo_journal) && pread(fd, magic, 8, 0) == 8 &&
+                         memcmp(magic, zero, 8) == 0);
+}
+
+static const char *prepare(int fd)
+{
+    struct stat st;
+
+    if (fstat(fd, &st) != 0)
+        return strerrorname_np(errno);
+    if (!S_ISREG(st.st_mode))
+        return "it is no regular file";
+    if (st.st_nlink > 1)
+        return "it has several names (hard links)";
+    if (is_unfinished(fd, st.st_size)) {
+        if (!lock(fd))
+            return "it is locked";
+        const char *why = fstat(fd, &st) == 0 && is_unfinished(fd, st.st_size) ? lay_out(fd) : NULL;
+        flock(fd, LOCK_UN);
+        if (why != NULL)
+            return why;
+    }
+    const char *why = check_head(fd);
+    if (why == NULL && (fstat(fd, &st) != 0 || st.st_size != sizeof(struct fo_journal)))
+        return "it is a journal that was truncated";
+    return why;
+}
+
+static const char *map(int fd)
+{
+    const char *why = prepare(fd);
+
+    if (why != NULL)
+        return why;
+    void *p = mmap(NULL, sizeof(struct fo_journal), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    if (p == MAP_FAILED)
+        return strerrorname_np(errno);
+    fo_journal = p;
+    return NULL;
+}
+
+void fo_journal_open(void)
+{
+    int saved_errno = errno;
+
+    if (fo_options.journal[0] == '\0')
+        return;
+    ssize_t n = readlink("/proc/self/exe", executable, sizeof executable - 1);
+    executable[n > 0 ? n : 0] = '\0';
+    /* O_CREAT also where the file is there: then the kernel refuses one that somebody else has put
+     * into a folder like /tmp (fs.protected_regular).  O_NONBLOCK: it might be a FIFO. */
+    int fd = open(fo_options.journal,
+                  O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0600);
+    if (fd < 0) {
+        trouble = errno == ELOOP ? "it is a symbolic link" : strerrorname_np(errno);
+    } else {
+        trouble = map(fd);
+        close(fd);
+    }
+    errno = saved_errno;
+}
+
+bool fo_journal_complain(void)
+{
+    if (trouble == NULL)
+        return true;
+    fo_say_words("FREEONCE_JOURNAL=", fo_options.journal, " cannot be used: ", trouble,
+                 "; findings are not kept there", NULL);
+    return false;
+}
+
+/* --- rows ------------------------------------------------------------------------------------- */
+
+struct fo_journal_row *fo_journal_claim(void *table, size_t row_size, uint32_t rows, uint64_t key,
+                                        bool *is_new)
+{
+    for (uint32_t i = 0; i < rows; i++) {
+        size_t at = ((key >> 32) + i) % rows;
+        struct fo_journal_row *row = (struct fo_journal_row *)((char *)table + at * row_size);
+        uint64_t none = 0;
+        *is_new = __atomic_compare_exchange_n(&row->key, &none, key, false, __ATOMIC_ACQ_REL,
+                                              __ATOMIC_ACQUIRE);
+        if (*is_new || none == key)
+            return row;
+    }
+    return NULL;
+}
+
+void fo_journal_finish(struct fo_journal_row *row, const void *body, size_t size)
+{
+    row->check = fo_journal_check(body, size);
+    __atomic_store_n(&row->state, FO_JOURNAL_WRITTEN, __ATOMIC_RELEASE);
+}
+
+static uint64_t hash_of(uint64_t hash, const void *data, size_t size)
+{
+    for (size_t i = 0; i < size; i++)
+        hash = (hash ^ ((const unsigned char *)data)[i]) * UINT64_C(0x100000001b3);
+    return (hash ^ hash >> 29) * UINT64_C(0x9e3779b97f4a7c15) | 1;
+}
+
+uint32_t fo_journal_intern(const char *text)
+{
+    bool is_new;
+
+    if (text == NULL)
+        return 0;
+    struct fo_journal_string *s = (struct fo_journal_string *)fo_journal_claim(
+        fo_journal->strings, sizeof *s, FO_JOURNAL_STRINGS, hash_of(1, text, strlen(text)),
+        &is_new);
+    if (s == NULL) {
+        __atomic_add_fetch(&fo_journal->counters.dropped.strings, 1, __ATOMIC_RELAXED);
+        return 0;
+    }
+    if (is_new) {
+        memcpy(s->text, text, strnlen(text, sizeof s->text - 1));
+        fo_journal_finish(&s->row, s->text, sizeof s->text);
+    }
+    return (uint32_t)(s - fo_journal->strings) + 1;
+}
+
+static uint32_t module_row(const struct fo_module *module, const char *path)
+{
+    const unsigned char *id = NULL;
+    size_t length = fo_elf_build_id(module, &id);
+    bool is_new;
+
+    if (length > sizeof fo_journal->modules->build_id)
+        length = sizeof fo_journal->modules->build_id;
+    struct fo_journal_module *m = (struct fo_journal_module *)fo_journal_claim(
+        fo_journal->modules, sizeof *m, FO_JOURNAL_MODULES,
+        hash_of(hash_of(2, path, strlen(path)), id, length), &is_new);
+    if (m == NULL) {
+        __atomic_add_fetch(&fo_journal->counters.dropped.modules, 1, __ATOMIC_RELAXED);
+        return 0;
+    }
+    if (is_new) {
+        m->build_id_length = (uint32_t)length;
+        if (length != 0)
+            memcpy(m->build_id, id, length);
+        memcpy(m->path, path, strnlen(path, sizeof m->path - 1));
+        fo_journal_finish(&m->row, &m->build_id_length,
+                          sizeof *m - offsetof(struct fo_journal_module, build_id_length));
+    }
+    return (uint32_t)(m - fo_journal->modules) + 1;
+}
+
+struct fo_journal_code fo_journal_code(uintptr_t address)
+{
+    struct fo_module module;
+    const char *path;
+
+    if (address == 0)
+        return (struct fo_journal_code){0, 0, 0};
+    if (!fo_elf_module(address, &module))
+        return (struct fo_journal_code){0, 0, address};
+    path = module.executable ? executable : module.path;
+    return (struct fo_journal_code){module_row(&module, path), 0, address - module.base};
+}

@@ -1,0 +1,42 @@
+/* Writing the journal (FREEONCE_JOURNAL): journal_format.h is what it looks like.  Lock-free, from
+ * any process of the tree, in a signal handler, without a system call once it is mapped. */
+#ifndef FO_REPORT_JOURNAL_H
+#define FO_REPORT_JOURNAL_H
+
+#include "core/base.h"
+#include "report/journal_format.h"
+
+/* NULL: none is kept. */
+extern struct fo_journal *fo_journal;
+
+/* Open or make the file that FREEONCE_JOURNAL names, and map it.  Called from the constructor: a
+ * program may enter a chroot before it loads OpenSSL.  Prints nothing. */
+void fo_journal_open(void);
+
+/* Tell why fo_journal_open() could not.  False: it could not. */
+bool fo_journal_complain(void);
+
+/* Enter process `index` of fo_hot.memory's table. */
+void fo_journal_process(uint32_t index);
+
+/* How the library got into this process, or why it could not. */
+void fo_journal_how(enum fo_journal_guard guard, const char *how);
+
+/* Keep a finding.  *row remembers where it is, for the next time; 0 at first.  It may lie in memory
+ * that processes share. */
+struct fo_record;
+void fo_journal_finding(const struct fo_record *record, uint32_t *row);
+
+/* For the two halves of the writer: the row for this key in a table, claimed if it is new
+ * (*is_new), or NULL when the table is full. */
+struct fo_journal_row *fo_journal_claim(void *table, size_t row_size, uint32_t rows, uint64_t key,
+                                        bool *is_new);
+void fo_journal_finish(struct fo_journal_row *row, const void *body, size_t size);
+uint64_t fo_journal_now(void);
+struct fo_journal_code fo_journal_code(uintptr_t address);
+uint32_t fo_journal_intern(const char *text);
+
+/* The row of process `index`, kept from now on; 0: none. */
+uint32_t fo_journal_keep_process(uint32_t index);
+
+#endif

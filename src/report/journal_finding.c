@@ -1,0 +1,143 @@
+/* A record as a row of the journal.  Addresses differ from process to process; what makes a
+ * finding the same as another is its kind and, for each place, source line, module and offset. */
+#include <string.h>
+
+#include "core/probe.h"
+#include "core/stacks.h"
+#include "core/memory.h"
+#include "report/journal.h"
+#include "report/record.h"
+
+static const char *const ids[] = {
+#define FO_FINDING(KIND, id, free_text, realloc_text) id,
+#include "report/findings.def"
+#undef FO_FINDING
+};
+
+static uint32_t file_of(fo_site site)
+{
+    char file[160];
+
+    return fo_journal_intern(fo_probe_string(fo_site_file(site), file, sizeof file) ? file : NULL);
+}
+
+static void put_place(struct fo_journal_place *out, const struct fo_place *place)
+{
+    uintptr_t frames[FO_JOURNAL_FRAMES];
+
+    if (!place->known)
+        return;
+    out->known = 1;
+    out->file = file_of(place->site);
+    out->line = (uint32_t)fo_site_line(place->site);
+    out->process = fo_journal_keep_process(place->process);
+    out->pid = place->process < FO_PROCESSES ? fo_hot.memory->processes[place->process].pid : 0;
+    out->thread = place->thread;
+    out->caller = fo_journal_code(place->caller);
+    out->frames = fo_stack_frames(place->stack, frames, FO_JOURNAL_FRAMES);
+    for (uint64_t i = 0; i < out->frames; i++)
+        out->stack[i] = fo_journal_code(frames[i]);
+}
+
+static void keep_ancestors(uint32_t index)
+{
+    for (int depth = 0; depth < FO_PROCESSES && index != 0 && index < FO_PROCESSES; depth++) {
+        fo_journal_keep_process(index);
+        index = fo_hot.memory->processes[index].parent;
+    }
+}
+
+static void put_record(struct fo_journal_finding *f, const struct fo_record *r)
+{
+    f->kind = fo_journal_intern(ids[r->kind]);
+    f->operation = r->operation;
+    f->object = fo_journal_intern(r->object);
+    f->answer = fo_journal_intern(r->answer);
+    f->memory = fo_journal_intern(r->memory);
+    f->verb = fo_journal_intern(r->verb);
+    f->pointer = r->pointer;
+    f->block = r->block;
+    f->size = r->size;
+    f->offset = r->offset;
+    f->racing = r->racing;
+    f->neighbour_block = r->neighbour.block;
+    f->neighbour_size = r->neighbour.size;
+    if (r->neighbour.block != 0) {
+        f->neighbour_file = file_of(r->neighbour.allocated);
+        f->neighbour_line = (uint32_t)fo_site_line(r->neighbour.allocated);
+    }
+    put_place(&f->allocated, &r->allocated);
+    put_place(&f->freed, &r->first);
+    put_place(&f->now, &r->now);
+    keep_ancestors(r->now.process);
+}
+
+static uint64_t key_of(const struct fo_journal_finding *f)
+{
+    const struct fo_journal_place *places[] = {&f->allocated, &f->freed, &f->now};
+    uint64_t key = (uint64_t)f->kind << 32 | f->operation << 16 | f->object;
+
+    for (size_t i = 0; i < 3; i++) {
+        const uint64_t parts[] = {(uint64_t)places[i]->file << 32 | places[i]->line,
+                                  (uint64_t)places[i]->caller.module << 48 ^
+                                      places[i]->caller.address};
+        for (size_t part = 0; part < 2; part++)
+            key = ((key ^ parts[part]) * UINT64_C(0x9e3779b97f4a7c15)) ^ (key >> 29);
+    }
+    return key | 1;
+}
+
+static bool is_written(const struct fo_journal_finding *f)
+{
+    return __atomic_load_n(&f->row.state, __ATOMIC_ACQUIRE) == FO_JOURNAL_WRITTEN;
+}
+
+static void count(struct fo_journal_finding *f)
+{
+    __atomic_add_fetch(&f->count, 1, __ATOMIC_RELAXED);
+    FO_RELAXED_STORE(&f->last, fo_journal_now());
+}
+
+/* A row whose writer was killed stays unfinished; the finding then comes up again, and the next row
+ * is taken. */
+static struct fo_journal_finding *claim(uint64_t key, bool *is_new)
+{
+    for (int tries = 0; tries < 4; tries++) {
+        struct fo_journal_finding *f = (struct fo_journal_finding *)fo_journal_claim(
+            fo_journal->findings, sizeof *f, FO_JOURNAL_FINDINGS, key, is_new);
+        if (f == NULL || *is_new || is_written(f) || FO_RELAXED_LOAD(&f->count) < 4)
+            return f;
+        key += UINT64_C(1) << 33; /* the row after it, and a key of its own */
+    }
+    return NULL;
+}
+
+void fo_journal_finding(const struct fo_record *record, uint32_t *row)
+{
+    if (fo_journal == NULL)
+        return;
+    __atomic_add_fetch(&fo_journal->counters.findings, 1, __ATOMIC_RELAXED);
+    uint32_t known = __atomic_load_n(row, __ATOMIC_RELAXED);
+    if (known != 0 && is_written(&fo_journal->findings[known - 1])) {
+        count(&fo_journal->findings[known - 1]);
+        return;
+    }
+    struct fo_journal_finding made;
+    memset(&made, 0, sizeof made); /* the padding too: it is part of the check */
+    put_record(&made, record);
+    made.first = fo_journal_now();
+
+    bool is_new;
+    struct fo_journal_finding *f = claim(key_of(&made), &is_new);
+    if (f == NULL) {
+        __atomic_add_fetch(&fo_journal->counters.dropped.findings, 1, __ATOMIC_RELAXED);
+        return;
+    }
+    count(f);
+    if (is_new) {
+        size_t body = offsetof(struct fo_journal_finding, first);
+        memcpy(&f->first, &made.first, sizeof made - body);
+        fo_journal_finish(&f->row, &f->first, sizeof made - body);
+    }
+    __atomic_store_n(row, (uint32_t)(f - fo_journal->findings) + 1, __ATOMIC_RELAXED);
+}

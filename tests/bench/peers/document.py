@@ -1,0 +1,179 @@
+"""How are the results shown?  docs/bench/README.md is written from results.json, here alone."""
+
+import limits
+
+HEAD = """# What it costs
+
+Written by `{command}` from [results.json](results.json); do not edit. {date}.{trial}
+
+| | |
+|---|---|
+| processor | {processor}, {memory} |
+| system | {system}, {kernel} |
+{versions}
+| load average before | {load_before} |
+
+Each competitor is preloaded in front of the same unmodified programs, in a process of its own; in every
+round all run in random order, stock among them; in the CPU time of handshakes and in nginx each has a run of
+stock just before or after its own. *Ratio* is to stock of that pair, or of that round: the median, and
+the quartiles in brackets where there was more than one. *Noise* marks a difference to stock that is
+smaller than that spread.
+
+- freeonce runs with all its checks of blocks and objects on. "freeonce, CI" is a test run's setting: `libc`
+  beneath, 4 MiB of quarantine, fill, canary and libfreeonce-libc.so.
+- jemalloc, mimalloc and tcmalloc check nothing.
+- ASan is preloaded and watches the heap alone: the program is not compiled with it. Its quarantine of
+  256 MB is full before time is taken in the handshake only; where it still fills, ASan is slower.
+"""
+
+GLANCE = (
+    ("instructions", "instructions per handshake"),
+    ("cpu", "CPU time per handshake"),
+    ("parse", "`d2i_X509`, CPU time"),
+    ("nginx_ec", "nginx, handshakes per CPU second"),
+    ("held", "2,000 handshakes held, memory"),
+    ("nginx_idle", "nginx, 2,000 idle, memory"),
+    ("start_true", "start-up of `true`"),
+)
+
+
+def number(value):
+    """Three significant digits at least, no more than four where there are decimals."""
+    if abs(value) >= 1000:
+        return f"{value:,.0f}"
+    return f"{value:.{0 if abs(value) >= 100 else 1 if abs(value) >= 10 else 2}f}"
+
+
+def ratio(row):
+    if "ratio" not in row:
+        return "1"
+    part = row["ratio"]
+    text = f"{part['median']:.3f}"
+    if row["rounds"] > 1:
+        text += f" ({part['lower']:.3f} to {part['upper']:.3f})"
+    return text + (", noise" if row["noise"] else "")
+
+
+def table(head, rows):
+    lines = [head, ["---"] + ["---:"] * (len(head) - 1), *rows]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def single(group, names):
+    """A row a competitor: value, quartiles, ratio."""
+
+    def cells(row):
+        value = row["value"]
+        spread = (
+            f"{number(value['lower'])} to {number(value['upper'])}" if row["rounds"] > 1 else ""
+        )
+        return [names[row["competitor"]], number(value["median"]), spread, ratio(row)]
+
+    head = ["", group["unit"], "quartiles", "ratio to stock"]
+    rows = [cells(row) for row in ordered(group["rows"], names)]
+    if not any(row[2] for row in rows):
+        head, rows = head[:2] + head[3:], [row[:2] + row[3:] for row in rows]
+    return table(head, rows)
+
+
+def several(group, names):
+    """A row a competitor, a column a point: value and ratio."""
+    points = list(dict.fromkeys(row["at"] for row in group["rows"]))
+    cells = {(row["competitor"], row["at"]): row for row in group["rows"]}
+
+    def cell(row):
+        if row is None:
+            return ""
+        if "ratio" not in row:
+            return number(row["value"]["median"])
+        noise = " noise" if row["noise"] else ""
+        return f"{number(row['value']['median'])} ({row['ratio']['median']:.2f}{noise})"
+
+    who = [name for name in names if any((name, at) in cells for at in points)]
+    rows = [[names[name]] + [cell(cells.get((name, at))) for at in points] for name in who]
+    head = [f"{group['unit']} (ratio), {group['at_title']}"] + [f"{at:,}" for at in points]
+    return table(head, rows)
+
+
+def ordered(rows, names):
+    order = list(names)
+    return sorted(rows, key=lambda row: order.index(row["competitor"]))
+
+
+def section(group, names):
+    text = f"\n## {group['title']}\n\n"
+    if group["note"]:
+        text += f"{group['note']} "
+    text += f"{'More' if group['better'] == 'more' else 'Less'} is better.\n\n"
+    text += several(group, names) if group["at_title"] else single(group, names)
+    for competitor, reason in group["left_out"].items():
+        text += f"\n{names[competitor]}: left out, {reason}.\n"
+    return text
+
+
+def glance(results, names):
+    """The ratios of the single figures that most people want, side by side."""
+    groups = {group["name"]: group for group in results["groups"]}
+    shown = [(groups[name], title) for name, title in GLANCE if name in groups]
+    if not shown:
+        return ""
+
+    def cell(group, name):
+        row = next((row for row in group["rows"] if row["competitor"] == name), None)
+        if row is None:
+            return ""
+        if "ratio" not in row:
+            return "1"
+        return f"{row['ratio']['median']:.3f}" + (" noise" if row["noise"] else "")
+
+    rows = [[title] + [cell(group, name) for group, _ in shown] for name, title in names.items()]
+    rows = [row for row in rows if any(row[1:])]
+    head = ["ratio to stock"] + [title for _, title in shown]
+    return "\n## At a glance\n\n" + table(head, rows)
+
+
+def limits_table(results, names):
+    rows = []
+    for verdict in limits.judge(results):
+        limit = verdict.limit
+        sign = "≥" if limit.at_least else "≤"
+        goal = f"{sign} {limit.goal:g}" + (f", {verdict.peer}" if verdict.peer else "")
+        said = "goal" if verdict.goal else "must" if verdict.must else "**missed**"
+        rows.append(
+            [
+                f"{names[limit.competitor]}: {verdict.title}",
+                limit.of,
+                f"{verdict.value:.3f}",
+                f"{sign} {limit.must:g}",
+                goal,
+                said,
+            ]
+        )
+    if not rows:
+        return ""
+    head = ["measure", "what", "measured", "must", "goal", "reached"]
+    return "\n## Against the limits\n\n" + table(head, rows)
+
+
+def plots_section(plots):
+    return "".join(f"\n![{title}]({name}.svg)\n" for name, title in plots)
+
+
+def profiles_section(profiles):
+    if not profiles:
+        return ""
+    links = ", ".join(f"[{name}](profile-{name}.txt)" for name in profiles)
+    return f"\nWhere the instructions of a handshake go, function by function: {links}.\n"
+
+
+def document(results, plots, profiles):
+    machine = results["machine"]
+    names = {name: row["title"] for name, row in machine["competitors"].items()}
+    versions = "\n".join(f"| {name} | {version} |" for name, version in machine["versions"].items())
+    trial = "" if machine["quiet"] else " **A trial: others were using the machine.**"
+    text = HEAD.format(**{**machine, "versions": versions, "trial": trial})
+    for name, reason in results["left_out"].items():
+        text += f"\n{names[name]}: left out of this run, {reason}.\n"
+    text += glance(results, names) + limits_table(results, names)
+    text += plots_section(plots) + profiles_section(profiles)
+    return text + "".join(section(group, names) for group in results["groups"])

@@ -1,0 +1,84 @@
+"""Which figures must be reached?  One row a limit.
+
+Those in instructions are held by scripts/bench --check as well, which has them in its limit_of.
+"""
+
+import dataclasses
+from typing import Optional
+
+
+@dataclasses.dataclass(frozen=True)
+class Limit:
+    competitor: str
+    group: str
+    must: float
+    goal: float
+    of: str = "ratio"  # ratio to stock, or the value itself
+    at_least: bool = False  # more is better
+    best_peer: bool = False  # the goal is also to be as good as the best peer
+    later: Optional[float] = None  # with OpenSSL 3.5 and later, that allocate far less: both bounds
+
+    def keeps(self, value, bound):
+        return value >= bound if self.at_least else value <= bound
+
+
+TABLE = (
+    Limit("arena", "instructions", 0.913, 0.900, later=1.00),
+    Limit("arena", "cpu", 0.95, 0.92, best_peer=True, later=1.00),
+    Limit("arena", "nginx_ec", 1.03, 1.06, at_least=True),
+    Limit("arena", "nginx_rsa", 1.03, 1.06, at_least=True),
+    Limit("arena", "held", 0.90, 0.80),
+    Limit("arena", "held_one_ticket", 0.90, 0.80),
+    Limit("arena", "nginx_idle", 1.00, 0.90),
+    Limit("arena", "nginx_closed", 1.05, 1.00),
+    # Cost at 10^6 blocks / at 10^3: as ratio to glibc's own growth, and as it is: "flat".
+    Limit("arena", "live_growth", 1.00, 1.00),
+    Limit("arena", "threads_same_growth", 1.3, 1.1, of="value"),
+    Limit("arena", "threads_other_growth", 2, 1.5, of="value"),
+    Limit("libc", "instructions", 1.06, 1.04),
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Verdict:
+    limit: Limit
+    title: str
+    value: float
+    must: bool
+    goal: bool
+    peer: Optional[str]  # the best peer and its value, if that is part of the goal
+
+
+def row_of(group, competitor):
+    return next((row for row in group["rows"] if row["competitor"] == competitor), None)
+
+
+def best_peer(group, kinds, limit):
+    ratios = [
+        (row["ratio"]["median"], row["competitor"])
+        for row in group["rows"]
+        if kinds[row["competitor"]]["kind"] == "peer" and "ratio" in row
+    ]
+    return (max if limit.at_least else min)(ratios, default=None)
+
+
+def judge(results):
+    """A verdict for each limit whose figure was measured."""
+    openssl = results["machine"]["versions"].get("OpenSSL", "0.0")
+    later = [int(part) for part in openssl.split(".")[:2]] >= [3, 5]
+    groups = {group["name"]: group for group in results["groups"]}
+    for limit in TABLE:
+        if later and limit.later is not None:
+            limit = dataclasses.replace(limit, must=limit.later, goal=limit.later, best_peer=False)
+        group = groups.get(limit.group)
+        row = group and row_of(group, limit.competitor)
+        if row and limit.of in row:
+            yield _verdict(limit, group, row, results["machine"]["competitors"])
+
+
+def _verdict(limit, group, row, kinds):
+    value = row[limit.of]["median"]
+    peer = best_peer(group, kinds, limit) if limit.best_peer else None
+    goal = limit.keeps(value, limit.goal) and (peer is None or limit.keeps(value, peer[0]))
+    text = f"{kinds[peer[1]]['title']} {peer[0]:.3f}" if peer else None
+    return Verdict(limit, group["title"], value, limit.keeps(value, limit.must), goal, text)

@@ -1,0 +1,357 @@
+"""Does `freeonce run` find what any process of a command does, and is it out of the way otherwise?"""
+
+import json
+import os
+import pty
+import re
+import select
+import signal
+import subprocess
+import time
+import xml.etree.ElementTree
+
+import documents
+import tools
+
+# Where a bug may hide: the actions before it, and those after.
+SURROUNDINGS = {
+    "a grandchild that ends with _exit": (["fork", "fork"], ["_exit=0"]),
+    "a daemon": (["daemon"], ["_exit=0"]),
+    "a worker that is killed": (["fork"], ["kill=9"]),
+    "a program that was executed anew": (["fork", "exec"], []),
+    "the command itself": ([], []),
+}
+
+
+def shell_line(before, bug, after):
+    return " ".join(["'" + tools.arguments.planted + "'", "alloc", *before, *bug, *after])
+
+
+class Finds(tools.Case):
+    """A finding anywhere turns the run red, in all formats."""
+
+    def run_all_formats(self, script, expect):
+        argv = ["--ci"]
+        for name in ("text", "json", "junit", "sarif", "github"):
+            argv += ["--format", name, "-o", self.dir / name]
+        done = self.freeonce(*argv, "--", "sh", "-c", script, expect=expect)
+        out = {path.name: path.read_text() for path in self.dir.iterdir()}
+        for name in ("json", "junit", "sarif", "github"):
+            getattr(documents, "json_lines" if name == "json" else name)(out[name])
+        return done, out
+
+    def check_red(self, before, bug, after, object_name):
+        script = shell_line(before, bug, after) + "; exit 7"
+        _, out = self.run_all_formats(script, 99)
+        self.assertIn(f"double free of {object_name} ", out["text"])
+        lines = [json.loads(line) for line in out["json"].splitlines()]
+        kinds = [line["kind"] for line in lines if line["type"] == "finding"]
+        self.assertEqual(["double-free"], kinds)
+        suite = xml.etree.ElementTree.fromstring(out["junit"])
+        self.assertEqual(1, len(suite.findall(".//failure")), out["junit"])
+        results = json.loads(out["sarif"])["runs"][0]["results"]
+        self.assertEqual(["double-free"], [result["ruleId"] for result in results])
+        self.assertRegex(out["github"], r"(?m)^::error .*double free")
+
+    def test_red_wherever_it_is(self):
+        for name, (before, after) in SURROUNDINGS.items():
+            with self.subTest(name):
+                self.check_red(before, ["bug"], after, "block")
+
+    def test_red_for_objects(self):
+        self.check_red(["fork"], ["object"], ["_exit=0"], "X509")
+
+    def test_green_without_the_bug(self):
+        for name, (before, after) in SURROUNDINGS.items():
+            with self.subTest(name):
+                script = shell_line(before, ["alloc"], after) + "; exit 7"
+                _, out = self.run_all_formats(script, 7)
+                self.assertIn("no findings", out["text"])
+                self.assertNotIn("::error", out["github"])
+                self.assertEqual([], json.loads(out["sarif"])["runs"][0]["results"])
+
+    def test_the_last_words(self):
+        done = self.freeonce("--", tools.arguments.planted, "bug", expect=99)
+        last = done.stderr.splitlines()[-1]
+        self.assertEqual(
+            "freeonce: 1 finding; 1 process guarded; the command ended with status 0", last
+        )
+
+    def test_processes(self):
+        """The tree, and how the library got into each."""
+        actions = ["alloc", "fork", "fork", "alloc"]
+        done = self.freeonce("--processes", "--", tools.arguments.planted, *actions, expect=0)
+        self.assertRegex(
+            done.stderr,
+            r"(?m)^processes\n"
+            r"  (\d+) planted: in front of OpenSSL .*\(linked\), .*backend \w+, memory private\n"
+            r"    (\d+) planted: forked at .*planted.*\n"
+            r"      (\d+) planted: forked at .*planted.*\n\n",
+        )
+
+    def test_a_daemon_that_takes_its_time(self):
+        release = self.dir / "release"
+        script = (
+            f"({tools.arguments.planted} alloc; "
+            f"while ! test -e {release}; do sleep 0.05; done; {tools.arguments.planted} bug) & "
+        )
+        with self.start("--", "sh", "-c", script, stderr=subprocess.PIPE, text=True) as run:
+            self.assertIn("waiting for what it left running", run.stderr.readline())
+            release.touch()
+            run.communicate(timeout=30)
+            self.assertEqual(99, run.returncode)
+
+    def test_what_is_left_running_is_told(self):
+        done = self.freeonce("--wait", "0", "--", "sh", "-c", "sleep 60 >/dev/null 2>&1 & echo $!", expect=0)
+        os.kill(int(done.stdout), signal.SIGKILL)
+        self.assertIn("still running", done.stderr)
+
+    def start(self, *argv, **options):
+        return subprocess.Popen(
+            [tools.arguments.freeonce, *map(str, argv)], env=tools.clean_environment(), **options
+        )
+
+
+class Status(tools.Case):
+    """The command's own status, or one that says what became of it."""
+
+    def test_of_the_command(self):
+        for status in (0, 1, 42, 99, 255):
+            self.freeonce("--", "sh", "-c", f"exit {status}", expect=status)
+
+    def test_of_a_signal(self):
+        for number in (1, 2, 9, 11, 15):
+            self.freeonce("--", "sh", "-c", f"kill -{number} $$", expect=128 + number)
+
+    def test_chosen(self):
+        self.freeonce("--exit-code", "3", "--", tools.arguments.planted, "bug", expect=3)
+        self.freeonce("--exit-code=0", "--", tools.arguments.planted, "bug", "status=5", expect=0)
+
+    def test_no_such_command(self):
+        done = self.freeonce("--", "no-such-command", expect=127)
+        self.assertIn("no-such-command cannot be run: no such command", done.stderr)
+
+    def test_not_executable(self):
+        done = self.freeonce("--", "/etc/passwd", expect=126)
+        self.assertIn("Permission denied", done.stderr)
+
+    def test_usage(self):
+        for argv in (
+            ["run"],
+            ["--no-such-flag", "--", "true"],
+            ["--exit-code", "256", "--", "true"],
+            ["--exit-code", "x", "--", "true"],
+            ["--format", "xml", "--", "true"],
+            ["--format"],
+            ["-o", "a", "-o", "b", "--", "true"],
+            ["--wait", "soon", "--", "true"],
+            ["--set", "NOVALUE", "--", "true"],
+        ):
+            with self.subTest(argv):
+                done = self.freeonce(*argv, expect=125)
+                self.assertRegex(done.stderr, r"(?m)^freeonce run: ")
+                self.assertEqual("", done.stdout)
+
+    def test_nothing_asked_for(self):
+        self.assertIn("Usage:", self.freeonce(expect=64).stdout)
+
+    def test_no_library(self):
+        done = self.freeonce("--library", self.dir / "none.so", "--", "true", expect=125)
+        self.assertIn("none.so", done.stderr)
+        for path in ("/etc/passwd", tools.arguments.planted + ".c", self.dir):
+            done = self.freeonce("--library", path, "--", "true", expect=125)
+            self.assertRegex(done.stderr, "no shared library|no library")
+
+    def test_output_that_cannot_be_written(self):
+        touched = self.dir / "touched"
+        argv = ["--format", "json", "-o", self.dir / "no" / "file", "--", "touch", touched]
+        done = self.freeonce(*argv, expect=125)
+        self.assertIn("cannot be written", done.stderr)
+        self.assertFalse(touched.exists(), "the command ran all the same")
+
+    def test_output_to_a_full_disk(self):
+        done = self.freeonce("--format", "json", "-o", "/dev/full", "--", "true", expect=73)
+        self.assertIn("No space left", done.stderr)
+
+    def test_required(self):
+        done = self.freeonce("--require", "--", "true", expect=78)
+        self.assertIn("no process was guarded", done.stderr)
+        self.freeonce("--require", "--", tools.arguments.planted, "alloc", "status=4", expect=4)
+
+    def test_misspelt_option(self):
+        """Told before the command runs; with --require it does not run."""
+        done = self.freeonce("--set", "CANRY=1", "--", "echo", "ran", expect=0)
+        self.assertIn("did you mean FREEONCE_CANARY?", done.stderr)
+        done = self.freeonce("--require", "--set", "FILL=2", "--", "echo", "ran", expect=78)
+        self.assertIn("FREEONCE_FILL=2 is none of 0|1", done.stderr)
+        self.assertEqual("", done.stdout)
+
+    def test_nothing_was_checked(self):
+        done = self.freeonce("--", "true", expect=0)
+        self.assertIn("nothing was checked", done.stderr)
+
+
+class Transparent(tools.Case):
+    """The command sees what it would have seen without us."""
+
+    def environment(self, *argv, env=None):
+        done = self.freeonce(*argv, "--", "env", env=env, expect=0)
+        return dict(line.split("=", 1) for line in done.stdout.splitlines() if "=" in line)
+
+    def test_output(self):
+        done = self.freeonce("--ci", "--", "sh", "-c", "echo out; echo err >&2", expect=0)
+        self.assertEqual("out\n", done.stdout)
+        self.assertTrue(done.stderr.startswith("err\n"))
+
+    def test_findings_are_told_once_and_at_the_end(self):
+        script = f"{tools.arguments.planted} bug; echo the command >&2"
+        done = self.freeonce("--", "sh", "-c", script, expect=99)
+        self.assertTrue(done.stderr.startswith("the command\n"), done.stderr)
+        self.assertEqual(1, done.stderr.count("double free of block"), done.stderr)
+        done = self.freeonce("--set", "LOG=stderr", "--", "sh", "-c", script, expect=99)
+        self.assertEqual(2, done.stderr.count("double free of block"), done.stderr)
+
+    def test_arguments(self):
+        done = self.freeonce("--", "printf", "%s|", "--ci", "-o", "", "a b", expect=0)
+        self.assertEqual("--ci|-o||a b|", done.stdout)
+        done = self.freeonce("printf", "%s|", "--help", expect=0)
+        self.assertEqual("--help|", done.stdout)
+
+    def test_preloaded_libraries_stay(self):
+        seen = self.environment(env={"LD_PRELOAD": "libc.so.6"})["LD_PRELOAD"]
+        self.assertRegex(seen, r"^\S+libfreeonce\.so\S* libc\.so\.6$")
+
+    def test_ci_settings(self):
+        plain, ci = self.environment(), self.environment("--ci")
+        self.assertNotIn("FREEONCE_FILL", plain)
+        self.assertEqual("1", ci["FREEONCE_FILL"])
+        self.assertEqual("1", ci["FREEONCE_CANARY"])
+        self.assertEqual("4M", ci["FREEONCE_QUARANTINE"])
+        self.assertRegex(ci["LD_PRELOAD"], r"libfreeonce\.so\S* \S+libfreeonce-libc\.so")
+
+    def test_own_settings_go_first(self):
+        seen = self.environment("--ci", "--set", "CANARY=0", env={"FREEONCE_FILL": "0"})
+        self.assertEqual("0", seen["FREEONCE_FILL"])
+        self.assertEqual("0", seen["FREEONCE_CANARY"])
+
+    def test_nothing_is_left_behind(self):
+        self.freeonce("--", tools.arguments.planted, "bug", env={"TMPDIR": self.dir}, expect=99)
+        self.assertEqual([], list(self.dir.iterdir()))
+
+    def test_journal_is_kept(self):
+        argv = ["--journal", self.journal, "--", tools.arguments.planted, "bug"]
+        self.freeonce(*argv, expect=99)
+        self.freeonce(*argv, expect=99)
+        shown = self.report(self.journal, expect=99)
+        self.assertIn("seen         1 time,", shown.stdout)
+
+    def test_journal_does_not_replace_a_file(self):
+        self.journal.write_text("precious")
+        done = self.freeonce("--journal", self.journal, "--", "true", expect=125)
+        self.assertIn("no journal of freeonce", done.stderr)
+        self.assertEqual("precious", self.journal.read_text())
+
+    def test_relative_journal_of_a_command_that_changes_folder(self):
+        argv = ["--journal", "journal", "--", tools.arguments.planted, "chdir=/", "exec", "bug"]
+        self.freeonce(*argv, cwd=self.dir, expect=99)
+        self.report(self.journal, expect=99)
+
+    def test_another_user(self):
+        argv = ["--", "setpriv", "--reuid=65534", "--clear-groups", tools.arguments.planted, "bug"]
+        self.unprivileged()
+        self.freeonce(*argv, expect=99)
+
+    def test_signals_are_passed_on(self):
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1):
+            with self.subTest(number):
+                ready = self.dir / f"ready{number}"
+                script = f'trap "exit 17" {number}; touch {ready}; while :; do sleep 0.02; done'
+                argv = [tools.arguments.freeonce, "--", "sh", "-c", script]
+                with subprocess.Popen(
+                    argv, env=tools.clean_environment(), stderr=subprocess.DEVNULL
+                ) as run:
+                    self.wait_until("the command runs", ready.exists)
+                    run.send_signal(number)
+                    self.assertEqual(17, run.wait(timeout=30))
+
+    def test_ignored_signals_stay_ignored(self):
+        script = 'trap "" HUP; exec "$0" -- sh -c "kill -HUP \\$\\$; exit 6"'
+        self.run_program("sh", "-c", script, tools.arguments.freeonce, expect=6)
+
+
+class Terminal(tools.Case):
+    """On a terminal: the command owns it."""
+
+    def setUp(self):
+        super().setUp()
+        self.text = b""
+        self.pid = 0
+
+    def start(self, *argv, **env):
+        environment = tools.clean_environment(TERM="xterm", **env)
+        if "NO_COLOR" not in env:
+            environment.pop("NO_COLOR")
+        try:
+            self.pid, self.terminal = pty.fork()
+        except OSError as error:
+            self.skipTest(f"no terminal can be made: {error}")
+        if self.pid == 0:
+            os.execve(tools.arguments.freeonce, ["freeonce", *map(str, argv)], environment)
+        self.addCleanup(os.close, self.terminal)
+
+    def read_until(self, pattern):
+        deadline = time.monotonic() + 30
+        while not re.search(pattern, self.text):
+            self.assertLess(time.monotonic(), deadline, f"{pattern} in {self.text}")
+            if select.select([self.terminal], [], [], 0.2)[0]:
+                try:
+                    self.text += os.read(self.terminal, 4096)
+                except OSError:  # the other end is closed
+                    self.assertRegex(self.text, pattern)
+
+    def end(self):
+        self.read_until(rb"freeonce:.*(ended with|ended by).*\n")
+        return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+
+    def test_input_and_output(self):
+        self.start("--", "sh", "-c", 'test -t 0 && test -t 1 && read line && echo "got $line"')
+        os.write(self.terminal, b"hello\n")
+        self.read_until(rb"got hello")
+        self.assertEqual(0, self.end())
+
+    def test_interrupt(self):
+        """Ctrl-C reaches the command once."""
+        script = 'trap "echo caught" INT; echo ready; n=0; while [ $n -lt 25 ]; do sleep 0.02; n=$((n+1)); done'
+        self.start("--", "sh", "-c", script + "; exit 8")
+        self.read_until(rb"ready")
+        os.write(self.terminal, b"\x03")
+        self.assertEqual(8, self.end())
+        self.assertEqual(1, self.text.count(b"caught"), self.text)
+
+    def test_stop_and_continue(self):
+        """Ctrl-Z stops us with the command, and fg continues both."""
+        self.start("--", "sh", "-c", "echo ready; read line; exit 9")
+        self.read_until(rb"ready")
+        os.kill(self.pid, 0)
+        children = subprocess.run(
+            ["ps", "-o", "pid=", "--ppid", str(self.pid)], capture_output=True, text=True, check=True
+        )
+        os.kill(int(children.stdout), signal.SIGSTOP)
+        _, status = os.waitpid(self.pid, os.WUNTRACED)
+        self.assertTrue(os.WIFSTOPPED(status))
+        os.kill(self.pid, signal.SIGCONT)
+        os.write(self.terminal, b"\n")
+        self.assertEqual(9, self.end())
+
+    def test_colours(self):
+        self.start("--", tools.arguments.planted, "bug")
+        self.assertEqual(99, self.end())
+        self.assertIn(b"\x1b[1;31m", self.text)
+
+    def test_no_colours(self):
+        self.start("--", tools.arguments.planted, "bug", NO_COLOR="1")
+        self.assertEqual(99, self.end())
+        self.assertNotIn(b"\x1b[", self.text)
+
+
+tools.main()

@@ -1,0 +1,170 @@
+"""freeonce systemd under a real systemd: does a guarded service keep a journal in each sandbox?
+
+A systemd is started in namespaces of its own, on this machine's /usr and an otherwise empty root.  It
+needs root and a cgroup2 to make a group in; without them the test is skipped.  PrivateDevices= is left
+out: a manager in such a container cannot make device nodes.
+"""
+
+import os
+import pathlib
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import unittest
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "tools"))
+import booted
+import tools
+
+HOME = "opt/freeonce"  # of the command and the library, inside
+
+SERVICE = """[Unit]
+DefaultDependencies=no
+[Service]
+Type=oneshot
+ExecStart=/opt/freeonce/bin/planted fork bug
+StandardOutput=null
+StandardError=null
+"""
+
+USUAL = (
+    "ProtectHome=yes\nPrivateTmp=yes\nNoNewPrivileges=yes\nMemoryDenyWriteExecute=yes\n"
+    "RestrictAddressFamilies=AF_INET\nCapabilityBoundingSet=\nSystemCallErrorNumber=EPERM\n"
+)
+
+
+class Machine(booted.Machine):
+    """A systemd on this machine's /usr and an otherwise empty root; gone after close()."""
+
+    def __init__(self):
+        self.dir = pathlib.Path(tempfile.mkdtemp(prefix="freeonce-booted-"))
+        self.dir.chmod(0o755)
+        self.log_path = self.dir / "log"
+        super().__init__(self.dir / "root", usr=True, log=open(self.log_path, "w", encoding="utf-8"))
+
+    def furnish(self):
+        for name in ("usr etc/systemd/system var/log var/lib var/tmp proc sys dev run tmp root home "
+                     f"srv {HOME}/bin {HOME}/lib").split():
+            (self.root / name).mkdir(parents=True)
+        for name in "bin", "sbin", "lib", "lib64":
+            if os.path.islink(f"/{name}"):
+                (self.root / name).symlink_to(os.readlink(f"/{name}"))
+        for name in "passwd", "group", "ld.so.cache":
+            shutil.copy(f"/etc/{name}", self.root / "etc")
+        (self.root / "etc/machine-id").touch()
+        given = tools.arguments
+        shutil.copy(given.freeonce, self.root / HOME / "bin/freeonce")
+        shutil.copy(given.planted, self.root / HOME / "bin/planted")
+        shutil.copy(given.lib, self.root / HOME / "lib/libfreeonce.so.0")
+
+    def run(self, *argv):
+        return subprocess.run(
+            self.enter(*argv, NO_COLOR="1", PATH=f"/{HOME}/bin:/usr/sbin:/usr/bin"),
+            stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, check=False,
+        )
+
+    def close(self):
+        super().close()
+        self.log.close()
+        shutil.rmtree(self.dir, ignore_errors=True)
+
+
+class Sandboxes(tools.Case):
+    @classmethod
+    def setUpClass(cls):
+        if not os.path.exists(booted.MANAGER) or not os.path.islink("/lib"):
+            raise unittest.SkipTest("needs systemd and a merged /usr")
+        cls.machine = Machine()
+        cls.addClassCleanup(cls.machine.close)
+        cls.machine.furnish()
+        try:
+            cls.machine.boot()
+        except booted.Impossible as error:
+            log = cls.machine.log_path.read_text(errors="replace")
+            raise unittest.SkipTest(f"no systemd can be started here: {error}\n{log[-500:]}") from error
+
+    def guard(self, name, settings, *more, start=None):
+        """Install the drop-in, run the service; what the journal says and the drop-in."""
+        start = start or name
+        self.machine.unit(f"{name}.service", SERVICE + settings)
+        self.machine.run("systemctl", "daemon-reload")
+        done = self.machine.run("freeonce", "systemd", "--install", name, *more)
+        self.assertEqual(0, done.returncode, done.stderr)
+        path = [line for line in done.stdout.splitlines() if line.startswith("  freeonce report ")]
+        journal = path[0].split()[-1].replace("%N", start)
+        self.machine.run("systemctl", "start", start)
+        self.assertEqual("0", self.status(start))
+        report = self.machine.run("freeonce", "report", journal)
+        self.assertEqual(99, report.returncode, report.stderr)
+        self.assertIn("double free of block", report.stdout)
+        return journal
+
+    def status(self, name):
+        shown = self.machine.run("systemctl", "show", "-P", "ExecMainStatus", name)
+        return shown.stdout.strip()
+
+    def test_each(self):
+        hidden = "/var/lib/freeonce/t-hidden/journal"
+        own = "/var/log/own/freeonce-t-own.journal"
+        for name, settings, journal in (
+            ("plain", "", None),
+            ("strict", "User=nobody\nProtectSystem=strict\nSystemCallFilter=@system-service\n"
+             "SystemCallFilter=~@privileged @resources\n" + USUAL, None),
+            ("dynamic", "DynamicUser=yes\nSystemCallFilter=@system-service\n" + USUAL, None),
+            ("readonly", "User=nobody\nReadOnlyPaths=/\n", None),
+            ("own", "User=nobody\nProtectSystem=strict\nLogsDirectory=own\n", own),
+            ("hidden", "User=nobody\nInaccessiblePaths=/var/log\n", hidden),
+            ("deny", "SystemCallFilter=~flock fallocate madvise @swap\n", None),
+            ("allow", "SystemCallFilter=@basic-io @process @file-system\n", None),
+            ("unset", "UnsetEnvironment=LD_PRELOAD FREEONCE_JOURNAL X\n", None),
+            ("tmpfs", "TemporaryFileSystem=/:ro\nUser=nobody\n"
+             f"BindReadOnlyPaths=/usr /lib /lib64 /etc /{HOME}/bin /run\n", None),
+            ("noexec", f"NoExecPaths=/\nExecPaths=/usr /lib /lib64 /{HOME}/bin\n", None),
+            ("ambient", "User=nobody\nAmbientCapabilities=CAP_NET_BIND_SERVICE\n", None),
+        ):
+            with self.subTest(name):
+                found = self.guard(f"t-{name}", settings)
+                self.assertEqual(journal or f"/var/log/freeonce/t-{name}/journal", found)
+
+    def test_a_root_of_its_own(self):
+        inner = self.machine.root / "srv/inner"
+        for name in "usr", "etc", f"{HOME}/bin", "var/log", "proc", "dev", "run", "sys", "tmp":
+            (inner / name).mkdir(parents=True)
+        for name in "bin", "sbin", "lib", "lib64":
+            (inner / name).symlink_to(f"usr/{name}")
+        shutil.copy(tools.arguments.planted, inner / HOME / "bin/planted")
+        shutil.copy("/etc/passwd", inner / "etc")
+        self.guard("t-root", "User=nobody\nRootDirectory=/srv/inner\nBindReadOnlyPaths=/usr\n"
+                             "MountAPIVFS=yes\n")
+
+    def test_an_instance_of_a_template(self):
+        self.guard("t-tpl@", "User=nobody\n", start="t-tpl@one")
+
+    def test_a_given_journal(self):
+        folder = self.machine.root / "srv/given"
+        folder.mkdir()
+        shutil.chown(folder, "nobody")
+        self.guard("t-given", "User=nobody\nProtectSystem=strict\n", "--journal", "/srv/given/j")
+
+    def test_why_the_filter_is_opened(self):
+        """Without what the drop-in adds, the kernel kills the service, as we say."""
+        self.guard("t-killed", "SystemCallFilter=~madvise\n")
+        dropin = (self.machine.root / "etc/systemd/system/t-killed.service.d/50-freeonce.conf")
+        text = dropin.read_text()
+        self.assertIn("\nSystemCallFilter=madvise\n", text)
+        dropin.write_text(text.replace("\nSystemCallFilter=madvise\n", "\n"))
+        self.machine.run("systemctl", "daemon-reload")
+        self.machine.run("systemctl", "start", "t-killed")
+        self.assertEqual(str(int(signal.SIGSYS)), self.status("t-killed"))
+
+    def test_removed(self):
+        journal = self.guard("t-gone", "")
+        done = self.machine.run("freeonce", "systemd", "--remove", "t-gone")
+        self.assertIn(f"kept: freeonce report {journal}", done.stdout)
+        shown = self.machine.run("systemctl", "show", "-P", "Environment", "t-gone")
+        self.assertEqual("", shown.stdout.strip())  # the manager was told
+
+
+tools.main()

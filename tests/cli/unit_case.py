@@ -1,0 +1,40 @@
+"""What the tests of freeonce systemd share: a unit in, settings and words out."""
+
+import glob
+import re
+
+import tools
+
+LIBC = next(iter(glob.glob("/usr/lib/*-linux-gnu/libc.so.6")), "/lib64/libc.so.6")
+MARKER = "# Made by freeonce systemd"
+EXEC = "[Service]\nExecStart=/usr/bin/openssl version\n"
+
+
+class Case(tools.Case):
+    def unit(self, text, name="x.service"):
+        path = self.dir / name
+        path.write_text(text)
+        return path
+
+    def run_on(self, text, *more, expect=0, name="x.service", library=LIBC, **options):
+        """The drop-in's settings, its whole text, and what was said on stderr."""
+        path = self.unit(text, name)
+        done = self.freeonce(
+            "systemd", path, "--library", library, *more, expect=expect, **options
+        )
+        lines = [line for line in done.stdout.splitlines() if line and line[0] not in "#["]
+        return lines, done.stdout, done.stderr
+
+    def settings(self, text, *more, **options):
+        return self.run_on(EXEC + text, *more, **options)[0]
+
+    def said(self, text, *more, **options):
+        """What is said; the drop-in says the same."""
+        _, dropin, errors = self.run_on(EXEC + text, *more, **options)
+        comments = " ".join(
+            line.lstrip("# ") for line in dropin.splitlines() if line.startswith("#")
+        )
+        for line in errors.splitlines():
+            told = re.sub(r"^freeonce: (note: |warning: )?", "", line)
+            self.assertIn(" ".join(told.split()), comments)
+        return errors

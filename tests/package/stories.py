@@ -1,0 +1,148 @@
+#!/usr/bin/env python3
+"""Do the README's console blocks happen as they are told?  Called by stories.sh, as mmdebstrap's hook.
+
+A story is what follows a line `<!-- story: NAME -->`: a block of ```console, in which lines that begin
+with "$ " or "# " are commands of a user or of root, and all others what they print.  Numbers that
+differ from run to run (addresses, pids, times, versions, how many processes there were) may differ.  With UPDATE_STORIES=1 the
+README is written anew with what was seen.
+"""
+
+import contextlib
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "tools"))
+import booted
+
+STORY = re.compile(r"(<!-- story: (\w+) -->\n+```console\n)(.*?)(^```$)", re.M | re.S)
+NUMBERS = (
+    (re.compile(r"0x[0-9a-f]+"), "0x#"),
+    (re.compile(r"\b(pid|from) \d+"), r"\1 #"),
+    (re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d"), "TIME"),
+    (re.compile(r"^( +)\d+ (?=\w+: )", re.M), r"\1# "),
+    (re.compile(r"\b\d+\.\d+\.\d+\b"), "VERSION"),
+    (re.compile(r"\d+ processes guarded"), "# processes guarded"),
+    (re.compile(r" +"), " "),  # columns move with the numbers
+)
+MARK = "\x01"
+SCRIPT = """
+mark() { local status=$?; printf '\\001\\n'; return $status; }
+exec 2>&1 </dev/null
+cd "$HOME"
+%s
+"""
+KAMAILIO = """#!KAMAILIO
+debug=0
+log_stderror=no
+children=1
+tcp_children=4
+enable_tls=yes
+auto_aliases=no
+dns=no
+rev_dns=no
+listen=tls:127.0.0.1:5061
+loadmodule "tls.so"
+loadmodule "sl.so"
+modparam("tls", "private_key", "/etc/kamailio/certs/server.key")
+modparam("tls", "certificate", "/etc/kamailio/certs/server.pem")
+request_route { sl_send_reply("200", "OK"); }
+"""
+
+
+class User:
+    """Commands of a user, in a plain chroot."""
+
+    def __init__(self, root):
+        self.root = root
+        home = root / "home/user"
+        home.mkdir(parents=True)
+        os.chown(home, 1000, 1000)
+
+    def run(self, script):
+        prefix = ["chroot", "--userspec=1000:1000", "--groups=", self.root]
+        settings = ["PATH=/usr/bin:/bin", "LC_ALL=C.UTF-8", "TZ=UTC", "HOME=/home/user"]
+        return [*prefix, "env", "-i", *settings, "bash", "-c", script]
+
+    def close(self):
+        pass
+
+
+class Machine(booted.Machine):
+    """Commands of root, on a system that was booted."""
+
+    def __init__(self, root):
+        super().__init__(root)
+        self.boot()
+
+    def run(self, script):
+        return self.enter("bash", "-c", script, HOME="/root", TZ="UTC")
+
+
+def furnish(root, stage, readme):
+    """The packages, and a Kamailio that does TLS."""
+    (root / "tmp/packages").mkdir(exist_ok=True)
+    for package in "freeonce", "libfreeonce0":
+        (found,) = stage.glob(f"{package}_*.deb")
+        shutil.copy(found, root / "tmp/packages")
+    install = "apt-get -q -y --no-install-recommends install /tmp/packages/*.deb"
+    subprocess.run(["chroot", root, "sh", "-c", install], check=True)
+    folder = root / "etc/kamailio"
+    certs = readme.parent / "tests/tools/make-certs.sh"
+    subprocess.run([certs, folder / "certs"], check=True)
+    (folder / "kamailio.cfg").write_text(KAMAILIO)
+    subprocess.run(["chroot", root, "chown", "-R", "kamailio:", "/etc/kamailio/certs"], check=True)
+
+
+def commands_of(block):
+    return [line[2:] for line in block.splitlines() if line.startswith(("$ ", "# "))]
+
+
+def tell(surroundings, block):
+    """What happens when the commands of a story are given."""
+    commands = commands_of(block)
+    body = "\n".join(f"mark\n{command}" for command in commands)
+    done = subprocess.run(
+        surroundings.run(SCRIPT % body), stdout=subprocess.PIPE, text=True, timeout=120, check=False
+    )
+    prompts = [line[:2] for line in block.splitlines() if line.startswith(("$ ", "# "))]
+    outputs = done.stdout.split(MARK + "\n")[1:]
+    return "".join(
+        f"{prompt}{command}\n{output}" for prompt, command, output in zip(prompts, commands, outputs)
+    )
+
+
+def plain(text):
+    for pattern, put in NUMBERS:
+        text = pattern.sub(put, text)
+    return text
+
+
+def main():
+    root, stage, readme = (pathlib.Path(argument) for argument in sys.argv[1:4])
+    (stage / "reached").touch()
+    text = readme.read_text()
+    furnish(root, stage, readme)
+    places = {"ci": User, "operations": Machine}
+    failed = False
+    assert {name for _, name, _, _ in STORY.findall(text)} == set(places)
+    for head, name, block, tail in STORY.findall(text):
+        try:
+            with contextlib.closing(places[name](root)) as surroundings:
+                seen = tell(surroundings, block)
+        except booted.Impossible as reason:
+            (stage / "skipped").write_text(f"the story {name}, no systemd can be booted here: {reason}\n")
+            continue
+        if plain(seen) != plain(block):
+            print(f"--- the README's story {name}\n{block}--- what happened\n{seen}---", flush=True)
+            failed = True
+        text = text.replace(head + block + tail, head + seen + tail)
+    if os.environ.get("UPDATE_STORIES") == "1":
+        readme.write_text(text)
+    sys.exit(failed)
+
+
+main()

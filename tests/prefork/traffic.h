@@ -1,0 +1,52 @@
+/* What does one client of prefork_load do?  traffic.c is one connection, sessions.c the sessions
+ * that others offer later, record.c the random numbers that a server shows on the wire;
+ * prefork_load.c decides how many of them. */
+#ifndef PREFORK_TRAFFIC_H
+#define PREFORK_TRAFFIC_H
+
+#include <netinet/in.h>
+#include <openssl/ssl.h>
+#include <stdbool.h>
+
+/* How did a connection end? */
+enum ending {
+    ENDING_GOOD,
+    ENDING_BROKEN, /* refused, reset, an alert, a wrong answer */
+    ENDING_HUNG,   /* no word for as long as one may wait */
+};
+
+struct outcome {
+    enum ending ending;
+    bool offered, resumed;
+    bool crossed;   /* the session was made by another worker than the one that answered */
+    unsigned moves; /* lines that another worker answered than the one before */
+    char why[160];
+};
+
+struct traffic {
+    struct sockaddr_in server;
+    SSL_CTX *context;
+    unsigned deadline; /* milliseconds for one read or write */
+    unsigned lines;    /* that are asked in one connection */
+};
+
+/* Loads certificates from a folder of make-certs.sh; tls: 12, 13, or 0.  Ends the program if that
+ * fails. */
+void traffic_open(struct traffic *traffic, const char *certs, unsigned tls);
+
+/* One connection. */
+void traffic_run(const struct traffic *traffic, bool offer, struct outcome *out);
+
+/* sessions.c: a session and the worker that made it. */
+struct made {
+    SSL_SESSION *session;
+    unsigned worker;
+};
+void sessions_put(struct made made);
+struct made sessions_take(void); /* session NULL: there is none */
+
+/* record.c: write what the server shows into this file, one line each: kind and hex digits. */
+void record_open(struct traffic *traffic, const char *file);
+void record_handshake(SSL *ssl);
+
+#endif

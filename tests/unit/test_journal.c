@@ -1,0 +1,308 @@
+/* Are the journal's rows what was found, by whomever, however many there are, and always whole? */
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "core/memory.h"
+#include "core/options.h"
+#include "fixture.h"
+#include "fork/process.h"
+#include "report/journal.h"
+#include "report/record.h"
+
+/* With a journal that has no name any more. */
+static void start(void)
+{
+    char path[] = "/tmp/freeonce-unit-XXXXXX", option[64];
+    int fd = mkstemp(path);
+
+    assert_true(fd >= 0);
+    close(fd);
+    snprintf(option, sizeof option, "JOURNAL=%s", path);
+    fixture_start(option, NULL);
+    unlink(path);
+    assert_non_null(fo_journal);
+}
+
+static struct fo_place place(const char *file, int line)
+{
+    return (struct fo_place){
+        .known = true, .site = fo_site_pack(file, line), .process = fo_process_self()->index};
+}
+
+static struct fo_record finding_in(const char *file, int line)
+{
+    return (struct fo_record){
+        .kind = FO_FINDING_DOUBLE_FREE,
+        .object = "SSL_CTX",
+        .answer = "skipped",
+        .pointer = 0x1000,
+        .block = 0x1000,
+        .size = 24,
+        .allocated = place("a.c", 1),
+        .first = place("b.c", 2),
+        .now = place(file, line),
+    };
+}
+
+static void report(const char *file, int line)
+{
+    const struct fo_record r = finding_in(file, line);
+    uint32_t row = 0;
+
+    fo_journal_finding(&r, &row);
+}
+
+static const char *text(uint32_t reference)
+{
+    assert_in_range(reference, 1, FO_JOURNAL_STRINGS);
+    return fo_journal->strings[reference - 1].text;
+}
+
+static bool is_whole(const struct fo_journal_finding *f)
+{
+    return f->row.state == FO_JOURNAL_WRITTEN &&
+           f->row.check ==
+               fo_journal_check(&f->first, sizeof *f - offsetof(struct fo_journal_finding, first));
+}
+
+/* Rows that are written, each of them whole; *count: how often they were seen in all. */
+static unsigned rows(uint64_t *count)
+{
+    unsigned n = 0;
+
+    *count = 0;
+    for (int i = 0; i < FO_JOURNAL_FINDINGS; i++) {
+        const struct fo_journal_finding *f = &fo_journal->findings[i];
+        if (f->row.state != FO_JOURNAL_WRITTEN)
+            continue;
+        assert_true(is_whole(f));
+        *count += f->count;
+        n++;
+    }
+    return n;
+}
+
+static struct fo_journal_finding *only_row(void)
+{
+    for (int i = 0; i < FO_JOURNAL_FINDINGS; i++)
+        if (fo_journal->findings[i].row.key != 0)
+            return &fo_journal->findings[i];
+    fail();
+    return NULL;
+}
+
+FRESH(a_row_says_what_the_record_says)
+{
+    start();
+    report("c.c", 3);
+    const struct fo_journal_finding *f = only_row();
+    assert_true(is_whole(f));
+    assert_string_equal(text(f->kind), "double-free");
+    assert_string_equal(text(f->object), "SSL_CTX");
+    assert_string_equal(text(f->answer), "skipped");
+    assert_string_equal(text(f->allocated.file), "a.c");
+    assert_string_equal(text(f->freed.file), "b.c");
+    assert_string_equal(text(f->now.file), "c.c");
+    assert_int_equal(f->now.line, 3);
+    assert_int_equal(f->now.pid, getpid());
+    assert_int_equal(f->size, 24);
+    assert_int_equal(f->count, 1);
+    const struct fo_journal_process *p = &fo_journal->processes[f->now.process - 1];
+    assert_int_equal(p->pid, getpid());
+    assert_int_equal(p->row.state, FO_JOURNAL_KEPT);
+    assert_string_equal(p->name, "unit");
+}
+
+/* Another process has the same file name at another address. */
+FRESH(the_same_words_are_the_same_finding)
+{
+    static char first[] = "c.c", second[] = "c.c";
+    uint64_t count;
+
+    start();
+    report(first, 3);
+    report(second, 3);
+    assert_int_equal(rows(&count), 1);
+    assert_int_equal(count, 2);
+    report(second, 4);
+    assert_int_equal(rows(&count), 2);
+}
+
+FRESH(what_does_not_fit_is_counted)
+{
+    enum { MORE = 76 };
+    uint64_t count;
+
+    start();
+    for (int line = 1; line <= FO_JOURNAL_FINDINGS + MORE; line++)
+        report("c.c", line);
+    assert_int_equal(rows(&count), FO_JOURNAL_FINDINGS);
+    assert_int_equal(fo_journal->counters.dropped.findings, MORE);
+    assert_int_equal(fo_journal->counters.findings, FO_JOURNAL_FINDINGS + MORE);
+    report("c.c", 7); /* one that is there */
+    assert_int_equal(rows(&count), FO_JOURNAL_FINDINGS);
+    assert_int_equal(count, FO_JOURNAL_FINDINGS + 1);
+}
+
+FRESH(more_names_than_there_is_room_for)
+{
+    static char names[FO_JOURNAL_STRINGS + 10][16];
+
+    start();
+    for (int i = 0; i < FO_JOURNAL_STRINGS + 10; i++) {
+        snprintf(names[i], sizeof names[i], "file%d.c", i);
+        fo_journal_intern(names[i]);
+    }
+    assert_true(fo_journal->counters.dropped.strings >= 10);
+    assert_int_equal(fo_journal_intern("one more"), 0);
+    assert_string_equal(text(fo_journal_intern("file5.c")), "file5.c");
+}
+
+FRESH(a_name_that_is_long_is_cut)
+{
+    char name[300];
+
+    memset(name, 'x', sizeof name - 1);
+    name[sizeof name - 1] = '\0';
+    start();
+    const struct fo_journal_string *s = &fo_journal->strings[fo_journal_intern(name) - 1];
+    assert_int_equal(strlen(s->text), sizeof s->text - 1);
+}
+
+/* A process of a server that forks for each connection. */
+static void enter_process(uint32_t index, uint32_t pid)
+{
+    fo_hot.memory->processes[index] =
+        (struct fo_lineage){.pid = pid, .parent = 1, .name = "worker"};
+    fo_journal_process(index);
+}
+
+static unsigned rows_of(uint32_t pid)
+{
+    unsigned n = 0;
+
+    for (int i = 0; i < FO_JOURNAL_PROCESSES; i++)
+        n += fo_journal->processes[i].pid == pid;
+    return n;
+}
+
+FRESH(processes_that_nobody_names_make_room)
+{
+    start();
+    enter_process(2, 1000000);
+    uint32_t kept = fo_journal_keep_process(2);
+    assert_int_not_equal(kept, 0);
+    enter_process(3, 1000001);
+    for (uint32_t i = 0; i < 3 * FO_JOURNAL_PROCESSES; i++)
+        enter_process(4, 2000000 + i);
+    assert_int_equal(rows_of(1000000), 1);
+    assert_int_equal(fo_journal->processes[kept - 1].pid, 1000000);
+    assert_int_equal(rows_of(1000001), 0);
+    assert_int_equal(rows_of(2000000 + 3 * FO_JOURNAL_PROCESSES - 1), 1);
+
+    /* One whose row has gone gets another when a finding names it. */
+    kept = fo_journal_keep_process(3);
+    assert_int_not_equal(kept, 0);
+    assert_int_equal(fo_journal->processes[kept - 1].pid, 1000001);
+    assert_int_equal(fo_journal->counters.dropped.processes, 0);
+}
+
+FRESH(a_table_full_of_named_processes_is_told)
+{
+    start();
+    for (uint32_t i = 0; i < FO_JOURNAL_PROCESSES + 100; i++) {
+        enter_process(2, 1000000 + i);
+        fo_journal_keep_process(2);
+    }
+    assert_true(fo_journal->counters.dropped.processes > 0);
+    report("c.c", 1); /* the finding is kept all the same */
+    assert_true(is_whole(only_row()));
+}
+
+/* Its writer was killed between two instructions. */
+FRESH(an_unfinished_row_does_not_swallow_the_finding)
+{
+    uint64_t count;
+
+    start();
+    report("c.c", 1);
+    struct fo_journal_finding *f = only_row();
+    f->row.state = FO_JOURNAL_FREE;
+    f->count = 0;
+    for (int i = 0; i < 6; i++)
+        report("c.c", 1);
+    assert_int_equal(f->row.state, FO_JOURNAL_FREE);
+    assert_int_equal(rows(&count), 1);
+    assert_int_equal(count, 2); /* those after the fourth */
+}
+
+enum { THREADS = 4, CHILDREN = 4, LINES = 50 };
+enum { ROUNDS = FIXTURE_TSAN || FIXTURE_ASAN ? 2000 : 20000 };
+
+static void *report_many(void *unused)
+{
+    (void)unused;
+    for (int i = 0; i < ROUNDS; i++)
+        report("c.c", 1 + i % LINES);
+    return NULL;
+}
+
+static void many_threads(void)
+{
+    pthread_t threads[THREADS];
+
+    for (int i = 0; i < THREADS; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, report_many, NULL), 0);
+    for (int i = 0; i < THREADS; i++)
+        pthread_join(threads[i], NULL);
+}
+
+FRESH(threads_and_processes_at_once_lose_nothing)
+{
+    uint64_t count;
+
+    start();
+    for (int i = 0; i < CHILDREN; i++)
+        if (fork() == 0) {
+            fo_process_self();
+            many_threads();
+            _exit(0);
+        }
+    many_threads();
+    while (wait(NULL) > 0)
+        ;
+    assert_int_equal(rows(&count), LINES);
+    assert_int_equal(count, (CHILDREN + 1) * THREADS * ROUNDS);
+    assert_int_equal(fo_journal->counters.findings, count);
+}
+
+FRESH(without_a_journal_nothing_happens)
+{
+    fixture_start(NULL);
+    assert_null(fo_journal);
+    report("c.c", 1);
+    fo_journal_process(1);
+    fo_journal_how(FO_JOURNAL_GUARDED, "");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_row_says_what_the_record_says),
+        cmocka_unit_test(the_same_words_are_the_same_finding),
+        cmocka_unit_test(what_does_not_fit_is_counted),
+        cmocka_unit_test(more_names_than_there_is_room_for),
+        cmocka_unit_test(a_name_that_is_long_is_cut),
+        cmocka_unit_test(processes_that_nobody_names_make_room),
+        cmocka_unit_test(a_table_full_of_named_processes_is_told),
+        cmocka_unit_test(an_unfinished_row_does_not_swallow_the_finding),
+        cmocka_unit_test(threads_and_processes_at_once_lose_nothing),
+        cmocka_unit_test(without_a_journal_nothing_happens),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

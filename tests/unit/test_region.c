@@ -1,0 +1,378 @@
+/* Backend arena, seen by one thread: are blocks where they should be, do freed ones wait, is every
+ * wrong free found, and does memory come back?  Threads and forks are in test_region_storm.c. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "backend/backend.h"
+#include "backend/region_walk.h"
+#include "core/hooks.h"
+#include "core/options.h"
+#include "fixture.h"
+#include "fork/process.h"
+
+#define start(...) fixture_start("BACKEND=arena", __VA_ARGS__)
+
+static struct fo_walk walk(void)
+{
+    struct fo_walk w;
+
+    assert_true(fo_region_walk(&w, NULL, NULL));
+    if (w.wrong != 0)
+        print_error("%s: %p\n", w.what, (void *)w.where);
+    assert_int_equal(w.wrong, 0);
+    return w;
+}
+
+static void free_all(void **blocks, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        fo_free(blocks[i], "free.c", 1);
+}
+
+static void a_size_gets_the_smallest_class_that_holds_it(void **state)
+{
+    (void)state;
+    for (size_t size = 1; size <= FO_REGION_SMALL; size++) {
+        unsigned class = fo_region_class_of(size);
+        assert_in_range(class, 0, FO_REGION_CLASSES - 1);
+        assert_in_range(size, class == 0 ? 1 : fo_class_payload(class - 1) + 1,
+                        fo_class_payload(class));
+        assert_int_equal(fo_class_slot(class) % 16, 0);
+        size_t most = size <= 256 ? 15 : size / 8;
+        assert_in_range(fo_class_payload(class) - size, 0, most);
+    }
+}
+
+FRESH(blocks_are_apart_and_keep_what_is_in_them)
+{
+    enum { COUNT = 2000 };
+    static void *blocks[COUNT];
+    static size_t sizes[COUNT];
+    uint64_t seed = 3, live = 0, bytes = 0;
+
+    start(NULL);
+    for (unsigned i = 0; i < 40 * COUNT; i++) {
+        unsigned k = (unsigned)(fixture_random(&seed) % COUNT);
+        if (blocks[k] != NULL)
+            assert_true(fixture_is_filled(blocks[k], sizes[k], k));
+        unsigned bits = 1 + (unsigned)(fixture_random(&seed) % 15);
+        sizes[k] = 1 + (size_t)(fixture_random(&seed) & ((UINT64_C(1) << bits) - 1));
+        if (i % 3 == 0) {
+            blocks[k] = fo_realloc(blocks[k], sizes[k], "move.c", 1);
+        } else {
+            fo_free(blocks[k], "free.c", 1);
+            blocks[k] = fo_malloc(sizes[k], "new.c", 1);
+        }
+        assert_int_equal((uintptr_t)blocks[k] % 16, 0);
+        assert_true(fo_region_contains((uintptr_t)blocks[k]));
+        fixture_fill(blocks[k], sizes[k], k);
+    }
+    for (unsigned k = 0; k < COUNT; k++) {
+        live += blocks[k] != NULL;
+        bytes += blocks[k] != NULL ? sizes[k] : 0;
+    }
+    struct fo_walk w = walk();
+    assert_int_equal(w.live, live);
+    assert_int_equal(w.live_bytes, bytes);
+    assert_int_equal(w.lost, 0);
+    free_all(blocks, COUNT);
+    assert_int_equal(walk().live, 0);
+    fixture_expect("%s", "");
+}
+
+FRESH(live_blocks_are_counted_by_source_line)
+{
+    struct fo_walk_site sites[8];
+    void *blocks[10];
+
+    start(NULL);
+    for (int i = 0; i < 10; i++)
+        blocks[i] = fo_malloc(i < 7 ? 100 : 10000, i < 7 ? "small.c" : "large.c", 5);
+    assert_int_equal(fo_region_sites(sites, 8), 2);
+    assert_string_equal(fo_site_file(sites[0].site), "large.c");
+    assert_int_equal(sites[0].blocks, 3);
+    assert_int_equal(sites[0].bytes, 30000);
+    assert_int_equal(sites[1].blocks, 7);
+    free_all(blocks, 10);
+}
+
+/* --- waiting -----------------------------------------------------------------------------------
+ */
+
+static unsigned frees_until_it_serves_again(size_t size)
+{
+    void *first = fo_malloc(size, "a.c", 1), *p = NULL;
+    unsigned frees = 0;
+
+    fo_free(first, "f.c", 1);
+    while (p != first && frees < 100000) {
+        p = fo_malloc(size, "a.c", 2);
+        fo_free(p, "f.c", 2);
+        frees++;
+    }
+    return frees;
+}
+
+FRESH(a_slot_serves_again_after_those_that_were_freed_before)
+{
+    start(NULL);
+    for (int i = 0; i < 1000; i++) /* past what is fresh */
+        frees_until_it_serves_again(24);
+    assert_in_range(frees_until_it_serves_again(24), 100, 2000);
+    assert_in_range(frees_until_it_serves_again(20000), 2, FO_WARM);
+    walk();
+}
+
+FRESH(without_a_quarantine_a_slot_serves_again_at_once)
+{
+    start("QUARANTINE=0", NULL);
+    for (int i = 0; i < 1000; i++)
+        frees_until_it_serves_again(24);
+    assert_in_range(frees_until_it_serves_again(24), 1, 200);
+    walk();
+}
+
+FRESH(what_waits_is_no_more_than_the_option_says)
+{
+    enum { COUNT = 4000 };
+    static void *blocks[COUNT];
+    static const char *const options[] = {"BACKEND=arena", "QUARANTINE=4M", NULL};
+
+    fixture_start_with(options);
+    for (int round = 0; round < 3; round++)
+        for (size_t size = 16; size <= 4096; size *= 2) {
+            for (int i = 0; i < COUNT; i++)
+                blocks[i] = fo_malloc(size, "a.c", 1);
+            free_all(blocks, COUNT);
+        }
+    size_t bytes = 0;
+    for (unsigned c = 0; c < FO_REGION_CLASSES; c++)
+        bytes +=
+            (size_t)fo_thread.cache->bins[c].queued * fo_region->class[c].cells * fo_class_slot(c);
+    assert_in_range(bytes, 1, fo_options.quarantine);
+    walk();
+}
+
+/* --- wrong frees -------------------------------------------------------------------------------
+ */
+
+static void churn(unsigned frees)
+{
+    uint64_t seed = 11;
+
+    for (unsigned i = 0; i < frees; i++)
+        fo_free(fo_malloc(300 + fixture_random(&seed) % 2000, "churn.c", 1), "churn.c", 2);
+}
+
+static void expect_double_free(void *p, size_t size, int line)
+{
+    int pid = getpid();
+
+    fixture_expect("freeonce: double free of block %p (%zu bytes), skipped\n"
+                   "  allocated    a.c:%d                    pid %d (unit)\n"
+                   "  freed first  f.c:22                    pid %d (unit)\n"
+                   "  freed again  g.c:33                    pid %d (unit)\n",
+                   p, size, line, pid, pid, pid);
+}
+
+FRESH(a_double_free_after_100000_others_names_all_places)
+{
+    start(NULL);
+    void *small = fo_malloc(40, "a.c", 11), *large = fo_malloc(100000, "a.c", 12);
+
+    fo_free(small, "f.c", 22);
+    fo_free(large, "f.c", 22);
+    churn(100000);
+    fo_free(small, "g.c", 33);
+    expect_double_free(small, 40, 11);
+    fo_free(large, "g.c", 33);
+    expect_double_free(large, 100000, 12);
+}
+
+FRESH(a_double_free_of_a_slot_that_is_back_in_its_page_names_all_places)
+{
+    enum { COUNT = 20000 };
+    static void *blocks[COUNT];
+
+    start("QUARANTINE=16K", NULL);
+    void *keeps_the_page = fo_malloc(64, "a.c", 1);
+    for (int i = 0; i < COUNT; i++)
+        blocks[i] = fo_malloc(64, "a.c", 11);
+    for (int i = 0; i < COUNT; i++)
+        fo_free(blocks[i], "f.c", 22);
+    int i = 0;
+    while (i < COUNT - 1 && (fo_region_at((uintptr_t)blocks[i]).state != FO_FOUND_FREED ||
+                             !fo_slot_is_back((uintptr_t)blocks[i])))
+        i++;
+    assert_true(fo_slot_is_back((uintptr_t)blocks[i]));
+    fo_free(blocks[i], "g.c", 33);
+    expect_double_free(blocks[i], 64, 11);
+    fo_free(keeps_the_page, "f.c", 1);
+}
+
+FRESH(a_double_free_is_known_when_the_memory_went_back_to_the_system)
+{
+    enum { COUNT = 60000 };
+    static void *blocks[COUNT];
+
+    start("QUARANTINE=16K", NULL);
+    for (int i = 0; i < COUNT; i++)
+        blocks[i] = fo_malloc(200, "a.c", 11);
+    free_all(blocks, COUNT);
+    fo_free(blocks[COUNT / 2], "g.c", 33);
+    assert_int_equal(fixture_count("freeonce: double free of block"), 1);
+    walk();
+}
+
+FRESH(every_changed_bit_of_a_header_is_found)
+{
+    start(NULL);
+    for (int bit = 0; bit < 128; bit++) {
+        unsigned char *p = fo_malloc(100, "a.c", 1);
+        p[-16 + bit / 8] ^= (unsigned char)(1 << bit % 8);
+        unsigned before = fixture_count("freeonce: ");
+        fo_free(p, "bit.c", bit + 1);
+        assert_int_equal(fixture_count("freeonce: "), before + 1);
+        p[-16 + bit / 8] ^= (unsigned char)(1 << bit % 8);
+        fo_free(p, "f.c", 1);
+        assert_int_equal(fixture_count("freeonce: "), before + 1);
+    }
+    walk();
+}
+
+FRESH(a_write_over_the_header_of_a_freed_slot_is_found)
+{
+    enum { COUNT = 200 };
+    char *blocks[COUNT];
+
+    start("QUARANTINE=16K", NULL);
+    for (int i = 0; i < COUNT; i++)
+        blocks[i] = fo_malloc(48, "a.c", 1);
+    for (int i = 0; i < COUNT; i++)
+        fo_free(blocks[i], "f.c", 2);
+    for (int i = 0; i < COUNT; i++)
+        blocks[i][-12] ^= 1;
+    for (int i = 0; i < 1000; i++)
+        fo_free(fo_malloc(48, "a.c", 3), "f.c", 4);
+    assert_true(fixture_count("freeonce: write to the header of freed block") > 0);
+    assert_true(fixture_count("  freed first  f.c:2 ") > 0);
+    assert_int_equal(fixture_count("freed now"), 0);
+}
+
+FRESH(a_write_over_the_header_of_a_slot_that_goes_back_is_found)
+{
+    enum { COUNT = 30000 };
+    static char *blocks[COUNT];
+
+    start("QUARANTINE=16K", NULL);
+    for (int i = 0; i < COUNT; i++)
+        blocks[i] = fo_malloc(48, "a.c", 1);
+    for (int i = 0; i < COUNT / 2; i++)
+        fo_free(blocks[i], "f.c", 2);
+    fo_free(blocks[COUNT / 2], "f.c", 3);
+    blocks[COUNT / 2][-3] ^= 4;
+    for (int i = COUNT / 2 + 1; i < COUNT; i++)
+        fo_free(blocks[i], "f.c", 2);
+    fixture_expect("freeonce: write to the header of freed block %p, found when it left the "
+                   "quarantine\n"
+                   "  freed first  f.c:3                     pid %d (unit)\n",
+                   (void *)blocks[COUNT / 2], getpid());
+}
+
+/* What is written through stale pointers leads the heap nowhere. */
+FRESH(writes_over_freed_slots_do_no_harm)
+{
+    enum { COUNT = 3000 };
+    static void *blocks[COUNT];
+
+    start("QUARANTINE=16K", NULL);
+    for (int round = 0; round < 3; round++) {
+        for (int i = 0; i < COUNT; i++)
+            blocks[i] = fo_malloc(48, "a.c", 1);
+        free_all(blocks, COUNT);
+        for (int i = 0; i < COUNT; i++)
+            memset((char *)blocks[i] - 16, 0x41 + round, 64);
+        for (int i = 0; i < COUNT; i++) {
+            blocks[i] = fo_malloc(48, "a.c", 1);
+            assert_true(fo_region_contains((uintptr_t)blocks[i]));
+            fixture_fill(blocks[i], 48, (unsigned)i);
+        }
+        for (int i = 0; i < COUNT; i++)
+            assert_true(fixture_is_filled(blocks[i], 48, (unsigned)i));
+        free_all(blocks, COUNT);
+    }
+}
+
+/* --- little room -------------------------------------------------------------------------------
+ */
+
+static void limit_addresses(size_t mib)
+{
+    struct rlimit limit = {mib << 20, mib << 20};
+
+    assert_int_equal(setrlimit(RLIMIT_AS, &limit), 0);
+}
+
+FRESH(what_finds_no_room_comes_from_libc)
+{
+    enum { COUNT = 3000 };
+    static void *blocks[COUNT];
+    unsigned outside = 0;
+
+    if (FIXTURE_ASAN || FIXTURE_TSAN) /* their shadow needs terabytes */
+        return;
+    limit_addresses(200);
+    start(NULL);
+    for (int i = 0; i < COUNT; i++) {
+        blocks[i] = fo_malloc(20000, "a.c", 1);
+        assert_non_null(blocks[i]);
+        fixture_fill(blocks[i], 20000, (unsigned)i);
+        outside += !fo_region_contains((uintptr_t)blocks[i]);
+    }
+    assert_in_range(outside, 1, COUNT - 1);
+    for (int i = 0; i < COUNT; i++)
+        assert_true(fixture_is_filled(blocks[i], 20000, (unsigned)i));
+    free_all(blocks, COUNT);
+    assert_int_equal(walk().live, 0);
+    fixture_expect("%s", "");
+}
+
+FRESH(without_room_for_a_region_libc_serves_and_that_is_said_once)
+{
+    if (FIXTURE_ASAN || FIXTURE_TSAN)
+        return;
+    limit_addresses(60);
+    start(NULL);
+    void *p = fo_malloc(100, "a.c", 1);
+    assert_non_null(p);
+    assert_null(fo_region);
+    fo_free(p, "f.c", 1);
+    fo_free(fo_malloc(100, "a.c", 1), "f.c", 1);
+    assert_int_equal(fixture_count("no addresses for backend arena"), 1);
+    assert_int_equal(fixture_count("freeonce: "), 1);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_size_gets_the_smallest_class_that_holds_it),
+        cmocka_unit_test(blocks_are_apart_and_keep_what_is_in_them),
+        cmocka_unit_test(live_blocks_are_counted_by_source_line),
+        cmocka_unit_test(a_slot_serves_again_after_those_that_were_freed_before),
+        cmocka_unit_test(without_a_quarantine_a_slot_serves_again_at_once),
+        cmocka_unit_test(what_waits_is_no_more_than_the_option_says),
+        cmocka_unit_test(a_double_free_after_100000_others_names_all_places),
+        cmocka_unit_test(a_double_free_of_a_slot_that_is_back_in_its_page_names_all_places),
+        cmocka_unit_test(a_double_free_is_known_when_the_memory_went_back_to_the_system),
+        cmocka_unit_test(every_changed_bit_of_a_header_is_found),
+        cmocka_unit_test(a_write_over_the_header_of_a_freed_slot_is_found),
+        cmocka_unit_test(a_write_over_the_header_of_a_slot_that_goes_back_is_found),
+        cmocka_unit_test(writes_over_freed_slots_do_no_harm),
+        cmocka_unit_test(what_finds_no_room_comes_from_libc),
+        cmocka_unit_test(without_room_for_a_region_libc_serves_and_that_is_said_once),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
