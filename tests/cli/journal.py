@@ -351,6 +351,23 @@ class Reads(tools.Case):
         self.assertIn("double free of X509", done.stdout)
         self.assertIn("2 findings", done.stdout)
 
+    def test_two_rows_of_one_finding(self):
+        """A writer that was away for long finishes its row beside that of another."""
+        self.planted("bug")
+        self.planted("bug")
+        row, rows = 1808, 1024  # bytes; they are the last of the tables
+        data = bytearray(self.journal.read_bytes())
+        table = range(len(data) - rows * row, len(data), row)
+        used = [at for at in table if any(data[at : at + row])]
+        self.assertEqual(1, len(used))
+        free = next(at for at in table if at not in used)
+        data[free : free + row] = data[used[0] : used[0] + row]
+        data[free] ^= 2  # its key
+        self.journal.write_bytes(data)
+        shown = self.report(self.journal, expect=99).stdout
+        self.assertEqual(["4"], COUNT.findall(shown), shown)
+        self.assertIn("freeonce: 1 finding", shown)
+
     def test_no_journal_named(self):
         done = self.report(expect=64)
         self.assertIn("which journal?", done.stderr)

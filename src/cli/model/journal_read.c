@@ -15,6 +15,7 @@
 struct reading {
     struct fo_model *model;
     const struct fo_journal *journal;
+    size_t first_finding; /* in the model */
     const char *strings[FO_JOURNAL_STRINGS];
     struct fo_code modules[FO_JOURNAL_MODULES]; /* without addresses */
     struct fo_process_shown *processes[FO_JOURNAL_PROCESSES];
@@ -244,9 +245,25 @@ static const char *or_unknown(const char *text)
     return text != NULL ? text : "?";
 }
 
+/* Its writer was away so long that others took it for dead, and wrote a row of their own: two rows,
+ * one finding. */
+static bool is_merged(const struct reading *r, const struct fo_finding_shown *f)
+{
+    for (size_t i = r->first_finding; i < r->model->finding_count; i++) {
+        struct fo_finding_shown *same = &r->model->findings[i];
+        if (strcmp(same->fingerprint, f->fingerprint) != 0)
+            continue;
+        same->count += f->count;
+        same->first = f->first < same->first ? f->first : same->first;
+        same->last = f->last > same->last ? f->last : same->last;
+        return true;
+    }
+    return false;
+}
+
 static void read_finding(struct reading *r, const struct fo_journal_finding *f)
 {
-    struct fo_finding_shown *out = &r->model->findings[r->model->finding_count++];
+    struct fo_finding_shown *out = &r->model->findings[r->model->finding_count];
 
     out->kind = or_unknown(string_at(r, f->kind));
     out->object = or_unknown(string_at(r, f->object));
@@ -269,10 +286,12 @@ static void read_finding(struct reading *r, const struct fo_journal_finding *f)
     out->now = place_of(r, &f->now);
     put_words(r, f, out);
     out->fingerprint = fingerprint_of(r, out);
+    r->model->finding_count += !is_merged(r, out);
 }
 
 static void read_findings(struct reading *r)
 {
+    r->first_finding = r->model->finding_count;
     for (size_t i = 0; i < FO_JOURNAL_FINDINGS; i++) {
         const struct fo_journal_finding *f = &r->journal->findings[i];
         if (is_whole(r->model, &f->row, &f->first,
