@@ -121,14 +121,15 @@ static __attribute__((noinline)) void *allocate(size_t size, const char *file, i
 {
     if (fo_unlikely(size - 1 >= FO_SIZE_MAX))
         return size == 0 ? NULL : out_of_memory();
-    if (FO_RELAXED_LOAD(&fo_hot.direct))
+    fo_alloc_function *alloc = __atomic_load_n(&fo_hot.alloc, __ATOMIC_ACQUIRE);
+    bool decided = alloc != fo_backend_first; /* else it waits for the thread that decides */
+    if (decided && FO_RELAXED_LOAD(&fo_hot.direct))
         return allocate_directly(size, file, line);
     if (fo_unlikely(FO_RELAXED_LOAD(&fo_hot.guard))) {
         void *guarded = allocate_guarded(size, file, line);
         if (guarded != NULL)
             return guarded;
     }
-    fo_alloc_function *alloc = __atomic_load_n(&fo_hot.alloc, __ATOMIC_ACQUIRE);
     void *base = alloc(fo_room(size) + FO_RELAXED_LOAD(&fo_hot.pad), file, line);
     if (fo_unlikely(base == NULL))
         return FO_RELAXED_LOAD(&fo_hot.direct) ? allocate_directly(size, file, line) : NULL;
@@ -159,9 +160,10 @@ static inline void *allocate_again(size_t size, const char *file, int line)
 static __attribute__((noinline)) void *malloc_refill(size_t size, const char *file, int line)
 {
     const struct fo_direct *d = &fo_process_self()->direct;
+    uint64_t most = __atomic_load_n(&d->size, __ATOMIC_ACQUIRE); /* another thread may begin it */
 
-    if (fo_likely(size - 1 < d->size) && fo_cache_fill(fo_region_class_of(size))) {
-        void *p = fo_malloc_short(d, d->size, size, file, line);
+    if (fo_likely(size - 1 < most) && fo_cache_fill(fo_region_class_of(size))) {
+        void *p = fo_malloc_short(d, most, size, file, line);
         if (fo_likely(p != NULL))
             return p;
     }

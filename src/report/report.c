@@ -15,12 +15,15 @@
 
 enum { KINDS_OF_FINDING_MAX = 1024 }; /* distinct ones; those beyond are printed each time */
 
+enum kept { NOT_KEPT, KEEPING, KEPT };
+
 /* A finding seen.  The key is a hash of what makes it the same; 0: free. */
 struct seen {
     uint64_t key;
     uint64_t count, printed;
     uint32_t journal;        /* row of the finding there; 0: not yet */
-    struct fo_record record; /* for the line with the count; complete once printed is not 0 */
+    uint32_t kept;           /* enum kept: is the record there? */
+    struct fo_record record; /* for the count that is told at exit */
 };
 
 static struct seen *table;
@@ -78,7 +81,7 @@ static bool is_power_of_ten(uint64_t n)
 }
 
 /* The report again in short: its places and how often it was seen. */
-static void print_count(struct seen *s, uint64_t count)
+static void print_count(const struct fo_record *record, uint64_t count)
 {
     if (!fo_output_has_findings())
         return;
@@ -88,8 +91,20 @@ static void print_count(struct seen *s, uint64_t count)
     fo_put(&t, "freeonce: seen ");
     fo_put_dec(&t, count);
     fo_put(&t, " times in all processes:\n");
-    fo_record_text(&t, &s->record);
+    fo_record_text(&t, record);
     fo_output_write(text, t.used);
+}
+
+/* One of those who see it writes it down.  If that one is killed meanwhile, exit tells no count. */
+static void keep(struct seen *s, const struct fo_record *record)
+{
+    uint32_t not_yet = NOT_KEPT;
+
+    if (!__atomic_compare_exchange_n(&s->kept, &not_yet, KEEPING, false, __ATOMIC_ACQ_REL,
+                                     __ATOMIC_RELAXED))
+        return;
+    s->record = *record;
+    __atomic_store_n(&s->kept, KEPT, __ATOMIC_RELEASE);
 }
 
 static void print(const struct fo_record *record)
@@ -112,8 +127,8 @@ static void first_printer_is_slow(struct seen *s, const struct fo_record *record
     if (n < 4 || !__atomic_compare_exchange_n(&s->printed, &none, n, false, __ATOMIC_ACQ_REL,
                                               __ATOMIC_RELAXED))
         return;
-    s->record = *record;
-    print_count(s, n);
+    keep(s, record);
+    print_count(record, n);
 }
 
 static void count(const struct fo_record *record)
@@ -129,7 +144,7 @@ static void count(const struct fo_record *record)
     }
     uint64_t n = __atomic_add_fetch(&s->count, 1, __ATOMIC_ACQ_REL);
     if (n == 1) {
-        s->record = *record;
+        keep(s, record);
         print(record);
         uint64_t none = 0;
         __atomic_compare_exchange_n(&s->printed, &none, 1, false, __ATOMIC_RELEASE,
@@ -138,7 +153,7 @@ static void count(const struct fo_record *record)
         first_printer_is_slow(s, record, n);
     } else if (is_power_of_ten(n)) {
         __atomic_store_n(&s->printed, n, __ATOMIC_RELEASE);
-        print_count(s, n);
+        print_count(record, n);
     }
 }
 
@@ -164,9 +179,10 @@ void fo_report_counts(void)
         struct seen *s = &table[i];
         uint64_t n = FO_RELAXED_LOAD(&s->count);
         uint64_t printed = __atomic_load_n(&s->printed, __ATOMIC_ACQUIRE);
-        if (printed != 0 && n > printed && (root || n / 4 >= printed) &&
+        bool kept = __atomic_load_n(&s->kept, __ATOMIC_ACQUIRE) == KEPT;
+        if (kept && printed != 0 && n > printed && (root || n / 4 >= printed) &&
             __atomic_compare_exchange_n(&s->printed, &printed, n, false, __ATOMIC_ACQ_REL,
                                         __ATOMIC_RELAXED))
-            print_count(s, n);
+            print_count(&s->record, n);
     }
 }
