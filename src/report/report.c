@@ -81,7 +81,7 @@ static bool is_power_of_ten(uint64_t n)
 }
 
 /* The report again in short: its places and how often it was seen. */
-static void print_count(const struct fo_record *record, uint64_t count)
+static void print_seen(const struct fo_record *record, uint64_t count)
 {
     if (!fo_output_has_findings())
         return;
@@ -95,6 +95,11 @@ static void print_count(const struct fo_record *record, uint64_t count)
     fo_output_write(text, t.used);
 }
 
+static bool is_kept(const struct seen *s)
+{
+    return __atomic_load_n(&s->kept, __ATOMIC_ACQUIRE) == KEPT;
+}
+
 /* One of those who see it writes it down.  If that one is killed meanwhile, exit tells no count. */
 static void keep(struct seen *s, const struct fo_record *record)
 {
@@ -105,6 +110,12 @@ static void keep(struct seen *s, const struct fo_record *record)
         return;
     s->record = *record;
     __atomic_store_n(&s->kept, KEPT, __ATOMIC_RELEASE);
+}
+
+/* The count with the finding as it was first printed, or with this one. */
+static void print_count(const struct seen *s, const struct fo_record *record, uint64_t count)
+{
+    print_seen(is_kept(s) ? &s->record : record, count);
 }
 
 static void print(const struct fo_record *record)
@@ -128,7 +139,7 @@ static void first_printer_is_slow(struct seen *s, const struct fo_record *record
                                               __ATOMIC_RELAXED))
         return;
     keep(s, record);
-    print_count(record, n);
+    print_count(s, record, n);
 }
 
 static void count(const struct fo_record *record)
@@ -153,7 +164,7 @@ static void count(const struct fo_record *record)
         first_printer_is_slow(s, record, n);
     } else if (is_power_of_ten(n)) {
         __atomic_store_n(&s->printed, n, __ATOMIC_RELEASE);
-        print_count(record, n);
+        print_count(s, record, n);
     }
 }
 
@@ -179,10 +190,9 @@ void fo_report_counts(void)
         struct seen *s = &table[i];
         uint64_t n = FO_RELAXED_LOAD(&s->count);
         uint64_t printed = __atomic_load_n(&s->printed, __ATOMIC_ACQUIRE);
-        bool kept = __atomic_load_n(&s->kept, __ATOMIC_ACQUIRE) == KEPT;
-        if (kept && printed != 0 && n > printed && (root || n / 4 >= printed) &&
+        if (is_kept(s) && printed != 0 && n > printed && (root || n / 4 >= printed) &&
             __atomic_compare_exchange_n(&s->printed, &printed, n, false, __ATOMIC_ACQ_REL,
                                         __ATOMIC_RELAXED))
-            print_count(&s->record, n);
+            print_seen(&s->record, n);
     }
 }
