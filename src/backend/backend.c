@@ -41,28 +41,43 @@ void fo_backend_free(uintptr_t payload, uint64_t word, fo_site freed)
 
 bool fo_backend_known(const char *text)
 {
-    static const char names[] = "auto|host|arena|libc|guard";
+    static const char names[] = "auto|host|arena|shm|libc|guard";
     char nearest[32];
 
     if (strchr(text, '/') != NULL || strcmp(text, "auto") == 0 || strcmp(text, "host") == 0 ||
-        strcmp(text, "libc") == 0 || strcmp(text, "guard") == 0 || strcmp(text, "arena") == 0)
+        strcmp(text, "libc") == 0 || strcmp(text, "guard") == 0 || strcmp(text, "arena") == 0 ||
+        strcmp(text, "shm") == 0)
         return true;
     bool near = fo_nearest_choice(text, names, nearest, sizeof nearest);
     fo_say_words("there is no backend \"", text, "\", running on auto; ",
                  near ? "did you mean FREEONCE_BACKEND="
-                      : "FREEONCE_BACKEND is auto, host, arena, libc, guard or ",
+                      : "FREEONCE_BACKEND is auto, host, arena, shm, libc, guard or ",
                  near ? nearest : "the path of a plug-in", near ? "?" : "", NULL);
     return false;
 }
 
 static enum fo_backend_id arena(void)
 {
-    if (fo_region != NULL || fo_region_start())
+    if (fo_region != NULL || fo_region_start(false))
         return FO_BACKEND_ARENA;
     fo_say_words("no addresses for backend arena (address space limit, or strict overcommit?); "
                  "running on libc",
                  NULL);
     return FO_BACKEND_LIBC;
+}
+
+static enum fo_backend_id automatic(void);
+
+/* The same heap, in shared memory. */
+static enum fo_backend_id shm(void)
+{
+    if ((fo_region != NULL && fo_region->shared) || fo_region_start(true))
+        return FO_BACKEND_ARENA;
+    fo_say_words("no addresses for backend shm (address space limit, or strict overcommit? see "
+                 "FREEONCE_SHM_SIZE); running on auto",
+                 NULL);
+    fo_engine_refuse();
+    return automatic();
 }
 
 static enum fo_backend_id automatic(void)
@@ -106,7 +121,16 @@ static enum fo_backend_id choose(bool host_is_shared)
             fo_engine_refuse();
         return id;
     }
+    if (strcmp(text, "shm") == 0)
+        return shm();
     return strchr(text, '/') != NULL ? load_plugin(text) : automatic();
+}
+
+static const char *name_of(enum fo_backend_id id)
+{
+    if (guards_all())
+        return "guard";
+    return id == FO_BACKEND_ARENA && fo_region->shared ? "shm" : fo_backends[id]->name;
 }
 
 /* Is the memory of the program's functions shared?  Their first block tells.  False: they have no
@@ -133,11 +157,13 @@ static bool is_shared(enum fo_backend_id id, bool host_is_shared)
 {
     if (id == FO_BACKEND_HOST)
         return host_is_shared;
+    if (id == FO_BACKEND_ARENA && fo_region->shared)
+        return true;
     if (host_is_shared)
         fo_say_words(
             "WARNING: this program's own functions return memory that its processes share; "
             "backend ",
-            guards_all() ? "guard" : fo_backends[id]->name,
+            name_of(id),
             " is private, so OpenSSL objects that move "
             "between processes will crash it. Unset FREEONCE_BACKEND, or take host",
             NULL);
@@ -173,7 +199,7 @@ static void set_paths(enum fo_backend_id id)
     FO_RELAXED_STORE(&fo_hot.direct, direct);
     FO_RELAXED_STORE(&fo_hot.recycle,
                      (id == FO_BACKEND_LIBC || (id == FO_BACKEND_ARENA && !direct)) &&
-                         fo_options.quarantine != 0 && !guard);
+                         fo_options.quarantine != 0 && !guard && !fo_hot.shared);
 }
 
 /* In place of a backend that makes whole blocks, headers included. */
@@ -195,7 +221,7 @@ static bool decide(const char *file, int line)
         return false;
     set_paths(id);
     fo_process_serve(id);
-    fo_engine_tell(guards_all() ? "guard" : fo_backends[id]->name);
+    fo_engine_tell(name_of(id));
     __atomic_store_n(&fo_hot.alloc, fo_hot.direct ? made_directly : fo_backends[id]->alloc,
                      __ATOMIC_RELEASE);
     return true;

@@ -1,4 +1,4 @@
-/* The range of backend `arena`, its runs of pages, and lists without locks: see region.h. */
+/* The range of backends `arena` and `shm`, and its runs of pages: see region.h. */
 #include "backend/region.h"
 
 #include <errno.h>
@@ -15,45 +15,12 @@
 #endif
 
 /* Addresses, not memory.  Where an address space limit forbids so many, an eighth of the limit is
- * ours: the program wants some, too. */
+ * ours: the program wants some, too.  What is shared has the size that the user chose. */
 #define RANGE_MOST   (UINT64_C(64) << 30)
 #define RANGE_LEAST  (UINT64_C(8) << 20)
 #define COMMIT_LEAST (UINT64_C(1) << 20)
 
 struct fo_region *fo_region;
-
-/* --- lists -------------------------------------------------------------------------------------
- */
-
-static uint32_t *next_of(const void *elements, size_t size, uint32_t number)
-{
-    return (uint32_t *)((uintptr_t)elements + size * number);
-}
-
-void fo_list_push(fo_list *list, void *elements, size_t size, uint32_t number)
-{
-    fo_list before = FO_RELAXED_LOAD(list), after;
-
-    do {
-        FO_RELAXED_STORE(next_of(elements, size, number), (uint32_t)before);
-        after = ((before >> 32) + 1) << 32 | number;
-    } while (!__atomic_compare_exchange_n(list, &before, after, true, __ATOMIC_RELEASE,
-                                          __ATOMIC_RELAXED));
-}
-
-uint32_t fo_list_pop(fo_list *list, const void *elements, size_t size)
-{
-    fo_list before = __atomic_load_n(list, __ATOMIC_ACQUIRE), after;
-
-    do {
-        if ((uint32_t)before == 0)
-            return 0;
-        after =
-            ((before >> 32) + 1) << 32 | FO_RELAXED_LOAD(next_of(elements, size, (uint32_t)before));
-    } while (!__atomic_compare_exchange_n(list, &before, after, true, __ATOMIC_ACQUIRE,
-                                          __ATOMIC_ACQUIRE));
-    return (uint32_t)before;
-}
 
 /* --- memory ------------------------------------------------------------------------------------
  */
@@ -72,7 +39,8 @@ static void lock(uintptr_t start, size_t size)
                  NULL);
 }
 
-/* In steps, since a strict overcommit policy counts what is writable. */
+/* In steps, since a strict overcommit policy counts what is writable.  What is shared is writable
+ * from the start: no process can change that for the others. */
 static bool commit(uint64_t wanted)
 {
     uint64_t now = __atomic_load_n(&fo_region->committed, __ATOMIC_ACQUIRE);
@@ -84,7 +52,7 @@ static bool commit(uint64_t wanted)
         uint64_t next = now + step > wanted ? now + step : wanted;
         next = next < most ? next : most;
         uintptr_t at = fo_region->base + now;
-        if (mprotect((void *)at, next - now, PROT_READ | PROT_WRITE) != 0) {
+        if (!fo_region->shared && mprotect((void *)at, next - now, PROT_READ | PROT_WRITE) != 0) {
             errno = saved_errno;
             return false;
         }
@@ -99,11 +67,19 @@ static bool commit(uint64_t wanted)
     return true;
 }
 
+/* MADV_DONTNEED takes memory from one process only. */
+static int how_to_release(void)
+{
+    if (fo_region->shared)
+        return MADV_REMOVE;
+    return fo_options.lock ? MADV_DONTNEED_LOCKED : MADV_DONTNEED;
+}
+
 void fo_region_release(uintptr_t start, size_t size)
 {
     int saved_errno = errno;
 
-    if (madvise((void *)start, size, fo_options.lock ? MADV_DONTNEED_LOCKED : MADV_DONTNEED) != 0)
+    if (madvise((void *)start, size, how_to_release()) != 0)
         memset((void *)start, 0, size);
     errno = saved_errno;
 }
@@ -143,7 +119,6 @@ static uint32_t fresh_run(unsigned class)
                                           __ATOMIC_RELAXED, __ATOMIC_RELAXED));
     if (!commit((uint64_t)(at + pages) << FO_PAGE_SHIFT))
         return 0;
-    fo_region->page[at].class = (uint16_t) class;
     fo_region->page[at].pages = pages;
     for (uint32_t i = 1; i < pages; i++) {
         fo_region->page[at + i].pages = i;
@@ -152,25 +127,51 @@ static uint32_t fresh_run(unsigned class)
     return at;
 }
 
+static uint32_t freed_run(unsigned class)
+{
+    return fo_list_pop(&fo_region->runs[class], fo_region->page, sizeof *fo_region->page,
+                       &fo_thread.cache->page);
+}
+
 uint32_t fo_region_take_run(uint32_t pages)
 {
     if (pages == 0 || pages > fo_region->page_count)
         return 0;
     unsigned class = run_class(pages);
-    uint32_t at = fo_list_pop(&fo_region->runs[class], fo_region->page, sizeof *fo_region->page);
+    uint32_t at = freed_run(class);
     if (at == 0)
         at = fresh_run(class);
     /* No more addresses: one that is too large. */
     while (at == 0 && ++class < FO_RUN_CLASSES)
-        at = fo_list_pop(&fo_region->runs[class], fo_region->page, sizeof *fo_region->page);
+        at = freed_run(class);
     return at;
+}
+
+fo_list *fo_region_runs_of(uint32_t page)
+{
+    return &fo_region->runs[run_class(fo_region->page[page].pages)];
 }
 
 void fo_region_give_run(uint32_t page)
 {
-    struct fo_page *pg = &fo_region->page[page];
+    fo_list_push(fo_region_runs_of(page), fo_region->page, sizeof *fo_region->page, page);
+}
 
-    fo_list_push(&fo_region->runs[pg->class], fo_region->page, sizeof *pg, page);
+void fo_region_tell_full(size_t wanted)
+{
+    char line[256];
+    struct fo_text t = FO_TEXT(line);
+
+    if (__atomic_exchange_n(&fo_region->told_full, 1, __ATOMIC_RELAXED) != 0)
+        return;
+    fo_put(&t, "backend shm is full: ");
+    fo_put_dec(&t, wanted);
+    fo_put(
+        &t,
+        " bytes were refused, as malloc would; nothing is damaged. Raise FREEONCE_SHM_SIZE (now ");
+    fo_put_dec(&t, fo_region->size >> 20);
+    fo_put(&t, "M), or look for a leak");
+    fo_say(&t);
 }
 
 /* --- start -------------------------------------------------------------------------------------
@@ -181,10 +182,15 @@ static uint64_t round_to_page(uint64_t size)
     return (size + FO_PAGE_SIZE - 1) & ~(uint64_t)(FO_PAGE_SIZE - 1);
 }
 
-static uint64_t largest_range(void)
+static uint64_t largest_range(bool shared)
 {
     struct rlimit limit;
-    uint64_t size = RANGE_MOST;
+    uint64_t size = shared ? round_to_page(fo_options.shm_size) : RANGE_MOST;
+
+    if (size > RANGE_MOST)
+        size = RANGE_MOST;
+    if (size < RANGE_LEAST)
+        size = RANGE_LEAST;
 
     if (getrlimit(RLIMIT_AS, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY)
         while (size >= RANGE_LEAST && size > limit.rlim_cur / 8)
@@ -237,10 +243,10 @@ static uintptr_t lay_out(struct fo_region *r, uintptr_t start, uint64_t size)
 }
 
 /* Aligned to a page of ours. */
-static uintptr_t reserve(uint64_t size)
+static uintptr_t reserve(uint64_t size, bool shared)
 {
-    char *p = mmap(NULL, size + FO_PAGE_SIZE, PROT_NONE,
-                   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    char *p = mmap(NULL, size + FO_PAGE_SIZE, shared ? PROT_READ | PROT_WRITE : PROT_NONE,
+                   (shared ? MAP_SHARED : MAP_PRIVATE) | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
     if (p == MAP_FAILED)
         return 0;
@@ -251,10 +257,10 @@ static uintptr_t reserve(uint64_t size)
     return start;
 }
 
-static bool start_with(uint64_t size)
+static bool start_with(uint64_t size, bool shared)
 {
     static struct fo_region plan;
-    uintptr_t start = reserve(size);
+    uintptr_t start = reserve(size, shared);
 
     if (start == 0)
         return false;
@@ -269,6 +275,7 @@ static bool start_with(uint64_t size)
         madvise((void *)start, size, MADV_DONTDUMP);
     struct fo_region *r = (struct fo_region *)start;
     lay_out(r, start, size);
+    r->shared = shared;
     r->base = head + FO_PAGE_SIZE; /* a gap that cannot be touched */
     r->page_count = (uint32_t)((start + size - r->base) >> FO_PAGE_SHIFT);
     r->key = make_key(fo_hot.secret);
@@ -280,12 +287,12 @@ static bool start_with(uint64_t size)
     return true;
 }
 
-bool fo_region_start(void)
+bool fo_region_start(bool shared)
 {
-    uint64_t size = largest_range();
+    uint64_t size = largest_range(shared);
     int saved_errno = errno;
 
-    while (size >= RANGE_LEAST && !start_with(size))
+    while (size >= RANGE_LEAST && !start_with(size, shared))
         size /= 2;
     if (size >= RANGE_LEAST && !commit(FO_PAGE_SIZE)) {
         munmap(fo_region, fo_region->size);

@@ -44,6 +44,7 @@
 #define FO_BACKEND_REGION_H
 
 #include "backend/region_hot.h"
+#include "backend/region_list.h"
 #include "core/block.h"
 #include "core/hot.h"
 #include "core/memory.h"
@@ -63,7 +64,8 @@ enum {
 
 struct fo_magazine {
     uint32_t next;
-    uint32_t class;
+    uint16_t class;
+    uint16_t owner; /* number of the cache that has it, from 1; 0: in a list */
     struct fo_cell cells[FO_MAGAZINE_CELLS]; /* behind the last of a class 0 or FO_CELL_END */
 };
 _Static_assert(sizeof(struct fo_magazine) == 2048, "found by a shift");
@@ -82,14 +84,14 @@ enum fo_page_state {
 
 /* One page.  Numbers count pages from base; page 0 is never used. */
 struct fo_page {
-    uint32_t next;  /* in a list */
-    uint32_t state; /* enum fo_page_state */
-    uint16_t class; /* of slots, or of the run's size */
-    uint16_t ever;  /* slots that were handed out before its memory was given back */
-    uint32_t free;  /* bits set in its bitmap */
-    uint32_t used;  /* slots from 0 that were handed out at least once */
-    uint32_t pages; /* of a run; inside: how many back it begins */
-    uint64_t word;  /* of a large block: what is remembered of it once its memory is gone */
+    uint32_t next;     /* in a list */
+    uint32_t state;    /* enum fo_page_state */
+    uint16_t class;    /* of slots, or of the run's size */
+    uint16_t ever;     /* slots that were handed out before its memory was given back */
+    uint32_t emptying; /* TRIM or TAKEN: nobody has a slot of it, its memory is being given back */
+    uint32_t used;     /* slots from 0 that were handed out at least once */
+    uint32_t pages;    /* of a run; inside: how many back it begins */
+    uint64_t word;     /* of a large block: what is remembered of it once its memory is gone */
     fo_site allocated;
     fo_site freed;
     uint64_t by;
@@ -102,30 +104,28 @@ struct fo_mark {
     uint32_t process, thread; /* as in fork/process.h */
 };
 
-/* A list of numbers: the first one, and how often it changed (so that a compare-and-exchange is not
- * misled by a number that came back). */
-typedef uint64_t fo_list;
-
 struct fo_region {
     uint64_t size;      /* of the whole range */
     uintptr_t base;     /* of page 0 */
     uint64_t committed; /* bytes from base that can be touched */
     uint64_t key;
+    uint32_t told_full;
+    bool shared; /* processes forked later map the same memory: backend `shm` */
     uint32_t pages, magazines, marks; /* used so far */
     uint32_t page_count, magazine_count;
     uint32_t caches, cache_count;
     fo_list spare;            /* empty magazines */
     struct fo_cell none, end; /* for bins without a magazine */
-    uint64_t idle;            /* bytes of pages with no block in them that were not given back */
+    int64_t idle; /* bytes of pages with no block in them that were not given back, roughly */
     struct fo_page *page;
     uint64_t *bitmaps;
     struct fo_magazine *magazine;
     struct fo_cache *cache;
     struct {
         _Alignas(64) fo_list full; /* magazines for all threads */
-        uint32_t count, most;
-        fo_list pages;         /* FO_PAGE_LISTED */
-        uint32_t cells, slots; /* of a magazine, of a page */
+        uint32_t most;             /* so many, about */
+        fo_list pages;             /* FO_PAGE_LISTED */
+        uint32_t cells, slots;     /* of a magazine, of a page */
     } class[FO_REGION_CLASSES];
     fo_list runs[FO_RUN_CLASSES];
     uint32_t warm[FO_WARM_SIZES][FO_WARM];
@@ -156,24 +156,28 @@ static inline uintptr_t fo_page_start(uint32_t number)
 
 /* region.c: the range, runs of pages, lists. */
 
-/* Reserve the range.  False: there is no room, nothing was done. */
-bool fo_region_start(void);
+/* Reserve the range, for this process or for all that are forked later.  False: there is no room,
+ * nothing was done. */
+bool fo_region_start(bool shared);
 
 /* A run of at least so many pages, all zero; 0: none left.  Its first page's record says how many,
- * and stays FO_PAGE_FREED or NEVER. */
+ * and stays FO_PAGE_FREED or NEVER.  It stays in the cache's `page` until the caller has said
+ * whose it is. */
 uint32_t fo_region_take_run(uint32_t pages);
 /* Back; its memory must have been released. */
 void fo_region_give_run(uint32_t page);
 
+/* The list in which a free run is that begins at this page. */
+fo_list *fo_region_runs_of(uint32_t page);
+
 /* FREEONCE_LOCK=1 again: a forked child does not inherit it. */
 void fo_region_lock(void);
 
+/* Say once in a process tree that backend shm is full. */
+FO_COLD void fo_region_tell_full(size_t wanted);
+
 /* Give memory back to the system; the addresses stay ours, and read as zero. */
 void fo_region_release(uintptr_t start, size_t size);
-
-/* `elements` have their number in the list's next element as first member. */
-void fo_list_push(fo_list *list, void *elements, size_t size, uint32_t number);
-uint32_t fo_list_pop(fo_list *list, const void *elements, size_t size);
 
 /* region_span.c: slots in pages. */
 
@@ -185,6 +189,12 @@ void fo_slot_give(const struct fo_cell *freed);
 
 /* Is it there? */
 bool fo_slot_is_back(uintptr_t payload);
+
+/* A page that was being moved or emptied by somebody who is gone: go on where that ended. */
+void fo_page_go_on(uint32_t page);
+
+/* Put a page of which nobody takes slots any more where others find it. */
+void fo_page_abandon(uint32_t page);
 
 /* region_cache.c: magazines. */
 
@@ -198,6 +208,13 @@ uintptr_t fo_cache_take(unsigned class);
 /* Take a freed one. */
 void fo_cache_put(unsigned class, const struct fo_cell *freed);
 
+/* All full magazines of this thread that wait in this class, for all threads. */
+void fo_cache_share_queue(unsigned class);
+
+/* Out of anybody's hands: all its cells are empty; its freed blocks serve this bin next. */
+void fo_magazine_spare(uint32_t number);
+void fo_magazine_queue(struct fo_bin *bin, uint32_t number);
+
 /* The cell in which a freed block waits; NULL: in none. */
 const struct fo_cell *fo_cache_find(unsigned class, uintptr_t payload);
 
@@ -210,8 +227,18 @@ void fo_caches_start(void);
 /* The cache of this thread, which gets one if it has none; NULL: there are too many. */
 struct fo_cache *fo_cache_own(void);
 
-/* It is this thread's, in this process: after a fork. */
+/* It is this thread's, in this process: after a fork, in private memory. */
 void fo_cache_keep(void);
+
+/* Nothing to take, no place to put: as a new one. */
+void fo_cache_empty(struct fo_cache *cache);
+
+/* What those who are gone left in their caches goes to all threads.  False: there was nothing. */
+bool fo_caches_reclaim(void);
+
+/* region_adopt.c: this cache, which the calling thread took over from somebody who is gone, gets
+ * all that he had, whatever he was doing. */
+void fo_cache_recover(struct fo_cache *cache);
 
 /* Name this process and thread in the records of frees from now on. */
 void fo_region_mark(void);
@@ -243,7 +270,10 @@ struct fo_at fo_region_at(uintptr_t p);
 /* region_direct.c: the hooks' long way for blocks whose header the region judges. */
 
 /* Let the hooks' short way be used in this process, whose place in the table is `index`. */
-void fo_region_enter(struct fo_direct *d, uint32_t index);
+void fo_region_enter(struct fo_direct *d, uint32_t index, bool forked);
+
+/* After all: the thread that was forked has come. */
+void fo_region_go_ahead(struct fo_direct *d);
 
 /* In a forked child, once. */
 void fo_region_forked(void);

@@ -21,19 +21,64 @@ static uint32_t magazine_of(const struct fo_cell *cell)
     return distance < size ? (uint32_t)(distance / sizeof(struct fo_magazine)) : 0;
 }
 
+static uint16_t number_of(const struct fo_cache *cache)
+{
+    return (uint16_t)(cache - fo_region->cache + 1);
+}
+
+/* It is this thread's now. */
+static void have(uint32_t n)
+{
+    struct fo_cache *cache = fo_thread.cache;
+
+    if (n != 0)
+        __atomic_store_n(&magazine_at(n)->owner, number_of(cache), __ATOMIC_RELEASE);
+    __atomic_store_n(&cache->magazine, 0, __ATOMIC_RELEASE);
+}
+
+static uint32_t pop(fo_list *list)
+{
+    uint32_t n = fo_list_pop(list, fo_region->magazine, sizeof(struct fo_magazine),
+                             &fo_thread.cache->magazine);
+
+    have(n);
+    return n;
+}
+
+static void push(fo_list *list, uint32_t n)
+{
+    struct fo_cache *cache = fo_thread.cache;
+    uint16_t me = number_of(cache);
+
+    __atomic_store_n(&cache->magazine, n, __ATOMIC_RELEASE);
+    fo_list_push(list, fo_region->magazine, sizeof(struct fo_magazine), n);
+    /* Unless somebody has it already. */
+    __atomic_compare_exchange_n(&magazine_at(n)->owner, &me, 0, false, __ATOMIC_RELEASE,
+                                __ATOMIC_RELAXED);
+    __atomic_store_n(&cache->magazine, 0, __ATOMIC_RELEASE);
+}
+
+static uint32_t fresh_magazine(void)
+{
+    uint32_t n = FO_RELAXED_LOAD(&fo_region->magazines);
+
+    do {
+        if (n == fo_region->magazine_count)
+            return 0;
+        FO_RELAXED_STORE(&fo_thread.cache->magazine, n);
+    } while (!__atomic_compare_exchange_n(&fo_region->magazines, &n, n + 1, true, __ATOMIC_ACQ_REL,
+                                          __ATOMIC_RELAXED));
+    have(n);
+    return n;
+}
+
 static uint32_t new_magazine(unsigned class)
 {
-    uint32_t n = fo_list_pop(&fo_region->spare, fo_region->magazine, sizeof(struct fo_magazine));
+    uint32_t n = pop(&fo_region->spare);
 
-    if (n == 0) {
-        n = FO_RELAXED_LOAD(&fo_region->magazines);
-        do {
-            if (n == fo_region->magazine_count)
-                return 0;
-        } while (!__atomic_compare_exchange_n(&fo_region->magazines, &n, n + 1, true,
-                                              __ATOMIC_RELAXED, __ATOMIC_RELAXED));
-    }
-    FO_RELAXED_STORE(&magazine_at(n)->class, class);
+    if (n == 0 && (n = fresh_magazine()) == 0)
+        return 0;
+    FO_RELAXED_STORE(&magazine_at(n)->class, (uint16_t) class);
     return n;
 }
 
@@ -46,12 +91,12 @@ static void set_end(uint32_t n, uintptr_t what)
 }
 
 /* All of its cells are empty. */
-static void spare_magazine(uint32_t n)
+void fo_magazine_spare(uint32_t n)
 {
     if (n == 0)
         return;
     set_end(n, 0);
-    fo_list_push(&fo_region->spare, fo_region->magazine, sizeof(struct fo_magazine), n);
+    push(&fo_region->spare, n);
 }
 
 /* A look at one of the slots that are about to serve again, another one each time. */
@@ -71,14 +116,14 @@ static void load(struct fo_bin *bin, uint32_t n)
     set_end(n, 0);
     check_one(n);
     __atomic_store_n(&bin->take, magazine_at(n)->cells, __ATOMIC_RELEASE);
-    spare_magazine(bin->spare);
+    fo_magazine_spare(bin->spare);
     bin->spare = before;
 }
 
 /* --- the queue ---------------------------------------------------------------------------------
  */
 
-static void append(struct fo_bin *bin, uint32_t n)
+void fo_magazine_queue(struct fo_bin *bin, uint32_t n)
 {
     FO_RELAXED_STORE(&magazine_at(n)->next, 0);
     if (bin->queued == 0)
@@ -103,12 +148,18 @@ static uint32_t remove_first(struct fo_bin *bin)
 
 static uint32_t pop_shared(unsigned class)
 {
-    uint32_t n =
-        fo_list_pop(&fo_region->class[class].full, fo_region->magazine, sizeof(struct fo_magazine));
+    return pop(&fo_region->class[class].full);
+}
 
-    if (n != 0)
-        __atomic_fetch_sub(&fo_region->class[class].count, 1, __ATOMIC_RELAXED);
-    return n;
+/* Roughly: others may change it meanwhile. */
+static bool are_too_many(unsigned class)
+{
+    uint32_t n = (uint32_t)FO_RELAXED_LOAD(&fo_region->class[class].full);
+    uint32_t left = fo_region->class[class].most;
+
+    for (; n != 0 && left != 0; left--)
+        n = FO_RELAXED_LOAD(&magazine_at(n)->next);
+    return n != 0;
 }
 
 static void empty(uint32_t n)
@@ -122,20 +173,26 @@ static void empty(uint32_t n)
         if (freed.payload != 0)
             fo_slot_give(&freed);
     }
-    spare_magazine(n);
+    fo_magazine_spare(n);
 }
 
 /* The oldest of a bin go to all threads; what is too many there, back into its pages. */
 static void share(struct fo_bin *bin, unsigned class)
 {
-    fo_list_push(&fo_region->class[class].full, fo_region->magazine, sizeof(struct fo_magazine),
-                 remove_first(bin));
-    if (__atomic_add_fetch(&fo_region->class[class].count, 1, __ATOMIC_RELAXED) <=
-        fo_region->class[class].most)
+    push(&fo_region->class[class].full, remove_first(bin));
+    if (!are_too_many(class))
         return;
     uint32_t n = pop_shared(class);
     if (n != 0)
         empty(n);
+}
+
+void fo_cache_share_queue(unsigned class)
+{
+    struct fo_bin *bin = &fo_thread.cache->bins[class];
+
+    while (bin->queued != 0)
+        share(bin, class);
 }
 
 /* --- bins --------------------------------------------------------------------------------------
@@ -153,7 +210,7 @@ static bool turn_round(struct fo_bin *bin)
     bin->put = &fo_region->end;
     FO_RELAXED_STORE(&put->payload, 0);
     __atomic_store_n(&bin->take, magazine_at(n)->cells, __ATOMIC_RELEASE);
-    spare_magazine(before);
+    fo_magazine_spare(before);
     return true;
 }
 
@@ -218,7 +275,7 @@ static bool rotate(struct fo_bin *bin, unsigned class)
         return false;
     set_end(n, FO_CELL_END);
     if (full != 0)
-        append(bin, full);
+        fo_magazine_queue(bin, full);
     __atomic_store_n(&bin->put, magazine_at(n)->cells, __ATOMIC_RELEASE);
     while (bin->queued > FO_RELAXED_LOAD(&bin->most))
         share(bin, class);

@@ -4,6 +4,8 @@
 #include "backend/region.h"
 
 #include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "backend/backend.h"
 #include "core/options.h"
@@ -13,26 +15,46 @@
 
 struct fo_region_range fo_region_range;
 
-void fo_region_enter(struct fo_direct *d, uint32_t index)
+/* In a forked child that shares the heap, the caches are its parent's.  Only the thread that was
+ * forked has one; if another thread is here first (raw clone(2)), the short way waits for it. */
+static bool is_held_back(void)
+{
+    if ((pid_t)syscall(SYS_gettid) != getpid())
+        return true;
+    fo_thread.cache = &fo_no_cache;
+    return false;
+}
+
+void fo_region_go_ahead(struct fo_direct *d)
+{
+    FO_RELAXED_STORE(&d->held_back, false);
+    fo_region_see_limit(d);
+    FO_RELAXED_STORE(&d->by_name, FO_RELAXED_LOAD(&fo_memory_by_name) ? FO_REGION_SMALL : 0);
+    __atomic_store_n(&d->size, FO_REGION_SMALL, __ATOMIC_RELEASE);
+}
+
+void fo_region_enter(struct fo_direct *d, uint32_t index, bool forked)
 {
     d->base = fo_region->base + FO_PAGE_SIZE;
     d->meta = (uint64_t)index << FO_META_SHIFT | (uint64_t)FO_BACKEND_ARENA << FO_BACKEND_SHIFT;
     d->key = fo_region->key;
     for (unsigned i = 0; i < FO_REGION_STEPS; i++)
         d->bins[i] = (uint16_t)(fo_region_class_of((size_t)(i + 1) * 16) * sizeof(struct fo_bin));
-    fo_region_see_limit(d);
     fo_region_range.start = (uintptr_t)fo_region;
     FO_RELAXED_STORE(&fo_region_range.size, fo_region->size);
-    FO_RELAXED_STORE(&d->by_name, FO_RELAXED_LOAD(&fo_memory_by_name) ? FO_REGION_SMALL : 0);
-    __atomic_store_n(&d->size, FO_REGION_SMALL, __ATOMIC_RELEASE);
+    FO_RELAXED_STORE(&d->held_back, forked && fo_region->shared && is_held_back());
+    if (!d->held_back)
+        fo_region_go_ahead(d);
 }
 
-/* The thread that forked is the only one now, and keeps its cache.  Which one that is, we know only
- * if this is it: after a clone(2) that nobody saw, a new thread may be here first. */
+/* In private memory, the thread that forked is the only one now, and keeps its cache.  Which one
+ * that is, we know only if this is it: after a clone(2) that nobody saw, a new thread may be here
+ * first.
+ */
 void fo_region_forked(void)
 {
     fo_region_lock();
-    if (fo_thread.cache == &fo_no_cache)
+    if (fo_region->shared || fo_thread.cache == &fo_no_cache)
         return;
     fo_cache_keep();
     fo_hot.process->direct.orphans = true;
@@ -43,16 +65,23 @@ void fo_region_see_limit(struct fo_direct *d)
     uint64_t committed = __atomic_load_n(&fo_region->committed, __ATOMIC_ACQUIRE);
 
     FO_RELAXED_STORE(&d->bytes, committed - FO_PAGE_SIZE);
-    if (!fo_options.wipe) /* else every free goes the long way */
+    if (!fo_options.wipe && !FO_RELAXED_LOAD(&d->held_back)) /* else every free goes the long way */
         FO_RELAXED_STORE(&d->limit, (committed - FO_PAGE_SIZE) >> 4);
+}
+
+static uintptr_t take(size_t size)
+{
+    return size > FO_REGION_SMALL ? fo_large_take(size) : fo_cache_take(fo_region_class_of(size));
 }
 
 void *fo_region_malloc(size_t size, fo_site site)
 {
     struct fo_direct *d = &fo_process_self()->direct;
     bool large = size > FO_REGION_SMALL;
-    uintptr_t payload = large ? fo_large_take(size) : fo_cache_take(fo_region_class_of(size));
+    uintptr_t payload = take(size);
 
+    if (payload == 0 && fo_region->shared && fo_caches_reclaim())
+        payload = take(size);
     if (payload == 0)
         return NULL;
     uint64_t word = (uint64_t)size << FO_SIZE_SHIFT | FO_RELAXED_LOAD(&d->meta);

@@ -5,6 +5,7 @@
 
 #include "backend/region_classes.h"
 #include "core/block.h"
+#include "fork/living.h"
 
 #define FO_REGION_FREED (UINT64_C(1) << FO_PAD8_SHIFT) /* blocks in here are never padded */
 #define FO_REGION_HELD  (FO_REGION_FREED | UINT64_C(4) << FO_BACKEND_SHIFT)
@@ -37,8 +38,9 @@ _Static_assert(sizeof(struct fo_bin) == 64, "a cache line");
 
 struct fo_cache {
     _Alignas(64) struct fo_bin bins[FO_REGION_CLASSES];
-    uint64_t owner; /* pid << 32 | tid; 0: nobody */
-    bool made;      /* its bins can be used */
+    struct fo_living owner;
+    uint32_t magazine, page; /* on their way into or out of a list; 0: none */
+    bool made;               /* its bins can be used */
 };
 
 /* The process's page has this (fork/process.h), so that the kernel zeroes it in a forked child. */
@@ -51,6 +53,7 @@ struct fo_direct {
     uint64_t meta;    /* of every header: process, backend */
     uint64_t key;     /* of the check bits; odd */
     bool orphans;     /* caches that a fork left behind may be adopted */
+    bool held_back;   /* shared, and the thread that was forked has not been here yet */
     uint16_t bins[FO_REGION_STEPS]; /* where in a cache its bin is, for each 16 bytes of size */
 };
 

@@ -5,6 +5,8 @@
  * not ask the system each time; they serve again first in first out. */
 #include "backend/region.h"
 
+#include "fork/process.h"
+
 enum { SYSTEM_PAGE_SHIFT = 12, KEEP_WARM = 2 };
 
 /* In pages of the system: equal sizes serve equal blocks, whose untouched parts are alike. */
@@ -52,6 +54,7 @@ uintptr_t fo_large_take(size_t size)
     struct fo_page *pg = &fo_region->page[page];
     FO_RELAXED_STORE(&pg->word, (uint64_t)size << FO_SIZE_SHIFT);
     __atomic_store_n(&pg->state, FO_PAGE_BLOCK, __ATOMIC_RELEASE);
+    __atomic_store_n(&fo_thread.cache->page, 0, __ATOMIC_RELEASE);
     return fo_page_start(page) + sizeof(struct fo_header);
 }
 

@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <limits.h>
 #include <pthread.h>
-#include <signal.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -14,11 +13,13 @@
 
 struct fo_cache fo_no_cache;
 
-static void make_empty(struct fo_cache *cache)
+void fo_cache_empty(struct fo_cache *cache)
 {
     for (unsigned c = 0; c < FO_REGION_CLASSES; c++) {
-        cache->bins[c].take = &fo_region->none;
-        cache->bins[c].put = &fo_region->end;
+        struct fo_bin *bin = &cache->bins[c];
+        FO_RELAXED_STORE(&bin->take, &fo_region->none);
+        FO_RELAXED_STORE(&bin->put, &fo_region->end);
+        bin->first = bin->last = bin->queued = bin->spare = 0;
     }
 }
 
@@ -48,39 +49,46 @@ static void set_limits(struct fo_cache *cache)
     }
 }
 
-static uint64_t me(void)
-{
-    const struct fo_process *self = fo_process_self();
-    uint32_t thread = fo_who_thread(fo_who());
-
-    return (uint64_t)self->pid << 32 | (thread != 0 ? thread : self->pid);
-}
-
-static bool is_gone(uint64_t owner, uint64_t self)
-{
-    return owner >> 32 == self >> 32 &&
-           syscall(SYS_tgkill, (pid_t)(owner >> 32), (pid_t)(uint32_t)owner, 0) != 0 &&
-           errno == ESRCH;
-}
-
-/* One without an owner.  Asking for each thread whether it lives takes time, so that is left until
- * there are many: a thread says when it goes. */
-static struct fo_cache *adopt(uint64_t self)
+/* Of another process: of the parent that this private heap was copied from, or of one that shares
+ * it. */
+static bool may_inherit(uint64_t owner, uint64_t self, uint32_t used)
 {
     enum { MANY = 64 };
-    uint32_t used = FO_RELAXED_LOAD(&fo_region->caches);
-    used = used < fo_region->cache_count ? used : fo_region->cache_count;
 
-    for (uint32_t i = 0; i < used; i++) {
-        if (!__atomic_load_n(&fo_region->cache[i].made, __ATOMIC_ACQUIRE))
-            continue;
-        uint64_t owner = FO_RELAXED_LOAD(&fo_region->cache[i].owner);
-        bool orphan = owner >> 32 != self >> 32 && fo_hot.process->direct.orphans;
-        bool may = owner == 0 || orphan || (used >= MANY && is_gone(owner, self));
-        if (may && __atomic_compare_exchange_n(&fo_region->cache[i].owner, &owner, self, false,
-                                               __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
+    if (owner >> 32 != self >> 32)
+        return fo_region->shared || fo_hot.process->direct.orphans;
+    /* Asking for each thread whether it lives takes time, so that is left until there are many: a
+     * thread says when it goes. */
+    return used >= MANY || (fo_region->shared && owner == self);
+}
+
+/* It has no owner, or one who is gone. */
+static bool take_over(struct fo_cache *cache, uint64_t self, uint32_t used)
+{
+    if (!__atomic_load_n(&cache->made, __ATOMIC_ACQUIRE))
+        return false;
+    if (fo_living_claim(&cache->owner, self))
+        return true;
+    if (!may_inherit(FO_RELAXED_LOAD(&cache->owner.owner), self, used) ||
+        !fo_living_inherit(&cache->owner, self))
+        return false;
+    fo_thread.cache = cache; /* should this thread vanish, too, others go on with it */
+    fo_cache_recover(cache);
+    return true;
+}
+
+static uint32_t count_caches(void)
+{
+    uint32_t used = FO_RELAXED_LOAD(&fo_region->caches);
+
+    return used < fo_region->cache_count ? used : fo_region->cache_count;
+}
+
+static struct fo_cache *adopt(uint64_t self)
+{
+    for (uint32_t i = 0, used = count_caches(); i < used; i++)
+        if (take_over(&fo_region->cache[i], self, used))
             return &fo_region->cache[i];
-    }
     return NULL;
 }
 
@@ -93,8 +101,9 @@ static struct fo_cache *new_cache(uint64_t self)
         return NULL;
     }
     struct fo_cache *cache = &fo_region->cache[n];
-    make_empty(cache);
-    FO_RELAXED_STORE(&cache->owner, self);
+    fo_cache_empty(cache);
+    if (!fo_living_start(&cache->owner, fo_region->shared) || !fo_living_claim(&cache->owner, self))
+        return NULL;
     __atomic_store_n(&cache->made, true, __ATOMIC_RELEASE);
     /* The option is for all threads together: with another one, each may keep less. */
     for (uint32_t i = 0; (n & (n + 1)) == 0 && i <= n; i++)
@@ -119,19 +128,19 @@ static void thread_goes(void *rounds)
         return;
     struct fo_cache *cache = fo_thread.cache;
     fo_thread.cache = &fo_no_cache;
-    if (cache != &fo_no_cache)
-        __atomic_store_n(&cache->owner, 0, __ATOMIC_RELEASE);
+    if (cache != &fo_no_cache && cache->owner.owner == fo_living_me())
+        fo_living_release(&cache->owner);
 }
 
 void fo_caches_start(void)
 {
-    make_empty(&fo_no_cache);
+    fo_cache_empty(&fo_no_cache);
     has_key = pthread_key_create(&key, thread_goes) == 0;
 }
 
 FO_COLD static struct fo_cache *get_cache(void)
 {
-    uint64_t self = me();
+    uint64_t self = fo_living_me();
     int saved_errno = errno;
     struct fo_cache *cache = adopt(self);
 
@@ -149,15 +158,67 @@ FO_COLD static struct fo_cache *get_cache(void)
 
 void fo_cache_keep(void)
 {
-    __atomic_store_n(&fo_thread.cache->owner, me(), __ATOMIC_RELEASE);
+    __atomic_store_n(&fo_thread.cache->owner.owner, fo_living_me(), __ATOMIC_RELEASE);
     fo_region_mark();
+}
+
+/* In a child that a raw clone(2) made, and in which another thread was here before the one that was
+ * forked: that one's cache is its parent's. */
+static FO_COLD struct fo_cache *own_while_held_back(void)
+{
+    struct fo_direct *d = &fo_process_self()->direct;
+    bool forked = (pid_t)syscall(SYS_gettid) == getpid();
+
+    if (forked) {
+        fo_thread.who = 0;
+        fo_thread.cache = &fo_no_cache;
+    }
+    struct fo_cache *cache = fo_thread.cache != &fo_no_cache ? fo_thread.cache : get_cache();
+    if (forked)
+        fo_region_go_ahead(d);
+    return cache;
 }
 
 struct fo_cache *fo_cache_own(void)
 {
     struct fo_cache *cache = fo_thread.cache;
 
+    if (fo_unlikely(FO_RELAXED_LOAD(&fo_hot.process->direct.held_back)))
+        return own_while_held_back();
     return fo_likely(cache != &fo_no_cache) ? cache : get_cache();
+}
+
+/* In the name of the one who is gone. */
+static void hand_out(struct fo_cache *cache)
+{
+    struct fo_cache *mine = fo_thread.cache;
+
+    fo_thread.cache = cache;
+    fo_cache_recover(cache);
+    for (unsigned c = 0; c < FO_REGION_CLASSES; c++) {
+        uint32_t page = cache->bins[c].page;
+        FO_RELAXED_STORE(&cache->bins[c].page, 0);
+        if (page != 0)
+            fo_page_abandon(page);
+        fo_cache_share_queue(c);
+    }
+    fo_thread.cache = mine;
+    fo_living_release(&cache->owner);
+}
+
+bool fo_caches_reclaim(void)
+{
+    struct fo_cache *mine = fo_thread.cache;
+    uint64_t self = fo_living_me();
+    bool any = false;
+
+    for (uint32_t i = 0, used = count_caches(); i < used; i++)
+        if (&fo_region->cache[i] != mine && take_over(&fo_region->cache[i], self, used)) {
+            fo_thread.cache = mine;
+            hand_out(&fo_region->cache[i]);
+            any = true;
+        }
+    return any;
 }
 
 void fo_region_mark(void)

@@ -2,6 +2,8 @@
  * magazine is empty, or one too many. */
 #include "backend/region.h"
 
+#include "fork/process.h"
+
 /* So many bytes of pages without a block keep their memory, for the next burst. */
 enum { IDLE_MOST = 1 << 20 };
 
@@ -46,11 +48,11 @@ _Static_assert(sizeof(struct back) <= 16, "the smallest payload has room for it"
 /* Each is handed over before the next is taken. */
 static unsigned take_returned(struct fo_bin *bin, unsigned class, unsigned room)
 {
-    struct fo_page *pg = page_at(bin->page);
     uint64_t *bitmap = bitmap_of(bin->page);
+    uint32_t used = page_at(bin->page)->used;
     unsigned taken = 0;
 
-    for (uint32_t w = 0; w * 64 < pg->used && __atomic_load_n(&pg->free, __ATOMIC_ACQUIRE) != 0;) {
+    for (uint32_t w = 0; w * 64 < used;) {
         uint64_t word = __atomic_load_n(&bitmap[w], __ATOMIC_ACQUIRE);
         if (word == 0) {
             w++;
@@ -60,7 +62,6 @@ static unsigned take_returned(struct fo_bin *bin, unsigned class, unsigned room)
             break;
         unsigned bit = (unsigned)__builtin_ctzll(word);
         __atomic_fetch_and(&bitmap[w], ~(UINT64_C(1) << bit), __ATOMIC_ACQ_REL);
-        __atomic_fetch_sub(&pg->free, 1, __ATOMIC_ACQ_REL);
         struct fo_cell *cell = bin->take - 1;
         uintptr_t payload = slot_at(bin->page, class, w * 64 + bit);
         const struct back *b = (const struct back *)payload;
@@ -80,11 +81,22 @@ static unsigned take_fresh(struct fo_bin *bin, unsigned class, unsigned room)
     uint32_t left = fo_region->class[class].slots - pg->used;
     uint32_t count = left < room ? left : room, end = pg->used + count;
 
-    FO_RELAXED_STORE(&pg->used, end);
+    /* What a cell holds and `used` does not count is not there for whoever finds it. */
     for (uint32_t i = 1; i <= count; i++)
         FO_RELAXED_STORE(&bin->take[-(int)i].payload, slot_at(bin->page, class, end - i));
+    __atomic_store_n(&pg->used, end, __ATOMIC_RELEASE);
     __atomic_store_n(&bin->take, bin->take - count, __ATOMIC_RELEASE);
     return count;
+}
+
+static bool has_returned(uint32_t page)
+{
+    const uint64_t *bitmap = bitmap_of(page);
+
+    for (uint32_t w = 0; w * 64 < FO_RELAXED_LOAD(&page_at(page)->used); w++)
+        if (__atomic_load_n(&bitmap[w], __ATOMIC_SEQ_CST) != 0)
+            return true;
+    return false;
 }
 
 /* Nothing is left in the bin's page; if slots came back meanwhile, it stays. */
@@ -93,8 +105,7 @@ static void leave_page(struct fo_bin *bin)
     struct fo_page *pg = page_at(bin->page);
 
     __atomic_store_n(&pg->state, FO_PAGE_FULL, __ATOMIC_SEQ_CST);
-    if (__atomic_load_n(&pg->free, __ATOMIC_SEQ_CST) != 0 &&
-        change(pg, FO_PAGE_FULL, FO_PAGE_OWNED))
+    if (has_returned(bin->page) && change(pg, FO_PAGE_FULL, FO_PAGE_OWNED))
         return;
     bin->page = 0;
 }
@@ -105,15 +116,23 @@ static void no_longer_idle(struct fo_page *pg)
         __atomic_fetch_sub(&fo_region->idle, FO_PAGE_SIZE, __ATOMIC_RELAXED);
 }
 
+/* Nobody is moving it any more. */
+static void arrived(void)
+{
+    __atomic_store_n(&fo_thread.cache->page, 0, __ATOMIC_RELEASE);
+}
+
 static bool own_page(struct fo_bin *bin, unsigned class)
 {
     fo_list *pages = &fo_region->class[class].pages;
     uint32_t page;
 
-    while ((page = fo_list_pop(pages, fo_region->page, sizeof(struct fo_page))) != 0) {
+    while ((page = fo_list_pop(pages, fo_region->page, sizeof(struct fo_page),
+                               &fo_thread.cache->page)) != 0) {
         if (change(page_at(page), FO_PAGE_LISTED, FO_PAGE_OWNED)) {
             no_longer_idle(page_at(page));
             bin->page = page;
+            arrived();
             return true;
         }
         if (!change(page_at(page), FO_PAGE_TRIM, FO_PAGE_TAKEN)) /* whoever trims lists it again */
@@ -125,10 +144,11 @@ static bool own_page(struct fo_bin *bin, unsigned class)
     struct fo_page *pg = page_at(page);
     FO_RELAXED_STORE(&pg->class, (uint16_t) class);
     FO_RELAXED_STORE(&pg->used, 0);
-    FO_RELAXED_STORE(&pg->free, 0);
     FO_RELAXED_STORE(&pg->ever, 0);
+    FO_RELAXED_STORE(&pg->emptying, 0);
     __atomic_store_n(&pg->state, FO_PAGE_OWNED, __ATOMIC_RELEASE);
     bin->page = page;
+    arrived();
     return true;
 }
 
@@ -145,31 +165,57 @@ bool fo_slots_take(struct fo_bin *bin, unsigned class, unsigned room)
 /* --- giving ------------------------------------------------------------------------------------
  */
 
-/* No block is in this page: its memory goes back, unless little is idle. */
-static void trim(uint32_t page)
+static uint64_t all_of_word(uint32_t used, uint32_t w)
+{
+    uint32_t count = used - w * 64;
+
+    return count >= 64 ? ~UINT64_C(0) : (UINT64_C(1) << count) - 1;
+}
+
+static bool are_all_back(uint32_t page)
+{
+    const uint64_t *bitmap = bitmap_of(page);
+    uint32_t used = FO_RELAXED_LOAD(&page_at(page)->used);
+
+    for (uint32_t w = 0; w * 64 < used; w++)
+        if (__atomic_load_n(&bitmap[w], __ATOMIC_SEQ_CST) != all_of_word(used, w))
+            return false;
+    return true;
+}
+
+/* The state is TRIM, or TAKEN since. */
+static void go_on_trimming(uint32_t page)
 {
     struct fo_page *pg = page_at(page);
     uint64_t *bitmap = bitmap_of(page);
 
-    if (__atomic_exchange_n(&pg->idle, 1, __ATOMIC_RELAXED) == 0 &&
-        __atomic_add_fetch(&fo_region->idle, FO_PAGE_SIZE, __ATOMIC_RELAXED) <= IDLE_MOST)
-        return;
-    if (!change(pg, FO_PAGE_LISTED, FO_PAGE_TRIM))
-        return;
-    if (__atomic_load_n(&pg->free, __ATOMIC_ACQUIRE) == pg->used) {
+    if (pg->emptying != 0 || are_all_back(page)) {
+        __atomic_store_n(&pg->emptying, 1, __ATOMIC_RELEASE);
         if (pg->used > pg->ever)
             FO_RELAXED_STORE(&pg->ever, (uint16_t)pg->used);
         for (unsigned i = 0; i < FO_BITMAP_WORDS; i++)
             FO_RELAXED_STORE(&bitmap[i], 0);
-        FO_RELAXED_STORE(&pg->free, 0);
         FO_RELAXED_STORE(&pg->used, 0);
         fo_region_release(fo_page_start(page), FO_PAGE_SIZE);
         no_longer_idle(pg);
+        __atomic_store_n(&pg->emptying, 0, __ATOMIC_RELEASE);
     }
     if (change(pg, FO_PAGE_TRIM, FO_PAGE_LISTED))
         return;
     __atomic_store_n(&pg->state, FO_PAGE_LISTED, __ATOMIC_RELEASE);
     list(page);
+}
+
+/* No block is in this page: its memory goes back, unless little is idle. */
+static void trim(uint32_t page)
+{
+    struct fo_page *pg = page_at(page);
+
+    if (__atomic_exchange_n(&pg->idle, 1, __ATOMIC_RELAXED) == 0 &&
+        __atomic_add_fetch(&fo_region->idle, FO_PAGE_SIZE, __ATOMIC_RELAXED) <= IDLE_MOST)
+        return;
+    if (change(pg, FO_PAGE_LISTED, FO_PAGE_TRIM))
+        go_on_trimming(page);
 }
 
 static uint32_t slot_number(uintptr_t payload)
@@ -194,14 +240,49 @@ void fo_slot_give(const struct fo_cell *freed)
     uint32_t page = fo_page_number(payload), slot = slot_number(payload);
     struct fo_page *pg = page_at(page);
     struct back *b = (struct back *)payload;
+    uint64_t bit = UINT64_C(1) << slot % 64;
 
     FO_RELAXED_STORE(&b->freed, freed->freed);
     FO_RELAXED_STORE(&b->by, freed->by);
-    __atomic_fetch_or(&bitmap_of(page)[slot / 64], UINT64_C(1) << slot % 64, __ATOMIC_ACQ_REL);
-    uint32_t free = __atomic_add_fetch(&pg->free, 1, __ATOMIC_SEQ_CST);
+    FO_RELAXED_STORE(&fo_thread.cache->page, page);
+    uint64_t word = __atomic_fetch_or(&bitmap_of(page)[slot / 64], bit, __ATOMIC_SEQ_CST) | bit;
     if (__atomic_load_n(&pg->state, __ATOMIC_SEQ_CST) == FO_PAGE_FULL &&
         change(pg, FO_PAGE_FULL, FO_PAGE_LISTED))
         list(page);
-    if (free == FO_RELAXED_LOAD(&pg->used) && FO_RELAXED_LOAD(&pg->state) == FO_PAGE_LISTED)
+    if (word == all_of_word(FO_RELAXED_LOAD(&pg->used), slot / 64) &&
+        FO_RELAXED_LOAD(&pg->state) == FO_PAGE_LISTED && are_all_back(page))
         trim(page);
+    arrived();
+}
+
+/* --- of those who are gone -----------------------------------------------------------------------
+ */
+
+void fo_page_abandon(uint32_t page)
+{
+    struct fo_page *pg = page_at(page);
+
+    FO_RELAXED_STORE(&fo_thread.cache->page, page);
+    if (change(pg, FO_PAGE_OWNED, FO_PAGE_LISTED))
+        list(page);
+    else if (has_returned(page) && change(pg, FO_PAGE_FULL, FO_PAGE_LISTED))
+        list(page);
+    arrived();
+}
+
+void fo_page_go_on(uint32_t page)
+{
+    struct fo_page *pg = page_at(page);
+    uint32_t state = __atomic_load_n(&pg->state, __ATOMIC_ACQUIRE);
+
+    FO_RELAXED_STORE(&fo_thread.cache->page, page);
+    if (state == FO_PAGE_TRIM || state == FO_PAGE_TAKEN)
+        go_on_trimming(page);
+    else if (state == FO_PAGE_LISTED)
+        list(page);
+    else if (state == FO_PAGE_NEVER || state == FO_PAGE_FREED)
+        fo_region_give_run(page);
+    else
+        fo_page_abandon(page);
+    arrived();
 }

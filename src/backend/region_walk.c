@@ -60,7 +60,7 @@ static void walk_magazines(struct walk *w)
     }
 }
 
-/* A list ends, and has as many as it says. */
+/* A list ends, and has as many as it says (UINT32_MAX: it does not say). */
 static void walk_list(struct walk *w, fo_list list, const void *elements, size_t size,
                       uint32_t count, uint32_t most)
 {
@@ -78,8 +78,7 @@ static void walk_lists(struct walk *w)
 
     walk_list(w, r->spare, r->magazine, sizeof *r->magazine, UINT32_MAX, r->magazines);
     for (unsigned c = 0; c < FO_REGION_CLASSES; c++) {
-        walk_list(w, r->class[c].full, r->magazine, sizeof *r->magazine, r->class[c].count,
-                  r->magazines);
+        walk_list(w, r->class[c].full, r->magazine, sizeof *r->magazine, UINT32_MAX, r->magazines);
         walk_list(w, r->class[c].pages, r->page, sizeof *r->page, UINT32_MAX, r->pages);
         for (uint32_t i = 0; i < r->caches; i++)
             if (r->cache[i].bins[c].queued != 0)
@@ -113,9 +112,10 @@ static void walk_slot(struct walk *w, uintptr_t payload, bool in_cell, bool is_b
         w->out->lost += !in_cell && !is_back;
         return;
     }
+    /* Held: by somebody who vanished while he freed it. */
     if (at.state == FO_FOUND_DAMAGED)
         wrong(w, "a header is damaged", payload);
-    else if (at.state == FO_FOUND_FREED)
+    else if (at.state == FO_FOUND_FREED || at.state == FO_FOUND_HELD)
         w->out->lost += !in_cell && !is_back;
     else if (in_cell || is_back)
         wrong(w, "a slot that is not free is in a cell or in its page", payload);
@@ -128,12 +128,13 @@ static void walk_slots(struct walk *w, uint32_t page)
     const struct fo_page *pg = &fo_region->page[page];
     const uint64_t *back = fo_region->bitmaps + (size_t)page * FO_BITMAP_WORDS;
     const uint64_t *held = w->held + (size_t)page * FO_BITMAP_WORDS;
-    uint32_t size = fo_class_slot(pg->class), free = 0;
+    uint32_t size = fo_class_slot(pg->class), slots = fo_region->class[pg->class].slots;
 
-    for (unsigned i = 0; i < FO_BITMAP_WORDS; i++)
-        free += (uint32_t)__builtin_popcountll(back[i]);
-    if (free != pg->free || pg->used > fo_region->class[pg->class].slots)
-        wrong(w, "a page does not have so many free slots as it says", fo_page_start(page));
+    if (pg->used > slots)
+        wrong(w, "a page has used more slots than it has", fo_page_start(page));
+    for (uint32_t slot = pg->used; slot < slots; slot++)
+        if (((held[slot / 64] | back[slot / 64]) >> slot % 64 & 1) != 0)
+            wrong(w, "a slot that was never used is free", fo_page_start(page));
     for (uint32_t slot = 0; slot < pg->used; slot++)
         walk_slot(w, fo_page_start(page) + (uintptr_t)slot * size + sizeof(struct fo_header),
                   (held[slot / 64] >> slot % 64 & 1) != 0, (back[slot / 64] >> slot % 64 & 1) != 0);

@@ -108,12 +108,17 @@ static FO_COLD void *allocate_guarded(size_t size, const char *file, int line)
 
 static void *allocate_from(unsigned id, size_t size, const char *file, int line);
 
-/* From the region; what finds no room there comes from libc. */
+/* From the region; what finds no room there comes from libc, unless others have to see it. */
 static FO_COLD void *allocate_directly(size_t size, const char *file, int line)
 {
     fo_process_self();
     void *p = fo_region_malloc(size, fo_site_pack(file, line));
-    return p != NULL ? p : allocate_from(FO_BACKEND_LIBC, size, file, line);
+    if (p != NULL)
+        return p;
+    if (!fo_region->shared)
+        return allocate_from(FO_BACKEND_LIBC, size, file, line);
+    fo_region_tell_full(size);
+    return out_of_memory();
 }
 
 /* From the backend. */

@@ -112,7 +112,7 @@ static void enter(struct fo_process *me, uint32_t pid, uint32_t parent)
     me->index = row;
     FO_RELAXED_STORE(&me->meta, meta_of(row));
     if (FO_RELAXED_LOAD(&fo_hot.direct))
-        fo_region_enter(&me->direct, row);
+        fo_region_enter(&me->direct, row, parent != 0);
     __atomic_store_n(&me->pid, pid, __ATOMIC_RELEASE);
 }
 
@@ -163,5 +163,5 @@ void fo_process_serve(unsigned chosen)
     backend = chosen;
     FO_RELAXED_STORE(&me->meta, meta_of(me->index));
     if (FO_RELAXED_LOAD(&fo_hot.direct))
-        fo_region_enter(&me->direct, me->index);
+        fo_region_enter(&me->direct, me->index, false);
 }

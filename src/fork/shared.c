@@ -1,6 +1,7 @@
 /* See shared.h.  Called by the choice of the backend and by the interposed lock functions. */
 #include "fork/shared.h"
 
+#include "backend/region.h"
 #include "core/hot.h"
 #include "core/memory.h"
 #include "fork/cures.h"
@@ -71,7 +72,7 @@ bool fo_shared_contains(uintptr_t address)
 {
     const struct fo_mapping *m = known(address);
 
-    return m != NULL && m->shared;
+    return (m != NULL && m->shared) || (fo_region_contains(address) && fo_region->shared);
 }
 
 void fo_shared_learn(uintptr_t address)

@@ -1,0 +1,211 @@
+/* What had somebody who is gone, killed at any instruction?  A cache that is taken over is not
+ * trusted to be consistent: its bins are made anew, from the magazines that carry its number and
+ * the cells in them that are not empty.  What was on its way into or out of a list is written down
+ * in the cache; where it is by now, the lists and the caches of all others tell.
+ *
+ * What cannot be found again is the one block that was between a cell and the program. */
+#include "backend/region.h"
+
+#include <sched.h>
+
+#include "fork/process.h"
+
+/* Others need an instant to say what they have. */
+enum { PATIENCE = 100 };
+
+enum kind { MAGAZINE, PAGE };
+
+static uint32_t *moving_of(struct fo_cache *cache, enum kind kind)
+{
+    return kind == MAGAZINE ? &cache->magazine : &cache->page;
+}
+
+static uint32_t count_caches(void)
+{
+    uint32_t used = FO_RELAXED_LOAD(&fo_region->caches);
+
+    return used < fo_region->cache_count ? used : fo_region->cache_count;
+}
+
+static bool others_move(const struct fo_cache *cache, enum kind kind, uint32_t number)
+{
+    for (uint32_t i = 0, used = count_caches(); i < used; i++)
+        if (&fo_region->cache[i] != cache &&
+            __atomic_load_n(moving_of(&fo_region->cache[i], kind), __ATOMIC_ACQUIRE) == number)
+            return true;
+    return false;
+}
+
+/* The lists in which it may be. */
+static unsigned lists_of(enum kind kind, uint32_t number, const fo_list *lists[2])
+{
+    const struct fo_page *pg = &fo_region->page[number];
+
+    if (kind == MAGAZINE) {
+        lists[0] = &fo_region->spare;
+        lists[1] = &fo_region->class[fo_region->magazine[number].class].full;
+        return 2;
+    }
+    uint32_t state = FO_RELAXED_LOAD(&pg->state);
+    bool run = state == FO_PAGE_NEVER || state == FO_PAGE_FREED;
+    lists[0] = run ? fo_region_runs_of(number) : &fo_region->class[pg->class].pages;
+    return 1;
+}
+
+static enum fo_listed look(enum kind kind, uint32_t number, uint32_t changes[2])
+{
+    const fo_list *lists[2];
+
+    for (unsigned i = 0, n = lists_of(kind, number, lists); i < n; i++) {
+        enum fo_listed is =
+            kind == MAGAZINE
+                ? fo_list_has(lists[i], fo_region->magazine, sizeof(struct fo_magazine),
+                              fo_region->magazines, number, &changes[i])
+                : fo_list_has(lists[i], fo_region->page, sizeof(struct fo_page), fo_region->pages,
+                              number, &changes[i]);
+        if (is != FO_LISTED_NO)
+            return is;
+    }
+    return FO_LISTED_NO;
+}
+
+/* Is it in nobody's hands?  It must be in no list, and nobody else may be moving it, with the lists
+ * unchanged before and after.  False: somebody else has it, or it cannot be told: then it is left
+ * alone. */
+static bool is_nobodys(const struct fo_cache *cache, enum kind kind, uint32_t number)
+{
+    uint32_t before[2] = {0, 0}, after[2] = {0, 0};
+
+    for (int i = 0; i < PATIENCE; i++) {
+        enum fo_listed is = look(kind, number, before);
+        if (is == FO_LISTED_YES)
+            return false;
+        if (is == FO_LISTED_NO && !others_move(cache, kind, number) &&
+            look(kind, number, after) == FO_LISTED_NO && before[0] == after[0] &&
+            before[1] == after[1])
+            return true;
+        sched_yield();
+    }
+    return false;
+}
+
+/* --- a magazine ----------------------------------------------------------------------------------
+ */
+
+static void recover_moving_magazine(struct fo_cache *cache, uint16_t me)
+{
+    uint32_t n = cache->magazine;
+    uint16_t *owner = &fo_region->magazine[n].owner, nobody = 0;
+
+    if (n == 0 || n >= FO_RELAXED_LOAD(&fo_region->magazines))
+        return;
+    uint16_t now = __atomic_load_n(owner, __ATOMIC_ACQUIRE);
+    if (now != 0 && now != me)
+        return;
+    if (is_nobodys(cache, MAGAZINE, n))
+        __atomic_compare_exchange_n(owner, &nobody, me, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
+    else if (now == me) /* it arrived where it was going */
+        __atomic_compare_exchange_n(owner, &now, 0, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
+}
+
+/* Its owner vanished while he freed this one, and nobody else could. */
+static void settle(uintptr_t payload)
+{
+    uint64_t *word = &fo_header_of(payload)->word, now = FO_RELAXED_LOAD(word);
+
+    if (fo_region_at(payload).state == FO_FOUND_HELD)
+        FO_RELAXED_STORE(word, now ^ FO_REGION_HELD ^ FO_REGION_FREED);
+}
+
+static bool holds_slot(uintptr_t payload)
+{
+    if (payload == 0 || payload == FO_CELL_END)
+        return false;
+    const struct fo_page *pg = &fo_region->page[fo_page_number(payload)];
+    uintptr_t offset = payload - sizeof(struct fo_header) - fo_page_start(fo_page_number(payload));
+    return offset / fo_class_slot(pg->class) < FO_RELAXED_LOAD(&pg->used);
+}
+
+/* Its full cells first, in their order; returns how many. */
+static uint32_t tidy(struct fo_magazine *m)
+{
+    uint32_t full = 0;
+
+    for (uint32_t i = 0; i < FO_MAGAZINE_CELLS; i++) {
+        struct fo_cell cell = m->cells[i];
+        FO_RELAXED_STORE(&m->cells[i].payload, 0);
+        if (!holds_slot(cell.payload))
+            continue;
+        settle(cell.payload);
+        m->cells[full].freed = cell.freed;
+        m->cells[full].by = cell.by;
+        __atomic_store_n(&m->cells[full++].payload, cell.payload, __ATOMIC_RELEASE);
+    }
+    return full;
+}
+
+static void recover_magazines(struct fo_cache *cache, uint16_t me)
+{
+    uint32_t used = FO_RELAXED_LOAD(&fo_region->magazines);
+
+    for (uint32_t n = 1; n < used; n++) {
+        struct fo_magazine *m = &fo_region->magazine[n];
+        if (__atomic_load_n(&m->owner, __ATOMIC_ACQUIRE) != me)
+            continue;
+        if (tidy(m) == 0)
+            fo_magazine_spare(n);
+        else
+            fo_magazine_queue(&cache->bins[m->class], n);
+    }
+}
+
+/* --- a page --------------------------------------------------------------------------------------
+ */
+
+static bool is_in_a_bin(uint32_t page)
+{
+    for (uint32_t i = 0, used = count_caches(); i < used; i++)
+        for (unsigned c = 0; c < FO_REGION_CLASSES; c++)
+            if (FO_RELAXED_LOAD(&fo_region->cache[i].bins[c].page) == page)
+                return true;
+    return false;
+}
+
+static void recover_moving_page(struct fo_cache *cache)
+{
+    uint32_t page = cache->page;
+
+    if (page == 0 || page >= FO_RELAXED_LOAD(&fo_region->pages))
+        return;
+    uint32_t state = FO_RELAXED_LOAD(&fo_region->page[page].state);
+    if (state == FO_PAGE_BLOCK || state == FO_PAGE_INSIDE || is_in_a_bin(page))
+        return;
+    /* A page that is trimmed is in its list, or was taken off by somebody who left it to us. */
+    bool trimmed = state == FO_PAGE_TRIM || state == FO_PAGE_TAKEN;
+    if (trimmed ? !others_move(cache, PAGE, page) : is_nobodys(cache, PAGE, page))
+        fo_page_go_on(page);
+}
+
+static void recover_pages(struct fo_cache *cache)
+{
+    for (unsigned c = 0; c < FO_REGION_CLASSES; c++) {
+        uint32_t page = cache->bins[c].page;
+        if (page == 0 || fo_region->page[page].state == FO_PAGE_OWNED)
+            continue;
+        FO_RELAXED_STORE(&cache->bins[c].page, 0);
+        fo_page_abandon(page);
+    }
+}
+
+void fo_cache_recover(struct fo_cache *cache)
+{
+    uint16_t me = (uint16_t)(cache - fo_region->cache + 1);
+
+    recover_moving_magazine(cache, me);
+    FO_RELAXED_STORE(&cache->magazine, 0);
+    recover_moving_page(cache);
+    FO_RELAXED_STORE(&cache->page, 0);
+    recover_pages(cache);
+    fo_cache_empty(cache);
+    recover_magazines(cache, me);
+}

@@ -1,0 +1,117 @@
+/* See living.h.  `watched` is set only while the mutex is held, or was by whoever died with it. */
+#include "fork/living.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "fork/process.h"
+
+uint64_t fo_living_me(void)
+{
+    const struct fo_process *self = fo_process_self();
+    uint32_t thread = fo_who_thread(fo_who());
+
+    return (uint64_t)self->pid << 32 | (thread != 0 ? thread : self->pid);
+}
+
+bool fo_living_start(struct fo_living *l, bool shared)
+{
+    pthread_mutexattr_t how;
+
+    l->owner = 0;
+    l->watched = 0;
+    if (!shared)
+        return true;
+    pthread_mutexattr_init(&how);
+    bool can = pthread_mutexattr_setpshared(&how, PTHREAD_PROCESS_SHARED) == 0 &&
+               pthread_mutexattr_setrobust(&how, PTHREAD_MUTEX_ROBUST) == 0 &&
+               pthread_mutex_init(&l->mutex, &how) == 0;
+    pthread_mutexattr_destroy(&how);
+    return can;
+}
+
+/* Will the kernel tell of this thread's end? */
+static bool is_watched_by_kernel(void)
+{
+    void *head = NULL;
+    size_t size;
+
+    return syscall(SYS_get_robust_list, 0, &head, &size) == 0 && head != NULL;
+}
+
+static bool take(struct fo_living *l, uint64_t before, uint64_t me)
+{
+    return __atomic_compare_exchange_n(&l->owner, &before, me, false, __ATOMIC_ACQ_REL,
+                                       __ATOMIC_RELAXED);
+}
+
+/* Let the kernel tell others of this thread's end, where it can. */
+static void watch(struct fo_living *l)
+{
+    if (!FO_RELAXED_LOAD(&fo_hot.shared) || !is_watched_by_kernel())
+        return;
+    int status = pthread_mutex_trylock(&l->mutex);
+    if (status == EOWNERDEAD) /* of an owner who died before it said so */
+        status = pthread_mutex_consistent(&l->mutex);
+    if (status == 0)
+        __atomic_store_n(&l->watched, 1, __ATOMIC_RELEASE);
+}
+
+bool fo_living_claim(struct fo_living *l, uint64_t me)
+{
+    if (FO_RELAXED_LOAD(&l->owner) != 0 || !take(l, 0, me))
+        return false;
+    watch(l);
+    return true;
+}
+
+/* Of this process: the thread; of another: the process. */
+static bool exists(uint64_t owner)
+{
+    pid_t pid = (pid_t)(owner >> 32);
+
+    if ((uint32_t)pid == fo_process_self()->pid)
+        return syscall(SYS_tgkill, pid, (pid_t)(uint32_t)owner, 0) == 0 || errno != ESRCH;
+    return FO_RELAXED_LOAD(&fo_hot.shared) && (kill(pid, 0) == 0 || errno != ESRCH);
+}
+
+/* Whoever holds the mutex is the only one who changes the owner. */
+static bool inherit_watched(struct fo_living *l, uint64_t me)
+{
+    int status = pthread_mutex_trylock(&l->mutex);
+
+    if (status == EOWNERDEAD) {
+        pthread_mutex_consistent(&l->mutex);
+        __atomic_store_n(&l->owner, me, __ATOMIC_RELEASE);
+        return true;
+    }
+    if (status == 0) /* given back meanwhile */
+        pthread_mutex_unlock(&l->mutex);
+    return false;
+}
+
+bool fo_living_inherit(struct fo_living *l, uint64_t me)
+{
+    uint64_t before = __atomic_load_n(&l->owner, __ATOMIC_ACQUIRE);
+
+    if (before == 0)
+        return false;
+    if (__atomic_load_n(&l->watched, __ATOMIC_ACQUIRE) != 0)
+        return inherit_watched(l, me);
+    if (exists(before) || !take(l, before, me))
+        return false;
+    watch(l);
+    return true;
+}
+
+void fo_living_release(struct fo_living *l)
+{
+    bool watched = FO_RELAXED_LOAD(&l->watched) != 0;
+
+    __atomic_store_n(&l->watched, 0, __ATOMIC_RELEASE);
+    if (watched)
+        pthread_mutex_unlock(&l->mutex);
+    __atomic_store_n(&l->owner, 0, __ATOMIC_RELEASE);
+}

@@ -1,0 +1,38 @@
+/* Does a thread live, of this process or of another?  Something in shared memory belongs to one
+ * thread, and when that is gone, killed at any instruction, somebody else takes it over.
+ *
+ * The owner holds a robust mutex for as long as it lives.  Nobody ever waits for it: it is the
+ * kernel's word on whether its owner is gone (set_robust_list(2)), which needs no /proc, knows
+ * other pid namespaces and is not misled by a pid that was given to somebody else.  A process made
+ * by a raw clone(2) has no such word from the kernel; there, whether its pid exists has to do.
+ *
+ * In private memory the mutex is not used: there are only threads of this process. */
+#ifndef FO_FORK_LIVING_H
+#define FO_FORK_LIVING_H
+
+#include <pthread.h>
+
+#include "core/base.h"
+
+struct fo_living {
+    uint64_t owner; /* pid << 32 | tid; 0: nobody */
+    uint32_t watched;
+    pthread_mutex_t mutex; /* held by the owner while `watched` */
+};
+
+/* The calling thread, as an owner. */
+uint64_t fo_living_me(void);
+
+/* Empty, for others to take.  False: this system cannot watch over owners. */
+bool fo_living_start(struct fo_living *l, bool shared);
+
+/* Take what belongs to nobody.  False: it belongs to somebody. */
+bool fo_living_claim(struct fo_living *l, uint64_t me);
+
+/* Take what belongs to somebody who is gone.  False: nobody, or somebody who lives. */
+bool fo_living_inherit(struct fo_living *l, uint64_t me);
+
+/* Give back what is the calling thread's. */
+void fo_living_release(struct fo_living *l);
+
+#endif
