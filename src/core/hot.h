@@ -35,6 +35,7 @@ struct fo_hot {
     bool recycle; /* blocks in quarantine may serve again: the backend is libc or arena */
     bool direct;  /* backend arena, its blocks are judged by their header and place; region.h */
     bool shared;  /* other processes use the blocks, registry and quarantine too */
+    bool keep;    /* what an ancestor made stays; fork/inherited.h */
 };
 
 extern FO_HIDDEN struct fo_hot fo_hot;

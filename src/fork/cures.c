@@ -36,6 +36,7 @@ void fo_cures_begin(void)
 
     initialiser = fo_process_self()->pid;
     FO_RELAXED_STORE(&applied, fo_options.cures);
+    FO_RELAXED_STORE(&fo_hot.keep, fo_cure_applied(FO_CURE_EXIT));
     if ((fo_options.cures & FO_CURE_STATE) != 0 && !handler)
         handler = pthread_atfork(drop_thread_state, NULL, NULL) == 0;
 }

@@ -63,14 +63,12 @@ bool fo_process_start(void)
     return true;
 }
 
-static bool is_ancestor(const struct fo_memory *m, uint32_t index)
+/* Rows of those from whom this process descends; ordinary memory, inherited with the rest. */
+static uint64_t ancestors[FO_PROCESSES / 64];
+
+bool fo_process_is_ancestor(uint32_t index)
 {
-    for (uint32_t at = known_index, depth = 0; at != 0 && depth < FO_PROCESSES; depth++) {
-        if (at == index)
-            return true;
-        at = m->processes[at].parent;
-    }
-    return false;
+    return index < FO_PROCESSES && (ancestors[index / 64] >> index % 64 & 1) != 0;
 }
 
 /* A row of the table.  When it is full: in private memory only our ancestors' blocks can be here,
@@ -85,7 +83,7 @@ static uint32_t new_row(struct fo_memory *m)
         return 0;
     for (uint32_t i = 0; i < FO_PROCESSES; i++) {
         uint32_t row = (n + i) % (FO_PROCESSES - 1) + 1;
-        if (!is_ancestor(m, row))
+        if (!fo_process_is_ancestor(row))
             return row;
     }
     return 0;
@@ -100,6 +98,7 @@ static uint64_t meta_of(uint32_t index)
 static void enter(struct fo_process *me, uint32_t pid, uint32_t parent)
 {
     struct fo_memory *m = fo_hot.memory;
+    ancestors[parent / 64] |= UINT64_C(1) << parent % 64; /* of row 0 nothing is known, nor asked */
     uint32_t row = new_row(m);
 
     if (row != 0) {

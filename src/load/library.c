@@ -66,6 +66,14 @@ void fo_libraries_look(void)
     fo_elf_each(visit, NULL, &seen);
 }
 
+bool fo_libraries_contain(uintptr_t code)
+{
+    for (unsigned i = 0, n = count_now(); i < n; i++)
+        if (code >= libraries[i].module.start && code < libraries[i].module.end)
+            return true;
+    return false;
+}
+
 void fo_libraries_started(void)
 {
     started = true;

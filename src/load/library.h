@@ -14,6 +14,9 @@ void fo_libraries_look(void);
 /* From now on the program itself runs, and what is loaded comes and goes by dlopen(3). */
 void fo_libraries_started(void);
 
+/* Is this code in one of them? */
+bool fo_libraries_contain(uintptr_t code);
+
 /* The function that the code at `caller` would have called without us, or NULL: there is none.
  * *for_good: it is the same for every caller, and fo_objects_forget() is called when that ends. */
 void *fo_library_function(enum fo_part part, unsigned major, const char *name, uintptr_t caller,

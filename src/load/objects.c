@@ -4,11 +4,13 @@
 
 #include <dlfcn.h>
 #include <errno.h>
+#include <string.h>
 
 #include "backend/region.h"
 #include "core/hot.h"
 #include "core/registry.h"
 #include "core/verdict.h"
+#include "fork/inherited.h"
 #include "fork/process.h"
 #include "load/library.h"
 #include "load/openssl.h"
@@ -145,11 +147,54 @@ static FO_COLD bool is_freed(const void *p, size_t entry, uintptr_t caller)
     return freed;
 }
 
+/* In shared memory: the program's call only, not OpenSSL's own; those of connections are meant. */
+static bool counts_here(size_t entry, uintptr_t caller)
+{
+    const char *type = text_at(rows[entry / 2].type);
+
+    return strcmp(type, "SSL") != 0 && strcmp(type, "SSL_SESSION") != 0 &&
+           !fo_libraries_contain(caller);
+}
+
+/* Must the object stay, though the program frees it? */
+static FO_COLD bool stays(void *p, fo_object_function **slot, uintptr_t caller)
+{
+    return counts_here((size_t)(slot - fo_object_real), caller) && fo_inherited((uintptr_t)p) &&
+           !fo_inherited_give_back((uintptr_t)p);
+}
+
+static FO_COLD void *refer(fo_object_function *function, void *p, const void *second,
+                           fo_object_function **slot, uintptr_t caller)
+{
+    void *answer = function(p, second);
+
+    if (counts_here((size_t)(slot - fo_object_real), caller) && fo_inherited((uintptr_t)p))
+        fo_inherited_reference((uintptr_t)p);
+    return answer;
+}
+
+/* The object lives, or never was one of ours. */
+static inline __attribute__((always_inline)) void *go_on(fo_object_function *function, void *p,
+                                                         const void *second,
+                                                         fo_object_function **slot,
+                                                         uintptr_t caller, bool frees)
+{
+    if (fo_unlikely(FO_RELAXED_LOAD(&fo_hot.keep))) {
+        if (!frees)
+            return refer(function, p, second, slot, caller);
+        if (stays(p, slot, caller))
+            return (void *)1; /* done, as far as the program is concerned */
+    }
+    return frees ? call(function, p, second, caller) : function(p, second);
+}
+
 static FO_COLD void *call_slowly(void *p, const void *second, fo_object_function **slot,
                                  uintptr_t caller)
 {
     size_t entry = (size_t)(slot - fo_object_real);
     bool guard = fo_hot.objects;
+
+    bool frees = rows[entry / 2].operation == FO_OPERATION_FREE;
 
     if (guard && is_freed(p, entry, caller))
         return NULL;
@@ -158,7 +203,10 @@ static FO_COLD void *call_slowly(void *p, const void *second, fo_object_function
     fo_object_function *function = __atomic_load_n(slot, __ATOMIC_ACQUIRE);
     if (function == NULL)
         function = find_real(slot, entry, caller);
-    return guard ? call(function, p, second, caller) : function(p, second);
+    if (guard)
+        return go_on(function, p, second, &fo_object_real[entry], caller, frees);
+    bool kept = frees && FO_RELAXED_LOAD(&fo_hot.keep) && stays(p, &fo_object_real[entry], caller);
+    return kept ? (void *)1 : function(p, second);
 }
 
 static inline __attribute__((always_inline)) void *
@@ -172,7 +220,7 @@ judge(void *p, const void *second, fo_object_function **slot, uintptr_t caller, 
     if (fo_likely((uintptr_t)p - d->base < FO_HOT_LOAD(&d->bytes))) {
         if (fo_unlikely(fo_region_may_be_freed((uintptr_t)p)))
             return call_slowly(p, second, slot, caller);
-        return frees ? call(function, p, second, caller) : function(p, second);
+        return go_on(function, p, second, slot, caller, frees);
     }
     if (p == NULL)
         return function(p, second);
@@ -181,7 +229,7 @@ judge(void *p, const void *second, fo_object_function **slot, uintptr_t caller, 
         return function(p, second);
     if (fo_unlikely(__atomic_load_n(state, __ATOMIC_ACQUIRE) > FO_SLOT_LIVE))
         return call_slowly(p, second, slot, caller);
-    return frees ? call(function, p, second, caller) : function(p, second);
+    return go_on(function, p, second, slot, caller, frees);
 }
 
 void *fo_object_free(void *p, const void *second, fo_object_function **slot, uintptr_t caller)

@@ -1,0 +1,25 @@
+/* May this process free an object that it inherited?  In private memory each forked process has a
+ * copy of everything, frees its copy and nobody notices: SSL_CTX_free() in a worker that leaves.
+ * In shared memory that takes the object from all others.  So, with the cure `exit`:
+ *
+ *   An object that an ancestor made stays where it is when the program frees it, until that
+ *   ancestor does.
+ *
+ * A reference that this process itself counted with X_up_ref() it may give back.  What OpenSSL does
+ * within its own functions is its own affair, and connections and sessions (SSL, SSL_SESSION) are
+ * passed from process to process on purpose: they may be freed by whoever has them. */
+#ifndef FO_FORK_INHERITED_H
+#define FO_FORK_INHERITED_H
+
+#include "core/base.h"
+
+/* Did an ancestor make the live block at p?  False also when that is not known. */
+bool fo_inherited(uintptr_t p);
+
+/* This process counted a reference to it. */
+void fo_inherited_reference(uintptr_t p);
+
+/* It gives one back; false: it has none of its own. */
+bool fo_inherited_give_back(uintptr_t p);
+
+#endif
