@@ -1,11 +1,16 @@
-/* Cure `locks`: a lock that OpenSSL puts into memory which processes share must be process-shared,
- * or a waiter in another process sleeps for ever.  Any address outside such memory, and every call
- * while the cure is not applied, is passed through untouched.  The caller's attributes are copied,
- * not changed. */
+/* Cure `locks`: a lock that OpenSSL puts into memory which processes share must work between them,
+ * or a waiter in another process sleeps for ever.  Mutexes and condition variables become
+ * process-shared, the caller's attributes are copied, not changed; locks for readers and writers,
+ * which OpenSSL uses most, become ours, which outlive whoever is killed while he has one
+ * (fork/rwlock.h).  Any address outside such memory, and every call while the cure is not applied,
+ * is passed through untouched. */
+#include <errno.h>
 #include <pthread.h>
+#include <time.h>
 
 #include "core/options.h"
 #include "fork/cures.h"
+#include "fork/rwlock.h"
 #include "fork/shared.h"
 #include "load/real.h"
 
@@ -14,30 +19,80 @@ static bool wanted(const void *lock)
     return fo_unlikely(fo_cure_applied(FO_CURE_LOCKS)) && fo_shared_contains((uintptr_t)lock);
 }
 
+static bool is_ours(const pthread_rwlock_t *lock)
+{
+    return wanted(lock) && fo_rwlock_is(lock);
+}
+
+#define REAL(name, ...)                                                                            \
+    static void *slot;                                                                             \
+    int (*real)(__VA_ARGS__);                                                                      \
+    *(void **)&real = fo_real(&slot, #name)
+
+/* --- locks for readers and writers ---------------------------------------------------------------
+ */
+
 FO_EXPORT int pthread_rwlock_init(pthread_rwlock_t *lock, const pthread_rwlockattr_t *attributes)
 {
-    static void *slot;
-    int (*real)(pthread_rwlock_t *, const pthread_rwlockattr_t *);
-    pthread_rwlockattr_t copy;
-
-    *(void **)&real = fo_real(&slot, "pthread_rwlock_init");
-    if (!wanted(lock))
-        return real(lock, attributes);
-    if (attributes != NULL)
-        copy = *attributes;
-    else
-        pthread_rwlockattr_init(&copy);
-    pthread_rwlockattr_setpshared(&copy, PTHREAD_PROCESS_SHARED);
-    return real(lock, &copy);
+    REAL(pthread_rwlock_init, pthread_rwlock_t *, const pthread_rwlockattr_t *);
+    return wanted(lock) ? fo_rwlock_init(lock) : real(lock, attributes);
 }
+
+#define INTERPOSE(name, ours)                                                                      \
+    FO_EXPORT int name(pthread_rwlock_t *lock)                                                     \
+    {                                                                                              \
+        REAL(name, pthread_rwlock_t *);                                                            \
+        return fo_unlikely(is_ours(lock)) ? ours(lock) : real(lock);                               \
+    }
+INTERPOSE(pthread_rwlock_destroy, fo_rwlock_destroy)
+INTERPOSE(pthread_rwlock_rdlock, fo_rwlock_read)
+INTERPOSE(pthread_rwlock_wrlock, fo_rwlock_write)
+INTERPOSE(pthread_rwlock_tryrdlock, fo_rwlock_try_read)
+INTERPOSE(pthread_rwlock_trywrlock, fo_rwlock_try_write)
+INTERPOSE(pthread_rwlock_unlock, fo_rwlock_unlock)
+
+/* OpenSSL never waits until a time; a program that puts its own lock there may. */
+static int until(pthread_rwlock_t *lock, int (*attempt)(pthread_rwlock_t *), clockid_t clock,
+                 const struct timespec *end)
+{
+    struct timespec now;
+    int status;
+
+    while ((status = attempt(lock)) == EBUSY) {
+        clock_gettime(clock, &now);
+        if (now.tv_sec > end->tv_sec || (now.tv_sec == end->tv_sec && now.tv_nsec >= end->tv_nsec))
+            return ETIMEDOUT;
+        nanosleep(&(struct timespec){.tv_nsec = 100000}, NULL);
+    }
+    return status;
+}
+
+#define INTERPOSE_TIMED(name, ours)                                                                \
+    FO_EXPORT int name(pthread_rwlock_t *lock, const struct timespec *end)                         \
+    {                                                                                              \
+        REAL(name, pthread_rwlock_t *, const struct timespec *);                                   \
+        return is_ours(lock) ? until(lock, ours, CLOCK_REALTIME, end) : real(lock, end);           \
+    }
+INTERPOSE_TIMED(pthread_rwlock_timedrdlock, fo_rwlock_try_read)
+INTERPOSE_TIMED(pthread_rwlock_timedwrlock, fo_rwlock_try_write)
+
+#define INTERPOSE_CLOCK(name, ours)                                                                \
+    FO_EXPORT int name(pthread_rwlock_t *lock, clockid_t clock, const struct timespec *end)        \
+    {                                                                                              \
+        REAL(name, pthread_rwlock_t *, clockid_t, const struct timespec *);                        \
+        return is_ours(lock) ? until(lock, ours, clock, end) : real(lock, clock, end);             \
+    }
+INTERPOSE_CLOCK(pthread_rwlock_clockrdlock, fo_rwlock_try_read)
+INTERPOSE_CLOCK(pthread_rwlock_clockwrlock, fo_rwlock_try_write)
+
+/* --- mutexes and condition variables -------------------------------------------------------------
+ */
 
 FO_EXPORT int pthread_mutex_init(pthread_mutex_t *lock, const pthread_mutexattr_t *attributes)
 {
-    static void *slot;
-    int (*real)(pthread_mutex_t *, const pthread_mutexattr_t *);
+    REAL(pthread_mutex_init, pthread_mutex_t *, const pthread_mutexattr_t *);
     pthread_mutexattr_t copy;
 
-    *(void **)&real = fo_real(&slot, "pthread_mutex_init");
     if (!wanted(lock))
         return real(lock, attributes);
     if (attributes != NULL)
@@ -50,11 +105,9 @@ FO_EXPORT int pthread_mutex_init(pthread_mutex_t *lock, const pthread_mutexattr_
 
 FO_EXPORT int pthread_cond_init(pthread_cond_t *condition, const pthread_condattr_t *attributes)
 {
-    static void *slot;
-    int (*real)(pthread_cond_t *, const pthread_condattr_t *);
+    REAL(pthread_cond_init, pthread_cond_t *, const pthread_condattr_t *);
     pthread_condattr_t copy;
 
-    *(void **)&real = fo_real(&slot, "pthread_cond_init");
     if (!wanted(condition))
         return real(condition, attributes);
     if (attributes != NULL)

@@ -1,0 +1,231 @@
+/* See rwlock.h.  Called by load/locks.c for locks in shared memory. */
+#include "fork/rwlock.h"
+
+#include <errno.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "core/memory.h"
+#include "fork/pause.h"
+#include "fork/process.h"
+#include "fork/seat.h"
+#include "report/output.h"
+
+struct lock {
+    uint32_t magic;
+    uint32_t writer; /* thread that writes, or waits for readers to leave; 0: nobody */
+    pthread_mutex_t mutex;
+};
+_Static_assert(sizeof(struct lock) <= sizeof(pthread_rwlock_t), "it takes the place of glibc's");
+_Static_assert(_Alignof(struct lock) <= _Alignof(pthread_rwlock_t), "the same");
+
+/* glibc's lock begins with its number of readers, times 8, and three flags. */
+enum { MAGIC = 0x4f466b63 };
+
+/* So often a lock is tried before the thread goes to sleep. */
+enum { TRIES = 100 };
+
+static struct lock *of(pthread_rwlock_t *lock)
+{
+    return (struct lock *)(void *)lock;
+}
+
+bool fo_rwlock_is(const pthread_rwlock_t *lock)
+{
+    return __atomic_load_n(&((const struct lock *)(const void *)lock)->magic, __ATOMIC_ACQUIRE) ==
+           MAGIC;
+}
+
+int fo_rwlock_init(pthread_rwlock_t *lock)
+{
+    struct lock *l = of(lock);
+    pthread_mutexattr_t how;
+
+    pthread_mutexattr_init(&how);
+    int status = pthread_mutexattr_setpshared(&how, PTHREAD_PROCESS_SHARED);
+    if (status == 0)
+        status = pthread_mutexattr_setrobust(&how, PTHREAD_MUTEX_ROBUST);
+    if (status == 0)
+        status = pthread_mutexattr_settype(&how, PTHREAD_MUTEX_ERRORCHECK);
+    if (status == 0)
+        status = pthread_mutex_init(&l->mutex, &how);
+    pthread_mutexattr_destroy(&how);
+    if (status != 0)
+        return status;
+    FO_RELAXED_STORE(&l->writer, 0);
+    __atomic_store_n(&l->magic, MAGIC, __ATOMIC_RELEASE);
+    return 0;
+}
+
+int fo_rwlock_destroy(pthread_rwlock_t *lock)
+{
+    struct lock *l = of(lock);
+
+    if (FO_RELAXED_LOAD(&l->writer) != 0)
+        return EBUSY;
+    FO_RELAXED_STORE(&l->magic, 0);
+    return pthread_mutex_destroy(&l->mutex);
+}
+
+unsigned fo_rwlock_left(void)
+{
+    return FO_RELAXED_LOAD(&fo_hot.memory->locks_left);
+}
+
+/* --- who died with it ----------------------------------------------------------------------------
+ */
+
+static FO_COLD void tell(const struct lock *l, uint32_t writer)
+{
+    char line[400];
+    struct fo_text t = FO_TEXT(line);
+
+    fo_put(&t, "a lock of OpenSSL (");
+    fo_put_hex(&t, (uintptr_t)l);
+    fo_put(&t, ") was left locked for writing by thread ");
+    fo_put_dec(&t, writer);
+    fo_put(&t, ", which is gone (killed?); pid ");
+    fo_put_dec(&t, fo_process_self()->pid);
+    fo_put(&t, " took it over. What it guards may be half changed; no. ");
+    fo_put_dec(&t, __atomic_add_fetch(&fo_hot.memory->locks_left, 1, __ATOMIC_RELAXED));
+    fo_put(&t, " in these processes");
+    fo_say(&t);
+}
+
+static FO_COLD int take_over(struct lock *l)
+{
+    uint32_t writer = FO_RELAXED_LOAD(&l->writer);
+
+    pthread_mutex_consistent(&l->mutex);
+    if (writer != 0) /* else it was only waiting, or done */
+        tell(l, writer);
+    __atomic_store_n(&l->writer, 0, __ATOMIC_RELEASE);
+    return 0;
+}
+
+/* --- the mutex -----------------------------------------------------------------------------------
+ */
+
+static int try_alone(struct lock *l)
+{
+    int status = pthread_mutex_trylock(&l->mutex);
+
+    return status == EOWNERDEAD ? take_over(l) : status;
+}
+
+static int alone(struct lock *l)
+{
+    int status = EBUSY;
+
+    for (unsigned i = 0; i < TRIES && (status = try_alone(l)) == EBUSY; i++)
+        fo_relax();
+    if (status == EBUSY) {
+        status = pthread_mutex_lock(&l->mutex);
+        if (status == EOWNERDEAD)
+            status = take_over(l);
+    }
+    return status;
+}
+
+static uint32_t thread_of(const struct fo_seat *seat)
+{
+    return seat != NULL ? (uint32_t)FO_RELAXED_LOAD(&seat->owner.owner)
+                        : (uint32_t)syscall(SYS_gettid);
+}
+
+/* --- readers -------------------------------------------------------------------------------------
+ */
+
+static uintptr_t *free_place(struct fo_seat *seat)
+{
+    for (unsigned i = 0; seat != NULL && i < FO_READS; i++)
+        if (FO_RELAXED_LOAD(&seat->reads[i]) == 0)
+            return &seat->reads[i];
+    return NULL;
+}
+
+/* False: somebody writes. */
+static bool read_at(struct lock *l, uintptr_t *place)
+{
+    __atomic_store_n(place, (uintptr_t)l, __ATOMIC_SEQ_CST);
+    if (fo_likely(__atomic_load_n(&l->writer, __ATOMIC_SEQ_CST) == 0))
+        return true;
+    __atomic_store_n(place, 0, __ATOMIC_RELEASE);
+    return false;
+}
+
+int fo_rwlock_read(pthread_rwlock_t *lock)
+{
+    struct lock *l = of(lock);
+    struct fo_seat *seat = fo_seat_own();
+    uintptr_t *place = free_place(seat);
+
+    if (fo_unlikely(place == NULL))
+        return fo_rwlock_write(lock);
+    if (fo_likely(read_at(l, place)))
+        return 0;
+    if (FO_RELAXED_LOAD(&l->writer) == thread_of(seat))
+        return EDEADLK;
+    int status = alone(l);
+    if (status != 0)
+        return status;
+    __atomic_store_n(place, (uintptr_t)l, __ATOMIC_SEQ_CST); /* nobody writes now */
+    return pthread_mutex_unlock(&l->mutex);
+}
+
+int fo_rwlock_try_read(pthread_rwlock_t *lock)
+{
+    uintptr_t *place = free_place(fo_seat_own());
+
+    if (place == NULL)
+        return fo_rwlock_try_write(lock);
+    return read_at(of(lock), place) ? 0 : EBUSY;
+}
+
+/* --- writers -------------------------------------------------------------------------------------
+ */
+
+static int leave(struct lock *l, int status)
+{
+    __atomic_store_n(&l->writer, 0, __ATOMIC_RELEASE);
+    pthread_mutex_unlock(&l->mutex);
+    return status;
+}
+
+int fo_rwlock_write(pthread_rwlock_t *lock)
+{
+    struct lock *l = of(lock);
+    struct fo_seat *seat = fo_seat_own();
+    int status = alone(l);
+
+    if (status != 0)
+        return status;
+    __atomic_store_n(&l->writer, thread_of(seat), __ATOMIC_SEQ_CST);
+    return fo_seats_await((uintptr_t)l, seat) ? 0 : leave(l, EDEADLK);
+}
+
+int fo_rwlock_try_write(pthread_rwlock_t *lock)
+{
+    struct lock *l = of(lock);
+    int status = try_alone(l);
+
+    if (status != 0)
+        return status;
+    __atomic_store_n(&l->writer, thread_of(fo_seat_own()), __ATOMIC_SEQ_CST);
+    return fo_seats_read((uintptr_t)l) ? leave(l, EBUSY) : 0;
+}
+
+int fo_rwlock_unlock(pthread_rwlock_t *lock)
+{
+    struct lock *l = of(lock);
+    struct fo_seat *seat = fo_seat_own();
+
+    for (unsigned i = FO_READS; seat != NULL && i-- > 0;)
+        if (FO_RELAXED_LOAD(&seat->reads[i]) == (uintptr_t)l) {
+            __atomic_store_n(&seat->reads[i], 0, __ATOMIC_RELEASE);
+            return 0;
+        }
+    if (FO_RELAXED_LOAD(&l->writer) != thread_of(seat))
+        return EPERM;
+    return leave(l, 0);
+}

@@ -1,0 +1,34 @@
+/* A lock for readers and writers of several processes, of which any may be killed while it has the
+ * lock.  It takes the place of glibc's pthread_rwlock_t, in its 56 bytes, where OpenSSL puts one
+ * into memory that processes share: glibc's is left locked for ever.
+ *
+ * Writers hold a robust mutex, so that the kernel tells the next one of a death.  Readers touch no
+ * common memory: each thread has a seat, where it writes down what it reads, and a writer looks at
+ * all seats and waits for those who read (after BRAVO, Dice and Kogan 2019).  A seat belongs to its
+ * thread as long as that lives (living.h); nobody waits for the dead.
+ *
+ * As with glibc's: not recursive for writers (EDEADLK), recursive for readers.  Writers go first.
+ */
+#ifndef FO_FORK_RWLOCK_H
+#define FO_FORK_RWLOCK_H
+
+#include <pthread.h>
+
+#include "core/base.h"
+
+/* Is this one of ours? */
+bool fo_rwlock_is(const pthread_rwlock_t *lock);
+
+/* They return 0, or an error number as pthread_rwlock_...(3) do. */
+int fo_rwlock_init(pthread_rwlock_t *lock);
+int fo_rwlock_destroy(pthread_rwlock_t *lock);
+int fo_rwlock_read(pthread_rwlock_t *lock);
+int fo_rwlock_write(pthread_rwlock_t *lock);
+int fo_rwlock_try_read(pthread_rwlock_t *lock);
+int fo_rwlock_try_write(pthread_rwlock_t *lock);
+int fo_rwlock_unlock(pthread_rwlock_t *lock);
+
+/* Locks that dead processes had locked for writing, in the whole tree. */
+unsigned fo_rwlock_left(void);
+
+#endif

@@ -1,0 +1,120 @@
+/* See seat.h. */
+#include "fork/seat.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <time.h>
+
+#include "core/memory.h"
+#include "fork/pause.h"
+#include "fork/process.h"
+
+/* This thread's, in the process with this pid: a forked child gets one of its own. */
+static __thread struct fo_seat *own;
+static __thread uint32_t own_pid;
+
+static uint32_t count_seats(void)
+{
+    uint32_t used = __atomic_load_n(&fo_hot.memory->seats_used, __ATOMIC_ACQUIRE);
+
+    return used < FO_SEATS ? used : FO_SEATS;
+}
+
+static struct fo_seat *seat_at(uint32_t number)
+{
+    return &fo_hot.memory->seats[number];
+}
+
+static void forget_reads(struct fo_seat *seat)
+{
+    for (unsigned i = 0; i < FO_READS; i++)
+        __atomic_store_n(&seat->reads[i], 0, __ATOMIC_RELEASE);
+}
+
+static struct fo_seat *new_seat(uint64_t me)
+{
+    uint32_t n = __atomic_fetch_add(&fo_hot.memory->seats_used, 1, __ATOMIC_ACQ_REL);
+
+    if (n >= FO_SEATS) {
+        __atomic_store_n(&fo_hot.memory->seats_used, FO_SEATS, __ATOMIC_RELEASE);
+        return NULL;
+    }
+    struct fo_seat *seat = seat_at(n);
+    if (!fo_living_start(&seat->owner, true) || !fo_living_claim(&seat->owner, me))
+        return NULL;
+    __atomic_store_n(&seat->ready, 1, __ATOMIC_RELEASE);
+    return seat;
+}
+
+static bool take_seat(struct fo_seat *seat, uint64_t me)
+{
+    if (__atomic_load_n(&seat->ready, __ATOMIC_ACQUIRE) == 0)
+        return false;
+    if (!fo_living_claim(&seat->owner, me) && !fo_living_inherit(&seat->owner, me))
+        return false;
+    forget_reads(seat);
+    return true;
+}
+
+static FO_COLD struct fo_seat *find_seat(uint32_t pid)
+{
+    int saved_errno = errno;
+    uint64_t me = fo_living_me();
+
+    own = NULL;
+    for (uint32_t i = 0, used = count_seats(); i < used && own == NULL; i++)
+        if (take_seat(seat_at(i), me))
+            own = seat_at(i);
+    if (own == NULL)
+        own = new_seat(me);
+    own_pid = pid;
+    errno = saved_errno;
+    return own;
+}
+
+struct fo_seat *fo_seat_own(void)
+{
+    uint32_t pid = fo_process_self()->pid;
+
+    return fo_likely(own_pid == pid && own != NULL) ? own : find_seat(pid);
+}
+
+static bool reads(const struct fo_seat *seat, uintptr_t lock)
+{
+    for (unsigned i = 0; i < FO_READS; i++)
+        if (__atomic_load_n(&seat->reads[i], __ATOMIC_SEQ_CST) == lock)
+            return true;
+    return false;
+}
+
+/* One who is gone reads no more. */
+static void look_after(struct fo_seat *seat)
+{
+    if (!fo_living_inherit(&seat->owner, fo_living_me()))
+        return;
+    forget_reads(seat);
+    fo_living_release(&seat->owner);
+}
+
+bool fo_seats_await(uintptr_t lock, const struct fo_seat *mine)
+{
+    for (uint32_t i = 0, used = count_seats(); i < used; i++) {
+        struct fo_seat *seat = seat_at(i);
+        if (fo_likely(!reads(seat, lock)))
+            continue;
+        if (seat == mine)
+            return false;
+        for (unsigned turn = 0; reads(seat, lock); turn++)
+            if (fo_pause(turn))
+                look_after(seat);
+    }
+    return true;
+}
+
+bool fo_seats_read(uintptr_t lock)
+{
+    for (uint32_t i = 0, used = count_seats(); i < used; i++)
+        if (reads(seat_at(i), lock))
+            return true;
+    return false;
+}

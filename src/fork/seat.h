@@ -1,0 +1,26 @@
+/* Which locks does a thread read at this moment?  Each thread that uses locks in shared memory has
+ * a seat in the memory that all processes share; see rwlock.h. */
+#ifndef FO_FORK_SEAT_H
+#define FO_FORK_SEAT_H
+
+#include "core/base.h"
+#include "fork/living.h"
+
+enum { FO_SEATS = 2048, FO_READS = 8 };
+
+struct fo_seat {
+    _Alignas(64) uintptr_t reads[FO_READS]; /* addresses of locks; 0: none */
+    struct fo_living owner;
+    uint32_t ready; /* its mutex can be used */
+};
+
+/* The calling thread's; NULL: none is free. */
+struct fo_seat *fo_seat_own(void);
+
+/* Until nobody but this thread reads the lock.  False: this thread does. */
+bool fo_seats_await(uintptr_t lock, const struct fo_seat *mine);
+
+/* Does anybody? */
+bool fo_seats_read(uintptr_t lock);
+
+#endif
