@@ -136,12 +136,18 @@ static uint32_t thread_of(const struct fo_seat *seat)
 /* --- readers -------------------------------------------------------------------------------------
  */
 
-static uintptr_t *free_place(struct fo_seat *seat)
+enum { NO_PLACE = FO_READS };
+
+/* Where in the seat this lock is, or 0: a free place. */
+static unsigned place_of(const struct fo_seat *seat, uintptr_t lock)
 {
-    for (unsigned i = 0; seat != NULL && i < FO_READS; i++)
-        if (FO_RELAXED_LOAD(&seat->reads[i]) == 0)
-            return &seat->reads[i];
-    return NULL;
+    unsigned i = 0;
+
+    if (seat == NULL)
+        return NO_PLACE;
+    while (i < FO_READS && FO_RELAXED_LOAD(&seat->reads[i]) != lock)
+        i++;
+    return i;
 }
 
 /* False: somebody writes. */
@@ -154,32 +160,50 @@ static bool read_at(struct lock *l, uintptr_t *place)
     return false;
 }
 
+/* Who reads already may read once more, though a writer waits. */
+static bool read_again(struct fo_seat *seat, const struct lock *l)
+{
+    unsigned place = place_of(seat, (uintptr_t)l);
+
+    if (place == NO_PLACE)
+        return false;
+    seat->again[place]++;
+    return true;
+}
+
 int fo_rwlock_read(pthread_rwlock_t *lock)
 {
     struct lock *l = of(lock);
     struct fo_seat *seat = fo_seat_own();
-    uintptr_t *place = free_place(seat);
+    unsigned place = place_of(seat, 0);
 
-    if (fo_unlikely(place == NULL))
+    if (fo_unlikely(read_again(seat, l)))
+        return 0;
+    if (fo_unlikely(place == NO_PLACE)) /* reads that many others: it reads this one alone */
         return fo_rwlock_write(lock);
-    if (fo_likely(read_at(l, place)))
+    if (fo_likely(read_at(l, &seat->reads[place])))
         return 0;
     if (FO_RELAXED_LOAD(&l->writer) == thread_of(seat))
         return EDEADLK;
     int status = alone(l);
     if (status != 0)
         return status;
-    __atomic_store_n(place, (uintptr_t)l, __ATOMIC_SEQ_CST); /* nobody writes now */
+    /* Nobody writes now. */
+    __atomic_store_n(&seat->reads[place], (uintptr_t)l, __ATOMIC_SEQ_CST);
     return pthread_mutex_unlock(&l->mutex);
 }
 
 int fo_rwlock_try_read(pthread_rwlock_t *lock)
 {
-    uintptr_t *place = free_place(fo_seat_own());
+    struct lock *l = of(lock);
+    struct fo_seat *seat = fo_seat_own();
+    unsigned place = place_of(seat, 0);
 
-    if (place == NULL)
+    if (read_again(seat, l))
+        return 0;
+    if (place == NO_PLACE)
         return fo_rwlock_try_write(lock);
-    return read_at(of(lock), place) ? 0 : EBUSY;
+    return read_at(l, &seat->reads[place]) ? 0 : EBUSY;
 }
 
 /* --- writers -------------------------------------------------------------------------------------
@@ -210,7 +234,7 @@ int fo_rwlock_try_write(pthread_rwlock_t *lock)
     int status = try_alone(l);
 
     if (status != 0)
-        return status;
+        return status == EDEADLK ? EBUSY : status;
     __atomic_store_n(&l->writer, thread_of(fo_seat_own()), __ATOMIC_SEQ_CST);
     return fo_seats_read((uintptr_t)l) ? leave(l, EBUSY) : 0;
 }
@@ -219,13 +243,13 @@ int fo_rwlock_unlock(pthread_rwlock_t *lock)
 {
     struct lock *l = of(lock);
     struct fo_seat *seat = fo_seat_own();
+    unsigned place = place_of(seat, (uintptr_t)l);
 
-    for (unsigned i = FO_READS; seat != NULL && i-- > 0;)
-        if (FO_RELAXED_LOAD(&seat->reads[i]) == (uintptr_t)l) {
-            __atomic_store_n(&seat->reads[i], 0, __ATOMIC_RELEASE);
-            return 0;
-        }
-    if (FO_RELAXED_LOAD(&l->writer) != thread_of(seat))
-        return EPERM;
-    return leave(l, 0);
+    if (place == NO_PLACE)
+        return FO_RELAXED_LOAD(&l->writer) == thread_of(seat) ? leave(l, 0) : EPERM;
+    if (seat->again[place] != 0)
+        seat->again[place]--;
+    else
+        __atomic_store_n(&seat->reads[place], 0, __ATOMIC_RELEASE);
+    return 0;
 }

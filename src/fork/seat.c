@@ -27,8 +27,10 @@ static struct fo_seat *seat_at(uint32_t number)
 
 static void forget_reads(struct fo_seat *seat)
 {
-    for (unsigned i = 0; i < FO_READS; i++)
+    for (unsigned i = 0; i < FO_READS; i++) {
+        seat->again[i] = 0;
         __atomic_store_n(&seat->reads[i], 0, __ATOMIC_RELEASE);
+    }
 }
 
 static struct fo_seat *new_seat(uint64_t me)

@@ -10,6 +10,7 @@ enum { FO_SEATS = 2048, FO_READS = 8 };
 
 struct fo_seat {
     _Alignas(64) uintptr_t reads[FO_READS]; /* addresses of locks; 0: none */
+    uint32_t again[FO_READS]; /* how often more each is read; the owner's own affair */
     struct fo_living owner;
     uint32_t ready; /* its mutex can be used */
 };

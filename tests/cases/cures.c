@@ -1,10 +1,13 @@
 /* What the cures for OpenSSL in shared memory change, told as facts: the runner knows which are
  * applied. */
+#include <errno.h>
 #include <openssl/bn.h>
 #include <openssl/err.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "fault.h"
@@ -28,6 +31,7 @@ static const char *sharing(bool shared)
 static void lock_attributes(void)
 {
     enum { MUTEX_PSHARED = 128, COND_PSHARED = 1 }; /* glibc: nptl/pthreadP.h, internaltypes.h */
+    enum { OURS = 0x4f466b63 };                     /* src/fork/rwlock.c */
     static pthread_rwlock_t own;
     const pthread_rwlock_t *lock = (const pthread_rwlock_t *)CRYPTO_THREAD_lock_new();
     pthread_mutex_t *mutex = OPENSSL_malloc(sizeof *mutex);
@@ -36,7 +40,7 @@ static void lock_attributes(void)
     CHECK(lock != NULL && mutex != NULL && condition != NULL);
     CHECK(pthread_mutex_init(mutex, NULL) == 0 && pthread_cond_init(condition, NULL) == 0);
     CHECK(pthread_rwlock_init(&own, NULL) == 0);
-    fact("rwlock", "%s", sharing(lock->__data.__shared != 0));
+    fact("rwlock", "%s", sharing(lock->__data.__readers == OURS));
     fact("mutex", "%s", sharing((mutex->__data.__kind & MUTEX_PSHARED) != 0));
     fact("condition", "%s", sharing((condition->__data.__wrefs & COND_PSHARED) != 0));
     fact("own", "%s", sharing(own.__data.__shared != 0));
@@ -84,6 +88,60 @@ static void lock_between_processes(void)
         _exit(0);
     wait_for(child);
     fact("turns", "%d", *turns);
+}
+
+/* A child is killed with the lock in its hands; the parent gets it all the same. */
+static void kill_owner(CRYPTO_RWLOCK *lock, int (*take)(CRYPTO_RWLOCK *))
+{
+    int status;
+
+    pid_t child = fork();
+    if (child == 0) {
+        if (take(lock) == 1)
+            kill(getpid(), SIGKILL);
+        _exit(1);
+    }
+    fact("killed", "%d", (int)child);
+    CHECK(waitpid(child, &status, 0) == child && WIFSIGNALED(status));
+    alarm(20); /* a waiter that nobody wakes */
+    CHECK(CRYPTO_THREAD_read_lock(lock) == 1 && CRYPTO_THREAD_unlock(lock) == 1);
+    CHECK(CRYPTO_THREAD_write_lock(lock) == 1 && CRYPTO_THREAD_unlock(lock) == 1);
+    CRYPTO_THREAD_lock_free(lock);
+}
+
+static void dead_writer(void)
+{
+    CRYPTO_RWLOCK *lock = CRYPTO_THREAD_lock_new();
+
+    fact("lock", "%p", (void *)lock);
+    kill_owner(lock, CRYPTO_THREAD_write_lock);
+}
+
+static void dead_reader(void)
+{
+    kill_owner(CRYPTO_THREAD_lock_new(), CRYPTO_THREAD_read_lock);
+}
+
+/* What pthread_rwlock_...(3) promise, whoever keeps it. */
+static void lock_contract(void)
+{
+    pthread_rwlock_t *lock = OPENSSL_malloc(sizeof *lock);
+    struct timespec past = {0, 0};
+
+    CHECK(pthread_rwlock_init(lock, NULL) == 0);
+    for (int i = 0; i < 20; i++) /* readers may come again */
+        CHECK(pthread_rwlock_rdlock(lock) == 0);
+    CHECK(pthread_rwlock_trywrlock(lock) == EBUSY);
+    for (int i = 0; i < 20; i++)
+        CHECK(pthread_rwlock_unlock(lock) == 0);
+    CHECK(pthread_rwlock_wrlock(lock) == 0);
+    CHECK(pthread_rwlock_tryrdlock(lock) == EBUSY && pthread_rwlock_trywrlock(lock) == EBUSY);
+    CHECK(pthread_rwlock_timedrdlock(lock, &past) != 0); /* EDEADLK or ETIMEDOUT */
+    CHECK(pthread_rwlock_wrlock(lock) == EDEADLK && pthread_rwlock_rdlock(lock) == EDEADLK);
+    CHECK(pthread_rwlock_unlock(lock) == 0);
+    CHECK(pthread_rwlock_clockwrlock(lock, CLOCK_MONOTONIC, &past) == 0);
+    CHECK(pthread_rwlock_unlock(lock) == 0 && pthread_rwlock_destroy(lock) == 0);
+    OPENSSL_free(lock);
 }
 
 /* RSA blinding is for the thread that made it: a child is another one to OpenSSL, and the same one
@@ -170,6 +228,9 @@ const struct fault cure_faults[] = {
     {"lock-attributes", lock_attributes},
     {"lock-attributes-kept", attributes_kept},
     {"lock-between-processes", lock_between_processes},
+    {"lock-of-dead-writer", dead_writer},
+    {"lock-of-dead-reader", dead_reader},
+    {"lock-contract", lock_contract},
     {"identity", identity},
     {"cleanup-in-child", explicit_cleanup},
     {"cleanup-at-childs-exit", cleanup_at_exit},

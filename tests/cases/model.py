@@ -14,6 +14,7 @@ import string
 BACKENDS = {
     "libc": ([], "libc", "libc"),
     "arena": ([], "arena", "arena"),
+    "shm": ([], "shm", "shm"),
     "host": (["--host"], "auto", "host"),
     "host8": (["--host=8"], "auto", "host"),
     "shared": (["--host=shared"], "auto", "host"),
@@ -21,8 +22,9 @@ BACKENDS = {
     "guard": (["--guarded"], "guard", "guard"),
 }
 EVERY = tuple(BACKENDS)
-MAIN = ("libc", "arena", "host", "plugin", "guard")
+MAIN = ("libc", "arena", "shm", "host", "plugin", "guard")
 PRIVATE = ("libc", "arena", "host", "host8", "plugin", "guard")
+SHARED = ("shared", "shm")
 # Guarded blocks cost system calls each, and address space.
 UNGUARDED = tuple(name for name in BACKENDS if name != "guard")
 ANY = ("auto",)  # the case brings what it needs: nothing is added
@@ -124,7 +126,7 @@ def derived(facts, pid, program, backend):
         )
     if backend in BACKENDS:
         values["backend"] = BACKENDS[backend][2]
-        values["memory"] = "shared" if backend == "shared" else "private"
+        values["memory"] = "shared" if backend in SHARED else "private"
     return values
 
 

@@ -10,6 +10,7 @@ def cure(name, run, applied, otherwise):
     """One effect of a cure: in shared memory, on its own, left out, switched off, overridden; and
     in private memory."""
     others = ",".join(each for each in ("state", "exit", "locks", "identity") if each != name)
+    on_shm = {"FREEONCE_BACKEND": "shm"}
     shared = [
         ("", {}, applied),
         ("-alone", {"FREEONCE_CURES": name}, applied),
@@ -21,6 +22,11 @@ def cure(name, run, applied, otherwise):
         *(
             Case(f"cure-{name}{how}", f"faults --host=shared {run}", "", ANY, env, facts=facts)
             for how, env, facts in shared
+        ),
+        *(
+            Case(f"cure-{name}-on-shm{how}", f"faults {run}", "", ANY, env | on_shm, facts=facts)
+            for how, env, facts in shared
+            if env != NOT_SHARED
         ),
         Case(f"cure-{name}-private", f"faults {run}", backends=PRIVATE, facts=otherwise),
     ]
@@ -35,10 +41,24 @@ CASES = [
     Case(
         "cure-locks-wait",
         "faults lock-between-processes",
-        backends=("shared",),
+        backends=("shared", "shm"),
         facts={"turns": "6000"},
     ),
-    Case("cure-locks-keep-attributes", "faults lock-attributes-kept", backends=("shared", "libc")),
+    Case(
+        "cure-locks-keep-attributes",
+        "faults lock-attributes-kept",
+        backends=("shared", "shm", "libc"),
+    ),
+    Case("cure-locks-contract", "faults lock-contract", backends=("shared", "shm", "libc")),
+    Case("cure-locks-dead-reader", "faults lock-of-dead-reader", backends=("shared", "shm")),
+    Case(
+        "cure-locks-dead-writer",
+        "faults lock-of-dead-writer",
+        """
+a lock of OpenSSL ({lock}) was left locked for writing by thread {killed}, which is gone (killed?); pid {pid} took it over. What it guards may be half changed; no. 1 in these processes
+""",
+        ("shared", "shm"),
+    ),
     *cure(
         "identity",
         "identity",

@@ -47,7 +47,7 @@ CASES = [
     Case(
         "forks-of-threaded-process",
         "faults forks-of-threaded-process",
-        backends=("libc", "arena", "host", "shared", "plugin"),
+        backends=("libc", "arena", "shm", "host", "shared", "plugin"),
     ),
     Case(
         "forks-beyond-table-of-processes",

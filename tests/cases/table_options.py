@@ -46,7 +46,7 @@ ENDED = "FREEONCE_REQUIRE=1: the program is ended (exit status 78)\n"
 
 def loaded_on(backend):
     """The lines at load on each backend of the table."""
-    names = {"libc": "libc", "arena": "arena", "plugin": "{plugin}", "guard": "guard"}
+    names = {"libc": "libc", "arena": "arena", "shm": "shm", "plugin": "{plugin}", "guard": "guard"}
     return Case(
         f"verbose-on-{backend}",
         "faults tell-version",
@@ -188,7 +188,7 @@ CASES = [
     *wrong(
         "unknown-backend-far",
         {"FREEONCE_BACKEND": "jemalloc5"},
-        'there is no backend "jemalloc5", running on auto; FREEONCE_BACKEND is auto, host, arena, libc, guard or'
+        'there is no backend "jemalloc5", running on auto; FREEONCE_BACKEND is auto, host, arena, shm, libc, guard or'
         " the path of a plug-in\n",
     ),
     Case(

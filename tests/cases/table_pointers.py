@@ -87,7 +87,7 @@ free of {pointer}, which OpenSSL never allocated (memory of the program), passed
         run="faults malloced-peak",
         env={"FREEONCE_QUARANTINE": "32M"},
         facts={"peak": "small"},
-        backends=("libc", "arena", "shared"),
+        backends=("libc", "arena", "shm", "shared"),
         report="""
 free of {pointer}, which OpenSSL never allocated (memory of the program), skipped
   freed now    {now}  {main}

@@ -10,7 +10,7 @@ from modes import combinations, keep, say
 HANG_SECONDS = 2
 ROUND = 500  # kills by one server
 COUNTERS = (
-    "rounds kills good broken client_hung hangs excused crashed findings walks wrong restless"
+    "rounds kills good broken client_hung hangs excused crashed findings left walks wrong lost restless"
 ).split()
 
 
@@ -64,6 +64,8 @@ def add(state, run, name):
     state["client_hung"] += int(run.load["hung"])
     state["crashed"] += run.head["crashed"]
     state["findings"] += len(run.findings)
+    state["left"] += run.left
+    state["lost"] += run.walked["lost"]
     state["walks"] += run.walked["count"] if run.walked["state"] == "done" else 0
     state["wrong"] += run.walked["wrong"]
     state["restless"] += run.head["restless"] != 0
@@ -74,7 +76,7 @@ def add(state, run, name):
         f"{name}: kills {run.head['kills']} good {run.load['good']:.0f} broken"
         f" {run.load['broken']:.0f} hung {run.load['hung']:.0f} crashed {run.head['crashed']}"
         f" walk {walked['state']} live {walked['live']} lost {walked['lost']}"
-        f" wrong {walked['wrong']} {walked['text']}"
+        f" wrong {walked['wrong']} {walked['text']} locks left {run.left}"
     )
     for text, dead in run.hangs:
         note(state, f"{name}: hangs{' on a dead owner' if dead else ''}: {text}")
@@ -109,6 +111,8 @@ def chaos(field, options):
     if state["hangs"] > state["excused"]:
         bad.append(f"{state['hangs']} rounds ended in a hang, {state['excused']} of them because"
                    " a killed process had a lock")
+    if state["lost"] > state["kills"]:
+        bad.append(f"{state['lost']} blocks lost, more than the {state['kills']} kills may cost")
     if state["good"] == 0:
         bad.append("no client was answered")
     if state["kills"] < options.kills:

@@ -29,6 +29,7 @@ FLAVOURS = {
     "shm": ([], {"FREEONCE_BACKEND": "shm"}),
 }
 HANG_SECONDS = 10
+LEFT = re.compile(r"^freeonce: a lock of OpenSSL \(0x[0-9a-f]+\) was left locked for writing by thread", re.M)
 LISTENING = re.compile(r"^prefork: listening on 127\.0\.0\.1:(\d+)$", re.M)
 
 
@@ -53,6 +54,7 @@ class Run:
         self.load = self.server = collections.defaultdict(float)
         self.status = None
         self.findings = []
+        self.left = 0  # locks that dead processes had locked for writing, as the library said
         self.hangs = []  # (text, the owner of the lock is dead)
         self.walked = {}
         self.head = {}
@@ -73,6 +75,8 @@ class Run:
             bad.append(f"the server's exit status is {self.status}")
         if self.findings:
             bad.append(f"{len(self.findings)} findings, e.g. {self.findings[0]}")
+        if self.left:
+            bad.append(f"{self.left} locks were left locked, although nobody was killed")
         bad += [f"hangs: {text}" for text, _ in self.hangs[:2]]
         return bad
 
@@ -167,6 +171,7 @@ class Field:
         run.head["hung_at_stop"] = run.head.pop("hung")
         run.said = prefork.text() + clients.text()
         run.findings = self.findings_of(folder)
+        run.left = len(LEFT.findall(findings.read(folder / "log")))
         if not self.keep:
             shutil.rmtree(folder, ignore_errors=True)
         return run
@@ -194,8 +199,9 @@ class Field:
         """Headlines; anything else that the library said counts too, it is to be silent."""
         text = findings.read(folder / "log")
         found = [finding.headline for finding in findings.parse(text)]
-        if not found and text:
-            found = text.splitlines()[:3]
+        more = [line for line in text.splitlines() if not LEFT.search(line)]
+        if not found and more:
+            found = more[:3]
         journal = folder / "journal"
         if self.freeonce is not None and journal.exists():
             report = subprocess.run(
