@@ -112,8 +112,13 @@ static void walk_slot(struct walk *w, uintptr_t payload, bool in_cell, bool is_b
         w->out->lost += !in_cell && !is_back;
         return;
     }
-    /* Held: by somebody who vanished while he freed it. */
-    if (at.state == FO_FOUND_DAMAGED)
+    /* Held: by somebody who vanished while he freed it.  Half a new header in front of a block that
+     * was free: by somebody who vanished while he made it. */
+    bool half =
+        (fo_header_of(payload)->word & FO_REGION_FREED) != 0 || fo_header_of(payload)->word == 0;
+    if (at.state == FO_FOUND_DAMAGED && half && !in_cell && !is_back)
+        w->out->lost++;
+    else if (at.state == FO_FOUND_DAMAGED)
         wrong(w, "a header is damaged", payload);
     else if (at.state == FO_FOUND_FREED || at.state == FO_FOUND_HELD)
         w->out->lost += !in_cell && !is_back;
@@ -140,6 +145,20 @@ static void walk_slots(struct walk *w, uint32_t page)
                   (held[slot / 64] >> slot % 64 & 1) != 0, (back[slot / 64] >> slot % 64 & 1) != 0);
 }
 
+/* Its owner may have vanished before he wrote its header, or after he said that it is freed. */
+static void walk_large(struct walk *w, uintptr_t payload)
+{
+    struct fo_at at = fo_region_at(payload);
+    bool blank = fo_header_of(payload)->word == 0 && fo_header_of(payload)->site == 0;
+
+    if (at.state == FO_FOUND_LIVE)
+        walk_block(w, &at);
+    else if (at.state == FO_FOUND_DAMAGED && !blank)
+        wrong(w, "a large block's header is damaged", payload);
+    else
+        w->out->lost++;
+}
+
 static void walk_pages(struct walk *w)
 {
     for (uint32_t page = 1; page < fo_region->pages; page++) {
@@ -148,11 +167,7 @@ static void walk_pages(struct walk *w)
             walk_slots(w, page);
         if (pg->state != FO_PAGE_BLOCK)
             continue;
-        struct fo_at at = fo_region_at(fo_page_start(page) + sizeof(struct fo_header));
-        if (at.state == FO_FOUND_DAMAGED)
-            wrong(w, "a large block's header is damaged", at.payload);
-        else
-            walk_block(w, &at);
+        walk_large(w, fo_page_start(page) + sizeof(struct fo_header));
     }
 }
 

@@ -3,6 +3,7 @@ sums may be kept in a file, so that ten thousand can be had in several sittings.
 
 import json
 import pathlib
+import re
 import time
 
 from modes import combinations, keep, say
@@ -10,7 +11,7 @@ from modes import combinations, keep, say
 HANG_SECONDS = 2
 ROUND = 500  # kills by one server
 COUNTERS = (
-    "rounds kills good broken client_hung hangs excused crashed findings left walks wrong lost restless"
+    "rounds kills good broken client_hung hangs excused crashed findings left sick walks wrong lost restless"
 ).split()
 
 
@@ -50,7 +51,7 @@ def play(field, options, state, kind, tls, deadline):
         options.flavour, kind, tls, 100000000,
         server=["--workers", options.workers, "--kills", wanted, "--kill-every",
                 options.kill_every, "--walk-every", options.walk_every, "--seed", seed,
-                "--timeout", 1500, *more, *keep(options)],
+                "--timeout", 1500, "--verbose", *more, *keep(options)],
         load=["--deadline", 2000, "--resume", 30, "--lines", 2], watch=over, limit=HANG_SECONDS,
     )
     add(state, run, f"round {seed} ({kind}, TLS 1.{tls - 10}{', hand-over' if more else ''})")
@@ -71,6 +72,8 @@ def add(state, run, name):
     state["restless"] += run.head["restless"] != 0
     state["hangs"] += bool(run.hangs)
     state["excused"] += bool(run.hangs) and all(dead for _, dead in run.hangs)
+    sick = run.load["broken"] > run.load["good"] + 10 * run.head["kills"]
+    state["sick"] += sick
     walked = run.walked
     say(
         f"{name}: kills {run.head['kills']} good {run.load['good']:.0f} broken"
@@ -78,6 +81,10 @@ def add(state, run, name):
         f" walk {walked['state']} live {walked['live']} lost {walked['lost']}"
         f" wrong {walked['wrong']} {walked['text']} locks left {run.left}"
     )
+    if sick:
+        note(state, f"{name}: most clients fail: " + "; ".join(sorted(set(
+            re.sub(r"worker \d+", "a worker", line) for line in run.said.splitlines()
+            if line.startswith("prefork: worker")))[:8]))
     for text, dead in run.hangs:
         note(state, f"{name}: hangs{' on a dead owner' if dead else ''}: {text}")
     for headline in run.findings[:3]:
@@ -105,7 +112,7 @@ def chaos(field, options):
     say("chaos: " + " ".join(f"{name} {state[name]}" for name in COUNTERS))
     bad = [
         f"{state[name]} {name}"
-        for name in ("crashed", "findings", "wrong", "restless")
+        for name in ("crashed", "findings", "sick", "wrong", "restless")
         if state[name]
     ]
     if state["hangs"] > state["excused"]:

@@ -1,0 +1,408 @@
+/* Backend shm among processes: is it one heap for all of them, and is it whole whenever one of them
+ * is killed?  A child is led through an operation instruction by instruction, and killed at each.
+ */
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ptrace.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "backend/region_walk.h"
+#include "core/hooks.h"
+#include "fixture.h"
+#include "fork/process.h"
+
+enum { SMALL = FIXTURE_TSAN || FIXTURE_ASAN };
+
+#define start(...) fixture_start("BACKEND=shm", "SHM_SIZE=256M", __VA_ARGS__)
+
+static struct fo_walk walk(void)
+{
+    struct fo_walk w;
+
+    assert_true(fo_region_walk(&w, NULL, NULL));
+    if (w.wrong != 0)
+        print_error("%s: %p\n", w.what, (void *)w.where);
+    assert_int_equal(w.wrong, 0);
+    return w;
+}
+
+static void *block(size_t size)
+{
+    void *p = fo_malloc(size, "new.c", 1);
+
+    assert_non_null(p);
+    return memset(p, 7, size);
+}
+
+/* --- one heap ------------------------------------------------------------------------------------
+ */
+
+static void **common; /* what the processes tell each other: a block in the heap itself */
+
+static void make_one(void *unused)
+{
+    (void)unused;
+    common[0] = block(100);
+    common[1] = block(20000);
+}
+
+static void free_them(void *unused)
+{
+    (void)unused;
+    fo_free(common[0], "child.c", 1);
+    fo_free(common[1], "child.c", 1);
+}
+
+FRESH(a_block_is_the_same_in_every_process)
+{
+    start(NULL);
+    common = block(64);
+    fixture_fork(make_one, NULL);
+    assert_int_equal(((char *)common[0])[99], 7);
+    assert_int_equal(walk().live, 3);
+    fo_free(common[0], "f.c", 1);
+    fo_free(common[1], "f.c", 1);
+    assert_int_equal(walk().live, 1);
+    fixture_expect("%s", "");
+}
+
+FRESH(a_free_by_two_processes_names_both)
+{
+    start(NULL);
+    common = block(64);
+    make_one(NULL);
+    int child = fixture_fork(free_them, NULL);
+    fo_free(common[0], "f.c", 7);
+    fixture_expect("freeonce: double free of block %p (100 bytes), skipped\n"
+                   "  allocated    new.c:1                   pid %d (unit)\n"
+                   "  freed first  child.c:1                 pid %d (unit), forked from %d\n"
+                   "  freed again  f.c:7                     pid %d (unit)\n",
+                   common[0], (int)getpid(), child, (int)getpid(), (int)getpid());
+    fo_free(common[1], "f.c", 8);
+    assert_int_equal(fixture_count("double free"), 1);
+}
+
+static void exhaust(unsigned *count)
+{
+    for (void *p; (p = fo_malloc(4000, "new.c", 1)) != NULL; ++*count) {
+        *(void **)p = *common;
+        *common = p;
+    }
+}
+
+static void free_chain(void *unused)
+{
+    (void)unused;
+    for (void *p = *common, *next; p != NULL; p = next) {
+        next = *(void **)p;
+        fo_free(p, "f.c", 1);
+    }
+    *common = NULL;
+}
+
+FRESH(a_full_heap_refuses_as_malloc_does_and_says_so_once)
+{
+    unsigned first = 0, second = 0;
+
+    fixture_start("BACKEND=shm", "SHM_SIZE=8M", NULL);
+    common = memset(block(64), 0, 64);
+    exhaust(&first);
+    assert_in_range(first, 1000, 2100);
+    assert_null(fo_malloc(100000, "new.c", 1));
+    assert_int_equal(fixture_count("backend shm is full"), 1);
+    assert_int_equal(walk().live, first + 1);
+    free_chain(NULL);
+    exhaust(&second);
+    assert_in_range(second, first * 9 / 10, first * 11 / 10);
+    assert_int_equal(fixture_count("freeonce: "), 1);
+}
+
+static void free_chain_and_vanish(void *unused)
+{
+    free_chain(unused);
+    kill(getpid(), SIGKILL);
+}
+
+/* Waits for whatever end. */
+static void fork_and_forget(void (*body)(void *), void *argument)
+{
+    int status;
+    pid_t child = fork();
+
+    assert_true(child >= 0);
+    if (child == 0) {
+        body(argument);
+        _exit(0);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+}
+
+FRESH(what_waits_in_the_cache_of_the_dead_serves_when_there_is_nothing_else)
+{
+    unsigned first = 0, second = 0;
+
+    fixture_start("BACKEND=shm", "SHM_SIZE=8M", "QUARANTINE=1G", NULL);
+    common = memset(block(64), 0, 64);
+    exhaust(&first);
+    fork_and_forget(free_chain_and_vanish, NULL);
+    exhaust(&second);
+    assert_in_range(second, first * 8 / 10, first);
+    assert_in_range(walk().lost, 0, 1);
+}
+
+/* --- random kills --------------------------------------------------------------------------------
+ */
+
+enum { SLOTS = 64 };
+
+static void storm(void *number)
+{
+    uint64_t seed = (uint64_t)(uintptr_t)number;
+    void **slots = common;
+
+    for (;;) {
+        unsigned bits = 4 + (unsigned)(fixture_random(&seed) % 12);
+        size_t size = 16 + (size_t)(fixture_random(&seed) & ((UINT64_C(1) << bits) - 1));
+        void *p = fo_malloc(size, "new.c", 1);
+        p = __atomic_exchange_n(&slots[fixture_random(&seed) % SLOTS], p, __ATOMIC_ACQ_REL);
+        if (p != NULL)
+            fo_free(p, "free.c", 1);
+    }
+}
+
+FRESH(killed_workers_leave_a_whole_heap_and_few_caches)
+{
+    enum { WORKERS = 4, KILLS = SMALL ? 40 : 300 };
+    pid_t workers[WORKERS] = {0};
+    uint64_t seed = 11;
+    int status;
+
+    start(NULL);
+    common = memset(block(SLOTS * sizeof(void *)), 0, SLOTS * sizeof(void *));
+    for (int i = 0; i < KILLS + WORKERS; i++) {
+        pid_t *at = &workers[i % WORKERS];
+        if (*at != 0) {
+            kill(*at, SIGKILL);
+            assert_int_equal(waitpid(*at, &status, 0), *at);
+        }
+        if (i < KILLS && (*at = fork()) == 0)
+            storm((void *)(uintptr_t)(i + 1));
+        usleep((useconds_t)(fixture_random(&seed) % 3000));
+    }
+    assert_in_range(fo_region->caches, 2, 2 * WORKERS + 2);
+    while (fo_caches_reclaim() && fixture_random(&seed) % 3 != 0)
+        ;
+    struct fo_walk w = walk();
+    assert_in_range(w.lost, 0, KILLS);
+    assert_in_range(w.live, 1, SLOTS + 1 + KILLS); /* what a worker had in its hands */
+    fixture_expect("%s", "");
+}
+
+/* --- one kill at each instruction ----------------------------------------------------------------
+ */
+
+struct operation {
+    void (*prepare)(void);
+    void (*run)(void);
+    unsigned stride; /* instructions from one kill to the next: the way there is led each time */
+};
+
+/* False: the operation was over before. */
+static bool kill_after(const struct operation *o, unsigned steps)
+{
+    int status;
+    bool over = false;
+    pid_t child = fork();
+
+    assert_true(child >= 0);
+    if (child == 0) {
+        o->prepare();
+        ptrace(PTRACE_TRACEME, 0, NULL, NULL);
+        raise(SIGSTOP);
+        o->run();
+        _exit(0);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFSTOPPED(status));
+    for (unsigned i = 0; i < steps && !over; i++) {
+        assert_int_equal(ptrace(PTRACE_SINGLESTEP, child, NULL, NULL), 0);
+        assert_int_equal(waitpid(child, &status, 0), child);
+        over = !WIFSTOPPED(status);
+    }
+    if (!over) {
+        kill(child, SIGKILL);
+        assert_int_equal(waitpid(child, &status, 0), child);
+    }
+    return !over;
+}
+
+static void kill_at_each_instruction(const struct operation *o)
+{
+    unsigned stride = o->stride * (SMALL ? 20 : 1);
+    uint64_t lost = walk().lost;
+    unsigned steps = 1;
+
+    while (kill_after(o, steps)) {
+        fo_caches_reclaim();
+        struct fo_walk now = walk();
+        if (now.lost > lost + 1)
+            print_error("%u instructions, then killed: %u blocks lost\n", steps,
+                        (unsigned)(now.lost - lost));
+        assert_in_range(now.lost, lost, lost + 1);
+        lost = now.lost;
+        steps += stride;
+    }
+    fixture_expect("%s", "");
+}
+
+static void *held[60];
+
+static void hold(unsigned from, unsigned to, size_t size)
+{
+    for (unsigned i = from; i < to; i++)
+        held[i] = fo_malloc(size, "new.c", 1); /* untouched: each byte may count as a step */
+}
+
+static void let_go(unsigned from, unsigned to)
+{
+    for (unsigned i = from; i < to; i++)
+        fo_free(held[i], "free.c", 1);
+}
+
+static void nothing(void)
+{
+    fo_free(block(16), "free.c", 1);
+}
+
+static void make_first_ones(void)
+{
+    hold(0, 3, 96);
+    hold(3, 4, 20000);
+}
+
+FRESH(killed_while_it_takes_from_a_fresh_page)
+{
+    start(NULL);
+    block(16);
+    kill_at_each_instruction(&(struct operation){nothing, make_first_ones, 5});
+}
+
+/* Of this size, a magazine has two cells, a page sixteen slots, and all threads together ten
+ * magazines. */
+enum { FEW_TO_A_PAGE = 4000 };
+
+static void free_most(void)
+{
+    hold(0, 60, FEW_TO_A_PAGE);
+    let_go(0, 48);
+}
+
+static void free_the_rest(void)
+{
+    let_go(48, 60);
+}
+
+FRESH(killed_while_magazines_go_to_all_and_pages_become_free)
+{
+    start("QUARANTINE=0", NULL);
+    block(16);
+    kill_at_each_instruction(&(struct operation){free_most, free_the_rest, 7});
+}
+
+static void take_again(void)
+{
+    hold(0, 30, FEW_TO_A_PAGE);
+}
+
+FRESH(killed_while_it_takes_what_others_shared)
+{
+    start("QUARANTINE=0", NULL);
+    block(16);
+    free_most();
+    free_the_rest();
+    kill_at_each_instruction(&(struct operation){nothing, take_again, 7});
+}
+
+static void take_over_the_dead(void)
+{
+    fo_caches_reclaim();
+}
+
+static void free_and_vanish(void *unused)
+{
+    (void)unused;
+    free_most();
+    free_the_rest();
+    kill(getpid(), SIGKILL);
+}
+
+static void leave_a_dead_one(void)
+{
+    nothing();
+    fork_and_forget(free_and_vanish, NULL);
+}
+
+FRESH(killed_while_it_takes_over_from_somebody_who_was_killed)
+{
+    start(NULL);
+    block(16);
+    kill_at_each_instruction(&(struct operation){leave_a_dead_one, take_over_the_dead, 97});
+}
+
+/* --- a clone that nobody saw ---------------------------------------------------------------------
+ */
+
+static void *allocate_first(void *unused)
+{
+    fo_free(block(40), "thread.c", 1);
+    return unused;
+}
+
+/* Its main thread still has the parent's cache in mind when another thread notices the fork. */
+FRESH(a_cloned_child_whose_second_thread_is_first_leaves_its_parents_cache_alone)
+{
+    int status;
+    pthread_t thread;
+
+    if (SMALL) /* they do not survive such a fork */
+        return;
+    start(NULL);
+    fo_free(block(40), "f.c", 1);
+    struct fo_cache *parents = fo_thread.cache;
+    pid_t child = (pid_t)syscall(SYS_clone, SIGCHLD, NULL, NULL, NULL, NULL);
+    if (child == 0) {
+        bool good = pthread_create(&thread, NULL, allocate_first, NULL) == 0 &&
+                    pthread_join(thread, NULL) == 0;
+        fo_free(block(40), "child.c", 1);
+        _exit(good && fo_thread.cache != parents &&
+                      fo_thread.cache->owner.owner >> 32 == (uint64_t)getpid()
+                  ? 0
+                  : 3);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+    assert_int_equal(walk().live, 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_block_is_the_same_in_every_process),
+        cmocka_unit_test(a_free_by_two_processes_names_both),
+        cmocka_unit_test(a_full_heap_refuses_as_malloc_does_and_says_so_once),
+        cmocka_unit_test(what_waits_in_the_cache_of_the_dead_serves_when_there_is_nothing_else),
+        cmocka_unit_test(killed_workers_leave_a_whole_heap_and_few_caches),
+        cmocka_unit_test(killed_while_it_takes_from_a_fresh_page),
+        cmocka_unit_test(killed_while_magazines_go_to_all_and_pages_become_free),
+        cmocka_unit_test(killed_while_it_takes_what_others_shared),
+        cmocka_unit_test(killed_while_it_takes_over_from_somebody_who_was_killed),
+        cmocka_unit_test(
+            a_cloned_child_whose_second_thread_is_first_leaves_its_parents_cache_alone),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
