@@ -3,6 +3,7 @@
 import os
 import random
 import re
+import shutil
 import signal
 import struct
 import subprocess
@@ -268,6 +269,12 @@ class Reads(tools.Case):
 
     def test_folder(self):
         self.check(66, "no regular file", self.dir)
+
+    def test_somebody_elses(self):
+        self.planted("bug")
+        program = shutil.copy(tools.arguments.freeonce, self.dir / "freeonce")
+        done = self.run_program(*self.unprivileged(), program, "report", self.journal, expect=66)
+        self.assertIn("cannot be opened: Permission denied; run it as root", done.stderr)
 
     def test_device(self):
         self.check(66, "no regular file", "/dev/zero")

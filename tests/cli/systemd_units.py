@@ -108,6 +108,8 @@ class Found(Case):
             done = self.freeonce("systemd", "--root", root, name, expect=status)
             self.assertIn(word, done.stderr)
         self.assertIn("/var/log/a/", done.stdout)
+        done = self.freeonce("systemd", "--root", root, "e", expect=66)
+        self.assertIn(f"looked in {root}/etc/systemd/system, {root}/run/systemd/system, ", done.stderr)
 
     def systemctl(self, script):
         folder = self.dir / "bin"

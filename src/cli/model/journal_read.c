@@ -372,3 +372,8 @@ size_t fo_model_counting(const struct fo_model *model)
         n += model->findings[i].suppressed == NULL;
     return n;
 }
+
+bool fo_model_has_findings(const struct fo_model *model)
+{
+    return fo_model_counting(model) != 0 || model->dropped != 0;
+}

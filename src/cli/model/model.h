@@ -83,6 +83,9 @@ void fo_model_free(struct fo_model *model);
 /* How many findings are not suppressed? */
 size_t fo_model_counting(const struct fo_model *model);
 
+/* Is there one of these, or one that had no room, which nobody can say to be known? */
+bool fo_model_has_findings(const struct fo_model *model);
+
 /* Where should somebody look first?  The source line to which annotations are attached: of the
  * program's own code that made the last call, or of OpenSSL's if that is all that is known. */
 struct fo_location {

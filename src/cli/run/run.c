@@ -107,7 +107,7 @@ static error_t parse(int key, char *argument, struct argp_state *state)
 static int judge(const struct arguments *a, const struct fo_model *model,
                  const struct fo_tree_end *end, int output)
 {
-    if (fo_model_counting(model) != 0 || model->dropped != 0)
+    if (fo_model_has_findings(model))
         return a->outputs.exit_code;
     if (a->settings.require && (model->guarded == 0 || model->unprotected != 0)) {
         fo_error("--require: %s",

@@ -173,8 +173,10 @@ static enum fo_exit find_file(struct fo_unit *unit, const struct fo_list *names,
             unit->file = path;
             return take_file(unit, path);
         }
-    fo_error("there is no unit %s; looked in %s{%s,%s,%s,%s,%s}", unit->name, root, load_path[0],
-             load_path[1], load_path[2], load_path[3], load_path[4]);
+    const char *looked = fo_print("%s%s", root, load_path[0]);
+    for (int i = 1; i < LOAD_PATH; i++)
+        looked = fo_print("%s, %s%s", looked, root, load_path[i]);
+    fo_error("there is no unit %s; looked in %s", unit->name, looked);
     return FO_EXIT_NO_INPUT;
 }
 
