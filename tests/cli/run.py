@@ -241,10 +241,37 @@ class Status(tools.Case):
         done = self.freeonce("--format", "json", "-o", "/dev/full", "--", "true", expect=73)
         self.assertIn("No space left", done.stderr)
 
+    def test_no_room_for_the_journal(self):
+        """Never a green run because findings had no place to go."""
+        (self.dir / "disk").mkdir()
+        script = 'mount -t tmpfs -o size=1m none "$1"; TMPDIR=$1; export TMPDIR; shift; "$@" || echo "$?"; ls -A "$TMPDIR"'
+        argv = [tools.arguments.freeonce, "--", "echo", "ran"]
+        done = self.in_namespace(script, self.dir / "disk", *argv)
+        self.assertRegex(done.stderr, "the journal .* cannot be made: ENOSPC; it needs .* KiB, where TMPDIR")
+        self.assertEqual("125\n", done.stdout)
+        done = self.run_program("sh", "-c", 'ulimit -f 100; exec "$@"', "sh", *argv, expect=125)
+        self.assertIn("EFBIG, see ulimit -f", done.stderr)
+        self.assertEqual("", done.stdout)
+
+    def test_a_command_that_may_write_small_files_only(self):
+        script = f"ulimit -f 100; {tools.arguments.planted} bug"
+        done = self.freeonce("--", "sh", "-c", script, expect=99)
+        self.assertNotIn("cannot be used", done.stderr)
+        self.freeonce("--", "sh", "-c", "ulimit -f 0; " + shell_line(["fork"], ["bug"], []), expect=99)
+
     def test_required(self):
         done = self.freeonce("--require", "--", "true", expect=78)
         self.assertIn("no process was guarded", done.stderr)
         self.freeonce("--require", "--", tools.arguments.planted, "alloc", "status=4", expect=4)
+
+    def test_a_process_that_cannot_open_the_journal(self):
+        """It tells and reports itself; with --require it does not start."""
+        elsewhere = ["--", "env", f"FREEONCE_JOURNAL={self.dir}/none/j", tools.arguments.planted, "bug"]
+        done = self.freeonce(*elsewhere, expect=0)
+        self.assertIn("cannot be used: ENOENT; findings are not kept there", done.stderr)
+        self.assertIn("double free of block", done.stderr)
+        done = self.freeonce("--require", *elsewhere, expect=78)
+        self.assertNotIn("double free of block", done.stderr)
 
     def test_misspelt_option(self):
         """Told before the command runs; with --require it does not run."""
