@@ -348,6 +348,20 @@ class Reads(tools.Case):
             self.assertIn(done.returncode, (65, 99), done.stderr)
             self.assertIn("rows", done.stderr)
 
+    def test_killed_while_it_wrote(self):
+        """That there was a finding is known, and red, though not which."""
+        self.planted("bug")
+        data = bytearray(self.journal.read_bytes())
+        row, rows = 1808, 1024  # bytes; they are the last of the tables
+        (at,) = [at for at in range(len(data) - rows * row, len(data), row) if any(data[at : at + row])]
+        for first, last in ((8, 16), (0, row)):  # claimed, and not even that
+            data[at + first : at + last] = bytes(last - first)
+            self.journal.write_bytes(data)
+            done = self.report(self.journal, expect=99)
+            self.assertEqual(
+                "freeonce: 0 findings; 1 more finding is not in the journal; 1 process guarded\n", done.stdout)
+            self.assertEqual(first != 0, "rows that were not written to their end" in done.stderr, done.stderr)
+
     def test_several(self):
         self.planted("bug")
         self.planted("object", journal=self.dir / "second")

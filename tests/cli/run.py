@@ -100,19 +100,19 @@ class Finds(tools.Case):
         actions = [tools.arguments.planted, "bugs=1500"]
         known = self.dir / "known"
         done = self.freeonce("--gen-suppressions", "--journal", self.journal, "--", *actions, expect=99)
-        self.assertIn("1024 findings, 476 more had no room in the journal", done.stderr)
+        self.assertIn("1024 findings; 476 more findings are not in the journal", done.stderr)
         known.write_text(done.stdout)
         report = self.report("--suppressions", known, self.journal, expect=99)
         last = report.stdout.splitlines()[-1]
         self.assertEqual(
-            "freeonce: 0 findings, 1024 suppressed, 476 more had no room in the journal; "
+            "freeonce: 0 findings, 1024 suppressed; 476 more findings are not in the journal; "
             "1 process guarded", last)
         _, out = self.run_all_formats(" ".join(actions), 99, "--suppressions", known)
         suite = xml.etree.ElementTree.fromstring(out["junit"])
         (failure,) = suite.findall(".//failure")
-        self.assertEqual("476 more had no room in the journal", failure.get("message"))
-        self.assertIn("476 findings more had no room", out["sarif"])
-        self.assertIn("476 findings more had no room", out["github"])
+        self.assertEqual("476 more findings are not in the journal", failure.get("message"))
+        self.assertIn("476 more findings are not in the journal", out["sarif"])
+        self.assertIn("476 more findings are not in the journal", out["github"])
         self.assertIn('"dropped":476', out["json"])
 
     def test_processes(self):

@@ -1,8 +1,7 @@
 /* JUnit's XML as Jenkins and GitLab read it: a test case a finding, failed, or skipped when it is
- * suppressed, and one for all that had no room.  Of cases with the same name GitLab keeps one: the
- * names are made different.  Without findings there is one case that passed, for viewers that call
- * an empty file an error. */
-#include <inttypes.h>
+ * suppressed, and one for all that are in no row.  Of cases with the same name GitLab keeps one:
+ * the names are made different.  Without findings there is one case that passed, for viewers that
+ * call an empty file an error. */
 #include <libxml/xmlwriter.h>
 #include <stdlib.h>
 #include <string.h>
@@ -141,21 +140,27 @@ static void put_case(xmlTextWriterPtr xml, const struct fo_finding_shown *findin
     end(xml);
 }
 
-/* The case that stands for all findings that had no room. */
+/* The case that stands for all findings of which nothing else is known. */
 static void put_dropped(xmlTextWriterPtr xml, uint64_t dropped)
 {
-    char message[64];
+    struct fo_description text;
+    char *message;
 
-    snprintf(message, sizeof message, "%" PRIu64 " more had no room in the journal", dropped);
+    fo_describe_start(&text);
+    fo_describe_dropped(text.out, dropped);
+    message = fo_describe_end(&text);
     start(xml, "testcase");
     attribute(xml, "classname", "freeonce");
-    attribute(xml, "name", "findings without room in the journal");
+    attribute(xml, "name", "findings that are not in the journal");
     attribute(xml, "time", "0");
     start(xml, "failure");
     attribute(xml, "message", message);
     attribute(xml, "type", "dropped");
+    free(message);
     xmlTextWriterWriteFormatString(
-        xml, "A journal keeps %d different findings. Mend those, and run again.",
+        xml,
+        "It holds %d different ones, and none whose process was killed before it was written. Mend "
+        "those that are there, and run again.",
         FO_JOURNAL_FINDINGS);
     end(xml);
     end(xml);

@@ -4,6 +4,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "cli/output/describe.h"
 #include "cli/output/format.h"
 #include "cli/message.h"
 #include "cli/model/source_path.h"
@@ -210,9 +211,10 @@ static void put_counts(const struct page *page, const struct fo_model *model)
     put_colour(page, "0");
     if (suppressed != 0)
         fprintf(page->out, ", %zu suppressed", suppressed);
-    if (model->dropped != 0)
-        fprintf(page->out, ", %llu more had no room in the journal",
-                (unsigned long long)model->dropped);
+    if (model->dropped != 0) {
+        fputs("; ", page->out);
+        fo_describe_dropped(page->out, model->dropped);
+    }
     if (model->guarded == 0)
         fputs("; no process used OpenSSL with the library in front: nothing was checked",
               page->out);

@@ -84,12 +84,12 @@ class Formats(unittest.TestCase):
                          [('worker', 'double-free of SSL_CTX at src/worker.c:41', 'src/worker.c'),
                           ('server', 'overflow of block at src/mine.c:12', 'src/mine.c'),
                           ('worker', 'reference-to-freed of X509 at ssl/ssl_lib.c:3457', None),
-                          ('freeonce', 'findings without room in the journal', None)])
+                          ('freeonce', 'findings that are not in the journal', None)])
         failure = cases[0].find('failure')
         self.assertEqual(failure.get('type'), 'double-free')
         self.assertEqual(failure.get('message'), 'double free of SSL_CTX 0x7f12a4c01040 (1072 bytes)')
         self.assertIn('\nfreed first: ssl/ssl_lib.c:3457, pid 4121 (server), forked from 4120\n', failure.text)
-        self.assertEqual(cases[3].find('failure').get('message'), '2 more had no room in the journal')
+        self.assertEqual(cases[3].find('failure').get('message'), '2 more findings are not in the journal')
 
     def test_junit_without_findings_passes_one_case(self):
         case, = documents.junit(self.write('junit', 'empty')).findall('.//testcase')
@@ -152,7 +152,7 @@ class Formats(unittest.TestCase):
                           'freed first: ssl/ssl_lib.c:3457, pid 4121 (server), forked from 4120'])
         self.assertEqual(second[1]['file'], 'src/mine.c')
         self.assertNotIn('file', third[1])
-        self.assertEqual(more[0], 'warning')
+        self.assertEqual(more, ('error', {'title': 'freeonce'}, '2 more findings are not in the journal'))
 
     def test_github_names_files_from_the_workspace(self):
         above = {'GITHUB_WORKSPACE': os.path.dirname(self.folder)}
