@@ -22,7 +22,7 @@ struct fo_outputs {
     const char *suppression_files[FO_SUPPRESSION_FILES_MAX];
     int suppression_file_count;
     struct fo_suppression *suppressions; /* what is in them */
-    bool generate; /* --gen-suppressions */
+    bool generate;                       /* --gen-suppressions */
     bool symbols;
     bool processes; /* --processes */
     int exit_code;  /* when there are findings */
