@@ -139,8 +139,8 @@ static bool choose(struct fo_shown *s, const char *name)
         if (strcasecmp(bare, s->rows[i].name) == 0)
             return s->rows[i].wanted = true;
     bool near = fo_nearest_choice(bare, names, nearest, sizeof nearest);
-    fo_error("there is no option %s%s%s%s; `freeonce options` lists all", name,
-             near ? ", did you mean FREEONCE_" : "", near ? nearest : "", near ? "?" : "");
+    fo_error("there is no option %s%s%s%s `freeonce options` lists all", name,
+             near ? ", did you mean FREEONCE_" : "", near ? nearest : "", near ? "?" : ";");
     return false;
 }
 

@@ -46,7 +46,7 @@ int fo_report_main(int argc, char **argv)
                "line is wrong, 65 a journal is damaged or none at all, 66 it cannot be opened, 73 "
                "an output cannot be written.  Findings go before what is wrong with a journal.\n\n"
                "Examples:\n"
-               "  freeonce report /var/log/freeonce/kamailio.journal\n"
+               "  freeonce report /var/log/freeonce/kamailio/journal\n"
                "  freeonce report journal --format sarif -o freeonce.sarif --format text\n"
                "  freeonce report journal --gen-suppressions >known.txt",
         .children = children,
@@ -63,7 +63,7 @@ int fo_report_main(int argc, char **argv)
             int written = fo_outputs_write(&a.outputs, &model, &(struct fo_run_shown){.status = 0});
             if (written != FO_EXIT_OK)
                 status = written;
-            else if (fo_model_counting(&model) != 0)
+            else if (fo_model_has_findings(&model))
                 status = a.outputs.exit_code;
         }
         fo_model_free(&model);

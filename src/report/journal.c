@@ -1,16 +1,12 @@
-/* The file, its rows, strings and modules: see journal.h.  Rows of processes are in
- * journal_process.c, findings in journal_finding.c. */
+/* The file mapped, its rows, strings and modules: see journal.h.  How the file is made is in
+ * journal_make.c, rows of processes are in journal_process.c, findings in journal_finding.c. */
 #include "report/journal.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <link.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/mman.h>
-#include <sys/resource.h>
-#include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "core/options.h"
@@ -22,106 +18,11 @@ struct fo_journal *fo_journal;
 static const char *trouble; /* why there is no journal; NULL: there is one, or none is asked for */
 static char executable[sizeof(((struct fo_journal_module *)NULL)->path)];
 
-uint64_t fo_journal_now(void)
-{
-    struct timespec t = {0, 0};
-
-    clock_gettime(CLOCK_REALTIME, &t);
-    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
-
 /* --- the file --------------------------------------------------------------------------------- */
-
-/* Who holds the lock lays the file out; a killed holder loses it.  A stopped one must not stop us.
- */
-static bool lock(int fd)
-{
-    for (int i = 0; i < 200; i++) {
-        if (flock(fd, LOCK_EX | LOCK_NB) == 0)
-            return true;
-        if (errno != EWOULDBLOCK && errno != EINTR)
-            return false;
-        nanosleep(&(struct timespec){0, 5000000}, NULL);
-    }
-    return false;
-}
-
-/* All blocks are allocated now: a disk that gets full later would kill who writes. */
-static const char *lay_out(int fd)
-{
-    struct fo_journal_head head = {.version = FO_JOURNAL_VERSION,
-                                   .head_size = offsetof(struct fo_journal, strings),
-                                   .size = sizeof(struct fo_journal),
-                                   .created = fo_journal_now(),
-                                   .library = FREEONCE_VERSION};
-    struct rlimit limit;
-
-    if (getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur < sizeof(struct fo_journal))
-        return "EFBIG, see ulimit -f"; /* the kernel would send SIGXFSZ */
-    int error = posix_fallocate(fd, 0, sizeof(struct fo_journal));
-    if (error != 0) {
-        if (ftruncate(fd, 0) != 0)
-            return "EIO";
-        return strerrorname_np(error);
-    }
-    memcpy(head.magic, FO_JOURNAL_MAGIC, sizeof head.magic);
-    size_t rest = offsetof(struct fo_journal_head, version);
-    if (pwrite(fd, (char *)&head + rest, sizeof head - rest, (off_t)rest) < 0 ||
-        pwrite(fd, &head, rest, 0) < 0)
-        return strerrorname_np(errno);
-    return NULL;
-}
-
-/* NULL: it is a journal that we can write. */
-static const char *check_head(int fd)
-{
-    struct fo_journal_head head;
-
-    if (pread(fd, &head, sizeof head, 0) != (ssize_t)sizeof head ||
-        memcmp(head.magic, FO_JOURNAL_MAGIC, sizeof head.magic) != 0)
-        return "it is no journal";
-    if (head.version != FO_JOURNAL_VERSION || head.size != sizeof(struct fo_journal))
-        return "it is the journal of another version of freeonce";
-    return NULL;
-}
-
-/* A maker that was killed leaves zeros where the magic belongs. */
-static bool is_unfinished(int fd, off_t size)
-{
-    char magic[8];
-    static const char zero[8];
-
-    return size == 0 || (size == sizeof(struct fo_journal) && pread(fd, magic, 8, 0) == 8 &&
-                         memcmp(magic, zero, 8) == 0);
-}
-
-static const char *prepare(int fd)
-{
-    struct stat st;
-
-    if (fstat(fd, &st) != 0)
-        return strerrorname_np(errno);
-    if (!S_ISREG(st.st_mode))
-        return "it is no regular file";
-    if (st.st_nlink > 1)
-        return "it has several names (hard links)";
-    if (is_unfinished(fd, st.st_size)) {
-        if (!lock(fd))
-            return "it is locked";
-        const char *why = fstat(fd, &st) == 0 && is_unfinished(fd, st.st_size) ? lay_out(fd) : NULL;
-        flock(fd, LOCK_UN);
-        if (why != NULL)
-            return why;
-    }
-    const char *why = check_head(fd);
-    if (why == NULL && (fstat(fd, &st) != 0 || st.st_size != sizeof(struct fo_journal)))
-        return "it is a journal that was truncated";
-    return why;
-}
 
 static const char *map(int fd)
 {
-    const char *why = prepare(fd);
+    const char *why = fo_journal_prepare(fd);
 
     if (why != NULL)
         return why;

@@ -5,6 +5,7 @@
 
 #include "core/base.h"
 #include "report/journal_format.h"
+#include "report/journal_make.h"
 
 /* NULL: none is kept. */
 extern struct fo_journal *fo_journal;
@@ -32,7 +33,6 @@ void fo_journal_finding(const struct fo_record *record, uint32_t *row);
 struct fo_journal_row *fo_journal_claim(void *table, size_t row_size, uint32_t rows, uint64_t key,
                                         bool *is_new);
 void fo_journal_finish(struct fo_journal_row *row, const void *body, size_t size);
-uint64_t fo_journal_now(void);
 struct fo_journal_code fo_journal_code(uintptr_t address);
 uint32_t fo_journal_intern(const char *text);
 

@@ -3,6 +3,7 @@
 import os
 import random
 import re
+import shutil
 import signal
 import struct
 import subprocess
@@ -269,6 +270,12 @@ class Reads(tools.Case):
     def test_folder(self):
         self.check(66, "no regular file", self.dir)
 
+    def test_somebody_elses(self):
+        self.planted("bug")
+        program = shutil.copy(tools.arguments.freeonce, self.dir / "freeonce")
+        done = self.run_program(*self.unprivileged(), program, "report", self.journal, expect=66)
+        self.assertIn("cannot be opened: Permission denied; run it as root", done.stderr)
+
     def test_device(self):
         self.check(66, "no regular file", "/dev/zero")
 
@@ -340,6 +347,20 @@ class Reads(tools.Case):
             done = self.report("--no-symbols", self.journal)
             self.assertIn(done.returncode, (65, 99), done.stderr)
             self.assertIn("rows", done.stderr)
+
+    def test_killed_while_it_wrote(self):
+        """That there was a finding is known, and red, though not which."""
+        self.planted("bug")
+        data = bytearray(self.journal.read_bytes())
+        row, rows = 1808, 1024  # bytes; they are the last of the tables
+        (at,) = [at for at in range(len(data) - rows * row, len(data), row) if any(data[at : at + row])]
+        for first, last in ((8, 16), (0, row)):  # claimed, and not even that
+            data[at + first : at + last] = bytes(last - first)
+            self.journal.write_bytes(data)
+            done = self.report(self.journal, expect=99)
+            self.assertEqual(
+                "freeonce: 0 findings; 1 more finding is not in the journal; 1 process guarded\n", done.stdout)
+            self.assertEqual(first != 0, "rows that were not written to their end" in done.stderr, done.stderr)
 
     def test_several(self):
         self.planted("bug")

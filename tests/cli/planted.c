@@ -3,6 +3,7 @@
  *
  *   alloc         allocate and free a block: OpenSSL is used, nothing is wrong
  *   bug           free a block twice
+ *   bugs=N        free N blocks twice, each allocated in a line of its own
  *   object        free an X509 twice
  *   fork          the rest is done by a child; the parent waits for it, and ends with status 0
  *   daemon        the rest is done by a daemon: a session of its own, its parent gone
@@ -48,6 +49,15 @@ static void free_twice(void)
 
     OPENSSL_free(p);
     OPENSSL_free(p);
+}
+
+static void free_many_twice(int lines)
+{
+    for (int line = 1; line <= lines; line++) {
+        void *p = CRYPTO_malloc(40, "many.c", line);
+        CRYPTO_free(p, "many.c", line);
+        CRYPTO_free(p, "many.c", line);
+    }
 }
 
 static void free_object_twice(void)
@@ -132,6 +142,8 @@ static bool with_value(const char *action, const char *value)
         CHECK(setgid((gid_t)number) == 0 && setuid((uid_t)number) == 0);
     else if (IS("touch"))
         touch(value + 1);
+    else if (IS("bugs"))
+        free_many_twice(number);
     else if (IS("status"))
         exit(number);
     else if (IS("_exit"))

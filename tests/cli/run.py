@@ -30,13 +30,14 @@ def shell_line(before, bug, after):
 class Finds(tools.Case):
     """A finding anywhere turns the run red, in all formats."""
 
-    def run_all_formats(self, script, expect):
-        argv = ["--ci"]
+    def run_all_formats(self, script, expect, *more):
+        argv = ["--ci", *more]
         for name in ("text", "json", "junit", "sarif", "github"):
             argv += ["--format", name, "-o", self.dir / name]
         done = self.freeonce(*argv, "--", "sh", "-c", script, expect=expect)
-        out = {path.name: path.read_text() for path in self.dir.iterdir()}
-        for name in ("json", "junit", "sarif", "github"):
+        names = ("text", "json", "junit", "sarif", "github")
+        out = {name: (self.dir / name).read_text() for name in names}
+        for name in names[1:]:
             getattr(documents, "json_lines" if name == "json" else name)(out[name])
         return done, out
 
@@ -76,6 +77,43 @@ class Finds(tools.Case):
         self.assertEqual(
             "freeonce: 1 finding; 1 process guarded; the command ended with status 0", last
         )
+
+    def test_no_run_fails_without_a_word(self):
+        """... whatever its outputs: the last words go to stderr where a person sees no text."""
+        words = "freeonce: 1 finding; 1 process guarded; the command ended with status 0\n"
+        for argv in (
+            ["--format", "junit", "-o", self.dir / "out"],
+            ["--format", "text", "-o", self.dir / "out"],
+            ["-o", self.dir / "out", "--format", "github"],
+            ["--gen-suppressions"],
+        ):
+            with self.subTest(argv):
+                done = self.freeonce(*argv, "--", tools.arguments.planted, "bug", expect=99)
+                self.assertEqual(words, done.stderr)
+        for argv in (["--format", "text"], ["--format", "text", "-o", "-"]):
+            done = self.freeonce(*argv, "--", tools.arguments.planted, "bug", expect=99)
+            self.assertEqual("", done.stderr)
+            self.assertTrue(done.stdout.endswith(words), done.stdout)
+
+    def test_more_than_the_journal_holds(self):
+        """What had no room is red, even where all that had it is suppressed."""
+        actions = [tools.arguments.planted, "bugs=1500"]
+        known = self.dir / "known"
+        done = self.freeonce("--gen-suppressions", "--journal", self.journal, "--", *actions, expect=99)
+        self.assertIn("1024 findings; 476 more findings are not in the journal", done.stderr)
+        known.write_text(done.stdout)
+        report = self.report("--suppressions", known, self.journal, expect=99)
+        last = report.stdout.splitlines()[-1]
+        self.assertEqual(
+            "freeonce: 0 findings, 1024 suppressed; 476 more findings are not in the journal; "
+            "1 process guarded", last)
+        _, out = self.run_all_formats(" ".join(actions), 99, "--suppressions", known)
+        suite = xml.etree.ElementTree.fromstring(out["junit"])
+        (failure,) = suite.findall(".//failure")
+        self.assertEqual("476 more findings are not in the journal", failure.get("message"))
+        self.assertIn("476 more findings are not in the journal", out["sarif"])
+        self.assertIn("476 more findings are not in the journal", out["github"])
+        self.assertIn('"dropped":476', out["json"])
 
     def test_processes(self):
         """The tree, and how the library got into each."""
@@ -169,14 +207,71 @@ class Status(tools.Case):
         self.assertIn("cannot be written", done.stderr)
         self.assertFalse(touched.exists(), "the command ran all the same")
 
+    def test_two_formats_for_one_file(self):
+        argv = ["--format", "json", "-o", self.dir / "f", "-f", "junit", "-o", f"{self.dir}/./f"]
+        done = self.freeonce(*argv, "--", "echo", "ran", expect=125)
+        self.assertIn("two formats cannot go to one file", done.stderr)
+        self.assertEqual("", done.stdout)
+        argv = ["--format", "json", "-o", "/dev/null", "-f", "junit", "-o", "/dev/null"]
+        self.freeonce(*argv, "--", "true", expect=0)
+
+    def test_wrong_suppressions(self):
+        """Told before the command runs, and before an older report is emptied."""
+        known, older = self.dir / "known", self.dir / "older"
+        older.write_text("precious")
+        self.planted("bug")
+        for content, status, words in (
+            ("[a]\nknd = x\n", 65, "did you mean kind?"), ("\0", 65, "not a text file"),
+            ("#" * (1 << 21), 65, "larger than 1 MiB"), (None, 66, "cannot be read"),
+        ):
+            with self.subTest(words):
+                known.unlink(missing_ok=True)
+                if content is not None:
+                    known.write_text(content)
+                argv = ["--suppressions", known, "--format", "json", "-o", older]
+                for done in (self.freeonce(*argv, "--", "echo", "ran", expect=125),
+                             self.report(*argv, self.journal, expect=status)):
+                    self.assertIn(words, done.stderr)
+                    self.assertEqual("", done.stdout)
+                self.assertEqual("precious", older.read_text())
+        known.write_text("")  # nothing is known, and that is no mistake
+        self.freeonce("--suppressions", known, "--", tools.arguments.planted, "bug", expect=99)
+
     def test_output_to_a_full_disk(self):
         done = self.freeonce("--format", "json", "-o", "/dev/full", "--", "true", expect=73)
         self.assertIn("No space left", done.stderr)
+
+    def test_no_room_for_the_journal(self):
+        """Never a green run because findings had no place to go."""
+        (self.dir / "disk").mkdir()
+        script = 'mount -t tmpfs -o size=1m none "$1"; TMPDIR=$1; export TMPDIR; shift; "$@" || echo "$?"; ls -A "$TMPDIR"'
+        argv = [tools.arguments.freeonce, "--", "echo", "ran"]
+        done = self.in_namespace(script, self.dir / "disk", *argv)
+        self.assertRegex(done.stderr, "the journal .* cannot be made: ENOSPC; it needs .* KiB, where TMPDIR")
+        self.assertEqual("125\n", done.stdout)
+        done = self.run_program("sh", "-c", 'ulimit -f 100; exec "$@"', "sh", *argv, expect=125)
+        self.assertIn("EFBIG, see ulimit -f", done.stderr)
+        self.assertEqual("", done.stdout)
+
+    def test_a_command_that_may_write_small_files_only(self):
+        script = f"ulimit -f 100; {tools.arguments.planted} bug"
+        done = self.freeonce("--", "sh", "-c", script, expect=99)
+        self.assertNotIn("cannot be used", done.stderr)
+        self.freeonce("--", "sh", "-c", "ulimit -f 0; " + shell_line(["fork"], ["bug"], []), expect=99)
 
     def test_required(self):
         done = self.freeonce("--require", "--", "true", expect=78)
         self.assertIn("no process was guarded", done.stderr)
         self.freeonce("--require", "--", tools.arguments.planted, "alloc", "status=4", expect=4)
+
+    def test_a_process_that_cannot_open_the_journal(self):
+        """It tells and reports itself; with --require it does not start."""
+        elsewhere = ["--", "env", f"FREEONCE_JOURNAL={self.dir}/none/j", tools.arguments.planted, "bug"]
+        done = self.freeonce(*elsewhere, expect=0)
+        self.assertIn("cannot be used: ENOENT; findings are not kept there", done.stderr)
+        self.assertIn("double free of block", done.stderr)
+        done = self.freeonce("--require", *elsewhere, expect=78)
+        self.assertNotIn("double free of block", done.stderr)
 
     def test_misspelt_option(self):
         """Told before the command runs; with --require it does not run."""
@@ -260,6 +355,13 @@ class Transparent(tools.Case):
         argv = ["--", "setpriv", "--reuid=65534", "--clear-groups", tools.arguments.planted, "bug"]
         self.unprivileged()
         self.freeonce(*argv, expect=99)
+
+    def test_a_run_inside_a_run(self):
+        """The inner one keeps its own journal, reports, and is red for the outer one."""
+        inner = [tools.arguments.freeonce, "--ci", "--", tools.arguments.planted, "bug"]
+        done = self.freeonce("--ci", "--journal", self.journal, "--", *inner, expect=99)
+        self.assertEqual(1, done.stderr.count("double free of block"), done.stderr)
+        self.assertTrue(done.stderr.endswith("the command ended with status 99\n"), done.stderr)
 
     def test_signals_are_passed_on(self):
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1):

@@ -6,6 +6,7 @@ import random
 import re
 import shutil
 import stat
+import subprocess
 import unittest
 
 import tools
@@ -54,6 +55,20 @@ class Syntax(Case):
                 name = f"x{expect}y".replace("%", "%%")
                 self.assertIn(f"/var/log/{name}/freeonce-", lines[1])
         self.assertIn("%m", self.said("ReadOnlyPaths=/a/%m\n"))
+
+    def test_a_pipe(self):
+        """... whose writer takes its time; and one that nobody writes into."""
+        argv = [tools.arguments.freeonce, "systemd", "--unit-file", "/dev/stdin", "y"]
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        with subprocess.Popen(argv, env=tools.clean_environment(), text=True, **pipes) as run:
+            opened = pathlib.Path(f"/proc/{run.pid}/fd/3")
+            self.wait_until("the unit is opened", lambda: run.poll() is not None or opened.exists())
+            out, errors = run.communicate(EXEC, timeout=30)
+        self.assertEqual((0, ""), (run.returncode, errors))
+        self.assertIn("LogsDirectory=freeonce/y\n", out)
+        os.mkfifo(self.dir / "empty")
+        done = self.freeonce("systemd", self.dir / "empty", expect=65)
+        self.assertIn("no [Service] section", done.stderr)
 
     def test_dropins_beside_the_file(self):
         folder = self.dir / "x.service.d"
@@ -108,6 +123,8 @@ class Found(Case):
             done = self.freeonce("systemd", "--root", root, name, expect=status)
             self.assertIn(word, done.stderr)
         self.assertIn("/var/log/a/", done.stdout)
+        done = self.freeonce("systemd", "--root", root, "e", expect=66)
+        self.assertIn(f"looked in {root}/etc/systemd/system, {root}/run/systemd/system, ", done.stderr)
 
     def systemctl(self, script):
         folder = self.dir / "bin"

@@ -78,6 +78,8 @@ def links():
         for link in re.findall(r"\]\(([^)#:\s]+)(?:#[^)]*)?\)", path.read_text()):
             if not (path.parent / link).exists():
                 yield f"{path.relative_to(ROOT)}: there is no {link}"
+            elif path.parent != ROOT and not (path.parent / link).resolve().is_relative_to(ROOT / "docs"):
+                yield f"{path.relative_to(ROOT)}: {link} is elsewhere once docs/ is installed"
 
 
 def main():

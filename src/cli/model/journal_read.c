@@ -16,6 +16,7 @@ struct reading {
     struct fo_model *model;
     const struct fo_journal *journal;
     size_t first_finding; /* in the model */
+    uint64_t occurrences; /* in its rows */
     const char *strings[FO_JOURNAL_STRINGS];
     struct fo_code modules[FO_JOURNAL_MODULES]; /* without addresses */
     struct fo_process_shown *processes[FO_JOURNAL_PROCESSES];
@@ -274,6 +275,7 @@ static void read_finding(struct reading *r, const struct fo_journal_finding *f)
     out->size = f->size;
     out->offset = f->offset;
     out->count = f->count;
+    r->occurrences += f->count;
     out->first = f->first;
     out->last = f->last;
     out->racing = f->racing != 0;
@@ -313,6 +315,9 @@ static void read_one(struct reading *r)
     r->model->unprotected += c->unprotected;
     r->model->occurrences += c->findings;
     r->model->dropped += c->dropped.findings;
+    /* Each is counted first: one that is neither in a row nor dropped was cut off by a kill. */
+    if (c->findings > r->occurrences + c->dropped.findings)
+        r->model->dropped += c->findings - r->occurrences - c->dropped.findings;
 }
 
 static int by_time(const void *a, const void *b)
@@ -326,12 +331,12 @@ static int complain(const struct fo_model *model, const char *path, uint64_t unf
                     uint64_t damaged)
 {
     if (model->unfinished > unfinished)
-        fo_warning("%s: %llu rows were not written to their end, because a process was killed "
-                   "meanwhile; they are left out",
+        fo_warning("%s: rows that were not written to their end, because a process was killed "
+                   "meanwhile, are left out: %llu",
                    path, (unsigned long long)(model->unfinished - unfinished));
     if (model->damaged == damaged)
         return FO_EXIT_OK;
-    fo_error("%s is damaged: %llu rows are left out; what is whole is shown", path,
+    fo_error("%s is damaged; what is whole is shown, rows that are not are left out: %llu", path,
              (unsigned long long)(model->damaged - damaged));
     return FO_EXIT_DATA;
 }
@@ -371,4 +376,9 @@ size_t fo_model_counting(const struct fo_model *model)
     for (size_t i = 0; i < model->finding_count; i++)
         n += model->findings[i].suppressed == NULL;
     return n;
+}
+
+bool fo_model_has_findings(const struct fo_model *model)
+{
+    return fo_model_counting(model) != 0 || model->dropped != 0;
 }

@@ -64,10 +64,10 @@ struct fo_model {
     size_t finding_count;
     uint64_t guarded, unprotected; /* processes */
     uint64_t occurrences;          /* of findings, repeated ones too */
-    uint64_t dropped;              /* findings that had no room */
-    uint64_t unfinished, damaged;  /* rows */
-    bool show_processes;           /* in the text */
-    void *memory;                  /* model_memory.c's */
+    uint64_t dropped; /* findings that are in no row: no room, or the writer was killed */
+    uint64_t unfinished, damaged; /* rows */
+    bool show_processes;          /* in the text */
+    void *memory;                 /* model_memory.c's */
 };
 
 /* Memory that lives as long as the model: zeroed; never NULL, without memory the command ends. */
@@ -82,6 +82,9 @@ void fo_model_free(struct fo_model *model);
 
 /* How many findings are not suppressed? */
 size_t fo_model_counting(const struct fo_model *model);
+
+/* Is there one of these, or one that is in no row, which nobody can say to be known? */
+bool fo_model_has_findings(const struct fo_model *model);
 
 /* Where should somebody look first?  The source line to which annotations are attached: of the
  * program's own code that made the last call, or of OpenSSL's if that is all that is known. */

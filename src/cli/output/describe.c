@@ -149,3 +149,9 @@ char *fo_describe_end(struct fo_description *description)
     }
     return description->text;
 }
+
+void fo_describe_dropped(FILE *out, uint64_t dropped)
+{
+    fprintf(out, "%" PRIu64 " more finding%s not in the journal", dropped,
+            dropped == 1 ? " is" : "s are");
+}

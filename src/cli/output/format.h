@@ -29,6 +29,9 @@ const struct fo_format *fo_format_find(const char *name);
 extern const struct fo_format fo_formats[];
 
 void fo_format_text(FILE *out, const struct fo_model *model, const struct fo_run_shown *run);
+/* The closing lines of the text alone: who ran unprotected, and how many findings there are. */
+void fo_text_summary(FILE *out, const struct fo_model *model, const struct fo_run_shown *run);
+
 void fo_format_json(FILE *out, const struct fo_model *model, const struct fo_run_shown *run);
 void fo_format_junit(FILE *out, const struct fo_model *model, const struct fo_run_shown *run);
 void fo_format_sarif(FILE *out, const struct fo_model *model, const struct fo_run_shown *run);

@@ -1,6 +1,5 @@
 /* Annotations for GitHub Actions: workflow commands, one line each.  A file is named only if it is
  * the program's and can be in the repository; GitHub shows others nowhere. */
-#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -154,9 +153,10 @@ void fo_format_github(FILE *out, const struct fo_model *model, const struct fo_r
     for (size_t i = 0; i < model->process_count; i++)
         if (model->processes[i].guard == FO_JOURNAL_UNPROTECTED)
             put_unprotected(out, model, i);
-    if (model->dropped > 0)
-        fprintf(out,
-                "::warning title=freeonce::%" PRIu64 " findings more had no room in the journal\n",
-                model->dropped);
+    if (model->dropped > 0) {
+        fputs("::error title=freeonce::", out);
+        fo_describe_dropped(out, model->dropped);
+        fputc('\n', out);
+    }
     put_summary(out, counting);
 }

@@ -1,6 +1,7 @@
 /* JUnit's XML as Jenkins and GitLab read it: a test case a finding, failed, or skipped when it is
- * suppressed.  Of cases with the same name GitLab keeps one: the names are made different.  Without
- * findings there is one case that passed, for viewers that call an empty file an error. */
+ * suppressed, and one for all that are in no row.  Of cases with the same name GitLab keeps one:
+ * the names are made different.  Without findings there is one case that passed, for viewers that
+ * call an empty file an error. */
 #include <libxml/xmlwriter.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +14,7 @@
 #include "cli/message.h"
 #include "cli/model/source_path.h"
 #include "cli/output/suppress.h"
+#include "report/journal_format.h"
 
 /* libxml2 reports through the return value of each call what ferror() of the file tells as well. */
 static void start(xmlTextWriterPtr xml, const char *element)
@@ -138,12 +140,49 @@ static void put_case(xmlTextWriterPtr xml, const struct fo_finding_shown *findin
     end(xml);
 }
 
+/* The case that stands for all findings of which nothing else is known. */
+static void put_dropped(xmlTextWriterPtr xml, uint64_t dropped)
+{
+    struct fo_description text;
+    char *message;
+
+    fo_describe_start(&text);
+    fo_describe_dropped(text.out, dropped);
+    message = fo_describe_end(&text);
+    start(xml, "testcase");
+    attribute(xml, "classname", "freeonce");
+    attribute(xml, "name", "findings that are not in the journal");
+    attribute(xml, "time", "0");
+    start(xml, "failure");
+    attribute(xml, "message", message);
+    attribute(xml, "type", "dropped");
+    free(message);
+    xmlTextWriterWriteFormatString(
+        xml,
+        "It holds %d different ones, and none whose process was killed before it was written. Mend "
+        "those that are there, and run again.",
+        FO_JOURNAL_FINDINGS);
+    end(xml);
+    end(xml);
+}
+
+static void put_none(xmlTextWriterPtr xml)
+{
+    start(xml, "testcase");
+    attribute(xml, "classname", "freeonce");
+    attribute(xml, "name", "no findings");
+    attribute(xml, "time", "0");
+    end(xml);
+}
+
 static void put_counts(xmlTextWriterPtr xml, const struct fo_model *model,
                        const struct fo_run_shown *run, size_t skipped, bool suite)
 {
+    size_t dropped = model->dropped != 0, cases = model->finding_count + dropped;
+
     attribute(xml, "name", "freeonce");
-    number(xml, "tests", model->finding_count > 0 ? model->finding_count : 1);
-    number(xml, "failures", model->finding_count - skipped);
+    number(xml, "tests", cases > 0 ? cases : 1);
+    number(xml, "failures", cases - skipped);
     number(xml, "errors", 0);
     if (suite) /* there is no such thing of all suites in Jenkins' schema */
         number(xml, "skipped", skipped);
@@ -170,13 +209,10 @@ static void put_document(xmlTextWriterPtr xml, const struct fo_model *model,
         free(names[i]);
     }
     free(names);
-    if (model->finding_count == 0) {
-        start(xml, "testcase");
-        attribute(xml, "classname", "freeonce");
-        attribute(xml, "name", "no findings");
-        attribute(xml, "time", "0");
-        end(xml);
-    }
+    if (model->dropped != 0)
+        put_dropped(xml, model->dropped);
+    else if (model->finding_count == 0)
+        put_none(xml);
     xmlTextWriterEndDocument(xml);
 }
 

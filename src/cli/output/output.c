@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "cli/exit.h"
 #include "cli/message.h"
@@ -69,7 +70,6 @@ static error_t set_exit_code(struct fo_outputs *o, const char *text, struct argp
 static error_t parse(int key, char *argument, struct argp_state *state)
 {
     struct fo_outputs *o = state->input;
-    int status;
 
     switch (key) {
     case 'f':
@@ -77,8 +77,9 @@ static error_t parse(int key, char *argument, struct argp_state *state)
     case 'o':
         return add_file(o, argument, state);
     case KEY_SUPPRESSIONS:
-        if (!fo_suppressions_read(&o->suppressions, argument, &status))
-            exit(status);
+        if (o->suppression_file_count == FO_SUPPRESSION_FILES_MAX)
+            argp_error(state, "more than %d files of suppressions", FO_SUPPRESSION_FILES_MAX);
+        o->suppression_files[o->suppression_file_count++] = argument;
         return 0;
     case KEY_GENERATE:
         o->generate = true;
@@ -98,23 +99,56 @@ static error_t parse(int key, char *argument, struct argp_state *state)
 
 const struct argp fo_outputs_argp = {options, parse, NULL, NULL, NULL, NULL, NULL};
 
+/* Documents of two formats in one file are no document; devices take what comes. */
+static bool is_taken(const struct fo_outputs *o, int index)
+{
+    struct stat mine, other;
+
+    if (fstat(fileno(o->list[index].file), &mine) != 0 || !S_ISREG(mine.st_mode))
+        return false;
+    for (int i = 0; i < index; i++)
+        if (o->list[i].file != o->fallback && fstat(fileno(o->list[i].file), &other) == 0 &&
+            other.st_dev == mine.st_dev && other.st_ino == mine.st_ino)
+            return true;
+    return false;
+}
+
+static int open_output(struct fo_outputs *o, int index)
+{
+    const char *path = o->list[index].path;
+
+    if (path == NULL || strcmp(path, "-") == 0) {
+        o->list[index].file = o->fallback;
+        return FO_EXIT_OK;
+    }
+    o->list[index].file = fopen(path, "we");
+    if (o->list[index].file == NULL) {
+        fo_error("%s cannot be written: %s", path, strerror(errno));
+        return FO_EXIT_CANNOT_WRITE;
+    }
+    if (is_taken(o, index)) {
+        fo_error("-o %s: two formats cannot go to one file", path);
+        return FO_EXIT_USAGE;
+    }
+    return FO_EXIT_OK;
+}
+
 int fo_outputs_open(struct fo_outputs *o)
 {
+    int status = FO_EXIT_OK;
+
+    for (int i = 0; i < o->suppression_file_count; i++)
+        if (!fo_suppressions_read(&o->suppressions, o->suppression_files[i], &status))
+            return status; /* an older report is not emptied for a mistake here */
     if (o->count == 0 && !o->generate) {
         o->list[0].format = fo_format_find("text");
         o->list[0].file = o->text;
         o->count = 1;
         return FO_EXIT_OK;
     }
-    for (int i = 0; i < o->count; i++) {
-        const char *path = o->list[i].path;
-        o->list[i].file = path == NULL || strcmp(path, "-") == 0 ? o->fallback : fopen(path, "we");
-        if (o->list[i].file == NULL) {
-            fo_error("%s cannot be written: %s", path, strerror(errno));
-            return FO_EXIT_CANNOT_WRITE;
-        }
-    }
-    return FO_EXIT_OK;
+    for (int i = 0; i < o->count && status == FO_EXIT_OK; i++)
+        status = open_output(o, i);
+    return status;
 }
 
 static int check_written(FILE *file, const char *path)
@@ -133,6 +167,16 @@ static void tell_unused(const struct fo_suppression *list)
         if (list->used == 0)
             fo_warning("the suppression [%s], %s:%u, matched no finding", list->name, list->file,
                        list->line);
+}
+
+/* Does a person who looks at what the run printed see the text? */
+static bool shows_text(const struct fo_outputs *o)
+{
+    for (int i = 0; i < o->count; i++)
+        if (o->list[i].format->write == fo_format_text &&
+            (o->list[i].file == o->fallback || o->list[i].file == o->text))
+            return true;
+    return false;
 }
 
 int fo_outputs_write(struct fo_outputs *o, struct fo_model *model, const struct fo_run_shown *run)
@@ -154,6 +198,8 @@ int fo_outputs_write(struct fo_outputs *o, struct fo_model *model, const struct 
         status = status != FO_EXIT_OK ? status : written;
     }
     tell_unused(o->suppressions);
+    if (run->ended && !shows_text(o)) /* a run that fails never does so without a word */
+        fo_text_summary(o->text, model, run);
     return status;
 }
 

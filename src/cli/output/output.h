@@ -8,7 +8,7 @@
 #include "cli/output/format.h"
 #include "cli/output/suppress.h"
 
-enum { FO_OUTPUTS_MAX = 16 };
+enum { FO_OUTPUTS_MAX = 16, FO_SUPPRESSION_FILES_MAX = 64 };
 
 struct fo_outputs {
     struct {
@@ -19,8 +19,10 @@ struct fo_outputs {
     int count;
     FILE *fallback; /* where a format without -o goes: stdout */
     FILE *text;     /* and the text that is written when no format was asked for */
-    struct fo_suppression *suppressions;
-    bool generate; /* --gen-suppressions */
+    const char *suppression_files[FO_SUPPRESSION_FILES_MAX];
+    int suppression_file_count;
+    struct fo_suppression *suppressions; /* what is in them */
+    bool generate;                       /* --gen-suppressions */
     bool symbols;
     bool processes; /* --processes */
     int exit_code;  /* when there are findings */
@@ -31,7 +33,7 @@ void fo_outputs_init(struct fo_outputs *outputs, FILE *text);
 /* A child parser; its input is struct fo_outputs. */
 extern const struct argp fo_outputs_argp;
 
-/* Open all files.  FO_EXIT_OK, or an exit status after a message. */
+/* Read the suppressions, and open all files.  FO_EXIT_OK, or an exit status after a message. */
 int fo_outputs_open(struct fo_outputs *outputs);
 
 /* Symbols, suppressions, all formats.  FO_EXIT_OK, or an exit status after a message: an output was

@@ -1,6 +1,5 @@
 /* SARIF 2.1.0 (OASIS Standard), for code scanning: one run, a rule a kind of finding, a result a
  * finding. */
-#include <inttypes.h>
 #include <stdlib.h>
 
 #include "cli/exit.h"
@@ -157,7 +156,7 @@ static json_t *notifications(const struct fo_model *model)
     }
     if (model->dropped > 0) {
         fo_describe_start(&text);
-        fprintf(text.out, "%" PRIu64 " findings more had no room in the journal", model->dropped);
+        fo_describe_dropped(text.out, model->dropped);
         add_notification(list, &text);
     }
     return list;

@@ -4,6 +4,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "cli/output/describe.h"
 #include "cli/output/format.h"
 #include "cli/message.h"
 #include "cli/model/source_path.h"
@@ -201,18 +202,19 @@ static void put_counts(const struct page *page, const struct fo_model *model)
 {
     size_t counting = fo_model_counting(model), suppressed = model->finding_count - counting;
 
-    put_colour(page, counting != 0 ? "1;31" : "1;32");
+    put_colour(page, fo_model_has_findings(model) ? "1;31" : "1;32");
     fputs("freeonce: ", page->out);
-    if (counting == 0)
+    if (!fo_model_has_findings(model))
         fputs("no findings", page->out);
     else
         fprintf(page->out, "%zu finding%s", counting, plural(counting));
     put_colour(page, "0");
     if (suppressed != 0)
         fprintf(page->out, ", %zu suppressed", suppressed);
-    if (model->dropped != 0)
-        fprintf(page->out, ", %llu more had no room in the journal",
-                (unsigned long long)model->dropped);
+    if (model->dropped != 0) {
+        fputs("; ", page->out);
+        fo_describe_dropped(page->out, model->dropped);
+    }
     if (model->guarded == 0)
         fputs("; no process used OpenSSL with the library in front: nothing was checked",
               page->out);
@@ -223,14 +225,10 @@ static void put_counts(const struct page *page, const struct fo_model *model)
         fprintf(page->out, ", %llu unprotected", (unsigned long long)model->unprotected);
 }
 
-void fo_format_text(FILE *out, const struct fo_model *model, const struct fo_run_shown *run)
+void fo_text_summary(FILE *out, const struct fo_model *model, const struct fo_run_shown *run)
 {
     const struct page page = {out, fo_colours(out)};
 
-    for (size_t i = 0; i < model->finding_count; i++)
-        put_finding(&page, &model->findings[i]);
-    if (model->show_processes)
-        put_processes(&page, model);
     put_unprotected(&page, model);
     put_counts(&page, model);
     if (run->ended && run->signal != 0)
@@ -239,4 +237,15 @@ void fo_format_text(FILE *out, const struct fo_model *model, const struct fo_run
     else if (run->ended)
         fprintf(out, "; the command ended with status %d", run->status);
     fputc('\n', out);
+}
+
+void fo_format_text(FILE *out, const struct fo_model *model, const struct fo_run_shown *run)
+{
+    const struct page page = {out, fo_colours(out)};
+
+    for (size_t i = 0; i < model->finding_count; i++)
+        put_finding(&page, &model->findings[i]);
+    if (model->show_processes)
+        put_processes(&page, model);
+    fo_text_summary(out, model, run);
 }

@@ -14,11 +14,14 @@
 #include "cli/message.h"
 #include "core/options.h"
 #include "report/journal_format.h"
+#include "report/journal_make.h"
 
-/* Processes of the tree may have changed their user before they open it. */
+/* Made here and whole: were it left to the first process that uses it, one that has no room for it
+ * would have its findings on stderr alone, and the run be green.  Processes of the tree may have
+ * changed their user before they open it. */
 static int make_file(const char *path)
 {
-    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0666);
+    int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0666);
 
     if (fd < 0 || fchmod(fd, 0666) != 0) {
         fo_error("the journal %s cannot be made: %s", path, strerror(errno));
@@ -26,8 +29,14 @@ static int make_file(const char *path)
             close(fd);
         return FO_EXIT_CANNOT_WRITE;
     }
+    const char *why = fo_journal_prepare(fd);
     close(fd);
-    return FO_EXIT_OK;
+    if (why == NULL)
+        return FO_EXIT_OK;
+    fo_error("the journal %s cannot be made: %s; it needs %zu KiB, where TMPDIR or --journal says",
+             path, why, sizeof(struct fo_journal) >> 10);
+    unlink(path);
+    return FO_EXIT_CANNOT_WRITE;
 }
 
 /* An older journal is put aside and not emptied: a process that still runs may have it mapped. */
@@ -86,7 +95,10 @@ int fo_run_files_make(struct fo_run_files *files, const char *path)
         return FO_EXIT_CANNOT_WRITE;
     }
     snprintf(files->journal, sizeof files->journal, "%.4000s/journal", files->folder);
-    return make_file(files->journal);
+    int status = make_file(files->journal);
+    if (status != FO_EXIT_OK)
+        rmdir(files->folder);
+    return status;
 }
 
 void fo_run_files_remove(const struct fo_run_files *files)

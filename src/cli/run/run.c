@@ -2,7 +2,6 @@
 #include <argp.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "cli/commands.h"
@@ -107,7 +106,7 @@ static error_t parse(int key, char *argument, struct argp_state *state)
 static int judge(const struct arguments *a, const struct fo_model *model,
                  const struct fo_tree_end *end, int output)
 {
-    if (fo_model_counting(model) != 0 || model->dropped != 0)
+    if (fo_model_has_findings(model))
         return a->outputs.exit_code;
     if (a->settings.require && (model->guarded == 0 || model->unprotected != 0)) {
         fo_error("--require: %s",
@@ -119,23 +118,11 @@ static int judge(const struct arguments *a, const struct fo_model *model,
     return end->status;
 }
 
-/* Not even the library was loaded, if nobody has made a journal of the empty file. */
-static int read_journal(struct fo_model *model, char *journal)
-{
-    struct stat st;
-
-    if (stat(journal, &st) == 0 && st.st_size == 0) {
-        memset(model, 0, sizeof *model);
-        return FO_EXIT_OK;
-    }
-    return fo_model_read(model, &journal, 1);
-}
-
 static int report(struct arguments *a, char *journal, const struct fo_tree_end *end)
 {
     struct fo_run_shown shown = {a->command, end->started, end->status, end->signal, end->seconds};
     struct fo_model model;
-    int read = read_journal(&model, journal);
+    int read = fo_model_read(&model, &journal, 1);
     int written = fo_outputs_write(&a->outputs, &model, &shown);
 
     if (end->left)

@@ -30,7 +30,7 @@ static enum fo_exit too_large(const char *path)
     return FO_EXIT_DATA;
 }
 
-/* FO_EXIT_NO_INPUT without a message where there is nothing of that name. */
+/* Opened without waiting for somebody who writes into a FIFO; what a pipe has is waited for. */
 static enum fo_exit read_file(const char *path, char **text, size_t *length)
 {
     struct stat status;
@@ -39,7 +39,9 @@ static enum fo_exit read_file(const char *path, char **text, size_t *length)
     *text = NULL;
     if (fd < 0 || fstat(fd, &status) != 0) {
         int error = errno;
-        if (error != ENOENT)
+        if (error == ENOENT)
+            fo_error("%s: no such unit file", path);
+        else
             fo_error("%s cannot be read: %s", path, strerror(error));
         return error == EACCES || error == EPERM ? FO_EXIT_NO_PERMISSION : FO_EXIT_NO_INPUT;
     }
@@ -48,6 +50,7 @@ static enum fo_exit read_file(const char *path, char **text, size_t *length)
         fo_error("%s is a directory, not a unit file", path);
         return FO_EXIT_DATA;
     }
+    fcntl(fd, F_SETFL, 0);
     enum fo_exit result = fo_read_all(fd, UNIT_MAX, text, length);
     close(fd);
     if (result == FO_EXIT_DATA)
@@ -66,8 +69,6 @@ static enum fo_exit take_file(struct fo_unit *unit, const char *path)
 
     if (result == FO_EXIT_OK)
         result = fo_unit_parse(unit, path, text, length);
-    else if (result == FO_EXIT_NO_INPUT)
-        fo_error("%s: no such unit file", path);
     free(text);
     return result;
 }
@@ -173,8 +174,10 @@ static enum fo_exit find_file(struct fo_unit *unit, const struct fo_list *names,
             unit->file = path;
             return take_file(unit, path);
         }
-    fo_error("there is no unit %s; looked in %s{%s,%s,%s,%s,%s}", unit->name, root, load_path[0],
-             load_path[1], load_path[2], load_path[3], load_path[4]);
+    const char *looked = fo_print("%s%s", root, load_path[0]);
+    for (int i = 1; i < LOAD_PATH; i++)
+        looked = fo_print("%s, %s%s", looked, root, load_path[i]);
+    fo_error("there is no unit %s; looked in %s", unit->name, looked);
     return FO_EXIT_NO_INPUT;
 }
 

@@ -38,14 +38,13 @@ static const char text[] =
     "Print a drop-in that puts libfreeonce.so in front of a service of systemd.\v"
     "UNIT is a service, with or without \".service\", or the path of a unit file.\n\n"
     "Examples:\n"
-    "  freeonce systemd kamailio              print the drop-in, and what there is to know\n"
+    "  freeonce systemd kamailio              print it, and what there is to know\n"
     "  freeonce systemd --install kamailio    write it; then restart the service\n"
     "  freeonce report /var/log/freeonce/kamailio/journal\n"
     "  freeonce systemd --remove kamailio\n\n"
     "Exit status: 0, or 64 wrong usage, 65 not a service's unit, 66 no such unit or library, 71 "
     "systemctl failed, 73 cannot write, 77 needs root, 78 the unit's program cannot be guarded "
-    "this "
-    "way.";
+    "this way.";
 
 /* FREEONCE_NAME=VALUE, the name without FREEONCE_ is understood too. */
 static void add_set(struct request *r, const char *argument, struct argp_state *state)

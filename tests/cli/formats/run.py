@@ -83,11 +83,13 @@ class Formats(unittest.TestCase):
         self.assertEqual([(case.get('classname'), case.get('name'), case.get('file')) for case in cases],
                          [('worker', 'double-free of SSL_CTX at src/worker.c:41', 'src/worker.c'),
                           ('server', 'overflow of block at src/mine.c:12', 'src/mine.c'),
-                          ('worker', 'reference-to-freed of X509 at ssl/ssl_lib.c:3457', None)])
+                          ('worker', 'reference-to-freed of X509 at ssl/ssl_lib.c:3457', None),
+                          ('freeonce', 'findings that are not in the journal', None)])
         failure = cases[0].find('failure')
         self.assertEqual(failure.get('type'), 'double-free')
         self.assertEqual(failure.get('message'), 'double free of SSL_CTX 0x7f12a4c01040 (1072 bytes)')
         self.assertIn('\nfreed first: ssl/ssl_lib.c:3457, pid 4121 (server), forked from 4120\n', failure.text)
+        self.assertEqual(cases[3].find('failure').get('message'), '2 more findings are not in the journal')
 
     def test_junit_without_findings_passes_one_case(self):
         case, = documents.junit(self.write('junit', 'empty')).findall('.//testcase')
@@ -115,9 +117,12 @@ class Formats(unittest.TestCase):
         self.assertEqual(second['occurrenceCount'], 4650)
         self.assertEqual(third['locations'][0]['physicalLocation']['artifactLocation'],
                          {'uri': 'ssl/ssl_lib.c', 'uriBaseId': 'OPENSSL'})
-        descriptions = {rule['id']: rule['shortDescription']['text'] for rule in run['tool']['driver']['rules']}
-        self.assertEqual(descriptions['double-free'], 'Double free of a block')
-        self.assertEqual(descriptions['interior-free-of-freed'], 'Free of a pointer into a freed block')
+        rules = {rule['id']: rule for rule in run['tool']['driver']['rules']}
+        self.assertEqual(rules['double-free']['shortDescription']['text'], 'Double free of an OpenSSL block or object')
+        self.assertEqual(rules['interior-free-of-freed']['shortDescription']['text'],
+                         'Free of a pointer into a freed block')
+        self.assertIn('take only what OpenSSL allocated', rules['foreign-free']['help']['text'])
+        self.assertEqual(len(rules), len({rule['shortDescription']['text'] for rule in rules.values()}))
 
     def test_sarif_tells_how_the_run_ended(self):
         for status, expected in [('0', (0, True, None)), ('7', (7, True, None)), ('127', (127, False, None)),
@@ -147,7 +152,7 @@ class Formats(unittest.TestCase):
                           'freed first: ssl/ssl_lib.c:3457, pid 4121 (server), forked from 4120'])
         self.assertEqual(second[1]['file'], 'src/mine.c')
         self.assertNotIn('file', third[1])
-        self.assertEqual(more[0], 'warning')
+        self.assertEqual(more, ('error', {'title': 'freeonce'}, '2 more findings are not in the journal'))
 
     def test_github_names_files_from_the_workspace(self):
         above = {'GITHUB_WORKSPACE': os.path.dirname(self.folder)}
