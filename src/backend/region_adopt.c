@@ -108,13 +108,19 @@ static void recover_moving_magazine(struct fo_cache *cache, uint16_t me)
         __atomic_compare_exchange_n(owner, &now, 0, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
 }
 
-/* Its owner vanished while he freed this one, and nobody else could. */
-static void settle(uintptr_t payload)
+/* Is what the cell holds really free?  A fork copies page by page while other threads go on, so
+ * that in a child a cell may still hold what was handed out an instant later. */
+static bool is_free(uintptr_t payload)
 {
-    uint64_t *word = &fo_header_of(payload)->word, now = FO_RELAXED_LOAD(word);
+    struct fo_header *h = fo_header_of(payload);
+    uint64_t word = FO_RELAXED_LOAD(&h->word);
 
-    if (fo_region_at(payload).state == FO_FOUND_HELD)
-        FO_RELAXED_STORE(word, now ^ FO_REGION_HELD ^ FO_REGION_FREED);
+    if (!FO_RELAXED_LOAD(&fo_hot.direct) || (word == 0 && FO_RELAXED_LOAD(&h->site) == 0))
+        return true; /* never used; or its header is none of the region's affairs */
+    enum fo_found state = fo_region_at(payload).state;
+    if (state == FO_FOUND_HELD) /* its owner vanished while he freed it, and nobody else could */
+        FO_RELAXED_STORE(&h->word, word ^ FO_REGION_HELD ^ FO_REGION_FREED);
+    return state == FO_FOUND_FREED || state == FO_FOUND_HELD;
 }
 
 static bool holds_slot(uintptr_t payload)
@@ -134,9 +140,8 @@ static uint32_t tidy(struct fo_magazine *m)
     for (uint32_t i = 0; i < FO_MAGAZINE_CELLS; i++) {
         struct fo_cell cell = m->cells[i];
         FO_RELAXED_STORE(&m->cells[i].payload, 0);
-        if (!holds_slot(cell.payload))
+        if (!holds_slot(cell.payload) || !is_free(cell.payload))
             continue;
-        settle(cell.payload);
         m->cells[full].freed = cell.freed;
         m->cells[full].by = cell.by;
         __atomic_store_n(&m->cells[full++].payload, cell.payload, __ATOMIC_RELEASE);
