@@ -128,7 +128,7 @@ static void thread_goes(void *rounds)
         return;
     struct fo_cache *cache = fo_thread.cache;
     fo_thread.cache = &fo_no_cache;
-    if (cache != &fo_no_cache && cache->owner.owner == fo_living_me())
+    if (cache != &fo_no_cache && FO_RELAXED_LOAD(&cache->owner.owner) == fo_living_me())
         fo_living_release(&cache->owner);
 }
 

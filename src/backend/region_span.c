@@ -263,9 +263,8 @@ void fo_page_abandon(uint32_t page)
     struct fo_page *pg = page_at(page);
 
     FO_RELAXED_STORE(&fo_thread.cache->page, page);
-    if (change(pg, FO_PAGE_OWNED, FO_PAGE_LISTED))
-        list(page);
-    else if (has_returned(page) && change(pg, FO_PAGE_FULL, FO_PAGE_LISTED))
+    if (change(pg, FO_PAGE_OWNED, FO_PAGE_LISTED) ||
+        (has_returned(page) && change(pg, FO_PAGE_FULL, FO_PAGE_LISTED)))
         list(page);
     arrived();
 }
