@@ -20,10 +20,12 @@ static uint32_t maker_of(uintptr_t p)
 {
     if (fo_region_contains(p) && FO_RELAXED_LOAD(&fo_hot.direct)) {
         struct fo_at at = fo_region_at(p);
-        return at.state == FO_FOUND_LIVE && at.payload == p ? fo_word_process(at.word) : 0;
+        bool known = at.state == FO_FOUND_LIVE || at.state == FO_FOUND_FREED;
+        return known && at.payload == p ? fo_word_process(at.word) : 0;
     }
     const uint8_t *slot = fo_registry_slot(p);
-    if (slot == NULL || __atomic_load_n(slot, __ATOMIC_ACQUIRE) != FO_SLOT_LIVE)
+    uint8_t state = slot != NULL ? __atomic_load_n(slot, __ATOMIC_ACQUIRE) : FO_SLOT_NONE;
+    if (state != FO_SLOT_LIVE && state != FO_SLOT_FREED)
         return 0;
     return fo_word_process(FO_RELAXED_LOAD(&fo_header_of(p)->word));
 }

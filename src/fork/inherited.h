@@ -5,6 +5,8 @@
  *   An object that an ancestor made stays where it is when the program frees it, until that
  *   ancestor does.
  *
+ * If that was before, the process gives back what it never had: that is no finding either.
+ *
  * A reference that this process itself counted with X_up_ref() it may give back.  What OpenSSL does
  * within its own functions is its own affair, and connections and sessions (SSL, SSL_SESSION) are
  * passed from process to process on purpose: they may be freed by whoever has them. */
@@ -13,7 +15,8 @@
 
 #include "core/base.h"
 
-/* Did an ancestor make the live block at p?  False also when that is not known. */
+/* Did an ancestor make the block at p, which may be freed by now?  False also when that is not
+ * known. */
 bool fo_inherited(uintptr_t p);
 
 /* This process counted a reference to it. */

@@ -193,9 +193,10 @@ static FO_COLD void *call_slowly(void *p, const void *second, fo_object_function
 {
     size_t entry = (size_t)(slot - fo_object_real);
     bool guard = fo_hot.objects;
-
     bool frees = rows[entry / 2].operation == FO_OPERATION_FREE;
 
+    if (frees && FO_RELAXED_LOAD(&fo_hot.keep) && stays(p, &fo_object_real[entry], caller))
+        return (void *)1;
     if (guard && is_freed(p, entry, caller))
         return NULL;
     if (!guard)
@@ -203,10 +204,11 @@ static FO_COLD void *call_slowly(void *p, const void *second, fo_object_function
     fo_object_function *function = __atomic_load_n(slot, __ATOMIC_ACQUIRE);
     if (function == NULL)
         function = find_real(slot, entry, caller);
-    if (guard)
-        return go_on(function, p, second, &fo_object_real[entry], caller, frees);
-    bool kept = frees && FO_RELAXED_LOAD(&fo_hot.keep) && stays(p, &fo_object_real[entry], caller);
-    return kept ? (void *)1 : function(p, second);
+    if (!guard)
+        return function(p, second);
+    if (!frees && FO_RELAXED_LOAD(&fo_hot.keep))
+        return refer(function, p, second, &fo_object_real[entry], caller);
+    return call(function, p, second, caller);
 }
 
 static inline __attribute__((always_inline)) void *

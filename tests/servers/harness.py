@@ -64,6 +64,7 @@ class Stage:
 
     def __init__(self, arguments):
         self.lib = arguments.lib
+        self.backend = arguments.backend
         self.tlsload = arguments.tlsload
         self.plant = arguments.plant
         self.freeonce = arguments.freeonce
@@ -129,6 +130,8 @@ class Stage:
             env.update(LD_PRELOAD=str(self.lib), FREEONCE_LOG=str(self.log))
             if verbose:
                 env["FREEONCE_VERBOSE"] = "1"
+            if self.backend:
+                env["FREEONCE_BACKEND"] = self.backend
             env.update(settings)
         return env
 
@@ -313,6 +316,7 @@ def main(test, description, add_options=lambda parser: None):
     parser.add_argument("--tlsload", type=pathlib.Path, required=True, help="the traffic client")
     parser.add_argument("--plant", type=pathlib.Path, help="plant.so, see tests/tools/plant.c")
     parser.add_argument("--freeonce", type=pathlib.Path, help="the command, to read journals")
+    parser.add_argument("--backend", help="FREEONCE_BACKEND; default: the library's own choice")
     parser.add_argument("--keep", action="store_true", help="keep the temporary folder")
     add_options(parser)
     arguments = parser.parse_args()
