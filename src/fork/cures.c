@@ -55,6 +55,30 @@ static bool descendants_live(uint32_t self)
     return false;
 }
 
+static bool descends_from(const struct fo_memory *m, uint32_t row, uint32_t ancestor)
+{
+    uint32_t at = m->processes[row].parent;
+
+    for (unsigned depth = 0; at != 0 && at != ancestor && depth < FO_PROCESSES; depth++)
+        at = m->processes[at].parent;
+    return at == ancestor;
+}
+
+bool fo_cure_workers_live(void)
+{
+    const struct fo_memory *m = fo_hot.memory;
+    uint32_t used = FO_RELAXED_LOAD(&m->processes_used), me = fo_process_self()->index;
+    int saved_errno = errno;
+    bool live = false;
+
+    for (uint32_t i = 1; me != 0 && i < used && i < FO_PROCESSES && !live; i++) {
+        uint32_t pid = FO_RELAXED_LOAD(&m->processes[i].pid);
+        live = pid != 0 && descends_from(m, i, me) && (kill((pid_t)pid, 0) == 0 || errno == EPERM);
+    }
+    errno = saved_errno;
+    return live;
+}
+
 bool fo_cure_may_clean_up(void)
 {
     if (!fo_cure_applied(FO_CURE_EXIT))

@@ -15,4 +15,7 @@ bool fo_cure_applied(unsigned cure);
  * OpenSSL, and only when none of its descendants is alive. */
 bool fo_cure_may_clean_up(void);
 
+/* Is a process alive that descends from this one? */
+bool fo_cure_workers_live(void);
+
 #endif

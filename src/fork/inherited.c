@@ -37,6 +37,11 @@ bool fo_inherited(uintptr_t p)
     return maker != 0 && fo_process_is_ancestor(maker);
 }
 
+bool fo_inherited_is_own(uintptr_t p)
+{
+    return maker_of(p) == fo_process_self()->index;
+}
+
 static unsigned place(uintptr_t object, unsigned probe)
 {
     return (unsigned)(((object >> 4) * UINT64_C(0x9e3779b97f4a7c15) >> 32) + probe) % COUNTED;

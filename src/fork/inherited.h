@@ -19,6 +19,9 @@
  * known. */
 bool fo_inherited(uintptr_t p);
 
+/* Did this process make it? */
+bool fo_inherited_is_own(uintptr_t p);
+
 /* This process counted a reference to it. */
 void fo_inherited_reference(uintptr_t p);
 

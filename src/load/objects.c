@@ -10,6 +10,7 @@
 #include "core/hot.h"
 #include "core/registry.h"
 #include "core/verdict.h"
+#include "fork/cures.h"
 #include "fork/inherited.h"
 #include "fork/process.h"
 #include "load/library.h"
@@ -156,11 +157,22 @@ static bool counts_here(size_t entry, uintptr_t caller)
            !fo_libraries_contain(caller);
 }
 
+/* Workers hold on to the SSL_CTX that their parent made, also after the parent read its files anew
+ * and frees the old one (nginx): it stays for good. */
+static bool is_in_use(size_t entry)
+{
+    return strcmp(text_at(rows[entry / 2].type), "SSL_CTX") == 0 && fo_cure_workers_live();
+}
+
 /* Must the object stay, though the program frees it? */
 static FO_COLD bool stays(void *p, fo_object_function **slot, uintptr_t caller)
 {
-    return counts_here((size_t)(slot - fo_object_real), caller) && fo_inherited((uintptr_t)p) &&
-           !fo_inherited_give_back((uintptr_t)p);
+    size_t entry = (size_t)(slot - fo_object_real);
+
+    if (!counts_here(entry, caller))
+        return false;
+    return fo_inherited((uintptr_t)p) ? !fo_inherited_give_back((uintptr_t)p)
+                                      : fo_inherited_is_own((uintptr_t)p) && is_in_use(entry);
 }
 
 static FO_COLD void *refer(fo_object_function *function, void *p, const void *second,

@@ -64,7 +64,7 @@ class Stage:
 
     def __init__(self, arguments):
         self.lib = arguments.lib
-        self.backend = arguments.backend
+        self.backend = getattr(arguments, "backend", None)
         self.tlsload = arguments.tlsload
         self.plant = arguments.plant
         self.freeonce = arguments.freeonce
