@@ -67,11 +67,6 @@ int fo_rwlock_destroy(pthread_rwlock_t *lock)
     return pthread_mutex_destroy(&l->mutex);
 }
 
-unsigned fo_rwlock_left(void)
-{
-    return FO_RELAXED_LOAD(&fo_hot.memory->locks_left);
-}
-
 /* --- who died with it ----------------------------------------------------------------------------
  */
 

@@ -28,7 +28,4 @@ int fo_rwlock_try_read(pthread_rwlock_t *lock);
 int fo_rwlock_try_write(pthread_rwlock_t *lock);
 int fo_rwlock_unlock(pthread_rwlock_t *lock);
 
-/* Locks that dead processes had locked for writing, in the whole tree. */
-unsigned fo_rwlock_left(void);
-
 #endif

@@ -2,8 +2,6 @@
 #include "fork/seat.h"
 
 #include <errno.h>
-#include <sched.h>
-#include <time.h>
 
 #include "core/memory.h"
 #include "fork/pause.h"
