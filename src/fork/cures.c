@@ -13,6 +13,8 @@
 #include "fork/process.h"
 #include "load/openssl.h"
 
+void (*fo_cures_begun)(void);
+
 static unsigned applied;
 static uint32_t initialiser; /* pid */
 
@@ -36,6 +38,8 @@ void fo_cures_begin(void)
 
     initialiser = fo_process_self()->pid;
     FO_RELAXED_STORE(&applied, fo_options.cures);
+    if (fo_cures_begun != NULL && fo_cure_applied(FO_CURE_LOCKS))
+        fo_cures_begun();
     FO_RELAXED_STORE(&fo_hot.keep, fo_cure_applied(FO_CURE_EXIT));
     if ((fo_options.cures & FO_CURE_STATE) != 0 && !handler)
         handler = pthread_atfork(drop_thread_state, NULL, NULL) == 0;

@@ -8,6 +8,9 @@
 /* Apply them from now on.  The calling process counts as the one that initialised OpenSSL. */
 void fo_cures_begin(void);
 
+/* Who wants to know, when they begin; NULL: nobody. */
+extern void (*fo_cures_begun)(void);
+
 /* Is this cure (enum fo_cure) applied here? */
 bool fo_cure_applied(unsigned cure);
 

@@ -38,11 +38,37 @@ FO_EXPORT int pthread_rwlock_init(pthread_rwlock_t *lock, const pthread_rwlockat
     return wanted(lock) ? fo_rwlock_init(lock) : real(lock, attributes);
 }
 
+/* Called tens of thousands of times in a handshake, so one jump leads on: to libc's function, or
+ * where the cure is applied, to the one that looks whose lock it is. */
+typedef int lock_function(pthread_rwlock_t *lock);
+
+static void switch_all(void);
+
+static lock_function *lead(lock_function **go, lock_function *real, lock_function *judge)
+{
+    fo_cures_begun = switch_all;
+    __atomic_store_n(go, real, __ATOMIC_SEQ_CST);
+    if (fo_cure_applied(FO_CURE_LOCKS))
+        __atomic_store_n(go, judge, __ATOMIC_SEQ_CST);
+    return FO_RELAXED_LOAD(go);
+}
+
 #define INTERPOSE(name, ours)                                                                      \
-    FO_EXPORT int name(pthread_rwlock_t *lock)                                                     \
+    static int judge_##ours(pthread_rwlock_t *lock)                                                \
     {                                                                                              \
         REAL(name, pthread_rwlock_t *);                                                            \
-        return fo_unlikely(is_ours(lock)) ? ours(lock) : real(lock);                               \
+        return is_ours(lock) ? ours(lock) : real(lock);                                            \
+    }                                                                                              \
+    static int find_##ours(pthread_rwlock_t *lock);                                                \
+    static lock_function *go_##ours = find_##ours;                                                 \
+    static int find_##ours(pthread_rwlock_t *lock)                                                 \
+    {                                                                                              \
+        REAL(name, pthread_rwlock_t *);                                                            \
+        return lead(&go_##ours, real, judge_##ours)(lock);                                         \
+    }                                                                                              \
+    FO_EXPORT int name(pthread_rwlock_t *lock)                                                     \
+    {                                                                                              \
+        return FO_RELAXED_LOAD(&go_##ours)(lock);                                                  \
     }
 INTERPOSE(pthread_rwlock_destroy, fo_rwlock_destroy)
 INTERPOSE(pthread_rwlock_rdlock, fo_rwlock_read)
@@ -50,6 +76,17 @@ INTERPOSE(pthread_rwlock_wrlock, fo_rwlock_write)
 INTERPOSE(pthread_rwlock_tryrdlock, fo_rwlock_try_read)
 INTERPOSE(pthread_rwlock_trywrlock, fo_rwlock_try_write)
 INTERPOSE(pthread_rwlock_unlock, fo_rwlock_unlock)
+
+static void switch_all(void)
+{
+#define SWITCH(ours) __atomic_store_n(&go_##ours, judge_##ours, __ATOMIC_SEQ_CST)
+    SWITCH(fo_rwlock_destroy);
+    SWITCH(fo_rwlock_read);
+    SWITCH(fo_rwlock_write);
+    SWITCH(fo_rwlock_try_read);
+    SWITCH(fo_rwlock_try_write);
+    SWITCH(fo_rwlock_unlock);
+}
 
 /* OpenSSL never waits until a time; a program that puts its own lock there may. */
 static int until(pthread_rwlock_t *lock, int (*attempt)(pthread_rwlock_t *), clockid_t clock,
