@@ -1,5 +1,6 @@
 /* See objects.h.  libcrypto's own calls may come through here too (Debian's is not linked
- * -Bsymbolic), thousands a handshake: a healthy call reads one byte of the registry. */
+ * -Bsymbolic), thousands a handshake: a healthy call reads one byte of the registry, or of the
+ * block's header (objects_short.h). */
 #include "load/objects.h"
 
 #include <dlfcn.h>
@@ -185,18 +186,23 @@ static FO_COLD void *refer(fo_object_function *function, void *p, const void *se
     return answer;
 }
 
+static FO_COLD void *free_unless_it_stays(fo_object_function *function, void *p, const void *second,
+                                          fo_object_function **slot, uintptr_t caller)
+{
+    if (stays(p, slot, caller))
+        return (void *)1; /* done, as far as the program is concerned */
+    return call(function, p, second, caller);
+}
+
 /* The object lives, or never was one of ours. */
 static inline __attribute__((always_inline)) void *go_on(fo_object_function *function, void *p,
                                                          const void *second,
                                                          fo_object_function **slot,
                                                          uintptr_t caller, bool frees)
 {
-    if (fo_unlikely(FO_RELAXED_LOAD(&fo_hot.keep))) {
-        if (!frees)
-            return refer(function, p, second, slot, caller);
-        if (stays(p, slot, caller))
-            return (void *)1; /* done, as far as the program is concerned */
-    }
+    if (fo_unlikely(FO_RELAXED_LOAD(&fo_hot.keep)))
+        return frees ? free_unless_it_stays(function, p, second, slot, caller)
+                     : refer(function, p, second, slot, caller);
     return frees ? call(function, p, second, caller) : function(p, second);
 }
 
