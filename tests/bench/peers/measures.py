@@ -5,7 +5,6 @@ equal in both and drops out.  All else is CPU time or resident memory, as the pr
 """
 
 import re
-import subprocess
 
 import runner
 from results import Group
@@ -47,9 +46,18 @@ GROUPS = (
         note="Sizes in the proportions of a handshake; which block is replaced is drawn at random.",
     ),
     Group(
+        "live_touch",
+        "A block drawn at random and written to, by the number of live blocks, CPU time",
+        "ns",
+        at_title="live blocks",
+        note="The same walk without allocator: its growth is the caches' doing, and no allocator can "
+        "be below.",
+    ),
+    Group(
         "live_growth",
         "A block freed and replaced, cost with 1,000,000 live blocks / with 1,000",
         "times",
+        note="The figure itself is the growth, and its ratio that to glibc's.",
     ),
     Group(
         "live_bytes",
@@ -58,26 +66,47 @@ GROUPS = (
         note="Growth by 1,000,000 blocks of a handshake's sizes, each written in full.",
     ),
     Group(
+        "slots",
+        "What a block takes, by size alone",
+        "bytes",
+        note="The sizes that a handshake asks for, as often as it does, on average {asked} bytes; with "
+        "the allocator's own header (freeonce 16 bytes, glibc 8). The same in every run.",
+    ),
+    Group(
         "threads_same",
         "A block made and freed by one thread, by the number of threads, CPU time",
         "ns",
         at_title="threads",
+        note="Every thread has 2,000 blocks at a time. The single one is made by pthread_create too, so "
+        "glibc takes its short cuts for a process with one thread nowhere here. With more threads than "
+        "processors they take turns, on caches that another one used meanwhile, and 8 threads walk "
+        "through 8 times the memory: what that costs shows in glibc's own growth.",
     ),
     Group(
         "threads_other",
         "A block made by one thread and freed by another, CPU time",
         "ns",
         at_title="threads",
+        note="With 1 thread there is no other: the block stays with it, and the growth to 8 is the way "
+        "from thread to thread as well.",
+    ),
+    Group(
+        "threads_moves",
+        "How often a thread found itself on another processor, while blocks stay with their threads",
+        "times in 1,000 rounds of 2,000 blocks",
+        at_title="threads",
     ),
     Group(
         "threads_same_growth",
         "A block made and freed by one thread, cost with 8 threads / with 1",
         "times",
+        note="The figure itself is the growth, and its ratio that to glibc's.",
     ),
     Group(
         "threads_other_growth",
         "A block freed by another thread, cost with 8 threads / with 1",
         "times",
+        note="The figure itself is the growth, and its ratio that to glibc's.",
     ),
     Group(
         "held",
@@ -176,21 +205,46 @@ def live(bench):
     sizes = size_mix(bench)
 
     def sample(row):
-        times = {}
+        values = {"live": {}, "live_touch": {}}
         for blocks in LIVE:
             text = bench.run(row, "live", "--sizes", sizes, "--blocks", blocks)
-            times[blocks] = runner.field(text, "cpu_ns_per_operation")
-        return {"live": times, "live_bytes": runner.field(text, "resident_bytes_per_block")}
+            values["live"][blocks] = runner.field(text, "cpu_ns_per_operation")
+            values["live_touch"][blocks] = runner.field(text, "cpu_ns_per_touch")
+        return values | {"live_bytes": runner.field(text, "resident_bytes_per_block")}
 
-    bench.rounds("live", 2 if bench.quick else 5, sample, companions=("live_bytes",))
+    companions = ("live_touch", "live_bytes")
+    bench.rounds("live", 2 if bench.quick else 5, sample, companions=companions)
     bench.results.derive("live_growth", "live", LIVE[-1], LIVE[0])
+
+
+SLOTS = {  # how the program learns what a block takes
+    "stock": ("--behind", 8),
+    "libc": ("--header", 16, "--behind", 8),
+    "arena": ("--header", 16, "--neighbours"),
+    "jemalloc": (),
+    "mimalloc": (),
+    "tcmalloc": (),
+}
+
+
+def slots(bench):
+    sizes, asked = size_mix(bench), []
+
+    def sample(row):
+        text = bench.run(row, "slots", "--sizes", sizes, *SLOTS[row.name])
+        asked.append(runner.field(text, "asked_bytes_per_block"))
+        return runner.field(text, "taken_bytes_per_block")
+
+    bench.rounds("slots", 1, sample, rows=[row for row in bench.rows if row.name in SLOTS])
+    group = bench.results.groups["slots"]
+    bench.results.note("slots", group.note.format(asked=f"{asked[0]:.1f}"))
 
 
 def threads(bench):
     sizes = size_mix(bench)
 
     def sample(row):
-        times = {"threads_same": {}, "threads_other": {}}
+        times = {"threads_same": {}, "threads_other": {}, "threads_moves": {}}
         for number in THREADS:
             for group, flags in (("threads_same", ()), ("threads_other", ("--other",))):
                 text = bench.run(
@@ -205,9 +259,12 @@ def threads(bench):
                     *flags,
                 )
                 times[group][number] = runner.field(text, "cpu_ns_per_pair")
+                if group == "threads_same":
+                    times["threads_moves"][number] = runner.field(text, "moves_in_1000_rounds")
         return times
 
-    bench.rounds("threads_same", 2 if bench.quick else 7, sample, companions=("threads_other",))
+    companions = ("threads_other", "threads_moves")
+    bench.rounds("threads_same", 2 if bench.quick else 7, sample, companions=companions)
     for group in ("threads_same", "threads_other"):
         bench.results.derive(f"{group}_growth", group, THREADS[-1], THREADS[0])
 
@@ -245,30 +302,3 @@ def startup(bench):
     count = 3 if bench.quick else 9
     bench.rounds("start_true", count, sample_of(30, ("true",)))
     bench.rounds("start_openssl", count, sample_of(15, ("openssl", "version")))
-
-
-def profiles(bench, script):
-    """{competitor: where the instructions of its handshakes go}, for stock and our own rows."""
-    texts = {}
-    for row in bench.rows:
-        files = [bench.scratch / f"{row.name}.handshake.{count}" for count in (10, 40)]
-        if row.kind in ("stock", "own") and all(path.exists() for path in files):
-            blocks = sum(int(line.split()[1]) for line in size_mix(bench).read_text().splitlines())
-            argv = [
-                "awk",
-                "-v",
-                "report=profile",
-                "-v",
-                f"variant={row.name}",
-                "-v",
-                "handshakes=30",
-                "-v",
-                f"pairs={blocks // 20}",
-                "-f",
-                script,
-                *files,
-            ]
-            texts[row.name] = subprocess.run(
-                argv, capture_output=True, text=True, check=True
-            ).stdout
-    return texts

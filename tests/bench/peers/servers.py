@@ -237,7 +237,7 @@ def idle_connections(bench, stage):
     bench.rounds("nginx_idle", count, _explained(sample), companions=("nginx_closed",))
 
 
-def _on_stage(measure):
+def on_stage(measure):
     def run(bench):
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         if hard < 2 * CONNECTIONS + 100:
@@ -256,5 +256,5 @@ def _on_stage(measure):
     return run
 
 
-nginx_handshakes = _on_stage(throughput)
-nginx_memory = _on_stage(idle_connections)
+nginx_handshakes = on_stage(throughput)
+nginx_memory = on_stage(idle_connections)

@@ -1,0 +1,133 @@
+"""Why is it not faster?  Where the time of an nginx worker goes, and the instructions of a handshake,
+and how much of it allocation has: what an allocator that costs nothing could save at most.
+
+perf looks at the worker while clients connect.  Where it may not, there is the handshake alone.
+"""
+
+import os
+import pathlib
+import re
+import shutil
+import signal
+import subprocess
+
+import measures
+import runner
+import servers
+
+SCRIPT = pathlib.Path(__file__).resolve().parents[1] / "profile.awk"
+SHOWN = 15
+WATCHED = ("stock", "arena")
+# glibc's, its internal functions with the names that libc6-dbg gives them.
+LIBC_ALLOCATOR = re.compile(
+    r"^(malloc|free|calloc|realloc|cfree|_int_\w+|__libc_(malloc|free|calloc|realloc)|"
+    r"(__)?malloc_\w+|unlink_chunk\S*|tcache_\w+|sysmalloc|systrim\S*|checked_request2size|"
+    r"ptmalloc_\w+|arena_get\w*)(@.*|\.\w+)*$"
+)
+
+
+def is_allocator(library, function):
+    if library.startswith("libfreeonce"):
+        return True  # with its checks of objects
+    return library.startswith("libc.so") and bool(LIBC_ALLOCATOR.match(function))
+
+
+def read(report):
+    """[(percent, library, function)] of perf's table."""
+    rows = []
+    for line in report.splitlines():
+        found = re.match(r"\s*([\d.]+)%;\s*(\S+)\s*;\s*(?:\[.\]\s*)?(.+?)\s*$", line)
+        if found:
+            library = found.group(2).replace("[kernel.kallsyms]", "kernel")
+            rows.append((float(found.group(1)), library, found.group(3)))
+    return rows
+
+
+def share_of(rows):
+    return sum(percent for percent, *where in rows if is_allocator(*where)) / 100
+
+
+def by_library(rows):
+    sums = {}
+    for percent, library, _ in rows:
+        sums[library] = sums.get(library, 0) + percent
+    return sorted(((percent, name) for name, percent in sums.items()), reverse=True)
+
+
+def text_of(title, rows):
+    lines = [f"Where the CPU time of an nginx worker goes, full P-256 handshakes, {title} (perf).", ""]
+    lines += [f"{100 * share_of(rows):6.2f}%  allocation: malloc, free and all of libfreeonce", ""]
+    lines += [f"{percent:6.2f}%  {name}" for percent, name in by_library(rows) if percent >= 0.5]
+    # Names of functions that Debian's stripped libraries do not export are addresses here.
+    lines += ["", *(f"{p:6.2f}%  {function} [{library}]" for p, library, function in rows[:SHOWN])]
+    return "\n".join(lines) + "\n"
+
+
+def perf_env():
+    return {"PATH": os.environ["PATH"], "LC_ALL": "C", "HOME": "/nonexistent"}
+
+
+def watch(bench, stage, row):
+    """perf's table of a worker under load."""
+    nginx, data = servers.Nginx(stage, bench, row), bench.scratch / f"{row.name}.perf"
+    servers.handshakes_per_second(nginx, "ec", 100)
+    argv = ["perf", "record", "-q", "-F", "1999", "-o", data, "-p", str(nginx.worker)]
+    with subprocess.Popen(argv, env=perf_env(), stderr=subprocess.PIPE, text=True) as perf:
+        servers.handshakes_per_second(nginx, "ec", 500 if bench.quick else 3000)
+        perf.send_signal(signal.SIGINT)
+        said = perf.communicate(timeout=30)[1]
+    nginx.stop()
+    if not data.exists():
+        raise runner.Failed(f"perf: {said.strip().splitlines()[0] if said.strip() else 'no data'}")
+    argv = ["perf", "report", "-i", data, "--stdio", "-q", "-t", ";", "--sort", "dso,symbol"]
+    done = subprocess.run(argv, env=perf_env(), capture_output=True, text=True, check=False)
+    rows = read(done.stdout)
+    if sum(row[0] for row in rows) < 50:
+        raise runner.Failed("perf's report is not read as it was")
+    return rows
+
+
+def nginx(bench, stage):
+    if shutil.which("perf") is None:
+        bench.skip("profile", "no perf on this machine")
+        return
+    for row in (row for row in bench.rows if row.name in WATCHED):
+        runner.progress(f"profile: nginx with {row.title}")
+        try:
+            rows = watch(bench, stage, row)
+        except runner.Failed as reason:  # not permitted here
+            bench.skip("profile", reason)
+            return
+        bench.profiles[f"nginx-{row.name}"] = text_of(row.title, rows)
+        bench.shares.append(share("nginx worker, CPU time", row, share_of(rows)))
+
+
+def share(what, row, value):
+    return {"what": what, "competitor": row.name, "share": round(value, 4)}
+
+
+def handshake(bench):
+    """Of what callgrind wrote: where the instructions of handshakes go, for stock and our own rows."""
+    sizes = measures.size_mix(bench).read_text()
+    pairs = sum(int(line.split()[1]) for line in sizes.splitlines()) // 20
+    for row in bench.rows:
+        files = [bench.scratch / f"{row.name}.handshake.{count}" for count in (10, 40)]
+        if row.kind not in ("stock", "own") or not all(path.exists() for path in files):
+            continue
+        variables = {"report": "profile", "variant": row.name, "handshakes": 30, "pairs": pairs}
+        argv = ["awk"]
+        for name, value in variables.items():
+            argv += ["-v", f"{name}={value}"]
+        argv += ["-f", SCRIPT, *files]
+        text = subprocess.run(argv, capture_output=True, text=True, check=True).stdout
+        bench.profiles[row.name] = text
+        found = runner.field(text, "share_of_handshake")
+        bench.shares.append(share("handshake, instructions", row, found))
+
+
+def instructions(bench):
+    measures.instructions(bench)
+    handshake(bench)
+
+
+nginx_worker = servers.on_stage(nginx)
