@@ -17,6 +17,8 @@ import servers
 
 SCRIPT = pathlib.Path(__file__).resolve().parents[1] / "profile.awk"
 SHOWN = 15
+NAMELESS = "functions that are not exported"
+ALLOCATION = "malloc, free, OpenSSL's functions that call them, and all of libfreeonce"
 WATCHED = ("stock", "arena")
 # glibc's, its internal functions with the names that libc6-dbg gives them.
 LIBC_ALLOCATOR = re.compile(
@@ -24,23 +26,28 @@ LIBC_ALLOCATOR = re.compile(
     r"(__)?malloc_\w+|unlink_chunk\S*|tcache_\w+|sysmalloc|systrim\S*|checked_request2size|"
     r"ptmalloc_\w+|arena_get\w*)(@.*|\.\w+)*$"
 )
+# What calls it, which the library replaces.
+OPENSSL_ALLOCATOR = re.compile(r"^CRYPTO_(malloc|zalloc|realloc|free)$")
 
 
 def is_allocator(library, function):
     if library.startswith("libfreeonce"):
         return True  # with its checks of objects
+    if library.startswith("libcrypto.so"):
+        return bool(OPENSSL_ALLOCATOR.match(function))
     return library.startswith("libc.so") and bool(LIBC_ALLOCATOR.match(function))
 
 
 def read(report):
     """[(percent, library, function)] of perf's table."""
-    rows = []
+    sums = {}
     for line in report.splitlines():
-        found = re.match(r"\s*([\d.]+)%;\s*(\S+)\s*;\s*(?:\[.\]\s*)?(.+?)\s*$", line)
+        found = re.match(r"\s*([\d.]+)%\s*;\s*(\S+)\s*;\s*(?:\[.\]\s*)?(.+?)\s*(?:;.*)?$", line)
         if found:
             library = found.group(2).replace("[kernel.kallsyms]", "kernel")
-            rows.append((float(found.group(1)), library, found.group(3)))
-    return rows
+            function = re.sub(r"^0x[0-9a-f]+$", NAMELESS, found.group(3))
+            sums[library, function] = sums.get((library, function), 0) + float(found.group(1))
+    return sorted(((percent, *where) for where, percent in sums.items()), reverse=True)
 
 
 def share_of(rows):
@@ -56,10 +63,11 @@ def by_library(rows):
 
 def text_of(title, rows):
     lines = [f"Where the CPU time of an nginx worker goes, full P-256 handshakes, {title} (perf).", ""]
-    lines += [f"{100 * share_of(rows):6.2f}%  allocation: malloc, free and all of libfreeonce", ""]
+    lines += [f"{100 * share_of(rows):6.2f}%  allocation: {ALLOCATION}", ""]
     lines += [f"{percent:6.2f}%  {name}" for percent, name in by_library(rows) if percent >= 0.5]
-    # Names of functions that Debian's stripped libraries do not export are addresses here.
-    lines += ["", *(f"{p:6.2f}%  {function} [{library}]" for p, library, function in rows[:SHOWN])]
+    for wanted in (rows, [row for row in rows if is_allocator(*row[1:])]):
+        lines.append("")
+        lines += [f"{row[0]:6.2f}%  {row[2]} [{row[1]}]" for row in wanted[:SHOWN]]
     return "\n".join(lines) + "\n"
 
 
@@ -73,7 +81,7 @@ def watch(bench, stage, row):
     servers.handshakes_per_second(nginx, "ec", 100)
     argv = ["perf", "record", "-q", "-F", "1999", "-o", data, "-p", str(nginx.worker)]
     with subprocess.Popen(argv, env=perf_env(), stderr=subprocess.PIPE, text=True) as perf:
-        servers.handshakes_per_second(nginx, "ec", 500 if bench.quick else 3000)
+        servers.handshakes_per_second(nginx, "ec", 1000 if bench.quick else 6000)
         perf.send_signal(signal.SIGINT)
         said = perf.communicate(timeout=30)[1]
     nginx.stop()
