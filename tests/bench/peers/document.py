@@ -2,9 +2,17 @@
 
 import limits
 
-HEAD = """# What it costs
+TITLE = """# What it costs
 
-Written by `{command}` from [results.json](results.json); do not edit. {date}.{trial}{resumed}
+What OpenSSL programs cost with freeonce in front, all its checks of blocks and objects on, and with other
+allocators and checkers instead. *Ratio to stock* compares with the same program alone, on glibc's allocator:
+0.9 is a tenth less, 1.1 a tenth more. *Noise* marks a difference that is smaller than the spread.
+
+Written by `{command}` from [results.json](results.json); do not edit. {date}, OpenSSL {openssl},
+{processor}.{trial}{resumed} [How it was measured, and on what](#how-it-was-measured).
+"""
+METHOD = """
+## How it was measured
 
 | | |
 |---|---|
@@ -12,15 +20,15 @@ Written by `{command}` from [results.json](results.json); do not edit. {date}.{t
 | system | {system}, {kernel} |
 {versions}
 | load average before | {load_before} |
+| duration | {minutes} minutes |
 
 Each competitor is preloaded in front of the same unmodified programs, in a process of its own; in every
 round all run in random order, stock among them; in the CPU time of handshakes and in nginx each has a run of
-stock just before or after its own. *Ratio* is to stock of that pair, or of that round: the median, and
-the quartiles in brackets where there was more than one. *Noise* marks a difference to stock that is
-smaller than that spread.
+stock just before or after its own. The ratio is to stock of that pair, or of that round: the median, and
+the quartiles in brackets where there was more than one. What is slow has fewer rounds.
 
-- freeonce runs with all its checks of blocks and objects on. "freeonce, CI" is a test run's setting: `libc`
-  beneath, 4 MiB of quarantine, fill, canary and libfreeonce-libc.so.
+- "freeonce, arena" is the default, a heap of its own; "freeonce, libc" takes its memory from malloc; "freeonce,
+  CI" is a test run's setting: `libc` beneath, 4 MiB of quarantine, fill, canary and libfreeonce-libc.so.
 - jemalloc, mimalloc and tcmalloc check nothing.
 - ASan preloaded watches the heap alone; compiled in, the program's own accesses too, not OpenSSL's. Its
   quarantine of 256 MB is full before time is taken in the handshake only; where it still fills, ASan is
@@ -31,7 +39,7 @@ GLANCE = (
     ("instructions", "instructions per handshake"),
     ("cpu", "CPU time per handshake"),
     ("parse", "`d2i_X509`, CPU time"),
-    ("nginx_ec", "nginx, handshakes per CPU second"),
+    ("nginx_ec", "nginx, handshakes per CPU second (more is better)"),
     ("held", "2,000 handshakes held, memory"),
     ("nginx_idle", "nginx, 2,000 idle, memory"),
     ("slots", "bytes a block takes"),
@@ -210,17 +218,24 @@ def profiles_section(profiles):
     return f"\nFunction by function, of the handshake's instructions and nginx's time: {links}.\n"
 
 
+def left_out(results, names):
+    reasons = [f"{names[name]}: {reason}" for name, reason in results["left_out"].items()]
+    reasons += results.get("skipped", {}).values()
+    return "".join(f"\nLeft out of this run: {reason}.\n" for reason in reasons)
+
+
 def document(results, plots, profiles):
     machine = results["machine"]
     names = {name: row["title"] for name, row in machine["competitors"].items()}
-    versions = "\n".join(f"| {name} | {version} |" for name, version in machine["versions"].items())
-    trial = "" if machine["quiet"] else " **A trial: others were using the machine.**"
-    resumed = " It was cut off once and resumed." if machine.get("resumed") else ""
-    text = HEAD.format(**{**machine, "versions": versions, "trial": trial, "resumed": resumed})
-    for name, reason in results["left_out"].items():
-        text += f"\n{names[name]}: left out of this run, {reason}.\n"
-    for reason in results.get("skipped", {}).values():
-        text += f"\nLeft out of this run: {reason}.\n"
+    facts = {
+        **machine,
+        "openssl": machine["versions"].get("OpenSSL", "?"),
+        "versions": "\n".join(f"| {name} | {what} |" for name, what in machine["versions"].items()),
+        "minutes": round(sum(machine.get("seconds", {}).values()) / 60),
+        "trial": "" if machine["quiet"] else " **A trial: others were using the machine.**",
+        "resumed": " It was cut off and resumed." if machine.get("resumed") else "",
+    }
+    text = TITLE.format(**facts) + left_out(results, names)
     text += glance(results, names) + limits_table(results, names) + plots_section(plots)
-    text += reasons(results, names, profiles)
+    text += reasons(results, names, profiles) + METHOD.format(**facts)
     return text + "".join(section(group, names) for group in results["groups"])

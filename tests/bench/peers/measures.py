@@ -163,7 +163,7 @@ def cpu(bench):
         text = bench.run(row, "handshake", "--warm-up", row.warm_up, "--count", some)
         return runner.field(text, "cpu_us_per_handshake")
 
-    bench.rounds("cpu", 5 if bench.quick else 21, sample, paired=True)
+    bench.rounds("cpu", 5 if bench.quick else 21, sample, paired=True, checkers=9)
 
 
 def pairs(bench):
@@ -188,8 +188,8 @@ def parse(bench):
         text = bench.run(row, "parse", "--warm-up", 20 * min(row.warm_up, 60))
         return runner.field(text, "cpu_us_per_certificate")
 
-    bench.rounds("parse_instructions", 1, lambda row: per_run(bench, row, "parse", 100, 400))
-    bench.rounds("parse", 3 if bench.quick else 9, timed)
+    bench.rounds("parse_instructions", 1, lambda row: per_run(bench, row, "parse", 50, 150))
+    bench.rounds("parse", 3 if bench.quick else 9, timed, checkers=5)
 
 
 def size_mix(bench):
@@ -264,23 +264,27 @@ def threads(bench):
         return times
 
     companions = ("threads_other", "threads_moves")
-    bench.rounds("threads_same", 2 if bench.quick else 7, sample, companions=companions)
+    count = 2 if bench.quick else 7
+    bench.rounds("threads_same", count, sample, companions=companions, checkers=3)
     for group in ("threads_same", "threads_other"):
         bench.results.derive(f"{group}_growth", group, THREADS[-1], THREADS[0])
 
 
 def memory(bench):
-    def sample(row):
+    def held(row):
         text = bench.run(row, "handshake", "--count", 2000, "--hold")
-        one = bench.run(row, "handshake", "--count", 2000, "--hold", "--tickets", 1)
         return {
             "held": runner.field(text, "resident_kib_held"),
             "held_after": runner.field(text, "resident_kib_after"),
-            "held_one_ticket": runner.field(one, "resident_kib_held"),
         }
 
+    def held_one_ticket(row):
+        text = bench.run(row, "handshake", "--count", 2000, "--hold", "--tickets", 1)
+        return runner.field(text, "resident_kib_held")
+
     count = 1 if bench.quick else 2
-    bench.rounds("held", count, sample, companions=("held_after", "held_one_ticket"))
+    bench.rounds("held", count, held, companions=("held_after",), checkers=1)
+    bench.rounds("held_one_ticket", count, held_one_ticket, checkers=1)
 
 
 def startup(bench):
