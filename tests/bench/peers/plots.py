@@ -93,7 +93,8 @@ def bars(groups, parts, title, machine):
     picture.suptitle(title, fontsize=10)
     kinds = [kind for kind in KINDS if any(machine["competitors"][n]["kind"] == kind for n in names)]
     handles = [axes[0].barh(0, 0, color=COLOURS[kind], label=KINDS[kind]) for kind in kinds]
-    picture.legend(handles=handles, loc="outside lower center", ncols=len(kinds), fontsize=8)
+    place = {"loc": "upper left", "bbox_to_anchor": (1.02, 1)}
+    axes[-1].legend(handles=handles, fontsize=8, **place)
     return picture
 
 
