@@ -65,8 +65,8 @@ def ratio(row):
     return text + (", noise" if row["noise"] else "")
 
 
-def table(head, rows):
-    lines = [head, ["---"] + ["---:"] * (len(head) - 1), *rows]
+def table(head, rows, align="---:"):
+    lines = [head, ["---"] + [align] * (len(head) - 1), *rows]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
@@ -157,6 +157,8 @@ def limit_cells(verdict, names):
     limit = verdict.limit
     sign = "≥" if limit.at_least else "≤"
     measured = f"{verdict.value:.3f}"
+    if verdict.spread:
+        measured += f" ({verdict.spread[0]:.3f} to {verdict.spread[1]:.3f})"
     must, goal = f"{sign} {limit.must:g}", f"{sign} {limit.goal:g}"
     if limit.goal_of:
         measured += f" {WHAT[limit.of]}; {verdict.goal_value:.2f} {WHAT[limit.goal_of]}"
@@ -164,7 +166,7 @@ def limit_cells(verdict, names):
     if verdict.peer:
         goal += f", and no more than {verdict.peer}"
     if verdict.stock is not None:
-        measured += f" (glibc {verdict.stock:.2f})"
+        measured += f", glibc {verdict.stock:.2f}"
     said = verdict.said if verdict.goal else f"**{verdict.said}**"
     return [f"{names[limit.competitor]}: {verdict.title}", measured, must, goal, said]
 
@@ -173,7 +175,7 @@ def limits_table(results, names):
     rows = [limit_cells(verdict, names) for verdict in limits.judge(results)]
     if not rows:
         return ""
-    return LIMITS + table(["measure", "measured", "must", "goal", "verdict"], rows)
+    return LIMITS + table(["measure", "measured", "must", "goal", "verdict"], rows, "---")
 
 
 def reasons(results, names, profiles):
@@ -189,7 +191,7 @@ def reasons(results, names, profiles):
             "allocator that costs nothing would save.\n\n"
         )
         rows = [[row["what"], names[row["competitor"]], f"{100 * row['share']:.1f} %"] for row in shares]
-        text += table(["", "", "allocation"], rows)
+        text += table(["of", "with", "allocation"], rows, "---")
     return text + touch_sentence(results) + profiles_section(profiles)
 
 

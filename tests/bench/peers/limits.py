@@ -51,7 +51,8 @@ class Verdict:
     stock: Optional[float]  # stock's own, where it is no ratio to stock
     must: bool
     goal: bool
-    noise: bool  # the bound that was met or missed last lies within the quartiles
+    noise: bool  # a bound that decides lies within the quartiles
+    spread: Optional[tuple]  # those quartiles, of more than one round
     peer: Optional[str]  # the best peer and its value, if that is part of the goal
 
     @property
@@ -94,7 +95,10 @@ def _verdict(limit, group, row, kinds):
     must = limit.keeps(value, limit.must)
     goal = limit.keeps(goal_value, limit.goal)
     goal = must and goal and (peer is None or limit.keeps(value, peer[0]))
-    bound, spread = (limit.goal, row[goal_of]) if goal else (limit.must, row[limit.of])
+    spread = (row[limit.of]["lower"], row[limit.of]["upper"]) if row["rounds"] > 1 else None
+    deciding = [(limit.of, limit.must)]
+    if must:
+        deciding += [(goal_of, limit.goal)] + ([(limit.of, peer[0])] if peer else [])
     stock = row_of(group, "stock") if "value" in (limit.of, goal_of) else None
     return Verdict(
         limit,
@@ -104,6 +108,7 @@ def _verdict(limit, group, row, kinds):
         stock["value"]["median"] if stock else None,
         must,
         goal,
-        row["rounds"] > 1 and spread["lower"] < bound < spread["upper"],
+        any(row[of]["lower"] < bound < row[of]["upper"] for of, bound in deciding),
+        spread,
         f"{kinds[peer[1]]['title']} {peer[0]:.3f}" if peer else None,
     )

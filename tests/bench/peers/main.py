@@ -49,7 +49,6 @@ MEASURES = {
 GROUPS = measures.GROUPS + servers.GROUPS + later.GROUPS
 CALLGRIND = ("instructions", "pairs", "parse")
 NGINX = ("nginx", "nginx-memory", "profile")
-UNFINISHED = ROOT / "build/bench/unfinished.json"
 EXIT_FAILED, EXIT_USAGE, EXIT_BUSY = 1, 2, 4
 
 
@@ -168,7 +167,7 @@ def measure(arguments, scratch, load_before):
         arguments.seed,
         arguments.systems.resolve(),
     )
-    run = unfinished.Run(UNFINISHED, bench, identity_of(arguments))
+    run = unfinished.Run(unfinished_of(arguments), bench, identity_of(arguments))
     if arguments.resume:
         run.resume()
     for name in arguments.only:
@@ -188,6 +187,13 @@ def measure(arguments, scratch, load_before):
         "groups": results.summary(),
     }
     return written, bench.profiles, bench.failures
+
+
+def unfinished_of(arguments):
+    """Nothing unfinished lies in docs/bench, and no trial takes the place of a run for it."""
+    if arguments.output.resolve() == readme.FOLDER:
+        return ROOT / "build/bench/unfinished-docs.json"
+    return arguments.output / "unfinished.json"
 
 
 def identity_of(arguments):
@@ -259,7 +265,7 @@ def main():
         print(f"bench: {reason}", file=sys.stderr)
         return EXIT_FAILED
     write(results, texts, arguments.output)
-    UNFINISHED.unlink(missing_ok=True)
+    unfinished_of(arguments).unlink(missing_ok=True)
     print(f"measured in {time.monotonic() - started:.0f} s")
     say(results, arguments.output)
     for failure in failures:

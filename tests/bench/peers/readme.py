@@ -53,6 +53,8 @@ class Figures:
         if not row or "ratio" not in row:
             return "-"
         lower, median, upper = (row["ratio"][name] for name in ("lower", "median", "upper"))
+        if row["rounds"] == 1:
+            return f"{median:.2f}"
         noise = ", noise" if row["noise"] else ""
         return f"{median:.2f} ({lower:.2f} to {upper:.2f}{noise})"
 
