@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # What scripts have in common: clean-up at exit, progress, and packages that are missing.
-# Sourced by scripts/demo and scripts/check, which have set -euo pipefail.
+# Sourced by scripts that have set -euo pipefail.
 
 # --- clean-up ---------------------------------------------------------------------------------------
 
