@@ -186,9 +186,10 @@ def reasons(results, names, profiles):
     text = "\n## Where it goes\n\n"
     if shares:
         text += (
-            "How much of the work is allocation: malloc, free, OpenSSL's functions that call them, and for "
-            "freeonce all of the library, its checks of objects included. What stock spends is what an "
-            "allocator that costs nothing would save.\n\n"
+            "How much of the work is allocation. In the handshake: malloc and free for OpenSSL, with all that "
+            "they call. In nginx: malloc, free, OpenSSL's functions that call them, and for freeonce all of the "
+            "library, its checks of objects included. What stock spends is what an allocator that costs "
+            "nothing would save.\n\n"
         )
         rows = [[row["what"], names[row["competitor"]], f"{100 * row['share']:.1f} %"] for row in shares]
         text += table(["of", "with", "allocation"], rows, "---")

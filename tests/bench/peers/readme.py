@@ -14,6 +14,7 @@ README = ROOT / "README.md"
 BEGIN, END = "<!-- scripts/bench --peers writes this: begin -->\n", "<!-- end -->\n"
 BLOCK = re.compile(re.escape(BEGIN) + r"(.*?)" + re.escape(END), re.S)
 # A figure within the text: what stands before and behind it, and where it is from.
+NO_TIME = "costs no time by default"
 PROSE = ((r"([\d.]+)( times with the CI settings)", "cpu", "ci"),)
 
 ROWS = (
@@ -143,5 +144,13 @@ def claims():
     elif not path.exists():
         if "docs/bench" in text:
             yield "README.md: claims something from docs/bench, which is not there"
-    elif written(text, json.loads(path.read_text())) != text:
+    else:
+        yield from contradictions(text, json.loads(path.read_text()))
+
+
+def contradictions(text, results):
+    if written(text, results) != text:
         yield "README.md: is not what docs/bench says: scripts/bench --peers --redraw"
+    row = Figures(results).row("cpu", "arena")
+    if NO_TIME in text and row and row["ratio"]["lower"] > 1:
+        yield f"README.md: {NO_TIME!r} is not what docs/bench says"

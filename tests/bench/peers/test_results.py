@@ -263,7 +263,14 @@ class Readme(unittest.TestCase):
         self.assertIn("| CI settings of the recipe above | - | 1.40 |", text)
         self.assertNotIn("old", text)
         self.assertEqual(readme.written(text, self.results(1.4)), text)
-        self.assertNotEqual(readme.written(text, self.results(1.5)), text)
+        self.assertEqual(list(readme.contradictions(text, self.results(1.4))), [])
+        self.assertEqual(len(list(readme.contradictions(text, self.results(1.5)))), 1)
+
+    def test_no_time_by_default_is_a_claim(self):
+        made = complete(measured("cpu", {"stock": [1], "arena": [1.1]}))
+        made["machine"] |= self.results(1)["machine"]
+        text = readme.written(f"{readme.NO_TIME} {readme.BEGIN}{readme.END}", made)
+        self.assertEqual(len(list(readme.contradictions(text, made))), 1)
 
 
 if __name__ == "__main__":
