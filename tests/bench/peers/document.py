@@ -20,6 +20,7 @@ METHOD = """
 | system | {system}, {kernel} |
 {versions}
 | load average before | {load_before} |
+| processor time of others meanwhile | {others_percent} % |
 | duration | {minutes} minutes |
 
 Each competitor is preloaded in front of the same unmodified programs, in a process of its own; in every
@@ -234,6 +235,7 @@ def document(results, plots, profiles):
         **machine,
         "openssl": machine["versions"].get("OpenSSL", "?"),
         "versions": "\n".join(f"| {name} | {what} |" for name, what in machine["versions"].items()),
+        "others_percent": round(100 * machine.get("others", 0), 1),
         "minutes": round(sum(machine.get("seconds", {}).values()) / 60),
         "trial": "" if machine["quiet"] else " **A trial: others were using the machine.**",
         "resumed": " It was cut off and resumed." if machine.get("resumed") else "",

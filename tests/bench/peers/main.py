@@ -157,7 +157,7 @@ def command(arguments):
 
 def measure(arguments, scratch, load_before):
     """Runs everything: (results, profiles, what failed)."""
-    results = Results(GROUPS)
+    results, others = Results(GROUPS), machine.Others()
     bench = runner.Bench(
         arguments.build_dir.resolve(),
         scratch,
@@ -173,7 +173,9 @@ def measure(arguments, scratch, load_before):
     for name in arguments.only:
         if name not in run.seconds:
             run.measured(name, lambda name=name: MEASURES[name](bench))
-    facts = machine.describe(arguments.rows, ROOT, command(arguments), load_before)
+    facts = machine.describe(
+        arguments.rows, ROOT, command(arguments), load_before, others.share()
+    )
     facts["versions"] |= bench.versions
     facts["seconds"] = run.seconds
     facts["resumed"] = run.resumed
