@@ -218,8 +218,11 @@ def plots_section(plots):
 def profiles_section(profiles):
     if not profiles:
         return ""
-    links = ", ".join(f"[{name}](profile-{name}.txt)" for name in profiles)
-    return f"\nFunction by function, of the handshake's instructions and nginx's time: {links}.\n"
+    links = ", ".join(f"[{name}](profile-{name}.txt)" for name in sorted(profiles))
+    return (
+        "\nFunction by function, of the handshake's instructions (no prefix) and of the "
+        f"time of nginx and of the programs whose cost grows: {links}.\n"
+    )
 
 
 def left_out(results, names):

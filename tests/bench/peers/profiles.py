@@ -1,5 +1,6 @@
 """Why is it not faster?  Where the time of an nginx worker goes, and the instructions of a handshake,
-and how much of it allocation has: what an allocator that costs nothing could save at most.
+and how much of it allocation has: what an allocator that costs nothing could save at most.  And
+where the time goes with many threads and many live blocks.
 
 perf looks at the worker while clients connect.  Where it may not, there is the handshake alone.
 """
@@ -61,8 +62,8 @@ def by_library(rows):
     return sorted(((percent, name) for name, percent in sums.items()), reverse=True)
 
 
-def text_of(title, rows):
-    lines = [f"Where the CPU time of an nginx worker goes, full P-256 handshakes, {title} (perf).", ""]
+def text_of(what, title, rows):
+    lines = [f"Where the CPU time goes: {what}, {title} (perf).", ""]
     lines += [f"{100 * share_of(rows):6.2f}%  allocation: {ALLOCATION}", ""]
     lines += [f"{percent:6.2f}%  {name}" for percent, name in by_library(rows) if percent >= 0.5]
     for wanted in (rows, [row for row in rows if is_allocator(*row[1:])]):
@@ -75,24 +76,59 @@ def perf_env():
     return {"PATH": os.environ["PATH"], "LC_ALL": "C", "HOME": "/nonexistent"}
 
 
-def watch(bench, stage, row):
-    """perf's table of a worker under load."""
-    nginx, data = servers.Nginx(stage, bench, row), bench.scratch / f"{row.name}.perf"
-    servers.handshakes_per_second(nginx, "ec", 100)
-    argv = ["perf", "record", "-q", "-F", "1999", "-o", data, "-p", str(nginx.worker)]
-    with subprocess.Popen(argv, env=perf_env(), stderr=subprocess.PIPE, text=True) as perf:
-        servers.handshakes_per_second(nginx, "ec", 1000 if bench.quick else 6000)
-        perf.send_signal(signal.SIGINT)
-        said = perf.communicate(timeout=30)[1]
-    nginx.stop()
-    if not data.exists():
-        raise runner.Failed(f"perf: {said.strip().splitlines()[0] if said.strip() else 'no data'}")
-    argv = ["perf", "report", "-i", data, "--stdio", "-q", "-t", ";", "--sort", "dso,symbol"]
-    done = subprocess.run(argv, env=perf_env(), capture_output=True, text=True, check=False)
-    rows = read(done.stdout)
-    if sum(row[0] for row in rows) < 50:
-        raise runner.Failed("perf's report is not read as it was")
-    return rows
+class Perf:
+    """Looks at a process, or a command, as long as it is entered."""
+
+    def __init__(self, bench, *what):
+        self.data = bench.scratch / "perf.data"
+        self.data.unlink(missing_ok=True)
+        argv = ["perf", "record", "-q", "-F", "1999", "-o", self.data, *what]
+        pipe = subprocess.PIPE
+        # pylint: disable-next=consider-using-with
+        self.process = subprocess.Popen(argv, env=perf_env(), stdout=pipe, stderr=pipe, text=True)
+
+    def table(self):
+        said = self.process.communicate(timeout=runner.DEADLINE)[1].strip()
+        if not self.data.exists():
+            raise runner.Failed(f"perf: {said.splitlines()[0] if said else 'no data'}")
+        argv = ["perf", "report", "-i", self.data, "--stdio", "-q", "-t", ";"]
+        argv += ["--sort", "dso,symbol"]
+        done = subprocess.run(argv, env=perf_env(), capture_output=True, text=True, check=False)
+        rows = read(done.stdout)
+        if sum(row[0] for row in rows) < 50:
+            raise runner.Failed("perf's report is not read as it was")
+        return rows
+
+
+def worker(bench, stage, row):
+    """Of an nginx worker under load."""
+    server = servers.Nginx(stage, bench, row)
+    servers.handshakes_per_second(server, "ec", 100)
+    perf = Perf(bench, "-p", str(server.worker))
+    servers.handshakes_per_second(server, "ec", 1000 if bench.quick else 6000)
+    perf.process.send_signal(signal.SIGINT)
+    try:
+        return perf.table()
+    finally:
+        server.stop()
+
+
+def program(bench, row, name, *arguments):
+    """Of one of the bench's own programs."""
+    settings = [f"{name}={value}" for name, value in bench.environment(row).items()]
+    sizes = measures.size_mix(bench)
+    argv = ["env", "-i", *settings, bench.programs / name, "--sizes", sizes, *arguments]
+    return Perf(bench, "--", *map(str, argv)).table()
+
+
+EIGHT = ("--threads", 8, "--rounds", 800)
+ONE = ("--threads", 1, "--rounds", 6400)
+MILLION = ("--blocks", 10**6, "--operations", 2 * 10**6)
+PROGRAMS = (
+    ("threads-8", "8 threads, each with its own blocks", "threads", *EIGHT),
+    ("threads-1", "1 thread beside main", "threads", *ONE),
+    ("live-million", "blocks replaced among 1,000,000", "live", *MILLION),
+)
 
 
 def nginx(bench, stage):
@@ -100,13 +136,17 @@ def nginx(bench, stage):
         bench.skip("profile", "no perf on this machine")
         return
     for row in (row for row in bench.rows if row.name in WATCHED):
-        runner.progress(f"profile: nginx with {row.title}")
+        runner.progress(f"profile: {row.title}")
         try:
-            rows = watch(bench, stage, row)
+            rows = worker(bench, stage, row)
+            what = "an nginx worker, full P-256 handshakes"
+            bench.profiles[f"nginx-{row.name}"] = text_of(what, row.title, rows)
+            for name, what, *argv in PROGRAMS:
+                text = text_of(what, row.title, program(bench, row, *argv))
+                bench.profiles[f"{name}-{row.name}"] = text
         except runner.Failed as reason:  # not permitted here
             bench.skip("profile", reason)
             return
-        bench.profiles[f"nginx-{row.name}"] = text_of(row.title, rows)
         bench.shares.append(share("nginx worker, CPU time", row, share_of(rows)))
 
 
