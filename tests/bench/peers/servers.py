@@ -195,7 +195,7 @@ def _explained(sample):
 
 def throughput(bench, stage):
     """Servers start anew every few rounds: where their memory happens to lie must not decide."""
-    counts = {"ec": 300, "rsa": 200} if bench.quick else {"ec": 800, "rsa": 400}
+    counts = {"ec": 300, "rsa": 200} if bench.quick else {"ec": 800, "rsa": 300}
     rounds, renewed_after = (3, 3) if bench.quick else (10, 5)
     fleet, uses = {}, {}
 
@@ -217,7 +217,7 @@ def throughput(bench, stage):
         _explained(sample),
         companions=("nginx_rsa",),
         paired=True,
-        checkers=4,
+        checkers=3,
     )
     for nginx in fleet.values():
         nginx.stop()
