@@ -125,6 +125,8 @@ class Bench:
             done = subprocess.run(argv, env=env, capture_output=True, text=True, timeout=DEADLINE)
         except subprocess.TimeoutExpired as error:
             raise Failed(f"{title}: no end within {DEADLINE} s: {' '.join(argv)}") from error
+        except OSError as error:
+            raise Failed(f"{title}: {pathlib.Path(argv[0]).name} cannot be run") from error
         if done.returncode != 0 or done.stderr:
             what = done.stderr.strip().partition("\n")[0] or f"exit status {done.returncode}"
             raise Failed(f"{pathlib.Path(argv[0]).name} failed or was not silent: {what}")
