@@ -5,6 +5,7 @@ that a claim is what was measured last.  tests/docs compares.
 import json
 import pathlib
 import re
+import textwrap
 
 from document import table
 
@@ -60,6 +61,10 @@ class Figures:
         return f"{median:.2f} ({lower:.2f} to {upper:.2f}{noise})"
 
 
+def paragraph(text):
+    return "\n" + textwrap.fill(text, 118) + "\n"
+
+
 def handshake_table(figures):
     rows = [
         [title, figures.ratio("instructions", name, 3), figures.spread("cpu", name)]
@@ -89,9 +94,9 @@ def start_sentence(figures):
     own, empty, stock = (figures.value("start_true", name) for name in ("arena", "empty", "stock"))
     if None in (own, empty, stock):
         return ""
-    return (
-        f"\nA program without OpenSSL (`true`) starts {own - stock:.2f} ms later, of which any preloaded library "
-        f"costs {empty - stock:.2f} ms.\n"
+    return paragraph(
+        f"A program without OpenSSL (`true`) starts {own - stock:.2f} ms later, of which any preloaded library "
+        f"costs {empty - stock:.2f} ms."
     )
 
 
@@ -101,10 +106,10 @@ def slots_sentence(figures, note):
     bytes_of = {name: figures.value("slots", name) for name in names}
     if not asked or None in bytes_of.values():
         return ""
-    return (
-        f"\nSize classes: of the {asked.group(1)} bytes that OpenSSL asks for in an average block of a handshake "
+    return paragraph(
+        f"Size classes: of the {asked.group(1)} bytes that OpenSSL asks for in an average block of a handshake "
         f"`arena` makes {bytes_of['arena']:.1f}, 16 of them its header (glibc {bytes_of['stock']:.1f}, jemalloc "
-        f"{bytes_of['jemalloc']:.1f}, mimalloc {bytes_of['mimalloc']:.1f}, with no header to check).\n"
+        f"{bytes_of['jemalloc']:.1f}, mimalloc {bytes_of['mimalloc']:.1f}, with no header to check)."
     )
 
 
