@@ -143,6 +143,27 @@ static uint32_t remove_first(struct fo_bin *bin)
     return n;
 }
 
+static uint32_t remove_ready(struct fo_bin *bin)
+{
+    uint32_t n = bin->ready;
+
+    bin->ready = FO_RELAXED_LOAD(&magazine_at(n)->next);
+    bin->readied--;
+    return n;
+}
+
+/* The oldest that waits has waited long enough.  Of those that have, the newest serves first: it is
+ * the one that the processor's cache knows best, and a burst of frees does not make all blocks of
+ * the burst take turns for ever. */
+static void make_ready(struct fo_bin *bin)
+{
+    uint32_t n = remove_first(bin);
+
+    FO_RELAXED_STORE(&magazine_at(n)->next, bin->ready);
+    bin->ready = n;
+    bin->readied++;
+}
+
 /* --- what all threads share --------------------------------------------------------------------
  */
 
@@ -176,10 +197,10 @@ static void empty(uint32_t n)
     fo_magazine_spare(n);
 }
 
-/* The oldest of a bin go to all threads; what is too many there, back into its pages. */
+/* What a bin has ready goes to all threads; what is too many there, back into its pages. */
 static void share(struct fo_bin *bin, unsigned class)
 {
-    push(&fo_region->class[class].full, remove_first(bin));
+    push(&fo_region->class[class].full, remove_ready(bin));
     if (!are_too_many(class))
         return;
     uint32_t n = pop_shared(class);
@@ -192,6 +213,8 @@ void fo_cache_share_queue(unsigned class)
     struct fo_bin *bin = &fo_thread.cache->bins[class];
 
     while (bin->queued != 0)
+        make_ready(bin);
+    while (bin->readied != 0)
         share(bin, class);
 }
 
@@ -230,8 +253,8 @@ static bool fill(struct fo_bin *bin, unsigned class)
 {
     uint32_t n = 0;
 
-    if (bin->queued > FO_RELAXED_LOAD(&bin->keep))
-        n = remove_first(bin);
+    if (bin->readied != 0)
+        n = remove_ready(bin);
     else if (FO_RELAXED_LOAD(&bin->keep) == 0 && turn_round(bin))
         return true;
     else if ((n = pop_shared(class)) == 0) {
@@ -277,7 +300,9 @@ static bool rotate(struct fo_bin *bin, unsigned class)
     if (full != 0)
         fo_magazine_queue(bin, full);
     __atomic_store_n(&bin->put, magazine_at(n)->cells, __ATOMIC_RELEASE);
-    while (bin->queued > FO_RELAXED_LOAD(&bin->most))
+    while (bin->queued > FO_RELAXED_LOAD(&bin->keep))
+        make_ready(bin);
+    while (bin->readied > FO_RELAXED_LOAD(&bin->most))
         share(bin, class);
     return true;
 }

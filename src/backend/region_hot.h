@@ -27,12 +27,13 @@ struct fo_cell {
 struct fo_bin {
     struct fo_cell *take;         /* the next to hand out; nothing here: none left */
     struct fo_cell *put;          /* where the next freed one goes; not empty: none left */
-    uint32_t first, last, queued; /* full magazines */
-    uint32_t keep;                /* so many stay for those behind them to be used */
-    uint32_t most;                /* more go to all threads */
+    uint32_t first, last, queued; /* full magazines that wait, oldest first: the quarantine */
+    uint32_t ready, readied;      /* those that have waited, newest first: to be taken from next */
+    uint32_t keep;                /* so many wait */
+    uint32_t most;                /* so many may be ready; more go to all threads */
     uint32_t page;                /* from which fresh slots are taken; 0: none */
     uint32_t spare;               /* an empty magazine; 0: none */
-    uint32_t unused[5];
+    uint32_t unused[3];
 };
 _Static_assert(sizeof(struct fo_bin) == 64, "a cache line");
 

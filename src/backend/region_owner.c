@@ -19,7 +19,7 @@ void fo_cache_empty(struct fo_cache *cache)
         struct fo_bin *bin = &cache->bins[c];
         FO_RELAXED_STORE(&bin->take, &fo_region->none);
         FO_RELAXED_STORE(&bin->put, &fo_region->end);
-        bin->first = bin->last = bin->queued = bin->spare = 0;
+        bin->first = bin->last = bin->queued = bin->ready = bin->readied = bin->spare = 0;
     }
 }
 
@@ -48,7 +48,7 @@ static void set_limits(struct fo_cache *cache)
             keep = 1;
         keep = keep < 1u << 20 ? keep : 1u << 20;
         FO_RELAXED_STORE(&cache->bins[c].keep, (uint32_t)keep);
-        FO_RELAXED_STORE(&cache->bins[c].most, (uint32_t)(keep + 2 + BURST / bytes));
+        FO_RELAXED_STORE(&cache->bins[c].most, (uint32_t)(2 + BURST / bytes));
     }
 }
 

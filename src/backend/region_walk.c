@@ -72,6 +72,16 @@ static void walk_list(struct walk *w, fo_list list, const void *elements, size_t
         wrong(w, "a list is not as long as it says", (uintptr_t)elements);
 }
 
+static void walk_bin(struct walk *w, const struct fo_bin *bin)
+{
+    const struct fo_region *r = fo_region;
+
+    if (bin->queued != 0)
+        walk_list(w, bin->first, r->magazine, sizeof *r->magazine, bin->queued, r->magazines);
+    if (bin->readied != 0)
+        walk_list(w, bin->ready, r->magazine, sizeof *r->magazine, bin->readied, r->magazines);
+}
+
 static void walk_lists(struct walk *w)
 {
     const struct fo_region *r = fo_region;
@@ -81,9 +91,7 @@ static void walk_lists(struct walk *w)
         walk_list(w, r->class[c].full, r->magazine, sizeof *r->magazine, UINT32_MAX, r->magazines);
         walk_list(w, r->class[c].pages, r->page, sizeof *r->page, UINT32_MAX, r->pages);
         for (uint32_t i = 0; i < r->caches; i++)
-            if (r->cache[i].bins[c].queued != 0)
-                walk_list(w, r->cache[i].bins[c].first, r->magazine, sizeof *r->magazine,
-                          r->cache[i].bins[c].queued, r->magazines);
+            walk_bin(w, &r->cache[i].bins[c]);
     }
     for (unsigned c = 0; c < FO_RUN_CLASSES; c++)
         walk_list(w, r->runs[c], r->page, sizeof *r->page, UINT32_MAX, r->pages);
@@ -100,6 +108,14 @@ static void walk_block(struct walk *w, const struct fo_at *at)
         w->each(w->context, at);
 }
 
+/* Half a new header in front of a block that was free: its owner vanished while he made it. */
+static bool is_half_made(uintptr_t payload)
+{
+    uint64_t word = FO_RELAXED_LOAD(&fo_header_of(payload)->word);
+
+    return word == 0 || (word & FO_REGION_FREED) != 0;
+}
+
 static void walk_slot(struct walk *w, uintptr_t payload, bool in_cell, bool is_back)
 {
     struct fo_at at = fo_region_at(payload);
@@ -112,15 +128,11 @@ static void walk_slot(struct walk *w, uintptr_t payload, bool in_cell, bool is_b
         w->out->lost += !in_cell && !is_back;
         return;
     }
-    /* Held: by somebody who vanished while he freed it.  Half a new header in front of a block that
-     * was free: by somebody who vanished while he made it. */
-    bool half =
-        (fo_header_of(payload)->word & FO_REGION_FREED) != 0 || fo_header_of(payload)->word == 0;
-    if (at.state == FO_FOUND_DAMAGED && half && !in_cell && !is_back)
+    if (at.state == FO_FOUND_DAMAGED && is_half_made(payload) && !in_cell && !is_back)
         w->out->lost++;
     else if (at.state == FO_FOUND_DAMAGED)
         wrong(w, "a header is damaged", payload);
-    else if (at.state == FO_FOUND_FREED || at.state == FO_FOUND_HELD)
+    else if (at.state == FO_FOUND_FREED || at.state == FO_FOUND_HELD) /* while he freed it */
         w->out->lost += !in_cell && !is_back;
     else if (in_cell || is_back)
         wrong(w, "a slot that is not free is in a cell or in its page", payload);
@@ -149,11 +161,10 @@ static void walk_slots(struct walk *w, uint32_t page)
 static void walk_large(struct walk *w, uintptr_t payload)
 {
     struct fo_at at = fo_region_at(payload);
-    bool blank = fo_header_of(payload)->word == 0 && fo_header_of(payload)->site == 0;
 
     if (at.state == FO_FOUND_LIVE)
         walk_block(w, &at);
-    else if (at.state == FO_FOUND_DAMAGED && !blank)
+    else if (at.state == FO_FOUND_DAMAGED && !is_half_made(payload))
         wrong(w, "a large block's header is damaged", payload);
     else
         w->out->lost++;

@@ -150,8 +150,8 @@ FRESH(what_waits_is_no_more_than_the_option_says)
         }
     size_t bytes = 0;
     for (unsigned c = 0; c < FO_REGION_CLASSES; c++)
-        bytes +=
-            (size_t)fo_thread.cache->bins[c].queued * fo_region->class[c].cells * fo_class_slot(c);
+        bytes += (size_t)(fo_thread.cache->bins[c].queued + fo_thread.cache->bins[c].readied) *
+                 fo_region->class[c].cells * fo_class_slot(c);
     assert_in_range(bytes, 1, fo_options.quarantine);
     walk();
 }
