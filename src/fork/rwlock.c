@@ -64,6 +64,8 @@ int fo_rwlock_destroy(pthread_rwlock_t *lock)
 /* --- who died with it ----------------------------------------------------------------------------
  */
 
+__thread uint32_t fo_rwlocks_taken_over;
+
 static FO_COLD void tell(const struct lock *l, uint32_t writer)
 {
     char line[400];
@@ -86,8 +88,10 @@ static FO_COLD int take_over(struct lock *l)
     uint32_t writer = FO_RELAXED_LOAD(&l->writer);
 
     pthread_mutex_consistent(&l->mutex);
-    if (writer != 0) /* else it was only waiting, or done */
+    if (writer != 0) { /* else it was only waiting, or done */
+        fo_rwlocks_taken_over++;
         tell(l, writer);
+    }
     __atomic_store_n(&l->writer, 0, __ATOMIC_RELEASE);
     return 0;
 }

@@ -27,6 +27,9 @@ static inline bool fo_rwlock_is(const pthread_rwlock_t *lock)
            FO_RWLOCK_MAGIC;
 }
 
+/* So many did the calling thread take over from whoever died while it wrote. */
+extern __thread uint32_t fo_rwlocks_taken_over;
+
 /* They return 0, or an error number as pthread_rwlock_...(3) do. */
 int fo_rwlock_init(pthread_rwlock_t *lock);
 int fo_rwlock_destroy(pthread_rwlock_t *lock);
