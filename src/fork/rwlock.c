@@ -65,6 +65,7 @@ int fo_rwlock_destroy(pthread_rwlock_t *lock)
  */
 
 __thread uint32_t fo_rwlocks_taken_over;
+__thread const pthread_rwlock_t *fo_rwlock_tried;
 
 static FO_COLD void tell(const struct lock *l, uint32_t writer)
 {

@@ -53,6 +53,8 @@ static lock_function *lead(lock_function **go, lock_function *real, lock_functio
     {                                                                                              \
         if (fo_likely(fo_rwlock_is(lock)))                                                         \
             return ours(lock);                                                                     \
+        if (fo_unlikely(lock == fo_rwlock_tried))                                                  \
+            fo_rwlock_tried = NULL;                                                                \
         REAL(name, pthread_rwlock_t *);                                                            \
         return real(lock);                                                                         \
     }                                                                                              \
