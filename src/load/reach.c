@@ -46,8 +46,7 @@ static const struct row {
      "every forked child goes on with its parent's error queue and random generator"},
     {FO_CURE_EXIT, "exit", "a process that exits frees what the others still use"},
     {FO_CURE_LOCKS, "locks", "who waits for a lock that another process has sleeps for ever"},
-    {FO_CURE_IDENTITY, "identity",
-     "RSA keys that several processes use make wrong signatures (before OpenSSL 3.6)"},
+    {FO_CURE_IDENTITY, "identity", "RSA keys that several processes use make wrong signatures"},
 };
 
 static bool reaches(const struct fo_openssl *o, unsigned cure)

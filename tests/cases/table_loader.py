@@ -61,7 +61,7 @@ CASES = [
         "the cure locks does not reach the OpenSSL found by dlsym, whose memory is shared: who"
         " waits for a lock that another process has sleeps for ever\n"
         "the cure identity does not reach the OpenSSL found by dlsym, whose memory is shared: RSA"
-        " keys that several processes use make wrong signatures (before OpenSSL 3.6)\n",
+        " keys that several processes use make wrong signatures\n",
         ANY,
         {"FREEONCE_BACKEND": "shm"},
     ),
@@ -71,7 +71,7 @@ CASES = [
         "exported healthy",
         told("in the executable", "shm", "shared", BACKEND="shm")
         + "the cure identity does not reach the OpenSSL in the executable, whose memory is shared:"
-        " RSA keys that several processes use make wrong signatures (before OpenSSL 3.6)\n",
+        " RSA keys that several processes use make wrong signatures\n",
         ANY,
         {**VERBOSE, "FREEONCE_BACKEND": "shm"},
         optional=True,
