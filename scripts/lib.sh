@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # What scripts have in common: clean-up at exit, progress, and packages that are missing.
-# Sourced by scripts/demo and scripts/check, which have set -euo pipefail.
+# Sourced by scripts that have set -euo pipefail.
 
 # --- clean-up ---------------------------------------------------------------------------------------
 
@@ -176,4 +176,43 @@ need_packages() {
         die "$status_packages" "the packages could not be installed; what was tried:
     $line"
     allow_services
+}
+
+# --- other Debians ----------------------------------------------------------------------------------
+
+readonly system_packages=gcc,libc6-dev,libssl-dev,openssl,python3-minimal,libpython3-stdlib,valgrind
+
+# make_system NAME FOLDER: made beside it and renamed, as others may have the same in mind; 77: it cannot be.
+make_system() {
+    local suite=sid mirror sources unfinished=$2.$$ arguments=(--mode=root --variant=apt --include="$system_packages")
+    [[ $1 == trixie ]] && suite=trixie
+    # shellcheck disable=SC2016 # apt's fields, not the shell's
+    mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 'Origin: Debian' |
+        grep -v security | sort -u | head -n 1)
+    [[ -n $mirror ]] || return 77
+    sources="deb $mirror $suite main"
+    if [[ $1 == experimental ]]; then
+        sources+=$'\n'"deb $mirror experimental main"
+        arguments+=(--aptopt='APT::Default-Release "experimental"')
+    fi
+    # Mirrors' release files of sid may be old.
+    arguments+=(--aptopt='Acquire::Check-Valid-Until "false"')
+    mkdir -p "$(dirname "$2")"
+    if ! mmdebstrap "${arguments[@]}" "$suite" "$unfinished" "$sources" >"$unfinished.log" 2>&1 </dev/null; then
+        tail -n 5 "$unfinished.log"
+        rm -rf "$unfinished" "$unfinished.log"
+        return 77
+    fi
+    mv "$unfinished.log" "$2.log"
+    mv -T "$unfinished" "$2" 2>/dev/null || rm -rf "$unfinished" # somebody was faster
+}
+
+# in_system FOLDER SCRIPT [ARGUMENT...]: with /proc and /dev of its own, gone afterwards.
+in_system() {
+    # shellcheck disable=SC2016 # of the inner shell
+    unshare --mount --propagation private bash -c '
+        root=$1; shift
+        mount -t proc proc "$root/proc" && mount --rbind /dev "$root/dev" &&
+            exec chroot "$root" env HOME=/root PATH=/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C.UTF-8 \
+                FREEONCE_RUNS="${FREEONCE_RUNS:-1}" sh -euc "$@"' _ "$@"
 }

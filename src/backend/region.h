@@ -295,7 +295,7 @@ bool fo_region_freed(const struct fo_at *at, struct fo_freed *out);
 /* Did X_free() or the like get a freed block?  One look; the long answer is fo_region_at()'s. */
 static inline bool fo_region_may_be_freed(uintptr_t p)
 {
-    return (FO_RELAXED_LOAD(&fo_header_of(p)->word) & FO_REGION_FREED) != 0;
+    return (FO_HOT_LOAD(&fo_header_of(p)->word) & FO_REGION_FREED) != 0;
 }
 
 #endif

@@ -45,10 +45,12 @@ struct fo_cache {
 
 /* The process's page has this (fork/process.h), so that the kernel zeroes it in a forked child. */
 struct fo_direct {
-    uint64_t size;    /* payloads up to so many bytes come by the short way; 0: none do */
-    uintptr_t base;   /* the short way of a free is for addresses from here */
-    uint64_t limit;   /* so many times 16 bytes */
-    uint64_t bytes;   /* the same in bytes, also when every free goes the long way */
+    uint64_t size;  /* payloads up to so many bytes come by the short way; 0: none do */
+    uintptr_t base; /* the short way of a free is for addresses from here */
+    uint64_t limit; /* so many times 16 bytes */
+    uint64_t bytes; /* the same in bytes, also when every free goes the long way */
+    uint64_t
+        objects; /* the same for objects, if nothing else can keep one; 0: all go the long way */
     uint64_t by_name; /* as size, for callers of CRYPTO_malloc; load/openssl_memory.c */
     uint64_t meta;    /* of every header: process, backend */
     uint64_t key;     /* of the check bits; odd */
@@ -61,6 +63,15 @@ struct fo_direct {
 static inline bool fo_direct_contains(const struct fo_direct *d, uintptr_t p)
 {
     return p - d->base < d->bytes;
+}
+
+/* May it be judged by the short way?  Rotated, so that what is not aligned to 16 bytes is far away.
+ */
+static inline bool fo_direct_is_slot(const struct fo_direct *d, uintptr_t p)
+{
+    uintptr_t distance = p - d->base;
+
+    return (distance >> 4 | distance << 60) < FO_HOT_LOAD(&d->limit);
 }
 
 /* Multiply-shift hashing (Dietzfelbinger and others 1997) with a secret multiplier. */

@@ -34,6 +34,9 @@ static size_t share_of(unsigned class)
     return fo_options.quarantine / (class < 8 ? 64 : class < 16 ? 128 : 512);
 }
 
+/* So many bytes more may wait for a thread that frees many at once: it will want them back. */
+enum { BURST = 64 << 10 };
+
 static void set_limits(struct fo_cache *cache)
 {
     uint32_t users = FO_RELAXED_LOAD(&fo_region->caches);
@@ -45,7 +48,7 @@ static void set_limits(struct fo_cache *cache)
             keep = 1;
         keep = keep < 1u << 20 ? keep : 1u << 20;
         FO_RELAXED_STORE(&cache->bins[c].keep, (uint32_t)keep);
-        FO_RELAXED_STORE(&cache->bins[c].most, (uint32_t)keep + 2);
+        FO_RELAXED_STORE(&cache->bins[c].most, (uint32_t)(keep + 2 + BURST / bytes));
     }
 }
 

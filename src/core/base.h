@@ -7,11 +7,12 @@
 #include <stdint.h>
 #include <unistd.h>
 
-#define FO_EXPORT      __attribute__((visibility("default")))
-#define FO_HIDDEN      __attribute__((visibility("hidden"))) /* saves a load of the address */
-#define FO_COLD        __attribute__((cold, noinline))
-#define fo_likely(x)   __builtin_expect(!!(x), 1)
-#define fo_unlikely(x) __builtin_expect(!!(x), 0)
+#define FO_EXPORT        __attribute__((visibility("default")))
+#define FO_HIDDEN        __attribute__((visibility("hidden"))) /* saves a load of the address */
+#define FO_COLD          __attribute__((cold, noinline))
+#define FO_ALWAYS_INLINE inline __attribute__((always_inline))
+#define fo_likely(x)     __builtin_expect(!!(x), 1)
+#define fo_unlikely(x)   __builtin_expect(!!(x), 0)
 
 /* User addresses that the kernel hands out unasked; above lie only hinted or kernel addresses. */
 #if defined(__x86_64__)

@@ -69,6 +69,7 @@ struct fo_memory {
     struct fo_leaf_pool pool; /* none in a private map */
     size_t size;
     uint32_t processes_used;
+    uint32_t processes_unknown; /* found no row; fork/rows.h */
     uint32_t shards_used;
     uint32_t seats_used;
     uint32_t locks_left; /* by dead processes; fork/rwlock.h */

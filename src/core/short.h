@@ -11,9 +11,11 @@
 #include "core/hot.h"
 #include "fork/process.h"
 
-#define FO_ALWAYS_INLINE inline __attribute__((always_inline))
-
 void *fo_malloc_long(size_t size, const char *file, int line) __attribute__((noinline));
+
+/* The same, if backend arena serves the hooks directly: its magazine is empty. */
+void *fo_malloc_refill(size_t size, const char *file, int line) __attribute__((noinline));
+
 void fo_free_long(uintptr_t payload, fo_site now) __attribute__((noinline));
 
 /* Where frees are put is full. */
@@ -30,6 +32,11 @@ void fo_free_among_threads(uintptr_t payload, fo_site now, struct fo_bin *bin, u
 static inline struct fo_bin *fo_bin_short(const struct fo_direct *d, uint64_t steps)
 {
     return (struct fo_bin *)((char *)fo_thread.cache + d->bins[steps]);
+}
+
+static inline unsigned fo_class_short(const struct fo_direct *d, uint64_t steps)
+{
+    return d->bins[steps] / sizeof(struct fo_bin);
 }
 
 /* NULL: take the long way. */
@@ -69,19 +76,18 @@ static FO_ALWAYS_INLINE void fo_free_short(void *p, const char *file, int line,
                                            void (*elsewhere)(uintptr_t, fo_site))
 {
     const struct fo_direct *d = &fo_hot.process->direct;
-    uintptr_t payload = (uintptr_t)p, distance = payload - d->base;
+    uintptr_t payload = (uintptr_t)p;
 
     if (fo_unlikely((unsigned)line > FO_LINE_MAX)) {
         fo_free_far_down(payload, file, line);
         return;
     }
     fo_site now = (fo_site)(unsigned)line << 48 | (uintptr_t)file;
-    /* Rotated, so that what is not aligned to 16 bytes is far away. */
-    if (fo_unlikely((distance >> 4 | distance << 60) >= FO_HOT_LOAD(&d->limit))) {
+    if (fo_unlikely(!fo_direct_is_slot(d, payload))) {
         elsewhere(payload, now);
         return;
     }
-    struct fo_header *h = fo_header_of(payload);
+    struct fo_header *h = (struct fo_header *)p - 1;
     uint64_t word = FO_RELAXED_LOAD(&h->word);
     if (fo_unlikely(!fo_region_word_checks(d->key, payload, FO_HOT_LOAD(&h->site), word))) {
         fo_free_long(payload, now);

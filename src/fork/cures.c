@@ -55,6 +55,8 @@ static bool descendants_live(uint32_t self)
     const struct fo_memory *m = fo_hot.memory;
     uint32_t used = FO_RELAXED_LOAD(&m->processes_used);
 
+    if (FO_RELAXED_LOAD(&m->processes_unknown) != 0)
+        return true;
     for (uint32_t i = 1; i < used && i < FO_PROCESSES; i++) {
         uint32_t pid = FO_RELAXED_LOAD(&m->processes[i].pid);
         if (pid != 0 && pid != self && (kill((pid_t)pid, 0) == 0 || errno == EPERM))
@@ -72,14 +74,14 @@ static bool descends_from(const struct fo_memory *m, uint32_t row, uint32_t ance
     return at == ancestor;
 }
 
-bool fo_cure_workers_live(void)
+bool fo_cure_workers_live(uint32_t rows)
 {
     const struct fo_memory *m = fo_hot.memory;
-    uint32_t used = FO_RELAXED_LOAD(&m->processes_used), me = fo_process_self()->index;
+    uint32_t me = fo_process_self()->index;
     int saved_errno = errno;
-    bool live = false;
+    bool live = FO_RELAXED_LOAD(&m->processes_unknown) != 0; /* nobody can say */
 
-    for (uint32_t i = 1; me != 0 && i < used && i < FO_PROCESSES && !live; i++) {
+    for (uint32_t i = 1; me != 0 && i < rows && i < FO_PROCESSES && !live; i++) {
         uint32_t pid = FO_RELAXED_LOAD(&m->processes[i].pid);
         live = pid != 0 && descends_from(m, i, me) && (kill((pid_t)pid, 0) == 0 || errno == EPERM);
     }

@@ -21,7 +21,8 @@ bool fo_cure_at_fork(void);
  * OpenSSL, and only when none of its descendants is alive. */
 bool fo_cure_may_clean_up(void);
 
-/* Is a process alive that descends from this one? */
-bool fo_cure_workers_live(void);
+/* Is a process alive that descends from this one and is in these first rows of the table of
+ * processes?  Also true when there are processes that found no row. */
+bool fo_cure_workers_live(uint32_t rows);
 
 #endif

@@ -5,6 +5,7 @@
 #include "core/hot.h"
 #include "core/registry.h"
 #include "fork/process.h"
+#include "fork/rows.h"
 
 /* References of this process, by object.  When there is no room, one is forgotten, and the object
  * lives for longer than it should. */
@@ -34,7 +35,7 @@ bool fo_inherited(uintptr_t p)
 {
     uint32_t maker = maker_of(p);
 
-    return maker != 0 && fo_process_is_ancestor(maker);
+    return maker != 0 && fo_row_is_ancestor(maker);
 }
 
 bool fo_inherited_is_own(uintptr_t p)

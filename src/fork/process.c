@@ -10,6 +10,7 @@
 
 #include "backend/backend.h"
 #include "backend/region.h"
+#include "fork/rows.h"
 #include "report/journal.h"
 #include "report/output.h"
 
@@ -63,32 +64,6 @@ bool fo_process_start(void)
     return true;
 }
 
-/* Rows of those from whom this process descends; ordinary memory, inherited with the rest. */
-static uint64_t ancestors[FO_PROCESSES / 64];
-
-bool fo_process_is_ancestor(uint32_t index)
-{
-    return index < FO_PROCESSES && (ancestors[index / 64] >> index % 64 & 1) != 0;
-}
-
-/* A row of the table.  When it is full: in private memory only our ancestors' blocks can be here,
- * so any other row can be taken again; in shared memory nobody knows, and the row is 0. */
-static uint32_t new_row(struct fo_memory *m)
-{
-    uint32_t n = __atomic_fetch_add(&m->processes_used, 1, __ATOMIC_RELAXED);
-
-    if (n < FO_PROCESSES)
-        return n;
-    if (fo_hot.shared)
-        return 0;
-    for (uint32_t i = 0; i < FO_PROCESSES; i++) {
-        uint32_t row = (n + i) % (FO_PROCESSES - 1) + 1;
-        if (!fo_process_is_ancestor(row))
-            return row;
-    }
-    return 0;
-}
-
 static uint64_t meta_of(uint32_t index)
 {
     return (uint64_t)index << FO_META_SHIFT | (uint64_t)backend << FO_BACKEND_SHIFT |
@@ -98,8 +73,9 @@ static uint64_t meta_of(uint32_t index)
 static void enter(struct fo_process *me, uint32_t pid, uint32_t parent)
 {
     struct fo_memory *m = fo_hot.memory;
-    ancestors[parent / 64] |= UINT64_C(1) << parent % 64; /* of row 0 nothing is known, nor asked */
-    uint32_t row = new_row(m);
+
+    fo_row_descend(parent);
+    uint32_t row = fo_row_new(m);
 
     if (row != 0) {
         m->processes[row] =

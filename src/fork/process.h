@@ -30,9 +30,6 @@ FO_COLD void fo_process_noticed(void);
 /* fo_hot.memory is a new one: enter this process into its table. */
 void fo_process_moved(void);
 
-/* Does this process descend from the one in this row of the table? */
-bool fo_process_is_ancestor(uint32_t index);
-
 /* The backend that headers name from now on. */
 void fo_process_serve(unsigned backend);
 

@@ -1,6 +1,6 @@
 /* OpenSSL's names of the functions in objects.def, for callers of OpenSSL 3 and of OpenSSL 4.  As
  * in openssl_api.c, the versions are hidden (one @), so that only callers of OpenSSL find us. */
-#include "load/objects.h"
+#include "load/objects_short.h"
 
 #define DEFINE(name, major, version, result, parameters)                                           \
     __asm__(".symver fo_" #name "_" #major "," #name "@OPENSSL_" version);                         \
@@ -13,36 +13,33 @@
 #define FREE(name, major, version)                                                                 \
     DEFINE(name, major, version, void, (void *p))                                                  \
     {                                                                                              \
-        fo_object_function *real = fo_object_real[FO_OBJECT_SLOT(FO_OBJECT_##name, major)];        \
-        if (p == NULL && real != NULL)                                                             \
-            real(NULL, NULL);                                                                      \
-        else                                                                                       \
-            fo_object_free(p, NULL, ENTRY(name, major));                                           \
+        if (p != NULL) /* else nothing is done, as OpenSSL promises */                             \
+            fo_object_free_short(p, NULL, ENTRY(name, major));                                     \
     }
 #define FREE_INT(name, major, version)                                                             \
     DEFINE(name, major, version, int, (void *p))                                                   \
     {                                                                                              \
-        return (int)(intptr_t)fo_object_free(p, NULL, ENTRY(name, major));                         \
+        return (int)(intptr_t)fo_object_free_short(p, NULL, ENTRY(name, major));                   \
     }
 #define POP_FREE(name, major, version)                                                             \
     DEFINE(name, major, version, void, (void *p, void (*each)(void *)))                            \
     {                                                                                              \
-        fo_object_free(p, *(void **)&each, ENTRY(name, major));                                    \
+        fo_object_free_short(p, *(void **)&each, ENTRY(name, major));                              \
     }
 #define ITEM_FREE(name, major, version)                                                            \
     DEFINE(name, major, version, void, (void *p, const void *item))                                \
     {                                                                                              \
-        fo_object_free(p, item, ENTRY(name, major));                                               \
+        fo_object_free_short(p, item, ENTRY(name, major));                                         \
     }
 #define REFERENCE(name, major, version)                                                            \
     DEFINE(name, major, version, int, (void *p))                                                   \
     {                                                                                              \
-        return (int)(intptr_t)fo_object_reference(p, NULL, ENTRY(name, major));                    \
+        return (int)(intptr_t)fo_object_reference_short(p, NULL, ENTRY(name, major));              \
     }
 #define CHAIN(name, major, version)                                                                \
     DEFINE(name, major, version, void *, (void *p))                                                \
     {                                                                                              \
-        return fo_object_reference(p, NULL, ENTRY(name, major));                                   \
+        return fo_object_reference_short(p, NULL, ENTRY(name, major));                             \
     }
 
 /* One for each version of the table. */

@@ -3,6 +3,7 @@
 
 #include "core/hot.h"
 #include "fork/process.h"
+#include "fork/rows.h"
 #include "load/real.h"
 #include "report/output.h"
 
@@ -15,9 +16,13 @@ FO_EXPORT pid_t fork(void)
     fo_fork_place = (uintptr_t)__builtin_return_address(0);
     if (fo_hot.process != NULL)
         fo_output_before_fork();
+    if (fo_hot.memory != NULL)
+        fo_rows_before_fork(fo_hot.memory, fo_process_self()->index);
     pid_t pid = real();
     if (pid == 0 && fo_hot.memory != NULL)
         fo_process_self(); /* now, before the child enters a sandbox */
+    if (pid != 0 && fo_hot.memory != NULL)
+        fo_rows_after_fork(fo_hot.memory, pid);
     fo_fork_place = 0;
     return pid;
 }

@@ -67,7 +67,7 @@ static lock_function *lead(lock_function **go, lock_function *real, lock_functio
     }                                                                                              \
     FO_EXPORT int name(pthread_rwlock_t *lock)                                                     \
     {                                                                                              \
-        return FO_RELAXED_LOAD(&go_##ours)(lock);                                                  \
+        return FO_HOT_LOAD(&go_##ours)(lock);                                                      \
     }
 INTERPOSE(pthread_rwlock_destroy, fo_rwlock_destroy)
 INTERPOSE(pthread_rwlock_rdlock, fo_rwlock_read)

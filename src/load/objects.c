@@ -1,5 +1,6 @@
 /* See objects.h.  libcrypto's own calls may come through here too (Debian's is not linked
- * -Bsymbolic), thousands a handshake: a healthy call reads one byte of the registry. */
+ * -Bsymbolic), thousands a handshake: a healthy call reads one byte of the registry, or of the
+ * block's header (objects_short.h). */
 #include "load/objects.h"
 
 #include <dlfcn.h>
@@ -14,6 +15,7 @@
 #include "fork/inherited.h"
 #include "fork/process.h"
 #include "load/library.h"
+#include "load/objects_kept.h"
 #include "load/openssl.h"
 #include "load/real.h"
 #include "report/output.h"
@@ -153,26 +155,30 @@ static bool counts_here(size_t entry, uintptr_t caller)
 {
     const char *type = text_at(rows[entry / 2].type);
 
-    return strcmp(type, "SSL") != 0 && strcmp(type, "SSL_SESSION") != 0 &&
-           !fo_libraries_contain(caller);
+    return !fo_libraries_contain(caller) && strcmp(type, "SSL") != 0 &&
+           strcmp(type, "SSL_SESSION") != 0;
 }
 
 /* Workers hold on to the SSL_CTX that their parent made, also after the parent read its files anew
- * and frees the old one (nginx): it stays for good. */
-static bool is_in_use(size_t entry)
+ * and frees the old one (nginx). */
+static bool is_in_use(fo_object_function *function, void *p, size_t entry, uintptr_t caller)
 {
-    return strcmp(text_at(rows[entry / 2].type), "SSL_CTX") == 0 && fo_cure_workers_live();
+    if (strcmp(text_at(rows[entry / 2].type), "SSL_CTX") != 0 || !fo_inherited_is_own((uintptr_t)p))
+        return false;
+    fo_objects_kept_free(caller);
+    return fo_object_keep(p, function);
 }
 
 /* Must the object stay, though the program frees it? */
-static FO_COLD bool stays(void *p, fo_object_function **slot, uintptr_t caller)
+static FO_COLD bool stays(fo_object_function *function, void *p, fo_object_function **slot,
+                          uintptr_t caller)
 {
     size_t entry = (size_t)(slot - fo_object_real);
 
     if (!counts_here(entry, caller))
         return false;
     return fo_inherited((uintptr_t)p) ? !fo_inherited_give_back((uintptr_t)p)
-                                      : fo_inherited_is_own((uintptr_t)p) && is_in_use(entry);
+                                      : is_in_use(function, p, entry, caller);
 }
 
 static FO_COLD void *refer(fo_object_function *function, void *p, const void *second,
@@ -185,18 +191,23 @@ static FO_COLD void *refer(fo_object_function *function, void *p, const void *se
     return answer;
 }
 
+static FO_COLD void *free_unless_it_stays(fo_object_function *function, void *p, const void *second,
+                                          fo_object_function **slot, uintptr_t caller)
+{
+    if (stays(function, p, slot, caller))
+        return (void *)1; /* done, as far as the program is concerned */
+    return call(function, p, second, caller);
+}
+
 /* The object lives, or never was one of ours. */
 static inline __attribute__((always_inline)) void *go_on(fo_object_function *function, void *p,
                                                          const void *second,
                                                          fo_object_function **slot,
                                                          uintptr_t caller, bool frees)
 {
-    if (fo_unlikely(FO_RELAXED_LOAD(&fo_hot.keep))) {
-        if (!frees)
-            return refer(function, p, second, slot, caller);
-        if (stays(p, slot, caller))
-            return (void *)1; /* done, as far as the program is concerned */
-    }
+    if (fo_unlikely(FO_RELAXED_LOAD(&fo_hot.keep)))
+        return frees ? free_unless_it_stays(function, p, second, slot, caller)
+                     : refer(function, p, second, slot, caller);
     return frees ? call(function, p, second, caller) : function(p, second);
 }
 
@@ -207,15 +218,16 @@ static FO_COLD void *call_slowly(void *p, const void *second, fo_object_function
     bool guard = fo_hot.objects;
     bool frees = rows[entry / 2].operation == FO_OPERATION_FREE;
 
-    if (frees && FO_RELAXED_LOAD(&fo_hot.keep) && stays(p, &fo_object_real[entry], caller))
-        return (void *)1;
-    if (guard && is_freed(p, entry, caller))
-        return NULL;
     if (!guard)
         slot = &unguarded[entry];
     fo_object_function *function = __atomic_load_n(slot, __ATOMIC_ACQUIRE);
     if (function == NULL)
         function = find_real(slot, entry, caller);
+    if (frees && FO_RELAXED_LOAD(&fo_hot.keep) &&
+        stays(function, p, &fo_object_real[entry], caller))
+        return (void *)1;
+    if (guard && is_freed(p, entry, caller))
+        return NULL;
     if (!guard)
         return function(p, second);
     if (!frees && FO_RELAXED_LOAD(&fo_hot.keep))

@@ -43,7 +43,7 @@ static FO_COLD fo_free_function *real_free(unsigned major)
 /* Where there is no memory, OpenSSL's own function says so in its error queue. */
 static FO_ALWAYS_INLINE void *allocate(size_t size, const char *file, int line, unsigned major)
 {
-    void *p = fo_malloc_long(size, file, line);
+    void *p = fo_malloc_refill(size, file, line);
 
     return fo_likely(p != NULL) ? p : real_malloc(major)(size, file, line);
 }

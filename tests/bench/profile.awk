@@ -12,6 +12,7 @@ function base(path)        { sub(/^.*\//, "", path); return path }
 function is_own(object)    { return object ~ /^libfreeonce/ }
 function is_libc(object)   { return object ~ /^libc[.-]/ }
 function is_allocator(fn)  { return fn ~ /^(malloc|calloc|realloc|free|aligned_alloc|posix_memalign)$/ }
+function is_pair(fn)       { return fn ~ /^CRYPTO_(malloc|zalloc|realloc|free)$/ }
 # Names that callgrind makes up for recursion ("f'2") and symbol versions are not of interest here.
 function plain(fn)         { sub(/'[0-9]+$/, "", fn); sub(/@.*$/, "", fn); return fn }
 
@@ -28,7 +29,8 @@ function edge(cost,    key, side)
         return
     edge_calls[side, key] += calls * sign
     edge_cost[side, key] += cost
-    if (side == "into" && fn ~ /^CRYPTO_(malloc|zalloc|realloc|free)$/)
+    # OpenSSL's functions are the callers of what the library or libc does, or the library's own.
+    if (side == "into" && (is_pair(fn) || (is_own(callee_object) && is_pair(callee))))
         pair_cost += cost
 }
 

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <openssl/bn.h>
 #include <openssl/err.h>
+#include <openssl/ssl.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -273,6 +274,37 @@ static void parent_cleans_up(void)
     _exit(0);
 }
 
+static void count_free(void *parent, void *p, CRYPTO_EX_DATA *data, int index, long argument,
+                       void *times)
+{
+    (void)parent, (void)p, (void)data, (void)index, (void)argument;
+    ++*(int *)times;
+}
+
+/* As a server does that reads its files anew: the old SSL_CTX goes while a worker has it. */
+static void free_under_a_worker(void)
+{
+    static int freed;
+    int end[2];
+    char byte;
+
+    CHECK(SSL_CTX_get_ex_new_index(0, &freed, NULL, NULL, count_free) >= 0);
+    SSL_CTX *old = SSL_CTX_new(TLS_server_method());
+    CHECK(old != NULL && pipe(end) == 0);
+    pid_t worker = fork();
+    if (worker == 0) {
+        close(end[1]);
+        CHECK(read(end[0], &byte, 1) == 0);
+        _exit(0);
+    }
+    SSL_CTX_free(old);
+    fact("while-it-lives", "%d", freed);
+    close(end[1]);
+    wait_for(worker);
+    SSL_CTX_free(SSL_CTX_new(TLS_server_method()));
+    fact("afterwards", "%d", freed);
+}
+
 static void error_queue(void)
 {
     ERR_raise(ERR_LIB_USER, ERR_R_INTERNAL_ERROR);
@@ -298,6 +330,7 @@ const struct fault cure_faults[] = {
     {"cleanup-in-child", explicit_cleanup},
     {"cleanup-at-childs-exit", cleanup_at_exit},
     {"cleanup-in-parent", parent_cleans_up},
+    {"free-under-a-worker", free_under_a_worker},
     {"error-queue", error_queue},
     {NULL, NULL},
 };

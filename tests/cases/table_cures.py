@@ -86,6 +86,12 @@ a lock of OpenSSL ({lock}) was left locked for writing by thread {killed}, which
         {"child-queue": "empty", "parent-queue": "empty"},
         {"child-queue": "kept", "parent-queue": "kept"},
     ),
+    *cure(
+        "exit",
+        "free-under-a-worker",
+        {"while-it-lives": "0", "afterwards": "2"},
+        {"while-it-lives": "1", "afterwards": "2"},
+    ),
     Case(
         "cure-exit-explicit",
         "faults cleanup-in-child",

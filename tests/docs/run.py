@@ -82,16 +82,24 @@ def links():
                 yield f"{path.relative_to(ROOT)}: {link} is elsewhere once docs/ is installed"
 
 
+def figures():
+    """README.md claims what docs/bench says, and nothing of it while that does not exist."""
+    sys.path.insert(0, str(ROOT / "tests/bench/peers"))
+    import readme  # pylint: disable=import-outside-toplevel
+
+    yield from readme.claims()
+
+
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("part", choices=["man", "examples", "links"])
+    parser.add_argument("part", choices=["man", "examples", "links", "figures"])
     parser.add_argument("--freeonce", help="the command")
     arguments = parser.parse_args()
     missing = [program for program in ("man", "mandoc") if shutil.which(program) is None]
     if arguments.part == "man" and missing:
         print(f"not installed: {', '.join(missing)}")
         sys.exit(1 if os.environ.get("CI") == "true" else 77)
-    parts = {"man": lambda: [*formats(), *says_all(arguments.freeonce)], "examples": examples, "links": links}
+    parts = {"man": lambda: [*formats(), *says_all(arguments.freeonce)], "examples": examples, "links": links, "figures": figures}
     wrong = list(parts[arguments.part]())
     print("\n".join(wrong))
     sys.exit(1 if wrong else 0)

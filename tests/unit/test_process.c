@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -12,6 +13,8 @@
 #include "core/memory.h"
 #include "fixture.h"
 #include "fork/process.h"
+#include "fork/rows.h"
+#include "fork/shared.h"
 
 static void start(void)
 {
@@ -205,6 +208,70 @@ FRESH(a_full_table_in_shared_memory_makes_later_processes_unknown)
     assert_memory_equal(before, fo_hot.memory->processes, sizeof before);
 }
 
+/* As load/fork.c does. */
+static pid_t fork_from_full_table(void)
+{
+    fo_hot.memory->processes_used = FO_PROCESSES;
+    fo_rows_before_fork(fo_hot.memory, fo_process_self()->index);
+    pid_t child = fork();
+    if (child != 0)
+        fo_rows_after_fork(fo_hot.memory, child);
+    return child;
+}
+
+static void expect_row(uint32_t row)
+{
+    int status;
+    pid_t child = fork_from_full_table();
+
+    if (child == 0) {
+        assert_int_equal(fo_process_self()->index, row);
+        assert_true(row == 0 || row_of(row)->pid == (uint32_t)getpid());
+        _exit(0);
+    }
+    assert_true(row == 0 || row_of(row)->pid == (uint32_t)child); /* whether it is there or not */
+    waitpid(child, &status, 0);
+    assert_int_equal(status, 0);
+}
+
+/* A child in the next row, which forks another one and is gone; returns the pipe that ends that. */
+static int leave_a_grandchild(void)
+{
+    int end[2], there[2];
+    char byte;
+
+    assert_int_equal(pipe(end) + pipe(there), 0);
+    pid_t child = fork();
+    if (child == 0) {
+        fo_process_self();
+        if (fork() == 0) {
+            fo_process_self();
+            close(end[1]);
+            if (write(there[1], "!", 1) == 1 && read(end[0], &byte, 1) == 0)
+                _exit(0);
+        }
+        _exit(0);
+    }
+    assert_int_equal(read(there[0], &byte, 1), 1);
+    waitpid(child, NULL, 0);
+    return end[1];
+}
+
+FRESH(a_full_table_in_shared_memory_takes_rows_of_the_dead_again)
+{
+    start();
+    assert_int_equal(prctl(PR_SET_CHILD_SUBREAPER, 1), 0);
+    assert_true(fo_shared_prepare());
+    fo_hot.shared = true; /* as far as the table is concerned */
+    uint32_t self = fo_process_self()->index;
+    int end = leave_a_grandchild(); /* rows self + 1 and + 2 */
+    expect_row(0);                  /* one lives, the other is the parent of who lives */
+    close(end);
+    assert_true(wait(NULL) > 0);
+    expect_row(self + 2);
+    expect_row(self + 1);
+}
+
 static void *check_thread(void *tid)
 {
     uint64_t who = fo_who();
@@ -261,6 +328,7 @@ int main(void)
         cmocka_unit_test(a_child_may_free_what_it_inherited),
         cmocka_unit_test(a_full_table_takes_rows_again_but_none_of_an_ancestor),
         cmocka_unit_test(a_full_table_in_shared_memory_makes_later_processes_unknown),
+        cmocka_unit_test(a_full_table_in_shared_memory_takes_rows_of_the_dead_again),
         cmocka_unit_test(a_thread_is_known_by_its_kernel_id),
         cmocka_unit_test(a_child_that_a_thread_forked_has_one_main_thread),
     };

@@ -11,6 +11,8 @@ import platform
 import re
 
 LIBRARY, LIBC_LIBRARY = "libfreeonce.so", "libfreeonce-libc.so"  # ours, from the build
+EMPTY_LIBRARY = "empty.so"
+BUILT = {LIBRARY: "src", LIBC_LIBRARY: "src/libc", EMPTY_LIBRARY: "tests/bench"}  # and where
 FOLDERS = ("/usr/lib/*-linux-gnu", "/lib/*-linux-gnu", "/usr/lib/llvm-*/lib/clang/*/lib/linux")
 SCUDO = f"libclang_rt.scudo_standalone-{platform.machine()}.so"
 CALLGRIND = frozenset({"instructions", "pairs_instructions", "parse_instructions"})
@@ -25,6 +27,7 @@ class Competitor:
     settings: dict = dataclasses.field(default_factory=dict)  # environment variables
     packages: tuple = ()  # of Debian; several: the first that the release has
     launcher: tuple = ()  # a command in front of the program
+    suffix: str = ""  # of the program's name, where it is another build
     warm_up: int = 20  # handshakes before those that are timed
     only: frozenset = frozenset()  # groups of measures that it takes part in; empty: all
     never: frozenset = frozenset()  # groups that it cannot take part in
@@ -94,6 +97,24 @@ TABLE = (
         warm_up=400,
         never=CALLGRIND,
         most_rounds=9,
+    ),
+    Competitor(
+        "asan-built",
+        "ASan (compiled in)",
+        "checker",
+        settings={"ASAN_OPTIONS": "detect_leaks=0"},
+        suffix="-asan",
+        warm_up=400,
+        only=frozenset({"cpu"}),
+        most_rounds=9,
+    ),
+    # What any preloaded library costs at the start of a program.
+    Competitor(
+        "empty",
+        "an empty library",
+        "peer",
+        (EMPTY_LIBRARY,),
+        only=frozenset({"start_true", "start_openssl"}),
     ),
     Competitor(
         "valgrind",

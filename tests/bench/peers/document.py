@@ -2,9 +2,17 @@
 
 import limits
 
-HEAD = """# What it costs
+TITLE = """# What it costs
 
-Written by `{command}` from [results.json](results.json); do not edit. {date}.{trial}
+What OpenSSL programs cost with freeonce in front, all its checks of blocks and objects on, and with other
+allocators and checkers instead. *Ratio to stock* compares with the same program alone, on glibc's allocator:
+0.9 is a tenth less, 1.1 a tenth more. *Noise* marks a difference that is smaller than the spread.
+
+Written by `{command}` from [results.json](results.json); do not edit. {date}, OpenSSL {openssl},
+{processor}.{trial}{resumed} [How it was measured, and on what](#how-it-was-measured).
+"""
+METHOD = """
+## How it was measured
 
 | | |
 |---|---|
@@ -12,28 +20,32 @@ Written by `{command}` from [results.json](results.json); do not edit. {date}.{t
 | system | {system}, {kernel} |
 {versions}
 | load average before | {load_before} |
+| processor time of others meanwhile | {others_percent} % |
+| duration | {minutes} minutes |
 
 Each competitor is preloaded in front of the same unmodified programs, in a process of its own; in every
 round all run in random order, stock among them; in the CPU time of handshakes and in nginx each has a run of
-stock just before or after its own. *Ratio* is to stock of that pair, or of that round: the median, and
-the quartiles in brackets where there was more than one. *Noise* marks a difference to stock that is
-smaller than that spread.
+stock just before or after its own. The ratio is to stock of that pair, or of that round: the median, and
+the quartiles in brackets where there was more than one. What is slow has fewer rounds.
 
-- freeonce runs with all its checks of blocks and objects on. "freeonce, CI" is a test run's setting: `libc`
-  beneath, 4 MiB of quarantine, fill, canary and libfreeonce-libc.so.
+- "freeonce, arena" is the default, a heap of its own; "freeonce, libc" takes its memory from malloc; "freeonce,
+  CI" is a test run's setting: `libc` beneath, 4 MiB of quarantine, fill, canary and libfreeonce-libc.so.
 - jemalloc, mimalloc and tcmalloc check nothing.
-- ASan is preloaded and watches the heap alone: the program is not compiled with it. Its quarantine of
-  256 MB is full before time is taken in the handshake only; where it still fills, ASan is slower.
+- ASan preloaded watches the heap alone; compiled in, the program's own accesses too, not OpenSSL's. Its
+  quarantine of 256 MB is full before time is taken in the handshake only; where it still fills, ASan is
+  slower.
 """
 
 GLANCE = (
     ("instructions", "instructions per handshake"),
     ("cpu", "CPU time per handshake"),
     ("parse", "`d2i_X509`, CPU time"),
-    ("nginx_ec", "nginx, handshakes per CPU second"),
+    ("nginx_ec", "nginx, handshakes per CPU second (more is better)"),
     ("held", "2,000 handshakes held, memory"),
     ("nginx_idle", "nginx, 2,000 idle, memory"),
+    ("slots", "bytes a block takes"),
     ("start_true", "start-up of `true`"),
+    ("later_instructions", "OpenSSL 3.5, instructions per handshake"),
 )
 
 
@@ -54,8 +66,8 @@ def ratio(row):
     return text + (", noise" if row["noise"] else "")
 
 
-def table(head, rows):
-    lines = [head, ["---"] + ["---:"] * (len(head) - 1), *rows]
+def table(head, rows, align="---:"):
+    lines = [head, ["---"] + [align] * (len(head) - 1), *rows]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
@@ -132,27 +144,71 @@ def glance(results, names):
     return "\n## At a glance\n\n" + table(head, rows)
 
 
+LIMITS = """
+## Against the limits
+
+Each measure has a must and a goal. *By less than the noise*: the bound lies between the quartiles of what
+was measured, and another run may fall on its other side.
+
+"""
+WHAT = {"ratio": "to stock", "value": "itself"}
+
+
+def limit_cells(verdict, names):
+    limit = verdict.limit
+    sign = "≥" if limit.at_least else "≤"
+    measured = f"{verdict.value:.3f}"
+    if verdict.spread:
+        measured += f" ({verdict.spread[0]:.3f} to {verdict.spread[1]:.3f})"
+    must, goal = f"{sign} {limit.must:g}", f"{sign} {limit.goal:g}"
+    if limit.goal_of:
+        measured += f" {WHAT[limit.of]}; {verdict.goal_value:.2f} {WHAT[limit.goal_of]}"
+        must, goal = f"{must} {WHAT[limit.of]}", f"{goal} {WHAT[limit.goal_of]}"
+    if verdict.peer:
+        goal += f", and no more than {verdict.peer}"
+    if verdict.stock is not None:
+        measured += f", glibc {verdict.stock:.2f}"
+    said = verdict.said if verdict.goal else f"**{verdict.said}**"
+    return [f"{names[limit.competitor]}: {verdict.title}", measured, must, goal, said]
+
+
 def limits_table(results, names):
-    rows = []
-    for verdict in limits.judge(results):
-        limit = verdict.limit
-        sign = "≥" if limit.at_least else "≤"
-        goal = f"{sign} {limit.goal:g}" + (f", {verdict.peer}" if verdict.peer else "")
-        said = "goal" if verdict.goal else "must" if verdict.must else "**missed**"
-        rows.append(
-            [
-                f"{names[limit.competitor]}: {verdict.title}",
-                limit.of,
-                f"{verdict.value:.3f}",
-                f"{sign} {limit.must:g}",
-                goal,
-                said,
-            ]
-        )
+    rows = [limit_cells(verdict, names) for verdict in limits.judge(results)]
     if not rows:
         return ""
-    head = ["measure", "what", "measured", "must", "goal", "reached"]
-    return "\n## Against the limits\n\n" + table(head, rows)
+    return LIMITS + table(["measure", "measured", "must", "goal", "verdict"], rows, "---")
+
+
+def reasons(results, names, profiles):
+    """Why goals are missed: what allocation has at all, and what the memory alone costs."""
+    shares = results.get("shares", [])
+    if not shares and not profiles:
+        return ""
+    text = "\n## Where it goes\n\n"
+    if shares:
+        text += (
+            "How much of the work is allocation. In the handshake: malloc and free for OpenSSL, with all that "
+            "they call. In nginx: malloc, free, OpenSSL's functions that call them, and for freeonce all of the "
+            "library, its checks of objects included. What stock spends is what an allocator that costs "
+            "nothing would save.\n\n"
+        )
+        rows = [[row["what"], names[row["competitor"]], f"{100 * row['share']:.1f} %"] for row in shares]
+        text += table(["of", "with", "allocation"], rows, "---")
+    return text + touch_sentence(results) + profiles_section(profiles)
+
+
+def touch_sentence(results):
+    """What a walk through many blocks costs without any allocator."""
+    group = next((group for group in results["groups"] if group["name"] == "live_touch"), None)
+    rows = [row for row in group["rows"] if row["competitor"] == "stock"] if group else []
+    if len(rows) < 2:
+        return ""
+    first, last = (rows[place]["value"]["median"] for place in (0, -1))
+    return (
+        f"\nA block drawn at random out of {rows[-1]['at']:,} and only written to costs {number(last)} ns, out "
+        f"of {rows[0]['at']:,} {number(first)} ns, {last / first:.1f} times as much without any allocator: "
+        "no cost per operation is flat that looks at the block.\n"
+    )
 
 
 def plots_section(plots):
@@ -162,18 +218,32 @@ def plots_section(plots):
 def profiles_section(profiles):
     if not profiles:
         return ""
-    links = ", ".join(f"[{name}](profile-{name}.txt)" for name in profiles)
-    return f"\nWhere the instructions of a handshake go, function by function: {links}.\n"
+    links = ", ".join(f"[{name}](profile-{name}.txt)" for name in sorted(profiles))
+    return (
+        "\nFunction by function, of the handshake's instructions (no prefix) and of the "
+        f"time of nginx and of the programs whose cost grows: {links}.\n"
+    )
+
+
+def left_out(results, names):
+    reasons = [f"{names[name]}: {reason}" for name, reason in results["left_out"].items()]
+    reasons += results.get("skipped", {}).values()
+    return "".join(f"\nLeft out of this run: {reason}.\n" for reason in reasons)
 
 
 def document(results, plots, profiles):
     machine = results["machine"]
     names = {name: row["title"] for name, row in machine["competitors"].items()}
-    versions = "\n".join(f"| {name} | {version} |" for name, version in machine["versions"].items())
-    trial = "" if machine["quiet"] else " **A trial: others were using the machine.**"
-    text = HEAD.format(**{**machine, "versions": versions, "trial": trial})
-    for name, reason in results["left_out"].items():
-        text += f"\n{names[name]}: left out of this run, {reason}.\n"
-    text += glance(results, names) + limits_table(results, names)
-    text += plots_section(plots) + profiles_section(profiles)
+    facts = {
+        **machine,
+        "openssl": machine["versions"].get("OpenSSL", "?"),
+        "versions": "\n".join(f"| {name} | {what} |" for name, what in machine["versions"].items()),
+        "others_percent": round(100 * machine.get("others", 0), 1),
+        "minutes": round(sum(machine.get("seconds", {}).values()) / 60),
+        "trial": "" if machine["quiet"] else " **A trial: others were using the machine.**",
+        "resumed": " It was cut off and resumed." if machine.get("resumed") else "",
+    }
+    text = TITLE.format(**facts) + left_out(results, names)
+    text += glance(results, names) + limits_table(results, names) + plots_section(plots)
+    text += reasons(results, names, profiles) + METHOD.format(**facts)
     return text + "".join(section(group, names) for group in results["groups"])

@@ -1,12 +1,14 @@
 """What does the library cost, and what do other allocators and checkers?
 
 All of them are measured side by side, in one run; the results go to docs/bench as JSON, as tables
-and as plots.
+and as plots, and from there into the table of README.md.  What was measured is kept as it comes:
+--resume goes on where a run was cut off.
 
 Run through scripts/bench --peers, which builds the programs and installs what is missing.
 """
 
 import argparse
+import hashlib
 import json
 import pathlib
 import signal
@@ -16,29 +18,37 @@ import time
 
 import competitors
 import document
+import later
 import limits
 import machine
 import measures
 import plots
+import profiles
+import readme
 import runner
 import servers
+import unfinished
 from results import Results
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 MEASURES = {
-    "instructions": measures.instructions,
+    "instructions": profiles.instructions,
     "cpu": measures.cpu,
     "pairs": measures.pairs,
     "parse": measures.parse,
     "live": measures.live,
+    "slots": measures.slots,
     "threads": measures.threads,
     "memory": measures.memory,
     "startup": measures.startup,
     "nginx": servers.nginx_handshakes,
     "nginx-memory": servers.nginx_memory,
+    "profile": profiles.nginx_worker,
+    "later": later.handshakes,
 }
-GROUPS = measures.GROUPS + servers.GROUPS
+GROUPS = measures.GROUPS + servers.GROUPS + later.GROUPS
 CALLGRIND = ("instructions", "pairs", "parse")
+NGINX = ("nginx", "nginx-memory", "profile")
 EXIT_FAILED, EXIT_USAGE, EXIT_BUSY = 1, 2, 4
 
 
@@ -92,6 +102,17 @@ def parse_arguments():
         action="store_true",
         help="measure nothing: write tables and plots of the JSON that is there",
     )
+    parser.add_argument(
+        "--resume",
+        action="store_true",
+        help="keep what a run that was cut off has measured of the same library, and go on",
+    )
+    parser.add_argument(
+        "--systems",
+        type=pathlib.Path,
+        default=ROOT / "build/systems",
+        help="where scripts/other-openssl keeps its Debians (default build/systems)",
+    )
     parser.add_argument("--list-packages", action="store_true", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     unknown = set(arguments.only) - set(MEASURES)
@@ -114,8 +135,12 @@ def packages(arguments):
     lines += [("python3-matplotlib",), ("openssl",)]
     if any(name in CALLGRIND for name in arguments.only):
         lines.append(("valgrind",))
-    if any(name.startswith("nginx") for name in arguments.only):
+    if any(name in NGINX for name in arguments.only):
         lines.append(("nginx-light",))
+    if "profile" in arguments.only:
+        lines += [("linux-perf",), ("libc6-dbg",)]
+    if "later" in arguments.only:
+        lines.append(("mmdebstrap",))
     return "\n".join(" ".join(line) for line in dict.fromkeys(lines))
 
 
@@ -132,7 +157,7 @@ def command(arguments):
 
 def measure(arguments, scratch, load_before):
     """Runs everything: (results, profiles, what failed)."""
-    results = Results(GROUPS)
+    results, others = Results(GROUPS), machine.Others()
     bench = runner.Bench(
         arguments.build_dir.resolve(),
         scratch,
@@ -140,54 +165,80 @@ def measure(arguments, scratch, load_before):
         arguments.rows,
         arguments.quick,
         arguments.seed,
+        arguments.systems.resolve(),
     )
-    for name in MEASURES:
-        if name in arguments.only:
-            started = time.monotonic()
-            try:
-                MEASURES[name](bench)
-            except runner.Failed as reason:
-                bench.failures.append(f"{name}: {reason}")
-            runner.progress(f"{name}: {time.monotonic() - started:.0f} s")
-    facts = machine.describe(arguments.rows, ROOT, command(arguments), load_before)
+    run = unfinished.Run(unfinished_of(arguments), bench, identity_of(arguments))
+    if arguments.resume:
+        run.resume()
+    for name in arguments.only:
+        if name not in run.seconds:
+            run.measured(name, lambda name=name: MEASURES[name](bench))
+    facts = machine.describe(
+        arguments.rows, ROOT, command(arguments), load_before, others.share()
+    )
+    facts["versions"] |= bench.versions
+    facts["seconds"] = run.seconds
+    facts["resumed"] = run.resumed
     written = {
-        "format": 1,
+        "format": 2,
         "machine": facts,
         "seed": arguments.seed,
         "left_out": bench.left_out,
+        "skipped": bench.skipped,
+        "shares": bench.shares,
         "groups": results.summary(),
     }
-    profiles = measures.profiles(bench, ROOT / "tests/bench/profile.awk")
-    return written, profiles, bench.failures
+    return written, bench.profiles, bench.failures
 
 
-def write(results, profiles, folder):
+def unfinished_of(arguments):
+    """Nothing unfinished lies in docs/bench, and no trial takes the place of a run for it."""
+    if arguments.output.resolve() == readme.FOLDER:
+        return ROOT / "build/bench/unfinished-docs.json"
+    return arguments.output / "unfinished.json"
+
+
+def identity_of(arguments):
+    """What has to be equal for two runs to be one."""
+    library = arguments.build_dir / "src/libfreeonce.so"
+    return {
+        "library": hashlib.sha256(library.read_bytes()).hexdigest() if library.exists() else "",
+        "competitors": [row.name for row in arguments.rows],
+        "quick": arguments.quick,
+        "seed": arguments.seed,
+    }
+
+
+def write(results, texts, folder):
     folder.mkdir(parents=True, exist_ok=True)
     for path in (*folder.glob("*.svg"), *folder.glob("profile-*.txt")):
         path.unlink()
     text = json.dumps(results, indent=1, ensure_ascii=False)
     (folder / "results.json").write_text(text + "\n")
-    for name, profile in profiles.items():
+    for name, profile in texts.items():
         (folder / f"profile-{name}.txt").write_text(profile)
     drawn = plots.draw(results, folder)
     if drawn is None:
         runner.progress("no plots: python3-matplotlib is missing")
-    (folder / "README.md").write_text(document.document(results, drawn or [], profiles))
+    (folder / "README.md").write_text(document.document(results, drawn or [], texts))
+    if folder.resolve() == readme.FOLDER:
+        readme.rewrite(results)
 
 
 def redraw(folder):
-    profiles = {
+    texts = {
         path.stem.removeprefix("profile-"): path.read_text()
         for path in sorted(folder.glob("profile-*.txt"))
     }
-    write(json.loads((folder / "results.json").read_text()), profiles, folder)
+    write(json.loads((folder / "results.json").read_text()), texts, folder)
 
 
 def say(results, folder):
     print(f"results: {folder}/README.md")
     for verdict in limits.judge(results):
-        reached = "goal" if verdict.goal else "must" if verdict.must else "MISSED"
-        print(f"  {reached:7} {verdict.value:7.3f}  {verdict.limit.competitor}: {verdict.title}")
+        print(f"  {verdict.said:36} {verdict.value:7.3f}  {verdict.limit.competitor}: {verdict.title}")
+    for name, reason in results["skipped"].items():
+        print(f"  left out: {name}: {reason}")
 
 
 def main():
@@ -211,11 +262,12 @@ def main():
     started = time.monotonic()
     try:
         with tempfile.TemporaryDirectory(prefix="freeonce-bench-") as scratch:
-            results, profiles, failures = measure(arguments, pathlib.Path(scratch), load)
+            results, texts, failures = measure(arguments, pathlib.Path(scratch), load)
     except runner.Failed as reason:
         print(f"bench: {reason}", file=sys.stderr)
         return EXIT_FAILED
-    write(results, profiles, arguments.output)
+    write(results, texts, arguments.output)
+    unfinished_of(arguments).unlink(missing_ok=True)
     print(f"measured in {time.monotonic() - started:.0f} s")
     say(results, arguments.output)
     for failure in failures:

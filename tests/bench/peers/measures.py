@@ -5,7 +5,6 @@ equal in both and drops out.  All else is CPU time or resident memory, as the pr
 """
 
 import re
-import subprocess
 
 import runner
 from results import Group
@@ -47,9 +46,18 @@ GROUPS = (
         note="Sizes in the proportions of a handshake; which block is replaced is drawn at random.",
     ),
     Group(
+        "live_touch",
+        "A block drawn at random and written to, by the number of live blocks, CPU time",
+        "ns",
+        at_title="live blocks",
+        note="The same walk without allocator: its growth is the caches' doing, and no allocator can "
+        "be below.",
+    ),
+    Group(
         "live_growth",
         "A block freed and replaced, cost with 1,000,000 live blocks / with 1,000",
         "times",
+        note="The figure itself is the growth, and its ratio that to glibc's.",
     ),
     Group(
         "live_bytes",
@@ -58,26 +66,47 @@ GROUPS = (
         note="Growth by 1,000,000 blocks of a handshake's sizes, each written in full.",
     ),
     Group(
+        "slots",
+        "What a block takes, by size alone",
+        "bytes",
+        note="The sizes that a handshake asks for, as often as it does, on average {asked} bytes; with "
+        "the allocator's own header (freeonce 16 bytes, glibc 8). The same in every run.",
+    ),
+    Group(
         "threads_same",
         "A block made and freed by one thread, by the number of threads, CPU time",
         "ns",
         at_title="threads",
+        note="Every thread has 2,000 blocks at a time. The single one is made by pthread_create too, so "
+        "glibc takes its short cuts for a process with one thread nowhere here. With more threads than "
+        "processors they take turns, on caches that another one used meanwhile, and 8 threads walk "
+        "through 8 times the memory: what that costs shows in glibc's own growth.",
     ),
     Group(
         "threads_other",
         "A block made by one thread and freed by another, CPU time",
         "ns",
         at_title="threads",
+        note="With 1 thread there is no other: the block stays with it, and the growth to 8 is the way "
+        "from thread to thread as well.",
+    ),
+    Group(
+        "threads_moves",
+        "How often a thread found itself on another processor, while blocks stay with their threads",
+        "times in 1,000 rounds of 2,000 blocks",
+        at_title="threads",
     ),
     Group(
         "threads_same_growth",
         "A block made and freed by one thread, cost with 8 threads / with 1",
         "times",
+        note="The figure itself is the growth, and its ratio that to glibc's.",
     ),
     Group(
         "threads_other_growth",
         "A block freed by another thread, cost with 8 threads / with 1",
         "times",
+        note="The figure itself is the growth, and its ratio that to glibc's.",
     ),
     Group(
         "held",
@@ -134,7 +163,7 @@ def cpu(bench):
         text = bench.run(row, "handshake", "--warm-up", row.warm_up, "--count", some)
         return runner.field(text, "cpu_us_per_handshake")
 
-    bench.rounds("cpu", 5 if bench.quick else 21, sample, paired=True)
+    bench.rounds("cpu", 5 if bench.quick else 21, sample, paired=True, checkers=9)
 
 
 def pairs(bench):
@@ -159,8 +188,8 @@ def parse(bench):
         text = bench.run(row, "parse", "--warm-up", 20 * min(row.warm_up, 60))
         return runner.field(text, "cpu_us_per_certificate")
 
-    bench.rounds("parse_instructions", 1, lambda row: per_run(bench, row, "parse", 100, 400))
-    bench.rounds("parse", 3 if bench.quick else 9, timed)
+    bench.rounds("parse_instructions", 1, lambda row: per_run(bench, row, "parse", 50, 150))
+    bench.rounds("parse", 3 if bench.quick else 9, timed, checkers=5)
 
 
 def size_mix(bench):
@@ -176,21 +205,46 @@ def live(bench):
     sizes = size_mix(bench)
 
     def sample(row):
-        times = {}
+        values = {"live": {}, "live_touch": {}}
         for blocks in LIVE:
             text = bench.run(row, "live", "--sizes", sizes, "--blocks", blocks)
-            times[blocks] = runner.field(text, "cpu_ns_per_operation")
-        return {"live": times, "live_bytes": runner.field(text, "resident_bytes_per_block")}
+            values["live"][blocks] = runner.field(text, "cpu_ns_per_operation")
+            values["live_touch"][blocks] = runner.field(text, "cpu_ns_per_touch")
+        return values | {"live_bytes": runner.field(text, "resident_bytes_per_block")}
 
-    bench.rounds("live", 2 if bench.quick else 5, sample, companions=("live_bytes",))
+    companions = ("live_touch", "live_bytes")
+    bench.rounds("live", 2 if bench.quick else 5, sample, companions=companions)
     bench.results.derive("live_growth", "live", LIVE[-1], LIVE[0])
+
+
+SLOTS = {  # how the program learns what a block takes
+    "stock": ("--behind", 8),
+    "libc": ("--header", 16, "--behind", 8),
+    "arena": ("--header", 16, "--neighbours"),
+    "jemalloc": (),
+    "mimalloc": (),
+    "tcmalloc": (),
+}
+
+
+def slots(bench):
+    sizes, asked = size_mix(bench), []
+
+    def sample(row):
+        text = bench.run(row, "slots", "--sizes", sizes, *SLOTS[row.name])
+        asked.append(runner.field(text, "asked_bytes_per_block"))
+        return runner.field(text, "taken_bytes_per_block")
+
+    bench.rounds("slots", 1, sample, rows=[row for row in bench.rows if row.name in SLOTS])
+    group = bench.results.groups["slots"]
+    bench.results.note("slots", group.note.format(asked=f"{asked[0]:.1f}"))
 
 
 def threads(bench):
     sizes = size_mix(bench)
 
     def sample(row):
-        times = {"threads_same": {}, "threads_other": {}}
+        times = {"threads_same": {}, "threads_other": {}, "threads_moves": {}}
         for number in THREADS:
             for group, flags in (("threads_same", ()), ("threads_other", ("--other",))):
                 text = bench.run(
@@ -205,25 +259,32 @@ def threads(bench):
                     *flags,
                 )
                 times[group][number] = runner.field(text, "cpu_ns_per_pair")
+                if group == "threads_same":
+                    times["threads_moves"][number] = runner.field(text, "moves_in_1000_rounds")
         return times
 
-    bench.rounds("threads_same", 2 if bench.quick else 7, sample, companions=("threads_other",))
+    companions = ("threads_other", "threads_moves")
+    count = 2 if bench.quick else 7
+    bench.rounds("threads_same", count, sample, companions=companions, checkers=3)
     for group in ("threads_same", "threads_other"):
         bench.results.derive(f"{group}_growth", group, THREADS[-1], THREADS[0])
 
 
 def memory(bench):
-    def sample(row):
+    def held(row):
         text = bench.run(row, "handshake", "--count", 2000, "--hold")
-        one = bench.run(row, "handshake", "--count", 2000, "--hold", "--tickets", 1)
         return {
             "held": runner.field(text, "resident_kib_held"),
             "held_after": runner.field(text, "resident_kib_after"),
-            "held_one_ticket": runner.field(one, "resident_kib_held"),
         }
 
+    def held_one_ticket(row):
+        text = bench.run(row, "handshake", "--count", 2000, "--hold", "--tickets", 1)
+        return runner.field(text, "resident_kib_held")
+
     count = 1 if bench.quick else 2
-    bench.rounds("held", count, sample, companions=("held_after", "held_one_ticket"))
+    bench.rounds("held", count, held, companions=("held_after",), checkers=1)
+    bench.rounds("held_one_ticket", 1, held_one_ticket)
 
 
 def startup(bench):
@@ -245,30 +306,3 @@ def startup(bench):
     count = 3 if bench.quick else 9
     bench.rounds("start_true", count, sample_of(30, ("true",)))
     bench.rounds("start_openssl", count, sample_of(15, ("openssl", "version")))
-
-
-def profiles(bench, script):
-    """{competitor: where the instructions of its handshakes go}, for stock and our own rows."""
-    texts = {}
-    for row in bench.rows:
-        files = [bench.scratch / f"{row.name}.handshake.{count}" for count in (10, 40)]
-        if row.kind in ("stock", "own") and all(path.exists() for path in files):
-            blocks = sum(int(line.split()[1]) for line in size_mix(bench).read_text().splitlines())
-            argv = [
-                "awk",
-                "-v",
-                "report=profile",
-                "-v",
-                f"variant={row.name}",
-                "-v",
-                "handshakes=30",
-                "-v",
-                f"pairs={blocks // 20}",
-                "-f",
-                script,
-                *files,
-            ]
-            texts[row.name] = subprocess.run(
-                argv, capture_output=True, text=True, check=True
-            ).stdout
-    return texts

@@ -1,5 +1,6 @@
 """How do the results look?  SVG files by matplotlib, imported here alone; it may be missing."""
 
+KINDS = {"stock": "glibc", "own": "freeonce", "peer": "checks nothing", "checker": "other checkers"}
 COLOURS = {"stock": "#777777", "own": "#0b6e4f", "peer": "#3a6ea5", "checker": "#c97b2a"}
 OWN_COLOURS = {"libc": "#4f9d7d", "arena": "#0b6e4f", "ci": "#6fa88f"}
 BARS = (  # file, title, groups
@@ -32,6 +33,17 @@ MOST_SHOWN = 3.0  # bars of slower checkers are cut here, with their value writt
 
 def colour(name, machine):
     return OWN_COLOURS.get(name) or COLOURS[machine["competitors"][name]["kind"]]
+
+
+# Of one kind, and yet to be told apart.
+SHADES = {"own": ("#7fc4a0", "#0b6e4f", "#2bd18f"), "peer": ("#1f3b70", "#3a6ea5", "#7fb2e5")}
+SHADES["checker"] = ("#7a3e0b", "#c97b2a", "#f0b35b", "#d1495b", "#8d6a9f", "#b08968")
+
+
+def line_colour(name, kind, machine):
+    same = [other for other, facts in machine["competitors"].items() if facts["kind"] == kind]
+    shades = SHADES.get(kind, (COLOURS[kind],))
+    return shades[same.index(name) % len(shades)]
 
 
 def draw(results, folder):
@@ -72,11 +84,17 @@ def bars(groups, parts, title, machine):
         for name in machine["competitors"]
         if any(row["competitor"] == name for part, _ in parts for row in groups[part]["rows"])
     ]
-    picture, axes = figure_of(3.3 * len(parts) + 1.5, 0.28 * len(names) + 1, len(parts))
+    picture, axes = figure_of(3.3 * len(parts) + 1.5, 0.28 * len(names) + 1.3, len(parts))
     for axis, (part, subtitle) in zip(axes, parts):
         one_bar_chart(axis, groups[part], names, machine)
         axis.set_title(subtitle, fontsize=9)
+    for axis in axes[1:]:
+        axis.set_yticklabels([])
     picture.suptitle(title, fontsize=10)
+    kinds = [kind for kind in KINDS if any(machine["competitors"][n]["kind"] == kind for n in names)]
+    handles = [axes[0].barh(0, 0, color=COLOURS[kind], label=KINDS[kind]) for kind in kinds]
+    place = {"loc": "upper left", "bbox_to_anchor": (1.02, 1)}
+    axes[-1].legend(handles=handles, fontsize=8, **place)
     return picture
 
 
@@ -96,7 +114,10 @@ def one_bar_chart(axis, group, names, machine):
             xerr=spread if shown == part["median"] else None,
             ecolor="#333333",
         )
-        axis.text(0.02, place, f"{part['median']:.3f}", va="center", color="white", fontsize=7)
+        cut = "" if shown == part["median"] else " (bar cut)"
+        axis.text(
+            0.02, place, f"{part['median']:.3f}{cut}", va="center", color="white", fontsize=7
+        )
     axis.axvline(1, color="#333333", linewidth=0.7)
     axis.set_ylim(-0.6, len(names) - 0.4)
     titles = [machine["competitors"][name]["title"] for name in reversed(names)]
@@ -125,10 +146,14 @@ def one_line_chart(axis, group, machine):
                 label=facts["title"],
                 linewidth=2.2 if facts["kind"] == "own" else 1,
                 linestyle={"peer": "--", "checker": ":"}.get(facts["kind"], "-"),
+                color=line_colour(name, facts["kind"], machine),
             )
     axis.set_title(group["title"].replace(", CPU time", ""), fontsize=7)
     axis.set_xscale("log")
     axis.set_xticks(points, [f"{at:,}" for at in points], fontsize=7)
     axis.minorticks_off()
     axis.set_yscale("log")
+    axis.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    axis.yaxis.set_minor_formatter(lambda value, _: f"{value:g}" if f"{value:g}"[0] in "25" else "")
+    axis.tick_params(axis="y", which="both", labelsize=7)
     axis.set_ylabel(f"{group['unit']}, CPU time", fontsize=8)

@@ -47,6 +47,9 @@ class Results:
         points = self.samples.setdefault(group, {})
         points.setdefault(at, {}).setdefault(competitor, {})[number] = value
 
+    def note(self, group, note):
+        self.groups[group] = dataclasses.replace(self.groups[group], note=note)
+
     def leave_out(self, group, competitor, reason):
         """What it did before it failed counts for nothing."""
         self.left_out.setdefault(group, {})[competitor] = reason

@@ -33,16 +33,21 @@ def without_paths(text):
 class Bench:
     """The programs, who takes part, and where the samples go."""
 
-    def __init__(self, build, scratch, results, rows, quick, seed):
+    def __init__(self, build, scratch, results, rows, quick, seed, systems=None):
         self.programs = build / "tests/bench"
         self.tlsload = build / "tests/tools/tlsload"
         self.scratch = scratch
         self.results = results
         self.quick = quick
+        self.systems = systems  # the folder of other Debians
         self.random = random.Random(seed)
         self.preloads = {}  # competitor -> what LD_PRELOAD says
         self.left_out = {}  # competitor -> reason
         self.failures = []  # the rest goes on, and the exit status tells
+        self.skipped = {}  # measure -> why this machine cannot make it
+        self.versions = {}  # of what took part, beside what the machine tells
+        self.profiles = {}  # name -> where time or instructions go
+        self.shares = []  # what allocation has of it: {"what", "competitor", "share", ...}
         self.build = build
         self.rows = [row for row in rows if self._is_able(row)]
 
@@ -66,7 +71,7 @@ class Bench:
         return True
 
     def _library(self, name):
-        if name in (competitors.LIBRARY, competitors.LIBC_LIBRARY):
+        if name in competitors.BUILT:
             return self._own_library(name)
         path = competitors.find_library(name)
         if path is None:
@@ -75,7 +80,7 @@ class Bench:
 
     def _own_library(self, name):
         """A copy, so that a build meanwhile does not mix two libraries in one figure."""
-        folder = "src" if name == competitors.LIBRARY else "src/libc"
+        folder = competitors.BUILT[name]
         copy = self.scratch / name
         if not copy.exists():
             if not (self.build / folder / name).exists():
@@ -102,12 +107,16 @@ class Bench:
             env["LD_PRELOAD"] = self.preloads[row.name]
         return env
 
+    def skip(self, measure, reason):
+        self.skipped[measure] = without_paths(str(reason))
+        progress(f"{measure}: left out: {self.skipped[measure]}")
+
     # --- runs ---
 
     def run(self, row, program, *arguments, launcher=None):
         """Runs one of the bench's programs, and returns what it printed."""
         launcher = row.launcher if launcher is None else launcher
-        argv = [*launcher, self.programs / program, *arguments]
+        argv = [*launcher, self.programs / (program + row.suffix), *arguments]
         return self.run_command(row.title, argv, self.environment(row))
 
     def run_command(self, title, argv, env):
@@ -116,16 +125,19 @@ class Bench:
             done = subprocess.run(argv, env=env, capture_output=True, text=True, timeout=DEADLINE)
         except subprocess.TimeoutExpired as error:
             raise Failed(f"{title}: no end within {DEADLINE} s: {' '.join(argv)}") from error
+        except OSError as error:
+            raise Failed(f"{title}: {pathlib.Path(argv[0]).name} cannot be run") from error
         if done.returncode != 0 or done.stderr:
             what = done.stderr.strip().partition("\n")[0] or f"exit status {done.returncode}"
             raise Failed(f"{pathlib.Path(argv[0]).name} failed or was not silent: {what}")
         return done.stdout
 
-    def rounds(self, group, count, sample, companions=(), paired=False):
+    def rounds(self, group, count, sample, companions=(), paired=False, rows=None, checkers=1000):
         """Calls sample(row), which returns the value or {point: value}, for every competitor in
         every round, in random order.  With companions it returns {group: ...} for all of them.
-        Paired: with a run of stock of its own just before or after, which its ratio is to."""
-        rows = [row for row in self.rows if row.takes_part(group)]
+        Paired: with a run of stock of its own just before or after, which its ratio is to.
+        Checkers are slow, and their differences large: so many rounds are enough for them."""
+        rows = [row for row in rows or self.rows if row.takes_part(group)]
         stock = rows.pop(0) if paired and len(rows) > 1 else None
         for row in self.rows:
             if group in row.never:
@@ -133,7 +145,7 @@ class Bench:
         for number in range(count):
             progress(f"{group}: round {number + 1} of {count}")
             for row in self.random.sample(rows, len(rows)):
-                if number >= row.most_rounds:
+                if number >= min(row.most_rounds, checkers if row.kind == "checker" else count):
                     continue
                 turns = [row] if stock is None else [stock, row] if number % 2 else [row, stock]
                 key = number if stock is None else (number, row.name)

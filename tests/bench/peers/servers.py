@@ -195,7 +195,7 @@ def _explained(sample):
 
 def throughput(bench, stage):
     """Servers start anew every few rounds: where their memory happens to lie must not decide."""
-    counts = {"ec": 300, "rsa": 200} if bench.quick else {"ec": 1000, "rsa": 600}
+    counts = {"ec": 300, "rsa": 200} if bench.quick else {"ec": 800, "rsa": 300}
     rounds, renewed_after = (3, 3) if bench.quick else (10, 5)
     fleet, uses = {}, {}
 
@@ -211,7 +211,14 @@ def throughput(bench, stage):
         fleet[row.name] = nginx
         return values
 
-    bench.rounds("nginx_ec", rounds, _explained(sample), companions=("nginx_rsa",), paired=True)
+    bench.rounds(
+        "nginx_ec",
+        rounds,
+        _explained(sample),
+        companions=("nginx_rsa",),
+        paired=True,
+        checkers=3,
+    )
     for nginx in fleet.values():
         nginx.stop()
 
@@ -233,11 +240,12 @@ def idle_connections(bench, stage):
         nginx.stop()
         return values
 
-    count = 1 if bench.quick else 3
-    bench.rounds("nginx_idle", count, _explained(sample), companions=("nginx_closed",))
+    count = 1 if bench.quick else 2
+    companions = ("nginx_closed",)
+    bench.rounds("nginx_idle", count, _explained(sample), companions=companions, checkers=1)
 
 
-def _on_stage(measure):
+def on_stage(measure):
     def run(bench):
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         if hard < 2 * CONNECTIONS + 100:
@@ -256,5 +264,5 @@ def _on_stage(measure):
     return run
 
 
-nginx_handshakes = _on_stage(throughput)
-nginx_memory = _on_stage(idle_connections)
+nginx_handshakes = on_stage(throughput)
+nginx_memory = on_stage(idle_connections)

@@ -6,6 +6,8 @@ Arithmetic, limits and tables, on made up samples: no program is run.
 import pathlib
 import random
 import sys
+import tempfile
+import types
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
@@ -15,8 +17,11 @@ import competitors
 import document
 import limits
 import main
+import profiles
+import readme
 import results
 import runner
+import unfinished
 
 
 def measured(name, values, at=None, derive=None):
@@ -133,6 +138,35 @@ class Limits(unittest.TestCase):
         values = {"stock": [1], "arena": [0.99]}
         self.assertEqual(self.verdict("instructions", values, openssl="3.5.7"), (True, True))
 
+    def test_flat_is_said_of_the_growth_itself(self):
+        values = {"stock": [10], "arena": [9]}
+        self.assertEqual(self.verdict("live_growth", values), (True, False))
+        self.assertEqual(self.verdict("live_growth", {"stock": [2], "arena": [1.1]}), (True, True))
+
+    def test_a_goal_is_not_met_where_the_must_is_missed(self):
+        values = {"stock": [0.9], "arena": [1.05]}
+        self.assertEqual(self.verdict("live_growth", values), (False, False))
+
+    def test_a_bound_within_the_spread_is_noise(self):
+        for rounds, said in (
+            ((0.93, 0.94, 0.96), "met, goal missed, by less than the noise"),
+            ((0.93, 0.935, 0.94), "met, goal missed"),
+            ((0.91, 0.925, 0.93), "met, goal missed, by less than the noise"),
+            ((0.91, 0.915, 0.93), "goal met, by less than the noise"),
+            ((0.94, 0.96, 0.98), "missed, by less than the noise"),
+            ((0.8, 0.81, 0.82), "goal met"),
+        ):
+            # The quartiles of three values lie half way to the outer ones.
+            low, middle, high = rounds
+            low, high = 2 * low - middle, 2 * high - middle
+            made = measured("cpu", {"stock": [1] * 3, "arena": [low, middle, high]})
+            (verdict,) = limits.judge(complete(made))
+            self.assertEqual(verdict.said, said)
+
+    def test_stock_s_own_growth_stands_beside(self):
+        made = measured("threads_same_growth", {"stock": [1.2], "arena": [1.25]})
+        self.assertIn("1.250, glibc 1.20", document.document(complete(made), [], {}))
+
     def test_every_limit_names_what_exists(self):
         groups = {group.name for group in main.GROUPS}
         names = {row.name for row in competitors.TABLE}
@@ -160,6 +194,83 @@ class Document(unittest.TestCase):
     def test_reasons_name_no_folder(self):
         said = "ERROR: object '/a/b-c/lib x.so' of /d/e.so"
         self.assertEqual(runner.without_paths(said), "ERROR: object 'lib x.so' of e.so")
+
+
+class Profile(unittest.TestCase):
+    REPORT = """
+     5.00%  ;libc.so.6        ;[.] cfree@GLIBC_2.2.5   ;-      -
+     3.00%  ;libc.so.6        ;[.] unlink_chunk.constprop.0
+     2.00%  ;libcrypto.so.3   ;[.] CRYPTO_zalloc
+    60.00%  ;libcrypto.so.3   ;[.] 0x000000000022f925
+    20.00%  ;libcrypto.so.3   ;[.] 0x000000000022f000
+     6.00%  ;libc.so.6        ;[.] pthread_rwlock_rdlock@GLIBC_2.2.5
+     4.00%  ;[kernel.kallsyms];[k] tcp_ack
+"""
+
+    def test_allocation_is_told_from_the_rest(self):
+        self.assertAlmostEqual(profiles.share_of(profiles.read(self.REPORT)), 0.10)
+
+    def test_functions_without_a_name_are_one(self):
+        first = profiles.read(self.REPORT)[0]
+        self.assertEqual(first, (80, "libcrypto.so.3", profiles.NAMELESS))
+
+
+class Unfinished(unittest.TestCase):
+    def run_of(self, folder, library="a"):
+        groups = [results.Group("g", "title", "unit", note="old")]
+        bench = types.SimpleNamespace(results=results.Results(groups), left_out={}, failures=[])
+        bench.skipped, bench.versions, bench.profiles, bench.shares = {}, {}, {}, []
+        return unfinished.Run(pathlib.Path(folder) / "u.json", bench, {"library": library})
+
+    def test_what_was_measured_is_found_again(self):
+        with tempfile.TemporaryDirectory() as folder:
+            run = self.run_of(folder)
+            made = run.bench.results
+
+            def measure():
+                made.add("g", 1000, "stock", (0, "arena"), 2.5)
+                made.note("g", "new")
+                made.leave_out("g", "scudo", "a reason")
+                run.bench.profiles["arena"] = "text"
+
+            run.measured("m", measure)
+            again = self.run_of(folder)
+            again.resume()
+            self.assertEqual(again.bench.results.samples, made.samples)
+            self.assertEqual(again.bench.results.groups, made.groups)
+            self.assertEqual(again.bench.results.left_out, made.left_out)
+            self.assertEqual(again.bench.profiles, {"arena": "text"})
+            self.assertEqual(list(again.seconds), ["m"])
+
+    def test_another_library_is_another_run(self):
+        with tempfile.TemporaryDirectory() as folder:
+            self.run_of(folder).measured("m", lambda: None)
+            with self.assertRaises(runner.Failed):
+                self.run_of(folder, library="b").resume()
+
+
+class Readme(unittest.TestCase):
+    def results(self, value):
+        made = measured("cpu", {"stock": [1], "arena": [0.93], "ci": [value]})
+        written = complete(made)
+        written["machine"] |= {"system": "Debian GNU/Linux 12 (bookworm)", "processor": "X, 2 processors"}
+        return written
+
+    def test_claims_are_those_of_the_results(self):
+        text = f"costs 9.99 times with the CI settings\n{readme.BEGIN}old{readme.END}rest"
+        text = readme.written(text, self.results(1.4))
+        self.assertIn("1.40 times with the CI settings", text)
+        self.assertIn("| CI settings of the recipe above | - | 1.40 |", text)
+        self.assertNotIn("old", text)
+        self.assertEqual(readme.written(text, self.results(1.4)), text)
+        self.assertEqual(list(readme.contradictions(text, self.results(1.4))), [])
+        self.assertEqual(len(list(readme.contradictions(text, self.results(1.5)))), 1)
+
+    def test_no_time_by_default_is_a_claim(self):
+        made = complete(measured("cpu", {"stock": [1], "arena": [1.1]}))
+        made["machine"] |= self.results(1)["machine"]
+        text = readme.written(f"{readme.NO_TIME} {readme.BEGIN}{readme.END}", made)
+        self.assertEqual(len(list(readme.contradictions(text, made))), 1)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,132 @@
+/* The tagged path, realloc: a new block, a copy, and a free. */
+#include "core/hooks.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "backend/backend.h"
+#include "core/hooks_parts.h"
+#include "core/options.h"
+#include "core/quarantine.h"
+#include "fork/process.h"
+
+static FO_COLD void *refuse_realloc(uintptr_t p, size_t size, fo_site now)
+{
+    if (fo_wrong_pointer(p, FO_OPERATION_REALLOC, now) == FO_FINDING_FOREIGN &&
+        fo_options.foreign == FO_FOREIGN_FREE && !fo_region_contains(p))
+        return realloc((void *)p, size);
+    return NULL;
+}
+
+void *fo_allocate_from(unsigned id, size_t size, const char *file, int line)
+{
+    void *base = fo_backends[id]->alloc(fo_room(size) + 8, file, line);
+    if (base == NULL)
+        return NULL;
+    uint64_t fresh = new_word(size, with_backend(fo_process_meta(fo_process_self()), id));
+    uintptr_t payload = payload_in(base, &fresh);
+    uint8_t *slot = fo_registry_slot_make(payload);
+    if (slot == NULL) {
+        fo_backends[id]->free(base, fo_room(size) + 8, file, line);
+        return fo_out_of_memory();
+    }
+    return dress(payload, fresh, fo_site_pack(file, line), slot);
+}
+
+/* A block keeps its backend (law 6) when it moves, even if the active one is another by now; unless
+ * it was guarded: that is chosen anew. */
+static void *allocate_like(uint64_t word, size_t size, const char *file, int line)
+{
+    unsigned id = fo_word_backend(word);
+
+    if (id == fo_word_backend(fo_process_meta(fo_process_self())) || id == FO_BACKEND_GUARD ||
+        size > FO_SIZE_MAX)
+        return fo_malloc(size, file, line);
+    return fo_allocate_from(id, size, file, line);
+}
+
+/* A live block that nobody else can free meanwhile. */
+static bool is_safe(uintptr_t payload)
+{
+    const struct fo_header *h = fo_header_of(payload);
+    const struct fo_direct *d = &fo_hot.process->direct;
+
+    return !fo_hot_concurrent() && fo_direct_is_slot(d, payload) &&
+           fo_region_word_checks(d->key, payload, h->site, h->word);
+}
+
+static void *move_directly(void *p, size_t size, const char *file, int line)
+{
+    size_t old = fo_word_size(fo_header_of((uintptr_t)p)->word);
+    void *moved = fo_malloc(size, file, line);
+
+    if (moved == NULL)
+        return NULL;
+    memcpy(moved, p, old < size ? old : size);
+    fo_free(p, file, line);
+    return moved;
+}
+
+static void *realloc_directly(uintptr_t payload, size_t size, const char *file, int line)
+{
+    if (fo_likely(is_safe(payload)))
+        return move_directly((void *)payload, size, file, line);
+    fo_site now = fo_site_pack(file, line);
+    struct fo_at at = fo_region_hold(payload);
+
+    if (at.payload == payload && at.state == FO_FOUND_DAMAGED) {
+        fo_damaged_block(payload, FO_OPERATION_REALLOC, now);
+        return NULL;
+    }
+    if (at.payload != payload || at.state != FO_FOUND_LIVE)
+        return refuse_realloc(payload, size, now);
+    void *moved = fo_malloc(size, file, line);
+    if (moved == NULL) {
+        fo_region_let_go(&at);
+        return NULL;
+    }
+    size_t old = fo_word_size(at.word);
+    memcpy(moved, (const void *)payload, old < size ? old : size);
+    fo_region_free_held(&at, now);
+    return moved;
+}
+
+/* Always a new block and a copy: so the old address goes through the quarantine, and a stale
+ * pointer to it is found. */
+void *fo_realloc(void *p, size_t size, const char *file, int line)
+{
+    uintptr_t payload = (uintptr_t)p;
+
+    if (p == NULL)
+        return fo_malloc(size, file, line);
+    if (size == 0) {
+        fo_free(p, file, line);
+        return NULL;
+    }
+    if (is_direct(payload))
+        return realloc_directly(payload, size, file, line);
+    fo_site now = fo_site_pack(file, line);
+    uint8_t *slot = fo_registry_slot(payload);
+    if (fo_unlikely(slot == NULL || !fo_registry_claim(slot, FO_SLOT_LIVE, FO_SLOT_BUSY)))
+        return refuse_realloc(payload, size, now);
+    struct fo_header *h = fo_header_of(payload);
+    uint64_t word = h->word;
+    if (fo_unlikely(!header_is_whole(payload, h))) {
+        fo_refuse_damaged(payload, slot, FO_OPERATION_REALLOC, now);
+        return NULL;
+    }
+    void *moved = allocate_like(word, size, file, line);
+    if (moved == NULL) {
+        __atomic_store_n(slot, FO_SLOT_LIVE, __ATOMIC_RELEASE); /* as it was */
+        return NULL;
+    }
+    size_t old = fo_word_size(word);
+    memcpy(moved, p, old < size ? old : size);
+    __atomic_store_n(slot, FO_SLOT_FREED, __ATOMIC_RELEASE);
+    if (fo_unlikely(FO_RELAXED_LOAD(&fo_hot.watch)) &&
+        fo_watch_free(payload, h->site, word, FO_OPERATION_REALLOC, now))
+        return moved;
+    FO_RELAXED_STORE(&h->word, fo_word_freed(word));
+    fo_quarantine_put(payload, h->site, word, now);
+    return moved;
+}

@@ -1,0 +1,115 @@
+/* See rows.h. */
+#include "fork/rows.h"
+
+#include <errno.h>
+#include <signal.h>
+
+#include "core/hot.h"
+
+enum { NOBODY = UINT32_MAX }; /* in place of a pid: the fork failed */
+
+static uint64_t ancestors[FO_PROCESSES / 64]; /* ordinary memory, inherited with the rest */
+static __thread uint32_t reserved;            /* for the child that this thread forks; 0: none */
+
+bool fo_row_is_ancestor(uint32_t row)
+{
+    return row < FO_PROCESSES && (ancestors[row / 64] >> row % 64 & 1) != 0;
+}
+
+void fo_row_descend(uint32_t parent)
+{
+    ancestors[parent / 64] |= UINT64_C(1) << parent % 64; /* of row 0 nothing is known, nor asked */
+}
+
+/* Its children's rows say from whom they descend. */
+static bool has_children(const struct fo_memory *m, uint32_t row)
+{
+    for (uint32_t i = 1; i < FO_PROCESSES; i++)
+        if (FO_RELAXED_LOAD(&m->processes[i].parent) == row)
+            return true;
+    return false;
+}
+
+static bool is_gone(uint32_t pid)
+{
+    return pid == NOBODY || (pid != 0 && kill((pid_t)pid, 0) != 0 && errno == ESRCH);
+}
+
+static bool take(struct fo_memory *m, uint32_t row)
+{
+    uint32_t pid = FO_RELAXED_LOAD(&m->processes[row].pid);
+
+    return is_gone(pid) && !fo_row_is_ancestor(row) && !has_children(m, row) &&
+           __atomic_compare_exchange_n(&m->processes[row].pid, &pid, 0, false, __ATOMIC_ACQ_REL,
+                                       __ATOMIC_RELAXED);
+}
+
+static uint32_t take_any(struct fo_memory *m)
+{
+    static uint32_t last;
+    uint32_t first = FO_RELAXED_LOAD(&last);
+    int saved_errno = errno;
+
+    for (uint32_t i = 1; i < FO_PROCESSES; i++) {
+        uint32_t row = (first + i) % (FO_PROCESSES - 1) + 1;
+        if (take(m, row)) {
+            FO_RELAXED_STORE(&last, row);
+            errno = saved_errno;
+            return row;
+        }
+    }
+    errno = saved_errno;
+    return 0;
+}
+
+static uint32_t count(struct fo_memory *m)
+{
+    return __atomic_fetch_add(&m->processes_used, 1, __ATOMIC_RELAXED);
+}
+
+void fo_rows_before_fork(struct fo_memory *m, uint32_t parent)
+{
+    if (!fo_hot.shared)
+        return;
+    bool full = FO_RELAXED_LOAD(&m->processes_used) >= FO_PROCESSES;
+    uint32_t row = full ? take_any(m) : count(m);
+    reserved = row < FO_PROCESSES ? row : 0;
+    if (reserved != 0)
+        FO_RELAXED_STORE(&m->processes[reserved].parent, parent);
+}
+
+void fo_rows_after_fork(struct fo_memory *m, pid_t child)
+{
+    uint32_t nobody = 0, pid = child > 0 ? (uint32_t)child : NOBODY;
+
+    if (reserved != 0) /* unless the child was faster */
+        __atomic_compare_exchange_n(&m->processes[reserved].pid, &nobody, pid, false,
+                                    __ATOMIC_RELEASE, __ATOMIC_RELAXED);
+    reserved = 0;
+}
+
+static uint32_t unknown(struct fo_memory *m)
+{
+    __atomic_fetch_add(&m->processes_unknown, 1, __ATOMIC_RELAXED);
+    return 0;
+}
+
+uint32_t fo_row_new(struct fo_memory *m)
+{
+    uint32_t row = reserved;
+
+    reserved = 0;
+    if (row != 0)
+        return row;
+    uint32_t n = count(m);
+    if (n < FO_PROCESSES)
+        return n;
+    if (fo_hot.shared)
+        return unknown(m);
+    for (uint32_t i = 0; i < FO_PROCESSES; i++) {
+        row = (n + i) % (FO_PROCESSES - 1) + 1;
+        if (!fo_row_is_ancestor(row))
+            return row;
+    }
+    return 0;
+}
