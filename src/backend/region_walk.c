@@ -100,6 +100,15 @@ static void walk_block(struct walk *w, const struct fo_at *at)
         w->each(w->context, at);
 }
 
+/* Half a new header in front of a block that was free, or of fresh memory: by somebody who vanished
+ * while he made it. */
+static bool is_half(uintptr_t payload)
+{
+    uint64_t word = fo_header_of(payload)->word;
+
+    return word == 0 || (word & FO_REGION_FREED) != 0;
+}
+
 static void walk_slot(struct walk *w, uintptr_t payload, bool in_cell, bool is_back)
 {
     struct fo_at at = fo_region_at(payload);
@@ -112,11 +121,8 @@ static void walk_slot(struct walk *w, uintptr_t payload, bool in_cell, bool is_b
         w->out->lost += !in_cell && !is_back;
         return;
     }
-    /* Held: by somebody who vanished while he freed it.  Half a new header in front of a block that
-     * was free: by somebody who vanished while he made it. */
-    bool half =
-        (fo_header_of(payload)->word & FO_REGION_FREED) != 0 || fo_header_of(payload)->word == 0;
-    if (at.state == FO_FOUND_DAMAGED && half && !in_cell && !is_back)
+    /* Held: by somebody who vanished while he freed it. */
+    if (at.state == FO_FOUND_DAMAGED && is_half(payload) && !in_cell && !is_back)
         w->out->lost++;
     else if (at.state == FO_FOUND_DAMAGED)
         wrong(w, "a header is damaged", payload);
@@ -149,11 +155,10 @@ static void walk_slots(struct walk *w, uint32_t page)
 static void walk_large(struct walk *w, uintptr_t payload)
 {
     struct fo_at at = fo_region_at(payload);
-    bool blank = fo_header_of(payload)->word == 0 && fo_header_of(payload)->site == 0;
 
     if (at.state == FO_FOUND_LIVE)
         walk_block(w, &at);
-    else if (at.state == FO_FOUND_DAMAGED && !blank)
+    else if (at.state == FO_FOUND_DAMAGED && !is_half(payload))
         wrong(w, "a large block's header is damaged", payload);
     else
         w->out->lost++;
