@@ -80,19 +80,28 @@ void fo_engine_refuse(void)
     _exit(FO_EXIT_REQUIRE);
 }
 
-void fo_engine_tell(const char *backend)
+static void list_cures(void)
 {
-    char how[512], line[1024], options[1024];
-    struct fo_text h = {how, sizeof how - 1, 0}, t = FO_TEXT(line);
+    static const char *const names[] = {"state", "exit", "locks", "identity"};
+    char line[128];
+    struct fo_text t = FO_TEXT(line);
 
-    fo_openssl_describe(&h);
-    fo_put(&h, ", before its first allocation, backend ");
-    fo_put(&h, backend);
-    fo_put(&h, fo_hot.shared ? ", memory shared" : ", memory private");
-    how[h.used] = '\0';
-    fo_journal_how(FO_JOURNAL_GUARDED, how);
-    if (!fo_options.verbose)
-        return;
+    fo_put(&t, "cures:");
+    for (unsigned i = 0; i < sizeof names / sizeof names[0]; i++)
+        if (fo_cure_applied(1u << i)) {
+            fo_put_char(&t, ' ');
+            fo_put(&t, names[i]);
+        }
+    if (!fo_cure_applied(FO_CURES_ALL))
+        fo_put(&t, " none");
+    fo_say(&t);
+}
+
+static void tell_verbosely(const char *how)
+{
+    char line[1024], options[1024];
+    struct fo_text t = FO_TEXT(line);
+
     fo_put(&t, "freeonce " FO_VERSION_TEXT " ");
     fo_put(&t, how);
     fo_put(&t, ", pid ");
@@ -103,4 +112,23 @@ void fo_engine_tell(const char *backend)
     t.used = 0;
     if (fo_options_list_file(&t))
         fo_say(&t);
+    if (fo_hot.shared)
+        list_cures();
+}
+
+void fo_engine_tell(const char *backend)
+{
+    char how[512];
+    struct fo_text h = {how, sizeof how - 1, 0};
+
+    fo_openssl_describe(&h);
+    fo_put(&h, ", before its first allocation, backend ");
+    fo_put(&h, backend);
+    fo_put(&h, fo_hot.shared ? ", memory shared" : ", memory private");
+    how[h.used] = '\0';
+    fo_journal_how(FO_JOURNAL_GUARDED, how);
+    if (fo_options.verbose)
+        tell_verbosely(how);
+    if (fo_hot.shared)
+        fo_openssl_check_cures();
 }

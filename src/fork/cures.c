@@ -17,6 +17,7 @@ void (*fo_cures_begun)(void);
 
 static unsigned applied;
 static uint32_t initialiser; /* pid */
+static bool at_fork;
 
 bool fo_cure_applied(unsigned cure)
 {
@@ -34,15 +35,18 @@ static void drop_thread_state(void)
 
 void fo_cures_begin(void)
 {
-    static bool handler;
-
     initialiser = fo_process_self()->pid;
     FO_RELAXED_STORE(&applied, fo_options.cures);
     if (fo_cures_begun != NULL && fo_cure_applied(FO_CURE_LOCKS))
         fo_cures_begun();
     FO_RELAXED_STORE(&fo_hot.keep, fo_cure_applied(FO_CURE_EXIT));
-    if ((fo_options.cures & FO_CURE_STATE) != 0 && !handler)
-        handler = pthread_atfork(drop_thread_state, NULL, NULL) == 0;
+    if ((fo_options.cures & FO_CURE_STATE) != 0 && !at_fork)
+        at_fork = pthread_atfork(drop_thread_state, NULL, NULL) == 0;
+}
+
+bool fo_cure_at_fork(void)
+{
+    return at_fork;
 }
 
 /* Rows of processes that are not descendants do not occur: the table began with the initialiser. */

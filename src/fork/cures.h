@@ -14,6 +14,9 @@ extern void (*fo_cures_begun)(void);
 /* Is this cure (enum fo_cure) applied here? */
 bool fo_cure_applied(unsigned cure);
 
+/* Is OpenSSL's thread state dropped before a fork(3)? */
+bool fo_cure_at_fork(void);
+
 /* May this process run OPENSSL_cleanup()?  With the cure `exit`: only the one that initialised
  * OpenSSL, and only when none of its descendants is alive. */
 bool fo_cure_may_clean_up(void);

@@ -2,13 +2,14 @@
 #include "fork/rwlock.h"
 
 #include <errno.h>
+#include <stddef.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "core/memory.h"
+#include "fork/own_seat.h"
 #include "fork/pause.h"
 #include "fork/process.h"
-#include "fork/seat.h"
 #include "report/output.h"
 
 struct lock {
@@ -19,8 +20,7 @@ struct lock {
 _Static_assert(sizeof(struct lock) <= sizeof(pthread_rwlock_t), "it takes the place of glibc's");
 _Static_assert(_Alignof(struct lock) <= _Alignof(pthread_rwlock_t), "the same");
 
-/* glibc's lock begins with its number of readers, times 8, and three flags. */
-enum { MAGIC = 0x4f466b63 };
+_Static_assert(offsetof(struct lock, magic) == 0, "fo_rwlock_is() looks there");
 
 /* So often a lock is tried before the thread goes to sleep. */
 enum { TRIES = 100 };
@@ -28,12 +28,6 @@ enum { TRIES = 100 };
 static struct lock *of(pthread_rwlock_t *lock)
 {
     return (struct lock *)(void *)lock;
-}
-
-bool fo_rwlock_is(const pthread_rwlock_t *lock)
-{
-    return __atomic_load_n(&((const struct lock *)(const void *)lock)->magic, __ATOMIC_ACQUIRE) ==
-           MAGIC;
 }
 
 int fo_rwlock_init(pthread_rwlock_t *lock)
@@ -53,7 +47,7 @@ int fo_rwlock_init(pthread_rwlock_t *lock)
     if (status != 0)
         return status;
     FO_RELAXED_STORE(&l->writer, 0);
-    __atomic_store_n(&l->magic, MAGIC, __ATOMIC_RELEASE);
+    __atomic_store_n(&l->magic, FO_RWLOCK_MAGIC, __ATOMIC_RELEASE);
     return 0;
 }
 
@@ -69,6 +63,9 @@ int fo_rwlock_destroy(pthread_rwlock_t *lock)
 
 /* --- who died with it ----------------------------------------------------------------------------
  */
+
+__thread uint32_t fo_rwlocks_taken_over;
+__thread const pthread_rwlock_t *fo_rwlock_tried;
 
 static FO_COLD void tell(const struct lock *l, uint32_t writer)
 {
@@ -92,8 +89,10 @@ static FO_COLD int take_over(struct lock *l)
     uint32_t writer = FO_RELAXED_LOAD(&l->writer);
 
     pthread_mutex_consistent(&l->mutex);
-    if (writer != 0) /* else it was only waiting, or done */
+    if (writer != 0) { /* else it was only waiting, or done */
+        fo_rwlocks_taken_over++;
         tell(l, writer);
+    }
     __atomic_store_n(&l->writer, 0, __ATOMIC_RELEASE);
     return 0;
 }
@@ -133,25 +132,41 @@ static uint32_t thread_of(const struct fo_seat *seat)
 
 enum { NO_PLACE = FO_READS };
 
-/* Where in the seat this lock is, or 0: a free place. */
+/* Where in the thread's seat this lock is. */
 static unsigned place_of(const struct fo_seat *seat, uintptr_t lock)
 {
-    unsigned i = 0;
+    for (uint32_t left = fo_own_seat.held; left != 0; left &= left - 1) {
+        unsigned place = (unsigned)__builtin_ctz(left);
+        if (FO_RELAXED_LOAD(&seat->reads[place]) == lock)
+            return place;
+    }
+    return NO_PLACE;
+}
 
-    if (seat == NULL)
-        return NO_PLACE;
-    while (i < FO_READS && FO_RELAXED_LOAD(&seat->reads[i]) != lock)
-        i++;
-    return i;
+static unsigned free_place(void)
+{
+    return (unsigned)__builtin_ctz(~fo_own_seat.held | 1u << NO_PLACE);
+}
+
+static void take_place(struct fo_seat *seat, unsigned place, const struct lock *l)
+{
+    fo_own_seat.held |= 1u << place;
+    __atomic_store_n(&seat->reads[place], (uintptr_t)l, __ATOMIC_SEQ_CST);
+}
+
+static void leave_place(struct fo_seat *seat, unsigned place)
+{
+    __atomic_store_n(&seat->reads[place], 0, __ATOMIC_RELEASE);
+    fo_own_seat.held &= ~(1u << place);
 }
 
 /* False: somebody writes. */
-static bool read_at(struct lock *l, uintptr_t *place)
+static bool read_at(struct fo_seat *seat, unsigned place, struct lock *l)
 {
-    __atomic_store_n(place, (uintptr_t)l, __ATOMIC_SEQ_CST);
+    take_place(seat, place, l);
     if (fo_likely(__atomic_load_n(&l->writer, __ATOMIC_SEQ_CST) == 0))
         return true;
-    __atomic_store_n(place, 0, __ATOMIC_RELEASE);
+    leave_place(seat, place);
     return false;
 }
 
@@ -166,39 +181,42 @@ static bool read_again(struct fo_seat *seat, const struct lock *l)
     return true;
 }
 
-int fo_rwlock_read(pthread_rwlock_t *lock)
+/* When nobody writes any more. */
+static FO_COLD int read_late(struct fo_seat *seat, unsigned place, struct lock *l)
 {
-    struct lock *l = of(lock);
-    struct fo_seat *seat = fo_seat_own();
-    unsigned place = place_of(seat, 0);
-
-    if (fo_unlikely(read_again(seat, l)))
-        return 0;
-    if (fo_unlikely(place == NO_PLACE)) /* reads that many others: it reads this one alone */
-        return fo_rwlock_write(lock);
-    if (fo_likely(read_at(l, &seat->reads[place])))
-        return 0;
     if (FO_RELAXED_LOAD(&l->writer) == thread_of(seat))
         return EDEADLK;
     int status = alone(l);
     if (status != 0)
         return status;
-    /* Nobody writes now. */
-    __atomic_store_n(&seat->reads[place], (uintptr_t)l, __ATOMIC_SEQ_CST);
+    take_place(seat, place, l);
     return pthread_mutex_unlock(&l->mutex);
+}
+
+int fo_rwlock_read(pthread_rwlock_t *lock)
+{
+    struct lock *l = of(lock);
+    struct fo_seat *seat = fo_seat_own();
+
+    if (fo_own_seat.held != 0 && read_again(seat, l))
+        return 0;
+    unsigned place = free_place();
+    if (fo_unlikely(seat == NULL || place == NO_PLACE)) /* then it reads this one alone */
+        return fo_rwlock_write(lock);
+    return fo_likely(read_at(seat, place, l)) ? 0 : read_late(seat, place, l);
 }
 
 int fo_rwlock_try_read(pthread_rwlock_t *lock)
 {
     struct lock *l = of(lock);
     struct fo_seat *seat = fo_seat_own();
-    unsigned place = place_of(seat, 0);
 
     if (read_again(seat, l))
         return 0;
-    if (place == NO_PLACE)
+    unsigned place = free_place();
+    if (seat == NULL || place == NO_PLACE)
         return fo_rwlock_try_write(lock);
-    return read_at(l, &seat->reads[place]) ? 0 : EBUSY;
+    return read_at(seat, place, l) ? 0 : EBUSY;
 }
 
 /* --- writers -------------------------------------------------------------------------------------
@@ -240,11 +258,11 @@ int fo_rwlock_unlock(pthread_rwlock_t *lock)
     struct fo_seat *seat = fo_seat_own();
     unsigned place = place_of(seat, (uintptr_t)l);
 
-    if (place == NO_PLACE)
+    if (fo_unlikely(place == NO_PLACE))
         return FO_RELAXED_LOAD(&l->writer) == thread_of(seat) ? leave(l, 0) : EPERM;
-    if (seat->again[place] != 0)
+    if (fo_unlikely(seat->again[place] != 0))
         seat->again[place]--;
     else
-        __atomic_store_n(&seat->reads[place], 0, __ATOMIC_RELEASE);
+        leave_place(seat, place);
     return 0;
 }

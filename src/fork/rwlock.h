@@ -16,8 +16,22 @@
 
 #include "core/base.h"
 
+/* The first word of ours.  glibc's begins with its number of readers, times 8, and three flags: it
+ * would need 166 million of them. */
+enum { FO_RWLOCK_MAGIC = 0x4f466b63 };
+
 /* Is this one of ours? */
-bool fo_rwlock_is(const pthread_rwlock_t *lock);
+static inline bool fo_rwlock_is(const pthread_rwlock_t *lock)
+{
+    return __atomic_load_n((const uint32_t *)(const void *)lock, __ATOMIC_ACQUIRE) ==
+           FO_RWLOCK_MAGIC;
+}
+
+/* A lock of glibc's that the calling thread tries: NULL again if the call comes by here. */
+extern __thread const pthread_rwlock_t *fo_rwlock_tried;
+
+/* So many did the calling thread take over from whoever died while it wrote. */
+extern __thread uint32_t fo_rwlocks_taken_over;
 
 /* They return 0, or an error number as pthread_rwlock_...(3) do. */
 int fo_rwlock_init(pthread_rwlock_t *lock);

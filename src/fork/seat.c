@@ -4,12 +4,10 @@
 #include <errno.h>
 
 #include "core/memory.h"
+#include "fork/own_seat.h"
 #include "fork/pause.h"
-#include "fork/process.h"
 
-/* This thread's, in the process with this pid: a forked child gets one of its own. */
-static __thread struct fo_seat *own;
-static __thread uint32_t own_pid;
+__thread struct fo_own_seat fo_own_seat;
 
 static uint32_t count_seats(void)
 {
@@ -56,27 +54,20 @@ static bool take_seat(struct fo_seat *seat, uint64_t me)
     return true;
 }
 
-static FO_COLD struct fo_seat *find_seat(uint32_t pid)
+struct fo_seat *fo_seat_find(uint32_t pid)
 {
+    struct fo_seat *own = NULL;
     int saved_errno = errno;
     uint64_t me = fo_living_me();
 
-    own = NULL;
     for (uint32_t i = 0, used = count_seats(); i < used && own == NULL; i++)
         if (take_seat(seat_at(i), me))
             own = seat_at(i);
     if (own == NULL)
         own = new_seat(me);
-    own_pid = pid;
+    fo_own_seat = (struct fo_own_seat){.seat = own, .pid = pid};
     errno = saved_errno;
     return own;
-}
-
-struct fo_seat *fo_seat_own(void)
-{
-    uint32_t pid = fo_process_self()->pid;
-
-    return fo_likely(own_pid == pid && own != NULL) ? own : find_seat(pid);
 }
 
 static bool reads(const struct fo_seat *seat, uintptr_t lock)

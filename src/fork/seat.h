@@ -15,9 +15,6 @@ struct fo_seat {
     uint32_t ready; /* its mutex can be used */
 };
 
-/* The calling thread's; NULL: none is free. */
-struct fo_seat *fo_seat_own(void);
-
 /* Until nobody but this thread reads the lock.  False: this thread does. */
 bool fo_seats_await(uintptr_t lock, const struct fo_seat *mine);
 

@@ -19,11 +19,6 @@ static bool wanted(const void *lock)
     return fo_unlikely(fo_cure_applied(FO_CURE_LOCKS)) && fo_shared_contains((uintptr_t)lock);
 }
 
-static bool is_ours(const pthread_rwlock_t *lock)
-{
-    return wanted(lock) && fo_rwlock_is(lock);
-}
-
 #define REAL(name, ...)                                                                            \
     static void *slot;                                                                             \
     int (*real)(__VA_ARGS__);                                                                      \
@@ -39,7 +34,7 @@ FO_EXPORT int pthread_rwlock_init(pthread_rwlock_t *lock, const pthread_rwlockat
 }
 
 /* Called tens of thousands of times in a handshake, so one jump leads on: to libc's function, or
- * where the cure is applied, to the one that looks whose lock it is. */
+ * where the cure is applied, to the one that looks whose lock it is.  The lock itself tells. */
 typedef int lock_function(pthread_rwlock_t *lock);
 
 static void switch_all(void);
@@ -56,8 +51,12 @@ static lock_function *lead(lock_function **go, lock_function *real, lock_functio
 #define INTERPOSE(name, ours)                                                                      \
     static int judge_##ours(pthread_rwlock_t *lock)                                                \
     {                                                                                              \
+        if (fo_likely(fo_rwlock_is(lock)))                                                         \
+            return ours(lock);                                                                     \
+        if (fo_unlikely(lock == fo_rwlock_tried))                                                  \
+            fo_rwlock_tried = NULL;                                                                \
         REAL(name, pthread_rwlock_t *);                                                            \
-        return is_ours(lock) ? ours(lock) : real(lock);                                            \
+        return real(lock);                                                                         \
     }                                                                                              \
     static int find_##ours(pthread_rwlock_t *lock);                                                \
     static lock_function *go_##ours = find_##ours;                                                 \
@@ -108,7 +107,7 @@ static int until(pthread_rwlock_t *lock, int (*attempt)(pthread_rwlock_t *), clo
     FO_EXPORT int name(pthread_rwlock_t *lock, const struct timespec *end)                         \
     {                                                                                              \
         REAL(name, pthread_rwlock_t *, const struct timespec *);                                   \
-        return is_ours(lock) ? until(lock, ours, CLOCK_REALTIME, end) : real(lock, end);           \
+        return fo_rwlock_is(lock) ? until(lock, ours, CLOCK_REALTIME, end) : real(lock, end);      \
     }
 INTERPOSE_TIMED(pthread_rwlock_timedrdlock, fo_rwlock_try_read)
 INTERPOSE_TIMED(pthread_rwlock_timedwrlock, fo_rwlock_try_write)
@@ -117,7 +116,7 @@ INTERPOSE_TIMED(pthread_rwlock_timedwrlock, fo_rwlock_try_write)
     FO_EXPORT int name(pthread_rwlock_t *lock, clockid_t clock, const struct timespec *end)        \
     {                                                                                              \
         REAL(name, pthread_rwlock_t *, clockid_t, const struct timespec *);                        \
-        return is_ours(lock) ? until(lock, ours, clock, end) : real(lock, clock, end);             \
+        return fo_rwlock_is(lock) ? until(lock, ours, clock, end) : real(lock, clock, end);        \
     }
 INTERPOSE_CLOCK(pthread_rwlock_clockrdlock, fo_rwlock_try_read)
 INTERPOSE_CLOCK(pthread_rwlock_clockwrlock, fo_rwlock_try_write)

@@ -155,8 +155,8 @@ static bool counts_here(size_t entry, uintptr_t caller)
 {
     const char *type = text_at(rows[entry / 2].type);
 
-    return strcmp(type, "SSL") != 0 && strcmp(type, "SSL_SESSION") != 0 &&
-           !fo_libraries_contain(caller);
+    return !fo_libraries_contain(caller) && strcmp(type, "SSL") != 0 &&
+           strcmp(type, "SSL_SESSION") != 0;
 }
 
 /* Workers hold on to the SSL_CTX that their parent made, also after the parent read its files anew

@@ -10,6 +10,7 @@
 #include "load/elf.h"
 #include "load/entries.h"
 #include "load/library.h"
+#include "load/reach.h"
 #include "load/real.h"
 #include "report/journal.h"
 #include "report/output.h"
@@ -59,6 +60,9 @@ static bool resolve(struct fo_openssl *o, const struct fo_module *module)
     *(void **)&o->cleanup = fo_elf_function(module, "OPENSSL_cleanup");
     *(void **)&o->thread_stop = fo_elf_function(module, "OPENSSL_thread_stop");
     *(void **)&o->version = fo_elf_function(module, "OpenSSL_version");
+    *(void **)&o->set_thread = fo_elf_function(module, "BN_BLINDING_set_current_thread");
+    *(void **)&o->read_lock = fo_elf_function(module, "CRYPTO_THREAD_read_lock");
+    *(void **)&o->unlock = fo_elf_function(module, "CRYPTO_THREAD_unlock");
     o->major = major();
     return o->major >= 3;
 }
@@ -87,6 +91,17 @@ static void get_in(struct fo_openssl *o)
     fo_memory_by_name_if(fo_openssl_all_ours(3) && fo_openssl_all_ours(4));
     if (!o->ours)
         tell_too_late(o);
+    else if (FO_RELAXED_LOAD(&fo_hot.shared))
+        fo_reach_check(o);
+}
+
+void fo_openssl_check_cures(void)
+{
+    unsigned n = __atomic_load_n(&known_count, __ATOMIC_ACQUIRE);
+
+    for (unsigned i = 0; i < n; i++)
+        if (known[i].ours)
+            fo_reach_check(&known[i]);
 }
 
 /* The module around `code` may be an OpenSSL: enter it into the table, once, and get in. */

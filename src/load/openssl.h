@@ -25,6 +25,9 @@ struct fo_openssl {
     void (*cleanup)(void);
     void (*thread_stop)(void);
     const char *(*version)(int);
+    /* What load/reach.c tries. */
+    void (*set_thread)(void *);
+    int (*read_lock)(void *), (*unlock)(void *);
 };
 
 /* Look through all loaded modules, if any came since the last time; `how` is for the messages. */
@@ -54,6 +57,9 @@ struct fo_openssl *fo_openssl_with_cleanup(const void *function);
 
 /* OPENSSL_thread_stop() of each. */
 void fo_openssl_thread_stop(void);
+
+/* Do the cures reach them all?  What they do not reach is told. */
+void fo_openssl_check_cures(void);
 
 /* " in front of OpenSSL 3.0.19 (linked)" for each that is ours. */
 struct fo_text;

@@ -123,6 +123,68 @@ static void dead_reader(void)
     kill_owner(CRYPTO_THREAD_lock_new(), CRYPTO_THREAD_read_lock);
 }
 
+/* Killed while it makes the blinding anew: A is not yet what belongs to its inverse. */
+static pid_t to_be_killed;
+
+static int power(BIGNUM *r, const BIGNUM *a, const BIGNUM *p, const BIGNUM *m, BN_CTX *context,
+                 BN_MONT_CTX *montgomery)
+{
+    if (getpid() == to_be_killed)
+        kill(getpid(), SIGKILL);
+    return BN_mod_exp_mont_consttime(r, a, p, m, context, montgomery);
+}
+
+/* A private operation, as crypto/rsa/rsa_ossl.c does it. */
+static bool blinded_is_right(BN_BLINDING *blinding, const BIGNUM *d, const BIGNUM *modulus)
+{
+    BN_CTX *context = BN_CTX_new();
+    BIGNUM *number = BN_new(), *plain = BN_new(), *unblind = BN_new();
+
+    CHECK(context != NULL && number != NULL && plain != NULL && unblind != NULL);
+    CHECK(BN_set_word(number, 4711) == 1 && BN_mod_exp(plain, number, d, modulus, context) == 1);
+    CHECK(BN_BLINDING_lock(blinding) == 1);
+    CHECK(BN_BLINDING_convert_ex(number, unblind, blinding, context) == 1);
+    CHECK(BN_BLINDING_unlock(blinding) == 1);
+    CHECK(BN_mod_exp(number, number, d, modulus, context) == 1);
+    CHECK(BN_BLINDING_invert_ex(number, unblind, blinding, context) == 1);
+    bool right = BN_cmp(number, plain) == 0;
+    BN_free(number);
+    BN_free(plain);
+    BN_free(unblind);
+    BN_CTX_free(context);
+    return right;
+}
+
+static void killed_in_blinding(void)
+{
+    enum { UNTIL_NEW = 32 }; /* BN_BLINDING_COUNTER */
+    BIGNUM *e = BN_new(), *d = BN_new(), *modulus = BN_new();
+    BN_CTX *context = BN_CTX_new();
+    BN_MONT_CTX *montgomery = BN_MONT_CTX_new();
+    int status;
+
+    /* p 1000003, q 1000033 */
+    CHECK(BN_dec2bn(&modulus, "1000036000099") > 0 && BN_dec2bn(&e, "65537") > 0);
+    CHECK(BN_dec2bn(&d, "1000034000064") > 0 && BN_mod_inverse(d, e, d, context) != NULL);
+    CHECK(BN_MONT_CTX_set(montgomery, modulus, context) == 1);
+    BN_BLINDING *blinding = BN_BLINDING_create_param(NULL, e, modulus, context, power, montgomery);
+    CHECK(blinding != NULL && blinded_is_right(blinding, d, modulus));
+    pid_t child = fork();
+    if (child == 0) {
+        to_be_killed = getpid();
+        for (int i = 0; i < UNTIL_NEW; i++)
+            (void)blinded_is_right(blinding, d, modulus);
+        _exit(1);
+    }
+    fact("killed", "%d", (int)child);
+    CHECK(waitpid(child, &status, 0) == child && WIFSIGNALED(status));
+    alarm(20);
+    fact("after", "%s", blinded_is_right(blinding, d, modulus) ? "right" : "wrong");
+    for (int i = 0; i < 2 * UNTIL_NEW; i++)
+        CHECK(blinded_is_right(blinding, d, modulus));
+    BN_BLINDING_free(blinding);
+}
+
 /* What pthread_rwlock_...(3) promise, whoever keeps it. */
 static void lock_contract(void)
 {
@@ -262,6 +324,7 @@ const struct fault cure_faults[] = {
     {"lock-between-processes", lock_between_processes},
     {"lock-of-dead-writer", dead_writer},
     {"lock-of-dead-reader", dead_reader},
+    {"killed-in-blinding", killed_in_blinding},
     {"lock-contract", lock_contract},
     {"identity", identity},
     {"cleanup-in-child", explicit_cleanup},

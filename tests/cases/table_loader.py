@@ -53,6 +53,36 @@ CASES = [
         VERBOSE,
         optional=True,
     ),
+    Case(
+        "bound-deeply-and-shared",
+        "dlopener {crypto} deep",
+        "the cure exit does not reach the OpenSSL found by dlsym, whose memory is shared: a process"
+        " that exits frees what the others still use\n"
+        "the cure locks does not reach the OpenSSL found by dlsym, whose memory is shared: who"
+        " waits for a lock that another process has sleeps for ever\n"
+        "the cure identity does not reach the OpenSSL found by dlsym, whose memory is shared: RSA"
+        " keys that several processes use make wrong signatures\n",
+        ANY,
+        {"FREEONCE_BACKEND": "shm"},
+    ),
+    # Its calls of pthread_self() are the program's, too.
+    Case(
+        "exported-by-the-executable-shared",
+        "exported healthy",
+        told("in the executable", "shm", "shared", BACKEND="shm")
+        + "the cure identity does not reach the OpenSSL in the executable, whose memory is shared:"
+        " RSA keys that several processes use make wrong signatures\n",
+        ANY,
+        {**VERBOSE, "FREEONCE_BACKEND": "shm"},
+        optional=True,
+    ),
+    Case(
+        "exported-by-the-executable-shared-not-wanted",
+        "exported healthy",
+        backends=ANY,
+        env={"FREEONCE_BACKEND": "shm", "FREEONCE_CURES": "state,exit,locks"},
+        optional=True,
+    ),
     Case("exported-by-the-executable-healthy", "exported healthy", "", ANY, optional=True),
     Case(
         "too-late",

@@ -3,7 +3,7 @@
 import pathlib
 import re
 
-from model import ANY, EVERY, Case
+from model import ANY, EVERY, SHARED, Case
 
 # The lines at load, with FREEONCE_VERBOSE=1; the version and the defaults stand in the sources.
 SOURCE = pathlib.Path(__file__).resolve().parent.parent.parent
@@ -36,9 +36,11 @@ def load_line(how="linked", backend="{backend}", memory="{memory}"):
 
 
 def told(how="linked", backend="arena", memory="private", **changed):
-    return load_line(how, backend, memory) + options_line(VERBOSE="1", **changed)
+    lines = load_line(how, backend, memory) + options_line(VERBOSE="1", **changed)
+    return lines + (ALL_CURES if memory == "shared" else "")
 
 
+ALL_CURES = "cures: state exit locks identity\n"
 VERBOSE = {"FREEONCE_VERBOSE": "1"}
 REQUIRE = {"FREEONCE_REQUIRE": "1"}
 ENDED = "FREEONCE_REQUIRE=1: the program is ended (exit status 78)\n"
@@ -50,7 +52,9 @@ def loaded_on(backend):
     return Case(
         f"verbose-on-{backend}",
         "faults tell-version",
-        load_line() + options_line(VERBOSE="1", BACKEND=names.get(backend, "auto")),
+        load_line()
+        + options_line(VERBOSE="1", BACKEND=names.get(backend, "auto"))
+        + (ALL_CURES if backend in SHARED else ""),
         (backend,),
         VERBOSE,
     )

@@ -154,27 +154,46 @@ def cures(field, options):
     return bad
 
 
+def rate(field, options, flavour, kind, tls, workers):
+    """Handshakes for each second of the workers' processor time, in one run; what was wrong."""
+    run = field.run(
+        flavour, kind, tls, options.each * 8, load=["--parallel", 2 * workers],
+        server=["--workers", workers, *(keep(options) if flavour != "stock" else [])],
+    )
+    bad = [f"{flavour}: {line}" for line in run.problems()]
+    return run.server["handshakes"] / max(0.001, run.server["cpu"]), bad
+
+
+def spread(values):
+    """Half of the values lie between these two."""
+    if len(values) < 2:
+        return values[0], values[0]
+    low, _, high = statistics.quantiles(values, n=4, method="inclusive")
+    return low, high
+
+
 def speed(field, options):
-    """Handshakes for each second of processor time, taking turns with stock."""
+    """Handshakes for each second of processor time, beside stock's: rounds of both, the first one in
+    turns; medians of the rounds' ratios, and between what half of them lie."""
     bad = []
     for kind, tls in combinations(options):
         ratios = {}
         for workers in (1, 2, 4, 8):
             rates = {"stock": [], options.flavour: []}
-            for _ in range(options.runs):
-                for flavour in rates:
-                    run = field.run(
-                        flavour, kind, tls, options.each * 8, load=["--parallel", 2 * workers],
-                        server=["--workers", workers, *(keep(options) if flavour != "stock" else [])],
-                    )
-                    bad += [f"{flavour}: {line}" for line in run.problems()]
-                    rates[flavour].append(run.server["handshakes"] / max(0.001, run.server["cpu"]))
-            medians = {flavour: statistics.median(values) for flavour, values in rates.items()}
-            ratios[workers] = medians[options.flavour] / medians["stock"]
+            for turn in range(options.runs):
+                for flavour in list(rates)[:: -1 if turn % 2 else 1]:
+                    one, wrong = rate(field, options, flavour, kind, tls, workers)
+                    rates[flavour].append(one)
+                    bad += wrong
+            each = [ours / stock for stock, ours in zip(*rates.values())]
+            ratios[workers] = statistics.median(each)
+            low, high = spread(each)
+            stock_low, stock_high = spread(rates["stock"])
             say(
                 f"{kind} TLS 1.{tls - 10} workers {workers}: handshakes per CPU second: stock"
-                f" {medians['stock']:.0f}, {options.flavour} {medians[options.flavour]:.0f},"
-                f" ratio {ratios[workers]:.3f}"
+                f" {statistics.median(rates['stock']):.0f} ({stock_low:.0f} to {stock_high:.0f}),"
+                f" {options.flavour} {statistics.median(rates[options.flavour]):.0f};"
+                f" ratio {ratios[workers]:.3f} ({low:.3f} to {high:.3f})"
             )
         say(
             f"{kind} TLS 1.{tls - 10}: from 1 to 8 workers {options.flavour} keeps"

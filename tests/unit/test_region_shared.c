@@ -305,6 +305,26 @@ FRESH(killed_while_it_takes_from_a_fresh_page)
     kill_at_each_instruction(&(struct operation){nothing, make_first_ones, 11});
 }
 
+/* More of them than stay warm. */
+static void free_large_ones(void)
+{
+    hold(0, 6, 20000);
+    let_go(0, 6);
+}
+
+static void make_a_large_one(void)
+{
+    hold(0, 1, 20000);
+}
+
+FRESH(killed_while_it_makes_a_large_block)
+{
+    start("QUARANTINE=0", NULL);
+    block(16);
+    kill_at_each_instruction(&(struct operation){nothing, make_a_large_one, 1});
+    kill_at_each_instruction(&(struct operation){free_large_ones, make_a_large_one, 1});
+}
+
 /* Of this size, a magazine has two cells, a page sixteen slots, and all threads together ten
  * magazines. */
 enum { FEW_TO_A_PAGE = 4000 };
@@ -411,6 +431,7 @@ int main(void)
         cmocka_unit_test(what_waits_in_the_cache_of_the_dead_serves_when_there_is_nothing_else),
         cmocka_unit_test(killed_workers_leave_a_whole_heap_and_few_caches),
         cmocka_unit_test(killed_while_it_takes_from_a_fresh_page),
+        cmocka_unit_test(killed_while_it_makes_a_large_block),
         cmocka_unit_test(killed_while_magazines_go_to_all_and_pages_become_free),
         cmocka_unit_test(killed_while_it_takes_what_others_shared),
         cmocka_unit_test(killed_while_it_takes_over_from_somebody_who_was_killed),

@@ -1,5 +1,6 @@
 /* A program that is not linked to OpenSSL and loads libcrypto itself, RTLD_LOCAL, as Apache and
  * Python do.  `dlopener CRYPTO [late LIBFREEONCE]`: late allocates before it loads freeonce.
+ * `dlopener CRYPTO deep` binds libcrypto's calls to libc itself (RTLD_DEEPBIND).
  * `dlopener module PATH` opens a module that is linked to OpenSSL, and runs it. */
 #include <dlfcn.h>
 #include <stddef.h>
@@ -18,9 +19,9 @@ static void *must_find(void *handle, const char *name)
     return found;
 }
 
-static void *must_open(const char *path)
+static void *must_open(const char *path, int more)
 {
-    void *handle = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+    void *handle = dlopen(path, RTLD_NOW | RTLD_LOCAL | more);
 
     if (handle == NULL) {
         fprintf(stderr, "%s\n", dlerror());
@@ -33,7 +34,7 @@ static int run_module(const char *path)
 {
     void (*run)(void);
 
-    *(void **)&run = must_find(must_open(path), "registrar_run");
+    *(void **)&run = must_find(must_open(path, 0), "registrar_run");
     run();
     return 0;
 }
@@ -49,7 +50,7 @@ int main(int argc, char **argv)
     setvbuf(stdout, NULL, _IONBF, 0);
     if (strcmp(argv[1], "module") == 0)
         return run_module(argv[2]);
-    void *crypto = must_open(argv[1]);
+    void *crypto = must_open(argv[1], argc == 3 ? RTLD_DEEPBIND : 0);
     *(void **)&allocate = must_find(crypto, "CRYPTO_malloc");
     *(void **)&release = must_find(crypto, "CRYPTO_free");
     *(void **)&version = must_find(crypto, "OpenSSL_version");
@@ -57,7 +58,7 @@ int main(int argc, char **argv)
     printf("openssl %.*s\n", (int)(second - words), words);
     if (argc > 3) {
         void *early = allocate(40, "early.c", 1);
-        must_open(argv[3]);
+        must_open(argv[3], 0);
         release(early, "early.c", 2);
     }
     void *p = allocate(40, "dlopener.c", 1);
