@@ -1,6 +1,8 @@
 /* Which size class does a block belong to, and how large are its slots?  16 bytes apart up to 256,
  * then eight to a doubling: OpenSSL's median block has 16 to 32 bytes, and seven of eight have no
- * more than 128, so that the fine steps are where the blocks are. */
+ * more than 128, so that the fine steps are where the blocks are.  Above 4 KiB slots, not payloads,
+ * are multiples of 512 bytes: eight of 7,696 (an SSL of OpenSSL 3.0) would touch a page of the
+ * system more than eight of 7,680. */
 #ifndef FO_BACKEND_REGION_CLASSES_H
 #define FO_BACKEND_REGION_CLASSES_H
 
@@ -8,6 +10,7 @@
 
 enum {
     FO_REGION_SMALL = 8192, /* payloads up to so many bytes have a class; larger ones have pages */
+    FO_REGION_WHOLE = 4096, /* above, slots are multiples of 512 bytes; but for the last class */
     FO_REGION_CLASSES = 16 + 5 * 8,
     FO_REGION_STEPS = FO_REGION_SMALL >> 4,
 };
@@ -18,7 +21,10 @@ static inline uint32_t fo_class_payload(unsigned class)
     if (class < 16)
         return (class + 1) * 16;
     unsigned doubling = (class - 16) / 8, step = (class - 16) % 8 + 1;
-    return (256u << doubling) + step * (32u << doubling);
+    uint32_t bytes = (256u << doubling) + step * (32u << doubling);
+    return bytes <= FO_REGION_WHOLE || bytes == FO_REGION_SMALL
+               ? bytes
+               : bytes - (uint32_t)sizeof(struct fo_header);
 }
 
 static inline uint32_t fo_class_slot(unsigned class)
