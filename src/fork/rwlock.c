@@ -12,27 +12,23 @@
 #include "fork/process.h"
 #include "report/output.h"
 
-struct lock {
-    uint32_t magic;
-    uint32_t writer; /* thread that writes, or waits for readers to leave; 0: nobody */
-    pthread_mutex_t mutex;
-};
-_Static_assert(sizeof(struct lock) <= sizeof(pthread_rwlock_t), "it takes the place of glibc's");
-_Static_assert(_Alignof(struct lock) <= _Alignof(pthread_rwlock_t), "the same");
+_Static_assert(sizeof(struct fo_rwlock) <= sizeof(pthread_rwlock_t),
+               "it takes the place of glibc's");
+_Static_assert(_Alignof(struct fo_rwlock) <= _Alignof(pthread_rwlock_t), "the same");
 
-_Static_assert(offsetof(struct lock, magic) == 0, "fo_rwlock_is() looks there");
+_Static_assert(offsetof(struct fo_rwlock, magic) == 0, "fo_rwlock_is() looks there");
 
 /* So often a lock is tried before the thread goes to sleep. */
 enum { TRIES = 100 };
 
-static struct lock *of(pthread_rwlock_t *lock)
+static struct fo_rwlock *of(pthread_rwlock_t *lock)
 {
-    return (struct lock *)(void *)lock;
+    return (struct fo_rwlock *)(void *)lock;
 }
 
 int fo_rwlock_init(pthread_rwlock_t *lock)
 {
-    struct lock *l = of(lock);
+    struct fo_rwlock *l = of(lock);
     pthread_mutexattr_t how;
 
     pthread_mutexattr_init(&how);
@@ -53,7 +49,7 @@ int fo_rwlock_init(pthread_rwlock_t *lock)
 
 int fo_rwlock_destroy(pthread_rwlock_t *lock)
 {
-    struct lock *l = of(lock);
+    struct fo_rwlock *l = of(lock);
 
     if (FO_RELAXED_LOAD(&l->writer) != 0)
         return EBUSY;
@@ -67,7 +63,7 @@ int fo_rwlock_destroy(pthread_rwlock_t *lock)
 __thread uint32_t fo_rwlocks_taken_over;
 __thread const pthread_rwlock_t *fo_rwlock_tried;
 
-static FO_COLD void tell(const struct lock *l, uint32_t writer)
+static FO_COLD void tell(const struct fo_rwlock *l, uint32_t writer)
 {
     char line[400];
     struct fo_text t = FO_TEXT(line);
@@ -84,7 +80,7 @@ static FO_COLD void tell(const struct lock *l, uint32_t writer)
     fo_say(&t);
 }
 
-static FO_COLD int take_over(struct lock *l)
+static FO_COLD int take_over(struct fo_rwlock *l)
 {
     uint32_t writer = FO_RELAXED_LOAD(&l->writer);
 
@@ -100,14 +96,14 @@ static FO_COLD int take_over(struct lock *l)
 /* --- the mutex -----------------------------------------------------------------------------------
  */
 
-static int try_alone(struct lock *l)
+static int try_alone(struct fo_rwlock *l)
 {
     int status = pthread_mutex_trylock(&l->mutex);
 
     return status == EOWNERDEAD ? take_over(l) : status;
 }
 
-static int alone(struct lock *l)
+static int alone(struct fo_rwlock *l)
 {
     int status = EBUSY;
 
@@ -148,7 +144,7 @@ static unsigned free_place(void)
     return (unsigned)__builtin_ctz(~fo_own_seat.held | 1u << NO_PLACE);
 }
 
-static void take_place(struct fo_seat *seat, unsigned place, const struct lock *l)
+static void take_place(struct fo_seat *seat, unsigned place, const struct fo_rwlock *l)
 {
     fo_own_seat.held |= 1u << place;
     __atomic_store_n(&seat->reads[place], (uintptr_t)l, __ATOMIC_SEQ_CST);
@@ -161,7 +157,7 @@ static void leave_place(struct fo_seat *seat, unsigned place)
 }
 
 /* False: somebody writes. */
-static bool read_at(struct fo_seat *seat, unsigned place, struct lock *l)
+static bool read_at(struct fo_seat *seat, unsigned place, struct fo_rwlock *l)
 {
     take_place(seat, place, l);
     if (fo_likely(__atomic_load_n(&l->writer, __ATOMIC_SEQ_CST) == 0))
@@ -171,7 +167,7 @@ static bool read_at(struct fo_seat *seat, unsigned place, struct lock *l)
 }
 
 /* Who reads already may read once more, though a writer waits. */
-static bool read_again(struct fo_seat *seat, const struct lock *l)
+static bool read_again(struct fo_seat *seat, const struct fo_rwlock *l)
 {
     unsigned place = place_of(seat, (uintptr_t)l);
 
@@ -182,7 +178,7 @@ static bool read_again(struct fo_seat *seat, const struct lock *l)
 }
 
 /* When nobody writes any more. */
-static FO_COLD int read_late(struct fo_seat *seat, unsigned place, struct lock *l)
+static FO_COLD int read_late(struct fo_seat *seat, unsigned place, struct fo_rwlock *l)
 {
     if (FO_RELAXED_LOAD(&l->writer) == thread_of(seat))
         return EDEADLK;
@@ -195,7 +191,7 @@ static FO_COLD int read_late(struct fo_seat *seat, unsigned place, struct lock *
 
 int fo_rwlock_read(pthread_rwlock_t *lock)
 {
-    struct lock *l = of(lock);
+    struct fo_rwlock *l = of(lock);
     struct fo_seat *seat = fo_seat_own();
 
     if (fo_own_seat.held != 0 && read_again(seat, l))
@@ -208,7 +204,7 @@ int fo_rwlock_read(pthread_rwlock_t *lock)
 
 int fo_rwlock_try_read(pthread_rwlock_t *lock)
 {
-    struct lock *l = of(lock);
+    struct fo_rwlock *l = of(lock);
     struct fo_seat *seat = fo_seat_own();
 
     if (read_again(seat, l))
@@ -222,7 +218,7 @@ int fo_rwlock_try_read(pthread_rwlock_t *lock)
 /* --- writers -------------------------------------------------------------------------------------
  */
 
-static int leave(struct lock *l, int status)
+static int leave(struct fo_rwlock *l, int status)
 {
     __atomic_store_n(&l->writer, 0, __ATOMIC_RELEASE);
     pthread_mutex_unlock(&l->mutex);
@@ -231,7 +227,7 @@ static int leave(struct lock *l, int status)
 
 int fo_rwlock_write(pthread_rwlock_t *lock)
 {
-    struct lock *l = of(lock);
+    struct fo_rwlock *l = of(lock);
     struct fo_seat *seat = fo_seat_own();
     int status = alone(l);
 
@@ -243,7 +239,7 @@ int fo_rwlock_write(pthread_rwlock_t *lock)
 
 int fo_rwlock_try_write(pthread_rwlock_t *lock)
 {
-    struct lock *l = of(lock);
+    struct fo_rwlock *l = of(lock);
     int status = try_alone(l);
 
     if (status != 0)
@@ -254,7 +250,7 @@ int fo_rwlock_try_write(pthread_rwlock_t *lock)
 
 int fo_rwlock_unlock(pthread_rwlock_t *lock)
 {
-    struct lock *l = of(lock);
+    struct fo_rwlock *l = of(lock);
     struct fo_seat *seat = fo_seat_own();
     unsigned place = place_of(seat, (uintptr_t)l);
 

@@ -16,6 +16,12 @@
 
 #include "core/base.h"
 
+struct fo_rwlock {
+    uint32_t magic;
+    uint32_t writer; /* thread that writes, or waits for readers to leave; 0: nobody */
+    pthread_mutex_t mutex;
+};
+
 /* The first word of ours.  glibc's begins with its number of readers, times 8, and three flags: it
  * would need 166 million of them. */
 enum { FO_RWLOCK_MAGIC = 0x4f466b63 };

@@ -10,7 +10,7 @@
 
 #include "core/options.h"
 #include "fork/cures.h"
-#include "fork/rwlock.h"
+#include "fork/rwlock_short.h"
 #include "fork/shared.h"
 #include "load/real.h"
 
@@ -48,11 +48,11 @@ static lock_function *lead(lock_function **go, lock_function *real, lock_functio
     return FO_RELAXED_LOAD(go);
 }
 
-#define INTERPOSE(name, ours)                                                                      \
+#define INTERPOSE(name, ours, short_way)                                                           \
     static int judge_##ours(pthread_rwlock_t *lock)                                                \
     {                                                                                              \
         if (fo_likely(fo_rwlock_is(lock)))                                                         \
-            return ours(lock);                                                                     \
+            return short_way(lock);                                                                \
         if (fo_unlikely(lock == fo_rwlock_tried))                                                  \
             fo_rwlock_tried = NULL;                                                                \
         REAL(name, pthread_rwlock_t *);                                                            \
@@ -69,12 +69,12 @@ static lock_function *lead(lock_function **go, lock_function *real, lock_functio
     {                                                                                              \
         return FO_HOT_LOAD(&go_##ours)(lock);                                                      \
     }
-INTERPOSE(pthread_rwlock_destroy, fo_rwlock_destroy)
-INTERPOSE(pthread_rwlock_rdlock, fo_rwlock_read)
-INTERPOSE(pthread_rwlock_wrlock, fo_rwlock_write)
-INTERPOSE(pthread_rwlock_tryrdlock, fo_rwlock_try_read)
-INTERPOSE(pthread_rwlock_trywrlock, fo_rwlock_try_write)
-INTERPOSE(pthread_rwlock_unlock, fo_rwlock_unlock)
+INTERPOSE(pthread_rwlock_destroy, fo_rwlock_destroy, fo_rwlock_destroy)
+INTERPOSE(pthread_rwlock_rdlock, fo_rwlock_read, fo_rwlock_read_short)
+INTERPOSE(pthread_rwlock_wrlock, fo_rwlock_write, fo_rwlock_write)
+INTERPOSE(pthread_rwlock_tryrdlock, fo_rwlock_try_read, fo_rwlock_try_read)
+INTERPOSE(pthread_rwlock_trywrlock, fo_rwlock_try_write, fo_rwlock_try_write)
+INTERPOSE(pthread_rwlock_unlock, fo_rwlock_unlock, fo_rwlock_unlock_short)
 
 static void switch_all(void)
 {

@@ -205,7 +205,7 @@ static inline __attribute__((always_inline)) void *go_on(fo_object_function *fun
                                                          fo_object_function **slot,
                                                          uintptr_t caller, bool frees)
 {
-    if (fo_unlikely(FO_RELAXED_LOAD(&fo_hot.keep)))
+    if (fo_unlikely(FO_RELAXED_LOAD(&fo_hot.keep)) && !fo_libraries_contain(caller))
         return frees ? free_unless_it_stays(function, p, second, slot, caller)
                      : refer(function, p, second, slot, caller);
     return frees ? call(function, p, second, caller) : function(p, second);
