@@ -54,6 +54,7 @@ class Verdict:
     noise: bool  # a bound that decides lies within the quartiles
     spread: Optional[tuple]  # those quartiles, of more than one round
     peer: Optional[str]  # the best peer and its value, if that is part of the goal
+    peers: tuple  # what the must is about, of those that check nothing: (title, value)
 
     @property
     def said(self):
@@ -72,6 +73,13 @@ def best_peer(group, kinds, limit):
         if kinds[row["competitor"]]["kind"] == "peer" and "ratio" in row
     ]
     return (max if limit.at_least else min)(ratios, default=None)
+
+
+def peers(group, kinds, limit):
+    for row in group["rows"]:
+        kind = kinds[row["competitor"]]
+        if kind["kind"] == "peer" and limit.of in row:
+            yield kind["title"], row[limit.of]["median"]
 
 
 def judge(results):
@@ -111,4 +119,5 @@ def _verdict(limit, group, row, kinds):
         any(row[of]["lower"] < bound < row[of]["upper"] for of, bound in deciding),
         spread,
         f"{kinds[peer[1]]['title']} {peer[0]:.3f}" if peer else None,
+        tuple(peers(group, kinds, limit)),
     )
