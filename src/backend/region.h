@@ -56,7 +56,7 @@ enum {
     FO_MAGAZINE_CELLS = 85, /* the last is never a slot's */
     FO_CACHES = 2048,
     FO_RUN_CLASSES = 72,
-    FO_WARM = 8,        /* freed runs of one size that keep their memory for a while */
+    FO_WARM = 32,       /* freed runs of one size that keep their memory for a while */
     FO_WARM_SIZES = 17, /* in pages of 4 KiB */
     FO_MARK_BITS = 64 - FO_ADDRESS_BITS,
     FO_MARKS = 1 << (FO_MARK_BITS < 17 ? FO_MARK_BITS : 17),
@@ -129,7 +129,7 @@ struct fo_region {
     } class[FO_REGION_CLASSES];
     fo_list runs[FO_RUN_CLASSES];
     uint32_t warm[FO_WARM_SIZES][FO_WARM];
-    uint32_t warm_next[FO_WARM_SIZES];
+    uint32_t warm_given[FO_WARM_SIZES], warm_taken[FO_WARM_SIZES]; /* so many so far */
     struct fo_mark *mark;
 };
 

@@ -25,21 +25,21 @@ static bool may_be_warm(size_t size)
     return system_pages(size) < FO_WARM_SIZES;
 }
 
-/* The next place to be overwritten is the oldest. */
+/* The oldest, in a ring: what was given more than a round ago has been overwritten. */
 static uint32_t take_warm(size_t size)
 {
-    uint32_t next = FO_RELAXED_LOAD(&fo_region->warm_next[system_pages(size)]), waiting = 0;
+    uint32_t *taken = &fo_region->warm_taken[system_pages(size)];
+    uint32_t before = FO_RELAXED_LOAD(taken), oldest;
 
-    for (uint32_t i = 0; i < FO_WARM; i++)
-        waiting += FO_RELAXED_LOAD(warm_at(size, i)) != 0;
-    for (uint32_t i = 0; i < FO_WARM && waiting > KEEP_WARM; i++) {
-        uint32_t *oldest = warm_at(size, next + i);
-        uint32_t page =
-            FO_RELAXED_LOAD(oldest) != 0 ? __atomic_exchange_n(oldest, 0, __ATOMIC_ACQ_REL) : 0;
-        if (page != 0)
-            return page;
-    }
-    return 0;
+    do {
+        uint32_t given = FO_RELAXED_LOAD(&fo_region->warm_given[system_pages(size)]);
+        uint32_t waiting = given - before < FO_WARM ? given - before : FO_WARM;
+        if (waiting <= KEEP_WARM)
+            return 0;
+        oldest = given - waiting;
+    } while (!__atomic_compare_exchange_n(taken, &before, oldest + 1, false, __ATOMIC_ACQ_REL,
+                                          __ATOMIC_RELAXED));
+    return __atomic_exchange_n(warm_at(size, oldest), 0, __ATOMIC_ACQ_REL);
 }
 
 uintptr_t fo_large_take(size_t size)
@@ -66,8 +66,8 @@ void fo_large_give(uintptr_t payload)
 
     __atomic_store_n(&pg->state, FO_PAGE_FREED, __ATOMIC_RELEASE);
     if (may_be_warm(size)) {
-        uint32_t *next = &fo_region->warm_next[system_pages(size)];
-        page = __atomic_exchange_n(warm_at(size, __atomic_fetch_add(next, 1, __ATOMIC_RELAXED)),
+        uint32_t *given = &fo_region->warm_given[system_pages(size)];
+        page = __atomic_exchange_n(warm_at(size, __atomic_fetch_add(given, 1, __ATOMIC_RELAXED)),
                                    page, __ATOMIC_ACQ_REL);
     }
     if (page == 0)

@@ -228,11 +228,36 @@ FRESH(by_default_nothing_is_locked)
     assert_int_equal(read_smaps().with_lo, 0);
 }
 
+/* Record buffers of as many connections as a few threads have at a time: asking the system for each
+ * stops all of them (TLB shootdowns). */
+FRESH(a_few_large_blocks_keep_their_memory)
+{
+    enum { COUNT = 30, SIZE = 17000 };
+    char *blocks[COUNT];
+    int kept = 0;
+
+    start(NULL);
+    for (int i = 0; i < COUNT; i++) {
+        blocks[i] = fo_malloc(SIZE, "a.c", 1);
+        blocks[i][0] = 'x';
+    }
+    for (int i = 0; i < COUNT; i++)
+        fo_free(blocks[i], "f.c", 1);
+    for (int i = 0; i < COUNT; i++) {
+        blocks[i] = fo_malloc(SIZE, "a.c", 2);
+        kept += blocks[i][0] == 'x';
+    }
+    assert_in_range(kept, COUNT - 4, COUNT);
+    for (int i = 0; i < COUNT; i++)
+        fo_free(blocks[i], "f.c", 2);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(after_a_burst_of_small_blocks_their_memory_is_the_systems),
         cmocka_unit_test(after_a_burst_of_large_blocks_their_memory_is_the_systems),
+        cmocka_unit_test(a_few_large_blocks_keep_their_memory),
         cmocka_unit_test(a_buffer_that_is_not_touched_takes_no_memory),
         cmocka_unit_test(wiped_blocks_hold_nothing_of_what_was_in_them),
         cmocka_unit_test(wiped_blocks_of_libc_hold_nothing_either),
