@@ -305,7 +305,7 @@ FRESH(killed_while_it_takes_from_a_fresh_page)
     kill_at_each_instruction(&(struct operation){nothing, make_first_ones, 11});
 }
 
-/* More of them than stay warm. */
+/* More of them than must stay warm: one of these serves again. */
 static void free_large_ones(void)
 {
     hold(0, 6, 20000);
@@ -321,8 +321,8 @@ FRESH(killed_while_it_makes_a_large_block)
 {
     start("QUARANTINE=0", NULL);
     block(16);
-    kill_at_each_instruction(&(struct operation){nothing, make_a_large_one, 1});
-    kill_at_each_instruction(&(struct operation){free_large_ones, make_a_large_one, 1});
+    kill_at_each_instruction(&(struct operation){nothing, make_a_large_one, SMALL ? 3 : 1});
+    kill_at_each_instruction(&(struct operation){free_large_ones, make_a_large_one, SMALL ? 3 : 1});
 }
 
 /* Of this size, a magazine has two cells, a page sixteen slots, and all threads together ten
