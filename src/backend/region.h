@@ -10,11 +10,12 @@
  * Blocks travel in magazines (Bonwick, Adams 2001), arrays of 2 to 84 pointers of one class.  Each
  * thread has a cache, and in it a bin for each class: allocations take from one magazine, frees put
  * into another, and between the two full ones wait, first in first out.  That queue is the
- * quarantine.  What is more goes to a list of full magazines common to all threads, and from there
- * to the bitmaps of the pages; pages all of whose slots are free give their memory back.
+ * quarantine.  Those that have waited are ready, and the newest of them serves first.  What is more
+ * goes to a list of full magazines common to all threads, and from there to the bitmaps of the
+ * pages; pages all of whose slots are free give their memory back.
  *
  *        free                                                  allocation
- *     --> [ put ] --> full, full, ... --> [ take ] -->            of this thread
+ *     --> [ put ] --> full, full --> ready --> [ take ] -->       of this thread
  *                       |  too many         ^  too few
  *                       v                   |
  *                     full, full, ...  -----+                     of all threads

@@ -46,12 +46,11 @@ struct fo_cache {
 
 /* The process's page has this (fork/process.h), so that the kernel zeroes it in a forked child. */
 struct fo_direct {
-    uint64_t size;  /* payloads up to so many bytes come by the short way; 0: none do */
-    uintptr_t base; /* the short way of a free is for addresses from here */
-    uint64_t limit; /* so many times 16 bytes */
-    uint64_t bytes; /* the same in bytes, also when every free goes the long way */
-    uint64_t
-        objects; /* the same for objects, if nothing else can keep one; 0: all go the long way */
+    uint64_t size;    /* payloads up to so many bytes come by the short way; 0: none do */
+    uintptr_t base;   /* the short way of a free is for addresses from here */
+    uint64_t limit;   /* so many times 16 bytes */
+    uint64_t bytes;   /* the same in bytes, also when every free goes the long way */
+    uint64_t objects; /* as bytes, for X_free(); 0: all go the long way, some objects stay */
     uint64_t by_name; /* as size, for callers of CRYPTO_malloc; load/openssl_memory.c */
     uint64_t meta;    /* of every header: process, backend */
     uint64_t key;     /* of the check bits; odd */

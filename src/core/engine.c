@@ -8,6 +8,7 @@
 #include "backend/backend.h"
 #include "core/memory.h"
 #include "core/options.h"
+#include "core/values.h"
 #include "core/stacks.h"
 #include "core/watch.h"
 #include "fork/cures.h"
@@ -82,15 +83,14 @@ void fo_engine_refuse(void)
 
 static void list_cures(void)
 {
-    static const char *const names[] = {"state", "exit", "locks", "identity"};
     char line[128];
     struct fo_text t = FO_TEXT(line);
 
     fo_put(&t, "cures:");
-    for (unsigned i = 0; i < sizeof names / sizeof names[0]; i++)
+    for (unsigned i = 0; i < FO_CURE_COUNT; i++)
         if (fo_cure_applied(1u << i)) {
             fo_put_char(&t, ' ');
-            fo_put(&t, names[i]);
+            fo_put(&t, fo_cure_names[i]);
         }
     if (!fo_cure_applied(FO_CURES_ALL))
         fo_put(&t, " none");

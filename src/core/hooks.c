@@ -37,14 +37,14 @@ static FO_COLD void *dress_slowly(void *base, size_t size, const char *file, int
         if (base == NULL)
             return NULL;
     }
-    uint64_t word = new_word(size, fo_process_meta(me));
-    uintptr_t payload = payload_in(base, &word);
+    uint64_t word = fo_new_word(size, fo_process_meta(me));
+    uintptr_t payload = fo_payload_in(base, &word);
     uint8_t *slot = ((uintptr_t)base & 7) == 0 ? fo_registry_slot_make(payload) : NULL;
     if (slot == NULL) {
         fo_backends[fo_word_backend(fo_process_meta(me))]->free(base, room, file, line);
         return fo_out_of_memory();
     }
-    return dress(payload, word, fo_site_pack(file, line), slot);
+    return fo_dress(payload, word, fo_site_pack(file, line), slot);
 }
 
 /* On pages of its own, if the block is chosen for it; NULL: it comes from the backend beneath. */
@@ -53,14 +53,14 @@ static FO_COLD void *allocate_guarded(size_t size, const char *file, int line)
     const struct fo_process *me = fo_process_self();
     if (!fo_guard_chooses(me->pid))
         return NULL;
-    uint64_t word = new_word(size, with_backend(fo_process_meta(me), FO_BACKEND_GUARD));
+    uint64_t word = fo_new_word(size, fo_with_backend(fo_process_meta(me), FO_BACKEND_GUARD));
     fo_site site = fo_site_pack(file, line);
     uintptr_t payload = fo_guard_take(word, site);
     if (payload == 0)
         return NULL;
     uint8_t *slot = fo_registry_slot_make(payload);
     if (slot != NULL)
-        return dress(payload, word, site, slot);
+        return fo_dress(payload, word, site, slot);
     fo_backend_free(payload, word, site);
     return NULL;
 }
@@ -101,8 +101,8 @@ static __attribute__((noinline)) void *allocate(size_t size, const char *file, i
         fo_shared_learn(payload);
     if (fo_unlikely(slot == NULL))
         return dress_slowly(base, size, file, line);
-    return dress(payload, new_word(size, fo_process_meta(fo_process_self())),
-                 fo_site_pack(file, line), slot);
+    return fo_dress(payload, fo_new_word(size, fo_process_meta(fo_process_self())),
+                    fo_site_pack(file, line), slot);
 }
 
 /* Where the blocks of a quarantine may serve again. */
@@ -115,8 +115,8 @@ static inline void *allocate_again(size_t size, const char *file, int line)
     uintptr_t payload = fo_quarantine_recycle(fo_class_of(size + fo_hot.tail), pid);
     if (fo_unlikely(payload == 0))
         return allocate(size, file, line);
-    return dress(payload, new_word(size, fo_process_meta(me)), fo_site_pack(file, line),
-                 fo_registry_slot_known(payload));
+    return fo_dress(payload, fo_new_word(size, fo_process_meta(me)), fo_site_pack(file, line),
+                    fo_registry_slot_known(payload));
 }
 
 void *fo_malloc_refill(size_t size, const char *file, int line)

@@ -61,7 +61,7 @@ void fo_free_long(uintptr_t payload, fo_site now)
 {
     if (payload == 0)
         return;
-    if (is_direct(payload)) {
+    if (fo_is_direct(payload)) {
         free_directly(payload, now);
         return;
     }
@@ -72,7 +72,7 @@ void fo_free_long(uintptr_t payload, fo_site now)
     }
     struct fo_header *h = fo_header_of(payload);
     uint64_t word = h->word;
-    if (fo_unlikely(!header_is_whole(payload, h))) {
+    if (fo_unlikely(!fo_header_is_whole(payload, h))) {
         fo_refuse_damaged(payload, slot, FO_OPERATION_FREE, now);
         return;
     }

@@ -24,19 +24,19 @@ FO_COLD void fo_refuse_damaged(uintptr_t payload, uint8_t *slot, enum fo_operati
 FO_COLD bool fo_watch_free(uintptr_t payload, fo_site allocated, uint64_t word,
                            enum fo_operation operation, fo_site now);
 
-static inline bool header_is_whole(uintptr_t p, const struct fo_header *h)
+static inline bool fo_header_is_whole(uintptr_t p, const struct fo_header *h)
 {
     return fo_is_live(fo_hot.secret, p, h->site, h->word);
 }
 
 /* Is it judged by the region? */
-static inline bool is_direct(uintptr_t payload)
+static inline bool fo_is_direct(uintptr_t payload)
 {
     return fo_region_contains(payload) && FO_RELAXED_LOAD(&fo_hot.direct);
 }
 
 /* The header goes in, then the registry learns of the block. */
-static inline void *dress(uintptr_t payload, uint64_t word, fo_site site, uint8_t *slot)
+static inline void *fo_dress(uintptr_t payload, uint64_t word, fo_site site, uint8_t *slot)
 {
     struct fo_header *h = fo_header_of(payload);
 
@@ -48,19 +48,19 @@ static inline void *dress(uintptr_t payload, uint64_t word, fo_site site, uint8_
     return (void *)payload;
 }
 
-static inline uint64_t new_word(size_t size, uint64_t meta)
+static inline uint64_t fo_new_word(size_t size, uint64_t meta)
 {
     return (uint64_t)size << FO_SIZE_SHIFT | meta;
 }
 
 /* For a base that may be aligned to 8 bytes only: where the payload starts, and the bit for it. */
-static inline uintptr_t payload_in(const void *base, uint64_t *word)
+static inline uintptr_t fo_payload_in(const void *base, uint64_t *word)
 {
     *word |= (uint64_t)((uintptr_t)base >> 3 & 1) << FO_PAD8_SHIFT;
     return ((uintptr_t)base + sizeof(struct fo_header) + 8) & ~(uintptr_t)15;
 }
 
-static inline uint64_t with_backend(uint64_t meta, unsigned id)
+static inline uint64_t fo_with_backend(uint64_t meta, unsigned id)
 {
     uint64_t mask = (uint64_t)((1u << FO_BACKEND_BITS) - 1) << FO_BACKEND_SHIFT;
 

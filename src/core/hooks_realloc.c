@@ -23,14 +23,14 @@ void *fo_allocate_from(unsigned id, size_t size, const char *file, int line)
     void *base = fo_backends[id]->alloc(fo_room(size) + 8, file, line);
     if (base == NULL)
         return NULL;
-    uint64_t fresh = new_word(size, with_backend(fo_process_meta(fo_process_self()), id));
-    uintptr_t payload = payload_in(base, &fresh);
+    uint64_t fresh = fo_new_word(size, fo_with_backend(fo_process_meta(fo_process_self()), id));
+    uintptr_t payload = fo_payload_in(base, &fresh);
     uint8_t *slot = fo_registry_slot_make(payload);
     if (slot == NULL) {
         fo_backends[id]->free(base, fo_room(size) + 8, file, line);
         return fo_out_of_memory();
     }
-    return dress(payload, fresh, fo_site_pack(file, line), slot);
+    return fo_dress(payload, fresh, fo_site_pack(file, line), slot);
 }
 
 /* A block keeps its backend (law 6) when it moves, even if the active one is another by now; unless
@@ -103,7 +103,7 @@ void *fo_realloc(void *p, size_t size, const char *file, int line)
         fo_free(p, file, line);
         return NULL;
     }
-    if (is_direct(payload))
+    if (fo_is_direct(payload))
         return realloc_directly(payload, size, file, line);
     fo_site now = fo_site_pack(file, line);
     uint8_t *slot = fo_registry_slot(payload);
@@ -111,7 +111,7 @@ void *fo_realloc(void *p, size_t size, const char *file, int line)
         return refuse_realloc(payload, size, now);
     struct fo_header *h = fo_header_of(payload);
     uint64_t word = h->word;
-    if (fo_unlikely(!header_is_whole(payload, h))) {
+    if (fo_unlikely(!fo_header_is_whole(payload, h))) {
         fo_refuse_damaged(payload, slot, FO_OPERATION_REALLOC, now);
         return NULL;
     }

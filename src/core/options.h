@@ -12,7 +12,8 @@ enum fo_on_error { FO_ON_ERROR_SKIP, FO_ON_ERROR_ABORT, FO_ON_ERROR_EXIT };
 enum { FO_FOREIGN_REPORT, FO_FOREIGN_FREE };          /* order of the choices in options.def */
 enum { FO_SHARED_AUTO, FO_SHARED_NO, FO_SHARED_YES }; /* the same */
 enum fo_cure { FO_CURE_STATE = 1, FO_CURE_EXIT = 2, FO_CURE_LOCKS = 4, FO_CURE_IDENTITY = 8 };
-#define FO_CURES_ALL 15u
+enum { FO_CURE_COUNT = 4 };
+#define FO_CURES_ALL ((1u << FO_CURE_COUNT) - 1)
 
 /* The status with which FREEONCE_REQUIRE=1 ends a program: EX_CONFIG of sysexits.h. */
 #define FO_EXIT_REQUIRE 78

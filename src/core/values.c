@@ -154,9 +154,10 @@ void fo_show_choice(struct fo_text *t, const unsigned *v, const char *choices)
         fo_put_char(t, *choices++);
 }
 
+const char *const fo_cure_names[FO_CURE_COUNT] = {"state", "exit", "locks", "identity"};
+
 void fo_show_cures(struct fo_text *t, const unsigned *v, const char *choices)
 {
-    static const char *const names[] = {"state", "exit", "locks", "identity"};
     const char *comma = "";
 
     (void)choices;
@@ -164,10 +165,10 @@ void fo_show_cures(struct fo_text *t, const unsigned *v, const char *choices)
         fo_put(t, *v == 0 ? "none" : "all");
         return;
     }
-    for (unsigned i = 0; i < 4; i++)
+    for (unsigned i = 0; i < FO_CURE_COUNT; i++)
         if ((*v & 1u << i) != 0) {
             fo_put(t, comma);
-            fo_put(t, names[i]);
+            fo_put(t, fo_cure_names[i]);
             comma = ",";
         }
 }

@@ -20,4 +20,7 @@ FO_KIND(cures)
 FO_KIND(action)
 #undef FO_KIND
 
+/* What cure 1 << i (enum fo_cure) is called. */
+extern const char *const fo_cure_names[FO_CURE_COUNT];
+
 #endif

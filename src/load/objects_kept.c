@@ -10,7 +10,7 @@ enum { KEPT = 64 };
 static struct kept {
     void *object;   /* NULL: free */
     uint32_t pid;   /* whose it is: a child inherits this table */
-    uint32_t users; /* those in the first rows of the table of processes; 0: not complete yet */
+    uint32_t users; /* those in the first rows of the table of processes; 0: nothing to free here */
     fo_object_function *function;
 } kept[KEPT];
 
@@ -43,14 +43,14 @@ bool fo_object_keep(void *p, fo_object_function *function)
 void fo_objects_kept_free(uintptr_t caller)
 {
     for (unsigned i = 0; i < KEPT; i++) {
-        void *p = __atomic_load_n(&kept[i].object, __ATOMIC_ACQUIRE);
         uint32_t users = __atomic_load_n(&kept[i].users, __ATOMIC_ACQUIRE);
-        if (p == NULL || users == 0 || !is_mine(&kept[i]) || fo_cure_workers_live(users))
-            continue;
-        fo_object_function *function = kept[i].function;
-        if (!__atomic_compare_exchange_n(&kept[i].object, &p, NULL, false, __ATOMIC_ACQ_REL,
+        if (users == 0 || !is_mine(&kept[i]) || fo_cure_workers_live(users) ||
+            !__atomic_compare_exchange_n(&kept[i].users, &users, 0, false, __ATOMIC_ACQ_REL,
                                          __ATOMIC_RELAXED))
             continue;
+        void *p = kept[i].object;
+        fo_object_function *function = kept[i].function;
+        __atomic_store_n(&kept[i].object, NULL, __ATOMIC_RELEASE);
         bool outermost = fo_thread.caller == 0;
         if (outermost)
             fo_thread_enter(caller);

@@ -2,7 +2,7 @@
  * who is running.  Nothing is allocated: this happens inside OpenSSL's first allocation. */
 #include "load/reach.h"
 
-#include "core/options.h"
+#include "core/values.h"
 #include "fork/cures.h"
 #include "fork/rwlock.h"
 #include "report/output.h"
@@ -38,15 +38,12 @@ static bool identity_reaches(const struct fo_openssl *o)
     return true;
 }
 
-static const struct row {
-    unsigned cure;
-    const char *name, *matters;
-} rows[] = {
-    {FO_CURE_STATE, "state",
-     "every forked child goes on with its parent's error queue and random generator"},
-    {FO_CURE_EXIT, "exit", "a process that exits frees what the others still use"},
-    {FO_CURE_LOCKS, "locks", "who waits for a lock that another process has sleeps for ever"},
-    {FO_CURE_IDENTITY, "identity", "RSA keys that several processes use make wrong signatures"},
+/* What is missing without each. */
+static const char *const matters[FO_CURE_COUNT] = {
+    "every forked child goes on with its parent's error queue and random generator",
+    "a process that exits frees what the others still use",
+    "who waits for a lock that another process has sleeps for ever",
+    "RSA keys that several processes use make wrong signatures",
 };
 
 static bool reaches(const struct fo_openssl *o, unsigned cure)
@@ -68,13 +65,13 @@ void fo_reach_check(const struct fo_openssl *o)
 {
     static unsigned told;
 
-    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        const struct row *row = &rows[i];
-        if (!fo_cure_applied(row->cure) || (told & row->cure) != 0 || reaches(o, row->cure))
+    for (unsigned i = 0; i < FO_CURE_COUNT; i++) {
+        unsigned cure = 1u << i;
+        if (!fo_cure_applied(cure) || (told & cure) != 0 || reaches(o, cure))
             continue;
-        told |= row->cure;
-        fo_say_words("the cure ", row->name, " does not reach the OpenSSL ",
+        told |= cure;
+        fo_say_words("the cure ", fo_cure_names[i], " does not reach the OpenSSL ",
                      o->in_executable ? "in the executable" : o->how,
-                     ", whose memory is shared: ", row->matters, NULL);
+                     ", whose memory is shared: ", matters[i], NULL);
     }
 }

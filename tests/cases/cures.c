@@ -305,6 +305,29 @@ static void free_under_a_worker(void)
     fact("afterwards", "%d", freed);
 }
 
+/* A worker gives back what it counted itself, and no more: the parent's free is the last one. */
+static void reference_in_worker(void)
+{
+    static int freed;
+
+    CHECK(SSL_CTX_get_ex_new_index(0, &freed, NULL, NULL, count_free) >= 0);
+    SSL_CTX *context = SSL_CTX_new(TLS_server_method());
+    CHECK(context != NULL);
+    pid_t worker = fork();
+    if (worker == 0) {
+        for (int i = 0; i < 3;
+             i++) /* the first call finds OpenSSL's function, the others know it */
+            CHECK(SSL_CTX_up_ref(context) == 1);
+        for (int i = 0; i < 4; i++) /* the last one is its parent's */
+            SSL_CTX_free(context);
+        _exit(0);
+    }
+    wait_for(worker);
+    fact("before", "%d", freed);
+    SSL_CTX_free(context);
+    fact("freed", "%d", freed);
+}
+
 static void error_queue(void)
 {
     ERR_raise(ERR_LIB_USER, ERR_R_INTERNAL_ERROR);
@@ -331,6 +354,7 @@ const struct fault cure_faults[] = {
     {"cleanup-at-childs-exit", cleanup_at_exit},
     {"cleanup-in-parent", parent_cleans_up},
     {"free-under-a-worker", free_under_a_worker},
+    {"reference-in-worker", reference_in_worker},
     {"error-queue", error_queue},
     {NULL, NULL},
 };

@@ -93,6 +93,12 @@ a lock of OpenSSL ({lock}) was left locked for writing by thread {killed}, which
         {"while-it-lives": "1", "afterwards": "2"},
     ),
     Case(
+        "cure-exit-own-reference",
+        "faults reference-in-worker",
+        backends=("shared", "shm"),
+        facts={"before": "0", "freed": "1"},
+    ),
+    Case(
         "cure-exit-explicit",
         "faults cleanup-in-child",
         backends=("shared",),

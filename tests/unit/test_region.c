@@ -43,6 +43,8 @@ static void a_size_gets_the_smallest_class_that_holds_it(void **state)
         assert_int_equal(fo_class_slot(class) % 16, 0);
         size_t most = size <= 256 ? 15 : size / 8;
         assert_in_range(fo_class_payload(class) - size, 0, most);
+        if (class < FO_REGION_CLASSES - 1 && size > 4096)
+            assert_int_equal(fo_class_slot(class) % 512, 0);
     }
 }
 
@@ -132,6 +134,37 @@ FRESH(without_a_quarantine_a_slot_serves_again_at_once)
     for (int i = 0; i < 1000; i++)
         frees_until_it_serves_again(24);
     assert_in_range(frees_until_it_serves_again(24), 1, 200);
+    walk();
+}
+
+static int by_address(const void *a, const void *b)
+{
+    uintptr_t left = *(const uintptr_t *)a, right = *(const uintptr_t *)b;
+
+    return (left > right) - (left < right);
+}
+
+FRESH(after_a_burst_few_blocks_take_turns_and_none_went_to_other_threads)
+{
+    enum { BURST = 1200, LATER = 5000 };
+    static void *burst[BURST];
+    static uintptr_t later[LATER];
+    unsigned class = fo_region_class_of(24);
+    int different = 1;
+
+    start(NULL);
+    for (int i = 0; i < BURST; i++)
+        burst[i] = fo_malloc(24, "a.c", 1);
+    free_all(burst, BURST);
+    assert_int_equal((uint32_t)fo_region->class[class].full, 0);
+    for (int i = 0; i < LATER; i++) {
+        later[i] = (uintptr_t)fo_malloc(24, "a.c", 2);
+        fo_free((void *)later[i], "f.c", 2);
+    }
+    qsort(later, LATER, sizeof *later, by_address);
+    for (int i = 1; i < LATER; i++)
+        different += later[i] != later[i - 1];
+    assert_in_range(different, 100, BURST * 2 / 3);
     walk();
 }
 
@@ -363,6 +396,7 @@ int main(void)
         cmocka_unit_test(live_blocks_are_counted_by_source_line),
         cmocka_unit_test(a_slot_serves_again_after_those_that_were_freed_before),
         cmocka_unit_test(without_a_quarantine_a_slot_serves_again_at_once),
+        cmocka_unit_test(after_a_burst_few_blocks_take_turns_and_none_went_to_other_threads),
         cmocka_unit_test(what_waits_is_no_more_than_the_option_says),
         cmocka_unit_test(a_double_free_after_100000_others_names_all_places),
         cmocka_unit_test(a_double_free_of_a_slot_that_is_back_in_its_page_names_all_places),
