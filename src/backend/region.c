@@ -237,7 +237,8 @@ static uintptr_t lay_out(struct fo_region *r, uintptr_t start, uint64_t size)
     r->cache = (struct fo_cache *)((at + 63) & ~(uintptr_t)63);
     r->page = (struct fo_page *)(r->cache + r->cache_count);
     r->bitmaps = (uint64_t *)(r->page + pages);
-    at = (uintptr_t)(r->bitmaps + (size_t)pages * FO_BITMAP_WORDS);
+    r->page_bin = (uint16_t *)(r->bitmaps + (size_t)pages * FO_BITMAP_WORDS);
+    at = (uintptr_t)(r->page_bin + pages);
     r->magazine = (struct fo_magazine *)((at + 511) & ~(uintptr_t)511);
     return round_to_page((uintptr_t)(r->magazine + r->magazine_count));
 }

@@ -51,7 +51,6 @@
 #include "core/memory.h"
 
 enum {
-    FO_PAGE_SHIFT = 16,
     FO_PAGE_SIZE = 1 << FO_PAGE_SHIFT,
     FO_BITMAP_WORDS = (FO_PAGE_SIZE / 32) / 64,
     FO_MAGAZINE_CELLS = 85, /* the last is never a slot's */
@@ -119,6 +118,7 @@ struct fo_region {
     struct fo_cell none, end; /* for bins without a magazine */
     int64_t idle; /* bytes of pages with no block in them that were not given back, roughly */
     struct fo_page *page;
+    uint16_t *page_bin; /* as fo_direct.bins, by page: of those of slots */
     uint64_t *bitmaps;
     struct fo_magazine *magazine;
     struct fo_cache *cache;

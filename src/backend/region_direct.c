@@ -36,6 +36,7 @@ void fo_region_go_ahead(struct fo_direct *d)
 void fo_region_enter(struct fo_direct *d, uint32_t index, bool forked)
 {
     d->base = fo_region->base + FO_PAGE_SIZE;
+    d->page_bins = fo_region->page_bin + 1;
     d->meta = (uint64_t)index << FO_META_SHIFT | (uint64_t)FO_BACKEND_ARENA << FO_BACKEND_SHIFT;
     d->key = fo_region->key;
     for (unsigned i = 0; i < FO_REGION_STEPS; i++)

@@ -7,6 +7,8 @@
 #include "core/block.h"
 #include "fork/living.h"
 
+enum { FO_PAGE_SHIFT = 16 };
+
 #define FO_REGION_FREED (UINT64_C(1) << FO_PAD8_SHIFT) /* blocks in here are never padded */
 #define FO_REGION_HELD  (FO_REGION_FREED | UINT64_C(4) << FO_BACKEND_SHIFT)
 #define FO_REGION_META  (~UINT64_C(0xffff))
@@ -52,6 +54,7 @@ struct fo_direct {
     uint64_t bytes;   /* the same in bytes, also when every free goes the long way */
     uint64_t objects; /* as bytes, for X_free(); 0: all go the long way, some objects stay */
     uint64_t by_name; /* as size, for callers of CRYPTO_malloc; load/openssl_memory.c */
+    const uint16_t *page_bins; /* region.h: page_bin, from base */
     uint64_t meta;    /* of every header: process, backend */
     uint64_t key;     /* of the check bits; odd */
     bool orphans;     /* caches that a fork left behind may be adopted */
@@ -65,13 +68,13 @@ static inline bool fo_direct_contains(const struct fo_direct *d, uintptr_t p)
     return p - d->base < d->bytes;
 }
 
-/* May it be judged by the short way?  Rotated, so that what is not aligned to 16 bytes is far away.
- */
-static inline bool fo_direct_is_slot(const struct fo_direct *d, uintptr_t p)
+/* How many times 16 bytes from base?  Rotated, so that what is not aligned to 16 bytes is far away.
+ * Below the limit, it may be judged by the short way. */
+static inline uint64_t fo_direct_place(const struct fo_direct *d, uintptr_t p)
 {
     uintptr_t distance = p - d->base;
 
-    return (distance >> 4 | distance << 60) < FO_HOT_LOAD(&d->limit);
+    return distance >> 4 | distance << 60;
 }
 
 /* Multiply-shift hashing (Dietzfelbinger and others 1997) with a secret multiplier. */

@@ -143,6 +143,7 @@ static bool own_page(struct fo_bin *bin, unsigned class)
         return false;
     struct fo_page *pg = page_at(page);
     FO_RELAXED_STORE(&pg->class, (uint16_t) class);
+    FO_RELAXED_STORE(&fo_region->page_bin[page], (uint16_t)(class * sizeof(struct fo_bin)));
     FO_RELAXED_STORE(&pg->used, 0);
     FO_RELAXED_STORE(&pg->ever, 0);
     FO_RELAXED_STORE(&pg->emptying, 0);

@@ -51,7 +51,7 @@ static bool is_safe(uintptr_t payload)
     const struct fo_header *h = fo_header_of(payload);
     const struct fo_direct *d = &fo_hot.process->direct;
 
-    return !fo_hot_concurrent() && fo_direct_is_slot(d, payload) &&
+    return !fo_hot_concurrent() && fo_direct_place(d, payload) < FO_HOT_LOAD(&d->limit) &&
            fo_region_word_checks(d->key, payload, h->site, h->word);
 }
 

@@ -29,9 +29,9 @@ FO_COLD void fo_free_far_down(uintptr_t payload, const char *file, int line);
 void fo_free_among_threads(uintptr_t payload, fo_site now, struct fo_bin *bin, uint64_t word)
     __attribute__((noinline));
 
-static inline struct fo_bin *fo_bin_short(const struct fo_direct *d, uint64_t steps)
+static inline struct fo_bin *fo_bin_at(uint16_t where)
 {
-    return (struct fo_bin *)((char *)fo_thread.cache + d->bins[steps]);
+    return (struct fo_bin *)((char *)fo_thread.cache + where);
 }
 
 static inline unsigned fo_class_short(const struct fo_direct *d, uint64_t steps)
@@ -45,7 +45,7 @@ static FO_ALWAYS_INLINE void *fo_malloc_short(const struct fo_direct *d, uint64_
 {
     if (fo_unlikely(size - 1 >= most) || fo_unlikely((unsigned)line > FO_LINE_MAX))
         return NULL;
-    struct fo_bin *bin = fo_bin_short(d, (size - 1) >> 4);
+    struct fo_bin *bin = fo_bin_at(d->bins[(size - 1) >> 4]);
     struct fo_cell *take = FO_RELAXED_LOAD(&bin->take);
     uintptr_t payload = FO_RELAXED_LOAD(&take->payload);
     if (fo_unlikely(payload == 0))
@@ -83,7 +83,8 @@ static FO_ALWAYS_INLINE void fo_free_short(void *p, const char *file, int line,
         return;
     }
     fo_site now = (fo_site)(unsigned)line << 48 | (uintptr_t)file;
-    if (fo_unlikely(!fo_direct_is_slot(d, payload))) {
+    uint64_t place = fo_direct_place(d, payload);
+    if (fo_unlikely(place >= FO_HOT_LOAD(&d->limit))) {
         elsewhere(payload, now);
         return;
     }
@@ -93,8 +94,10 @@ static FO_ALWAYS_INLINE void fo_free_short(void *p, const char *file, int line,
         fo_free_long(payload, now);
         return;
     }
+    /* Not by the size in the header: while that is still on its way from memory, what follows does
+     * not have to wait. */
     struct fo_bin *bin =
-        fo_bin_short(d, (word - (UINT64_C(1) << FO_SIZE_SHIFT)) >> (FO_SIZE_SHIFT + 4));
+        fo_bin_at(FO_RELAXED_LOAD(&d->page_bins[place >> (FO_PAGE_SHIFT - 4)]));
     struct fo_cell *put = bin->put;
     if (fo_unlikely(FO_HOT_LOAD(&put->payload) != 0)) {
         fo_free_rotate(payload, now, word);
