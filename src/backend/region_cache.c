@@ -12,13 +12,6 @@ static struct fo_magazine *magazine_at(uint32_t number)
     return &fo_region->magazine[number];
 }
 
-static fo_cell *first_cell(uint32_t number)
-{
-    struct fo_magazine *m = magazine_at(number);
-
-    return &m->cells[FO_MAGAZINE_CELLS - fo_region->class[m->class].cells];
-}
-
 /* The one that a cell is in; 0: none. */
 static uint32_t magazine_of(const fo_cell *cell)
 {
@@ -89,20 +82,30 @@ static uint32_t new_magazine(unsigned class)
     return n;
 }
 
+/* Behind the last cell: 0, FO_CELL_END while frees are put here. */
+static void set_end(uint32_t n, fo_cell what)
+{
+    struct fo_magazine *m = magazine_at(n);
+
+    FO_RELAXED_STORE(&m->cells[fo_region->class[m->class].cells], what);
+}
+
 /* All of its cells are empty. */
 void fo_magazine_spare(uint32_t n)
 {
-    if (n != 0)
-        push(&fo_region->spare, n);
+    if (n == 0)
+        return;
+    set_end(n, 0);
+    push(&fo_region->spare, n);
 }
 
 /* A look at one of the slots that are about to serve again, another one each time. */
 static void check_one(uint32_t n)
 {
-    const fo_cell *first = first_cell(n);
-    uint32_t drawn = (uint32_t)(*first >> 4) * 0x9e3779b9u >> 16;
+    const struct fo_magazine *m = magazine_at(n);
+    uint32_t drawn = (uint32_t)(m->cells[0] >> 4) * 0x9e3779b9u >> 16;
 
-    fo_slot_check(first[drawn * fo_region->class[magazine_at(n)->class].cells >> 16]);
+    fo_slot_check(m->cells[drawn * fo_region->class[m->class].cells >> 16]);
 }
 
 /* Take from this one now.  The empty one serves for frees next. */
@@ -110,8 +113,9 @@ static void load(struct fo_bin *bin, uint32_t n)
 {
     uint32_t before = magazine_of(bin->take);
 
+    set_end(n, 0);
     check_one(n);
-    __atomic_store_n(&bin->take, first_cell(n), __ATOMIC_RELEASE);
+    __atomic_store_n(&bin->take, magazine_at(n)->cells, __ATOMIC_RELEASE);
     fo_magazine_spare(bin->spare);
     bin->spare = before;
 }
@@ -183,7 +187,7 @@ static void empty(uint32_t n)
 {
     struct fo_magazine *m = magazine_at(n);
 
-    for (unsigned i = 0; i < FO_MAGAZINE_CELLS; i++) {
+    for (uint32_t i = 0; i < fo_region->class[m->class].cells; i++) {
         uintptr_t payload = m->cells[i];
         if (payload == 0)
             continue;
@@ -222,12 +226,14 @@ void fo_cache_share_queue(unsigned class)
 static bool turn_round(struct fo_bin *bin)
 {
     uint32_t n = magazine_of(bin->put);
+    fo_cell *put = bin->put;
 
-    if (n == 0 || bin->put == first_cell(n))
+    if (n == 0 || put == magazine_at(n)->cells)
         return false;
     uint32_t before = magazine_of(bin->take);
-    bin->put = fo_no_cells();
-    __atomic_store_n(&bin->take, first_cell(n), __ATOMIC_RELEASE);
+    bin->put = &fo_region->end;
+    FO_RELAXED_STORE(put, 0);
+    __atomic_store_n(&bin->take, magazine_at(n)->cells, __ATOMIC_RELEASE);
     fo_magazine_spare(before);
     return true;
 }
@@ -239,7 +245,8 @@ static bool fill_fresh(struct fo_bin *bin, unsigned class)
 
     if (n == 0 && (n = new_magazine(class)) == 0)
         return false;
-    __atomic_store_n(&bin->take, first_cell(n) + cells, __ATOMIC_RELEASE);
+    set_end(n, 0);
+    __atomic_store_n(&bin->take, &magazine_at(n)->cells[cells], __ATOMIC_RELEASE);
     return fo_slots_take(bin, class, cells);
 }
 
@@ -290,9 +297,10 @@ static bool rotate(struct fo_bin *bin, unsigned class)
     bin->spare = 0;
     if (n == 0 && (n = new_magazine(class)) == 0)
         return false;
+    set_end(n, FO_CELL_END);
     if (full != 0)
         fo_magazine_queue(bin, full);
-    __atomic_store_n(&bin->put, first_cell(n), __ATOMIC_RELEASE);
+    __atomic_store_n(&bin->put, magazine_at(n)->cells, __ATOMIC_RELEASE);
     while (bin->queued > FO_RELAXED_LOAD(&bin->keep))
         make_ready(bin);
     while (bin->readied > FO_RELAXED_LOAD(&bin->most))
@@ -304,7 +312,7 @@ bool fo_cache_rotate(unsigned class)
 {
     struct fo_cache *cache = fo_cache_own();
 
-    return cache != NULL && (!fo_cell_is_end(cache->bins[class].put) ||
+    return cache != NULL && (FO_RELAXED_LOAD(cache->bins[class].put) == 0 ||
                              rotate(&cache->bins[class], class));
 }
 
