@@ -26,10 +26,9 @@ static void arena_free(void *block, size_t room, const char *file, int line)
     size_t size = room - sizeof(struct fo_header);
     uintptr_t payload = (uintptr_t)block + sizeof(struct fo_header);
 
-    (void)file;
-    (void)line;
     if (size <= FO_REGION_SMALL)
-        fo_cache_put(fo_region_class_of(size), payload);
+        fo_cache_put(fo_region_class_of(size),
+                     &(struct fo_cell){payload, fo_site_pack(file, line), 0});
     else
         fo_large_give(payload);
 }

@@ -281,7 +281,7 @@ static bool start_with(uint64_t size, bool shared)
     r->page_count = (uint32_t)((start + size - r->base) >> FO_PAGE_SHIFT);
     r->key = make_key(fo_hot.secret);
     r->pages = r->magazines = r->marks = 1;
-    r->end = FO_CELL_END;
+    r->end.payload = FO_CELL_END;
     set_classes(r);
     fo_region = r;
     fo_caches_start();

@@ -7,7 +7,7 @@
  * run of pages.  A slot begins with the block's header; what is free is known outside of the pages
  * only, so that no write through a stale pointer can lead the heap astray.
  *
- * Blocks travel in magazines (Bonwick, Adams 2001), arrays of 2 to 126 pointers of one class.  Each
+ * Blocks travel in magazines (Bonwick, Adams 2001), arrays of 2 to 84 pointers of one class.  Each
  * thread has a cache, and in it a bin for each class: allocations take from one magazine, frees put
  * into another, and between the two full ones wait, first in first out.  That queue is the
  * quarantine.  Those that have waited are ready, and the newest of them serves first.  What is more
@@ -53,7 +53,7 @@
 enum {
     FO_PAGE_SIZE = 1 << FO_PAGE_SHIFT,
     FO_BITMAP_WORDS = (FO_PAGE_SIZE / 32) / 64,
-    FO_MAGAZINE_CELLS = 127, /* the last is never a slot's */
+    FO_MAGAZINE_CELLS = 85, /* the last is never a slot's */
     FO_CACHES = 2048,
     FO_RUN_CLASSES = 72,
     FO_WARM = 32,       /* freed runs of one size that keep their memory for a while */
@@ -66,9 +66,9 @@ struct fo_magazine {
     uint32_t next;
     uint16_t class;
     uint16_t owner; /* number of the cache that has it, from 1; 0: in a list */
-    fo_cell cells[FO_MAGAZINE_CELLS]; /* behind the last of a class 0 or FO_CELL_END */
+    struct fo_cell cells[FO_MAGAZINE_CELLS]; /* behind the last of a class 0 or FO_CELL_END */
 };
-_Static_assert(sizeof(struct fo_magazine) == 1024, "found by a shift");
+_Static_assert(sizeof(struct fo_magazine) == 2048, "found by a shift");
 
 enum fo_page_state {
     FO_PAGE_NEVER,  /* or freed, in the list of its run's size */
@@ -115,7 +115,7 @@ struct fo_region {
     uint32_t page_count, magazine_count;
     uint32_t caches, cache_count;
     fo_list spare;            /* empty magazines */
-    fo_cell none, end; /* for bins without a magazine */
+    struct fo_cell none, end; /* for bins without a magazine */
     int64_t idle; /* bytes of pages with no block in them that were not given back, roughly */
     struct fo_page *page;
     uint16_t *page_bin; /* as fo_direct.bins, by page: of those of slots */
@@ -185,8 +185,11 @@ void fo_region_release(uintptr_t start, size_t size);
 /* Put free slots in front of where the bin takes from, `room` cells at most.  False: none left. */
 bool fo_slots_take(struct fo_bin *bin, unsigned class, unsigned room);
 
-/* Back into its page. */
-void fo_slot_give(uintptr_t payload);
+/* Back into its page; what the cell knows of its free is kept in the slot from now on. */
+void fo_slot_give(const struct fo_cell *freed);
+
+/* Is it there? */
+bool fo_slot_is_back(uintptr_t payload);
 
 /* A page that was being moved or emptied by somebody who is gone: go on where that ended. */
 void fo_page_go_on(uint32_t page);
@@ -204,7 +207,7 @@ bool fo_cache_rotate(unsigned class);
 uintptr_t fo_cache_take(unsigned class);
 
 /* Take a freed one. */
-void fo_cache_put(unsigned class, uintptr_t payload);
+void fo_cache_put(unsigned class, const struct fo_cell *freed);
 
 /* All full magazines of this thread that wait in this class, for all threads. */
 void fo_cache_share_queue(unsigned class);
@@ -212,6 +215,9 @@ void fo_cache_share_queue(unsigned class);
 /* Out of anybody's hands: all its cells are empty; its freed blocks serve this bin next. */
 void fo_magazine_spare(uint32_t number);
 void fo_magazine_queue(struct fo_bin *bin, uint32_t number);
+
+/* The cell in which a freed block waits; NULL: in none. */
+const struct fo_cell *fo_cache_find(unsigned class, uintptr_t payload);
 
 /* region_owner.c: whose caches they are. */
 
@@ -243,7 +249,7 @@ uintptr_t fo_large_take(size_t size); /* of the payload; 0: no memory */
 void fo_large_give(uintptr_t payload);
 
 /* region_check.c: a slot that leaves the quarantine; reports if its header was written to. */
-void fo_slot_check(uintptr_t payload);
+void fo_cell_check(const struct fo_cell *cell);
 
 /* region_find.c: what is at an address of the range? */
 enum fo_found {

@@ -138,10 +138,13 @@ static uint32_t tidy(struct fo_magazine *m)
     uint32_t full = 0;
 
     for (uint32_t i = 0; i < FO_MAGAZINE_CELLS; i++) {
-        uintptr_t payload = m->cells[i];
-        FO_RELAXED_STORE(&m->cells[i], 0);
-        if (holds_slot(payload) && is_free(payload))
-            __atomic_store_n(&m->cells[full++], payload, __ATOMIC_RELEASE);
+        struct fo_cell cell = m->cells[i];
+        FO_RELAXED_STORE(&m->cells[i].payload, 0);
+        if (!holds_slot(cell.payload) || !is_free(cell.payload))
+            continue;
+        m->cells[full].freed = cell.freed;
+        m->cells[full].by = cell.by;
+        __atomic_store_n(&m->cells[full++].payload, cell.payload, __ATOMIC_RELEASE);
     }
     return full;
 }

@@ -13,7 +13,7 @@ static struct fo_magazine *magazine_at(uint32_t number)
 }
 
 /* The one that a cell is in; 0: none. */
-static uint32_t magazine_of(const fo_cell *cell)
+static uint32_t magazine_of(const struct fo_cell *cell)
 {
     uintptr_t distance = (uintptr_t)cell - (uintptr_t)fo_region->magazine;
     size_t size = (size_t)fo_region->magazine_count * sizeof(struct fo_magazine);
@@ -83,11 +83,11 @@ static uint32_t new_magazine(unsigned class)
 }
 
 /* Behind the last cell: 0, FO_CELL_END while frees are put here. */
-static void set_end(uint32_t n, fo_cell what)
+static void set_end(uint32_t n, uintptr_t what)
 {
     struct fo_magazine *m = magazine_at(n);
 
-    FO_RELAXED_STORE(&m->cells[fo_region->class[m->class].cells], what);
+    FO_RELAXED_STORE(&m->cells[fo_region->class[m->class].cells].payload, what);
 }
 
 /* All of its cells are empty. */
@@ -103,9 +103,9 @@ void fo_magazine_spare(uint32_t n)
 static void check_one(uint32_t n)
 {
     const struct fo_magazine *m = magazine_at(n);
-    uint32_t drawn = (uint32_t)(m->cells[0] >> 4) * 0x9e3779b9u >> 16;
+    uint32_t drawn = (uint32_t)(m->cells[0].payload >> 4) * 0x9e3779b9u >> 16;
 
-    fo_slot_check(m->cells[drawn * fo_region->class[m->class].cells >> 16]);
+    fo_cell_check(&m->cells[drawn * fo_region->class[m->class].cells >> 16]);
 }
 
 /* Take from this one now.  The empty one serves for frees next. */
@@ -188,12 +188,11 @@ static void empty(uint32_t n)
     struct fo_magazine *m = magazine_at(n);
 
     for (uint32_t i = 0; i < fo_region->class[m->class].cells; i++) {
-        uintptr_t payload = m->cells[i];
-        if (payload == 0)
-            continue;
-        fo_slot_check(payload);
-        FO_RELAXED_STORE(&m->cells[i], 0);
-        fo_slot_give(payload);
+        struct fo_cell freed = m->cells[i];
+        fo_cell_check(&m->cells[i]);
+        FO_RELAXED_STORE(&m->cells[i].payload, 0);
+        if (freed.payload != 0)
+            fo_slot_give(&freed);
     }
     fo_magazine_spare(n);
 }
@@ -226,13 +225,13 @@ void fo_cache_share_queue(unsigned class)
 static bool turn_round(struct fo_bin *bin)
 {
     uint32_t n = magazine_of(bin->put);
-    fo_cell *put = bin->put;
+    struct fo_cell *put = bin->put;
 
     if (n == 0 || put == magazine_at(n)->cells)
         return false;
     uint32_t before = magazine_of(bin->take);
     bin->put = &fo_region->end;
-    FO_RELAXED_STORE(put, 0);
+    FO_RELAXED_STORE(&put->payload, 0);
     __atomic_store_n(&bin->take, magazine_at(n)->cells, __ATOMIC_RELEASE);
     fo_magazine_spare(before);
     return true;
@@ -273,7 +272,7 @@ bool fo_cache_fill(unsigned class)
 {
     struct fo_cache *cache = fo_cache_own();
 
-    return cache != NULL && (FO_RELAXED_LOAD(cache->bins[class].take) != 0 ||
+    return cache != NULL && (FO_RELAXED_LOAD(&cache->bins[class].take->payload) != 0 ||
                              fill(&cache->bins[class], class));
 }
 
@@ -282,9 +281,9 @@ uintptr_t fo_cache_take(unsigned class)
     if (!fo_cache_fill(class))
         return 0;
     struct fo_bin *bin = &fo_thread.cache->bins[class];
-    fo_cell *take = bin->take;
-    uintptr_t payload = FO_RELAXED_LOAD(take);
-    FO_RELAXED_STORE(take, 0);
+    struct fo_cell *take = bin->take;
+    uintptr_t payload = FO_RELAXED_LOAD(&take->payload);
+    FO_RELAXED_STORE(&take->payload, 0);
     __atomic_store_n(&bin->take, take + 1, __ATOMIC_RELEASE);
     return payload;
 }
@@ -312,17 +311,33 @@ bool fo_cache_rotate(unsigned class)
 {
     struct fo_cache *cache = fo_cache_own();
 
-    return cache != NULL && (FO_RELAXED_LOAD(cache->bins[class].put) == 0 ||
+    return cache != NULL && (FO_RELAXED_LOAD(&cache->bins[class].put->payload) == 0 ||
                              rotate(&cache->bins[class], class));
 }
 
-void fo_cache_put(unsigned class, uintptr_t payload)
+void fo_cache_put(unsigned class, const struct fo_cell *freed)
 {
     if (!fo_cache_rotate(class)) {
-        fo_slot_give(payload);
+        fo_slot_give(freed);
         return;
     }
     struct fo_bin *bin = &fo_thread.cache->bins[class];
-    FO_RELAXED_STORE(bin->put, payload);
+    FO_RELAXED_STORE(&bin->put->freed, freed->freed);
+    FO_RELAXED_STORE(&bin->put->by, freed->by);
+    FO_RELAXED_STORE(&bin->put->payload, freed->payload);
     __atomic_store_n(&bin->put, bin->put + 1, __ATOMIC_RELEASE);
+}
+
+const struct fo_cell *fo_cache_find(unsigned class, uintptr_t payload)
+{
+    uint32_t used = FO_RELAXED_LOAD(&fo_region->magazines);
+
+    for (uint32_t n = 1; n < used; n++) {
+        struct fo_magazine *m = magazine_at(n);
+        for (uint32_t i = 0;
+             FO_RELAXED_LOAD(&m->class) == class && i < fo_region->class[class].cells; i++)
+            if (__atomic_load_n(&m->cells[i].payload, __ATOMIC_ACQUIRE) == payload)
+                return &m->cells[i];
+    }
+    return NULL;
 }

@@ -16,8 +16,10 @@ static bool is_whole(uintptr_t payload)
            (site == 0 && word == 0); /* never used */
 }
 
-void fo_slot_check(uintptr_t payload)
+void fo_cell_check(const struct fo_cell *cell)
 {
+    uintptr_t payload = FO_RELAXED_LOAD(&cell->payload);
+
     if (payload == 0 || fo_likely(is_whole(payload)) || !FO_RELAXED_LOAD(&fo_hot.direct))
         return;
     struct fo_freed f;

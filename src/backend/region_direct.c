@@ -140,11 +140,9 @@ void fo_region_free_held(const struct fo_at *held, fo_site now)
     if (fo_options.wipe)
         explicit_bzero((void *)held->payload, size);
     if (!is_large(held)) {
-        struct fo_trace *trace = fo_trace_in(held->payload);
-        FO_RELAXED_STORE(&trace->freed, now);
-        FO_RELAXED_STORE(&trace->by, fo_thread.stamp);
         set_state(held, FO_REGION_FREED);
-        fo_cache_put(fo_region_class_of(size), held->payload);
+        fo_cache_put(fo_region_class_of(size),
+                     &(struct fo_cell){held->payload, now, fo_thread.stamp});
         return;
     }
     struct fo_page *pg = &fo_region->page[fo_page_number(held->payload)];

@@ -89,31 +89,42 @@ static bool is_large(uintptr_t payload)
     return state == FO_PAGE_BLOCK || state == FO_PAGE_FREED;
 }
 
-/* Where and by whom. */
-static struct fo_trace find_trace(const struct fo_at *at)
+/* Where and by whom.  It is in a cell, or in the slot once that is back in its page. */
+static void find_free(uintptr_t payload, fo_site *freed, uint64_t *by)
 {
-    const struct fo_page *pg = &fo_region->page[fo_page_number(at->payload)];
-    const struct fo_trace *trace = fo_trace_in(at->payload);
+    const struct fo_page *pg = &fo_region->page[fo_page_number(payload)];
+    const struct fo_cell *cell =
+        is_large(payload) ? NULL : fo_cache_find(FO_RELAXED_LOAD(&pg->class), payload);
+    const uint64_t *in_slot = (const uint64_t *)payload;
 
-    if (!is_large(at->payload) && at->state != FO_FOUND_HELD)
-        return (struct fo_trace){FO_RELAXED_LOAD(&trace->freed), FO_RELAXED_LOAD(&trace->by)};
-    if (FO_RELAXED_LOAD(&pg->state) == FO_PAGE_FREED)
-        return (struct fo_trace){FO_RELAXED_LOAD(&pg->freed), FO_RELAXED_LOAD(&pg->by)};
-    return (struct fo_trace){0, 0};
+    *freed = *by = 0;
+    if (is_large(payload) && FO_RELAXED_LOAD(&pg->state) == FO_PAGE_FREED) {
+        *freed = FO_RELAXED_LOAD(&pg->freed);
+        *by = FO_RELAXED_LOAD(&pg->by);
+    } else if (cell != NULL) {
+        *freed = FO_RELAXED_LOAD(&cell->freed);
+        *by = FO_RELAXED_LOAD(&cell->by);
+    } else if (!is_large(payload) && fo_slot_is_back(payload)) {
+        *freed = FO_RELAXED_LOAD(&in_slot[0]);
+        *by = FO_RELAXED_LOAD(&in_slot[1]);
+    }
 }
 
 bool fo_region_freed(const struct fo_at *at, struct fo_freed *out)
 {
-    struct fo_trace trace = find_trace(at);
-    const struct fo_mark *mark = &fo_region->mark[(trace.by >> FO_ADDRESS_BITS) % FO_MARKS];
+    fo_site freed;
+    uint64_t by;
+
+    find_free(at->payload, &freed, &by);
+    const struct fo_mark *mark = &fo_region->mark[(by >> FO_ADDRESS_BITS) % FO_MARKS];
     *out = (struct fo_freed){
         .address = at->payload,
         .allocated = at->site,
         .word = at->word,
-        .freed = trace.freed,
+        .freed = freed,
         .who = (uint64_t)FO_RELAXED_LOAD(&mark->process) << FO_WHO_PROCESS |
                UINT64_C(1) << FO_WHO_KNOWN | FO_RELAXED_LOAD(&mark->thread),
-        .caller = (uintptr_t)(trace.by & ((UINT64_C(1) << FO_ADDRESS_BITS) - 1)),
+        .caller = (uintptr_t)(by & ((UINT64_C(1) << FO_ADDRESS_BITS) - 1)),
     };
-    return trace.freed != 0 || trace.by != 0;
+    return freed != 0 || by != 0;
 }

@@ -17,21 +17,18 @@ enum { FO_PAGE_SHIFT = 16 };
                       */
 #define FO_ADDRESS_MASK ((UINT64_C(1) << FO_ADDRESS_BITS) - 1)
 
-/* What is known of a free: where the payload was, whose cache lines the program has just touched and
- * will touch again.  It is for reports, and a write through a stale pointer may falsify it. */
-struct fo_trace {
+/* A place for a freed block, and what is known of the free: kept apart from the block, so that no
+ * write through a stale pointer falsifies it. */
+struct fo_cell {
+    uintptr_t payload; /* 0: nothing here */
     fo_site freed;
     uint64_t by; /* mark << FO_ADDRESS_BITS | caller, see fo_thread */
 };
-_Static_assert(sizeof(struct fo_trace) <= 16, "the smallest payload has room for it");
-
-/* A place for the payload of a freed block.  0: nothing here. */
-typedef uintptr_t fo_cell;
-#define FO_CELL_END 1 /* nothing may be put here */
+#define FO_CELL_END 1 /* in place of a payload: nothing may be put here */
 
 struct fo_bin {
-    fo_cell *take;                /* the next to hand out; nothing here: none left */
-    fo_cell *put;                 /* where the next freed one goes; not empty: none left */
+    struct fo_cell *take;         /* the next to hand out; nothing here: none left */
+    struct fo_cell *put;          /* where the next freed one goes; not empty: none left */
     uint32_t first, last, queued; /* full magazines that wait, oldest first: the quarantine */
     uint32_t ready, readied;      /* those that have waited, newest first: to be taken from next */
     uint32_t keep;                /* so many wait */
@@ -84,11 +81,6 @@ static inline uint64_t fo_direct_place(const struct fo_direct *d, uintptr_t p)
 static inline uint64_t fo_region_check(uint64_t key, uintptr_t payload, fo_site site, uint64_t word)
 {
     return ((site ^ (word & FO_REGION_META)) + payload) * key >> 48;
-}
-
-static inline struct fo_trace *fo_trace_in(uintptr_t payload)
-{
-    return (struct fo_trace *)payload;
 }
 
 static inline bool fo_region_word_checks(uint64_t key, uintptr_t payload, fo_site site,

@@ -38,6 +38,13 @@ static uintptr_t slot_at(uint32_t page, unsigned class, uint32_t slot)
     return fo_page_start(page) + (uintptr_t)slot * fo_class_slot(class) + sizeof(struct fo_header);
 }
 
+/* A slot that is back begins with what is known of its free. */
+struct back {
+    fo_site freed;
+    uint64_t by;
+};
+_Static_assert(sizeof(struct back) <= 16, "the smallest payload has room for it");
+
 /* Each is handed over before the next is taken. */
 static unsigned take_returned(struct fo_bin *bin, unsigned class, unsigned room)
 {
@@ -55,8 +62,12 @@ static unsigned take_returned(struct fo_bin *bin, unsigned class, unsigned room)
             break;
         unsigned bit = (unsigned)__builtin_ctzll(word);
         __atomic_fetch_and(&bitmap[w], ~(UINT64_C(1) << bit), __ATOMIC_ACQ_REL);
-        fo_cell *cell = bin->take - 1;
-        FO_RELAXED_STORE(cell, slot_at(bin->page, class, w * 64 + bit));
+        struct fo_cell *cell = bin->take - 1;
+        uintptr_t payload = slot_at(bin->page, class, w * 64 + bit);
+        const struct back *b = (const struct back *)payload;
+        FO_RELAXED_STORE(&cell->freed, b->freed);
+        FO_RELAXED_STORE(&cell->by, b->by);
+        FO_RELAXED_STORE(&cell->payload, payload);
         __atomic_store_n(&bin->take, cell, __ATOMIC_RELEASE);
         taken++;
     }
@@ -72,7 +83,7 @@ static unsigned take_fresh(struct fo_bin *bin, unsigned class, unsigned room)
 
     /* What a cell holds and `used` does not count is not there for whoever finds it. */
     for (uint32_t i = 1; i <= count; i++)
-        FO_RELAXED_STORE(&bin->take[-(int)i], slot_at(bin->page, class, end - i));
+        FO_RELAXED_STORE(&bin->take[-(int)i].payload, slot_at(bin->page, class, end - i));
     __atomic_store_n(&pg->used, end, __ATOMIC_RELEASE);
     __atomic_store_n(&bin->take, bin->take - count, __ATOMIC_RELEASE);
     return count;
@@ -215,12 +226,25 @@ static uint32_t slot_number(uintptr_t payload)
     return (uint32_t)(payload - fo_page_start(page)) / fo_class_slot(page_at(page)->class);
 }
 
-void fo_slot_give(uintptr_t payload)
+bool fo_slot_is_back(uintptr_t payload)
 {
+    uint32_t slot = slot_number(payload);
+    uint64_t word =
+        __atomic_load_n(&bitmap_of(fo_page_number(payload))[slot / 64], __ATOMIC_ACQUIRE);
+
+    return (word >> slot % 64 & 1) != 0;
+}
+
+void fo_slot_give(const struct fo_cell *freed)
+{
+    uintptr_t payload = freed->payload;
     uint32_t page = fo_page_number(payload), slot = slot_number(payload);
     struct fo_page *pg = page_at(page);
+    struct back *b = (struct back *)payload;
     uint64_t bit = UINT64_C(1) << slot % 64;
 
+    FO_RELAXED_STORE(&b->freed, freed->freed);
+    FO_RELAXED_STORE(&b->by, freed->by);
     FO_RELAXED_STORE(&fo_thread.cache->page, page);
     uint64_t word = __atomic_fetch_or(&bitmap_of(page)[slot / 64], bit, __ATOMIC_SEQ_CST) | bit;
     if (__atomic_load_n(&pg->state, __ATOMIC_SEQ_CST) == FO_PAGE_FULL &&

@@ -46,14 +46,14 @@ static FO_ALWAYS_INLINE void *fo_malloc_short(const struct fo_direct *d, uint64_
     if (fo_unlikely(size - 1 >= most) || fo_unlikely((unsigned)line > FO_LINE_MAX))
         return NULL;
     struct fo_bin *bin = fo_bin_at(d->bins[(size - 1) >> 4]);
-    fo_cell *take = FO_RELAXED_LOAD(&bin->take);
-    uintptr_t payload = FO_RELAXED_LOAD(take);
+    struct fo_cell *take = FO_RELAXED_LOAD(&bin->take);
+    uintptr_t payload = FO_RELAXED_LOAD(&take->payload);
     if (fo_unlikely(payload == 0))
         return NULL;
-    FO_RELAXED_STORE(take, 0);
+    FO_RELAXED_STORE(&take->payload, 0);
     FO_HOT_ADD(&bin->take, 1);
     /* What serves next has not been touched for long. */
-    __builtin_prefetch((char *)FO_RELAXED_LOAD(&take[1]) - sizeof(struct fo_header), 1);
+    __builtin_prefetch((char *)FO_RELAXED_LOAD(&take[1].payload) - sizeof(struct fo_header), 1);
     struct fo_header *h = fo_header_of(payload);
     fo_site site = (fo_site)(unsigned)line << 48 | (uintptr_t)file;
     uint64_t word = (uint64_t)size << FO_SIZE_SHIFT | d->meta;
@@ -62,13 +62,12 @@ static FO_ALWAYS_INLINE void *fo_malloc_short(const struct fo_direct *d, uint64_
     return (void *)payload;
 }
 
-static inline void fo_put_short(struct fo_bin *bin, fo_cell *put, uintptr_t payload, fo_site now)
+static inline void fo_put_short(struct fo_bin *bin, struct fo_cell *put, uintptr_t payload,
+                                fo_site now)
 {
-    struct fo_trace *trace = fo_trace_in(payload);
-
-    FO_RELAXED_STORE(&trace->freed, now);
-    FO_RELAXED_STORE(&trace->by, fo_thread.stamp);
-    FO_HOT_STORE(put, payload);
+    FO_RELAXED_STORE(&put->freed, now);
+    FO_RELAXED_STORE(&put->by, fo_thread.stamp);
+    FO_HOT_STORE(&put->payload, payload);
     FO_HOT_ADD(&bin->put, 1);
 }
 
@@ -99,8 +98,8 @@ static FO_ALWAYS_INLINE void fo_free_short(void *p, const char *file, int line,
      * not have to wait. */
     struct fo_bin *bin =
         fo_bin_at(FO_RELAXED_LOAD(&d->page_bins[place >> (FO_PAGE_SHIFT - 4)]));
-    fo_cell *put = bin->put;
-    if (fo_unlikely(FO_HOT_LOAD(put) != 0)) {
+    struct fo_cell *put = bin->put;
+    if (fo_unlikely(FO_HOT_LOAD(&put->payload) != 0)) {
         fo_free_rotate(payload, now, word);
         return;
     }

@@ -225,16 +225,6 @@ FRESH(a_double_free_after_100000_others_names_all_places)
     expect_double_free(large, 100000, 12);
 }
 
-static bool is_back(const void *block)
-{
-    uint32_t page = fo_page_number((uintptr_t)block);
-    uint32_t offset = (uint32_t)((uintptr_t)block - fo_page_start(page));
-    uint32_t slot = offset / fo_class_slot(fo_region->page[page].class);
-    const uint64_t *bitmap = fo_region->bitmaps + (size_t)page * FO_BITMAP_WORDS;
-
-    return (bitmap[slot / 64] >> slot % 64 & 1) != 0;
-}
-
 FRESH(a_double_free_of_a_slot_that_is_back_in_its_page_names_all_places)
 {
     enum { COUNT = 20000 };
@@ -248,9 +238,9 @@ FRESH(a_double_free_of_a_slot_that_is_back_in_its_page_names_all_places)
         fo_free(blocks[i], "f.c", 22);
     int i = 0;
     while (i < COUNT - 1 && (fo_region_at((uintptr_t)blocks[i]).state != FO_FOUND_FREED ||
-                             !is_back(blocks[i])))
+                             !fo_slot_is_back((uintptr_t)blocks[i])))
         i++;
-    assert_true(is_back(blocks[i]));
+    assert_true(fo_slot_is_back((uintptr_t)blocks[i]));
     fo_free(blocks[i], "g.c", 33);
     expect_double_free(blocks[i], 64, 11);
     fo_free(keeps_the_page, "f.c", 1);
