@@ -217,7 +217,7 @@ static void set_classes(struct fo_region *r)
         uint32_t slot = fo_class_slot(c), cells = (slot < 256 ? 4096 : 2048) / slot;
         r->class[c].cells = cells < 2                   ? 2
                             : cells < FO_MAGAZINE_CELLS ? cells
-                                                        : FO_MAGAZINE_CELLS - 1;
+                                                        : FO_MAGAZINE_CELLS;
         r->class[c].slots = FO_PAGE_SIZE / slot;
         r->class[c].most = 2 + FO_PAGE_SIZE / (r->class[c].cells * slot);
     }
@@ -239,7 +239,8 @@ static uintptr_t lay_out(struct fo_region *r, uintptr_t start, uint64_t size)
     r->bitmaps = (uint64_t *)(r->page + pages);
     r->page_bin = (uint16_t *)(r->bitmaps + (size_t)pages * FO_BITMAP_WORDS);
     at = (uintptr_t)(r->page_bin + pages);
-    r->magazine = (struct fo_magazine *)((at + 511) & ~(uintptr_t)511);
+    at = (at + FO_MAGAZINE_SIZE - 1) & ~(uintptr_t)(FO_MAGAZINE_SIZE - 1);
+    r->magazine = (struct fo_magazine *)(at + sizeof(struct fo_cell));
     return round_to_page((uintptr_t)(r->magazine + r->magazine_count));
 }
 
@@ -281,7 +282,6 @@ static bool start_with(uint64_t size, bool shared)
     r->page_count = (uint32_t)((start + size - r->base) >> FO_PAGE_SHIFT);
     r->key = make_key(fo_hot.secret);
     r->pages = r->magazines = r->marks = 1;
-    r->end.payload = FO_CELL_END;
     set_classes(r);
     fo_region = r;
     fo_caches_start();

@@ -53,7 +53,7 @@
 enum {
     FO_PAGE_SIZE = 1 << FO_PAGE_SHIFT,
     FO_BITMAP_WORDS = (FO_PAGE_SIZE / 32) / 64,
-    FO_MAGAZINE_CELLS = 85, /* the last is never a slot's */
+    FO_MAGAZINE_CELLS = 84,
     FO_CACHES = 2048,
     FO_RUN_CLASSES = 72,
     FO_WARM = 32,       /* freed runs of one size that keep their memory for a while */
@@ -66,9 +66,11 @@ struct fo_magazine {
     uint32_t next;
     uint16_t class;
     uint16_t owner; /* number of the cache that has it, from 1; 0: in a list */
-    struct fo_cell cells[FO_MAGAZINE_CELLS]; /* behind the last of a class 0 or FO_CELL_END */
+    /* Behind them an end, always empty, whose address is a multiple of FO_MAGAZINE_SIZE.  The last
+     * ones are used, as many as the class has. */
+    struct fo_cell cells[FO_MAGAZINE_CELLS + 1];
 };
-_Static_assert(sizeof(struct fo_magazine) == 2048, "found by a shift");
+_Static_assert(sizeof(struct fo_magazine) == FO_MAGAZINE_SIZE, "ends are told from addresses");
 
 enum fo_page_state {
     FO_PAGE_NEVER,  /* or freed, in the list of its run's size */
@@ -115,12 +117,11 @@ struct fo_region {
     uint32_t page_count, magazine_count;
     uint32_t caches, cache_count;
     fo_list spare;            /* empty magazines */
-    struct fo_cell none, end; /* for bins without a magazine */
     int64_t idle; /* bytes of pages with no block in them that were not given back, roughly */
     struct fo_page *page;
     uint16_t *page_bin; /* as fo_direct.bins, by page: of those of slots */
     uint64_t *bitmaps;
-    struct fo_magazine *magazine;
+    struct fo_magazine *magazine; /* the first is never used, and its end stands for none */
     struct fo_cache *cache;
     struct {
         _Alignas(64) fo_list full; /* magazines for all threads */
@@ -139,6 +140,12 @@ extern FO_HIDDEN struct fo_region *fo_region; /* NULL: there is none */
 /* The same for libfreeonce-libc.so, if the hooks go to the region directly (load/mixing.h). */
 struct fo_region_range;
 extern struct fo_region_range fo_region_range;
+
+/* For bins without a magazine. */
+static inline struct fo_cell *fo_no_cells(void)
+{
+    return &fo_region->magazine->cells[FO_MAGAZINE_CELLS];
+}
 
 static inline bool fo_region_contains(uintptr_t p)
 {

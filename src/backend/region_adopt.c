@@ -125,28 +125,29 @@ static bool is_free(uintptr_t payload)
 
 static bool holds_slot(uintptr_t payload)
 {
-    if (payload == 0 || payload == FO_CELL_END)
+    if (payload == 0)
         return false;
     const struct fo_page *pg = &fo_region->page[fo_page_number(payload)];
     uintptr_t offset = payload - sizeof(struct fo_header) - fo_page_start(fo_page_number(payload));
     return offset / fo_class_slot(pg->class) < FO_RELAXED_LOAD(&pg->used);
 }
 
-/* Its full cells first, in their order; returns how many. */
-static uint32_t tidy(struct fo_magazine *m)
+/* Its full cells first, in their order; false: there are none. */
+static bool tidy(struct fo_magazine *m)
 {
-    uint32_t full = 0;
+    struct fo_cell *first = &m->cells[FO_MAGAZINE_CELLS - fo_region->class[m->class].cells];
+    struct fo_cell *to = first;
 
-    for (uint32_t i = 0; i < FO_MAGAZINE_CELLS; i++) {
+    for (unsigned i = 0; i < FO_MAGAZINE_CELLS; i++) {
         struct fo_cell cell = m->cells[i];
         FO_RELAXED_STORE(&m->cells[i].payload, 0);
         if (!holds_slot(cell.payload) || !is_free(cell.payload))
             continue;
-        m->cells[full].freed = cell.freed;
-        m->cells[full].by = cell.by;
-        __atomic_store_n(&m->cells[full++].payload, cell.payload, __ATOMIC_RELEASE);
+        to->freed = cell.freed;
+        to->by = cell.by;
+        __atomic_store_n(&to++->payload, cell.payload, __ATOMIC_RELEASE);
     }
-    return full;
+    return to != first;
 }
 
 static void recover_magazines(struct fo_cache *cache, uint16_t me)
@@ -157,10 +158,10 @@ static void recover_magazines(struct fo_cache *cache, uint16_t me)
         struct fo_magazine *m = &fo_region->magazine[n];
         if (__atomic_load_n(&m->owner, __ATOMIC_ACQUIRE) != me)
             continue;
-        if (tidy(m) == 0)
-            fo_magazine_spare(n);
-        else
+        if (tidy(m))
             fo_magazine_queue(&cache->bins[m->class], n);
+        else
+            fo_magazine_spare(n);
     }
 }
 

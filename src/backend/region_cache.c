@@ -12,6 +12,13 @@ static struct fo_magazine *magazine_at(uint32_t number)
     return &fo_region->magazine[number];
 }
 
+static struct fo_cell *first_cell(uint32_t number)
+{
+    struct fo_magazine *m = magazine_at(number);
+
+    return &m->cells[FO_MAGAZINE_CELLS - fo_region->class[m->class].cells];
+}
+
 /* The one that a cell is in; 0: none. */
 static uint32_t magazine_of(const struct fo_cell *cell)
 {
@@ -82,30 +89,20 @@ static uint32_t new_magazine(unsigned class)
     return n;
 }
 
-/* Behind the last cell: 0, FO_CELL_END while frees are put here. */
-static void set_end(uint32_t n, uintptr_t what)
-{
-    struct fo_magazine *m = magazine_at(n);
-
-    FO_RELAXED_STORE(&m->cells[fo_region->class[m->class].cells].payload, what);
-}
-
 /* All of its cells are empty. */
 void fo_magazine_spare(uint32_t n)
 {
-    if (n == 0)
-        return;
-    set_end(n, 0);
-    push(&fo_region->spare, n);
+    if (n != 0)
+        push(&fo_region->spare, n);
 }
 
 /* A look at one of the slots that are about to serve again, another one each time. */
 static void check_one(uint32_t n)
 {
-    const struct fo_magazine *m = magazine_at(n);
-    uint32_t drawn = (uint32_t)(m->cells[0].payload >> 4) * 0x9e3779b9u >> 16;
+    const struct fo_cell *first = first_cell(n);
+    uint32_t drawn = (uint32_t)(first->payload >> 4) * 0x9e3779b9u >> 16;
 
-    fo_cell_check(&m->cells[drawn * fo_region->class[m->class].cells >> 16]);
+    fo_cell_check(&first[drawn * fo_region->class[magazine_at(n)->class].cells >> 16]);
 }
 
 /* Take from this one now.  The empty one serves for frees next. */
@@ -113,9 +110,8 @@ static void load(struct fo_bin *bin, uint32_t n)
 {
     uint32_t before = magazine_of(bin->take);
 
-    set_end(n, 0);
     check_one(n);
-    __atomic_store_n(&bin->take, magazine_at(n)->cells, __ATOMIC_RELEASE);
+    __atomic_store_n(&bin->take, first_cell(n), __ATOMIC_RELEASE);
     fo_magazine_spare(bin->spare);
     bin->spare = before;
 }
@@ -187,7 +183,7 @@ static void empty(uint32_t n)
 {
     struct fo_magazine *m = magazine_at(n);
 
-    for (uint32_t i = 0; i < fo_region->class[m->class].cells; i++) {
+    for (unsigned i = 0; i < FO_MAGAZINE_CELLS; i++) {
         struct fo_cell freed = m->cells[i];
         fo_cell_check(&m->cells[i]);
         FO_RELAXED_STORE(&m->cells[i].payload, 0);
@@ -225,14 +221,12 @@ void fo_cache_share_queue(unsigned class)
 static bool turn_round(struct fo_bin *bin)
 {
     uint32_t n = magazine_of(bin->put);
-    struct fo_cell *put = bin->put;
 
-    if (n == 0 || put == magazine_at(n)->cells)
+    if (n == 0 || bin->put == first_cell(n))
         return false;
     uint32_t before = magazine_of(bin->take);
-    bin->put = &fo_region->end;
-    FO_RELAXED_STORE(&put->payload, 0);
-    __atomic_store_n(&bin->take, magazine_at(n)->cells, __ATOMIC_RELEASE);
+    bin->put = fo_no_cells();
+    __atomic_store_n(&bin->take, first_cell(n), __ATOMIC_RELEASE);
     fo_magazine_spare(before);
     return true;
 }
@@ -244,8 +238,7 @@ static bool fill_fresh(struct fo_bin *bin, unsigned class)
 
     if (n == 0 && (n = new_magazine(class)) == 0)
         return false;
-    set_end(n, 0);
-    __atomic_store_n(&bin->take, &magazine_at(n)->cells[cells], __ATOMIC_RELEASE);
+    __atomic_store_n(&bin->take, first_cell(n) + cells, __ATOMIC_RELEASE);
     return fo_slots_take(bin, class, cells);
 }
 
@@ -296,10 +289,9 @@ static bool rotate(struct fo_bin *bin, unsigned class)
     bin->spare = 0;
     if (n == 0 && (n = new_magazine(class)) == 0)
         return false;
-    set_end(n, FO_CELL_END);
     if (full != 0)
         fo_magazine_queue(bin, full);
-    __atomic_store_n(&bin->put, magazine_at(n)->cells, __ATOMIC_RELEASE);
+    __atomic_store_n(&bin->put, first_cell(n), __ATOMIC_RELEASE);
     while (bin->queued > FO_RELAXED_LOAD(&bin->keep))
         make_ready(bin);
     while (bin->readied > FO_RELAXED_LOAD(&bin->most))
@@ -311,7 +303,7 @@ bool fo_cache_rotate(unsigned class)
 {
     struct fo_cache *cache = fo_cache_own();
 
-    return cache != NULL && (FO_RELAXED_LOAD(&cache->bins[class].put->payload) == 0 ||
+    return cache != NULL && (!fo_cell_is_end(cache->bins[class].put) ||
                              rotate(&cache->bins[class], class));
 }
 
@@ -334,8 +326,7 @@ const struct fo_cell *fo_cache_find(unsigned class, uintptr_t payload)
 
     for (uint32_t n = 1; n < used; n++) {
         struct fo_magazine *m = magazine_at(n);
-        for (uint32_t i = 0;
-             FO_RELAXED_LOAD(&m->class) == class && i < fo_region->class[class].cells; i++)
+        for (unsigned i = 0; FO_RELAXED_LOAD(&m->class) == class && i < FO_MAGAZINE_CELLS; i++)
             if (__atomic_load_n(&m->cells[i].payload, __ATOMIC_ACQUIRE) == payload)
                 return &m->cells[i];
     }

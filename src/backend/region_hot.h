@@ -7,7 +7,7 @@
 #include "core/block.h"
 #include "fork/living.h"
 
-enum { FO_PAGE_SHIFT = 16 };
+enum { FO_PAGE_SHIFT = 16, FO_MAGAZINE_SIZE = 2048 };
 
 #define FO_REGION_FREED (UINT64_C(1) << FO_PAD8_SHIFT) /* blocks in here are never padded */
 #define FO_REGION_HELD  (FO_REGION_FREED | UINT64_C(4) << FO_BACKEND_SHIFT)
@@ -24,11 +24,17 @@ struct fo_cell {
     fo_site freed;
     uint64_t by; /* mark << FO_ADDRESS_BITS | caller, see fo_thread */
 };
-#define FO_CELL_END 1 /* in place of a payload: nothing may be put here */
+
+/* Behind the last cell of a magazine?  Told from the address: nothing has to be read, which would
+ * have to come into the processor's cache first. */
+static inline bool fo_cell_is_end(const struct fo_cell *cell)
+{
+    return (uintptr_t)cell % FO_MAGAZINE_SIZE == 0;
+}
 
 struct fo_bin {
     struct fo_cell *take;         /* the next to hand out; nothing here: none left */
-    struct fo_cell *put;          /* where the next freed one goes; not empty: none left */
+    struct fo_cell *put;          /* where the next freed one goes; an end: none left */
     uint32_t first, last, queued; /* full magazines that wait, oldest first: the quarantine */
     uint32_t ready, readied;      /* those that have waited, newest first: to be taken from next */
     uint32_t keep;                /* so many wait */

@@ -17,8 +17,8 @@ void fo_cache_empty(struct fo_cache *cache)
 {
     for (unsigned c = 0; c < FO_REGION_CLASSES; c++) {
         struct fo_bin *bin = &cache->bins[c];
-        FO_RELAXED_STORE(&bin->take, &fo_region->none);
-        FO_RELAXED_STORE(&bin->put, &fo_region->end);
+        FO_RELAXED_STORE(&bin->take, fo_no_cells());
+        FO_RELAXED_STORE(&bin->put, fo_no_cells());
         bin->first = bin->last = bin->queued = bin->ready = bin->readied = bin->spare = 0;
     }
 }

@@ -54,7 +54,7 @@ static void walk_magazines(struct walk *w)
 {
     for (uint32_t n = 1; n < fo_region->magazines; n++) {
         const struct fo_magazine *m = &fo_region->magazine[n];
-        for (uint32_t i = 0; i < fo_region->class[m->class].cells; i++)
+        for (unsigned i = 0; i < FO_MAGAZINE_CELLS; i++)
             if (m->cells[i].payload != 0)
                 enter_cell(w, m->class, m->cells[i].payload);
     }

@@ -99,7 +99,7 @@ static FO_ALWAYS_INLINE void fo_free_short(void *p, const char *file, int line,
     struct fo_bin *bin =
         fo_bin_at(FO_RELAXED_LOAD(&d->page_bins[place >> (FO_PAGE_SHIFT - 4)]));
     struct fo_cell *put = bin->put;
-    if (fo_unlikely(FO_HOT_LOAD(&put->payload) != 0)) {
+    if (fo_unlikely(fo_cell_is_end(put))) {
         fo_free_rotate(payload, now, word);
         return;
     }
