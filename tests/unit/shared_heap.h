@@ -1,0 +1,51 @@
+/* For tests of backend shm: blocks, a heap that is whole, children that may end as they like. */
+#ifndef FO_TESTS_SHARED_HEAP_H
+#define FO_TESTS_SHARED_HEAP_H
+
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "backend/region_walk.h"
+#include "core/hooks.h"
+#include "fixture.h"
+#include "fork/process.h"
+
+enum { SMALL = FIXTURE_TSAN || FIXTURE_ASAN };
+
+#define start(...) fixture_start("BACKEND=shm", "SHM_SIZE=256M", __VA_ARGS__)
+
+static inline struct fo_walk walk(void)
+{
+    struct fo_walk w;
+
+    assert_true(fo_region_walk(&w, NULL, NULL));
+    if (w.wrong != 0)
+        print_error("%s: %p\n", w.what, (void *)w.where);
+    assert_int_equal(w.wrong, 0);
+    return w;
+}
+
+static inline void *block(size_t size)
+{
+    void *p = fo_malloc(size, "new.c", 1);
+
+    assert_non_null(p);
+    return memset(p, 7, size);
+}
+
+/* Waits for whatever end. */
+static inline void fork_and_forget(void (*body)(void *), void *argument)
+{
+    int status;
+    pid_t child = fork();
+
+    assert_true(child >= 0);
+    if (child == 0) {
+        body(argument);
+        _exit(0);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+}
+
+#endif

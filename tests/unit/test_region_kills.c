@@ -1,0 +1,199 @@
+/* Is the heap of backend shm whole, whenever somebody is killed?  A child is led through an
+ * operation instruction by instruction, and killed at each: at most the block in its hands may be
+ * lost. */
+#include <sched.h>
+#include <signal.h>
+#include <sys/ptrace.h>
+
+#include "shared_heap.h"
+
+struct operation {
+    void (*prepare)(void);
+    void (*run)(void);
+    unsigned stride; /* instructions from one kill to the next: the way there is led each time */
+};
+
+/* False: the operation was over before. */
+static bool kill_after(const struct operation *o, unsigned steps)
+{
+    int status;
+    bool over = false;
+    pid_t child = fork();
+
+    assert_true(child >= 0);
+    if (child == 0) {
+        o->prepare();
+        ptrace(PTRACE_TRACEME, 0, NULL, NULL);
+        raise(SIGSTOP);
+        o->run();
+        _exit(0);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFSTOPPED(status));
+    for (unsigned i = 0; i < steps && !over; i++) {
+        assert_int_equal(ptrace(PTRACE_SINGLESTEP, child, NULL, NULL), 0);
+        assert_int_equal(waitpid(child, &status, 0), child);
+        over = !WIFSTOPPED(status);
+    }
+    if (!over) {
+        kill(child, SIGKILL);
+        assert_int_equal(waitpid(child, &status, 0), child);
+    }
+    return !over;
+}
+
+/* The two take turns: on one processor that is a lot faster. */
+static void stay_on_one_processor(void)
+{
+    cpu_set_t one;
+
+    CPU_ZERO(&one);
+    CPU_SET((unsigned)sched_getcpu(), &one);
+    sched_setaffinity(0, sizeof one, &one);
+}
+
+static void kill_at_each_instruction(const struct operation *o)
+{
+    unsigned stride = o->stride * (SMALL ? 20 : 1);
+    uint64_t lost = walk().lost;
+    unsigned steps = 1;
+
+    stay_on_one_processor();
+    while (kill_after(o, steps)) {
+        fo_caches_reclaim();
+        struct fo_walk now = walk();
+        if (now.lost > lost + 1)
+            print_error("%u instructions, then killed: %u blocks lost\n", steps,
+                        (unsigned)(now.lost - lost));
+        assert_in_range(now.lost, lost, lost + 1);
+        lost = now.lost;
+        steps += stride;
+    }
+    fixture_expect("%s", "");
+}
+
+static void *held[60];
+
+static void hold(unsigned from, unsigned to, size_t size)
+{
+    for (unsigned i = from; i < to; i++)
+        held[i] = fo_malloc(size, "new.c", 1); /* untouched: each byte may count as a step */
+}
+
+static void let_go(unsigned from, unsigned to)
+{
+    for (unsigned i = from; i < to; i++)
+        fo_free(held[i], "free.c", 1);
+}
+
+static void nothing(void)
+{
+    fo_free(block(16), "free.c", 1);
+}
+
+static void make_first_ones(void)
+{
+    hold(0, 3, 96);
+    hold(3, 4, 20000);
+}
+
+FRESH(killed_while_it_takes_from_a_fresh_page)
+{
+    start(NULL);
+    block(16);
+    kill_at_each_instruction(&(struct operation){nothing, make_first_ones, 11});
+}
+
+/* More of them than must stay warm: one of these serves again. */
+static void free_large_ones(void)
+{
+    hold(0, 6, 20000);
+    let_go(0, 6);
+}
+
+static void make_a_large_one(void)
+{
+    hold(0, 1, 20000);
+}
+
+FRESH(killed_while_it_makes_a_large_block)
+{
+    start("QUARANTINE=0", NULL);
+    block(16);
+    kill_at_each_instruction(&(struct operation){nothing, make_a_large_one, SMALL ? 3 : 1});
+    kill_at_each_instruction(&(struct operation){free_large_ones, make_a_large_one, SMALL ? 3 : 1});
+}
+
+/* Of this size, a magazine has two cells, a page sixteen slots, and all threads together ten
+ * magazines. */
+enum { FEW_TO_A_PAGE = 4000 };
+
+static void free_most(void)
+{
+    hold(0, 60, FEW_TO_A_PAGE);
+    let_go(0, 48);
+}
+
+static void free_the_rest(void)
+{
+    let_go(48, 60);
+}
+
+FRESH(killed_while_magazines_go_to_all_and_pages_become_free)
+{
+    start("QUARANTINE=0", NULL);
+    block(16);
+    kill_at_each_instruction(&(struct operation){free_most, free_the_rest, 67});
+}
+
+static void take_again(void)
+{
+    hold(0, 30, FEW_TO_A_PAGE);
+}
+
+FRESH(killed_while_it_takes_what_others_shared)
+{
+    start("QUARANTINE=0", NULL);
+    block(16);
+    free_most();
+    free_the_rest();
+    kill_at_each_instruction(&(struct operation){nothing, take_again, 67});
+}
+
+static void take_over_the_dead(void)
+{
+    fo_caches_reclaim();
+}
+
+static void free_and_vanish(void *unused)
+{
+    (void)unused;
+    free_most();
+    free_the_rest();
+    kill(getpid(), SIGKILL);
+}
+
+static void leave_a_dead_one(void)
+{
+    nothing();
+    fork_and_forget(free_and_vanish, NULL);
+}
+
+FRESH(killed_while_it_takes_over_from_somebody_who_was_killed)
+{
+    start(NULL);
+    block(16);
+    kill_at_each_instruction(&(struct operation){leave_a_dead_one, take_over_the_dead, 1009});
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(killed_while_it_takes_from_a_fresh_page),
+        cmocka_unit_test(killed_while_it_makes_a_large_block),
+        cmocka_unit_test(killed_while_magazines_go_to_all_and_pages_become_free),
+        cmocka_unit_test(killed_while_it_takes_what_others_shared),
+        cmocka_unit_test(killed_while_it_takes_over_from_somebody_who_was_killed),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
