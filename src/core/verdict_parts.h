@@ -1,0 +1,39 @@
+/* The two answers to what a pointer is, for verdict.c.  Each fills in kind, block, size,
+ * allocation, offset and the first free, as far as they are known, and returns false when it knows
+ * nothing of the pointer. */
+#ifndef FO_CORE_VERDICT_PARTS_H
+#define FO_CORE_VERDICT_PARTS_H
+
+#include "report/record.h"
+
+/* How often to look again for the record of a free that another thread is writing just now. */
+enum { FO_PATIENCE = 20 };
+
+/* verdict_region.c: by the layout of backend arena's heap. */
+
+bool fo_region_judge(struct fo_record *r);
+
+/* Was it an object that is freed by now? */
+bool fo_region_judge_object(struct fo_record *r);
+
+/* A live block's size and allocation. */
+bool fo_region_describe(struct fo_record *r);
+
+/* A header that was overwritten after the free: that it was freed, and where, is still known. */
+void fo_region_find_earlier(struct fo_record *r);
+
+/* verdict_registry.c: by what is remembered outside of the blocks, for all other backends. */
+
+bool fo_registry_judge(struct fo_record *r);
+
+/* `remembered`: an address that was given back and is remembered counts. */
+bool fo_registry_judge_object(struct fo_record *r, bool remembered);
+
+/* A live block's size and allocation; false also when its header does not check.  It is held
+ * meanwhile, as by a realloc. */
+bool fo_registry_describe(struct fo_record *r);
+
+/* A header that was overwritten from the block in front has taken that block's canary with it. */
+void fo_registry_blame_neighbour(struct fo_record *r);
+
+#endif

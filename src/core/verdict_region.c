@@ -1,0 +1,94 @@
+/* What is at an address of backend arena's heap?  Its own layout tells: region_find.c. */
+#include "core/verdict_parts.h"
+
+#include <sched.h>
+
+#include "backend/region.h"
+#include "fork/process.h"
+
+static void place_in_region(struct fo_record *r, const struct fo_at *at)
+{
+    struct fo_freed f;
+
+    r->block = at->payload;
+    r->size = fo_word_size(at->word);
+    r->allocated =
+        (struct fo_place){at->state != FO_FOUND_GONE, at->site, fo_word_process(at->word), 0, 0, 0};
+    if (at->state == FO_FOUND_FREED && fo_region_freed(at, &f))
+        fo_record_freed(r, &f);
+}
+
+/* What is at p, when nobody changes it just now. */
+static struct fo_at settled_region_at(uintptr_t p)
+{
+    struct fo_at at = fo_region_at(p);
+
+    for (int i = 0; i < FO_PATIENCE && at.state == FO_FOUND_HELD; i++) {
+        sched_yield();
+        at = fo_region_at(p);
+    }
+    return at;
+}
+
+void fo_region_find_earlier(struct fo_record *r)
+{
+    struct fo_at at = {FO_FOUND_DAMAGED, r->pointer, 0, 0};
+    struct fo_freed f;
+
+    if (!fo_region_freed(&at, &f))
+        return;
+    r->first =
+        (struct fo_place){true, f.freed, fo_who_process(f.who), fo_who_thread(f.who), f.caller, 0};
+}
+
+/* A block of the region, freed or held by another thread; or it was, and lives again by now. */
+static void judge_freed_in_region(struct fo_record *r, const struct fo_at *at)
+{
+    r->kind = FO_FINDING_DOUBLE_FREE;
+    place_in_region(r, at);
+    r->racing = at->state != FO_FOUND_GONE && !r->first.known;
+}
+
+bool fo_region_judge(struct fo_record *r)
+{
+    struct fo_at at = settled_region_at(r->pointer);
+    bool before = r->pointer < at.payload;
+
+    if (at.state == FO_FOUND_NOTHING)
+        return false;
+    if (at.payload == r->pointer) {
+        if (at.state == FO_FOUND_DAMAGED)
+            r->kind = FO_FINDING_HEADER;
+        else
+            judge_freed_in_region(r, &at);
+        return true;
+    }
+    if (at.state == FO_FOUND_DAMAGED || r->pointer >= at.payload + fo_word_size(at.word))
+        return false;
+    place_in_region(r, &at);
+    bool live = at.state == FO_FOUND_LIVE || at.state == FO_FOUND_HELD;
+    r->kind = before ? live ? FO_FINDING_BEFORE : FO_FINDING_BEFORE_FREED
+              : live ? FO_FINDING_INTERIOR
+                     : FO_FINDING_INTERIOR_FREED;
+    r->offset = before ? at.payload - r->pointer : r->pointer - at.payload;
+    return true;
+}
+
+bool fo_region_judge_object(struct fo_record *r)
+{
+    struct fo_at at = settled_region_at(r->pointer);
+
+    if (at.payload != r->pointer ||
+        (at.state != FO_FOUND_FREED && at.state != FO_FOUND_HELD && at.state != FO_FOUND_GONE))
+        return false;
+    judge_freed_in_region(r, &at);
+    return true;
+}
+
+bool fo_region_describe(struct fo_record *r)
+{
+    struct fo_at at = fo_region_at(r->block);
+
+    place_in_region(r, &at);
+    return at.state == FO_FOUND_LIVE && at.payload == r->pointer;
+}

@@ -1,0 +1,207 @@
+/* What is at an address outside of backend arena's heap?  The order of questions matters: the
+ * registry knows what is ours now, the rings know what was, and only then comes the neighbourhood
+ * of the pointer. */
+#include "core/verdict_parts.h"
+
+#include <sched.h>
+
+#include "backend/guard.h"
+#include "core/options.h"
+#include "core/probe.h"
+#include "core/quarantine.h"
+#include "core/registry.h"
+#include "core/stacks.h"
+#include "core/watch.h"
+#include "fork/process.h"
+
+/* The newest free of the payload that starts at p: backend guard remembers its own for as long as
+ * their pages are closed. */
+static enum fo_remembered find_freed(uintptr_t p, struct fo_freed *out)
+{
+    struct fo_guarded g;
+
+    if (!fo_guard_contains(p) || !fo_guard_find(p, &g) || g.live || g.record.address != p)
+        return fo_quarantine_find(p, out);
+    *out = g.record;
+    return FO_WAITING;
+}
+
+/* The payload starts at p and its slot is FREED or BUSY: the record is there, or about to be. */
+static void judge_freed(struct fo_record *r, const uint8_t *slot)
+{
+    struct fo_freed f;
+
+    r->kind = FO_FINDING_DOUBLE_FREE;
+    for (int i = 0; i < FO_PATIENCE; i++) {
+        bool gone = __atomic_load_n(slot, __ATOMIC_ACQUIRE) == FO_SLOT_GONE;
+        enum fo_remembered found = find_freed(r->pointer, &f);
+        /* A tombstone of an earlier life of this address does not count while this one waits. */
+        if (found == FO_WAITING || (found == FO_TOMBSTONE && gone)) {
+            fo_record_freed(r, &f);
+            return;
+        }
+        sched_yield();
+    }
+    r->racing = true;
+}
+
+/* The header of a registered block, as far as it can be read: another thread may be giving the
+ * block back at this moment. */
+static bool read_header(uintptr_t payload, struct fo_header *out)
+{
+    struct fo_header *h = fo_header_of(payload);
+
+    if (fo_guard_contains(payload) || !fo_readable((uintptr_t)h, sizeof *h))
+        return false; /* guarded pages may close at this moment, and guard knows their blocks */
+    out->site = FO_RELAXED_LOAD(&h->site);
+    out->word = FO_RELAXED_LOAD(&h->word);
+    return (out->word & FO_CHECK_MASK) == fo_check(fo_hot.secret, payload, out->site, out->word);
+}
+
+/* Is p within the block whose payload starts at `payload`, its header included? */
+static bool judge_within(struct fo_record *r, uintptr_t payload)
+{
+    struct fo_header h;
+    struct fo_freed f;
+    uint8_t *slot = payload != 0 ? fo_registry_slot(payload) : NULL;
+
+    if (slot == NULL || !fo_slot_is_ours(FO_RELAXED_LOAD(slot)) || !read_header(payload, &h))
+        return false;
+    size_t size = fo_word_size(h.word);
+    if (r->pointer >= payload + size || r->pointer + sizeof h + fo_word_pad(h.word) < payload)
+        return false;
+    bool before = r->pointer < payload;
+    r->kind = before ? FO_FINDING_BEFORE : FO_FINDING_INTERIOR;
+    r->offset = before ? payload - r->pointer : r->pointer - payload;
+    r->block = payload;
+    r->size = size;
+    r->allocated =
+        (struct fo_place){true, h.site, fo_word_process(h.word),
+                          0,    0,      fo_options.stacks != 0 ? fo_stack_of(payload, size) : 0};
+    if (FO_RELAXED_LOAD(slot) == FO_SLOT_FREED) {
+        r->kind = before ? FO_FINDING_BEFORE_FREED : FO_FINDING_INTERIOR_FREED;
+        if (fo_quarantine_find(payload, &f) != FO_FORGOTTEN)
+            fo_record_freed(r, &f);
+    }
+    return true;
+}
+
+/* The same for a pointer into the pages of backend guard. */
+static bool judge_guarded(struct fo_record *r)
+{
+    struct fo_guarded g;
+    if (!fo_guard_find(r->pointer, &g))
+        return false;
+    uintptr_t payload = (uintptr_t)g.record.address;
+    bool before = r->pointer < payload;
+
+    if (r->pointer >= payload + fo_word_size(g.record.word) ||
+        r->pointer + sizeof(struct fo_header) < payload)
+        return false;
+    fo_record_freed(r, &g.record);
+    r->kind = before   ? g.live ? FO_FINDING_BEFORE : FO_FINDING_BEFORE_FREED
+              : g.live ? FO_FINDING_INTERIOR
+                       : FO_FINDING_INTERIOR_FREED;
+    r->offset = before ? payload - r->pointer : r->pointer - payload;
+    r->block = payload;
+    r->first.known = !g.live;
+    return true;
+}
+
+static bool judge_neighbourhood(struct fo_record *r)
+{
+    uintptr_t p = r->pointer, above = (p + 15) & ~(uintptr_t)15;
+
+    if (fo_guard_contains(p))
+        return judge_guarded(r);
+    if (!fo_is_address(p) || !fo_is_address(p + 32))
+        return false;
+    /* The 16 or 24 bytes in front of a payload are its block's too. */
+    return judge_within(r, fo_registry_below(p)) || judge_within(r, above) ||
+           judge_within(r, above + 16);
+}
+
+bool fo_registry_judge(struct fo_record *r)
+{
+    uint8_t *slot = fo_registry_slot(r->pointer);
+    uint8_t state = slot != NULL ? __atomic_load_n(slot, __ATOMIC_ACQUIRE) : FO_SLOT_NONE;
+    struct fo_freed f;
+
+    if (state == FO_SLOT_DAMAGED) {
+        r->kind = FO_FINDING_HEADER;
+    } else if (fo_slot_is_ours(state)) {
+        judge_freed(r, slot);
+    } else if (state == FO_SLOT_GONE && fo_quarantine_find(r->pointer, &f) != FO_FORGOTTEN) {
+        r->kind = FO_FINDING_DOUBLE_FREE;
+        fo_record_freed(r, &f);
+    } else {
+        return judge_neighbourhood(r);
+    }
+    return true;
+}
+
+/* An address that was given back may be a part of a later block by now: BN_CTX keeps BIGNUMs in an
+ * array and frees each, twice in a healthy handshake.  So no system call here, as in read_header():
+ * a sandbox may forbid it.  A block around p is held by whoever frees its part. */
+static bool is_part_of_block(uintptr_t p)
+{
+    uintptr_t payload = fo_registry_below(p);
+
+    if (payload == 0 || FO_RELAXED_LOAD(fo_registry_slot_known(payload)) != FO_SLOT_LIVE)
+        return false;
+    const struct fo_header *h = fo_header_of(payload);
+    return p - payload < fo_word_size(FO_RELAXED_LOAD(&h->word));
+}
+
+static bool was_object(struct fo_record *r)
+{
+    struct fo_freed f;
+
+    if (is_part_of_block(r->pointer) || fo_quarantine_find(r->pointer, &f) == FO_FORGOTTEN)
+        return false;
+    fo_record_freed(r, &f);
+    return true;
+}
+
+bool fo_registry_judge_object(struct fo_record *r, bool remembered)
+{
+    uint8_t *slot = fo_registry_slot(r->pointer);
+    uint8_t state = slot != NULL ? __atomic_load_n(slot, __ATOMIC_ACQUIRE) : FO_SLOT_NONE;
+
+    if (state == FO_SLOT_GONE)
+        return remembered && was_object(r);
+    if (state != FO_SLOT_FREED && state != FO_SLOT_BUSY)
+        return false;
+    judge_freed(r, slot);
+    return true;
+}
+
+bool fo_registry_describe(struct fo_record *r)
+{
+    uint8_t *slot = fo_registry_slot(r->block);
+
+    if (slot == NULL || !fo_registry_claim(slot, FO_SLOT_LIVE, FO_SLOT_BUSY))
+        return false;
+    struct fo_header h = *fo_header_of(r->block);
+    __atomic_store_n(slot, FO_SLOT_LIVE, __ATOMIC_RELEASE);
+    if (!fo_is_live(fo_hot.secret, r->block, h.site, h.word))
+        return false;
+    r->size = fo_word_size(h.word);
+    r->allocated = (struct fo_place){
+        true, h.site, fo_word_process(h.word),
+        0,    0,      fo_options.stacks != 0 ? fo_stack_of(r->block, r->size) : 0};
+    return true;
+}
+
+void fo_registry_blame_neighbour(struct fo_record *r)
+{
+    struct fo_header h;
+    uintptr_t below = fo_registry_below(r->pointer - sizeof h - 1);
+
+    if (fo_hot.tail == 0 || below == 0 || !read_header(below, &h) ||
+        fo_watch_damage(below, fo_word_size(h.word)) < 0)
+        return;
+    r->neighbour.block = below;
+    r->neighbour.size = fo_word_size(h.word);
+    r->neighbour.allocated = h.site;
+}
