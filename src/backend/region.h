@@ -116,8 +116,8 @@ struct fo_region {
     uint32_t pages, magazines, marks; /* used so far */
     uint32_t page_count, magazine_count;
     uint32_t caches, cache_count;
-    fo_list spare;            /* empty magazines */
-    int64_t idle; /* bytes of pages with no block in them that were not given back, roughly */
+    fo_list spare; /* empty magazines */
+    int64_t idle;  /* bytes of pages with no block in them that were not given back, roughly */
     struct fo_page *page;
     uint16_t *page_bin; /* as fo_direct.bins, by page: of those of slots */
     uint64_t *bitmaps;

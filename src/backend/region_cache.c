@@ -303,8 +303,8 @@ bool fo_cache_rotate(unsigned class)
 {
     struct fo_cache *cache = fo_cache_own();
 
-    return cache != NULL && (!fo_cell_is_end(cache->bins[class].put) ||
-                             rotate(&cache->bins[class], class));
+    return cache != NULL &&
+           (!fo_cell_is_end(cache->bins[class].put) || rotate(&cache->bins[class], class));
 }
 
 void fo_cache_put(unsigned class, const struct fo_cell *freed)

@@ -61,10 +61,10 @@ struct fo_direct {
     uint64_t objects; /* as bytes, for X_free(); 0: all go the long way, some objects stay */
     uint64_t by_name; /* as size, for callers of CRYPTO_malloc; load/openssl_memory.c */
     const uint16_t *page_bins; /* region.h: page_bin, from base */
-    uint64_t meta;    /* of every header: process, backend */
-    uint64_t key;     /* of the check bits; odd */
-    bool orphans;     /* caches that a fork left behind may be adopted */
-    bool held_back;   /* shared, and the thread that was forked has not been here yet */
+    uint64_t meta;             /* of every header: process, backend */
+    uint64_t key;              /* of the check bits; odd */
+    bool orphans;              /* caches that a fork left behind may be adopted */
+    bool held_back;            /* shared, and the thread that was forked has not been here yet */
     uint16_t bins[FO_REGION_STEPS]; /* where in a cache its bin is, for each 16 bytes of size */
 };
 

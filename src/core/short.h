@@ -96,8 +96,7 @@ static FO_ALWAYS_INLINE void fo_free_short(void *p, const char *file, int line,
     }
     /* Not by the size in the header: while that is still on its way from memory, what follows does
      * not have to wait. */
-    struct fo_bin *bin =
-        fo_bin_at(FO_RELAXED_LOAD(&d->page_bins[place >> (FO_PAGE_SHIFT - 4)]));
+    struct fo_bin *bin = fo_bin_at(FO_RELAXED_LOAD(&d->page_bins[place >> (FO_PAGE_SHIFT - 4)]));
     struct fo_cell *put = bin->put;
     if (fo_unlikely(fo_cell_is_end(put))) {
         fo_free_rotate(payload, now, word);
