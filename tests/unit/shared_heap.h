@@ -6,25 +6,14 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "backend/region_walk.h"
 #include "core/hooks.h"
 #include "fixture.h"
 #include "fork/process.h"
+#include "whole_heap.h"
 
 enum { SMALL = FIXTURE_TSAN || FIXTURE_ASAN };
 
 #define start(...) fixture_start("BACKEND=shm", "SHM_SIZE=256M", __VA_ARGS__)
-
-static inline struct fo_walk walk(void)
-{
-    struct fo_walk w;
-
-    assert_true(fo_region_walk(&w, NULL, NULL));
-    if (w.wrong != 0)
-        print_error("%s: %p\n", w.what, (void *)w.where);
-    assert_int_equal(w.wrong, 0);
-    return w;
-}
 
 static inline void *block(size_t size)
 {

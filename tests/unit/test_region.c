@@ -7,24 +7,13 @@
 #include <unistd.h>
 
 #include "backend/backend.h"
-#include "backend/region_walk.h"
 #include "core/hooks.h"
 #include "core/options.h"
 #include "fixture.h"
 #include "fork/process.h"
+#include "whole_heap.h"
 
 #define start(...) fixture_start("BACKEND=arena", __VA_ARGS__)
-
-static struct fo_walk walk(void)
-{
-    struct fo_walk w;
-
-    assert_true(fo_region_walk(&w, NULL, NULL));
-    if (w.wrong != 0)
-        print_error("%s: %p\n", w.what, (void *)w.where);
-    assert_int_equal(w.wrong, 0);
-    return w;
-}
 
 static void free_all(void **blocks, size_t count)
 {

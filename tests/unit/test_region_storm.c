@@ -8,10 +8,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "backend/region_walk.h"
 #include "core/hooks.h"
 #include "fixture.h"
 #include "report/record.h"
+#include "whole_heap.h"
 
 enum { SMALL = FIXTURE_TSAN || FIXTURE_ASAN };
 enum { THREADS = 8, SLOTS = 256, ROUNDS = SMALL ? 20000 : 300000 };
@@ -23,12 +23,8 @@ static bool stop;
 
 static void check_region(uint64_t live, uint64_t lost_most)
 {
-    struct fo_walk w;
+    struct fo_walk w = walk();
 
-    assert_true(fo_region_walk(&w, NULL, NULL));
-    if (w.wrong != 0)
-        print_error("%s: %p\n", w.what, (void *)w.where);
-    assert_int_equal(w.wrong, 0);
     assert_int_equal(w.live, live);
     assert_in_range(w.lost, 0, lost_most);
 }

@@ -1,0 +1,19 @@
+/* For tests of backends arena and shm: walks the heap, which must be whole. */
+#ifndef FO_TESTS_WHOLE_HEAP_H
+#define FO_TESTS_WHOLE_HEAP_H
+
+#include "backend/region_walk.h"
+#include "fixture.h"
+
+static inline struct fo_walk walk(void)
+{
+    struct fo_walk w;
+
+    assert_true(fo_region_walk(&w, NULL, NULL));
+    if (w.wrong != 0)
+        print_error("%s: %p\n", w.what, (void *)w.where);
+    assert_int_equal(w.wrong, 0);
+    return w;
+}
+
+#endif
