@@ -25,8 +25,9 @@ METHOD = """
 
 Each competitor is preloaded in front of the same unmodified programs, in a process of its own; in every
 round all run in random order, stock among them; in the CPU time of handshakes and in nginx each has a run of
-stock just before or after its own. The ratio is to stock of that pair, or of that round: the median, and
-the quartiles in brackets where there was more than one. What is slow has fewer rounds.
+stock just before or after its own. nginx serves a quarter as many before those that count, since the others'
+turns are long enough for the processor to forget it. The ratio is to stock of that pair, or of that round: the
+median, and the quartiles in brackets where there was more than one. What is slow has fewer rounds.
 
 - "freeonce, arena" is the default, a heap of its own; "freeonce, libc" takes its memory from malloc; "freeonce,
   CI" is a test run's setting: `libc` beneath, 4 MiB of quarantine, fill, canary and libfreeonce-libc.so.
