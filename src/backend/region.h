@@ -1,6 +1,7 @@
 /* Backend `arena`: a heap of our own for OpenSSL's blocks, in one range of addresses.
  *
- *   | struct fo_region | caches | records of pages | bitmaps | magazines | gap | pages of 64 KiB
+ *   | struct fo_region | marks | caches | records of pages | bitmaps | bins of pages | magazines |
+ *   | gap | pages of 64 KiB
  * ... start                                                                      base committed
  *
  * Small blocks (region_classes.h) lie in slots of equal size, a page to a class; larger ones have a

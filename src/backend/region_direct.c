@@ -70,7 +70,7 @@ void fo_region_see_limit(struct fo_direct *d)
     FO_RELAXED_STORE(&d->bytes, committed - FO_PAGE_SIZE);
     FO_RELAXED_STORE(&d->objects, FO_RELAXED_LOAD(&fo_hot.keep) ? 0 : committed - FO_PAGE_SIZE);
     if (!fo_options.wipe && !FO_RELAXED_LOAD(&d->held_back)) /* else every free goes the long way */
-        FO_RELAXED_STORE(&d->limit, (committed - FO_PAGE_SIZE) >> 4);
+        __atomic_store_n(&d->limit, (committed - FO_PAGE_SIZE) >> 4, __ATOMIC_RELEASE);
 }
 
 static uintptr_t take(size_t size)

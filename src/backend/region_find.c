@@ -28,6 +28,13 @@ static struct fo_at nothing(void)
     return (struct fo_at){FO_FOUND_NOTHING, 0, 0, 0};
 }
 
+/* One damaged header in 65,536 has check bits that fit: what it says of the size counts only if
+ * such a block may be here. */
+static bool fits(size_t size, unsigned class)
+{
+    return size - 1 < FO_REGION_SMALL && fo_region_class_of(size) == class;
+}
+
 static struct fo_at find_slot(const struct fo_page *pg, uintptr_t start, uintptr_t p)
 {
     unsigned class = FO_RELAXED_LOAD(&pg->class);
@@ -44,7 +51,10 @@ static struct fo_at find_slot(const struct fo_page *pg, uintptr_t start, uintptr
         uint64_t word = (uint64_t)fo_class_payload(class) << FO_SIZE_SHIFT;
         return (struct fo_at){FO_FOUND_GONE, payload, word, 0};
     }
-    return judge_header(payload, false);
+    struct fo_at at = judge_header(payload, false);
+    if (at.state != FO_FOUND_DAMAGED && !fits(fo_word_size(at.word), class))
+        return (struct fo_at){FO_FOUND_DAMAGED, payload, 0, 0};
+    return at;
 }
 
 static struct fo_at find_large(const struct fo_page *pg, uintptr_t start)

@@ -83,6 +83,12 @@ static inline uint64_t fo_direct_place(const struct fo_direct *d, uintptr_t p)
     return distance >> 4 | distance << 60;
 }
 
+/* Where in a cache the bin is for what lies there. */
+static inline uint16_t fo_page_bin(const struct fo_direct *d, uint64_t place)
+{
+    return FO_RELAXED_LOAD(&d->page_bins[place >> (FO_PAGE_SHIFT - 4)]);
+}
+
 /* Multiply-shift hashing (Dietzfelbinger and others 1997) with a secret multiplier. */
 static inline uint64_t fo_region_check(uint64_t key, uintptr_t payload, fo_site site, uint64_t word)
 {

@@ -83,9 +83,9 @@ void fo_free_long(uintptr_t payload, fo_site now)
     fo_quarantine_put(payload, h->site, word, now);
 }
 
-void fo_free_rotate(uintptr_t payload, fo_site now, uint64_t word)
+void fo_free_rotate(uintptr_t payload, fo_site now, const struct fo_bin *bin)
 {
-    if (fo_cache_rotate(fo_class_short(&fo_hot.process->direct, (fo_word_size(word) - 1) >> 4)))
+    if (fo_cache_rotate((unsigned)(bin - fo_thread.cache->bins)))
         fo_free((void *)payload, fo_site_file(now), fo_site_line(now));
     else
         fo_free_long(payload, now);

@@ -50,9 +50,13 @@ static bool is_safe(uintptr_t payload)
 {
     const struct fo_header *h = fo_header_of(payload);
     const struct fo_direct *d = &fo_hot.process->direct;
+    uint64_t place = fo_direct_place(d, payload);
 
-    return !fo_hot_concurrent() && fo_direct_place(d, payload) < FO_HOT_LOAD(&d->limit) &&
-           fo_region_word_checks(d->key, payload, h->site, h->word);
+    if (fo_hot_concurrent() || place >= FO_HOT_LOAD(&d->limit) ||
+        !fo_region_word_checks(d->key, payload, h->site, h->word))
+        return false;
+    size_t steps = (fo_word_size(h->word) - 1) >> 4; /* the size is what will be copied */
+    return steps < FO_REGION_STEPS && d->bins[steps] == fo_page_bin(d, place);
 }
 
 static void *move_directly(void *p, size_t size, const char *file, int line)

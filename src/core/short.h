@@ -18,8 +18,9 @@ void *fo_malloc_refill(size_t size, const char *file, int line) __attribute__((n
 
 void fo_free_long(uintptr_t payload, fo_site now) __attribute__((noinline));
 
-/* Where frees are put is full. */
-void fo_free_rotate(uintptr_t payload, fo_site now, uint64_t word) __attribute__((noinline));
+/* Where frees are put in this bin is full. */
+void fo_free_rotate(uintptr_t payload, fo_site now, const struct fo_bin *bin)
+    __attribute__((noinline));
 
 /* A line that a site cannot hold. */
 FO_COLD void fo_free_far_down(uintptr_t payload, const char *file, int line);
@@ -96,10 +97,10 @@ static FO_ALWAYS_INLINE void fo_free_short(void *p, const char *file, int line,
     }
     /* Not by the size in the header: while that is still on its way from memory, what follows does
      * not have to wait. */
-    struct fo_bin *bin = fo_bin_at(FO_RELAXED_LOAD(&d->page_bins[place >> (FO_PAGE_SHIFT - 4)]));
+    struct fo_bin *bin = fo_bin_at(fo_page_bin(d, place));
     struct fo_cell *put = bin->put;
     if (fo_unlikely(fo_cell_is_end(put))) {
-        fo_free_rotate(payload, now, word);
+        fo_free_rotate(payload, now, bin);
         return;
     }
     if (fo_unlikely(FO_HOT_LOAD(fo_hot.alone) == 0)) {

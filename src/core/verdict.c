@@ -67,8 +67,9 @@ enum fo_finding_kind fo_wrong_pointer(uintptr_t p, enum fo_operation operation, 
 
 bool fo_freed_object(uintptr_t p, const char *type, enum fo_operation operation, bool remembered)
 {
+    if (!in_region(p) && !fo_registry_may_be_freed(p))
+        return false;
     struct fo_record r = new_record(p, operation, 0);
-
     r.object = type;
     if (!(in_region(p) ? fo_region_judge_object(&r) : fo_registry_judge_object(&r, remembered)))
         return false;

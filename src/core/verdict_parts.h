@@ -26,6 +26,9 @@ void fo_region_find_earlier(struct fo_record *r);
 
 bool fo_registry_judge(struct fo_record *r);
 
+/* Worth a judgement as an object?  One look. */
+bool fo_registry_may_be_freed(uintptr_t p);
+
 /* `remembered`: an address that was given back and is remembered counts. */
 bool fo_registry_judge_object(struct fo_record *r, bool remembered);
 

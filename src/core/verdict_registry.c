@@ -163,6 +163,14 @@ static bool was_object(struct fo_record *r)
     return true;
 }
 
+bool fo_registry_may_be_freed(uintptr_t p)
+{
+    const uint8_t *slot = fo_registry_slot(p);
+    uint8_t state = slot != NULL ? __atomic_load_n(slot, __ATOMIC_ACQUIRE) : FO_SLOT_NONE;
+
+    return state != FO_SLOT_NONE && state != FO_SLOT_LIVE && state != FO_SLOT_DAMAGED;
+}
+
 bool fo_registry_judge_object(struct fo_record *r, bool remembered)
 {
     uint8_t *slot = fo_registry_slot(r->pointer);

@@ -235,6 +235,43 @@ FRESH(a_double_free_of_a_slot_that_is_back_in_its_page_names_all_places)
     fo_free(keeps_the_page, "f.c", 1);
 }
 
+/* As one damaged header in 65,536 does. */
+static void *with_wrong_size(size_t size, size_t wrong)
+{
+    void *p = fo_malloc(size, "a.c", 11);
+    struct fo_header *h = fo_header_of((uintptr_t)p);
+    uint64_t word = (h->word & ((UINT64_C(1) << FO_SIZE_SHIFT) - 1) & FO_REGION_META) |
+                    (uint64_t)wrong << FO_SIZE_SHIFT;
+
+    h->word = word | fo_region_check(fo_region->key, (uintptr_t)p, h->site, word);
+    return p;
+}
+
+FRESH(a_header_whose_wrong_size_checks_does_no_harm)
+{
+    start(NULL);
+    static const size_t wrong[] = {200, 0, UINT64_C(1) << 33, 8193, 65536};
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+        fo_free(with_wrong_size(100 + 100 * i, wrong[i]), "f.c", 22); /* the first of its class */
+        void *p = with_wrong_size(100, wrong[i]);
+        assert_null(fo_realloc(p, 50, "r.c", 30 + (int)i));
+        fixture_expect(
+            "freeonce: realloc of block %p, whose header was overwritten, answered NULL\n"
+            "  realloc      r.c:%d                    pid %d (unit)\n",
+            p, 30 + (int)i, (int)getpid());
+    }
+}
+
+FRESH(a_header_whose_wrong_size_checks_is_damaged_when_its_block_is_wiped)
+{
+    start("WIPE=1", NULL);
+    void *p = with_wrong_size(100, 200);
+    fo_free(p, "f.c", 22);
+    fixture_expect("freeonce: free of block %p, whose header was overwritten, skipped\n"
+                   "  freed now    f.c:22                    pid %d (unit)\n",
+                   p, (int)getpid());
+}
+
 FRESH(a_double_free_is_known_when_the_memory_went_back_to_the_system)
 {
     enum { COUNT = 60000 };
@@ -389,6 +426,8 @@ int main(void)
         cmocka_unit_test(what_waits_is_no_more_than_the_option_says),
         cmocka_unit_test(a_double_free_after_100000_others_names_all_places),
         cmocka_unit_test(a_double_free_of_a_slot_that_is_back_in_its_page_names_all_places),
+        cmocka_unit_test(a_header_whose_wrong_size_checks_does_no_harm),
+        cmocka_unit_test(a_header_whose_wrong_size_checks_is_damaged_when_its_block_is_wiped),
         cmocka_unit_test(a_double_free_is_known_when_the_memory_went_back_to_the_system),
         cmocka_unit_test(every_changed_bit_of_a_header_is_found),
         cmocka_unit_test(a_write_over_the_header_of_a_freed_slot_is_found),
