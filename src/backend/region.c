@@ -238,6 +238,7 @@ static uintptr_t lay_out(struct fo_region *r, uintptr_t start, uint64_t size)
     r->page_bin = (uint16_t *)(r->bitmaps + (size_t)pages * FO_BITMAP_WORDS);
     at = (uintptr_t)(r->page_bin + pages);
     at = (at + FO_MAGAZINE_SIZE - 1) & ~(uintptr_t)(FO_MAGAZINE_SIZE - 1);
+    /* The last cell of each, its end, begins at such a multiple. */
     r->magazine = (struct fo_magazine *)(at + sizeof(struct fo_cell));
     return round_to_page((uintptr_t)(r->magazine + r->magazine_count));
 }

@@ -142,10 +142,21 @@ extern FO_HIDDEN struct fo_region *fo_region; /* NULL: there is none */
 struct fo_region_range;
 extern struct fo_region_range fo_region_range;
 
+/* Of those that are used, up to where fo_cell_is_end(). */
+static inline struct fo_cell *fo_first_cell(struct fo_magazine *m)
+{
+    return &m->cells[FO_MAGAZINE_CELLS - fo_region->class[m->class].cells];
+}
+
+static inline struct fo_cell *fo_end_cell(struct fo_magazine *m)
+{
+    return &m->cells[FO_MAGAZINE_CELLS];
+}
+
 /* For bins without a magazine. */
 static inline struct fo_cell *fo_no_cells(void)
 {
-    return &fo_region->magazine->cells[FO_MAGAZINE_CELLS];
+    return fo_end_cell(fo_region->magazine);
 }
 
 static inline bool fo_region_contains(uintptr_t p)

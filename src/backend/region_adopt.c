@@ -135,19 +135,18 @@ static bool holds_slot(uintptr_t payload)
 /* Its full cells first, in their order; false: there are none. */
 static bool tidy(struct fo_magazine *m)
 {
-    struct fo_cell *first = &m->cells[FO_MAGAZINE_CELLS - fo_region->class[m->class].cells];
-    struct fo_cell *to = first;
+    struct fo_cell *to = fo_first_cell(m);
 
-    for (unsigned i = 0; i < FO_MAGAZINE_CELLS; i++) {
-        struct fo_cell cell = m->cells[i];
-        FO_RELAXED_STORE(&m->cells[i].payload, 0);
+    for (struct fo_cell *from = to; !fo_cell_is_end(from); from++) {
+        struct fo_cell cell = *from;
+        FO_RELAXED_STORE(&from->payload, 0);
         if (!holds_slot(cell.payload) || !is_free(cell.payload))
             continue;
         to->freed = cell.freed;
         to->by = cell.by;
         __atomic_store_n(&to++->payload, cell.payload, __ATOMIC_RELEASE);
     }
-    return to != first;
+    return to != fo_first_cell(m);
 }
 
 static void recover_magazines(struct fo_cache *cache, uint16_t me)

@@ -14,9 +14,7 @@ static struct fo_magazine *magazine_at(uint32_t number)
 
 static struct fo_cell *first_cell(uint32_t number)
 {
-    struct fo_magazine *m = magazine_at(number);
-
-    return &m->cells[FO_MAGAZINE_CELLS - fo_region->class[m->class].cells];
+    return fo_first_cell(magazine_at(number));
 }
 
 /* The one that a cell is in; 0: none. */
@@ -181,12 +179,10 @@ static bool are_too_many(unsigned class)
 
 static void empty(uint32_t n)
 {
-    struct fo_magazine *m = magazine_at(n);
-
-    for (unsigned i = 0; i < FO_MAGAZINE_CELLS; i++) {
-        struct fo_cell freed = m->cells[i];
-        fo_cell_check(&m->cells[i]);
-        FO_RELAXED_STORE(&m->cells[i].payload, 0);
+    for (struct fo_cell *cell = first_cell(n); !fo_cell_is_end(cell); cell++) {
+        struct fo_cell freed = *cell;
+        fo_cell_check(cell);
+        FO_RELAXED_STORE(&cell->payload, 0);
         if (freed.payload != 0)
             fo_slot_give(&freed);
     }
@@ -238,7 +234,7 @@ static bool fill_fresh(struct fo_bin *bin, unsigned class)
 
     if (n == 0 && (n = new_magazine(class)) == 0)
         return false;
-    __atomic_store_n(&bin->take, first_cell(n) + cells, __ATOMIC_RELEASE);
+    __atomic_store_n(&bin->take, fo_end_cell(magazine_at(n)), __ATOMIC_RELEASE);
     return fo_slots_take(bin, class, cells);
 }
 
@@ -326,9 +322,11 @@ const struct fo_cell *fo_cache_find(unsigned class, uintptr_t payload)
 
     for (uint32_t n = 1; n < used; n++) {
         struct fo_magazine *m = magazine_at(n);
-        for (unsigned i = 0; FO_RELAXED_LOAD(&m->class) == class && i < FO_MAGAZINE_CELLS; i++)
-            if (__atomic_load_n(&m->cells[i].payload, __ATOMIC_ACQUIRE) == payload)
-                return &m->cells[i];
+        if (FO_RELAXED_LOAD(&m->class) != class)
+            continue;
+        for (struct fo_cell *cell = fo_first_cell(m); !fo_cell_is_end(cell); cell++)
+            if (__atomic_load_n(&cell->payload, __ATOMIC_ACQUIRE) == payload)
+                return cell;
     }
     return NULL;
 }

@@ -5,6 +5,11 @@
 
 #include "fork/process.h"
 
+static struct fo_at damaged(uintptr_t payload)
+{
+    return (struct fo_at){FO_FOUND_DAMAGED, payload, 0, 0};
+}
+
 /* The header in front of `payload`.  A large block's check bits are turned, so that the hooks'
  * short way leaves it to the long one. */
 static struct fo_at judge_header(uintptr_t payload, bool large)
@@ -20,7 +25,7 @@ static struct fo_at judge_header(uintptr_t payload, bool large)
         return (struct fo_at){FO_FOUND_FREED, payload, word ^ FO_REGION_FREED, site};
     if (fo_region_word_checks(key, payload, site, word ^ FO_REGION_HELD))
         return (struct fo_at){FO_FOUND_HELD, payload, word ^ FO_REGION_HELD, site};
-    return (struct fo_at){FO_FOUND_DAMAGED, payload, 0, 0};
+    return damaged(payload);
 }
 
 static struct fo_at nothing(void)
@@ -53,7 +58,7 @@ static struct fo_at find_slot(const struct fo_page *pg, uintptr_t start, uintptr
     }
     struct fo_at at = judge_header(payload, false);
     if (at.state != FO_FOUND_DAMAGED && !fits(fo_word_size(at.word), class))
-        return (struct fo_at){FO_FOUND_DAMAGED, payload, 0, 0};
+        return damaged(payload);
     return at;
 }
 
@@ -61,8 +66,11 @@ static struct fo_at find_large(const struct fo_page *pg, uintptr_t start)
 {
     uintptr_t payload = start + sizeof(struct fo_header);
 
-    if (FO_RELAXED_LOAD(&pg->state) == FO_PAGE_BLOCK)
-        return judge_header(payload, true);
+    if (FO_RELAXED_LOAD(&pg->state) == FO_PAGE_BLOCK) {
+        size_t size = fo_word_size(FO_RELAXED_LOAD(&pg->word));
+        struct fo_at at = judge_header(payload, true);
+        return fo_word_size(at.word) == size ? at : damaged(payload);
+    }
     return (struct fo_at){FO_FOUND_FREED, payload, FO_RELAXED_LOAD(&pg->word),
                           FO_RELAXED_LOAD(&pg->allocated)};
 }

@@ -147,6 +147,8 @@ static void walk_slots(struct walk *w, uint32_t page)
     const uint64_t *held = w->held + (size_t)page * FO_BITMAP_WORDS;
     uint32_t size = fo_class_slot(pg->class), slots = fo_region->class[pg->class].slots;
 
+    if (fo_region->page_bin[page] != pg->class * sizeof(struct fo_bin))
+        wrong(w, "a page's bin is not that of its class", fo_page_start(page));
     if (pg->used > slots)
         wrong(w, "a page has used more slots than it has", fo_page_start(page));
     for (uint32_t slot = pg->used; slot < slots; slot++)

@@ -124,7 +124,7 @@ void *fo_malloc_refill(size_t size, const char *file, int line)
     const struct fo_direct *d = &fo_process_self()->direct;
     uint64_t most = __atomic_load_n(&d->size, __ATOMIC_ACQUIRE); /* another thread may begin it */
 
-    if (fo_likely(size - 1 < most) && fo_cache_fill(fo_class_short(d, (size - 1) >> 4))) {
+    if (fo_likely(size - 1 < most) && fo_cache_fill(fo_region_class_of(size))) {
         void *p = fo_malloc_short(d, most, size, file, line);
         if (fo_likely(p != NULL))
             return p;

@@ -35,11 +35,6 @@ static inline struct fo_bin *fo_bin_at(uint16_t where)
     return (struct fo_bin *)((char *)fo_thread.cache + where);
 }
 
-static inline unsigned fo_class_short(const struct fo_direct *d, uint64_t steps)
-{
-    return d->bins[steps] / sizeof(struct fo_bin);
-}
-
 /* NULL: take the long way. */
 static FO_ALWAYS_INLINE void *fo_malloc_short(const struct fo_direct *d, uint64_t most, size_t size,
                                               const char *file, int line)

@@ -52,7 +52,7 @@ static void judge_foreign(struct fo_record *r)
 
 static void judge(struct fo_record *r)
 {
-    if (!(in_region(r->pointer) ? fo_region_judge(r) : fo_registry_judge(r)))
+    if (!(in_region(r->pointer) ? fo_judge_region(r) : fo_judge_registry(r)))
         judge_foreign(r);
 }
 
@@ -67,11 +67,13 @@ enum fo_finding_kind fo_wrong_pointer(uintptr_t p, enum fo_operation operation, 
 
 bool fo_freed_object(uintptr_t p, const char *type, enum fo_operation operation, bool remembered)
 {
-    if (!in_region(p) && !fo_registry_may_be_freed(p))
+    bool region = in_region(p);
+
+    if (!region && !fo_judge_registry_may_be_freed(p))
         return false;
     struct fo_record r = new_record(p, operation, 0);
     r.object = type;
-    if (!(in_region(p) ? fo_region_judge_object(&r) : fo_registry_judge_object(&r, remembered)))
+    if (!(region ? fo_judge_region_object(&r) : fo_judge_registry_object(&r, remembered)))
         return false;
     r.kind = operation == FO_OPERATION_REFERENCE ? FO_FINDING_REFERENCED : FO_FINDING_DOUBLE_FREE;
     report(&r);
@@ -84,15 +86,15 @@ void fo_damaged_block(uintptr_t payload, enum fo_operation operation, fo_site no
 
     r.kind = FO_FINDING_HEADER;
     if (in_region(payload))
-        fo_region_find_earlier(&r);
+        fo_judge_region_earlier(&r);
     else
-        fo_registry_blame_neighbour(&r);
+        fo_judge_registry_neighbour(&r);
     report(&r);
 }
 
 static bool describe_live(struct fo_record *r)
 {
-    return in_region(r->block) ? fo_region_describe(r) : fo_registry_describe(r);
+    return in_region(r->block) ? fo_judge_region_live(r) : fo_judge_registry_live(r);
 }
 
 void fo_libc_call(uintptr_t payload, enum fo_operation operation, const char *function,

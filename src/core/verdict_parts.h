@@ -11,32 +11,32 @@ enum { FO_PATIENCE = 20 };
 
 /* verdict_region.c: by the layout of backend arena's heap. */
 
-bool fo_region_judge(struct fo_record *r);
+bool fo_judge_region(struct fo_record *r);
 
 /* Was it an object that is freed by now? */
-bool fo_region_judge_object(struct fo_record *r);
+bool fo_judge_region_object(struct fo_record *r);
 
 /* A live block's size and allocation. */
-bool fo_region_describe(struct fo_record *r);
+bool fo_judge_region_live(struct fo_record *r);
 
 /* A header that was overwritten after the free: that it was freed, and where, is still known. */
-void fo_region_find_earlier(struct fo_record *r);
+void fo_judge_region_earlier(struct fo_record *r);
 
 /* verdict_registry.c: by what is remembered outside of the blocks, for all other backends. */
 
-bool fo_registry_judge(struct fo_record *r);
+bool fo_judge_registry(struct fo_record *r);
 
 /* Worth a judgement as an object?  One look. */
-bool fo_registry_may_be_freed(uintptr_t p);
+bool fo_judge_registry_may_be_freed(uintptr_t p);
 
 /* `remembered`: an address that was given back and is remembered counts. */
-bool fo_registry_judge_object(struct fo_record *r, bool remembered);
+bool fo_judge_registry_object(struct fo_record *r, bool remembered);
 
 /* A live block's size and allocation; false also when its header does not check.  It is held
  * meanwhile, as by a realloc. */
-bool fo_registry_describe(struct fo_record *r);
+bool fo_judge_registry_live(struct fo_record *r);
 
 /* A header that was overwritten from the block in front has taken that block's canary with it. */
-void fo_registry_blame_neighbour(struct fo_record *r);
+void fo_judge_registry_neighbour(struct fo_record *r);
 
 #endif

@@ -30,7 +30,7 @@ static struct fo_at settled_region_at(uintptr_t p)
     return at;
 }
 
-void fo_region_find_earlier(struct fo_record *r)
+void fo_judge_region_earlier(struct fo_record *r)
 {
     struct fo_at at = {FO_FOUND_DAMAGED, r->pointer, 0, 0};
     struct fo_freed f;
@@ -49,7 +49,7 @@ static void judge_freed_in_region(struct fo_record *r, const struct fo_at *at)
     r->racing = at->state != FO_FOUND_GONE && !r->first.known;
 }
 
-bool fo_region_judge(struct fo_record *r)
+bool fo_judge_region(struct fo_record *r)
 {
     struct fo_at at = settled_region_at(r->pointer);
     bool before = r->pointer < at.payload;
@@ -74,7 +74,7 @@ bool fo_region_judge(struct fo_record *r)
     return true;
 }
 
-bool fo_region_judge_object(struct fo_record *r)
+bool fo_judge_region_object(struct fo_record *r)
 {
     struct fo_at at = settled_region_at(r->pointer);
 
@@ -85,7 +85,7 @@ bool fo_region_judge_object(struct fo_record *r)
     return true;
 }
 
-bool fo_region_describe(struct fo_record *r)
+bool fo_judge_region_live(struct fo_record *r)
 {
     struct fo_at at = fo_region_at(r->block);
 

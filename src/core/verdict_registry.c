@@ -121,7 +121,7 @@ static bool judge_neighbourhood(struct fo_record *r)
            judge_within(r, above + 16);
 }
 
-bool fo_registry_judge(struct fo_record *r)
+bool fo_judge_registry(struct fo_record *r)
 {
     uint8_t *slot = fo_registry_slot(r->pointer);
     uint8_t state = slot != NULL ? __atomic_load_n(slot, __ATOMIC_ACQUIRE) : FO_SLOT_NONE;
@@ -163,7 +163,7 @@ static bool was_object(struct fo_record *r)
     return true;
 }
 
-bool fo_registry_may_be_freed(uintptr_t p)
+bool fo_judge_registry_may_be_freed(uintptr_t p)
 {
     const uint8_t *slot = fo_registry_slot(p);
     uint8_t state = slot != NULL ? __atomic_load_n(slot, __ATOMIC_ACQUIRE) : FO_SLOT_NONE;
@@ -171,7 +171,7 @@ bool fo_registry_may_be_freed(uintptr_t p)
     return state != FO_SLOT_NONE && state != FO_SLOT_LIVE && state != FO_SLOT_DAMAGED;
 }
 
-bool fo_registry_judge_object(struct fo_record *r, bool remembered)
+bool fo_judge_registry_object(struct fo_record *r, bool remembered)
 {
     uint8_t *slot = fo_registry_slot(r->pointer);
     uint8_t state = slot != NULL ? __atomic_load_n(slot, __ATOMIC_ACQUIRE) : FO_SLOT_NONE;
@@ -184,7 +184,7 @@ bool fo_registry_judge_object(struct fo_record *r, bool remembered)
     return true;
 }
 
-bool fo_registry_describe(struct fo_record *r)
+bool fo_judge_registry_live(struct fo_record *r)
 {
     uint8_t *slot = fo_registry_slot(r->block);
 
@@ -201,7 +201,7 @@ bool fo_registry_describe(struct fo_record *r)
     return true;
 }
 
-void fo_registry_blame_neighbour(struct fo_record *r)
+void fo_judge_registry_neighbour(struct fo_record *r)
 {
     struct fo_header h;
     uintptr_t below = fo_registry_below(r->pointer - sizeof h - 1);

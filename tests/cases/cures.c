@@ -315,8 +315,8 @@ static void reference_in_worker(void)
     CHECK(context != NULL);
     pid_t worker = fork();
     if (worker == 0) {
-        for (int i = 0; i < 3;
-             i++) /* the first call finds OpenSSL's function, the others know it */
+        /* The first call finds OpenSSL's function, the others know it. */
+        for (int i = 0; i < 3; i++)
             CHECK(SSL_CTX_up_ref(context) == 1);
         for (int i = 0; i < 4; i++) /* the last one is its parent's */
             SSL_CTX_free(context);

@@ -67,6 +67,9 @@ void fixture_expect(const char *format, ...) __attribute__((format(printf, 1, 2)
 /* Run a function in a forked child and wait until it is gone; its pid is returned. */
 int fixture_fork(void (*body)(void *), void *argument);
 
+/* The same, whatever its end: *status is wait(2)'s. */
+int fixture_fork_any(void (*body)(void *), void *argument, int *status);
+
 /* Repeatable random numbers. */
 uint64_t fixture_random(uint64_t *seed);
 

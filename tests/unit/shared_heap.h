@@ -3,8 +3,6 @@
 #define FO_TESTS_SHARED_HEAP_H
 
 #include <string.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include "core/hooks.h"
 #include "fixture.h"
@@ -23,18 +21,11 @@ static inline void *block(size_t size)
     return memset(p, 7, size);
 }
 
-/* Waits for whatever end. */
 static inline void fork_and_forget(void (*body)(void *), void *argument)
 {
     int status;
-    pid_t child = fork();
 
-    assert_true(child >= 0);
-    if (child == 0) {
-        body(argument);
-        _exit(0);
-    }
-    assert_int_equal(waitpid(child, &status, 0), child);
+    fixture_fork_any(body, argument, &status);
 }
 
 #endif

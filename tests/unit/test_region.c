@@ -1,5 +1,6 @@
-/* Backend arena, seen by one thread: are blocks where they should be, do freed ones wait, is every
- * wrong free found, and does memory come back?  Threads and forks are in test_region_storm.c. */
+/* Backend arena, seen by one thread: are blocks where they should be, do freed ones wait, and what
+ * when there is little room?  Wrong frees are in test_region_faults.c, threads and forks in
+ * test_region_storm.c. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,12 +15,6 @@
 #include "whole_heap.h"
 
 #define start(...) fixture_start("BACKEND=arena", __VA_ARGS__)
-
-static void free_all(void **blocks, size_t count)
-{
-    for (size_t i = 0; i < count; i++)
-        fo_free(blocks[i], "free.c", 1);
-}
 
 static void a_size_gets_the_smallest_class_that_holds_it(void **state)
 {
@@ -69,7 +64,7 @@ FRESH(blocks_are_apart_and_keep_what_is_in_them)
     assert_int_equal(w.live, live);
     assert_int_equal(w.live_bytes, bytes);
     assert_int_equal(w.lost, 0);
-    free_all(blocks, COUNT);
+    free_blocks(blocks, COUNT);
     assert_int_equal(walk().live, 0);
     fixture_expect("%s", "");
 }
@@ -87,7 +82,7 @@ FRESH(live_blocks_are_counted_by_source_line)
     assert_int_equal(sites[0].blocks, 3);
     assert_int_equal(sites[0].bytes, 30000);
     assert_int_equal(sites[1].blocks, 7);
-    free_all(blocks, 10);
+    free_blocks(blocks, 10);
 }
 
 /* --- waiting -----------------------------------------------------------------------------------
@@ -144,7 +139,7 @@ FRESH(after_a_burst_few_blocks_take_turns_and_none_went_to_other_threads)
     start(NULL);
     for (int i = 0; i < BURST; i++)
         burst[i] = fo_malloc(24, "a.c", 1);
-    free_all(burst, BURST);
+    free_blocks(burst, BURST);
     assert_int_equal((uint32_t)fo_region->class[class].full, 0);
     for (int i = 0; i < LATER; i++) {
         later[i] = (uintptr_t)fo_malloc(24, "a.c", 2);
@@ -168,7 +163,7 @@ FRESH(what_waits_is_no_more_than_the_option_says)
         for (size_t size = 16; size <= 4096; size *= 2) {
             for (int i = 0; i < COUNT; i++)
                 blocks[i] = fo_malloc(size, "a.c", 1);
-            free_all(blocks, COUNT);
+            free_blocks(blocks, COUNT);
         }
     size_t bytes = 0;
     for (unsigned c = 0; c < FO_REGION_CLASSES; c++)
@@ -176,193 +171,6 @@ FRESH(what_waits_is_no_more_than_the_option_says)
                  fo_region->class[c].cells * fo_class_slot(c);
     assert_in_range(bytes, 1, fo_options.quarantine);
     walk();
-}
-
-/* --- wrong frees -------------------------------------------------------------------------------
- */
-
-static void churn(unsigned frees)
-{
-    uint64_t seed = 11;
-
-    for (unsigned i = 0; i < frees; i++)
-        fo_free(fo_malloc(300 + fixture_random(&seed) % 2000, "churn.c", 1), "churn.c", 2);
-}
-
-static void expect_double_free(void *p, size_t size, int line)
-{
-    int pid = getpid();
-
-    fixture_expect("freeonce: double free of block %p (%zu bytes), skipped\n"
-                   "  allocated    a.c:%d                    pid %d (unit)\n"
-                   "  freed first  f.c:22                    pid %d (unit)\n"
-                   "  freed again  g.c:33                    pid %d (unit)\n",
-                   p, size, line, pid, pid, pid);
-}
-
-FRESH(a_double_free_after_100000_others_names_all_places)
-{
-    start(NULL);
-    void *small = fo_malloc(40, "a.c", 11), *large = fo_malloc(100000, "a.c", 12);
-
-    fo_free(small, "f.c", 22);
-    fo_free(large, "f.c", 22);
-    churn(100000);
-    fo_free(small, "g.c", 33);
-    expect_double_free(small, 40, 11);
-    fo_free(large, "g.c", 33);
-    expect_double_free(large, 100000, 12);
-}
-
-FRESH(a_double_free_of_a_slot_that_is_back_in_its_page_names_all_places)
-{
-    enum { COUNT = 20000 };
-    static void *blocks[COUNT];
-
-    start("QUARANTINE=16K", NULL);
-    void *keeps_the_page = fo_malloc(64, "a.c", 1);
-    for (int i = 0; i < COUNT; i++)
-        blocks[i] = fo_malloc(64, "a.c", 11);
-    for (int i = 0; i < COUNT; i++)
-        fo_free(blocks[i], "f.c", 22);
-    int i = 0;
-    while (i < COUNT - 1 && (fo_region_at((uintptr_t)blocks[i]).state != FO_FOUND_FREED ||
-                             !fo_slot_is_back((uintptr_t)blocks[i])))
-        i++;
-    assert_true(fo_slot_is_back((uintptr_t)blocks[i]));
-    fo_free(blocks[i], "g.c", 33);
-    expect_double_free(blocks[i], 64, 11);
-    fo_free(keeps_the_page, "f.c", 1);
-}
-
-/* As one damaged header in 65,536 does. */
-static void *with_wrong_size(size_t size, size_t wrong)
-{
-    void *p = fo_malloc(size, "a.c", 11);
-    struct fo_header *h = fo_header_of((uintptr_t)p);
-    uint64_t word = (h->word & ((UINT64_C(1) << FO_SIZE_SHIFT) - 1) & FO_REGION_META) |
-                    (uint64_t)wrong << FO_SIZE_SHIFT;
-
-    h->word = word | fo_region_check(fo_region->key, (uintptr_t)p, h->site, word);
-    return p;
-}
-
-FRESH(a_header_whose_wrong_size_checks_does_no_harm)
-{
-    start(NULL);
-    static const size_t wrong[] = {200, 0, UINT64_C(1) << 33, 8193, 65536};
-    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
-        fo_free(with_wrong_size(100 + 100 * i, wrong[i]), "f.c", 22); /* the first of its class */
-        void *p = with_wrong_size(100, wrong[i]);
-        assert_null(fo_realloc(p, 50, "r.c", 30 + (int)i));
-        fixture_expect(
-            "freeonce: realloc of block %p, whose header was overwritten, answered NULL\n"
-            "  realloc      r.c:%d                    pid %d (unit)\n",
-            p, 30 + (int)i, (int)getpid());
-    }
-}
-
-FRESH(a_header_whose_wrong_size_checks_is_damaged_when_its_block_is_wiped)
-{
-    start("WIPE=1", NULL);
-    void *p = with_wrong_size(100, 200);
-    fo_free(p, "f.c", 22);
-    fixture_expect("freeonce: free of block %p, whose header was overwritten, skipped\n"
-                   "  freed now    f.c:22                    pid %d (unit)\n",
-                   p, (int)getpid());
-}
-
-FRESH(a_double_free_is_known_when_the_memory_went_back_to_the_system)
-{
-    enum { COUNT = 60000 };
-    static void *blocks[COUNT];
-
-    start("QUARANTINE=16K", NULL);
-    for (int i = 0; i < COUNT; i++)
-        blocks[i] = fo_malloc(200, "a.c", 11);
-    free_all(blocks, COUNT);
-    fo_free(blocks[COUNT / 2], "g.c", 33);
-    assert_int_equal(fixture_count("freeonce: double free of block"), 1);
-    walk();
-}
-
-FRESH(every_changed_bit_of_a_header_is_found)
-{
-    start(NULL);
-    for (int bit = 0; bit < 128; bit++) {
-        unsigned char *p = fo_malloc(100, "a.c", 1);
-        p[-16 + bit / 8] ^= (unsigned char)(1 << bit % 8);
-        unsigned before = fixture_count("freeonce: ");
-        fo_free(p, "bit.c", bit + 1);
-        assert_int_equal(fixture_count("freeonce: "), before + 1);
-        p[-16 + bit / 8] ^= (unsigned char)(1 << bit % 8);
-        fo_free(p, "f.c", 1);
-        assert_int_equal(fixture_count("freeonce: "), before + 1);
-    }
-    walk();
-}
-
-FRESH(a_write_over_the_header_of_a_freed_slot_is_found)
-{
-    enum { COUNT = 200 };
-    char *blocks[COUNT];
-
-    start("QUARANTINE=16K", NULL);
-    for (int i = 0; i < COUNT; i++)
-        blocks[i] = fo_malloc(48, "a.c", 1);
-    for (int i = 0; i < COUNT; i++)
-        fo_free(blocks[i], "f.c", 2);
-    for (int i = 0; i < COUNT; i++)
-        blocks[i][-12] ^= 1;
-    for (int i = 0; i < 1000; i++)
-        fo_free(fo_malloc(48, "a.c", 3), "f.c", 4);
-    assert_true(fixture_count("freeonce: write to the header of freed block") > 0);
-    assert_true(fixture_count("  freed first  f.c:2 ") > 0);
-    assert_int_equal(fixture_count("freed now"), 0);
-}
-
-FRESH(a_write_over_the_header_of_a_slot_that_goes_back_is_found)
-{
-    enum { COUNT = 30000 };
-    static char *blocks[COUNT];
-
-    start("QUARANTINE=16K", NULL);
-    for (int i = 0; i < COUNT; i++)
-        blocks[i] = fo_malloc(48, "a.c", 1);
-    for (int i = 0; i < COUNT / 2; i++)
-        fo_free(blocks[i], "f.c", 2);
-    fo_free(blocks[COUNT / 2], "f.c", 3);
-    blocks[COUNT / 2][-3] ^= 4;
-    for (int i = COUNT / 2 + 1; i < COUNT; i++)
-        fo_free(blocks[i], "f.c", 2);
-    fixture_expect("freeonce: write to the header of freed block %p, found when it left the "
-                   "quarantine\n"
-                   "  freed first  f.c:3                     pid %d (unit)\n",
-                   (void *)blocks[COUNT / 2], getpid());
-}
-
-/* What is written through stale pointers leads the heap nowhere. */
-FRESH(writes_over_freed_slots_do_no_harm)
-{
-    enum { COUNT = 3000 };
-    static void *blocks[COUNT];
-
-    start("QUARANTINE=16K", NULL);
-    for (int round = 0; round < 3; round++) {
-        for (int i = 0; i < COUNT; i++)
-            blocks[i] = fo_malloc(48, "a.c", 1);
-        free_all(blocks, COUNT);
-        for (int i = 0; i < COUNT; i++)
-            memset((char *)blocks[i] - 16, 0x41 + round, 64);
-        for (int i = 0; i < COUNT; i++) {
-            blocks[i] = fo_malloc(48, "a.c", 1);
-            assert_true(fo_region_contains((uintptr_t)blocks[i]));
-            fixture_fill(blocks[i], 48, (unsigned)i);
-        }
-        for (int i = 0; i < COUNT; i++)
-            assert_true(fixture_is_filled(blocks[i], 48, (unsigned)i));
-        free_all(blocks, COUNT);
-    }
 }
 
 /* --- little room -------------------------------------------------------------------------------
@@ -394,7 +202,7 @@ FRESH(what_finds_no_room_comes_from_libc)
     assert_in_range(outside, 1, COUNT - 1);
     for (int i = 0; i < COUNT; i++)
         assert_true(fixture_is_filled(blocks[i], 20000, (unsigned)i));
-    free_all(blocks, COUNT);
+    free_blocks(blocks, COUNT);
     assert_int_equal(walk().live, 0);
     fixture_expect("%s", "");
 }
@@ -424,15 +232,6 @@ int main(void)
         cmocka_unit_test(without_a_quarantine_a_slot_serves_again_at_once),
         cmocka_unit_test(after_a_burst_few_blocks_take_turns_and_none_went_to_other_threads),
         cmocka_unit_test(what_waits_is_no_more_than_the_option_says),
-        cmocka_unit_test(a_double_free_after_100000_others_names_all_places),
-        cmocka_unit_test(a_double_free_of_a_slot_that_is_back_in_its_page_names_all_places),
-        cmocka_unit_test(a_header_whose_wrong_size_checks_does_no_harm),
-        cmocka_unit_test(a_header_whose_wrong_size_checks_is_damaged_when_its_block_is_wiped),
-        cmocka_unit_test(a_double_free_is_known_when_the_memory_went_back_to_the_system),
-        cmocka_unit_test(every_changed_bit_of_a_header_is_found),
-        cmocka_unit_test(a_write_over_the_header_of_a_freed_slot_is_found),
-        cmocka_unit_test(a_write_over_the_header_of_a_slot_that_goes_back_is_found),
-        cmocka_unit_test(writes_over_freed_slots_do_no_harm),
         cmocka_unit_test(what_finds_no_room_comes_from_libc),
         cmocka_unit_test(without_room_for_a_region_libc_serves_and_that_is_said_once),
     };

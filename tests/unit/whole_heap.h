@@ -1,8 +1,9 @@
-/* For tests of backends arena and shm: walks the heap, which must be whole. */
+/* For tests of backends arena and shm: walk the heap, which must be whole, and free many blocks. */
 #ifndef FO_TESTS_WHOLE_HEAP_H
 #define FO_TESTS_WHOLE_HEAP_H
 
 #include "backend/region_walk.h"
+#include "core/hooks.h"
 #include "fixture.h"
 
 static inline struct fo_walk walk(void)
@@ -14,6 +15,12 @@ static inline struct fo_walk walk(void)
         print_error("%s: %p\n", w.what, (void *)w.where);
     assert_int_equal(w.wrong, 0);
     return w;
+}
+
+static inline void free_blocks(void **blocks, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        fo_free(blocks[i], "free.c", 1);
 }
 
 #endif
