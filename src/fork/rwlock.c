@@ -43,6 +43,7 @@ int fo_rwlock_init(pthread_rwlock_t *lock)
     if (status != 0)
         return status;
     FO_RELAXED_STORE(&l->writer, 0);
+    FO_RELAXED_STORE(&l->seen, 0);
     __atomic_store_n(&l->magic, FO_RWLOCK_MAGIC, __ATOMIC_RELEASE);
     return 0;
 }
@@ -117,102 +118,106 @@ static int alone(struct fo_rwlock *l)
     return status;
 }
 
-static uint32_t thread_of(const struct fo_seat *seat)
+static uint32_t thread_of(const struct fo_own_seat *own)
 {
-    return seat != NULL ? (uint32_t)FO_RELAXED_LOAD(&seat->owner.owner)
-                        : (uint32_t)syscall(SYS_gettid);
+    return own->seat != NULL ? (uint32_t)FO_RELAXED_LOAD(&own->seat->owner.owner)
+                             : (uint32_t)syscall(SYS_gettid);
 }
 
 /* --- readers -------------------------------------------------------------------------------------
  */
 
-enum { NO_PLACE = FO_READS };
-
-/* Where in the thread's seat this lock is. */
-static unsigned place_of(const struct fo_seat *seat, uintptr_t lock)
+/* Where it is written down that the thread reads this lock; NULL: it does not. */
+static uintptr_t *entry_of(const struct fo_own_seat *own, uintptr_t lock)
 {
-    for (uint32_t left = fo_own_seat.held; left != 0; left &= left - 1) {
-        unsigned place = (unsigned)__builtin_ctz(left);
-        if (FO_RELAXED_LOAD(&seat->reads[place]) == lock)
-            return place;
-    }
-    return NO_PLACE;
+    if (own->seat == NULL)
+        return NULL;
+    uintptr_t *end = own->more_of_all != 0 ? own->seat->reads + FO_READS : own->top;
+    while (end-- > own->seat->reads)
+        if (FO_RELAXED_LOAD(end) == lock)
+            return end;
+    return NULL;
 }
 
-static unsigned free_place(void)
+static void enter(struct fo_own_seat *own, struct fo_rwlock *l)
 {
-    return (unsigned)__builtin_ctz(~fo_own_seat.held | 1u << NO_PLACE);
+    uintptr_t *top = own->top;
+
+    if ((FO_RELAXED_LOAD(&l->seen) & own->bit) == 0)
+        __atomic_fetch_or(&l->seen, own->bit, __ATOMIC_SEQ_CST);
+    own->top = top + 1; /* before: a signal handler may come by */
+    __atomic_store_n(top, (uintptr_t)l, __ATOMIC_SEQ_CST);
 }
 
-static void take_place(struct fo_seat *seat, unsigned place, const struct fo_rwlock *l)
+static void strike(struct fo_own_seat *own, uintptr_t *entry)
 {
-    fo_own_seat.held |= 1u << place;
-    __atomic_store_n(&seat->reads[place], (uintptr_t)l, __ATOMIC_SEQ_CST);
+    __atomic_store_n(entry, 0, __ATOMIC_RELEASE);
+    while (own->more_of_all == 0 && own->top > own->seat->reads &&
+           FO_RELAXED_LOAD(own->top - 1) == 0)
+        own->top--;
 }
 
-static void leave_place(struct fo_seat *seat, unsigned place)
+/* Once more, what it reads already and has no room for. */
+static FO_COLD int count_in(struct fo_own_seat *own, const uintptr_t *entry)
 {
-    __atomic_store_n(&seat->reads[place], 0, __ATOMIC_RELEASE);
-    fo_own_seat.held &= ~(1u << place);
+    own->top = FO_NO_READS_END;
+    own->more_of_all++;
+    own->more[entry - own->seat->reads]++;
+    return 0;
 }
 
-/* False: somebody writes. */
-static bool read_at(struct fo_seat *seat, unsigned place, struct fo_rwlock *l)
+static FO_COLD int count_out(struct fo_own_seat *own, const uintptr_t *entry)
 {
-    take_place(seat, place, l);
-    if (fo_likely(__atomic_load_n(&l->writer, __ATOMIC_SEQ_CST) == 0))
+    own->more[entry - own->seat->reads]--;
+    if (--own->more_of_all == 0)
+        own->top = own->seat->reads + FO_READS;
+    return 0;
+}
+
+/* False: somebody writes, or waits for readers to leave.  Who reads already may read once more. */
+static bool read_now(struct fo_own_seat *own, struct fo_rwlock *l, bool again)
+{
+    uintptr_t *entry = own->top;
+
+    enter(own, l);
+    if (again || fo_likely(__atomic_load_n(&l->writer, __ATOMIC_SEQ_CST) == 0))
         return true;
-    leave_place(seat, place);
+    strike(own, entry);
     return false;
 }
 
-/* Who reads already may read once more, though a writer waits. */
-static bool read_again(struct fo_seat *seat, const struct fo_rwlock *l)
-{
-    unsigned place = place_of(seat, (uintptr_t)l);
-
-    if (place == NO_PLACE)
-        return false;
-    seat->again[place]++;
-    return true;
-}
-
 /* When nobody writes any more. */
-static FO_COLD int read_late(struct fo_seat *seat, unsigned place, struct fo_rwlock *l)
+static FO_COLD int read_late(struct fo_own_seat *own, struct fo_rwlock *l)
 {
-    if (FO_RELAXED_LOAD(&l->writer) == thread_of(seat))
+    if (FO_RELAXED_LOAD(&l->writer) == thread_of(own))
         return EDEADLK;
     int status = alone(l);
     if (status != 0)
         return status;
-    take_place(seat, place, l);
+    enter(own, l);
     return pthread_mutex_unlock(&l->mutex);
 }
 
 int fo_rwlock_read(pthread_rwlock_t *lock)
 {
     struct fo_rwlock *l = of(lock);
-    struct fo_seat *seat = fo_seat_own();
+    struct fo_own_seat *own = fo_seat_own();
+    const uintptr_t *before = entry_of(own, (uintptr_t)l);
 
-    if (fo_own_seat.held != 0 && read_again(seat, l))
-        return 0;
-    unsigned place = free_place();
-    if (fo_unlikely(seat == NULL || place == NO_PLACE)) /* then it reads this one alone */
-        return fo_rwlock_write(lock);
-    return fo_likely(read_at(seat, place, l)) ? 0 : read_late(seat, place, l);
+    if (fo_unlikely(fo_seat_is_full(own->top)))
+        return before != NULL ? count_in(own, before) : fo_rwlock_write(lock);
+    return read_now(own, l, before != NULL) ? 0 : read_late(own, l);
 }
 
 int fo_rwlock_try_read(pthread_rwlock_t *lock)
 {
     struct fo_rwlock *l = of(lock);
-    struct fo_seat *seat = fo_seat_own();
+    struct fo_own_seat *own = fo_seat_own();
+    const uintptr_t *before = entry_of(own, (uintptr_t)l);
 
-    if (read_again(seat, l))
-        return 0;
-    unsigned place = free_place();
-    if (seat == NULL || place == NO_PLACE)
-        return fo_rwlock_try_write(lock);
-    return read_at(seat, place, l) ? 0 : EBUSY;
+    if (fo_unlikely(fo_seat_is_full(own->top)))
+        return before != NULL ? count_in(own, before) : fo_rwlock_try_write(lock);
+    return read_now(own, l, before != NULL) ? 0 : EBUSY;
 }
 
 /* --- writers -------------------------------------------------------------------------------------
@@ -225,16 +230,21 @@ static int leave(struct fo_rwlock *l, int status)
     return status;
 }
 
+static uint32_t seen(const struct fo_rwlock *l)
+{
+    return __atomic_load_n(&l->seen, __ATOMIC_SEQ_CST);
+}
+
 int fo_rwlock_write(pthread_rwlock_t *lock)
 {
     struct fo_rwlock *l = of(lock);
-    struct fo_seat *seat = fo_seat_own();
+    struct fo_own_seat *own = fo_seat_own();
     int status = alone(l);
 
     if (status != 0)
         return status;
-    __atomic_store_n(&l->writer, thread_of(seat), __ATOMIC_SEQ_CST);
-    return fo_seats_await((uintptr_t)l, seat) ? 0 : leave(l, EDEADLK);
+    __atomic_store_n(&l->writer, thread_of(own), __ATOMIC_SEQ_CST);
+    return fo_seats_await((uintptr_t)l, seen(l), own->seat) ? 0 : leave(l, EDEADLK);
 }
 
 int fo_rwlock_try_write(pthread_rwlock_t *lock)
@@ -245,20 +255,20 @@ int fo_rwlock_try_write(pthread_rwlock_t *lock)
     if (status != 0)
         return status == EDEADLK ? EBUSY : status;
     __atomic_store_n(&l->writer, thread_of(fo_seat_own()), __ATOMIC_SEQ_CST);
-    return fo_seats_read((uintptr_t)l) ? leave(l, EBUSY) : 0;
+    return fo_seats_read((uintptr_t)l, seen(l)) ? leave(l, EBUSY) : 0;
 }
 
 int fo_rwlock_unlock(pthread_rwlock_t *lock)
 {
     struct fo_rwlock *l = of(lock);
-    struct fo_seat *seat = fo_seat_own();
-    unsigned place = place_of(seat, (uintptr_t)l);
+    struct fo_own_seat *own = fo_seat_own();
+    uintptr_t *entry = entry_of(own, (uintptr_t)l);
 
-    if (fo_unlikely(place == NO_PLACE))
-        return FO_RELAXED_LOAD(&l->writer) == thread_of(seat) ? leave(l, 0) : EPERM;
-    if (fo_unlikely(seat->again[place] != 0))
-        seat->again[place]--;
-    else
-        leave_place(seat, place);
-    return 0;
+    if (entry != NULL && own->more_of_all != 0 && own->more[entry - own->seat->reads] != 0)
+        return count_out(own, entry);
+    if (entry != NULL) {
+        strike(own, entry);
+        return 0;
+    }
+    return FO_RELAXED_LOAD(&l->writer) == thread_of(own) ? leave(l, 0) : EPERM;
 }

@@ -4,11 +4,11 @@
  *
  * Writers hold a robust mutex, so that the kernel tells the next one of a death.  Readers touch no
  * common memory: each thread has a seat, where it writes down what it reads, and a writer looks at
- * all seats and waits for those who read (after BRAVO, Dice and Kogan 2019).  A seat belongs to its
- * thread as long as that lives (living.h); nobody waits for the dead.
+ * the seats that ever read this lock and waits for those who do (after BRAVO, Dice and Kogan 2019).
+ * A seat belongs to its thread as long as that lives (living.h); nobody waits for the dead.
  *
- * As with glibc's: not recursive for writers (EDEADLK), recursive for readers.  Writers go first.
- */
+ * As with glibc's: not recursive for writers (EDEADLK), recursive for readers.  Writers go first. A
+ * thread that reads FO_READS locks takes further ones alone. */
 #ifndef FO_FORK_RWLOCK_H
 #define FO_FORK_RWLOCK_H
 
@@ -19,6 +19,7 @@
 struct fo_rwlock {
     uint32_t magic;
     uint32_t writer; /* thread that writes, or waits for readers to leave; 0: nobody */
+    uint32_t seen;   /* seats that ever read it: a writer looks at no others */
     pthread_mutex_t mutex;
 };
 

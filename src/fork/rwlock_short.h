@@ -1,36 +1,43 @@
-/* The short way to read a lock of ours, for a thread that reads nothing else, and nobody writes:
- * tens of thousands of times in a handshake.  Everything else is for the functions of rwlock.h. */
+/* The short way to read a lock of ours, for a thread that read it before, when nobody writes: tens
+ * of thousands of times in a handshake.  Everything else is for the functions of rwlock.h. */
 #ifndef FO_FORK_RWLOCK_SHORT_H
 #define FO_FORK_RWLOCK_SHORT_H
 
 #include "fork/own_seat.h"
 #include "fork/rwlock.h"
 
+/* A process that was just forked has no pid here yet. */
+static FO_ALWAYS_INLINE bool fo_own_seat_is_this(void)
+{
+    return fo_own_seat.pid == FO_RELAXED_LOAD(&fo_hot.process->pid);
+}
+
 static FO_ALWAYS_INLINE int fo_rwlock_read_short(pthread_rwlock_t *lock)
 {
-    struct fo_seat *seat = fo_seat_own();
+    const struct fo_rwlock *l = (const struct fo_rwlock *)(void *)lock;
+    uintptr_t *top = fo_own_seat.top;
 
-    if (fo_unlikely(seat == NULL || fo_own_seat.held != 0))
+    if (fo_unlikely(!fo_own_seat_is_this()) || fo_unlikely(fo_seat_is_full(top)) ||
+        fo_unlikely((FO_RELAXED_LOAD(&l->seen) & fo_own_seat.bit) == 0))
         return fo_rwlock_read(lock);
-    fo_own_seat.held = 1;
-    __atomic_store_n(&seat->reads[0], (uintptr_t)lock, __ATOMIC_SEQ_CST);
-    if (fo_likely(__atomic_load_n(&((const struct fo_rwlock *)(void *)lock)->writer,
-                                  __ATOMIC_SEQ_CST) == 0))
+    fo_own_seat.top = top + 1;
+    __atomic_store_n(top, (uintptr_t)lock, __ATOMIC_SEQ_CST);
+    if (fo_likely(__atomic_load_n(&l->writer, __ATOMIC_SEQ_CST) == 0))
         return 0;
-    __atomic_store_n(&seat->reads[0], 0, __ATOMIC_RELEASE);
-    fo_own_seat.held = 0;
+    __atomic_store_n(top, 0, __ATOMIC_RELEASE);
+    fo_own_seat.top = top;
     return fo_rwlock_read(lock);
 }
 
 static FO_ALWAYS_INLINE int fo_rwlock_unlock_short(pthread_rwlock_t *lock)
 {
-    struct fo_seat *seat = fo_seat_own();
+    uintptr_t *last = fo_own_seat.top - 1;
 
-    if (fo_unlikely(fo_own_seat.held != 1 || seat->again[0] != 0 ||
-                    FO_RELAXED_LOAD(&seat->reads[0]) != (uintptr_t)lock))
+    if (fo_unlikely(!fo_own_seat_is_this()) ||
+        fo_unlikely(FO_RELAXED_LOAD(last) != (uintptr_t)lock))
         return fo_rwlock_unlock(lock);
-    __atomic_store_n(&seat->reads[0], 0, __ATOMIC_RELEASE);
-    fo_own_seat.held = 0;
+    __atomic_store_n(last, 0, __ATOMIC_RELEASE);
+    fo_own_seat.top = last;
     return 0;
 }
 

@@ -7,7 +7,9 @@
 #include "fork/own_seat.h"
 #include "fork/pause.h"
 
-__thread struct fo_own_seat fo_own_seat;
+_Alignas(FO_SEAT_LINE) uintptr_t fo_no_reads[FO_READS + 1];
+
+__thread struct fo_own_seat fo_own_seat = {.top = FO_NO_READS_END};
 
 static uint32_t count_seats(void)
 {
@@ -23,10 +25,8 @@ static struct fo_seat *seat_at(uint32_t number)
 
 static void forget_reads(struct fo_seat *seat)
 {
-    for (unsigned i = 0; i < FO_READS; i++) {
-        seat->again[i] = 0;
+    for (unsigned i = 0; i < FO_READS; i++)
         __atomic_store_n(&seat->reads[i], 0, __ATOMIC_RELEASE);
-    }
 }
 
 static struct fo_seat *new_seat(uint64_t me)
@@ -54,20 +54,23 @@ static bool take_seat(struct fo_seat *seat, uint64_t me)
     return true;
 }
 
-struct fo_seat *fo_seat_find(uint32_t pid)
+void fo_seat_find(uint32_t pid)
 {
-    struct fo_seat *own = NULL;
+    struct fo_own_seat own = {.top = FO_NO_READS_END, .pid = pid};
     int saved_errno = errno;
     uint64_t me = fo_living_me();
 
-    for (uint32_t i = 0, used = count_seats(); i < used && own == NULL; i++)
+    for (uint32_t i = 0, used = count_seats(); i < used && own.seat == NULL; i++)
         if (take_seat(seat_at(i), me))
-            own = seat_at(i);
-    if (own == NULL)
-        own = new_seat(me);
-    fo_own_seat = (struct fo_own_seat){.seat = own, .pid = pid};
+            own.seat = seat_at(i);
+    if (own.seat == NULL)
+        own.seat = new_seat(me);
+    if (own.seat != NULL) {
+        own.top = own.seat->reads;
+        own.bit = fo_seat_bit((uint32_t)(own.seat - fo_hot.memory->seats));
+    }
+    fo_own_seat = own;
     errno = saved_errno;
-    return own;
 }
 
 static bool reads(const struct fo_seat *seat, uintptr_t lock)
@@ -87,11 +90,11 @@ static void look_after(struct fo_seat *seat)
     fo_living_release(&seat->owner);
 }
 
-bool fo_seats_await(uintptr_t lock, const struct fo_seat *mine)
+bool fo_seats_await(uintptr_t lock, uint32_t mask, const struct fo_seat *mine)
 {
     for (uint32_t i = 0, used = count_seats(); i < used; i++) {
         struct fo_seat *seat = seat_at(i);
-        if (fo_likely(!reads(seat, lock)))
+        if ((mask & fo_seat_bit(i)) == 0 || fo_likely(!reads(seat, lock)))
             continue;
         if (seat == mine)
             return false;
@@ -102,10 +105,10 @@ bool fo_seats_await(uintptr_t lock, const struct fo_seat *mine)
     return true;
 }
 
-bool fo_seats_read(uintptr_t lock)
+bool fo_seats_read(uintptr_t lock, uint32_t mask)
 {
     for (uint32_t i = 0, used = count_seats(); i < used; i++)
-        if (reads(seat_at(i), lock))
+        if ((mask & fo_seat_bit(i)) != 0 && reads(seat_at(i), lock))
             return true;
     return false;
 }

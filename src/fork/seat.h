@@ -3,22 +3,34 @@
 #ifndef FO_FORK_SEAT_H
 #define FO_FORK_SEAT_H
 
+#include <stddef.h>
+
 #include "core/base.h"
 #include "fork/living.h"
 
-enum { FO_SEATS = 2048, FO_READS = 8 };
+enum { FO_SEATS = 2048, FO_SEAT_LINE = 64, FO_READS = FO_SEAT_LINE / sizeof(uintptr_t) - 1 };
 
+/* What is read is a stack, since locks are mostly left in the reverse order; who leaves another one
+ * than the last leaves a 0 there. */
 struct fo_seat {
-    _Alignas(64) uintptr_t reads[FO_READS]; /* addresses of locks; 0: none */
-    uint32_t again[FO_READS]; /* how often more each is read; the owner's own affair */
+    _Alignas(FO_SEAT_LINE) uintptr_t none; /* always 0: below the first */
+    uintptr_t reads[FO_READS];             /* addresses of locks; 0: none */
     struct fo_living owner;
     uint32_t ready; /* its mutex can be used */
 };
+_Static_assert(offsetof(struct fo_seat, owner) == FO_SEAT_LINE, "fo_seat_is_full() looks for it");
 
-/* Until nobody but this thread reads the lock.  False: this thread does. */
-bool fo_seats_await(uintptr_t lock, const struct fo_seat *mine);
+/* The bit of a mask that stands for a seat, and for others. */
+static inline uint32_t fo_seat_bit(uint32_t number)
+{
+    return UINT32_C(1) << number % 32;
+}
+
+/* Until nobody but this thread reads the lock, in the seats of this mask.  False: this thread does.
+ */
+bool fo_seats_await(uintptr_t lock, uint32_t mask, const struct fo_seat *mine);
 
 /* Does anybody? */
-bool fo_seats_read(uintptr_t lock);
+bool fo_seats_read(uintptr_t lock, uint32_t mask);
 
 #endif

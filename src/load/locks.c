@@ -49,14 +49,16 @@ static lock_function *lead(lock_function **go, lock_function *real, lock_functio
 }
 
 #define INTERPOSE(name, ours, short_way)                                                           \
-    static int judge_##ours(pthread_rwlock_t *lock)                                                \
+    static __attribute__((noinline)) int pass_##ours(pthread_rwlock_t *lock)                       \
     {                                                                                              \
-        if (fo_likely(fo_rwlock_is(lock)))                                                         \
-            return short_way(lock);                                                                \
         if (fo_unlikely(lock == fo_rwlock_tried))                                                  \
             fo_rwlock_tried = NULL;                                                                \
         REAL(name, pthread_rwlock_t *);                                                            \
         return real(lock);                                                                         \
+    }                                                                                              \
+    static int judge_##ours(pthread_rwlock_t *lock)                                                \
+    {                                                                                              \
+        return fo_likely(fo_rwlock_is(lock)) ? short_way(lock) : pass_##ours(lock);                \
     }                                                                                              \
     static int find_##ours(pthread_rwlock_t *lock);                                                \
     static lock_function *go_##ours = find_##ours;                                                 \
