@@ -139,22 +139,41 @@ static uintptr_t *entry_of(const struct fo_own_seat *own, uintptr_t lock)
     return NULL;
 }
 
-static void enter(struct fo_own_seat *own, struct fo_rwlock *l)
+/* What was left in another order than the reverse. */
+static void drop_gaps(struct fo_own_seat *own)
 {
-    uintptr_t *top = own->top;
+    while (own->more_of_all == 0 && own->top > own->seat->reads &&
+           FO_RELAXED_LOAD(own->top - 1) == 0)
+        own->top--;
+}
 
+/* Where one more can be written down; NULL: nowhere. */
+static uintptr_t *room_in(struct fo_own_seat *own)
+{
+    if (own->seat == NULL)
+        return NULL;
+    drop_gaps(own);
+    if (!fo_seat_is_full(own->top))
+        return own->top;
+    for (unsigned i = 0; i < FO_READS; i++)
+        if (FO_RELAXED_LOAD(&own->seat->reads[i]) == 0)
+            return &own->seat->reads[i];
+    return NULL;
+}
+
+static void enter(struct fo_own_seat *own, uintptr_t *entry, struct fo_rwlock *l)
+{
     if ((FO_RELAXED_LOAD(&l->seen) & own->bit) == 0)
         __atomic_fetch_or(&l->seen, own->bit, __ATOMIC_SEQ_CST);
-    own->top = top + 1; /* before: a signal handler may come by */
-    __atomic_store_n(top, (uintptr_t)l, __ATOMIC_SEQ_CST);
+    if (entry == own->top)
+        own->top = entry + 1; /* before: a signal handler may come by */
+    __atomic_store_n(entry, (uintptr_t)l, __ATOMIC_SEQ_CST);
 }
 
 static void strike(struct fo_own_seat *own, uintptr_t *entry)
 {
     __atomic_store_n(entry, 0, __ATOMIC_RELEASE);
-    while (own->more_of_all == 0 && own->top > own->seat->reads &&
-           FO_RELAXED_LOAD(own->top - 1) == 0)
-        own->top--;
+    drop_gaps(own);
 }
 
 /* Once more, what it reads already and has no room for. */
@@ -174,50 +193,48 @@ static FO_COLD int count_out(struct fo_own_seat *own, const uintptr_t *entry)
     return 0;
 }
 
-/* False: somebody writes, or waits for readers to leave.  Who reads already may read once more. */
-static bool read_now(struct fo_own_seat *own, struct fo_rwlock *l, bool again)
-{
-    uintptr_t *entry = own->top;
-
-    enter(own, l);
-    if (again || fo_likely(__atomic_load_n(&l->writer, __ATOMIC_SEQ_CST) == 0))
-        return true;
-    strike(own, entry);
-    return false;
-}
-
 /* When nobody writes any more. */
-static FO_COLD int read_late(struct fo_own_seat *own, struct fo_rwlock *l)
+static FO_COLD int read_late(struct fo_own_seat *own, uintptr_t *entry, struct fo_rwlock *l)
 {
-    if (FO_RELAXED_LOAD(&l->writer) == thread_of(own))
-        return EDEADLK;
-    int status = alone(l);
+    int status = alone(l); /* EDEADLK: this thread writes */
+
     if (status != 0)
         return status;
-    enter(own, l);
+    enter(own, entry, l);
     return pthread_mutex_unlock(&l->mutex);
+}
+
+/* Who reads already may read once more, though somebody waits to write. */
+static int read_slowly(struct fo_rwlock *l, int (*write)(pthread_rwlock_t *),
+                       int (*late)(struct fo_own_seat *, uintptr_t *, struct fo_rwlock *))
+{
+    struct fo_own_seat *own = fo_seat_own();
+    const uintptr_t *before = entry_of(own, (uintptr_t)l);
+    uintptr_t *entry = room_in(own);
+
+    if (fo_unlikely(entry == NULL))
+        return before != NULL ? count_in(own, before) : write((pthread_rwlock_t *)(void *)l);
+    enter(own, entry, l);
+    if (before != NULL || fo_likely(__atomic_load_n(&l->writer, __ATOMIC_SEQ_CST) == 0))
+        return 0;
+    strike(own, entry);
+    return late(own, entry, l);
 }
 
 int fo_rwlock_read(pthread_rwlock_t *lock)
 {
-    struct fo_rwlock *l = of(lock);
-    struct fo_own_seat *own = fo_seat_own();
-    const uintptr_t *before = entry_of(own, (uintptr_t)l);
+    return read_slowly(of(lock), fo_rwlock_write, read_late);
+}
 
-    if (fo_unlikely(fo_seat_is_full(own->top)))
-        return before != NULL ? count_in(own, before) : fo_rwlock_write(lock);
-    return read_now(own, l, before != NULL) ? 0 : read_late(own, l);
+static int give_up(struct fo_own_seat *own, uintptr_t *entry, struct fo_rwlock *l)
+{
+    (void)own, (void)entry, (void)l;
+    return EBUSY;
 }
 
 int fo_rwlock_try_read(pthread_rwlock_t *lock)
 {
-    struct fo_rwlock *l = of(lock);
-    struct fo_own_seat *own = fo_seat_own();
-    const uintptr_t *before = entry_of(own, (uintptr_t)l);
-
-    if (fo_unlikely(fo_seat_is_full(own->top)))
-        return before != NULL ? count_in(own, before) : fo_rwlock_try_write(lock);
-    return read_now(own, l, before != NULL) ? 0 : EBUSY;
+    return read_slowly(of(lock), fo_rwlock_try_write, give_up);
 }
 
 /* --- writers -------------------------------------------------------------------------------------
