@@ -247,6 +247,9 @@ void fo_caches_start(void);
 /* The cache of this thread, which gets one if it has none; NULL: there are too many. */
 struct fo_cache *fo_cache_own(void);
 
+/* It is for others now: the thread ends. */
+void fo_cache_leave(void);
+
 /* It is this thread's, in this process: after a fork, in private memory. */
 void fo_cache_keep(void);
 

@@ -3,12 +3,11 @@
 #include "backend/region.h"
 
 #include <errno.h>
-#include <limits.h>
-#include <pthread.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "core/options.h"
+#include "fork/ending.h"
 #include "fork/process.h"
 
 struct fo_cache fo_no_cache;
@@ -118,18 +117,10 @@ static struct fo_cache *new_cache(uint64_t self)
 /* --- threads that go ---------------------------------------------------------------------------
  */
 
-static pthread_key_t key;
-static bool has_key;
-
-/* Other destructors, OpenSSL's above all, free after this one: so it asks to be called again, until
- * the last round but one (ThreadSanitizer is gone in the last).  Who frees later still gets a cache
- * again. */
-static void thread_goes(void *rounds)
+void fo_cache_leave(void)
 {
-    if ((uintptr_t)rounds < PTHREAD_DESTRUCTOR_ITERATIONS - 1 &&
-        pthread_setspecific(key, (char *)rounds + 1) == 0)
-        return;
     struct fo_cache *cache = fo_thread.cache;
+
     fo_thread.cache = &fo_no_cache;
     if (cache != &fo_no_cache && FO_RELAXED_LOAD(&cache->owner.owner) == fo_living_me())
         fo_living_release(&cache->owner);
@@ -138,7 +129,7 @@ static void thread_goes(void *rounds)
 void fo_caches_start(void)
 {
     fo_cache_empty(&fo_no_cache);
-    has_key = pthread_key_create(&key, thread_goes) == 0;
+    fo_ending_start();
 }
 
 FO_COLD static struct fo_cache *get_cache(void)
@@ -150,8 +141,7 @@ FO_COLD static struct fo_cache *get_cache(void)
     if (cache == NULL)
         cache = new_cache(self);
     if (cache != NULL) {
-        if (has_key)
-            pthread_setspecific(key, (void *)1);
+        fo_ending_watch();
         fo_region_mark();
         fo_thread.cache = cache;
     }

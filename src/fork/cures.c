@@ -10,6 +10,7 @@
 
 #include "core/memory.h"
 #include "core/options.h"
+#include "fork/ending.h"
 #include "fork/process.h"
 #include "load/openssl.h"
 
@@ -36,6 +37,7 @@ static void drop_thread_state(void)
 void fo_cures_begin(void)
 {
     initialiser = fo_process_self()->pid;
+    fo_ending_start();
     FO_RELAXED_STORE(&applied, fo_options.cures);
     if (fo_cures_begun != NULL && fo_cure_applied(FO_CURE_LOCKS))
         fo_cures_begun();

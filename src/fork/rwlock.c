@@ -194,19 +194,25 @@ static FO_COLD int count_out(struct fo_own_seat *own, const uintptr_t *entry)
 }
 
 /* When nobody writes any more. */
-static FO_COLD int read_late(struct fo_own_seat *own, uintptr_t *entry, struct fo_rwlock *l)
+static FO_COLD int read_late(struct fo_own_seat *own, struct fo_rwlock *l)
 {
     int status = alone(l); /* EDEADLK: this thread writes */
 
     if (status != 0)
         return status;
-    enter(own, entry, l);
+    enter(own, room_in(own), l);
     return pthread_mutex_unlock(&l->mutex);
+}
+
+static int give_up(struct fo_own_seat *own, struct fo_rwlock *l)
+{
+    (void)own, (void)l;
+    return EBUSY;
 }
 
 /* Who reads already may read once more, though somebody waits to write. */
 static int read_slowly(struct fo_rwlock *l, int (*write)(pthread_rwlock_t *),
-                       int (*late)(struct fo_own_seat *, uintptr_t *, struct fo_rwlock *))
+                       int (*late)(struct fo_own_seat *, struct fo_rwlock *))
 {
     struct fo_own_seat *own = fo_seat_own();
     const uintptr_t *before = entry_of(own, (uintptr_t)l);
@@ -218,18 +224,12 @@ static int read_slowly(struct fo_rwlock *l, int (*write)(pthread_rwlock_t *),
     if (before != NULL || fo_likely(__atomic_load_n(&l->writer, __ATOMIC_SEQ_CST) == 0))
         return 0;
     strike(own, entry);
-    return late(own, entry, l);
+    return late(own, l);
 }
 
 int fo_rwlock_read(pthread_rwlock_t *lock)
 {
     return read_slowly(of(lock), fo_rwlock_write, read_late);
-}
-
-static int give_up(struct fo_own_seat *own, uintptr_t *entry, struct fo_rwlock *l)
-{
-    (void)own, (void)entry, (void)l;
-    return EBUSY;
 }
 
 int fo_rwlock_try_read(pthread_rwlock_t *lock)

@@ -4,6 +4,7 @@
 #include <errno.h>
 
 #include "core/memory.h"
+#include "fork/ending.h"
 #include "fork/own_seat.h"
 #include "fork/pause.h"
 
@@ -13,7 +14,7 @@ __thread struct fo_own_seat fo_own_seat = {.top = FO_NO_READS_END};
 
 static uint32_t count_seats(void)
 {
-    uint32_t used = __atomic_load_n(&fo_hot.memory->seats_used, __ATOMIC_ACQUIRE);
+    uint32_t used = __atomic_load_n(&fo_hot.memory->seats_used, __ATOMIC_SEQ_CST);
 
     return used < FO_SEATS ? used : FO_SEATS;
 }
@@ -31,7 +32,7 @@ static void forget_reads(struct fo_seat *seat)
 
 static struct fo_seat *new_seat(uint64_t me)
 {
-    uint32_t n = __atomic_fetch_add(&fo_hot.memory->seats_used, 1, __ATOMIC_ACQ_REL);
+    uint32_t n = __atomic_fetch_add(&fo_hot.memory->seats_used, 1, __ATOMIC_SEQ_CST);
 
     if (n >= FO_SEATS) {
         __atomic_store_n(&fo_hot.memory->seats_used, FO_SEATS, __ATOMIC_RELEASE);
@@ -66,11 +67,31 @@ void fo_seat_find(uint32_t pid)
     if (own.seat == NULL)
         own.seat = new_seat(me);
     if (own.seat != NULL) {
+        fo_ending_watch();
         own.top = own.seat->reads;
         own.bit = fo_seat_bit((uint32_t)(own.seat - fo_hot.memory->seats));
     }
     fo_own_seat = own;
     errno = saved_errno;
+}
+
+static bool is_empty(const struct fo_seat *seat)
+{
+    for (unsigned i = 0; i < FO_READS; i++)
+        if (FO_RELAXED_LOAD(&seat->reads[i]) != 0)
+            return false;
+    return true;
+}
+
+/* Who still reads keeps it, until others see that its owner is gone. */
+void fo_seat_leave(void)
+{
+    struct fo_seat *seat = fo_own_seat.seat;
+
+    if (seat == NULL || fo_own_seat.pid != fo_process_self()->pid || !is_empty(seat))
+        return;
+    fo_own_seat = (struct fo_own_seat){.top = FO_NO_READS_END};
+    fo_living_release(&seat->owner);
 }
 
 static bool reads(const struct fo_seat *seat, uintptr_t lock)

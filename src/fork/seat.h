@@ -26,6 +26,9 @@ static inline uint32_t fo_seat_bit(uint32_t number)
     return UINT32_C(1) << number % 32;
 }
 
+/* The calling thread's, if it has one, is for others now. */
+void fo_seat_leave(void);
+
 /* Until nobody but this thread reads the lock, in the seats of this mask.  False: this thread does.
  */
 bool fo_seats_await(uintptr_t lock, uint32_t mask, const struct fo_seat *mine);
