@@ -67,8 +67,10 @@ void fo_region_see_limit(struct fo_direct *d)
 {
     uint64_t committed = __atomic_load_n(&fo_region->committed, __ATOMIC_ACQUIRE);
 
-    FO_RELAXED_STORE(&d->bytes, committed - FO_PAGE_SIZE);
-    FO_RELAXED_STORE(&d->objects, FO_RELAXED_LOAD(&fo_hot.keep) ? 0 : committed - FO_PAGE_SIZE);
+    /* What this process did not make itself may have to stay. */
+    FO_RELAXED_STORE(&d->object_bits,
+                     FO_REGION_FREED | (FO_RELAXED_LOAD(&fo_hot.keep) ? FO_REGION_MAKER : 0));
+    __atomic_store_n(&d->bytes, committed - FO_PAGE_SIZE, __ATOMIC_RELEASE);
     if (!fo_options.wipe && !FO_RELAXED_LOAD(&d->held_back)) /* else every free goes the long way */
         __atomic_store_n(&d->limit, (committed - FO_PAGE_SIZE) >> 4, __ATOMIC_RELEASE);
 }

@@ -11,6 +11,7 @@ enum { FO_PAGE_SHIFT = 16, FO_MAGAZINE_SIZE = 2048 };
 
 #define FO_REGION_FREED (UINT64_C(1) << FO_PAD8_SHIFT) /* blocks in here are never padded */
 #define FO_REGION_HELD  (FO_REGION_FREED | UINT64_C(4) << FO_BACKEND_SHIFT)
+#define FO_REGION_MAKER (((UINT64_C(1) << FO_PROCESS_BITS) - 1) << FO_META_SHIFT)
 #define FO_REGION_META  (~UINT64_C(0xffff))
 #define FO_REGION_LARGE                                                                            \
     UINT64_C(0xffff) /* a large block's check bits are turned: region_find.c                       \
@@ -54,11 +55,12 @@ struct fo_cache {
 
 /* The process's page has this (fork/process.h), so that the kernel zeroes it in a forked child. */
 struct fo_direct {
-    uint64_t size;    /* payloads up to so many bytes come by the short way; 0: none do */
-    uintptr_t base;   /* the short way of a free is for addresses from here */
-    uint64_t limit;   /* so many times 16 bytes */
-    uint64_t bytes;   /* the same in bytes, also when every free goes the long way */
-    uint64_t objects; /* as bytes, for X_free(); 0: all go the long way, some objects stay */
+    uint64_t size;  /* payloads up to so many bytes come by the short way; 0: none do */
+    uintptr_t base; /* the short way of a free is for addresses from here */
+    uint64_t limit; /* so many times 16 bytes */
+    uint64_t bytes; /* the same in bytes, also when every free goes the long way */
+    uint64_t
+        object_bits;  /* of a header: if they are not as in `meta`, X_free() goes the long way */
     uint64_t by_name; /* as size, for callers of CRYPTO_malloc; load/openssl_memory.c */
     const uint16_t *page_bins; /* region.h: page_bin, from base */
     uint64_t meta;             /* of every header: process, backend */

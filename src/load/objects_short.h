@@ -8,12 +8,20 @@
 #include "fork/process.h"
 #include "load/objects.h"
 
-static FO_ALWAYS_INLINE bool fo_object_is_live(const void *p)
+/* It lives, and if some objects stay though they are freed, is not one of those. */
+static FO_ALWAYS_INLINE bool fo_object_may_go(const void *p)
 {
     const struct fo_direct *d = &fo_hot.process->direct;
 
-    return (uintptr_t)p - d->base < FO_HOT_LOAD(&d->objects) &&
-           !fo_region_may_be_freed((uintptr_t)p);
+    return fo_direct_contains(d, (uintptr_t)p) &&
+           ((FO_HOT_LOAD(&fo_header_of((uintptr_t)p)->word) ^ d->meta) & d->object_bits) == 0;
+}
+
+/* Workers may use an SSL_CTX whoever made it.  (Known when this is compiled.) */
+static FO_ALWAYS_INLINE bool fo_object_is_context(fo_object_function *const *slot)
+{
+    return slot == &fo_object_real[FO_OBJECT_SLOT(FO_OBJECT_SSL_CTX_free, 3)] ||
+           slot == &fo_object_real[FO_OBJECT_SLOT(FO_OBJECT_SSL_CTX_free, 4)];
 }
 
 static FO_ALWAYS_INLINE void *fo_object_free_short(void *p, const void *second,
@@ -21,8 +29,8 @@ static FO_ALWAYS_INLINE void *fo_object_free_short(void *p, const void *second,
 {
     fo_object_function *function = FO_HOT_LOAD(slot);
 
-    if (fo_likely(fo_object_is_live(p)) && fo_likely(function != NULL) &&
-        fo_likely(fo_thread.caller != 0))
+    if (!fo_object_is_context(slot) && fo_likely(fo_object_may_go(p)) &&
+        fo_likely(function != NULL) && fo_likely(fo_thread.caller != 0))
         return function(p, second);
     return fo_object_free(p, second, slot, caller);
 }
@@ -32,7 +40,7 @@ static FO_ALWAYS_INLINE void *fo_object_reference_short(void *p, const void *sec
 {
     fo_object_function *function = FO_HOT_LOAD(slot);
 
-    if (fo_likely(fo_object_is_live(p)) && fo_likely(function != NULL))
+    if (fo_likely(fo_object_may_go(p)) && fo_likely(function != NULL))
         return function(p, second);
     return fo_object_reference(p, second, slot, caller);
 }

@@ -281,8 +281,8 @@ static void count_free(void *parent, void *p, CRYPTO_EX_DATA *data, int index, l
     ++*(int *)times;
 }
 
-/* As a server does that reads its files anew: the old SSL_CTX goes while a worker has it. */
-static void free_under_a_worker(void)
+/* The old SSL_CTX goes while a worker has it. */
+static void under_a_worker(void (*let_go)(SSL_CTX *))
 {
     static int freed;
     int end[2];
@@ -297,12 +297,45 @@ static void free_under_a_worker(void)
         CHECK(read(end[0], &byte, 1) == 0);
         _exit(0);
     }
-    SSL_CTX_free(old);
+    let_go(old);
     fact("while-it-lives", "%d", freed);
     close(end[1]);
     wait_for(worker);
     SSL_CTX_free(SSL_CTX_new(TLS_server_method()));
     fact("afterwards", "%d", freed);
+}
+
+/* As a server does that reads its files anew. */
+static void free_under_a_worker(void)
+{
+    under_a_worker(SSL_CTX_free);
+}
+
+static void free_context(void *parent, void *p, CRYPTO_EX_DATA *data, int index, long argument,
+                         void *unused)
+{
+    static volatile unsigned calls;
+
+    (void)parent, (void)data, (void)index, (void)argument, (void)unused;
+    SSL_CTX_free(p);
+    calls++; /* no tail call: it would be OpenSSL's */
+}
+
+/* It hangs on another object. */
+static void free_with_another(SSL_CTX *old)
+{
+    int index = X509_get_ex_new_index(0, NULL, NULL, NULL, free_context);
+    X509 *certificate = X509_new();
+
+    CHECK(index >= 0 && certificate != NULL && X509_set_ex_data(certificate, index, old) == 1);
+    X509_free(X509_new()); /* now OpenSSL's function is known */
+    SSL_CTX_free(SSL_CTX_new(TLS_client_method()));
+    X509_free(certificate);
+}
+
+static void free_in_callback_under_a_worker(void)
+{
+    under_a_worker(free_with_another);
 }
 
 /* A worker gives back what it counted itself, and no more: the parent's free is the last one. */
@@ -354,6 +387,7 @@ const struct fault cure_faults[] = {
     {"cleanup-at-childs-exit", cleanup_at_exit},
     {"cleanup-in-parent", parent_cleans_up},
     {"free-under-a-worker", free_under_a_worker},
+    {"free-in-callback-under-a-worker", free_in_callback_under_a_worker},
     {"reference-in-worker", reference_in_worker},
     {"error-queue", error_queue},
     {NULL, NULL},

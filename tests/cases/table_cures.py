@@ -93,6 +93,12 @@ a lock of OpenSSL ({lock}) was left locked for writing by thread {killed}, which
         {"while-it-lives": "1", "afterwards": "2"},
     ),
     Case(
+        "cure-exit-in-callback",
+        "faults free-in-callback-under-a-worker",
+        backends=("shared", "shm"),
+        facts={"while-it-lives": "0", "afterwards": "3"},
+    ),
+    Case(
         "cure-exit-own-reference",
         "faults reference-in-worker",
         backends=("shared", "shm"),
