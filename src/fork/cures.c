@@ -14,9 +14,10 @@
 #include "fork/process.h"
 #include "load/openssl.h"
 
-void (*fo_cures_begun)(void);
+void (*fo_rwlocks_begun)(void);
 
 static unsigned applied;
+static bool rwlocks;
 static uint32_t initialiser; /* pid */
 static bool at_fork;
 
@@ -34,13 +35,26 @@ static void drop_thread_state(void)
         fo_openssl_thread_stop();
 }
 
+bool fo_rwlocks_are_ours(void)
+{
+    return FO_RELAXED_LOAD(&rwlocks);
+}
+
+void fo_rwlocks_begin(void)
+{
+    if ((fo_options.cures & FO_CURE_LOCKS) == 0)
+        return;
+    fo_ending_start();
+    FO_RELAXED_STORE(&rwlocks, true);
+    if (fo_rwlocks_begun != NULL)
+        fo_rwlocks_begun();
+}
+
 void fo_cures_begin(void)
 {
     initialiser = fo_process_self()->pid;
-    fo_ending_start();
     FO_RELAXED_STORE(&applied, fo_options.cures);
-    if (fo_cures_begun != NULL && fo_cure_applied(FO_CURE_LOCKS))
-        fo_cures_begun();
+    fo_rwlocks_begin();
     FO_RELAXED_STORE(&fo_hot.keep, fo_cure_applied(FO_CURE_EXIT));
     if ((fo_options.cures & FO_CURE_STATE) != 0 && !at_fork)
         at_fork = pthread_atfork(drop_thread_state, NULL, NULL) == 0;

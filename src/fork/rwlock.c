@@ -32,11 +32,11 @@ int fo_rwlock_init(pthread_rwlock_t *lock)
     pthread_mutexattr_t how;
 
     pthread_mutexattr_init(&how);
-    int status = pthread_mutexattr_setpshared(&how, PTHREAD_PROCESS_SHARED);
-    if (status == 0)
+    int status = pthread_mutexattr_settype(&how, PTHREAD_MUTEX_ERRORCHECK);
+    if (status == 0 && FO_RELAXED_LOAD(&fo_hot.shared))
+        status = pthread_mutexattr_setpshared(&how, PTHREAD_PROCESS_SHARED);
+    if (status == 0 && FO_RELAXED_LOAD(&fo_hot.shared))
         status = pthread_mutexattr_setrobust(&how, PTHREAD_MUTEX_ROBUST);
-    if (status == 0)
-        status = pthread_mutexattr_settype(&how, PTHREAD_MUTEX_ERRORCHECK);
     if (status == 0)
         status = pthread_mutex_init(&l->mutex, &how);
     pthread_mutexattr_destroy(&how);

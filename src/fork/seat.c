@@ -39,7 +39,7 @@ static struct fo_seat *new_seat(uint64_t me)
         return NULL;
     }
     struct fo_seat *seat = seat_at(n);
-    if (!fo_living_start(&seat->owner, true) || !fo_living_claim(&seat->owner, me))
+    if (!fo_living_start(&seat->owner, FO_RELAXED_LOAD(&fo_hot.shared)) || !fo_living_claim(&seat->owner, me))
         return NULL;
     __atomic_store_n(&seat->ready, 1, __ATOMIC_RELEASE);
     return seat;

@@ -8,6 +8,7 @@
 #include <pthread.h>
 #include <time.h>
 
+#include "backend/region.h"
 #include "core/options.h"
 #include "fork/cures.h"
 #include "fork/rwlock_short.h"
@@ -17,6 +18,13 @@
 static bool wanted(const void *lock)
 {
     return fo_unlikely(fo_cure_applied(FO_CURE_LOCKS)) && fo_shared_contains((uintptr_t)lock);
+}
+
+/* In private memory only the heap's: what a program's pool does with a lock is not known. */
+static bool rwlock_wanted(const void *lock)
+{
+    return fo_unlikely(fo_rwlocks_are_ours()) &&
+           (fo_region_contains((uintptr_t)lock) || fo_shared_contains((uintptr_t)lock));
 }
 
 #define REAL(name, ...)                                                                            \
@@ -30,7 +38,7 @@ static bool wanted(const void *lock)
 FO_EXPORT int pthread_rwlock_init(pthread_rwlock_t *lock, const pthread_rwlockattr_t *attributes)
 {
     REAL(pthread_rwlock_init, pthread_rwlock_t *, const pthread_rwlockattr_t *);
-    return wanted(lock) ? fo_rwlock_init(lock) : real(lock, attributes);
+    return rwlock_wanted(lock) ? fo_rwlock_init(lock) : real(lock, attributes);
 }
 
 /* Called tens of thousands of times in a handshake, so one jump leads on: to libc's function, or
@@ -41,9 +49,9 @@ static void switch_all(void);
 
 static lock_function *lead(lock_function **go, lock_function *real, lock_function *judge)
 {
-    fo_cures_begun = switch_all;
+    fo_rwlocks_begun = switch_all;
     __atomic_store_n(go, real, __ATOMIC_SEQ_CST);
-    if (fo_cure_applied(FO_CURE_LOCKS))
+    if (fo_rwlocks_are_ours())
         __atomic_store_n(go, judge, __ATOMIC_SEQ_CST);
     return FO_RELAXED_LOAD(go);
 }
