@@ -39,7 +39,8 @@ static struct fo_seat *new_seat(uint64_t me)
         return NULL;
     }
     struct fo_seat *seat = seat_at(n);
-    if (!fo_living_start(&seat->owner, FO_RELAXED_LOAD(&fo_hot.shared)) || !fo_living_claim(&seat->owner, me))
+    if (!fo_living_start(&seat->owner, FO_RELAXED_LOAD(&fo_hot.shared)) ||
+        !fo_living_claim(&seat->owner, me))
         return NULL;
     __atomic_store_n(&seat->ready, 1, __ATOMIC_RELEASE);
     return seat;
@@ -55,12 +56,25 @@ static bool take_seat(struct fo_seat *seat, uint64_t me)
     return true;
 }
 
+/* In private memory a forked child has a copy of all seats, and its first thread goes on with what
+ * it had.  The others are gone. */
+static bool keep_seat(uint32_t pid, uint64_t me)
+{
+    if (FO_RELAXED_LOAD(&fo_hot.shared) || fo_own_seat.seat == NULL || fo_own_seat.pid == pid)
+        return false;
+    __atomic_store_n(&fo_own_seat.seat->owner.owner, me, __ATOMIC_RELEASE);
+    fo_own_seat.pid = pid;
+    return true;
+}
+
 void fo_seat_find(uint32_t pid)
 {
     struct fo_own_seat own = {.top = FO_NO_READS_END, .pid = pid};
     int saved_errno = errno;
     uint64_t me = fo_living_me();
 
+    if (keep_seat(pid, me))
+        return;
     for (uint32_t i = 0, used = count_seats(); i < used && own.seat == NULL; i++)
         if (take_seat(seat_at(i), me))
             own.seat = seat_at(i);

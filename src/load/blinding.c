@@ -13,9 +13,7 @@ enum { MAJOR = 3 };
 
 static void *function(const char *name, uintptr_t caller)
 {
-    bool for_good;
-
-    return fo_library_function(FO_PART_CRYPTO, MAJOR, name, caller, &for_good);
+    return fo_library_function(NULL, FO_PART_CRYPTO, MAJOR, name, caller);
 }
 
 static FO_COLD void make_anew(void *blinding, uintptr_t caller)

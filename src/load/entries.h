@@ -13,6 +13,9 @@ void *fo_entry_named(const char *name, unsigned major);
 extern bool fo_memory_by_name;
 void fo_memory_by_name_if(bool all_ours);
 
+/* Another library came: what was found for OpenSSL's names of its locks is looked for again. */
+void fo_locks_forget(void);
+
 /* What a program takes for OpenSSL's own CRYPTO_malloc or CRYPTO_free. */
 struct fo_openssl;
 void *fo_memory_entry(const struct fo_openssl *o, const void *real);

@@ -3,6 +3,7 @@
 #include "load/library.h"
 
 #include "load/elf.h"
+#include "load/entries.h"
 #include "load/objects.h"
 
 enum { LIBRARIES_MAX = 32 };
@@ -44,6 +45,7 @@ static void note(const struct fo_module *seen, enum fo_part part, unsigned major
     libraries[library_count] = (struct library){module, major, part, !started};
     __atomic_store_n(&library_count, library_count + 1, __ATOMIC_RELEASE);
     fo_objects_forget();
+    fo_locks_forget();
 }
 
 /* Ourselves, who export the same versions, are no OpenSSL: we have neither witness. */
@@ -123,8 +125,8 @@ static const struct library *meant(enum fo_part part, unsigned major, uintptr_t 
     return n > 1 ? of_caller(candidates, n, caller) : n == 1 ? candidates[0] : NULL;
 }
 
-void *fo_library_function(enum fo_part part, unsigned major, const char *name, uintptr_t caller,
-                          bool *for_good)
+static void *find(enum fo_part part, unsigned major, const char *name, uintptr_t caller,
+                  bool *for_good)
 {
     const struct library *l = meant(part, major, caller, for_good);
 
@@ -133,4 +135,19 @@ void *fo_library_function(enum fo_part part, unsigned major, const char *name, u
         l = meant(part, major, caller, for_good);
     }
     return l != NULL ? fo_elf_function(&l->module, name) : NULL;
+}
+
+void *fo_library_function(void **slot, enum fo_part part, unsigned major, const char *name,
+                          uintptr_t caller)
+{
+    bool for_good, still;
+    void *found = find(part, major, name, caller, &for_good);
+
+    if (found == NULL || !for_good || slot == NULL)
+        return found;
+    __atomic_store_n(slot, found, __ATOMIC_SEQ_CST);
+    /* If a library came meanwhile, all may have been forgotten too early. */
+    if (find(part, major, name, caller, &still) == NULL || !still)
+        __atomic_store_n(slot, NULL, __ATOMIC_SEQ_CST);
+    return found;
 }

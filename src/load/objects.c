@@ -102,19 +102,10 @@ static FO_COLD fo_object_function *find_real(fo_object_function **slot, size_t e
 {
     const struct row *row = &rows[entry / 2];
     const char *name = text_at(row->name);
-    bool for_good, still;
     fo_object_function *found;
 
-    *(void **)&found = fo_library_function(row->part, major_of(entry), name, caller, &for_good);
-    if (found == NULL)
-        return find_elsewhere(name);
-    if (!for_good)
-        return found;
-    __atomic_store_n(slot, found, __ATOMIC_SEQ_CST);
-    /* If a library came meanwhile, its fo_objects_forget() may have been too early. */
-    if (fo_library_function(row->part, major_of(entry), name, caller, &still) == NULL || !still)
-        __atomic_store_n(slot, NULL, __ATOMIC_SEQ_CST);
-    return found;
+    *(void **)&found = fo_library_function((void **)slot, row->part, major_of(entry), name, caller);
+    return found != NULL ? found : find_elsewhere(name);
 }
 
 /* The frees inside a call are recorded with the program's code that called, not with OpenSSL's. */

@@ -41,7 +41,7 @@ static void lock_attributes(void)
     CHECK(lock != NULL && mutex != NULL && condition != NULL);
     CHECK(pthread_mutex_init(mutex, NULL) == 0 && pthread_cond_init(condition, NULL) == 0);
     CHECK(pthread_rwlock_init(&own, NULL) == 0);
-    fact("rwlock", "%s", sharing(lock->__data.__readers == OURS));
+    fact("rwlock", "%s", lock->__data.__readers == OURS ? "ours" : "glibc's");
     fact("mutex", "%s", sharing((mutex->__data.__kind & MUTEX_PSHARED) != 0));
     fact("condition", "%s", sharing((condition->__data.__wrefs & COND_PSHARED) != 0));
     fact("own", "%s", sharing(own.__data.__shared != 0));

@@ -6,9 +6,9 @@ NONE = {"FREEONCE_CURES": "none"}
 NOT_SHARED = {"FREEONCE_SHARED": "0"}
 
 
-def cure(name, run, applied, otherwise):
+def cure(name, run, applied, otherwise, private=PRIVATE):
     """One effect of a cure: in shared memory, on its own, left out, switched off, overridden; and
-    in private memory."""
+    in private memory of these backends."""
     others = ",".join(each for each in ("state", "exit", "locks", "identity") if each != name)
     on_shm = {"FREEONCE_BACKEND": "shm"}
     shared = [
@@ -28,12 +28,12 @@ def cure(name, run, applied, otherwise):
             for how, env, facts in shared
             if env != NOT_SHARED
         ),
-        Case(f"cure-{name}-private", f"faults {run}", backends=PRIVATE, facts=otherwise),
+        Case(f"cure-{name}-private", f"faults {run}", backends=private, facts=otherwise),
     ]
 
 
-def locks(sharing):
-    return {"rwlock": sharing, "mutex": sharing, "condition": sharing, "own": "private"}
+def locks(rwlock, sharing):
+    return {"rwlock": rwlock, "mutex": sharing, "condition": sharing, "own": "private"}
 
 
 def blinding_made_anew(outcome):
@@ -46,7 +46,26 @@ def blinding_made_anew(outcome):
 
 
 CASES = [
-    *cure("locks", "lock-attributes", locks("shared"), locks("private")),
+    *cure(
+        "locks",
+        "lock-attributes",
+        locks("ours", "shared"),
+        locks("glibc's", "private"),
+        private=tuple(each for each in PRIVATE if each != "arena"),
+    ),
+    Case(
+        "cure-locks-arena",
+        "faults lock-attributes",
+        backends=("arena",),
+        facts=locks("ours", "private"),
+    ),
+    Case(
+        "cure-locks-arena-left-out",
+        "faults lock-attributes",
+        backends=("arena",),
+        env={"FREEONCE_CURES": "state,exit,identity"},
+        facts=locks("glibc's", "private"),
+    ),
     Case(
         "cure-locks-wait",
         "faults lock-between-processes",
@@ -58,7 +77,7 @@ CASES = [
         "faults lock-attributes-kept",
         backends=("shared", "shm", "libc"),
     ),
-    Case("cure-locks-contract", "faults lock-contract", backends=("shared", "shm", "libc")),
+    Case("cure-locks-contract", "faults lock-contract", backends=("shared", "shm", "arena", "libc")),
     Case("cure-locks-dead-reader", "faults lock-of-dead-reader", backends=("shared", "shm")),
     Case(
         "cure-locks-dead-writer",

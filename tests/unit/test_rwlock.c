@@ -8,6 +8,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "core/memory.h"
 #include "fork/rwlock_short.h"
 #include "shared_heap.h"
 
@@ -205,6 +206,64 @@ FRESH(who_reads_may_read_again_though_somebody_waits_to_write)
     assert_true(is_free_for_others(lock));
 }
 
+/* --- private memory ------------------------------------------------------------------------------
+ */
+
+static void leave_in_child(void *lock)
+{
+    assert_int_equal(fo_rwlock_write(lock), EDEADLK); /* it reads */
+    leave(lock);
+    assert_int_equal(fo_rwlock_write(lock), 0);
+    leave(lock);
+}
+
+FRESH(in_private_memory_a_child_has_what_the_thread_reads_that_forked)
+{
+    fixture_start("BACKEND=arena", NULL);
+    pthread_rwlock_t *lock = new_lock();
+    read_it(lock);
+    fixture_fork(leave_in_child, lock);
+    assert_int_equal(fo_rwlock_write(lock), EDEADLK);
+    leave(lock);
+}
+
+static int has_read[2], may_leave[2];
+
+static void *read_for_a_while(void *lock)
+{
+    char byte = 0;
+
+    if (fo_rwlock_read(lock) != 0 || write(has_read[1], &byte, 1) != 1 ||
+        read(may_leave[0], &byte, 1) != 1 || fo_rwlock_unlock(lock) != 0)
+        abort();
+    return NULL;
+}
+
+static void write_in_child(void *lock)
+{
+    alarm(60); /* a hang */
+    assert_int_equal(fo_rwlock_write(lock), 0);
+    leave(lock);
+}
+
+FRESH(in_private_memory_a_child_does_not_wait_for_its_parents_threads)
+{
+    pthread_t reader;
+    char byte = 0;
+
+    fixture_start("BACKEND=arena", NULL);
+    pthread_rwlock_t *lock = new_lock();
+    assert_true(pipe(has_read) == 0 && pipe(may_leave) == 0);
+    assert_int_equal(pthread_create(&reader, NULL, read_for_a_while, lock), 0);
+    assert_int_equal(read(has_read[0], &byte, 1), 1);
+    fixture_fork(write_in_child, lock);
+    assert_int_equal(fo_rwlock_try_write(lock), EBUSY);
+    assert_int_equal(write(may_leave[1], &byte, 1), 1);
+    assert_int_equal(pthread_join(reader, NULL), 0);
+    assert_int_equal(fo_rwlock_write(lock), 0);
+    leave(lock);
+}
+
 /* --- many
  * -----------------------------------------------------------------------------------------
  */
@@ -267,9 +326,16 @@ static void storm_here(void *unused)
         pthread_join(threads[i], NULL);
 }
 
-static void start_storm(void)
+static void *read_once(void *unused)
 {
-    start(NULL);
+    read_it(storm[0]->lock);
+    leave(storm[0]->lock);
+    return unused;
+}
+
+static void start_storm(const char *backend)
+{
+    fixture_start(backend, "SHM_SIZE=256M", NULL);
     for (unsigned i = 0; i < STORM_LOCKS; i++) {
         storm[i] = block(sizeof *storm[i]);
         storm[i]->lock = new_lock();
@@ -281,7 +347,7 @@ FRESH(a_storm_of_threads_and_processes)
 {
     pid_t pids[PROCESSES];
 
-    start_storm();
+    start_storm("BACKEND=shm");
     for (unsigned i = 0; i < PROCESSES; i++)
         if ((pids[i] = fork()) == 0) {
             storm_here(NULL);
@@ -298,13 +364,36 @@ FRESH(a_storm_of_threads_and_processes)
     fixture_expect("%s", "");
 }
 
+FRESH(a_storm_of_threads_in_private_memory)
+{
+    start_storm("BACKEND=arena");
+    storm_here(NULL);
+    for (unsigned i = 0; i < STORM_LOCKS; i++)
+        look(storm[i]);
+    fixture_expect("%s", "");
+}
+
+/* Threads come and go, and each has a seat for its time. */
+FRESH(seats_are_given_back)
+{
+    pthread_t thread;
+
+    start_storm("BACKEND=arena");
+    for (unsigned i = 0; i < (SMALL ? 100 : 3 * FO_SEATS); i++) {
+        assert_int_equal(pthread_create(&thread, NULL, read_once, NULL), 0);
+        assert_int_equal(pthread_join(thread, NULL), 0);
+    }
+    assert_int_equal(fo_hot.memory->seats_used, 1);
+    assert_int_equal(fo_hot.memory->seats[0].owner.owner, 0);
+}
+
 /* Killed at any instant: a dead reader holds nobody up, and a dead writer is told of. */
 FRESH(a_storm_in_which_processes_are_killed)
 {
     enum { KILLS = SMALL ? 20 : 200 };
     uint64_t seed = 7;
 
-    start_storm();
+    start_storm("BACKEND=shm");
     alarm(60); /* a hang */
     for (unsigned i = 0; i < KILLS; i++) {
         pid_t pid = fork();
@@ -335,7 +424,11 @@ int main(void)
         cmocka_unit_test(a_child_does_not_have_what_its_parent_reads),
         cmocka_unit_test(who_writes_does_not_read_and_who_reads_does_not_write),
         cmocka_unit_test(who_reads_may_read_again_though_somebody_waits_to_write),
+        cmocka_unit_test(in_private_memory_a_child_has_what_the_thread_reads_that_forked),
+        cmocka_unit_test(in_private_memory_a_child_does_not_wait_for_its_parents_threads),
         cmocka_unit_test(a_storm_of_threads_and_processes),
+        cmocka_unit_test(a_storm_of_threads_in_private_memory),
+        cmocka_unit_test(seats_are_given_back),
         cmocka_unit_test(a_storm_in_which_processes_are_killed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
