@@ -106,6 +106,11 @@ bool fo_living_inherit(struct fo_living *l, uint64_t me)
     return true;
 }
 
+bool fo_living_go_on(struct fo_living *l, uint64_t before, uint64_t me)
+{
+    return take(l, before, me);
+}
+
 void fo_living_release(struct fo_living *l)
 {
     bool watched = FO_RELAXED_LOAD(&l->watched) != 0;

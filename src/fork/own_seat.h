@@ -11,6 +11,7 @@ extern __thread struct fo_own_seat {
     uint32_t pid;
     uint32_t bit;         /* which one of fo_rwlock.seen */
     struct fo_seat *seat; /* NULL: none is free; then it is full */
+    uint64_t me;          /* as its owner */
     /* How often more each of a full seat is read, and all of them together: then `top` is
      * elsewhere, so that nothing is struck out in passing. */
     uint32_t more[FO_READS], more_of_all;

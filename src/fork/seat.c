@@ -56,22 +56,26 @@ static bool take_seat(struct fo_seat *seat, uint64_t me)
     return true;
 }
 
-/* In private memory a forked child has a copy of all seats, and its first thread goes on with what
- * it had.  The others are gone. */
+/* In private memory a forked child has a copy of all seats, and the thread that forked goes on with
+ * what it had, unless a new thread was here before and took its seat for that of one who is gone.
+ */
 static bool keep_seat(uint32_t pid, uint64_t me)
 {
-    if (FO_RELAXED_LOAD(&fo_hot.shared) || fo_own_seat.seat == NULL || fo_own_seat.pid == pid)
+    struct fo_seat *seat = fo_own_seat.seat;
+
+    if (FO_RELAXED_LOAD(&fo_hot.shared) || seat == NULL || fo_own_seat.pid == pid ||
+        !fo_living_go_on(&seat->owner, fo_own_seat.me, me))
         return false;
-    __atomic_store_n(&fo_own_seat.seat->owner.owner, me, __ATOMIC_RELEASE);
+    fo_own_seat.me = me;
     fo_own_seat.pid = pid;
     return true;
 }
 
 void fo_seat_find(uint32_t pid)
 {
-    struct fo_own_seat own = {.top = FO_NO_READS_END, .pid = pid};
+    struct fo_own_seat own = {.top = FO_NO_READS_END, .pid = pid, .me = fo_living_me()};
     int saved_errno = errno;
-    uint64_t me = fo_living_me();
+    uint64_t me = own.me;
 
     if (keep_seat(pid, me))
         return;

@@ -264,6 +264,33 @@ FRESH(in_private_memory_a_child_does_not_wait_for_its_parents_threads)
     leave(lock);
 }
 
+static void read_after_another_thread(void *lock)
+{
+    pthread_t reader;
+    char byte = 0;
+
+    assert_int_equal(pthread_create(&reader, NULL, read_for_a_while, lock), 0);
+    assert_int_equal(read(has_read[0], &byte, 1), 1);
+    read_it(lock);
+    leave(lock);
+    assert_int_equal(fo_rwlock_try_write(lock), EBUSY);
+    assert_int_equal(write(may_leave[1], &byte, 1), 1);
+    assert_int_equal(pthread_join(reader, NULL), 0);
+    assert_int_equal(fo_rwlock_write(lock), 0);
+    leave(lock);
+}
+
+/* What the thread that forked had may be another one's by now. */
+FRESH(in_private_memory_a_child_in_which_another_thread_comes_first)
+{
+    fixture_start("BACKEND=arena", NULL);
+    pthread_rwlock_t *lock = new_lock();
+    assert_true(pipe(has_read) == 0 && pipe(may_leave) == 0);
+    read_it(lock);
+    leave(lock);
+    fixture_fork(read_after_another_thread, lock);
+}
+
 /* --- many
  * -----------------------------------------------------------------------------------------
  */
@@ -426,6 +453,7 @@ int main(void)
         cmocka_unit_test(who_reads_may_read_again_though_somebody_waits_to_write),
         cmocka_unit_test(in_private_memory_a_child_has_what_the_thread_reads_that_forked),
         cmocka_unit_test(in_private_memory_a_child_does_not_wait_for_its_parents_threads),
+        cmocka_unit_test(in_private_memory_a_child_in_which_another_thread_comes_first),
         cmocka_unit_test(a_storm_of_threads_and_processes),
         cmocka_unit_test(a_storm_of_threads_in_private_memory),
         cmocka_unit_test(seats_are_given_back),
