@@ -77,11 +77,33 @@ static uint32_t fresh_magazine(void)
     return n;
 }
 
+static uint32_t take_spare(struct fo_bin *bin)
+{
+    uint32_t n = bin->spare;
+
+    if (n == 0)
+        return 0;
+    bin->spare = FO_RELAXED_LOAD(&magazine_at(n)->next);
+    bin->spares--;
+    return n;
+}
+
+/* There are no others any more. */
+static FO_COLD uint32_t spare_of_another_bin(void)
+{
+    for (unsigned c = 0; c < FO_REGION_CLASSES; c++) {
+        uint32_t n = take_spare(&fo_thread.cache->bins[c]);
+        if (n != 0)
+            return n;
+    }
+    return 0;
+}
+
 static uint32_t new_magazine(unsigned class)
 {
     uint32_t n = pop(&fo_region->spare);
 
-    if (n == 0 && (n = fresh_magazine()) == 0)
+    if (n == 0 && (n = fresh_magazine()) == 0 && (n = spare_of_another_bin()) == 0)
         return 0;
     FO_RELAXED_STORE(&magazine_at(n)->class, (uint16_t) class);
     return n;
@@ -94,6 +116,20 @@ void fo_magazine_spare(uint32_t n)
         push(&fo_region->spare, n);
 }
 
+/* It serves for frees next.  As many stay in the bin as a burst of frees will want. */
+static void keep_spare(struct fo_bin *bin, uint32_t n)
+{
+    uint32_t most = FO_RELAXED_LOAD(&bin->most_spares);
+
+    if (n != 0) {
+        FO_RELAXED_STORE(&magazine_at(n)->next, bin->spare);
+        bin->spare = n;
+        bin->spares++;
+    }
+    while (fo_unlikely(bin->spares > most)) /* which may have become less */
+        fo_magazine_spare(take_spare(bin));
+}
+
 /* A look at one of the slots that are about to serve again, another one each time. */
 static void check_one(uint32_t n)
 {
@@ -103,15 +139,14 @@ static void check_one(uint32_t n)
     fo_cell_check(&first[drawn * fo_region->class[magazine_at(n)->class].cells >> 16]);
 }
 
-/* Take from this one now.  The empty one serves for frees next. */
+/* Take from this one now. */
 static void load(struct fo_bin *bin, uint32_t n)
 {
     uint32_t before = magazine_of(bin->take);
 
     check_one(n);
     __atomic_store_n(&bin->take, first_cell(n), __ATOMIC_RELEASE);
-    fo_magazine_spare(bin->spare);
-    bin->spare = before;
+    keep_spare(bin, before);
 }
 
 /* --- the queue ---------------------------------------------------------------------------------
@@ -223,7 +258,7 @@ static bool turn_round(struct fo_bin *bin)
     uint32_t before = magazine_of(bin->take);
     bin->put = fo_no_cells();
     __atomic_store_n(&bin->take, first_cell(n), __ATOMIC_RELEASE);
-    fo_magazine_spare(before);
+    keep_spare(bin, before);
     return true;
 }
 
@@ -280,9 +315,8 @@ uintptr_t fo_cache_take(unsigned class)
 /* The magazine of frees is full, or there is none. */
 static bool rotate(struct fo_bin *bin, unsigned class)
 {
-    uint32_t full = magazine_of(bin->put), n = bin->spare;
+    uint32_t full = magazine_of(bin->put), n = take_spare(bin);
 
-    bin->spare = 0;
     if (n == 0 && (n = new_magazine(class)) == 0)
         return false;
     if (full != 0)

@@ -41,8 +41,9 @@ struct fo_bin {
     uint32_t keep;                /* so many wait */
     uint32_t most;                /* so many may be ready; more go to all threads */
     uint32_t page;                /* from which fresh slots are taken; 0: none */
-    uint32_t spare;               /* an empty magazine; 0: none */
-    uint32_t unused[3];
+    uint32_t spare, spares;       /* empty magazines, and how many */
+    uint32_t most_spares;         /* no more of them; others go to all threads */
+    uint32_t unused;
 };
 _Static_assert(sizeof(struct fo_bin) == 64, "a cache line");
 

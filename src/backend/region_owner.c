@@ -18,7 +18,8 @@ void fo_cache_empty(struct fo_cache *cache)
         struct fo_bin *bin = &cache->bins[c];
         FO_RELAXED_STORE(&bin->take, fo_no_cells());
         FO_RELAXED_STORE(&bin->put, fo_no_cells());
-        bin->first = bin->last = bin->queued = bin->ready = bin->readied = bin->spare = 0;
+        bin->first = bin->last = bin->queued = bin->ready = bin->readied = bin->spare =
+            bin->spares = 0;
     }
 }
 
@@ -36,18 +37,32 @@ static size_t share_of(unsigned class)
 /* So many bytes more may wait for a thread that frees many at once: it will want them back. */
 enum { BURST = 64 << 10 };
 
+/* A quarter of all magazines may be empty ones that bins keep for themselves. */
+static uint32_t spares_for(uint32_t users)
+{
+    return fo_region->magazine_count / 4 / FO_REGION_CLASSES / users;
+}
+
+static uint32_t least(uint32_t a, uint32_t b)
+{
+    return a < b ? a : b;
+}
+
 static void set_limits(struct fo_cache *cache)
 {
     uint32_t users = FO_RELAXED_LOAD(&fo_region->caches);
 
+    users = users != 0 ? users : 1;
     for (unsigned c = 0; c < FO_REGION_CLASSES; c++) {
         size_t bytes = (size_t)fo_region->class[c].cells * fo_class_slot(c);
-        size_t keep = share_of(c) / (users != 0 ? users : 1) / bytes;
+        size_t keep = share_of(c) / users / bytes;
+        uint32_t most = (uint32_t)(2 + BURST / bytes);
         if (keep == 0 && fo_options.quarantine != 0)
             keep = 1;
         keep = keep < 1u << 20 ? keep : 1u << 20;
         FO_RELAXED_STORE(&cache->bins[c].keep, (uint32_t)keep);
-        FO_RELAXED_STORE(&cache->bins[c].most, (uint32_t)(2 + BURST / bytes));
+        FO_RELAXED_STORE(&cache->bins[c].most, most);
+        FO_RELAXED_STORE(&cache->bins[c].most_spares, least(most, spares_for(users)));
     }
 }
 

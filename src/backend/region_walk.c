@@ -76,6 +76,7 @@ static void walk_bin(struct walk *w, const struct fo_bin *bin)
 {
     const struct fo_region *r = fo_region;
 
+    walk_list(w, bin->spare, r->magazine, sizeof *r->magazine, bin->spares, r->magazines);
     if (bin->queued != 0)
         walk_list(w, bin->first, r->magazine, sizeof *r->magazine, bin->queued, r->magazines);
     if (bin->readied != 0)

@@ -173,6 +173,68 @@ FRESH(what_waits_is_no_more_than_the_option_says)
     walk();
 }
 
+/* A burst of frees finds the magazines that the blocks of the burst came in. */
+FRESH(empty_magazines_wait_where_a_burst_will_want_them)
+{
+    enum { COUNT = 1000, SIZE = 48 };
+    static void *blocks[COUNT];
+
+    start("QUARANTINE=0", NULL);
+    fo_free(fo_malloc(SIZE, "a.c", 1), "f.c", 1);
+    const struct fo_bin *bin = &fo_thread.cache->bins[fo_region_class_of(SIZE)];
+    for (int round = 0; round < 2; round++) {
+        for (int i = 0; i < COUNT; i++)
+            blocks[i] = fo_malloc(SIZE, "a.c", 1);
+        if (round == 1)
+            assert_in_range(bin->spares, COUNT / 84 - 2, bin->most_spares);
+        free_blocks(blocks, COUNT);
+    }
+    assert_in_range(bin->spares, 0, 2);
+    walk();
+}
+
+FRESH(all_bins_together_keep_a_part_of_the_empty_magazines)
+{
+    enum { COUNT = 1000 };
+    static void *blocks[COUNT];
+    uint32_t spares = 0;
+
+    fixture_start("BACKEND=shm", "SHM_SIZE=64M", "QUARANTINE=0", NULL);
+    for (size_t size = 16; size <= 512; size += 16)
+        for (int round = 0; round < 2; round++) {
+            for (int i = 0; i < COUNT; i++)
+                blocks[i] = fo_malloc(size, "a.c", 1);
+            if (round == 0)
+                free_blocks(blocks, COUNT);
+        }
+    for (unsigned c = 0; c < FO_REGION_CLASSES; c++)
+        spares += fo_thread.cache->bins[c].spares;
+    assert_in_range(spares, 1, fo_region->magazine_count / 4);
+    walk();
+}
+
+FRESH(without_any_other_magazine_one_of_another_size_serves)
+{
+    enum { COUNT = 1000 };
+    static void *blocks[COUNT];
+
+    start("QUARANTINE=0", NULL);
+    for (int round = 0; round < 2; round++) {
+        for (int i = 0; i < COUNT; i++)
+            blocks[i] = fo_malloc(48, "a.c", 1);
+        if (round == 0)
+            free_blocks(blocks, COUNT);
+    }
+    while (fo_list_pop(&fo_region->spare, fo_region->magazine, sizeof(struct fo_magazine),
+                       &fo_thread.cache->magazine) != 0)
+        ;
+    fo_region->magazines = fo_region->magazine_count;
+    void *p = fo_malloc(1000, "b.c", 1);
+    assert_true(fo_region_contains((uintptr_t)p));
+    fo_free(p, "f.c", 1);
+    free_blocks(blocks, COUNT);
+}
+
 /* --- little room -------------------------------------------------------------------------------
  */
 
@@ -232,6 +294,9 @@ int main(void)
         cmocka_unit_test(without_a_quarantine_a_slot_serves_again_at_once),
         cmocka_unit_test(after_a_burst_few_blocks_take_turns_and_none_went_to_other_threads),
         cmocka_unit_test(what_waits_is_no_more_than_the_option_says),
+        cmocka_unit_test(empty_magazines_wait_where_a_burst_will_want_them),
+        cmocka_unit_test(all_bins_together_keep_a_part_of_the_empty_magazines),
+        cmocka_unit_test(without_any_other_magazine_one_of_another_size_serves),
         cmocka_unit_test(what_finds_no_room_comes_from_libc),
         cmocka_unit_test(without_room_for_a_region_libc_serves_and_that_is_said_once),
     };
