@@ -20,6 +20,7 @@ PROSE = ((r"([\d.]+)( times with the CI settings)", "cpu", "ci"),)
 
 ROWS = (
     ("arena", "default settings, backend `arena` (own heap), objects on"),
+    ("arena-heap", "the same with glibc's locks (`FREEONCE_CURES=none`): the heap alone"),
     ("libc", "backend `libc`, objects on"),
     ("ci", "CI settings of the recipe above"),
     ("asan-built", "AddressSanitizer, in a warm run"),
