@@ -6,14 +6,18 @@
 #include "bench.h"
 
 #include <getopt.h>
+#include <pthread.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+enum { MOST_THREADS = 64 };
+
 struct request {
     unsigned count;
     unsigned warm_up;
+    unsigned threads; /* 0: the program's own */
     struct bench_setup setup;
     bool hold;
     bool count_allocations;
@@ -24,7 +28,7 @@ struct request {
 static const char usage[] =
     "usage: handshake [--count N] [--key ec|rsa] [--tls 1.2|1.3] [--tickets N] [--authority]\n"
     "                 [--hold] [--allocations] [--sizes FILE] [--real-random]\n"
-    "                 [--warm-up N]\n"
+    "                 [--warm-up N] [--threads N]\n"
     "  --count N       handshakes to make (default 100)\n"
     "  --warm-up N     so many before them, which are not measured (default 2: OpenSSL fetches\n"
     "                  algorithms and fills its caches in the first; no server stays there)\n"
@@ -36,7 +40,9 @@ static const char usage[] =
     "  --hold          keep every connection open until the last is made; report resident memory\n"
     "  --allocations   count OpenSSL's allocations; takes OpenSSL's allocator hook\n"
     "  --sizes FILE    the same, and write how many of each size: lines \"size count\"\n"
-    "  --real-random   no repeatable random numbers: instruction counts then vary a little\n";
+    "  --real-random   no repeatable random numbers: instruction counts then vary a little\n"
+    "  --threads N     so many threads with the same SSL_CTXs, each of which makes all handshakes\n"
+    "                  (default: the program's own one); with --real-random\n";
 
 static _Noreturn void refuse(void)
 {
@@ -55,7 +61,7 @@ static int version_of(const char *text)
 
 /* clang-format off */
 enum {
-    COUNT = 256, WARM_UP, KEY, TLS, TICKETS, AUTHORITY, HOLD, ALLOCATIONS, SIZES, REAL_RANDOM, HELP
+    COUNT = 256, WARM_UP, THREADS, KEY, TLS, TICKETS, AUTHORITY, HOLD, ALLOCATIONS, SIZES, REAL_RANDOM, HELP
 };
 /* clang-format on */
 
@@ -67,6 +73,10 @@ static void take(struct request *request, int option, const char *value)
         break;
     case WARM_UP:
         request->warm_up = bench_number(value, 0, "--warm-up");
+        break;
+    case THREADS:
+        request->threads = bench_number(value, 1, "--threads");
+        request->real_random = true;
         break;
     case KEY:
         if (strcmp(value, "ec") != 0 && strcmp(value, "rsa") != 0)
@@ -108,6 +118,7 @@ static struct request parse(int argc, char **argv)
     static const struct option options[] = {
         {"count", required_argument, NULL, COUNT},
         {"warm-up", required_argument, NULL, WARM_UP},
+        {"threads", required_argument, NULL, THREADS},
         {"key", required_argument, NULL, KEY},
         {"tls", required_argument, NULL, TLS},
         {"tickets", required_argument, NULL, TICKETS},
@@ -128,7 +139,7 @@ static struct request parse(int argc, char **argv)
 
     while ((option = getopt_long(argc, argv, "", options, NULL)) != -1)
         take(&request, option, optarg);
-    if (optind != argc)
+    if (optind != argc || request.threads > MOST_THREADS || (request.threads != 0 && request.hold))
         refuse();
     return request;
 }
@@ -148,6 +159,32 @@ static void closed_handshakes(const struct bench_contexts *contexts, unsigned co
         connect_and_echo(&connection, contexts);
         bench_disconnect(&connection);
     }
+}
+
+static struct {
+    const struct bench_contexts *contexts;
+    unsigned count;
+} shared;
+
+static void *handshakes_of_thread(void *unused)
+{
+    (void)unused;
+    closed_handshakes(shared.contexts, shared.count);
+    return NULL;
+}
+
+static void threaded_handshakes(const struct bench_contexts *contexts, unsigned count,
+                                unsigned threads)
+{
+    pthread_t ids[MOST_THREADS];
+
+    shared.contexts = contexts;
+    shared.count = count;
+    for (unsigned i = 0; i < threads; i++)
+        if (pthread_create(&ids[i], NULL, handshakes_of_thread, NULL) != 0)
+            bench_fail("pthread_create");
+    for (unsigned i = 0; i < threads; i++)
+        pthread_join(ids[i], NULL);
 }
 
 static void held_handshakes(const struct bench_contexts *contexts, unsigned count)
@@ -192,11 +229,14 @@ int main(int argc, char **argv)
     double start = bench_cpu_seconds();
     if (request.hold)
         held_handshakes(&contexts, request.count);
+    else if (request.threads != 0)
+        threaded_handshakes(&contexts, request.count, request.threads);
     else
         closed_handshakes(&contexts, request.count);
     double spent = bench_cpu_seconds() - start;
-    printf("handshakes=%u cpu_seconds=%.6f cpu_us_per_handshake=%.2f\n", request.count, spent,
-           spent * 1e6 / request.count);
+    unsigned made = request.count * (request.threads != 0 ? request.threads : 1);
+    printf("handshakes=%u cpu_seconds=%.6f cpu_us_per_handshake=%.2f\n", made, spent,
+           spent * 1e6 / made);
     if (request.count_allocations)
         print_allocations(request.count);
     if (request.sizes)

@@ -56,7 +56,7 @@ TABLE = (
         "arena-heap",
         "freeonce, arena, glibc's locks",
         backend="arena",
-        only=("instructions", "cpu"),
+        only=("instructions", "cpu", "cpu_threads"),
         FREEONCE_CURES="none",
     ),
     own(

@@ -34,6 +34,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[3]
 MEASURES = {
     "instructions": profiles.instructions,
     "cpu": measures.cpu,
+    "cpu_threads": measures.cpu_threads,
     "pairs": measures.pairs,
     "parse": measures.parse,
     "live": measures.live,

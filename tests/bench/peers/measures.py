@@ -25,6 +25,15 @@ GROUPS = (
         "cpu", "CPU time per handshake", "µs", note="The same handshake. Under valgrind: 3 rounds."
     ),
     Group(
+        "cpu_threads",
+        "CPU time per handshake, by the number of threads that make them",
+        "µs",
+        at_title="threads",
+        note="The same handshake, 600 in all; all threads use the same two SSL_CTXs, as in a server "
+        "with threads. OpenSSL's locks and reference counts are common then. Its random generator "
+        "is the real one here.",
+    ),
+    Group(
         "pairs",
         "`OPENSSL_malloc` and `OPENSSL_free` of it at once, CPU time",
         "ns",
@@ -164,6 +173,19 @@ def cpu(bench):
         return runner.field(text, "cpu_us_per_handshake")
 
     bench.rounds("cpu", 5 if bench.quick else 21, sample, paired=True, checkers=9)
+
+
+def cpu_threads(bench):
+    def sample(row):
+        times = {}
+        for number in THREADS:
+            some = ("--count", 600 // number, "--threads", number)
+            text = bench.run(row, "handshake", "--warm-up", row.warm_up, *some)
+            times[number] = runner.field(text, "cpu_us_per_handshake")
+        return times
+
+    rows = [row for row in bench.rows if row.kind != "checker"]
+    bench.rounds("cpu_threads", 2 if bench.quick else 7, sample, rows=rows)
 
 
 def pairs(bench):

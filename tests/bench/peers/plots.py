@@ -25,6 +25,7 @@ BARS = (  # file, title, groups
     ),
 )
 LINES = (  # file, title, axis, groups
+    ("handshake-threads", "A mutual TLS handshake", "threads", ("cpu_threads",)),
     ("live", "A block freed and replaced", "live blocks", ("live",)),
     ("threads", "A block made and freed", "threads", ("threads_same", "threads_other")),
 )
@@ -36,7 +37,7 @@ def colour(name, machine):
 
 
 # Of one kind, and yet to be told apart.
-SHADES = {"own": ("#7fc4a0", "#0b6e4f", "#2bd18f"), "peer": ("#1f3b70", "#3a6ea5", "#7fb2e5")}
+SHADES = {"own": ("#7fc4a0", "#0b6e4f", "#5a9a3c", "#2bd18f"), "peer": ("#1f3b70", "#3a6ea5", "#7fb2e5")}
 SHADES["checker"] = ("#7a3e0b", "#c97b2a", "#f0b35b", "#d1495b", "#8d6a9f", "#b08968")
 
 
