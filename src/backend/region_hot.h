@@ -74,7 +74,7 @@ struct fo_direct {
 /* Is this a payload of the region, as far as the short way goes? */
 static inline bool fo_direct_contains(const struct fo_direct *d, uintptr_t p)
 {
-    return p - d->base < d->bytes;
+    return p - d->base < FO_HOT_LOAD(&d->bytes);
 }
 
 /* How many times 16 bytes from base?  Rotated, so that what is not aligned to 16 bytes is far away.

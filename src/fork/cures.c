@@ -37,7 +37,7 @@ static void drop_thread_state(void)
 
 bool fo_rwlocks_are_ours(void)
 {
-    return FO_RELAXED_LOAD(&rwlocks);
+    return __atomic_load_n(&rwlocks, __ATOMIC_SEQ_CST);
 }
 
 void fo_rwlocks_begin(void)
@@ -45,9 +45,10 @@ void fo_rwlocks_begin(void)
     if ((fo_options.cures & FO_CURE_LOCKS) == 0)
         return;
     fo_ending_start();
-    FO_RELAXED_STORE(&rwlocks, true);
-    if (fo_rwlocks_begun != NULL)
-        fo_rwlocks_begun();
+    __atomic_store_n(&rwlocks, true, __ATOMIC_SEQ_CST);
+    void (*begun)(void) = __atomic_load_n(&fo_rwlocks_begun, __ATOMIC_SEQ_CST);
+    if (begun != NULL)
+        begun();
 }
 
 void fo_cures_begin(void)

@@ -4,7 +4,9 @@
 
 #include <errno.h>
 #include <sched.h>
+#include <sys/syscall.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "core/base.h"
 
@@ -33,7 +35,7 @@ static inline bool fo_pause(unsigned turn)
     unsigned doublings = turn - SPINS - YIELDS;
     long ns = doublings < 6 ? 20000L << doublings : LONGEST_NS;
     int saved_errno = errno;
-    nanosleep(&(struct timespec){.tv_nsec = ns}, NULL);
+    syscall(SYS_nanosleep, &(struct timespec){.tv_nsec = ns}, NULL); /* libc's can be cancelled */
     errno = saved_errno;
     return true;
 }

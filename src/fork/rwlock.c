@@ -17,6 +17,7 @@ _Static_assert(sizeof(struct fo_rwlock) <= sizeof(pthread_rwlock_t),
 _Static_assert(_Alignof(struct fo_rwlock) <= _Alignof(pthread_rwlock_t), "the same");
 
 _Static_assert(offsetof(struct fo_rwlock, magic) == 0, "fo_rwlock_is() looks there");
+_Static_assert(sizeof(struct __pthread_mutex_s) <= 40, "glibc leaves the rest of a mutex alone");
 
 /* So often a lock is tried before the thread goes to sleep. */
 enum { TRIES = 100 };
@@ -24,28 +25,6 @@ enum { TRIES = 100 };
 static struct fo_rwlock *of(pthread_rwlock_t *lock)
 {
     return (struct fo_rwlock *)(void *)lock;
-}
-
-int fo_rwlock_init(pthread_rwlock_t *lock)
-{
-    struct fo_rwlock *l = of(lock);
-    pthread_mutexattr_t how;
-
-    pthread_mutexattr_init(&how);
-    int status = pthread_mutexattr_settype(&how, PTHREAD_MUTEX_ERRORCHECK);
-    if (status == 0 && FO_RELAXED_LOAD(&fo_hot.shared))
-        status = pthread_mutexattr_setpshared(&how, PTHREAD_PROCESS_SHARED);
-    if (status == 0 && FO_RELAXED_LOAD(&fo_hot.shared))
-        status = pthread_mutexattr_setrobust(&how, PTHREAD_MUTEX_ROBUST);
-    if (status == 0)
-        status = pthread_mutex_init(&l->mutex, &how);
-    pthread_mutexattr_destroy(&how);
-    if (status != 0)
-        return status;
-    FO_RELAXED_STORE(&l->writer, 0);
-    FO_RELAXED_STORE(&l->seen, 0);
-    __atomic_store_n(&l->magic, FO_RWLOCK_MAGIC, __ATOMIC_RELEASE);
-    return 0;
 }
 
 int fo_rwlock_destroy(pthread_rwlock_t *lock)
@@ -56,6 +35,11 @@ int fo_rwlock_destroy(pthread_rwlock_t *lock)
         return EBUSY;
     FO_RELAXED_STORE(&l->magic, 0);
     return pthread_mutex_destroy(&l->mutex);
+}
+
+static uint32_t thread_of(const struct fo_own_seat *own)
+{
+    return own->seat != NULL ? (uint32_t)own->me : (uint32_t)syscall(SYS_gettid);
 }
 
 /* --- who died with it ----------------------------------------------------------------------------
@@ -104,7 +88,19 @@ static int try_alone(struct fo_rwlock *l)
     return status == EOWNERDEAD ? take_over(l) : status;
 }
 
-static int alone(struct fo_rwlock *l)
+/* glibc takes the child of a raw clone(2) for its parent, who may have it. */
+static FO_COLD int alone_at_last(struct fo_rwlock *l)
+{
+    int status = EDEADLK;
+
+    for (unsigned turn = 0; status == EDEADLK || status == EBUSY; turn++) {
+        fo_pause(turn);
+        status = try_alone(l);
+    }
+    return status;
+}
+
+static int alone(struct fo_rwlock *l, const struct fo_own_seat *own)
 {
     int status = EBUSY;
 
@@ -115,13 +111,9 @@ static int alone(struct fo_rwlock *l)
         if (status == EOWNERDEAD)
             status = take_over(l);
     }
+    if (status == EDEADLK && FO_RELAXED_LOAD(&l->writer) != thread_of(own))
+        status = alone_at_last(l);
     return status;
-}
-
-static uint32_t thread_of(const struct fo_own_seat *own)
-{
-    return own->seat != NULL ? (uint32_t)FO_RELAXED_LOAD(&own->seat->owner.owner)
-                             : (uint32_t)syscall(SYS_gettid);
 }
 
 /* --- readers -------------------------------------------------------------------------------------
@@ -132,7 +124,7 @@ static uintptr_t *entry_of(const struct fo_own_seat *own, uintptr_t lock)
 {
     if (own->seat == NULL)
         return NULL;
-    uintptr_t *end = own->more_of_all != 0 ? own->seat->reads + FO_READS : own->top;
+    uintptr_t *end = fo_seat_is_full(own->top) ? own->seat->reads + FO_READS : own->top;
     while (end-- > own->seat->reads)
         if (FO_RELAXED_LOAD(end) == lock)
             return end;
@@ -142,7 +134,7 @@ static uintptr_t *entry_of(const struct fo_own_seat *own, uintptr_t lock)
 /* What was left in another order than the reverse. */
 static void drop_gaps(struct fo_own_seat *own)
 {
-    while (own->more_of_all == 0 && own->top > own->seat->reads &&
+    while (own->top != FO_NO_READS_END && own->top != own->seat->reads &&
            FO_RELAXED_LOAD(own->top - 1) == 0)
         own->top--;
 }
@@ -165,9 +157,12 @@ static void enter(struct fo_own_seat *own, uintptr_t *entry, struct fo_rwlock *l
 {
     if ((FO_RELAXED_LOAD(&l->seen) & own->bit) == 0)
         __atomic_fetch_or(&l->seen, own->bit, __ATOMIC_SEQ_CST);
-    if (entry == own->top)
-        own->top = entry + 1; /* before: a signal handler may come by */
+    bool last = entry == own->top;
+    if (last)
+        FO_RELAXED_STORE(&own->top, entry + 1); /* as in rwlock_short.h */
     __atomic_store_n(entry, (uintptr_t)l, __ATOMIC_SEQ_CST);
+    if (last)
+        FO_RELAXED_STORE(&own->top, entry + 1);
 }
 
 static void strike(struct fo_own_seat *own, uintptr_t *entry)
@@ -193,15 +188,89 @@ static FO_COLD int count_out(struct fo_own_seat *own, const uintptr_t *entry)
     return 0;
 }
 
+/* What was read here before, and never left, was another lock. */
+static void forget(const struct fo_rwlock *l)
+{
+    struct fo_own_seat *own = &fo_own_seat;
+    uintptr_t *entry;
+
+    if (own->pid != fo_process_self()->pid)
+        return;
+    while ((entry = entry_of(own, (uintptr_t)l)) != NULL) {
+        while (own->more[entry - own->seat->reads] != 0)
+            count_out(own, entry);
+        strike(own, entry);
+    }
+}
+
+int fo_rwlock_init(pthread_rwlock_t *lock)
+{
+    struct fo_rwlock *l = of(lock);
+    pthread_mutexattr_t how;
+
+    pthread_mutexattr_init(&how);
+    int status = pthread_mutexattr_settype(&how, PTHREAD_MUTEX_ERRORCHECK);
+    if (status == 0 && FO_RELAXED_LOAD(&fo_hot.shared))
+        status = pthread_mutexattr_setpshared(&how, PTHREAD_PROCESS_SHARED);
+    if (status == 0 && FO_RELAXED_LOAD(&fo_hot.shared))
+        status = pthread_mutexattr_setrobust(&how, PTHREAD_MUTEX_ROBUST);
+    if (status == 0)
+        status = pthread_mutex_init(&l->mutex, &how);
+    pthread_mutexattr_destroy(&how);
+    if (status != 0)
+        return status;
+    FO_RELAXED_STORE(&l->writer, 0);
+    FO_RELAXED_STORE(&l->seen, 0);
+    forget(l);
+    __atomic_store_n(&l->magic, FO_RWLOCK_MAGIC, __ATOMIC_RELEASE);
+    return 0;
+}
+
+static bool is_shared(void)
+{
+    return FO_RELAXED_LOAD(&fo_hot.shared);
+}
+
+static int read_alone(struct fo_own_seat *own, struct fo_rwlock *l)
+{
+    enter(own, room_in(own), l);
+    return pthread_mutex_unlock(&l->mutex);
+}
+
+/* False: somebody writes, or is about to. */
+static bool read_now(struct fo_own_seat *own, struct fo_rwlock *l)
+{
+    uintptr_t *entry = room_in(own);
+
+    enter(own, entry, l);
+    if (fo_likely(__atomic_load_n(&l->writer, __ATOMIC_SEQ_CST) == 0))
+        return true;
+    strike(own, entry);
+    return false;
+}
+
+/* In private memory, a writer that waits for readers stands back from time to time. */
+static FO_COLD int read_in_between(struct fo_own_seat *own, struct fo_rwlock *l)
+{
+    for (unsigned turn = 0;; turn++) {
+        if (try_alone(l) == 0)
+            return read_alone(own, l);
+        uint32_t writer = FO_RELAXED_LOAD(&l->writer);
+        if (writer == thread_of(own))
+            return EDEADLK;
+        if (writer == 0 && read_now(own, l))
+            return 0;
+        fo_pause(turn);
+    }
+}
+
 /* When nobody writes any more. */
 static FO_COLD int read_late(struct fo_own_seat *own, struct fo_rwlock *l)
 {
-    int status = alone(l); /* EDEADLK: this thread writes */
-
-    if (status != 0)
-        return status;
-    enter(own, room_in(own), l);
-    return pthread_mutex_unlock(&l->mutex);
+    if (!is_shared())
+        return read_in_between(own, l);
+    int status = alone(l, own); /* EDEADLK: this thread writes */
+    return status == 0 ? read_alone(own, l) : status;
 }
 
 static int give_up(struct fo_own_seat *own, struct fo_rwlock *l)
@@ -220,11 +289,10 @@ static int read_slowly(struct fo_rwlock *l, int (*write)(pthread_rwlock_t *),
 
     if (fo_unlikely(entry == NULL))
         return before != NULL ? count_in(own, before) : write((pthread_rwlock_t *)(void *)l);
+    if (before == NULL)
+        return fo_likely(read_now(own, l)) ? 0 : late(own, l);
     enter(own, entry, l);
-    if (before != NULL || fo_likely(__atomic_load_n(&l->writer, __ATOMIC_SEQ_CST) == 0))
-        return 0;
-    strike(own, entry);
-    return late(own, l);
+    return 0;
 }
 
 int fo_rwlock_read(pthread_rwlock_t *lock)
@@ -252,16 +320,30 @@ static uint32_t seen(const struct fo_rwlock *l)
     return __atomic_load_n(&l->seen, __ATOMIC_SEQ_CST);
 }
 
+/* False: this thread reads. */
+static bool await_readers(struct fo_rwlock *l, const struct fo_own_seat *own)
+{
+    uint32_t me = thread_of(own);
+
+    for (;;) {
+        __atomic_store_n(&l->writer, me, __ATOMIC_SEQ_CST);
+        enum fo_awaited who = fo_seats_await((uintptr_t)l, seen(l), own->seat, is_shared());
+        if (who != FO_AWAITED_LATE)
+            return who == FO_AWAITED;
+        __atomic_store_n(&l->writer, 0, __ATOMIC_RELEASE);
+        fo_seats_await((uintptr_t)l, seen(l), own->seat, true);
+    }
+}
+
 int fo_rwlock_write(pthread_rwlock_t *lock)
 {
     struct fo_rwlock *l = of(lock);
     struct fo_own_seat *own = fo_seat_own();
-    int status = alone(l);
+    int status = alone(l, own);
 
     if (status != 0)
         return status;
-    __atomic_store_n(&l->writer, thread_of(own), __ATOMIC_SEQ_CST);
-    return fo_seats_await((uintptr_t)l, seen(l), own->seat) ? 0 : leave(l, EDEADLK);
+    return await_readers(l, own) ? 0 : leave(l, EDEADLK);
 }
 
 int fo_rwlock_try_write(pthread_rwlock_t *lock)
@@ -287,5 +369,8 @@ int fo_rwlock_unlock(pthread_rwlock_t *lock)
         strike(own, entry);
         return 0;
     }
-    return FO_RELAXED_LOAD(&l->writer) == thread_of(own) ? leave(l, 0) : EPERM;
+    if (FO_RELAXED_LOAD(&l->writer) == thread_of(own))
+        return leave(l, 0);
+    /* With glibc any thread may leave what another one reads. */
+    return !is_shared() && fo_seats_strike((uintptr_t)l) ? 0 : EPERM;
 }

@@ -7,8 +7,10 @@
  * the seats that ever read this lock and waits for those who do (after BRAVO, Dice and Kogan 2019).
  * A seat belongs to its thread as long as that lives (living.h); nobody waits for the dead.
  *
- * As with glibc's: not recursive for writers (EDEADLK), recursive for readers.  Writers go first. A
- * thread that reads FO_READS locks takes further ones alone. */
+ * As with glibc's: not recursive for writers (EDEADLK), recursive for readers.  In private memory a
+ * writer that waits for long lets others read, and any thread may leave what another one reads:
+ * programs may count on that.  Among processes, writers go first.  A thread that reads FO_READS
+ * locks takes further ones alone. */
 #ifndef FO_FORK_RWLOCK_H
 #define FO_FORK_RWLOCK_H
 
@@ -19,8 +21,13 @@
 struct fo_rwlock {
     uint32_t magic;
     uint32_t writer; /* thread that writes, or waits for readers to leave; 0: nobody */
-    uint32_t seen;   /* seats that ever read it: a writer looks at no others */
-    pthread_mutex_t mutex;
+    union {
+        pthread_mutex_t mutex;
+        struct {
+            struct __pthread_mutex_s glibcs; /* all that it uses of a mutex, also on arm64 */
+            uint32_t seen; /* seats that ever read the lock: a writer looks at no others */
+        };
+    };
 };
 
 /* The first word of ours.  glibc's begins with its number of readers, times 8, and three flags: it

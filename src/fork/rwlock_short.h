@@ -21,8 +21,9 @@ static FO_ALWAYS_INLINE bool fo_rwlock_try_read_short(pthread_rwlock_t *lock)
     if (fo_unlikely(!fo_own_seat_is_this()) || fo_unlikely(fo_seat_is_full(top)) ||
         fo_unlikely((FO_RELAXED_LOAD(&l->seen) & fo_own_seat.bit) == 0))
         return false;
-    fo_own_seat.top = top + 1;
+    FO_RELAXED_STORE(&fo_own_seat.top, top + 1); /* a signal handler may lock between the two */
     __atomic_store_n(top, (uintptr_t)lock, __ATOMIC_SEQ_CST);
+    FO_RELAXED_STORE(&fo_own_seat.top, top + 1); /* and have taken it for a gap */
     if (fo_likely(__atomic_load_n(&l->writer, __ATOMIC_SEQ_CST) == 0))
         return true;
     __atomic_store_n(top, 0, __ATOMIC_RELEASE);

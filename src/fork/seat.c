@@ -2,6 +2,8 @@
 #include "fork/seat.h"
 
 #include <errno.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "core/memory.h"
 #include "fork/ending.h"
@@ -46,14 +48,30 @@ static struct fo_seat *new_seat(uint64_t me)
     return seat;
 }
 
-static bool take_seat(struct fo_seat *seat, uint64_t me)
+typedef bool take_function(struct fo_living *owner, uint64_t me);
+
+static struct fo_seat *take_seat(take_function *take, uint64_t me)
 {
-    if (__atomic_load_n(&seat->ready, __ATOMIC_ACQUIRE) == 0)
+    for (uint32_t i = 0, used = count_seats(); i < used; i++) {
+        struct fo_seat *seat = seat_at(i);
+        if (__atomic_load_n(&seat->ready, __ATOMIC_ACQUIRE) != 0 && take(&seat->owner, me)) {
+            forget_reads(seat);
+            return seat;
+        }
+    }
+    return NULL;
+}
+
+/* What others are asked costs system calls: a thread of this process says when it goes, and only
+ * where there are many is it asked whether it did. */
+static bool inherit(struct fo_living *owner, uint64_t me)
+{
+    enum { MANY = 64 };
+    bool same = FO_RELAXED_LOAD(&owner->owner) >> 32 == me >> 32;
+
+    if (same && !FO_RELAXED_LOAD(&fo_hot.shared) && count_seats() < MANY)
         return false;
-    if (!fo_living_claim(&seat->owner, me) && !fo_living_inherit(&seat->owner, me))
-        return false;
-    forget_reads(seat);
-    return true;
+    return fo_living_inherit(owner, me);
 }
 
 /* In private memory a forked child has a copy of all seats, and the thread that forked goes on with
@@ -73,15 +91,20 @@ static bool keep_seat(uint32_t pid, uint64_t me)
 
 void fo_seat_find(uint32_t pid)
 {
-    struct fo_own_seat own = {.top = FO_NO_READS_END, .pid = pid, .me = fo_living_me()};
     int saved_errno = errno;
-    uint64_t me = own.me;
+    uint64_t me = fo_living_me();
+
+    if (pid == 0) { /* nobody has noticed the fork to the end */
+        pid = (uint32_t)getpid();
+        me = (uint64_t)pid << 32 | (uint32_t)syscall(SYS_gettid);
+    }
+    struct fo_own_seat own = {.top = FO_NO_READS_END, .pid = pid, .me = me};
 
     if (keep_seat(pid, me))
         return;
-    for (uint32_t i = 0, used = count_seats(); i < used && own.seat == NULL; i++)
-        if (take_seat(seat_at(i), me))
-            own.seat = seat_at(i);
+    own.seat = take_seat(fo_living_claim, me);
+    if (own.seat == NULL)
+        own.seat = take_seat(inherit, me);
     if (own.seat == NULL)
         own.seat = new_seat(me);
     if (own.seat != NULL) {
@@ -129,19 +152,23 @@ static void look_after(struct fo_seat *seat)
     fo_living_release(&seat->owner);
 }
 
-bool fo_seats_await(uintptr_t lock, uint32_t mask, const struct fo_seat *mine)
+enum fo_awaited fo_seats_await(uintptr_t lock, uint32_t mask, const struct fo_seat *mine,
+                               bool patient)
 {
+    if (mine != NULL && reads(mine, lock))
+        return FO_AWAITED_SELF;
     for (uint32_t i = 0, used = count_seats(); i < used; i++) {
         struct fo_seat *seat = seat_at(i);
-        if ((mask & fo_seat_bit(i)) == 0 || fo_likely(!reads(seat, lock)))
+        if ((mask & fo_seat_bit(i)) == 0)
             continue;
-        if (seat == mine)
-            return false;
-        for (unsigned turn = 0; reads(seat, lock); turn++)
-            if (fo_pause(turn))
+        for (unsigned turn = 0; fo_unlikely(reads(seat, lock)); turn++)
+            if (fo_pause(turn)) {
                 look_after(seat);
+                if (!patient)
+                    return FO_AWAITED_LATE;
+            }
     }
-    return true;
+    return FO_AWAITED;
 }
 
 bool fo_seats_read(uintptr_t lock, uint32_t mask)
@@ -149,5 +176,17 @@ bool fo_seats_read(uintptr_t lock, uint32_t mask)
     for (uint32_t i = 0, used = count_seats(); i < used; i++)
         if ((mask & fo_seat_bit(i)) != 0 && reads(seat_at(i), lock))
             return true;
+    return false;
+}
+
+bool fo_seats_strike(uintptr_t lock)
+{
+    for (uint32_t i = 0, used = count_seats(); i < used; i++)
+        for (unsigned place = 0; place < FO_READS; place++) {
+            uintptr_t read = lock;
+            if (__atomic_compare_exchange_n(&seat_at(i)->reads[place], &read, 0, false,
+                                            __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
+                return true;
+        }
     return false;
 }

@@ -2,10 +2,19 @@
 #include <unistd.h>
 
 #include "core/hot.h"
+#include "fork/own_seat.h"
 #include "fork/process.h"
 #include "fork/rows.h"
 #include "load/real.h"
 #include "report/output.h"
+
+/* What this thread reads stays its own, whichever of the child's threads is next. */
+static void enter(void)
+{
+    fo_process_self();
+    if (fo_own_seat.seat != NULL)
+        fo_seat_own();
+}
 
 FO_EXPORT pid_t fork(void)
 {
@@ -20,7 +29,7 @@ FO_EXPORT pid_t fork(void)
         fo_rows_before_fork(fo_hot.memory, fo_process_self()->index);
     pid_t pid = real();
     if (pid == 0 && fo_hot.memory != NULL)
-        fo_process_self(); /* now, before the child enters a sandbox */
+        enter(); /* now, before the child enters a sandbox */
     if (pid != 0 && fo_hot.memory != NULL)
         fo_rows_after_fork(fo_hot.memory, pid);
     fo_fork_place = 0;

@@ -49,7 +49,7 @@ static void switch_all(void);
 
 static lock_function *lead(lock_function **go, lock_function *real, lock_function *judge)
 {
-    fo_rwlocks_begun = switch_all;
+    __atomic_store_n(&fo_rwlocks_begun, switch_all, __ATOMIC_SEQ_CST);
     __atomic_store_n(go, real, __ATOMIC_SEQ_CST);
     if (fo_rwlocks_are_ours())
         __atomic_store_n(go, judge, __ATOMIC_SEQ_CST);

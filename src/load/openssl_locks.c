@@ -35,7 +35,7 @@ static FO_COLD int find(struct entry *e, void *lock, unsigned major, const char 
     lock_function *real = real_of(e, major, name, caller);
     bool decided = __atomic_load_n(&fo_hot.alloc, __ATOMIC_ACQUIRE) != fo_backend_first;
 
-    if (decided && FO_RELAXED_LOAD(&e->real) != NULL)
+    if (decided && (fo_rwlocks_are_ours() || FO_RELAXED_LOAD(&e->real) != NULL))
         __atomic_store_n(&e->go, fo_rwlocks_are_ours() ? judge : real, __ATOMIC_SEQ_CST);
     return real(lock);
 }

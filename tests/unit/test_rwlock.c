@@ -180,6 +180,12 @@ FRESH(who_writes_does_not_read_and_who_reads_does_not_write)
     assert_int_equal(fo_rwlock_destroy(lock), 0);
 }
 
+static void await_writer(pthread_rwlock_t *lock)
+{
+    while (FO_RELAXED_LOAD(&((struct fo_rwlock *)(void *)lock)->writer) == 0)
+        sched_yield();
+}
+
 static void *write_in_thread(void *lock)
 {
     if (fo_rwlock_write(lock) != 0 || fo_rwlock_unlock(lock) != 0)
@@ -196,8 +202,7 @@ FRESH(who_reads_may_read_again_though_somebody_waits_to_write)
     alarm(60); /* a hang */
     read_it(lock);
     assert_int_equal(pthread_create(&writer, NULL, write_in_thread, lock), 0);
-    while (FO_RELAXED_LOAD(&((struct fo_rwlock *)(void *)lock)->writer) == 0)
-        sched_yield();
+    await_writer(lock);
     read_it(lock);
     assert_false(others_can_read(lock));
     leave(lock);
@@ -260,6 +265,83 @@ FRESH(in_private_memory_a_child_does_not_wait_for_its_parents_threads)
     assert_int_equal(fo_rwlock_try_write(lock), EBUSY);
     assert_int_equal(write(may_leave[1], &byte, 1), 1);
     assert_int_equal(pthread_join(reader, NULL), 0);
+    assert_int_equal(fo_rwlock_write(lock), 0);
+    leave(lock);
+}
+
+static void *read_in_thread(void *lock)
+{
+    if (fo_rwlock_read(lock) != 0 || fo_rwlock_unlock(lock) != 0)
+        abort();
+    return NULL;
+}
+
+/* As glibc's do by default: a program in which the second reader comes first would hang. */
+FRESH(in_private_memory_others_read_while_a_writer_waits)
+{
+    pthread_t writer, reader;
+
+    fixture_start("BACKEND=arena", NULL);
+    pthread_rwlock_t *lock = new_lock();
+    alarm(60); /* a hang */
+    read_it(lock);
+    assert_int_equal(pthread_create(&writer, NULL, write_in_thread, lock), 0);
+    await_writer(lock);
+    assert_int_equal(pthread_create(&reader, NULL, read_in_thread, lock), 0);
+    assert_int_equal(pthread_join(reader, NULL), 0);
+    leave(lock);
+    assert_int_equal(pthread_join(writer, NULL), 0);
+}
+
+/* It is no cancellation point. */
+FRESH(a_waiting_writer_is_not_cancelled)
+{
+    pthread_t writer;
+
+    fixture_start("BACKEND=arena", NULL);
+    pthread_rwlock_t *lock = new_lock();
+    read_it(lock);
+    assert_int_equal(pthread_create(&writer, NULL, write_in_thread, lock), 0);
+    await_writer(lock);
+    assert_int_equal(pthread_cancel(writer), 0);
+    while (FO_RELAXED_LOAD(&((struct fo_rwlock *)(void *)lock)->writer) != 0)
+        sched_yield(); /* it has slept now, and stands back */
+    leave(lock);
+    void *answer;
+    assert_int_equal(pthread_join(writer, &answer), 0);
+    assert_null(answer); /* not PTHREAD_CANCELED */
+    assert_true(is_free_for_others(lock));
+}
+
+static void *leave_in_thread(void *lock)
+{
+    return (void *)(intptr_t)fo_rwlock_unlock_short(lock);
+}
+
+FRESH(in_private_memory_any_thread_leaves_what_another_one_reads)
+{
+    pthread_t other;
+    void *answer;
+
+    fixture_start("BACKEND=arena", NULL);
+    pthread_rwlock_t *lock = new_lock();
+    read_it(lock);
+    assert_int_equal(pthread_create(&other, NULL, leave_in_thread, lock), 0);
+    assert_int_equal(pthread_join(other, &answer), 0);
+    assert_null(answer);
+    assert_int_equal(fo_rwlock_unlock_short(lock), EPERM);
+    assert_int_equal(fo_rwlock_write(lock), 0);
+    leave(lock);
+}
+
+FRESH(a_new_lock_is_read_by_nobody)
+{
+    start(NULL);
+    pthread_rwlock_t *lock = new_lock();
+    for (unsigned i = 0; i < 2 * FO_READS; i++)
+        read_it(lock);
+    assert_int_equal(fo_rwlock_init(lock), 0); /* its memory came back to us */
+    assert_int_equal(fo_own_seat.more_of_all, 0);
     assert_int_equal(fo_rwlock_write(lock), 0);
     leave(lock);
 }
@@ -454,6 +536,10 @@ int main(void)
         cmocka_unit_test(in_private_memory_a_child_has_what_the_thread_reads_that_forked),
         cmocka_unit_test(in_private_memory_a_child_does_not_wait_for_its_parents_threads),
         cmocka_unit_test(in_private_memory_a_child_in_which_another_thread_comes_first),
+        cmocka_unit_test(in_private_memory_others_read_while_a_writer_waits),
+        cmocka_unit_test(a_waiting_writer_is_not_cancelled),
+        cmocka_unit_test(in_private_memory_any_thread_leaves_what_another_one_reads),
+        cmocka_unit_test(a_new_lock_is_read_by_nobody),
         cmocka_unit_test(a_storm_of_threads_and_processes),
         cmocka_unit_test(a_storm_of_threads_in_private_memory),
         cmocka_unit_test(seats_are_given_back),
