@@ -123,7 +123,7 @@ static void keep_spare(struct fo_bin *bin, uint32_t n)
 
     if (n != 0) {
         FO_RELAXED_STORE(&magazine_at(n)->next, bin->spare);
-        bin->spare = n;
+        __atomic_store_n(&bin->spare, n, __ATOMIC_RELEASE);
         bin->spares++;
     }
     while (fo_unlikely(bin->spares > most)) /* which may have become less */

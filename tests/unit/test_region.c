@@ -181,7 +181,7 @@ FRESH(empty_magazines_wait_where_a_burst_will_want_them)
 
     start("QUARANTINE=0", NULL);
     fo_free(fo_malloc(SIZE, "a.c", 1), "f.c", 1);
-    const struct fo_bin *bin = &fo_thread.cache->bins[fo_region_class_of(SIZE)];
+    struct fo_bin *bin = &fo_thread.cache->bins[fo_region_class_of(SIZE)];
     for (int round = 0; round < 2; round++) {
         for (int i = 0; i < COUNT; i++)
             blocks[i] = fo_malloc(SIZE, "a.c", 1);
@@ -191,6 +191,10 @@ FRESH(empty_magazines_wait_where_a_burst_will_want_them)
     }
     assert_in_range(bin->spares, 0, 2);
     walk();
+    struct fo_walk w;
+    bin->spares += 2; /* more than an owner who vanished can have left out */
+    assert_true(fo_region_walk(&w, NULL, NULL) && w.wrong == 1);
+    bin->spares -= 2;
 }
 
 FRESH(all_bins_together_keep_a_part_of_the_empty_magazines)
