@@ -145,7 +145,7 @@ extern struct fo_region_range fo_region_range;
 /* Of those that are used, up to where fo_cell_is_end(). */
 static inline struct fo_cell *fo_first_cell(struct fo_magazine *m)
 {
-    return &m->cells[FO_MAGAZINE_CELLS - fo_region->class[m->class].cells];
+    return &m->cells[FO_MAGAZINE_CELLS - fo_region->class[FO_RELAXED_LOAD(&m->class)].cells];
 }
 
 static inline struct fo_cell *fo_end_cell(struct fo_magazine *m)
