@@ -27,14 +27,9 @@ static struct fo_rwlock *of(pthread_rwlock_t *lock)
     return (struct fo_rwlock *)(void *)lock;
 }
 
-int fo_rwlock_destroy(pthread_rwlock_t *lock)
+static bool is_shared(void)
 {
-    struct fo_rwlock *l = of(lock);
-
-    if (FO_RELAXED_LOAD(&l->writer) != 0)
-        return EBUSY;
-    FO_RELAXED_STORE(&l->magic, 0);
-    return pthread_mutex_destroy(&l->mutex);
+    return FO_RELAXED_LOAD(&fo_hot.shared);
 }
 
 static uint32_t thread_of(const struct fo_own_seat *own)
@@ -188,49 +183,6 @@ static FO_COLD int count_out(struct fo_own_seat *own, const uintptr_t *entry)
     return 0;
 }
 
-/* What was read here before, and never left, was another lock. */
-static void forget(const struct fo_rwlock *l)
-{
-    struct fo_own_seat *own = &fo_own_seat;
-    uintptr_t *entry;
-
-    if (own->pid != fo_process_self()->pid)
-        return;
-    while ((entry = entry_of(own, (uintptr_t)l)) != NULL) {
-        while (own->more[entry - own->seat->reads] != 0)
-            count_out(own, entry);
-        strike(own, entry);
-    }
-}
-
-int fo_rwlock_init(pthread_rwlock_t *lock)
-{
-    struct fo_rwlock *l = of(lock);
-    pthread_mutexattr_t how;
-
-    pthread_mutexattr_init(&how);
-    int status = pthread_mutexattr_settype(&how, PTHREAD_MUTEX_ERRORCHECK);
-    if (status == 0 && FO_RELAXED_LOAD(&fo_hot.shared))
-        status = pthread_mutexattr_setpshared(&how, PTHREAD_PROCESS_SHARED);
-    if (status == 0 && FO_RELAXED_LOAD(&fo_hot.shared))
-        status = pthread_mutexattr_setrobust(&how, PTHREAD_MUTEX_ROBUST);
-    if (status == 0)
-        status = pthread_mutex_init(&l->mutex, &how);
-    pthread_mutexattr_destroy(&how);
-    if (status != 0)
-        return status;
-    FO_RELAXED_STORE(&l->writer, 0);
-    FO_RELAXED_STORE(&l->seen, 0);
-    forget(l);
-    __atomic_store_n(&l->magic, FO_RWLOCK_MAGIC, __ATOMIC_RELEASE);
-    return 0;
-}
-
-static bool is_shared(void)
-{
-    return FO_RELAXED_LOAD(&fo_hot.shared);
-}
-
 static int read_alone(struct fo_own_seat *own, struct fo_rwlock *l)
 {
     enter(own, room_in(own), l);
@@ -373,4 +325,55 @@ int fo_rwlock_unlock(pthread_rwlock_t *lock)
         return leave(l, 0);
     /* With glibc any thread may leave what another one reads. */
     return !is_shared() && fo_seats_strike((uintptr_t)l) ? 0 : EPERM;
+}
+
+/* --- made and unmade -----------------------------------------------------------------------------
+ */
+
+/* What was read here before, and never left, was another lock. */
+static void forget(const struct fo_rwlock *l)
+{
+    struct fo_own_seat *own = &fo_own_seat;
+    uintptr_t *entry;
+
+    if (own->pid != fo_process_self()->pid)
+        return;
+    while ((entry = entry_of(own, (uintptr_t)l)) != NULL) {
+        while (own->more[entry - own->seat->reads] != 0)
+            count_out(own, entry);
+        strike(own, entry);
+    }
+}
+
+int fo_rwlock_init(pthread_rwlock_t *lock)
+{
+    struct fo_rwlock *l = of(lock);
+    pthread_mutexattr_t how;
+
+    pthread_mutexattr_init(&how);
+    int status = pthread_mutexattr_settype(&how, PTHREAD_MUTEX_ERRORCHECK);
+    if (status == 0 && is_shared())
+        status = pthread_mutexattr_setpshared(&how, PTHREAD_PROCESS_SHARED);
+    if (status == 0 && is_shared())
+        status = pthread_mutexattr_setrobust(&how, PTHREAD_MUTEX_ROBUST);
+    if (status == 0)
+        status = pthread_mutex_init(&l->mutex, &how);
+    pthread_mutexattr_destroy(&how);
+    if (status != 0)
+        return status;
+    FO_RELAXED_STORE(&l->writer, 0);
+    FO_RELAXED_STORE(&l->seen, 0);
+    forget(l);
+    __atomic_store_n(&l->magic, FO_RWLOCK_MAGIC, __ATOMIC_RELEASE);
+    return 0;
+}
+
+int fo_rwlock_destroy(pthread_rwlock_t *lock)
+{
+    struct fo_rwlock *l = of(lock);
+
+    if (FO_RELAXED_LOAD(&l->writer) != 0)
+        return EBUSY;
+    FO_RELAXED_STORE(&l->magic, 0);
+    return pthread_mutex_destroy(&l->mutex);
 }

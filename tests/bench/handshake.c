@@ -61,7 +61,8 @@ static int version_of(const char *text)
 
 /* clang-format off */
 enum {
-    COUNT = 256, WARM_UP, THREADS, KEY, TLS, TICKETS, AUTHORITY, HOLD, ALLOCATIONS, SIZES, REAL_RANDOM, HELP
+    COUNT = 256, WARM_UP, THREADS, KEY, TLS, TICKETS, AUTHORITY, HOLD, ALLOCATIONS, SIZES,
+    REAL_RANDOM, HELP
 };
 /* clang-format on */
 
@@ -161,27 +162,27 @@ static void closed_handshakes(const struct bench_contexts *contexts, unsigned co
     }
 }
 
-static struct {
+struct batch {
     const struct bench_contexts *contexts;
     unsigned count;
-} shared;
+};
 
-static void *handshakes_of_thread(void *unused)
+static void *handshakes_of_thread(void *batch)
 {
-    (void)unused;
-    closed_handshakes(shared.contexts, shared.count);
+    const struct batch *b = batch;
+
+    closed_handshakes(b->contexts, b->count);
     return NULL;
 }
 
 static void threaded_handshakes(const struct bench_contexts *contexts, unsigned count,
                                 unsigned threads)
 {
+    struct batch batch = {contexts, count};
     pthread_t ids[MOST_THREADS];
 
-    shared.contexts = contexts;
-    shared.count = count;
     for (unsigned i = 0; i < threads; i++)
-        if (pthread_create(&ids[i], NULL, handshakes_of_thread, NULL) != 0)
+        if (pthread_create(&ids[i], NULL, handshakes_of_thread, &batch) != 0)
             bench_fail("pthread_create");
     for (unsigned i = 0; i < threads; i++)
         pthread_join(ids[i], NULL);

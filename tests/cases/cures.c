@@ -185,6 +185,32 @@ static void killed_in_blinding(void)
     BN_BLINDING_free(blinding);
 }
 
+static void *try_to_write(void *lock)
+{
+    return (void *)(intptr_t)pthread_rwlock_trywrlock(lock);
+}
+
+/* In private memory: a lock that is read across a fork, and another thread of the child is first.
+ */
+static void read_across_fork(void)
+{
+    pthread_rwlock_t *lock = (pthread_rwlock_t *)CRYPTO_THREAD_lock_new();
+    pthread_t thread;
+    void *answer;
+
+    CHECK(lock != NULL && pthread_rwlock_rdlock(lock) == 0);
+    pid_t child = fork();
+    if (child == 0) {
+        CHECK(pthread_create(&thread, NULL, try_to_write, lock) == 0);
+        CHECK(pthread_join(thread, &answer) == 0 && (intptr_t)answer == EBUSY);
+        CHECK(pthread_rwlock_unlock(lock) == 0);
+        CHECK(pthread_rwlock_trywrlock(lock) == 0);
+        _exit(0);
+    }
+    wait_for(child);
+    CHECK(pthread_rwlock_unlock(lock) == 0);
+}
+
 /* What pthread_rwlock_...(3) promise, whoever keeps it. */
 static void lock_contract(void)
 {
@@ -386,6 +412,7 @@ const struct fault cure_faults[] = {
     {"cleanup-in-child", explicit_cleanup},
     {"cleanup-at-childs-exit", cleanup_at_exit},
     {"cleanup-in-parent", parent_cleans_up},
+    {"lock-read-across-fork", read_across_fork},
     {"free-under-a-worker", free_under_a_worker},
     {"free-in-callback-under-a-worker", free_in_callback_under_a_worker},
     {"reference-in-worker", reference_in_worker},

@@ -78,6 +78,7 @@ CASES = [
         backends=("shared", "shm", "libc"),
     ),
     Case("cure-locks-contract", "faults lock-contract", backends=("shared", "shm", "arena", "libc")),
+    Case("cure-locks-across-fork", "faults lock-read-across-fork", backends=("arena", "libc")),
     Case("cure-locks-dead-reader", "faults lock-of-dead-reader", backends=("shared", "shm")),
     Case(
         "cure-locks-dead-writer",

@@ -1,0 +1,167 @@
+/* The lock for readers and writers, by many threads and processes at once, of which some are killed
+ * at any instant: does it exclude whom it should, and are seats given back? */
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "core/memory.h"
+#include "locks.h"
+
+enum { PROCESSES = 4, THREADS = 3, TURNS = SMALL ? 2000 : 20000, STORM_LOCKS = 4 };
+
+/* Whoever writes changes both; who sees them differ was not excluded. */
+struct shared {
+    pthread_rwlock_t *lock;
+    volatile uint64_t first, second;
+};
+
+static struct shared *storm[STORM_LOCKS];
+
+static void look(const struct shared *s)
+{
+    if (s->first != s->second)
+        abort();
+}
+
+static void write_once(struct shared *s)
+{
+    if (fo_rwlock_write(s->lock) != 0)
+        abort();
+    look(s);
+    s->first++;
+    s->second++;
+    leave(s->lock);
+}
+
+/* Two at a time, in a fixed order, so that nobody waits for himself. */
+static void *take_turns(void *number)
+{
+    uint64_t seed = (uintptr_t)number ^ (uint64_t)getpid() << 8;
+
+    for (unsigned i = 0; i < TURNS; i++) {
+        uint64_t r = fixture_random(&seed);
+        struct shared *a = storm[r % (STORM_LOCKS - 1)], *b = storm[STORM_LOCKS - 1];
+        if (r >> 8 & 15) {
+            read_it(a->lock);
+            look(a);
+            read_it(b->lock);
+            look(b);
+            leave(r >> 16 & 1 ? a->lock : b->lock);
+            leave(r >> 16 & 1 ? b->lock : a->lock);
+        } else
+            write_once(r >> 16 & 1 ? a : b);
+    }
+    return NULL;
+}
+
+static void storm_here(void *unused)
+{
+    pthread_t threads[THREADS];
+
+    (void)unused;
+    for (uintptr_t i = 0; i < THREADS; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, take_turns, (void *)i), 0);
+    for (unsigned i = 0; i < THREADS; i++)
+        pthread_join(threads[i], NULL);
+}
+
+static void *read_once(void *unused)
+{
+    read_it(storm[0]->lock);
+    leave(storm[0]->lock);
+    return unused;
+}
+
+static void start_storm(const char *backend)
+{
+    fixture_start(backend, "SHM_SIZE=256M", NULL);
+    for (unsigned i = 0; i < STORM_LOCKS; i++) {
+        storm[i] = block(sizeof *storm[i]);
+        storm[i]->lock = new_lock();
+        storm[i]->first = storm[i]->second = 0;
+    }
+}
+
+FRESH(a_storm_of_threads_and_processes)
+{
+    pid_t pids[PROCESSES];
+
+    start_storm("BACKEND=shm");
+    for (unsigned i = 0; i < PROCESSES; i++)
+        if ((pids[i] = fork()) == 0) {
+            storm_here(NULL);
+            _exit(0);
+        }
+    storm_here(NULL);
+    for (unsigned i = 0; i < PROCESSES; i++) {
+        int status;
+        assert_int_equal(waitpid(pids[i], &status, 0), pids[i]);
+        assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    }
+    for (unsigned i = 0; i < STORM_LOCKS; i++)
+        look(storm[i]);
+    fixture_expect("%s", "");
+}
+
+FRESH(a_storm_of_threads_in_private_memory)
+{
+    start_storm("BACKEND=arena");
+    storm_here(NULL);
+    for (unsigned i = 0; i < STORM_LOCKS; i++)
+        look(storm[i]);
+    fixture_expect("%s", "");
+}
+
+/* Threads come and go, and each has a seat for its time. */
+FRESH(seats_are_given_back)
+{
+    pthread_t thread;
+
+    start_storm("BACKEND=arena");
+    for (unsigned i = 0; i < (SMALL ? 100 : 3 * FO_SEATS); i++) {
+        assert_int_equal(pthread_create(&thread, NULL, read_once, NULL), 0);
+        assert_int_equal(pthread_join(thread, NULL), 0);
+    }
+    assert_int_equal(fo_hot.memory->seats_used, 1);
+    assert_int_equal(fo_hot.memory->seats[0].owner.owner, 0);
+}
+
+/* Killed at any instant: a dead reader holds nobody up, and a dead writer is told of. */
+FRESH(a_storm_in_which_processes_are_killed)
+{
+    enum { KILLS = SMALL ? 20 : 200 };
+    uint64_t seed = 7;
+
+    start_storm("BACKEND=shm");
+    alarm(60); /* a hang */
+    for (unsigned i = 0; i < KILLS; i++) {
+        pid_t pid = fork();
+        if (pid == 0)
+            for (;;) {
+                read_it(storm[0]->lock);
+                read_it(storm[1]->lock);
+                leave(storm[0]->lock);
+                leave(storm[1]->lock);
+            }
+        usleep((useconds_t)(fixture_random(&seed) % 1000));
+        kill(pid, SIGKILL);
+        assert_int_equal(waitpid(pid, NULL, 0), pid);
+        write_once(storm[0]);
+        write_once(storm[1]);
+    }
+    assert_int_equal(storm[0]->first, KILLS);
+    fixture_expect("%s", "");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_storm_of_threads_and_processes),
+        cmocka_unit_test(a_storm_of_threads_in_private_memory),
+        cmocka_unit_test(seats_are_given_back),
+        cmocka_unit_test(a_storm_in_which_processes_are_killed),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
