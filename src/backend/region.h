@@ -13,7 +13,9 @@
  * into another, and between the two full ones wait, first in first out.  That queue is the
  * quarantine.  Those that have waited are ready, and the newest of them serves first.  What is more
  * goes to a list of full magazines common to all threads, and from there to the bitmaps of the
- * pages; pages all of whose slots are free give their memory back.
+ * pages; pages all of whose slots are free give their memory back.  Where none shall wait, `take`
+ * follows `put` through one magazine: still first in first out, by as few slots as will do, so that
+ * many processes have room in the processor's cache.
  *
  *        free                                                  allocation
  *     --> [ put ] --> full, full --> ready --> [ take ] -->       of this thread
@@ -216,7 +218,7 @@ void fo_page_go_on(uint32_t page);
 /* Put a page of which nobody takes slots any more where others find it. */
 void fo_page_abandon(uint32_t page);
 
-/* region_cache.c: magazines. */
+/* region_cache.c: bins. */
 
 /* Something to take, a place to put, for this class.  False: there is none. */
 bool fo_cache_fill(unsigned class);
@@ -230,10 +232,6 @@ void fo_cache_put(unsigned class, const struct fo_cell *freed);
 
 /* All full magazines of this thread that wait in this class, for all threads. */
 void fo_cache_share_queue(unsigned class);
-
-/* Out of anybody's hands: all its cells are empty; its freed blocks serve this bin next. */
-void fo_magazine_spare(uint32_t number);
-void fo_magazine_queue(struct fo_bin *bin, uint32_t number);
 
 /* The cell in which a freed block waits; NULL: in none. */
 const struct fo_cell *fo_cache_find(unsigned class, uintptr_t payload);

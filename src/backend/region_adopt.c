@@ -4,7 +4,7 @@
  * in the cache; where it is by now, the lists and the caches of all others tell.
  *
  * What cannot be found again is the one block that was between a cell and the program. */
-#include "backend/region.h"
+#include "backend/region_magazine.h"
 
 #include <sched.h>
 

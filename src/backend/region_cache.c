@@ -1,276 +1,78 @@
-/* Magazines: what happens where one is empty or full.  See region.h; whose they are is said in
- * region_owner.c. */
-#include "backend/region.h"
+/* Bins: what happens where their magazine is empty or full.  See region.h; whose they are is said
+ * in region_owner.c. */
+#include "backend/region_magazine.h"
 
 #include "fork/process.h"
 
-/* --- magazines ---------------------------------------------------------------------------------
+/* --- taking --------------------------------------------------------------------------------------
  */
-
-static struct fo_magazine *magazine_at(uint32_t number)
-{
-    return &fo_region->magazine[number];
-}
-
-static struct fo_cell *first_cell(uint32_t number)
-{
-    return fo_first_cell(magazine_at(number));
-}
-
-/* The one that a cell is in; 0: none. */
-static uint32_t magazine_of(const struct fo_cell *cell)
-{
-    uintptr_t distance = (uintptr_t)cell - (uintptr_t)fo_region->magazine;
-    size_t size = (size_t)fo_region->magazine_count * sizeof(struct fo_magazine);
-
-    return distance < size ? (uint32_t)(distance / sizeof(struct fo_magazine)) : 0;
-}
-
-static uint16_t number_of(const struct fo_cache *cache)
-{
-    return (uint16_t)(cache - fo_region->cache + 1);
-}
-
-/* It is this thread's now. */
-static void have(uint32_t n)
-{
-    struct fo_cache *cache = fo_thread.cache;
-
-    if (n != 0)
-        __atomic_store_n(&magazine_at(n)->owner, number_of(cache), __ATOMIC_RELEASE);
-    __atomic_store_n(&cache->magazine, 0, __ATOMIC_RELEASE);
-}
-
-static uint32_t pop(fo_list *list)
-{
-    uint32_t n = fo_list_pop(list, fo_region->magazine, sizeof(struct fo_magazine),
-                             &fo_thread.cache->magazine);
-
-    have(n);
-    return n;
-}
-
-static void push(fo_list *list, uint32_t n)
-{
-    struct fo_cache *cache = fo_thread.cache;
-    uint16_t me = number_of(cache);
-
-    __atomic_store_n(&cache->magazine, n, __ATOMIC_RELEASE);
-    fo_list_push(list, fo_region->magazine, sizeof(struct fo_magazine), n);
-    /* Unless somebody has it already. */
-    __atomic_compare_exchange_n(&magazine_at(n)->owner, &me, 0, false, __ATOMIC_RELEASE,
-                                __ATOMIC_RELAXED);
-    __atomic_store_n(&cache->magazine, 0, __ATOMIC_RELEASE);
-}
-
-static uint32_t fresh_magazine(void)
-{
-    uint32_t n = FO_RELAXED_LOAD(&fo_region->magazines);
-
-    do {
-        if (n == fo_region->magazine_count)
-            return 0;
-        FO_RELAXED_STORE(&fo_thread.cache->magazine, n);
-    } while (!__atomic_compare_exchange_n(&fo_region->magazines, &n, n + 1, true, __ATOMIC_ACQ_REL,
-                                          __ATOMIC_RELAXED));
-    have(n);
-    return n;
-}
-
-static uint32_t take_spare(struct fo_bin *bin)
-{
-    uint32_t n = bin->spare;
-
-    if (n == 0)
-        return 0;
-    bin->spare = FO_RELAXED_LOAD(&magazine_at(n)->next);
-    bin->spares--;
-    return n;
-}
-
-/* There are no others any more. */
-static FO_COLD uint32_t spare_of_another_bin(void)
-{
-    for (unsigned c = 0; c < FO_REGION_CLASSES; c++) {
-        uint32_t n = take_spare(&fo_thread.cache->bins[c]);
-        if (n != 0)
-            return n;
-    }
-    return 0;
-}
-
-static uint32_t new_magazine(unsigned class)
-{
-    uint32_t n = pop(&fo_region->spare);
-
-    if (n == 0 && (n = fresh_magazine()) == 0 && (n = spare_of_another_bin()) == 0)
-        return 0;
-    FO_RELAXED_STORE(&magazine_at(n)->class, (uint16_t) class);
-    return n;
-}
-
-/* All of its cells are empty. */
-void fo_magazine_spare(uint32_t n)
-{
-    if (n != 0)
-        push(&fo_region->spare, n);
-}
-
-/* It serves for frees next.  As many stay in the bin as a burst of frees will want. */
-static void keep_spare(struct fo_bin *bin, uint32_t n)
-{
-    uint32_t most = FO_RELAXED_LOAD(&bin->most_spares);
-
-    if (n != 0) {
-        FO_RELAXED_STORE(&magazine_at(n)->next, bin->spare);
-        __atomic_store_n(&bin->spare, n, __ATOMIC_RELEASE);
-        bin->spares++;
-    }
-    while (fo_unlikely(bin->spares > most)) /* which may have become less */
-        fo_magazine_spare(take_spare(bin));
-}
 
 /* A look at one of the slots that are about to serve again, another one each time. */
-static void check_one(uint32_t n)
+static void check_one(const struct fo_cell *first, unsigned count)
 {
-    const struct fo_cell *first = first_cell(n);
     uint32_t drawn = (uint32_t)(first->payload >> 4) * 0x9e3779b9u >> 16;
 
-    fo_cell_check(&first[drawn * fo_region->class[magazine_at(n)->class].cells >> 16]);
+    fo_cell_check(&first[drawn * count >> 16]);
 }
 
-/* Take from this one now. */
+/* Take from this one, which has `count`, from now on. */
+static void take_from(struct fo_bin *bin, uint32_t n, unsigned count)
+{
+    uint32_t before = fo_magazine_of(bin->take), frees = fo_magazine_of(bin->put);
+
+    check_one(fo_magazine_first(n), count);
+    __atomic_store_n(&bin->take, fo_magazine_first(n), __ATOMIC_RELEASE);
+    if (before != 0 && before == frees) /* all its cells are empty: they are filled again */
+        __atomic_store_n(&bin->put, fo_magazine_first(frees), __ATOMIC_RELEASE);
+    else
+        fo_magazine_keep_spare(bin, before);
+}
+
 static void load(struct fo_bin *bin, uint32_t n)
 {
-    uint32_t before = magazine_of(bin->take);
-
-    check_one(n);
-    __atomic_store_n(&bin->take, first_cell(n), __ATOMIC_RELEASE);
-    keep_spare(bin, before);
+    take_from(bin, n, fo_region->class[fo_magazine_at(n)->class].cells);
 }
 
-/* --- the queue ---------------------------------------------------------------------------------
- */
-
-void fo_magazine_queue(struct fo_bin *bin, uint32_t n)
+/* Allocations follow the frees through the magazine that those go into: what was freed there first
+ * is taken first, and nothing has to wait until it is full. */
+static bool follow(struct fo_bin *bin)
 {
-    FO_RELAXED_STORE(&magazine_at(n)->next, 0);
-    if (bin->queued == 0)
-        bin->first = n;
-    else
-        FO_RELAXED_STORE(&magazine_at(bin->last)->next, n);
-    bin->last = n;
-    bin->queued++;
-}
+    uint32_t n = fo_magazine_of(bin->put);
 
-static uint32_t remove_first(struct fo_bin *bin)
-{
-    uint32_t n = bin->first;
-
-    bin->first = FO_RELAXED_LOAD(&magazine_at(n)->next);
-    bin->queued--;
-    return n;
-}
-
-static uint32_t remove_ready(struct fo_bin *bin)
-{
-    uint32_t n = bin->ready;
-
-    bin->ready = FO_RELAXED_LOAD(&magazine_at(n)->next);
-    bin->readied--;
-    return n;
-}
-
-/* The oldest that waits has waited long enough.  Of those that have, the newest serves first: it is
- * the one that the processor's cache knows best, and a burst of frees does not make all blocks of
- * the burst take turns for ever. */
-static void make_ready(struct fo_bin *bin)
-{
-    uint32_t n = remove_first(bin);
-
-    FO_RELAXED_STORE(&magazine_at(n)->next, bin->ready);
-    bin->ready = n;
-    bin->readied++;
-}
-
-/* --- what all threads share --------------------------------------------------------------------
- */
-
-static uint32_t pop_shared(unsigned class)
-{
-    return pop(&fo_region->class[class].full);
-}
-
-/* Roughly: others may change it meanwhile. */
-static bool are_too_many(unsigned class)
-{
-    uint32_t n = (uint32_t)FO_RELAXED_LOAD(&fo_region->class[class].full);
-    uint32_t left = fo_region->class[class].most;
-
-    for (; n != 0 && left != 0; left--)
-        n = FO_RELAXED_LOAD(&magazine_at(n)->next);
-    return n != 0;
-}
-
-static void empty(uint32_t n)
-{
-    for (struct fo_cell *cell = first_cell(n); !fo_cell_is_end(cell); cell++) {
-        struct fo_cell freed = *cell;
-        fo_cell_check(cell);
-        FO_RELAXED_STORE(&cell->payload, 0);
-        if (freed.payload != 0)
-            fo_slot_give(&freed);
-    }
-    fo_magazine_spare(n);
-}
-
-/* What a bin has ready goes to all threads; what is too many there, back into its pages. */
-static void share(struct fo_bin *bin, unsigned class)
-{
-    push(&fo_region->class[class].full, remove_ready(bin));
-    if (!are_too_many(class))
-        return;
-    uint32_t n = pop_shared(class);
-    if (n != 0)
-        empty(n);
-}
-
-void fo_cache_share_queue(unsigned class)
-{
-    struct fo_bin *bin = &fo_thread.cache->bins[class];
-
-    while (bin->queued != 0)
-        make_ready(bin);
-    while (bin->readied != 0)
-        share(bin, class);
-}
-
-/* --- bins --------------------------------------------------------------------------------------
- */
-
-/* The half-filled magazine of frees becomes the one to take from: nobody has to wait. */
-static bool turn_round(struct fo_bin *bin)
-{
-    uint32_t n = magazine_of(bin->put);
-
-    if (n == 0 || bin->put == first_cell(n))
+    if (n == 0 || n == fo_magazine_of(bin->take) || bin->put == fo_magazine_first(n))
         return false;
-    uint32_t before = magazine_of(bin->take);
-    bin->put = fo_no_cells();
-    __atomic_store_n(&bin->take, first_cell(n), __ATOMIC_RELEASE);
-    keep_spare(bin, before);
+    take_from(bin, n, (unsigned)(bin->put - fo_magazine_first(n)));
+    bin->grown = 0;
     return true;
 }
 
+/* Where nothing waits, only a few: all that are there take turns.  But twice as many each time, as
+ * long as nothing is freed. */
+static unsigned how_many(struct fo_bin *bin, unsigned room)
+{
+    enum { FEW = 16 };
+    unsigned many = FO_RELAXED_LOAD(&bin->keep) == 0 ? (unsigned)FEW << bin->grown : room;
+
+    if (many >= room)
+        return room;
+    bin->grown++;
+    return many;
+}
+
+/* In front of where the bin takes from, there is room if that magazine has been begun. */
 static bool fill_fresh(struct fo_bin *bin, unsigned class)
 {
-    unsigned cells = fo_region->class[class].cells;
-    uint32_t n = magazine_of(bin->take);
+    uint32_t n = fo_magazine_of(bin->take);
+    bool follows = n != 0 && n == fo_magazine_of(bin->put);
+    unsigned room = follows ? (unsigned)(bin->take - fo_magazine_first(n)) : 0;
 
-    if (n == 0 && (n = new_magazine(class)) == 0)
-        return false;
-    __atomic_store_n(&bin->take, fo_end_cell(magazine_at(n)), __ATOMIC_RELEASE);
-    return fo_slots_take(bin, class, cells);
+    if (room == 0) {
+        if ((n == 0 || follows) && (n = fo_magazine_new(class)) == 0)
+            return false;
+        __atomic_store_n(&bin->take, fo_end_cell(fo_magazine_at(n)), __ATOMIC_RELEASE);
+        room = fo_region->class[class].cells;
+    }
+    return fo_slots_take(bin, class, how_many(bin, room));
 }
 
 static bool fill(struct fo_bin *bin, unsigned class)
@@ -278,15 +80,15 @@ static bool fill(struct fo_bin *bin, unsigned class)
     uint32_t n = 0;
 
     if (bin->readied != 0)
-        n = remove_ready(bin);
-    else if (FO_RELAXED_LOAD(&bin->keep) == 0 && turn_round(bin))
+        n = fo_magazine_take_ready(bin);
+    else if (FO_RELAXED_LOAD(&bin->keep) == 0 && follow(bin))
         return true;
-    else if ((n = pop_shared(class)) == 0) {
+    else if ((n = fo_magazine_take_shared(class)) == 0) {
         if (fill_fresh(bin, class))
             return true;
         if (bin->queued == 0)
-            return turn_round(bin);
-        n = remove_first(bin);
+            return follow(bin);
+        n = fo_magazine_take_queued(bin);
     }
     load(bin, n);
     return true;
@@ -312,20 +114,23 @@ uintptr_t fo_cache_take(unsigned class)
     return payload;
 }
 
+/* --- putting -------------------------------------------------------------------------------------
+ */
+
 /* The magazine of frees is full, or there is none. */
 static bool rotate(struct fo_bin *bin, unsigned class)
 {
-    uint32_t full = magazine_of(bin->put), n = take_spare(bin);
+    uint32_t full = fo_magazine_of(bin->put), n = fo_magazine_take_spare(bin);
 
-    if (n == 0 && (n = new_magazine(class)) == 0)
+    if (n == 0 && (n = fo_magazine_new(class)) == 0)
         return false;
-    if (full != 0)
+    if (full != 0 && full != fo_magazine_of(bin->take))
         fo_magazine_queue(bin, full);
-    __atomic_store_n(&bin->put, first_cell(n), __ATOMIC_RELEASE);
+    __atomic_store_n(&bin->put, fo_magazine_first(n), __ATOMIC_RELEASE);
     while (bin->queued > FO_RELAXED_LOAD(&bin->keep))
-        make_ready(bin);
+        fo_magazine_make_ready(bin);
     while (bin->readied > FO_RELAXED_LOAD(&bin->most))
-        share(bin, class);
+        fo_magazine_share(bin, class);
     return true;
 }
 
@@ -350,12 +155,22 @@ void fo_cache_put(unsigned class, const struct fo_cell *freed)
     __atomic_store_n(&bin->put, bin->put + 1, __ATOMIC_RELEASE);
 }
 
+void fo_cache_share_queue(unsigned class)
+{
+    struct fo_bin *bin = &fo_thread.cache->bins[class];
+
+    while (bin->queued != 0)
+        fo_magazine_make_ready(bin);
+    while (bin->readied != 0)
+        fo_magazine_share(bin, class);
+}
+
 const struct fo_cell *fo_cache_find(unsigned class, uintptr_t payload)
 {
     uint32_t used = FO_RELAXED_LOAD(&fo_region->magazines);
 
     for (uint32_t n = 1; n < used; n++) {
-        struct fo_magazine *m = magazine_at(n);
+        struct fo_magazine *m = fo_magazine_at(n);
         if (FO_RELAXED_LOAD(&m->class) != class)
             continue;
         for (struct fo_cell *cell = fo_first_cell(m); !fo_cell_is_end(cell); cell++)

@@ -43,7 +43,7 @@ struct fo_bin {
     uint32_t page;                /* from which fresh slots are taken; 0: none */
     uint32_t spare, spares;       /* empty magazines, and how many */
     uint32_t most_spares;         /* no more of them; others go to all threads */
-    uint32_t unused;
+    uint32_t grown;               /* so often fresh slots were taken since a freed one was */
 };
 _Static_assert(sizeof(struct fo_bin) == 64, "a cache line");
 

@@ -19,7 +19,7 @@ void fo_cache_empty(struct fo_cache *cache)
         FO_RELAXED_STORE(&bin->take, fo_no_cells());
         FO_RELAXED_STORE(&bin->put, fo_no_cells());
         bin->first = bin->last = bin->queued = bin->ready = bin->readied = bin->spare =
-            bin->spares = 0;
+            bin->spares = bin->grown = 0;
     }
 }
 
@@ -37,10 +37,16 @@ static size_t share_of(unsigned class)
 /* So many bytes more may wait for a thread that frees many at once: it will want them back. */
 enum { BURST = 64 << 10 };
 
-/* A quarter of all magazines may be empty ones that bins keep for themselves. */
+/* A quarter of all magazines may be empty ones that bins keep for themselves, and a half full ones
+ * that have waited. */
 static uint32_t spares_for(uint32_t users)
 {
     return fo_region->magazine_count / 4 / FO_REGION_CLASSES / users;
+}
+
+static uint32_t ready_for(uint32_t users)
+{
+    return 1 + fo_region->magazine_count / 2 / FO_REGION_CLASSES / users;
 }
 
 static uint32_t least(uint32_t a, uint32_t b)
@@ -56,8 +62,10 @@ static void set_limits(struct fo_cache *cache)
     for (unsigned c = 0; c < FO_REGION_CLASSES; c++) {
         size_t bytes = (size_t)fo_region->class[c].cells * fo_class_slot(c);
         size_t keep = share_of(c) / users / bytes;
-        uint32_t most = (uint32_t)(2 + BURST / bytes);
-        if (keep == 0 && fo_options.quarantine != 0)
+        uint32_t most = least((uint32_t)(2 + BURST / bytes), ready_for(users));
+        /* A slot that another thread has freed shares cache lines with what that one still uses:
+         * it serves the worse the sooner.  Processes seldom free each other's. */
+        if (keep == 0 && fo_options.quarantine != 0 && !fo_region->shared)
             keep = 1;
         keep = keep < 1u << 20 ? keep : 1u << 20;
         FO_RELAXED_STORE(&cache->bins[c].keep, (uint32_t)keep);

@@ -121,6 +121,29 @@ FRESH(without_a_quarantine_a_slot_serves_again_at_once)
     walk();
 }
 
+/* Allocations follow the frees through one magazine, whose first slots are enough for all. */
+FRESH(without_a_quarantine_few_slots_take_turns_in_the_order_of_their_frees)
+{
+    enum { LIVE = 10, FEW = 16, TURNS = 3000 };
+    void *live[LIVE];
+    const void *freed[TURNS];
+
+    start("QUARANTINE=0", NULL);
+    for (int i = 0; i < LIVE; i++)
+        live[i] = fo_malloc(24, "a.c", 1);
+    for (int i = 0; i < TURNS; i++) {
+        freed[i] = live[i % LIVE];
+        fo_free(live[i % LIVE], "f.c", 1);
+        live[i % LIVE] = fo_malloc(24, "a.c", 1);
+    }
+    for (int i = 1; i < FEW; i++)
+        assert_ptr_not_equal(freed[i], freed[0]);
+    for (int i = FEW; i < TURNS; i++)
+        assert_ptr_equal(freed[i], freed[i - FEW]);
+    free_blocks(live, LIVE);
+    walk();
+}
+
 static int by_address(const void *a, const void *b)
 {
     uintptr_t left = *(const uintptr_t *)a, right = *(const uintptr_t *)b;
@@ -237,6 +260,13 @@ FRESH(without_any_other_magazine_one_of_another_size_serves)
     assert_true(fo_region_contains((uintptr_t)p));
     fo_free(p, "f.c", 1);
     free_blocks(blocks, COUNT);
+    walk();
+    for (size_t size = 1500; size <= 3000; size += 500) { /* now of those that hold freed blocks */
+        p = fo_malloc(size, "b.c", 1);
+        assert_true(fo_region_contains((uintptr_t)p));
+        fo_free(p, "f.c", 1);
+    }
+    assert_int_equal(walk().live, 0);
 }
 
 /* --- little room -------------------------------------------------------------------------------
@@ -296,6 +326,7 @@ int main(void)
         cmocka_unit_test(live_blocks_are_counted_by_source_line),
         cmocka_unit_test(a_slot_serves_again_after_those_that_were_freed_before),
         cmocka_unit_test(without_a_quarantine_a_slot_serves_again_at_once),
+        cmocka_unit_test(without_a_quarantine_few_slots_take_turns_in_the_order_of_their_frees),
         cmocka_unit_test(after_a_burst_few_blocks_take_turns_and_none_went_to_other_threads),
         cmocka_unit_test(what_waits_is_no_more_than_the_option_says),
         cmocka_unit_test(empty_magazines_wait_where_a_burst_will_want_them),

@@ -1,0 +1,59 @@
+/* Magazines as bins know them, by number; 0: none.  Those that a bin has are its thread's alone;
+ * lists for all threads change by one compare-and-exchange.  Whoever takes one out of a list, or
+ * puts one in, may vanish at any instruction: region_adopt.c. */
+#ifndef FO_BACKEND_REGION_MAGAZINE_H
+#define FO_BACKEND_REGION_MAGAZINE_H
+
+#include "backend/region.h"
+
+static inline struct fo_magazine *fo_magazine_at(uint32_t number)
+{
+    return &fo_region->magazine[number];
+}
+
+static inline struct fo_cell *fo_magazine_first(uint32_t number)
+{
+    return fo_first_cell(fo_magazine_at(number));
+}
+
+/* The one that a cell is in; 0: none. */
+static inline uint32_t fo_magazine_of(const struct fo_cell *cell)
+{
+    uintptr_t distance = (uintptr_t)cell - (uintptr_t)fo_region->magazine;
+    size_t size = (size_t)fo_region->magazine_count * sizeof(struct fo_magazine);
+
+    return distance < size ? (uint32_t)(distance / sizeof(struct fo_magazine)) : 0;
+}
+
+/* An empty one for this class.  When no more can be made, one that another bin keeps for itself, or
+ * one that is full of freed blocks of another size: those go back into their pages.  0: none. */
+uint32_t fo_magazine_new(unsigned class);
+
+/* All its cells are empty: it is for anybody. */
+void fo_magazine_spare(uint32_t number);
+
+/* An empty one that the bin keeps; 0: none. */
+uint32_t fo_magazine_take_spare(struct fo_bin *bin);
+
+/* It serves for frees next.  As many stay in the bin as a burst of frees will want. */
+void fo_magazine_keep_spare(struct fo_bin *bin, uint32_t number);
+
+/* Its freed blocks wait, behind all others. */
+void fo_magazine_queue(struct fo_bin *bin, uint32_t number);
+
+/* The oldest of the queue, which must not be empty. */
+uint32_t fo_magazine_take_queued(struct fo_bin *bin);
+
+/* The oldest of the queue has waited long enough. */
+void fo_magazine_make_ready(struct fo_bin *bin);
+
+/* The newest of those that have waited; there must be one. */
+uint32_t fo_magazine_take_ready(struct fo_bin *bin);
+
+/* What a bin has ready goes to all threads; what is too many there, back into its pages. */
+void fo_magazine_share(struct fo_bin *bin, unsigned class);
+
+/* One of those for all threads; 0: none. */
+uint32_t fo_magazine_take_shared(unsigned class);
+
+#endif
