@@ -7,9 +7,9 @@
 #include <unistd.h>
 
 #include "core/memory.h"
-#include "fork/own_seat.h"
 #include "fork/pause.h"
 #include "fork/process.h"
+#include "fork/reads.h"
 #include "report/output.h"
 
 _Static_assert(sizeof(struct fo_rwlock) <= sizeof(pthread_rwlock_t),
@@ -114,90 +114,28 @@ static int alone(struct fo_rwlock *l, const struct fo_own_seat *own)
 /* --- readers -------------------------------------------------------------------------------------
  */
 
-/* Where it is written down that the thread reads this lock; NULL: it does not. */
-static uintptr_t *entry_of(const struct fo_own_seat *own, uintptr_t lock)
-{
-    if (own->seat == NULL)
-        return NULL;
-    uintptr_t *end = fo_seat_is_full(own->top) ? own->seat->reads + FO_READS : own->top;
-    while (end-- > own->seat->reads)
-        if (FO_RELAXED_LOAD(end) == lock)
-            return end;
-    return NULL;
-}
-
-/* What was left in another order than the reverse. */
-static void drop_gaps(struct fo_own_seat *own)
-{
-    while (own->top != FO_NO_READS_END && own->top != own->seat->reads &&
-           FO_RELAXED_LOAD(own->top - 1) == 0)
-        own->top--;
-}
-
-/* Where one more can be written down; NULL: nowhere. */
-static uintptr_t *room_in(struct fo_own_seat *own)
-{
-    if (own->seat == NULL)
-        return NULL;
-    drop_gaps(own);
-    if (!fo_seat_is_full(own->top))
-        return own->top;
-    for (unsigned i = 0; i < FO_READS; i++)
-        if (FO_RELAXED_LOAD(&own->seat->reads[i]) == 0)
-            return &own->seat->reads[i];
-    return NULL;
-}
-
 static void enter(struct fo_own_seat *own, uintptr_t *entry, struct fo_rwlock *l)
 {
     if ((FO_RELAXED_LOAD(&l->seen) & own->bit) == 0)
         __atomic_fetch_or(&l->seen, own->bit, __ATOMIC_SEQ_CST);
-    bool last = entry == own->top;
-    if (last)
-        FO_RELAXED_STORE(&own->top, entry + 1); /* as in rwlock_short.h */
-    __atomic_store_n(entry, (uintptr_t)l, __ATOMIC_SEQ_CST);
-    if (last)
-        FO_RELAXED_STORE(&own->top, entry + 1);
-}
-
-static void strike(struct fo_own_seat *own, uintptr_t *entry)
-{
-    __atomic_store_n(entry, 0, __ATOMIC_RELEASE);
-    drop_gaps(own);
-}
-
-/* Once more, what it reads already and has no room for. */
-static FO_COLD int count_in(struct fo_own_seat *own, const uintptr_t *entry)
-{
-    own->top = FO_NO_READS_END;
-    own->more_of_all++;
-    own->more[entry - own->seat->reads]++;
-    return 0;
-}
-
-static FO_COLD int count_out(struct fo_own_seat *own, const uintptr_t *entry)
-{
-    own->more[entry - own->seat->reads]--;
-    if (--own->more_of_all == 0)
-        own->top = own->seat->reads + FO_READS;
-    return 0;
+    fo_reads_enter(own, entry, (uintptr_t)l);
 }
 
 static int read_alone(struct fo_own_seat *own, struct fo_rwlock *l)
 {
-    enter(own, room_in(own), l);
+    enter(own, fo_reads_room(own), l);
     return pthread_mutex_unlock(&l->mutex);
 }
 
 /* False: somebody writes, or is about to. */
 static bool read_now(struct fo_own_seat *own, struct fo_rwlock *l)
 {
-    uintptr_t *entry = room_in(own);
+    uintptr_t *entry = fo_reads_room(own);
 
     enter(own, entry, l);
     if (fo_likely(__atomic_load_n(&l->writer, __ATOMIC_SEQ_CST) == 0))
         return true;
-    strike(own, entry);
+    fo_reads_strike(own, entry);
     return false;
 }
 
@@ -236,14 +174,17 @@ static int read_slowly(struct fo_rwlock *l, int (*write)(pthread_rwlock_t *),
                        int (*late)(struct fo_own_seat *, struct fo_rwlock *))
 {
     struct fo_own_seat *own = fo_seat_own();
-    const uintptr_t *before = entry_of(own, (uintptr_t)l);
-    uintptr_t *entry = room_in(own);
+    const uintptr_t *before = fo_reads_find(own, (uintptr_t)l);
+    uintptr_t *entry = fo_reads_room(own);
 
-    if (fo_unlikely(entry == NULL))
-        return before != NULL ? count_in(own, before) : write((pthread_rwlock_t *)(void *)l);
+    if (before == NULL && entry == NULL)
+        return write((pthread_rwlock_t *)(void *)l);
     if (before == NULL)
         return fo_likely(read_now(own, l)) ? 0 : late(own, l);
-    enter(own, entry, l);
+    if (entry != NULL)
+        enter(own, entry, l);
+    else
+        fo_reads_count(own, before);
     return 0;
 }
 
@@ -313,14 +254,9 @@ int fo_rwlock_unlock(pthread_rwlock_t *lock)
 {
     struct fo_rwlock *l = of(lock);
     struct fo_own_seat *own = fo_seat_own();
-    uintptr_t *entry = entry_of(own, (uintptr_t)l);
 
-    if (entry != NULL && own->more_of_all != 0 && own->more[entry - own->seat->reads] != 0)
-        return count_out(own, entry);
-    if (entry != NULL) {
-        strike(own, entry);
+    if (fo_reads_leave(own, (uintptr_t)l))
         return 0;
-    }
     if (FO_RELAXED_LOAD(&l->writer) == thread_of(own))
         return leave(l, 0);
     /* With glibc any thread may leave what another one reads. */
@@ -329,21 +265,6 @@ int fo_rwlock_unlock(pthread_rwlock_t *lock)
 
 /* --- made and unmade -----------------------------------------------------------------------------
  */
-
-/* What was read here before, and never left, was another lock. */
-static void forget(const struct fo_rwlock *l)
-{
-    struct fo_own_seat *own = &fo_own_seat;
-    uintptr_t *entry;
-
-    if (own->pid != fo_process_self()->pid)
-        return;
-    while ((entry = entry_of(own, (uintptr_t)l)) != NULL) {
-        while (own->more[entry - own->seat->reads] != 0)
-            count_out(own, entry);
-        strike(own, entry);
-    }
-}
 
 int fo_rwlock_init(pthread_rwlock_t *lock)
 {
@@ -363,7 +284,7 @@ int fo_rwlock_init(pthread_rwlock_t *lock)
         return status;
     FO_RELAXED_STORE(&l->writer, 0);
     FO_RELAXED_STORE(&l->seen, 0);
-    forget(l);
+    fo_reads_forget((uintptr_t)l);
     __atomic_store_n(&l->magic, FO_RWLOCK_MAGIC, __ATOMIC_RELEASE);
     return 0;
 }

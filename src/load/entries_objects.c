@@ -1,6 +1,18 @@
 /* OpenSSL's names of the functions in objects.def, for callers of OpenSSL 3 and of OpenSSL 4.  As
  * in openssl_api.c, the versions are hidden (one @), so that only callers of OpenSSL find us. */
-#include "load/objects_short.h"
+#include "load/objects.h"
+
+/* Workers may use an SSL_CTX whoever made it: its free always takes the long way.  (Known when this
+ * is compiled.) */
+static FO_ALWAYS_INLINE void *free_object(void *p, const void *second, fo_object_function **slot,
+                                          uintptr_t caller)
+{
+    bool is_context = slot == &fo_object_real[FO_OBJECT_SLOT(FO_OBJECT_SSL_CTX_free, 3)] ||
+                      slot == &fo_object_real[FO_OBJECT_SLOT(FO_OBJECT_SSL_CTX_free, 4)];
+
+    return is_context ? fo_object_free(p, second, slot, caller)
+                      : fo_object_free_short(p, second, slot, caller);
+}
 
 #define DEFINE(name, major, version, result, parameters)                                           \
     __asm__(".symver fo_" #name "_" #major "," #name "@OPENSSL_" version);                         \
@@ -14,22 +26,22 @@
     DEFINE(name, major, version, void, (void *p))                                                  \
     {                                                                                              \
         if (p != NULL) /* else nothing is done, as OpenSSL promises */                             \
-            fo_object_free_short(p, NULL, ENTRY(name, major));                                     \
+            free_object(p, NULL, ENTRY(name, major));                                              \
     }
 #define FREE_INT(name, major, version)                                                             \
     DEFINE(name, major, version, int, (void *p))                                                   \
     {                                                                                              \
-        return (int)(intptr_t)fo_object_free_short(p, NULL, ENTRY(name, major));                   \
+        return (int)(intptr_t)free_object(p, NULL, ENTRY(name, major));                            \
     }
 #define POP_FREE(name, major, version)                                                             \
     DEFINE(name, major, version, void, (void *p, void (*each)(void *)))                            \
     {                                                                                              \
-        fo_object_free_short(p, *(void **)&each, ENTRY(name, major));                              \
+        free_object(p, *(void **)&each, ENTRY(name, major));                                       \
     }
 #define ITEM_FREE(name, major, version)                                                            \
     DEFINE(name, major, version, void, (void *p, const void *item))                                \
     {                                                                                              \
-        fo_object_free_short(p, item, ENTRY(name, major));                                         \
+        free_object(p, item, ENTRY(name, major));                                                  \
     }
 #define REFERENCE(name, major, version)                                                            \
     DEFINE(name, major, version, int, (void *p))                                                   \

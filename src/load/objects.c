@@ -1,6 +1,6 @@
 /* See objects.h.  libcrypto's own calls may come through here too (Debian's is not linked
  * -Bsymbolic), thousands a handshake: a healthy call reads one byte of the registry, or of the
- * block's header (objects_short.h). */
+ * block's header (objects_short.c). */
 #include "load/objects.h"
 
 #include <dlfcn.h>

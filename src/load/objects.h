@@ -27,6 +27,12 @@ void *fo_object_free(void *p, const void *second, fo_object_function **slot, uin
 /* The same for a function that frees nothing. */
 void *fo_object_reference(void *p, const void *second, fo_object_function **slot, uintptr_t caller);
 
+/* The same two, by the short way where there is one. */
+void *fo_object_free_short(void *p, const void *second, fo_object_function **slot,
+                           uintptr_t caller);
+void *fo_object_reference_short(void *p, const void *second, fo_object_function **slot,
+                                uintptr_t caller);
+
 /* Another library came: functions that were found may not be those that a caller means. */
 void fo_objects_forget(void);
 

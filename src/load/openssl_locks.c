@@ -50,7 +50,7 @@ static FO_COLD int find(struct entry *e, void *lock, unsigned major, const char 
             return ours(lock) == 0;                                                                \
         return real != NULL ? real(lock) : find_##name##_##major(lock);                            \
     }                                                                                              \
-    static int judge_##name##_##major(void *lock)                                                  \
+    FO_HOT static int judge_##name##_##major(void *lock)                                           \
     {                                                                                              \
         if (fo_likely(fo_rwlock_is(lock)) && fo_likely(short_way(lock)))                           \
             return 1;                                                                              \

@@ -172,12 +172,12 @@ static __attribute__((noinline)) void elsewhere(uintptr_t payload, fo_site now, 
     void *fo_CRYPTO_zalloc_##major(size_t size, const char *file, int line);                       \
     void fo_CRYPTO_free_##major(void *p, const char *file, int line);                              \
     ENTRY(CRYPTO_malloc, major)                                                                    \
-    void *fo_CRYPTO_malloc_##major(size_t size, const char *file, int line)                        \
+    FO_HOT void *fo_CRYPTO_malloc_##major(size_t size, const char *file, int line)                 \
     {                                                                                              \
         return by_name(size, file, line, major);                                                   \
     }                                                                                              \
     ENTRY(CRYPTO_zalloc, major)                                                                    \
-    void *fo_CRYPTO_zalloc_##major(size_t size, const char *file, int line)                        \
+    FO_HOT void *fo_CRYPTO_zalloc_##major(size_t size, const char *file, int line)                 \
     {                                                                                              \
         return zeroed(size, file, line, major);                                                    \
     }                                                                                              \
@@ -187,7 +187,7 @@ static __attribute__((noinline)) void elsewhere(uintptr_t payload, fo_site now, 
             elsewhere(payload, now, major);                                                        \
     }                                                                                              \
     ENTRY(CRYPTO_free, major)                                                                      \
-    void fo_CRYPTO_free_##major(void *p, const char *file, int line)                               \
+    FO_HOT void fo_CRYPTO_free_##major(void *p, const char *file, int line)                        \
     {                                                                                              \
         fo_free_short(p, file, line, elsewhere_##major);                                           \
     }
