@@ -162,6 +162,31 @@ FRESH(killed_while_it_takes_what_others_shared)
     kill_at_each_instruction(&(struct operation){nothing, take_again, 67});
 }
 
+/* Of this size, a magazine has three cells: takes and frees meet in one, part, and meet again. */
+enum { THREE_TO_A_MAGAZINE = 600 };
+
+static void make_some(void)
+{
+    hold(0, 5, THREE_TO_A_MAGAZINE);
+}
+
+static void free_and_make_in_turns(void)
+{
+    for (unsigned i = 0; i < 5; i++) {
+        let_go(i, i + 1);
+        hold(i, i + 1, THREE_TO_A_MAGAZINE);
+    }
+    let_go(0, 5);
+    make_some();
+}
+
+FRESH(killed_while_allocations_follow_frees)
+{
+    start("QUARANTINE=0", NULL);
+    block(16);
+    kill_at_each_instruction(&(struct operation){make_some, free_and_make_in_turns, 5});
+}
+
 static void take_over_the_dead(void)
 {
     fo_caches_reclaim();
@@ -195,6 +220,7 @@ int main(void)
         cmocka_unit_test(killed_while_it_makes_a_large_block),
         cmocka_unit_test(killed_while_magazines_go_to_all_and_pages_become_free),
         cmocka_unit_test(killed_while_it_takes_what_others_shared),
+        cmocka_unit_test(killed_while_allocations_follow_frees),
         cmocka_unit_test(killed_while_it_takes_over_from_somebody_who_was_killed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
