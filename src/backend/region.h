@@ -215,8 +215,9 @@ bool fo_slot_is_back(uintptr_t payload);
 /* A page that was being moved or emptied by somebody who is gone: go on where that ended. */
 void fo_page_go_on(uint32_t page);
 
-/* Put a page of which nobody takes slots any more where others find it. */
-void fo_page_abandon(uint32_t page);
+/* Nobody takes slots of the bin's page any more: put it where others find it.  For a cache that the
+ * thread has taken over. */
+void fo_bin_abandon_page(struct fo_bin *bin);
 
 /* region_cache.c: bins. */
 

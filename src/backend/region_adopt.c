@@ -197,8 +197,7 @@ static void recover_pages(struct fo_cache *cache)
         uint32_t page = cache->bins[c].page;
         if (page == 0 || fo_region->page[page].state == FO_PAGE_OWNED)
             continue;
-        FO_RELAXED_STORE(&cache->bins[c].page, 0);
-        fo_page_abandon(page);
+        fo_bin_abandon_page(&cache->bins[c]);
     }
 }
 

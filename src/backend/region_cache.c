@@ -59,20 +59,23 @@ static unsigned how_many(struct fo_bin *bin, unsigned room)
     return many;
 }
 
-/* In front of where the bin takes from, there is room if that magazine has been begun. */
+/* An empty magazine that frees go into, too, has as much room in front of the two as is wanted:
+ * both can be anywhere in it. */
 static bool fill_fresh(struct fo_bin *bin, unsigned class)
 {
     uint32_t n = fo_magazine_of(bin->take);
-    bool follows = n != 0 && n == fo_magazine_of(bin->put);
-    unsigned room = follows ? (unsigned)(bin->take - fo_magazine_first(n)) : 0;
 
-    if (room == 0) {
-        if ((n == 0 || follows) && (n = fo_magazine_new(class)) == 0)
-            return false;
+    if (n == 0 && (n = fo_magazine_new(class)) == 0)
+        return false;
+    unsigned many = how_many(bin, fo_region->class[class].cells);
+    struct fo_cell *behind = fo_magazine_first(n) + many;
+    if (n != fo_magazine_of(bin->put)) {
         __atomic_store_n(&bin->take, fo_end_cell(fo_magazine_at(n)), __ATOMIC_RELEASE);
-        room = fo_region->class[class].cells;
+    } else if (bin->take < behind) {
+        __atomic_store_n(&bin->put, behind, __ATOMIC_RELEASE);
+        __atomic_store_n(&bin->take, behind, __ATOMIC_RELEASE);
     }
-    return fo_slots_take(bin, class, how_many(bin, room));
+    return fo_slots_take(bin, class, many);
 }
 
 static bool fill(struct fo_bin *bin, unsigned class)
@@ -102,10 +105,24 @@ bool fo_cache_fill(unsigned class)
                              fill(&cache->bins[class], class));
 }
 
+/* There is no magazine to be had: one slot comes without. */
+static FO_COLD uintptr_t take_without(unsigned class)
+{
+    struct fo_cache *cache = fo_cache_own();
+    struct fo_cell cells[2] = {{0}};
+
+    if (cache == NULL || fo_magazine_of(cache->bins[class].take) != 0)
+        return 0;
+    FO_RELAXED_STORE(&cache->bins[class].take, &cells[1]);
+    fo_slots_take(&cache->bins[class], class, 1);
+    FO_RELAXED_STORE(&cache->bins[class].take, fo_no_cells());
+    return FO_RELAXED_LOAD(&cells[0].payload);
+}
+
 uintptr_t fo_cache_take(unsigned class)
 {
     if (!fo_cache_fill(class))
-        return 0;
+        return take_without(class);
     struct fo_bin *bin = &fo_thread.cache->bins[class];
     struct fo_cell *take = bin->take;
     uintptr_t payload = FO_RELAXED_LOAD(&take->payload);

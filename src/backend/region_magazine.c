@@ -33,13 +33,12 @@ static uint32_t pop(fo_list *list)
 static void push(fo_list *list, uint32_t n)
 {
     struct fo_cache *cache = fo_thread.cache;
-    uint16_t me = number_of(cache);
 
+    /* In this order: whoever takes it off the list says so in `owner`, and nothing of ours may
+     * come after that. */
     __atomic_store_n(&cache->magazine, n, __ATOMIC_RELEASE);
+    __atomic_store_n(&fo_magazine_at(n)->owner, 0, __ATOMIC_RELEASE);
     fo_list_push(list, fo_region->magazine, sizeof(struct fo_magazine), n);
-    /* Unless somebody has it already. */
-    __atomic_compare_exchange_n(&fo_magazine_at(n)->owner, &me, 0, false, __ATOMIC_RELEASE,
-                                __ATOMIC_RELAXED);
     __atomic_store_n(&cache->magazine, 0, __ATOMIC_RELEASE);
 }
 

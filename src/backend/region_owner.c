@@ -212,10 +212,7 @@ static void hand_out(struct fo_cache *cache)
     fo_thread.cache = cache;
     fo_cache_recover(cache);
     for (unsigned c = 0; c < FO_REGION_CLASSES; c++) {
-        uint32_t page = cache->bins[c].page;
-        FO_RELAXED_STORE(&cache->bins[c].page, 0);
-        if (page != 0)
-            fo_page_abandon(page);
+        fo_bin_abandon_page(&cache->bins[c]);
         fo_cache_share_queue(c);
     }
     fo_thread.cache = mine;

@@ -259,7 +259,7 @@ void fo_slot_give(const struct fo_cell *freed)
 /* --- of those who are gone -----------------------------------------------------------------------
  */
 
-void fo_page_abandon(uint32_t page)
+static void abandon(uint32_t page)
 {
     struct fo_page *pg = page_at(page);
 
@@ -268,6 +268,17 @@ void fo_page_abandon(uint32_t page)
         (has_returned(page) && change(pg, FO_PAGE_FULL, FO_PAGE_LISTED)))
         list(page);
     arrived();
+}
+
+void fo_bin_abandon_page(struct fo_bin *bin)
+{
+    uint32_t page = bin->page;
+
+    if (page == 0)
+        return;
+    __atomic_store_n(&fo_thread.cache->page, page, __ATOMIC_RELEASE);
+    __atomic_store_n(&bin->page, 0, __ATOMIC_RELEASE);
+    abandon(page);
 }
 
 void fo_page_go_on(uint32_t page)
@@ -283,6 +294,6 @@ void fo_page_go_on(uint32_t page)
     else if (state == FO_PAGE_NEVER || state == FO_PAGE_FREED)
         fo_region_give_run(page);
     else
-        fo_page_abandon(page);
+        abandon(page);
     arrived();
 }

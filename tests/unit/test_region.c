@@ -144,6 +144,25 @@ FRESH(without_a_quarantine_few_slots_take_turns_in_the_order_of_their_frees)
     walk();
 }
 
+/* Not one slot each time, with a long way to get it. */
+FRESH(after_a_free_the_next_fresh_slots_come_more_than_one_at_a_time)
+{
+    const struct fo_bin *bin;
+    unsigned refills = 0;
+
+    start("QUARANTINE=0", NULL);
+    for (int i = 0; i < 16; i++)
+        fo_malloc(24, "a.c", 1);
+    fo_free(fo_malloc(24, "a.c", 1), "f.c", 1);
+    bin = &fo_thread.cache->bins[fo_region_class_of(24)];
+    for (int i = 0; i < 500; i++) {
+        refills += bin->take->payload == 0;
+        fo_malloc(24, "a.c", 1);
+    }
+    assert_in_range(refills, 1, 12);
+    walk();
+}
+
 static int by_address(const void *a, const void *b)
 {
     uintptr_t left = *(const uintptr_t *)a, right = *(const uintptr_t *)b;
@@ -327,6 +346,7 @@ int main(void)
         cmocka_unit_test(a_slot_serves_again_after_those_that_were_freed_before),
         cmocka_unit_test(without_a_quarantine_a_slot_serves_again_at_once),
         cmocka_unit_test(without_a_quarantine_few_slots_take_turns_in_the_order_of_their_frees),
+        cmocka_unit_test(after_a_free_the_next_fresh_slots_come_more_than_one_at_a_time),
         cmocka_unit_test(after_a_burst_few_blocks_take_turns_and_none_went_to_other_threads),
         cmocka_unit_test(what_waits_is_no_more_than_the_option_says),
         cmocka_unit_test(empty_magazines_wait_where_a_burst_will_want_them),

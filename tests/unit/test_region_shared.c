@@ -91,6 +91,19 @@ FRESH(a_full_heap_refuses_as_malloc_does_and_says_so_once)
     assert_int_equal(fixture_count("freeonce: "), 1);
 }
 
+/* A region of 8 MiB has 64 magazines, a cache two for each of 56 sizes. */
+FRESH(without_magazines_each_size_is_served)
+{
+    fixture_start("BACKEND=shm", "SHM_SIZE=8M", NULL);
+    for (unsigned c = 0; c < FO_REGION_CLASSES; c++) {
+        void *p = fo_malloc(fo_class_payload(c), "new.c", 1);
+        assert_non_null(p);
+        fo_free(p, "f.c", 1);
+    }
+    assert_int_equal(walk().live, 0);
+    fixture_expect("%s", "");
+}
+
 static void free_chain_and_vanish(void *unused)
 {
     free_chain(unused);
@@ -199,6 +212,7 @@ int main(void)
         cmocka_unit_test(a_block_is_the_same_in_every_process),
         cmocka_unit_test(a_free_by_two_processes_names_both),
         cmocka_unit_test(a_full_heap_refuses_as_malloc_does_and_says_so_once),
+        cmocka_unit_test(without_magazines_each_size_is_served),
         cmocka_unit_test(what_waits_in_the_cache_of_the_dead_serves_when_there_is_nothing_else),
         cmocka_unit_test(killed_workers_leave_a_whole_heap_and_few_caches),
         cmocka_unit_test(
