@@ -1,6 +1,5 @@
 /* What the cures for OpenSSL in shared memory change, told as facts: the runner knows which are
  * applied. */
-#include <errno.h>
 #include <openssl/bn.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
@@ -8,120 +7,10 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "fault.h"
 #include "pool.h"
-
-static void wait_for(pid_t child)
-{
-    int status;
-
-    CHECK(child > 0 && waitpid(child, &status, 0) == child);
-    if (status != 0)
-        fail("the child ended with status %#x", (unsigned)status);
-}
-
-/* Is this lock process-shared?  Asked of glibc's representation. */
-static const char *sharing(bool shared)
-{
-    return shared ? "shared" : "private";
-}
-
-static void lock_attributes(void)
-{
-    enum { MUTEX_PSHARED = 128, COND_PSHARED = 1 }; /* glibc: nptl/pthreadP.h, internaltypes.h */
-    enum { OURS = 0x4f466b63 };                     /* src/fork/rwlock.c */
-    static pthread_rwlock_t own;
-    const pthread_rwlock_t *lock = (const pthread_rwlock_t *)CRYPTO_THREAD_lock_new();
-    pthread_mutex_t *mutex = OPENSSL_malloc(sizeof *mutex);
-    pthread_cond_t *condition = OPENSSL_malloc(sizeof *condition);
-
-    CHECK(lock != NULL && mutex != NULL && condition != NULL);
-    CHECK(pthread_mutex_init(mutex, NULL) == 0 && pthread_cond_init(condition, NULL) == 0);
-    CHECK(pthread_rwlock_init(&own, NULL) == 0);
-    fact("rwlock", "%s", lock->__data.__readers == OURS ? "ours" : "glibc's");
-    fact("mutex", "%s", sharing((mutex->__data.__kind & MUTEX_PSHARED) != 0));
-    fact("condition", "%s", sharing((condition->__data.__wrefs & COND_PSHARED) != 0));
-    fact("own", "%s", sharing(own.__data.__shared != 0));
-}
-
-/* Attributes that the caller asked for stay. */
-static void attributes_kept(void)
-{
-    pthread_mutexattr_t attributes;
-    pthread_mutex_t *mutex = OPENSSL_malloc(sizeof *mutex);
-    int shared;
-
-    CHECK(pthread_mutexattr_init(&attributes) == 0);
-    CHECK(pthread_mutexattr_settype(&attributes, PTHREAD_MUTEX_ERRORCHECK) == 0);
-    CHECK(pthread_mutex_init(mutex, &attributes) == 0);
-    CHECK(pthread_mutex_lock(mutex) == 0 && pthread_mutex_unlock(mutex) == 0);
-    CHECK(pthread_mutex_unlock(mutex) != 0);
-    CHECK(pthread_mutexattr_getpshared(&attributes, &shared) == 0);
-    CHECK(shared == PTHREAD_PROCESS_PRIVATE);
-}
-
-/* Two processes wait for each other's lock, often. */
-static void take_turns(CRYPTO_RWLOCK *lock, int *turns)
-{
-    enum { ROUNDS = 3000 };
-
-    alarm(20); /* a waiter that nobody wakes */
-    for (int i = 0; i < ROUNDS; i++) {
-        CHECK(CRYPTO_THREAD_write_lock(lock) == 1);
-        int before = *(volatile int *)turns;
-        usleep(i % 100 == 0); /* so that the other one has to wait */
-        *(volatile int *)turns = before + 1;
-        CHECK(CRYPTO_THREAD_unlock(lock) == 1);
-    }
-}
-
-static void lock_between_processes(void)
-{
-    CRYPTO_RWLOCK *lock = CRYPTO_THREAD_lock_new();
-    int *turns = OPENSSL_zalloc(sizeof *turns);
-    pid_t child = fork();
-
-    take_turns(lock, turns);
-    if (child == 0)
-        _exit(0);
-    wait_for(child);
-    fact("turns", "%d", *turns);
-}
-
-/* A child is killed with the lock in its hands; the parent gets it all the same. */
-static void kill_owner(CRYPTO_RWLOCK *lock, int (*take)(CRYPTO_RWLOCK *))
-{
-    int status;
-
-    pid_t child = fork();
-    if (child == 0) {
-        if (take(lock) == 1)
-            kill(getpid(), SIGKILL);
-        _exit(1);
-    }
-    fact("killed", "%d", (int)child);
-    CHECK(waitpid(child, &status, 0) == child && WIFSIGNALED(status));
-    alarm(20); /* a waiter that nobody wakes */
-    CHECK(CRYPTO_THREAD_read_lock(lock) == 1 && CRYPTO_THREAD_unlock(lock) == 1);
-    CHECK(CRYPTO_THREAD_write_lock(lock) == 1 && CRYPTO_THREAD_unlock(lock) == 1);
-    CRYPTO_THREAD_lock_free(lock);
-}
-
-static void dead_writer(void)
-{
-    CRYPTO_RWLOCK *lock = CRYPTO_THREAD_lock_new();
-
-    fact("lock", "%p", (void *)lock);
-    kill_owner(lock, CRYPTO_THREAD_write_lock);
-}
-
-static void dead_reader(void)
-{
-    kill_owner(CRYPTO_THREAD_lock_new(), CRYPTO_THREAD_read_lock);
-}
 
 /* Killed while it makes the blinding anew: A is not yet what belongs to its inverse. */
 static pid_t to_be_killed;
@@ -183,54 +72,6 @@ static void killed_in_blinding(void)
     for (int i = 0; i < 2 * UNTIL_NEW; i++)
         CHECK(blinded_is_right(blinding, d, modulus));
     BN_BLINDING_free(blinding);
-}
-
-static void *try_to_write(void *lock)
-{
-    return (void *)(intptr_t)pthread_rwlock_trywrlock(lock);
-}
-
-/* In private memory: a lock that is read across a fork, and another thread of the child is first.
- */
-static void read_across_fork(void)
-{
-    pthread_rwlock_t *lock = (pthread_rwlock_t *)CRYPTO_THREAD_lock_new();
-    pthread_t thread;
-    void *answer;
-
-    CHECK(lock != NULL && pthread_rwlock_rdlock(lock) == 0);
-    pid_t child = fork();
-    if (child == 0) {
-        CHECK(pthread_create(&thread, NULL, try_to_write, lock) == 0);
-        CHECK(pthread_join(thread, &answer) == 0 && (intptr_t)answer == EBUSY);
-        CHECK(pthread_rwlock_unlock(lock) == 0);
-        CHECK(pthread_rwlock_trywrlock(lock) == 0);
-        _exit(0);
-    }
-    wait_for(child);
-    CHECK(pthread_rwlock_unlock(lock) == 0);
-}
-
-/* What pthread_rwlock_...(3) promise, whoever keeps it. */
-static void lock_contract(void)
-{
-    pthread_rwlock_t *lock = OPENSSL_malloc(sizeof *lock);
-    struct timespec past = {0, 0};
-
-    CHECK(pthread_rwlock_init(lock, NULL) == 0);
-    for (int i = 0; i < 20; i++) /* readers may come again */
-        CHECK(pthread_rwlock_rdlock(lock) == 0);
-    CHECK(pthread_rwlock_trywrlock(lock) == EBUSY);
-    for (int i = 0; i < 20; i++)
-        CHECK(pthread_rwlock_unlock(lock) == 0);
-    CHECK(pthread_rwlock_wrlock(lock) == 0);
-    CHECK(pthread_rwlock_tryrdlock(lock) == EBUSY && pthread_rwlock_trywrlock(lock) == EBUSY);
-    CHECK(pthread_rwlock_timedrdlock(lock, &past) != 0); /* EDEADLK or ETIMEDOUT */
-    CHECK(pthread_rwlock_wrlock(lock) == EDEADLK && pthread_rwlock_rdlock(lock) == EDEADLK);
-    CHECK(pthread_rwlock_unlock(lock) == 0);
-    CHECK(pthread_rwlock_clockwrlock(lock, CLOCK_MONOTONIC, &past) == 0);
-    CHECK(pthread_rwlock_unlock(lock) == 0 && pthread_rwlock_destroy(lock) == 0);
-    OPENSSL_free(lock);
 }
 
 /* RSA blinding is for the thread that made it: a child is another one to OpenSSL, and the same one
@@ -401,18 +242,11 @@ static void error_queue(void)
 }
 
 const struct fault cure_faults[] = {
-    {"lock-attributes", lock_attributes},
-    {"lock-attributes-kept", attributes_kept},
-    {"lock-between-processes", lock_between_processes},
-    {"lock-of-dead-writer", dead_writer},
-    {"lock-of-dead-reader", dead_reader},
     {"killed-in-blinding", killed_in_blinding},
-    {"lock-contract", lock_contract},
     {"identity", identity},
     {"cleanup-in-child", explicit_cleanup},
     {"cleanup-at-childs-exit", cleanup_at_exit},
     {"cleanup-in-parent", parent_cleans_up},
-    {"lock-read-across-fork", read_across_fork},
     {"free-under-a-worker", free_under_a_worker},
     {"free-in-callback-under-a-worker", free_in_callback_under_a_worker},
     {"reference-in-worker", reference_in_worker},

@@ -6,19 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "fault.h"
-
-static void wait_for(pid_t child)
-{
-    int status;
-
-    CHECK(child > 0 && waitpid(child, &status, 0) == child);
-    if (status != 0)
-        fail("the child ended with status %#x", (unsigned)status);
-}
 
 static void *inherited;
 

@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "pool.h"
@@ -135,11 +136,20 @@ void on_thread(void (*run)(void))
     CHECK(pthread_join(thread, NULL) == 0);
 }
 
+void wait_for(pid_t child)
+{
+    int status;
+
+    CHECK(child > 0 && waitpid(child, &status, 0) == child);
+    if (status != 0)
+        fail("the child ended with status %#x", (unsigned)status);
+}
+
 static const struct fault *find(const char *name)
 {
     static const struct fault *const tables[] = {
-        pointer_faults, double_faults, contract_faults, race_faults,  fork_faults,
-        sandbox_faults, hook_faults,   cure_faults,     watch_faults,
+        pointer_faults, double_faults, contract_faults, race_faults, fork_faults,
+        sandbox_faults, hook_faults,   cure_faults,     lock_faults, watch_faults,
     };
 
     for (size_t i = 0; i < sizeof tables / sizeof *tables; i++)
