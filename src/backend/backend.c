@@ -237,7 +237,7 @@ void *fo_backend_first(size_t size, const char *file, int line)
 {
     static uint64_t deciding; /* pid and thread of who decides */
     static __thread bool inside;
-    uint64_t me = (uint64_t)getpid() << 32 | 1, owner = 0;
+    uint64_t me = (uint64_t)fo_getpid() << 32 | 1, owner = 0;
 
     if (inside)
         return fo_libc_backend.alloc(size, file, line);

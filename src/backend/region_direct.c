@@ -19,7 +19,7 @@ struct fo_region_range fo_region_range;
  * forked has one; if another thread is here first (raw clone(2)), the short way waits for it. */
 static bool is_held_back(void)
 {
-    if ((pid_t)syscall(SYS_gettid) != getpid())
+    if ((uint32_t)syscall(SYS_gettid) != fo_getpid())
         return true;
     fo_thread.cache = &fo_no_cache;
     return false;

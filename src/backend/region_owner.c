@@ -183,7 +183,7 @@ void fo_cache_keep(void)
 static FO_COLD struct fo_cache *own_while_held_back(void)
 {
     struct fo_direct *d = &fo_process_self()->direct;
-    bool forked = (pid_t)syscall(SYS_gettid) == getpid();
+    bool forked = (uint32_t)syscall(SYS_gettid) == fo_getpid();
 
     if (forked) {
         fo_thread.who = 0;

@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #define FO_EXPORT        __attribute__((visibility("default")))
@@ -46,11 +47,17 @@ static inline bool fo_is_address(uintptr_t p)
 #define FO_HOT_FLIP(p, bits) FO_RELAXED_STORE((p), FO_RELAXED_LOAD(p) ^ (bits))
 #endif
 
+/* Not getpid(3), which we interpose. */
+static inline uint32_t fo_getpid(void)
+{
+    return (uint32_t)syscall(SYS_getpid);
+}
+
 /* Take a flag that one thread of a process may hold; a fork may leave it taken by a thread of the
  * parent, so it is the holder's pid.  Given back by storing 0. */
 static inline bool fo_try_alone(uint32_t *flag)
 {
-    uint32_t holder = FO_RELAXED_LOAD(flag), me = (uint32_t)getpid();
+    uint32_t holder = FO_RELAXED_LOAD(flag), me = fo_getpid();
 
     return holder != me && __atomic_compare_exchange_n(flag, &holder, me, false, __ATOMIC_ACQUIRE,
                                                        __ATOMIC_RELAXED);

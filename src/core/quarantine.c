@@ -150,7 +150,7 @@ void fo_quarantine_put_slowly(uintptr_t payload, fo_site allocated, uint64_t wor
         choose_home();
     fo_who();
     /* 0: another thread is noticing a fork, and slow */
-    struct fo_shard *s = fo_quarantine_lock_slowly(me->pid != 0 ? me->pid : (uint32_t)getpid());
+    struct fo_shard *s = fo_quarantine_lock_slowly(me->pid != 0 ? me->pid : fo_getpid());
     bool waits = s != NULL && size <= FO_RELAXED_LOAD(&s->limit) && !is_guarded(word);
     /* What does not wait must never serve again: only its record stays, apart from the classes. */
     bool classed = waits && size + fo_hot.tail <= FO_CLASS_MAX;

@@ -8,13 +8,18 @@
 #include <sys/types.h>
 #include <unistd.h>
 
+#include "backend/region.h"
 #include "core/memory.h"
 #include "core/options.h"
 #include "fork/ending.h"
+#include "fork/fork_id.h"
 #include "fork/process.h"
 #include "load/openssl.h"
 
 void (*fo_rwlocks_begun)(void);
+
+/* What makes generators safe that see no fork. */
+#define FOR_FORK_ID (FO_CURE_STATE | FO_CURE_LOCKS | FO_CURE_IDENTITY)
 
 static unsigned applied;
 static bool rwlocks;
@@ -32,7 +37,7 @@ bool fo_cure_applied(unsigned cure)
 static void drop_thread_state(void)
 {
     if (fo_cure_applied(FO_CURE_STATE))
-        fo_openssl_thread_stop();
+        fo_fork_id_before_fork(fo_openssl_thread_stop());
 }
 
 bool fo_rwlocks_are_ours(void)
@@ -58,7 +63,10 @@ void fo_cures_begin(void)
     fo_rwlocks_begin();
     FO_RELAXED_STORE(&fo_hot.keep, fo_cure_applied(FO_CURE_EXIT));
     if ((fo_options.cures & FO_CURE_STATE) != 0 && !at_fork)
-        at_fork = pthread_atfork(drop_thread_state, NULL, NULL) == 0;
+        at_fork = pthread_atfork(drop_thread_state, NULL, fo_fork_id_in_child) == 0;
+    if (at_fork && fo_region != NULL && fo_region->shared &&
+        (fo_options.cures & FOR_FORK_ID) == FOR_FORK_ID)
+        fo_fork_id_begin();
 }
 
 bool fo_cure_at_fork(void)
@@ -111,7 +119,7 @@ bool fo_cure_may_clean_up(void)
     if (!fo_cure_applied(FO_CURE_EXIT))
         return true;
     int saved_errno = errno;
-    uint32_t self = (uint32_t)getpid();
+    uint32_t self = fo_getpid();
     bool may = self == initialiser && !descendants_live(self);
     errno = saved_errno;
     return may;

@@ -91,8 +91,8 @@ static void enter(struct fo_process *me, uint32_t pid, uint32_t parent)
     __atomic_store_n(&me->pid, pid, __ATOMIC_RELEASE);
 }
 
-/* getpid() is the only system call here (the time comes from the vDSO): a sandbox may allow little
- * else by now. */
+/* Who we are is the only system call here (the time comes from the vDSO): a sandbox may allow
+ * little else by now. */
 void fo_process_noticed(void)
 {
     struct fo_process *me = fo_hot.process;
@@ -109,7 +109,7 @@ void fo_process_noticed(void)
         return;
     }
     bool forked = known_index != 0;
-    enter(me, (uint32_t)getpid(), known_index);
+    enter(me, fo_getpid(), known_index);
     /* A fork leaves one thread, the main one; but this may be a new one that was faster. */
     fo_thread.who = forked && fo_thread.who != 0 ? who(me, 0) : 0;
     if (fo_hot.shared)

@@ -95,7 +95,7 @@ void fo_seat_find(uint32_t pid)
     uint64_t me = fo_living_me();
 
     if (pid == 0) { /* nobody has noticed the fork to the end */
-        pid = (uint32_t)getpid();
+        pid = fo_getpid();
         me = (uint64_t)pid << 32 | (uint32_t)syscall(SYS_gettid);
     }
     struct fo_own_seat own = {.top = FO_NO_READS_END, .pid = pid, .me = me};

@@ -1,11 +1,16 @@
-/* Cure `identity`: after fork(2) pthread_self() is the same in all processes.  OpenSSL's RSA
+/* Who is asking?  Two questions of libcrypto's to libc that mean something else in shared memory.
+ *
+ * Cure `identity`: after fork(2) pthread_self() is the same in all processes.  OpenSSL's RSA
  * blinding (crypto/bn/bn_blind.c) takes that for one thread and skips its lock.  Calls that come
  * from libcrypto get a value that is unique in the process tree instead; all others the real one.
- */
+ *
+ * getpid() is how OpenSSL's random generators notice a fork: fork/fork_id.h. */
 #include <pthread.h>
+#include <sys/types.h>
 
 #include "core/options.h"
 #include "fork/cures.h"
+#include "fork/fork_id.h"
 #include "fork/process.h"
 #include "load/openssl.h"
 #include "load/real.h"
@@ -30,6 +35,27 @@ FO_EXPORT pthread_t pthread_self(void)
     pthread_t self = real();
     if (fo_likely(!fo_cure_applied(FO_CURE_IDENTITY)))
         return self;
-    return fo_openssl_contains((uintptr_t)__builtin_return_address(0)) ? of_this_process(self)
-                                                                       : self;
+    return fo_openssl_of((uintptr_t)__builtin_return_address(0)) != NULL ? of_this_process(self)
+                                                                         : self;
+}
+
+/* Generators in the secure heap are in private memory, and every child has a copy. */
+static uint32_t of_the_generators(const struct fo_openssl *o)
+{
+    fo_fork_id_used();
+    bool shared = o->ours && o->secure_heap != NULL && o->secure_heap() == 0;
+    return shared ? fo_fork_id() : 0;
+}
+
+FO_EXPORT pid_t getpid(void)
+{
+    static void *slot;
+    pid_t (*real)(void);
+
+    *(void **)&real = fo_real(&slot, "getpid");
+    if (fo_likely(!fo_cure_applied(FO_CURE_STATE)))
+        return real();
+    const struct fo_openssl *o = fo_openssl_of((uintptr_t)__builtin_return_address(0));
+    uint32_t number = o != NULL ? of_the_generators(o) : 0;
+    return number != 0 ? (pid_t)number : real();
 }

@@ -59,6 +59,7 @@ static bool resolve(struct fo_openssl *o, const struct fo_module *module)
     *(void **)&o->default_free = fo_elf_function(module, "CRYPTO_free");
     *(void **)&o->cleanup = fo_elf_function(module, "OPENSSL_cleanup");
     *(void **)&o->thread_stop = fo_elf_function(module, "OPENSSL_thread_stop");
+    *(void **)&o->secure_heap = fo_elf_function(module, "CRYPTO_secure_malloc_initialized");
     *(void **)&o->version = fo_elf_function(module, "OpenSSL_version");
     *(void **)&o->set_thread = fo_elf_function(module, "BN_BLINDING_set_current_thread");
     *(void **)&o->read_lock = fo_elf_function(module, "CRYPTO_THREAD_read_lock");
@@ -193,14 +194,14 @@ bool fo_openssl_all_ours(unsigned major)
     return true;
 }
 
-bool fo_openssl_contains(uintptr_t code)
+const struct fo_openssl *fo_openssl_of(uintptr_t code)
 {
     unsigned n = __atomic_load_n(&known_count, __ATOMIC_ACQUIRE);
 
     for (unsigned i = 0; i < n; i++)
         if (code >= known[i].start && code < known[i].end && !known[i].in_executable)
-            return true;
-    return false;
+            return &known[i];
+    return NULL;
 }
 
 struct fo_openssl *fo_openssl_with_cleanup(const void *function)
@@ -213,9 +214,14 @@ struct fo_openssl *fo_openssl_with_cleanup(const void *function)
     return NULL;
 }
 
-void fo_openssl_thread_stop(void)
+bool fo_openssl_thread_stop(void)
 {
+    bool all = true;
+
     for (unsigned i = 0; i < known_count; i++)
         if (known[i].ours && known[i].thread_stop != NULL)
             known[i].thread_stop();
+        else if (known[i].ours)
+            all = false;
+    return all;
 }

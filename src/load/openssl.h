@@ -24,6 +24,7 @@ struct fo_openssl {
     fo_free_function *default_free;
     void (*cleanup)(void);
     void (*thread_stop)(void);
+    int (*secure_heap)(void); /* is there one? */
     const char *(*version)(int);
     /* What load/reach.c tries. */
     void (*set_thread)(void *);
@@ -48,15 +49,15 @@ struct fo_openssl *fo_openssl_meant(unsigned major);
 /* Does every OpenSSL of this major version call our functions? */
 bool fo_openssl_all_ours(unsigned major);
 
-/* Is this code of a libcrypto?  An executable with a static one inside does not count.  Lock-free.
+/* Whose code is this, or NULL?  An executable with a static one inside does not count.  Lock-free.
  */
-bool fo_openssl_contains(uintptr_t code);
+const struct fo_openssl *fo_openssl_of(uintptr_t code);
 
 /* Is this the OPENSSL_cleanup of one of them? */
 struct fo_openssl *fo_openssl_with_cleanup(const void *function);
 
-/* OPENSSL_thread_stop() of each. */
-void fo_openssl_thread_stop(void);
+/* OPENSSL_thread_stop() of each; false: one that is ours has none. */
+bool fo_openssl_thread_stop(void);
 
 /* Do the cures reach them all?  What they do not reach is told. */
 void fo_openssl_check_cures(void);

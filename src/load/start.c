@@ -35,6 +35,7 @@ static void read_options(char **argv, char **envp)
  * is asked for. */
 __attribute__((constructor)) static void begin(int argc, char **argv, char **envp)
 {
+    (void)getpid(); /* finds the real one, before a signal handler asks */
     read_options(argv, envp);
     fo_stack_end = (uintptr_t)envp;
     fo_process_name(argc > 0 ? argv[0] : NULL);

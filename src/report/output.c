@@ -53,7 +53,7 @@ static void path_of(char *out, size_t size)
 
     for (const char *at = fo_options.log; *at != '\0'; at++)
         if (at[0] == '%' && at[1] == 'p') {
-            fo_put_dec(&t, (uint64_t)getpid());
+            fo_put_dec(&t, (uint64_t)fo_getpid());
             at++;
         } else {
             fo_put_char(&t, *at);
@@ -175,7 +175,7 @@ static int write_syslog(int fd, const char *text, size_t length)
         fo_put(&t, ">");
         fo_put(&t, program_invocation_short_name);
         fo_put(&t, "[");
-        fo_put_dec(&t, (uint64_t)getpid());
+        fo_put_dec(&t, (uint64_t)fo_getpid());
         fo_put(&t, "]: ");
         for (size_t i = 0; i < n; i++)
             fo_put_char(&t, text[i]);

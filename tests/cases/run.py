@@ -26,6 +26,7 @@ import model
 import table_cures
 import table_doubles
 import table_forks
+import table_generators
 import table_hooks
 import table_loader
 import table_options
@@ -42,6 +43,7 @@ TABLES = {
     "loader": table_loader,
     "options": table_options,
     "cures": table_cures,
+    "generators": table_generators,
     "watch": table_watch,
 }
 SKIPPED = 77  # SKIP_RETURN_CODE of ctest

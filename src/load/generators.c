@@ -1,0 +1,26 @@
+/* OpenSSL's random generators and fork(2): what fork/fork_id.h needs to hear of.  OpenSSL's own are
+ * made by libcrypto; one that the program makes is in nobody's care, and has no lock. */
+#include "fork/fork_id.h"
+#include "load/entries.h"
+#include "load/library.h"
+#include "load/openssl.h"
+
+static void *make(unsigned major, void *kind, void *parent, uintptr_t caller)
+{
+    void *(*real)(void *, void *);
+
+    *(void **)&real = fo_library_function(NULL, FO_PART_CRYPTO, major, "EVP_RAND_CTX_new", caller);
+    if (fo_openssl_of(caller) == NULL)
+        fo_fork_id_end();
+    return real != NULL ? real(kind, parent) : NULL;
+}
+
+#define DEFINE_ENTRY(major)                                                                        \
+    __asm__(".symver fo_EVP_RAND_CTX_new_" #major ",EVP_RAND_CTX_new@OPENSSL_" #major ".0.0");     \
+    FO_EXPORT void *fo_EVP_RAND_CTX_new_##major(void *kind, void *parent)                          \
+    {                                                                                              \
+        return make(major, kind, parent, (uintptr_t)__builtin_return_address(0));                  \
+    }
+
+DEFINE_ENTRY(3)
+DEFINE_ENTRY(4)

@@ -1,0 +1,210 @@
+/* Which of OpenSSL's random generators are seeded anew after a fork, told as facts: in shared
+ * memory they need not be, as long as no process goes on with another one's. */
+#include <openssl/core_names.h>
+#include <openssl/evp.h>
+#include <openssl/rand.h>
+#include <pthread.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "fault.h"
+
+enum { OUTPUT = 32 };
+
+static void generate(EVP_RAND_CTX *generator, unsigned char *out)
+{
+    CHECK(EVP_RAND_generate(generator, out, OUTPUT, 0, 0, NULL, 0) == 1);
+}
+
+static unsigned seeded(EVP_RAND_CTX *generator)
+{
+    unsigned times = 0;
+    OSSL_PARAM ask[] = {OSSL_PARAM_construct_uint(OSSL_DRBG_PARAM_RESEED_COUNTER, &times),
+                        OSSL_PARAM_construct_end()};
+
+    CHECK(EVP_RAND_CTX_get_params(generator, ask) == 1);
+    return times;
+}
+
+static void tell(const char *name, EVP_RAND_CTX *generator, unsigned before)
+{
+    fact(name, "%s", seeded(generator) == before ? "goes on" : "is seeded anew");
+}
+
+/* What its next use does. */
+static void use_and_tell(const char *name, EVP_RAND_CTX *generator)
+{
+    unsigned char out[OUTPUT];
+    unsigned before = seeded(generator);
+
+    generate(generator, out);
+    tell(name, generator, before);
+}
+
+static EVP_RAND_CTX *primary(void)
+{
+    EVP_RAND_CTX *generator = RAND_get0_primary(NULL);
+
+    CHECK(generator != NULL);
+    return generator;
+}
+
+/* This thread's, in use. */
+static EVP_RAND_CTX *own(void)
+{
+    unsigned char out[OUTPUT];
+
+    CHECK(RAND_bytes(out, OUTPUT) == 1);
+    return RAND_get0_public(NULL);
+}
+
+static void take_turns(int from, int to, bool first)
+{
+    enum { TURNS = 20 };
+    unsigned char out[OUTPUT];
+    char turn = 't';
+
+    for (int i = 0; i < TURNS; i++) {
+        if (i > 0 || !first)
+            CHECK(read(from, &turn, 1) == 1);
+        generate(primary(), out);
+        (void)own();
+        CHECK(write(to, &turn, 1) == 1);
+    }
+}
+
+static void in_turns(void)
+{
+    int there[2], back[2];
+
+    CHECK(pipe(there) == 0 && pipe(back) == 0);
+    (void)own();
+    unsigned before = seeded(primary());
+    pid_t child = fork();
+    if (child == 0) {
+        unsigned own_before = seeded(own());
+        take_turns(there[0], back[1], false);
+        tell("child", own(), own_before);
+        _exit(0);
+    }
+    unsigned own_before = seeded(own());
+    take_turns(back[0], there[1], true);
+    wait_for(child);
+    tell("parent", own(), own_before);
+    tell("primary", primary(), before);
+}
+
+/* No handler of pthread_atfork(3) runs: the child goes on with its parent's. */
+static void raw_clone(void)
+{
+    EVP_RAND_CTX *parents = own();
+    pid_t child = (pid_t)syscall(SYS_clone, SIGCHLD, NULL, NULL, NULL, NULL);
+
+    if (child == 0) {
+        CHECK(RAND_get0_public(NULL) == parents);
+        use_and_tell("public", parents);
+        _exit(0);
+    }
+    wait_for(child);
+}
+
+static EVP_RAND_CTX *late;
+
+static void use_late(void)
+{
+    late = own();
+}
+
+/* A handler that was there before the library's runs after it. */
+static void used_before_fork(void)
+{
+    CHECK(pthread_atfork(use_late, NULL, NULL) == 0);
+    (void)own();
+    pid_t child = fork();
+    if (child == 0) {
+        CHECK(RAND_get0_public(NULL) == late);
+        use_and_tell("public", late);
+        _exit(0);
+    }
+    wait_for(child);
+}
+
+/* Which is private memory: each child has a copy of the primary one, whole if it hashes (one that
+ * encrypts has its cipher elsewhere). */
+static void in_secure_heap(void)
+{
+    unsigned char out[2][OUTPUT];
+    int ends[2];
+
+    CHECK(CRYPTO_secure_malloc_init(1 << 16, 16) == 1 && pipe(ends) == 0);
+    CHECK(RAND_set_DRBG_type(NULL, "HASH-DRBG", NULL, NULL, "SHA2-256") == 1);
+    (void)own();
+    CHECK(CRYPTO_secure_used() != 0);
+    for (int i = 0; i < 2; i++) {
+        pid_t child = fork();
+        if (child == 0) {
+            generate(primary(), out[0]);
+            CHECK(write(ends[1], out[0], OUTPUT) == OUTPUT);
+            _exit(0);
+        }
+        CHECK(read(ends[0], out[i], OUTPUT) == OUTPUT);
+        wait_for(child);
+    }
+    fact("children", "%s", memcmp(out[0], out[1], OUTPUT) == 0 ? "make the same" : "differ");
+}
+
+/* One that the program made has no lock. */
+static void of_the_program(void)
+{
+    char cipher[] = "AES-256-CTR";
+    OSSL_PARAM with[] = {OSSL_PARAM_construct_utf8_string(OSSL_DRBG_PARAM_CIPHER, cipher, 0),
+                         OSSL_PARAM_construct_end()};
+    EVP_RAND *kind = EVP_RAND_fetch(NULL, "CTR-DRBG", NULL);
+    EVP_RAND_CTX *generator = EVP_RAND_CTX_new(kind, primary());
+    unsigned char out[OUTPUT];
+
+    CHECK(generator != NULL && EVP_RAND_instantiate(generator, 0, 0, NULL, 0, with) == 1);
+    generate(generator, out);
+    pid_t child = fork();
+    if (child == 0) {
+        use_and_tell("programs", generator);
+        _exit(0);
+    }
+    wait_for(child);
+    EVP_RAND_CTX_free(generator);
+    EVP_RAND_free(kind);
+}
+
+/* A lock is taken over: what it guards may be half changed. */
+static void after_a_kill(void)
+{
+    CRYPTO_RWLOCK *lock = CRYPTO_THREAD_lock_new();
+    int status;
+
+    (void)own();
+    use_and_tell("before", primary());
+    pid_t child = fork();
+    if (child == 0) {
+        if (CRYPTO_THREAD_write_lock(lock) == 1)
+            kill(getpid(), SIGKILL);
+        _exit(1);
+    }
+    CHECK(waitpid(child, &status, 0) == child && WIFSIGNALED(status));
+    alarm(20); /* a waiter that nobody wakes */
+    CHECK(CRYPTO_THREAD_write_lock(lock) == 1 && CRYPTO_THREAD_unlock(lock) == 1);
+    use_and_tell("after", primary());
+    CRYPTO_THREAD_lock_free(lock);
+}
+
+const struct fault generator_faults[] = {
+    {"generators-in-turns", in_turns},
+    {"generators-of-raw-clone", raw_clone},
+    {"generators-used-before-fork", used_before_fork},
+    {"generators-in-secure-heap", in_secure_heap},
+    {"generators-of-the-program", of_the_program},
+    {"generators-after-a-kill", after_a_kill},
+    {NULL, NULL},
+};
