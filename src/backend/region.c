@@ -10,6 +10,9 @@
 #include "fork/process.h"
 #include "report/output.h"
 
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23 /* Linux 5.14 */
+#endif
 #ifndef MADV_DONTNEED_LOCKED
 #define MADV_DONTNEED_LOCKED 24 /* Linux 5.18 */
 #endif
@@ -81,6 +84,14 @@ void fo_region_release(uintptr_t start, size_t size)
 
     if (madvise((void *)start, size, how_to_release()) != 0)
         memset((void *)start, 0, size);
+    errno = saved_errno;
+}
+
+void fo_region_populate(uintptr_t start, size_t size)
+{
+    int saved_errno = errno;
+
+    madvise((void *)start, size, MADV_POPULATE_WRITE);
     errno = saved_errno;
 }
 

@@ -59,6 +59,7 @@ enum {
     FO_MAGAZINE_CELLS = 84,
     FO_CACHES = 2048,
     FO_RUN_CLASSES = 72,
+    FO_IDLE = 16,       /* pages without a block that keep their memory, for the next burst */
     FO_WARM = 32,       /* freed runs of one size that keep their memory for a while */
     FO_WARM_SIZES = 17, /* in pages of 4 KiB */
     FO_MARK_BITS = 64 - FO_ADDRESS_BITS,
@@ -100,7 +101,7 @@ struct fo_page {
     fo_site allocated;
     fo_site freed;
     uint64_t by;
-    uint32_t idle; /* 1: counted in fo_region.idle */
+    uint32_t idle; /* 1 and its place in fo_region.idle */
     uint32_t unused;
 };
 _Static_assert(sizeof(struct fo_page) == 64, "a cache line");
@@ -119,8 +120,8 @@ struct fo_region {
     uint32_t pages, magazines, marks; /* used so far */
     uint32_t page_count, magazine_count;
     uint32_t caches, cache_count;
-    fo_list spare; /* empty magazines */
-    int64_t idle;  /* bytes of pages with no block in them that were not given back, roughly */
+    fo_list spare;                 /* empty magazines */
+    uint32_t idle[FO_IDLE], idled; /* the last pages that lost their last block; so many so far */
     struct fo_page *page;
     uint16_t *page_bin; /* as fo_direct.bins, by page: of those of slots */
     uint64_t *bitmaps;
@@ -200,6 +201,10 @@ FO_COLD void fo_region_tell_full(size_t wanted);
 
 /* Give memory back to the system; the addresses stay ours, and read as zero. */
 void fo_region_release(uintptr_t start, size_t size);
+
+/* Have the system's memory there at once, where it can do that: what is shared costs each process
+ * a fault for every 4 KiB otherwise. */
+void fo_region_populate(uintptr_t start, size_t size);
 
 /* region_span.c: slots in pages. */
 

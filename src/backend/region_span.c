@@ -4,9 +4,6 @@
 
 #include "fork/process.h"
 
-/* So many bytes of pages without a block keep their memory, for the next burst. */
-enum { IDLE_MOST = 1 << 20 };
-
 static struct fo_page *page_at(uint32_t number)
 {
     return &fo_region->page[number];
@@ -110,10 +107,24 @@ static void leave_page(struct fo_bin *bin)
     bin->page = 0;
 }
 
-static void no_longer_idle(struct fo_page *pg)
+/* Which page must give its memory back, because this one has no block any more?  The one that has
+ * had none for longest; 0: there is room for one more. */
+static uint32_t oldest_idle(uint32_t page)
 {
-    if (__atomic_exchange_n(&pg->idle, 0, __ATOMIC_RELAXED) != 0)
-        __atomic_fetch_sub(&fo_region->idle, FO_PAGE_SIZE, __ATOMIC_RELAXED);
+    uint32_t at = __atomic_fetch_add(&fo_region->idled, 1, __ATOMIC_RELAXED) % FO_IDLE;
+    uint32_t oldest = __atomic_exchange_n(&fo_region->idle[at], page, __ATOMIC_RELAXED);
+
+    FO_RELAXED_STORE(&page_at(page)->idle, at + 1);
+    return oldest;
+}
+
+static void no_longer_idle(uint32_t page)
+{
+    uint32_t at = __atomic_exchange_n(&page_at(page)->idle, 0, __ATOMIC_RELAXED);
+
+    if (at != 0)
+        __atomic_compare_exchange_n(&fo_region->idle[at - 1], &page, 0, false, __ATOMIC_RELAXED,
+                                    __ATOMIC_RELAXED);
 }
 
 /* Nobody is moving it any more. */
@@ -122,7 +133,8 @@ static void arrived(void)
     __atomic_store_n(&fo_thread.cache->page, 0, __ATOMIC_RELEASE);
 }
 
-static bool own_page(struct fo_bin *bin, unsigned class)
+/* One after another: this one will be used up, too. */
+static bool own_page(struct fo_bin *bin, unsigned class, bool another)
 {
     fo_list *pages = &fo_region->class[class].pages;
     uint32_t page;
@@ -130,7 +142,7 @@ static bool own_page(struct fo_bin *bin, unsigned class)
     while ((page = fo_list_pop(pages, fo_region->page, sizeof(struct fo_page),
                                &fo_thread.cache->page)) != 0) {
         if (change(page_at(page), FO_PAGE_LISTED, FO_PAGE_OWNED)) {
-            no_longer_idle(page_at(page));
+            no_longer_idle(page);
             bin->page = page;
             arrived();
             return true;
@@ -141,6 +153,8 @@ static bool own_page(struct fo_bin *bin, unsigned class)
     page = fo_region_take_run(1);
     if (page == 0)
         return false;
+    if (another && fo_region->shared)
+        fo_region_populate(fo_page_start(page), FO_PAGE_SIZE);
     struct fo_page *pg = page_at(page);
     FO_RELAXED_STORE(&pg->class, (uint16_t) class);
     FO_RELAXED_STORE(&fo_region->page_bin[page], (uint16_t)(class * sizeof(struct fo_bin)));
@@ -155,7 +169,7 @@ static bool own_page(struct fo_bin *bin, unsigned class)
 
 bool fo_slots_take(struct fo_bin *bin, unsigned class, unsigned room)
 {
-    while (bin->page != 0 || own_page(bin, class)) {
+    for (bool another = false; bin->page != 0 || own_page(bin, class, another); another = true) {
         if (take_returned(bin, class, room) != 0 || take_fresh(bin, class, room) != 0)
             return true;
         leave_page(bin);
@@ -198,7 +212,7 @@ static void go_on_trimming(uint32_t page)
             FO_RELAXED_STORE(&bitmap[i], 0);
         FO_RELAXED_STORE(&pg->used, 0);
         fo_region_release(fo_page_start(page), FO_PAGE_SIZE);
-        no_longer_idle(pg);
+        no_longer_idle(page);
         __atomic_store_n(&pg->emptying, 0, __ATOMIC_RELEASE);
     }
     if (change(pg, FO_PAGE_TRIM, FO_PAGE_LISTED))
@@ -207,16 +221,16 @@ static void go_on_trimming(uint32_t page)
     list(page);
 }
 
-/* No block is in this page: its memory goes back, unless little is idle. */
+/* No block is in this page. */
 static void trim(uint32_t page)
 {
-    struct fo_page *pg = page_at(page);
-
-    if (__atomic_exchange_n(&pg->idle, 1, __ATOMIC_RELAXED) == 0 &&
-        __atomic_add_fetch(&fo_region->idle, FO_PAGE_SIZE, __ATOMIC_RELAXED) <= IDLE_MOST)
+    no_longer_idle(page);
+    uint32_t oldest = oldest_idle(page);
+    if (oldest == 0)
         return;
-    if (change(pg, FO_PAGE_LISTED, FO_PAGE_TRIM))
-        go_on_trimming(page);
+    FO_RELAXED_STORE(&fo_thread.cache->page, oldest);
+    if (change(page_at(oldest), FO_PAGE_LISTED, FO_PAGE_TRIM))
+        go_on_trimming(oldest);
 }
 
 static uint32_t slot_number(uintptr_t payload)

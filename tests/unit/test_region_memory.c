@@ -99,6 +99,35 @@ FRESH(after_a_burst_of_large_blocks_their_memory_is_the_systems)
     assert_in_range(read_smaps().resident, before, before + 2 * 1024);
 }
 
+static long faults(void)
+{
+    struct rusage used;
+
+    assert_int_equal(getrusage(RUSAGE_SELF, &used), 0);
+    return used.ru_minflt;
+}
+
+/* What has been without a block for longest goes back, not what will serve the next burst. */
+FRESH(what_comes_again_finds_its_memory_whatever_was_before)
+{
+    static void *blocks[4000];
+
+    start(NULL);
+    burst(4000, 480);
+    long before = 0;
+    for (int turn = 0; turn < 20; turn++) {
+        if (turn == 3)
+            before = faults();
+        for (int i = 0; i < 900; i++) {
+            blocks[i] = fo_malloc(1000, "a.c", 1);
+            memset(blocks[i], 1, 1000);
+        }
+        for (int i = 0; i < 900; i++)
+            fo_free(blocks[i], "a.c", 2);
+    }
+    assert_in_range(faults() - before, 0, 100);
+}
+
 FRESH(a_buffer_that_is_not_touched_takes_no_memory)
 {
     enum { COUNT = 1000 };
@@ -257,6 +286,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(after_a_burst_of_small_blocks_their_memory_is_the_systems),
         cmocka_unit_test(after_a_burst_of_large_blocks_their_memory_is_the_systems),
+        cmocka_unit_test(what_comes_again_finds_its_memory_whatever_was_before),
         cmocka_unit_test(a_few_large_blocks_keep_their_memory),
         cmocka_unit_test(a_buffer_that_is_not_touched_takes_no_memory),
         cmocka_unit_test(wiped_blocks_hold_nothing_of_what_was_in_them),
