@@ -1,4 +1,4 @@
-/* The range of backends `arena` and `shm`, and its runs of pages: see region.h. */
+/* The range of backends `arena` and `shm`, and the system's memory in it: see region.h. */
 #include "backend/region.h"
 
 #include <errno.h>
@@ -44,7 +44,7 @@ static void lock(uintptr_t start, size_t size)
 
 /* In steps, since a strict overcommit policy counts what is writable.  What is shared is writable
  * from the start: no process can change that for the others. */
-static bool commit(uint64_t wanted)
+bool fo_region_commit(uint64_t wanted)
 {
     uint64_t now = __atomic_load_n(&fo_region->committed, __ATOMIC_ACQUIRE);
     uint64_t most = (uint64_t)fo_region->page_count << FO_PAGE_SHIFT;
@@ -98,74 +98,6 @@ void fo_region_populate(uintptr_t start, size_t size)
 void fo_region_lock(void)
 {
     lock(fo_region->base, FO_RELAXED_LOAD(&fo_region->committed));
-}
-
-/* --- runs of pages -----------------------------------------------------------------------------
- */
-
-/* One size each up to 8 pages, then four to a doubling. */
-static unsigned run_class(uint32_t pages)
-{
-    if (pages <= 8)
-        return pages - 1;
-    unsigned doubling = (unsigned)(31 - __builtin_clz(pages - 1)) - 3;
-    return 8 + 4 * doubling + ((pages - 1) >> (doubling + 1)) % 4;
-}
-
-static uint32_t run_pages(unsigned class)
-{
-    if (class < 8)
-        return class + 1;
-    return (8u << (class - 8) / 4) + ((class - 8) % 4 + 1) * (2u << (class - 8) / 4);
-}
-
-static uint32_t fresh_run(unsigned class)
-{
-    uint32_t pages = run_pages(class), at = FO_RELAXED_LOAD(&fo_region->pages);
-
-    do {
-        if (pages > fo_region->page_count - at)
-            return 0;
-    } while (!__atomic_compare_exchange_n(&fo_region->pages, &at, at + pages, true,
-                                          __ATOMIC_RELAXED, __ATOMIC_RELAXED));
-    if (!commit((uint64_t)(at + pages) << FO_PAGE_SHIFT))
-        return 0;
-    fo_region->page[at].pages = pages;
-    for (uint32_t i = 1; i < pages; i++) {
-        fo_region->page[at + i].pages = i;
-        fo_region->page[at + i].state = FO_PAGE_INSIDE;
-    }
-    return at;
-}
-
-static uint32_t freed_run(unsigned class)
-{
-    return fo_list_pop(&fo_region->runs[class], fo_region->page, sizeof *fo_region->page,
-                       &fo_thread.cache->page);
-}
-
-uint32_t fo_region_take_run(uint32_t pages)
-{
-    if (pages == 0 || pages > fo_region->page_count)
-        return 0;
-    unsigned class = run_class(pages);
-    uint32_t at = freed_run(class);
-    if (at == 0)
-        at = fresh_run(class);
-    /* No more addresses: one that is too large. */
-    while (at == 0 && ++class < FO_RUN_CLASSES)
-        at = freed_run(class);
-    return at;
-}
-
-fo_list *fo_region_runs_of(uint32_t page)
-{
-    return &fo_region->runs[run_class(fo_region->page[page].pages)];
-}
-
-void fo_region_give_run(uint32_t page)
-{
-    fo_list_push(fo_region_runs_of(page), fo_region->page, sizeof *fo_region->page, page);
 }
 
 void fo_region_tell_full(size_t wanted)
@@ -305,7 +237,7 @@ bool fo_region_start(bool shared)
 
     while (size >= RANGE_LEAST && !start_with(size, shared))
         size /= 2;
-    if (size >= RANGE_LEAST && !commit(FO_PAGE_SIZE)) {
+    if (size >= RANGE_LEAST && !fo_region_commit(FO_PAGE_SIZE)) {
         munmap(fo_region, fo_region->size);
         fo_region = NULL;
     }

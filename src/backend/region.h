@@ -193,6 +193,13 @@ void fo_region_give_run(uint32_t page);
 /* The list in which a free run is that begins at this page. */
 fo_list *fo_region_runs_of(uint32_t page);
 
+/* The run of so many pages that begins here is not made yet (its record says 0 pages): make it.
+ * False: no memory. */
+bool fo_region_finish_run(uint32_t page, uint32_t pages);
+
+/* So many bytes from base can be touched from now on; false: no memory. */
+bool fo_region_commit(uint64_t wanted);
+
 /* FREEONCE_LOCK=1 again: a forked child does not inherit it. */
 void fo_region_lock(void);
 
@@ -273,6 +280,13 @@ void fo_region_mark(void);
 /* region_large.c: blocks with pages of their own. */
 uintptr_t fo_large_take(size_t size); /* of the payload; 0: no memory */
 void fo_large_give(uintptr_t payload);
+
+/* A freed run's memory goes back to the system, and it into its list. */
+void fo_large_release(uint32_t page);
+
+/* Does it wait with its memory?  *changes tells the state for which the answer holds, as long as
+ * nobody else moves it. */
+bool fo_large_is_warm(uint32_t page, uint32_t *changes);
 
 /* region_check.c: a slot that leaves the quarantine; reports if its header was written to. */
 void fo_cell_check(const struct fo_cell *cell);

@@ -7,6 +7,7 @@
 #include "backend/region_magazine.h"
 
 #include <sched.h>
+#include <string.h>
 
 #include "fork/process.h"
 
@@ -36,37 +37,36 @@ static bool others_move(const struct fo_cache *cache, enum kind kind, uint32_t n
     return false;
 }
 
-/* The lists in which it may be. */
-static unsigned lists_of(enum kind kind, uint32_t number, const fo_list *lists[2])
+static enum fo_listed look_for_magazine(uint32_t number, uint32_t changes[2])
 {
-    const struct fo_page *pg = &fo_region->page[number];
+    const struct fo_region *r = fo_region;
+    const fo_list *lists[] = {&r->spare, &r->class[r->magazine[number].class].full};
+    enum fo_listed is = FO_LISTED_NO;
 
-    if (kind == MAGAZINE) {
-        lists[0] = &fo_region->spare;
-        lists[1] = &fo_region->class[fo_region->magazine[number].class].full;
-        return 2;
-    }
-    uint32_t state = FO_RELAXED_LOAD(&pg->state);
-    bool run = state == FO_PAGE_NEVER || state == FO_PAGE_FREED;
-    lists[0] = run ? fo_region_runs_of(number) : &fo_region->class[pg->class].pages;
-    return 1;
+    for (unsigned i = 0; i < 2 && is == FO_LISTED_NO; i++)
+        is = fo_list_has(lists[i], r->magazine, sizeof *r->magazine, r->magazines, number,
+                         &changes[i]);
+    return is;
 }
 
-static enum fo_listed look(enum kind kind, uint32_t number, uint32_t changes[2])
+/* A run may wait with its memory, too. */
+static enum fo_listed look_for_page(uint32_t number, uint32_t state, uint32_t changes[2])
 {
-    const fo_list *lists[2];
+    const struct fo_region *r = fo_region;
+    bool run = state == FO_PAGE_NEVER || state == FO_PAGE_FREED;
+    const fo_list *list = run ? fo_region_runs_of(number) : &r->class[r->page[number].class].pages;
+    enum fo_listed is = fo_list_has(list, r->page, sizeof *r->page, r->pages, number, &changes[0]);
 
-    for (unsigned i = 0, n = lists_of(kind, number, lists); i < n; i++) {
-        enum fo_listed is =
-            kind == MAGAZINE
-                ? fo_list_has(lists[i], fo_region->magazine, sizeof(struct fo_magazine),
-                              fo_region->magazines, number, &changes[i])
-                : fo_list_has(lists[i], fo_region->page, sizeof(struct fo_page), fo_region->pages,
-                              number, &changes[i]);
-        if (is != FO_LISTED_NO)
-            return is;
-    }
-    return FO_LISTED_NO;
+    return is == FO_LISTED_NO && run && fo_large_is_warm(number, &changes[1]) ? FO_LISTED_YES : is;
+}
+
+/* Of a page also what it is: nobody may make something else of it meanwhile. */
+static enum fo_listed look(enum kind kind, uint32_t number, uint32_t changes[3])
+{
+    if (kind == MAGAZINE)
+        return look_for_magazine(number, changes);
+    changes[2] = __atomic_load_n(&fo_region->page[number].state, __ATOMIC_ACQUIRE);
+    return look_for_page(number, changes[2], changes);
 }
 
 /* Is it in nobody's hands?  It must be in no list, and nobody else may be moving it, with the lists
@@ -74,15 +74,14 @@ static enum fo_listed look(enum kind kind, uint32_t number, uint32_t changes[2])
  * alone. */
 static bool is_nobodys(const struct fo_cache *cache, enum kind kind, uint32_t number)
 {
-    uint32_t before[2] = {0, 0}, after[2] = {0, 0};
+    uint32_t before[3] = {0, 0, 0}, after[3] = {0, 0, 0};
 
     for (int i = 0; i < PATIENCE; i++) {
         enum fo_listed is = look(kind, number, before);
         if (is == FO_LISTED_YES)
             return false;
         if (is == FO_LISTED_NO && !others_move(cache, kind, number) &&
-            look(kind, number, after) == FO_LISTED_NO && before[0] == after[0] &&
-            before[1] == after[1])
+            look(kind, number, after) == FO_LISTED_NO && memcmp(before, after, sizeof before) == 0)
             return true;
         sched_yield();
     }
@@ -176,11 +175,24 @@ static bool is_in_a_bin(uint32_t page)
     return false;
 }
 
+/* Whoever takes pages off the end says so before, and goes on saying so until their run is made.
+ * So if it is not, and nobody else says so, they are the dead one's. */
+static bool is_made(const struct fo_cache *cache, uint32_t page)
+{
+    const uint32_t *pages = &fo_region->page[page].pages;
+
+    if (__atomic_load_n(pages, __ATOMIC_ACQUIRE) != 0)
+        return true;
+    return !others_move(cache, PAGE, page) && __atomic_load_n(pages, __ATOMIC_ACQUIRE) == 0 &&
+           fo_region_finish_run(page, cache->run);
+}
+
 static void recover_moving_page(struct fo_cache *cache)
 {
     uint32_t page = cache->page;
 
-    if (page == 0 || page >= FO_RELAXED_LOAD(&fo_region->pages))
+    if (page == 0 || page >= __atomic_load_n(&fo_region->pages, __ATOMIC_ACQUIRE) ||
+        !is_made(cache, page))
         return;
     uint32_t state = FO_RELAXED_LOAD(&fo_region->page[page].state);
     if (state == FO_PAGE_BLOCK || state == FO_PAGE_INSIDE || is_in_a_bin(page))

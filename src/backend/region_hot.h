@@ -51,6 +51,7 @@ struct fo_cache {
     _Alignas(64) struct fo_bin bins[FO_REGION_CLASSES];
     struct fo_living owner;
     uint32_t magazine, page; /* on their way into or out of a list; 0: none */
+    uint32_t run;            /* page: if it is a fresh one, so many are taken */
     bool made;               /* its bins can be used */
 };
 

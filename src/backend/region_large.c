@@ -25,6 +25,24 @@ static bool may_be_warm(size_t size)
     return system_pages(size) < FO_WARM_SIZES;
 }
 
+/* Nobody is moving it any more. */
+static void arrived(void)
+{
+    __atomic_store_n(&fo_thread.cache->page, 0, __ATOMIC_RELEASE);
+}
+
+/* Out of its place in the ring; 0: nothing is there. */
+static uint32_t take_out(uint32_t *at)
+{
+    uint32_t page = __atomic_load_n(at, __ATOMIC_ACQUIRE);
+
+    do
+        __atomic_store_n(&fo_thread.cache->page, page, __ATOMIC_RELEASE);
+    while (page != 0 &&
+           !__atomic_compare_exchange_n(at, &page, 0, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE));
+    return page;
+}
+
 /* The oldest, in a ring: what was given more than a round ago has been overwritten. */
 static uint32_t take_warm(size_t size)
 {
@@ -39,14 +57,29 @@ static uint32_t take_warm(size_t size)
         oldest = given - waiting;
     } while (!__atomic_compare_exchange_n(taken, &before, oldest + 1, false, __ATOMIC_ACQ_REL,
                                           __ATOMIC_RELAXED));
-    return __atomic_exchange_n(warm_at(size, oldest), 0, __ATOMIC_ACQ_REL);
+    return take_out(warm_at(size, oldest));
+}
+
+bool fo_large_is_warm(uint32_t page, uint32_t *changes)
+{
+    bool is = false;
+
+    *changes = 0;
+    for (unsigned s = 0; s < FO_WARM_SIZES; s++)
+        *changes += __atomic_load_n(&fo_region->warm_given[s], __ATOMIC_ACQUIRE) +
+                    __atomic_load_n(&fo_region->warm_taken[s], __ATOMIC_ACQUIRE);
+    for (unsigned s = 0; s < FO_WARM_SIZES; s++)
+        for (unsigned i = 0; i < FO_WARM; i++)
+            is |= __atomic_load_n(&fo_region->warm[s][i], __ATOMIC_ACQUIRE) == page;
+    return is;
 }
 
 uintptr_t fo_large_take(size_t size)
 {
     size_t room = size + sizeof(struct fo_header);
-    uint32_t page = may_be_warm(size) ? take_warm(size) : 0;
 
+    fo_cache_own(); /* in which is said what is on its way */
+    uint32_t page = may_be_warm(size) ? take_warm(size) : 0;
     if (page == 0)
         page = fo_region_take_run((uint32_t)((room + FO_PAGE_SIZE - 1) >> FO_PAGE_SHIFT));
     if (page == 0)
@@ -54,26 +87,43 @@ uintptr_t fo_large_take(size_t size)
     struct fo_page *pg = &fo_region->page[page];
     FO_RELAXED_STORE(&pg->word, (uint64_t)size << FO_SIZE_SHIFT);
     __atomic_store_n(&pg->state, FO_PAGE_BLOCK, __ATOMIC_RELEASE);
-    __atomic_store_n(&fo_thread.cache->page, 0, __ATOMIC_RELEASE);
+    arrived();
     return fo_page_start(page) + sizeof(struct fo_header);
+}
+
+void fo_large_release(uint32_t page)
+{
+    size_t size = fo_word_size(FO_RELAXED_LOAD(&fo_region->page[page].word));
+
+    fo_region_release(fo_page_start(page),
+                      (size + sizeof(struct fo_header) + 4095) & ~(size_t)4095);
+    fo_region_give_run(page);
+}
+
+/* Its place in the ring, which is made free: what was there is the oldest. */
+static uint32_t *place_for(size_t size)
+{
+    uint32_t *given = &fo_region->warm_given[system_pages(size)];
+    uint32_t *at = warm_at(size, __atomic_fetch_add(given, 1, __ATOMIC_ACQ_REL));
+    uint32_t oldest = take_out(at);
+
+    if (oldest != 0)
+        fo_large_release(oldest);
+    return at;
 }
 
 void fo_large_give(uintptr_t payload)
 {
-    uint32_t page = fo_page_number(payload);
+    uint32_t page = fo_page_number(payload), none = 0;
     struct fo_page *pg = &fo_region->page[page];
     size_t size = fo_word_size(pg->word);
 
+    fo_cache_own();
+    uint32_t *at = may_be_warm(size) ? place_for(size) : NULL;
+    __atomic_store_n(&fo_thread.cache->page, page, __ATOMIC_RELEASE);
     __atomic_store_n(&pg->state, FO_PAGE_FREED, __ATOMIC_RELEASE);
-    if (may_be_warm(size)) {
-        uint32_t *given = &fo_region->warm_given[system_pages(size)];
-        page = __atomic_exchange_n(warm_at(size, __atomic_fetch_add(given, 1, __ATOMIC_RELAXED)),
-                                   page, __ATOMIC_ACQ_REL);
-    }
-    if (page == 0)
-        return;
-    pg = &fo_region->page[page];
-    fo_region_release(fo_page_start(page),
-                      (fo_word_size(pg->word) + sizeof(struct fo_header) + 4095) & ~(size_t)4095);
-    fo_region_give_run(page);
+    if (at == NULL ||
+        !__atomic_compare_exchange_n(at, &none, page, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
+        fo_large_release(page);
+    arrived();
 }

@@ -305,7 +305,9 @@ void fo_page_go_on(uint32_t page)
         go_on_trimming(page);
     else if (state == FO_PAGE_LISTED)
         list(page);
-    else if (state == FO_PAGE_NEVER || state == FO_PAGE_FREED)
+    else if (state == FO_PAGE_FREED)
+        fo_large_release(page);
+    else if (state == FO_PAGE_NEVER)
         fo_region_give_run(page);
     else
         abandon(page);

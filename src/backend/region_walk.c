@@ -8,7 +8,8 @@
 
 struct walk {
     struct fo_walk *out;
-    uint64_t *held; /* as the bitmaps: slots in cells */
+    uint64_t *held;  /* as the bitmaps: slots in cells */
+    uint8_t *placed; /* by page: it is in a list, a bin, or on its way */
     fo_walk_live *each;
     void *context;
 };
@@ -99,7 +100,56 @@ static void walk_lists(struct walk *w)
         walk_list(w, r->runs[c], r->page, sizeof *r->page, UINT32_MAX, r->pages);
 }
 
-/* --- pages -------------------------------------------------------------------------------------
+/* --- where pages are ---------------------------------------------------------------------------
+ */
+
+static void place(struct walk *w, uint32_t page)
+{
+    if (page != 0 && page < fo_region->pages && w->placed[page]++ != 0)
+        wrong(w, "a page is in two places", fo_page_start(page));
+}
+
+static void place_list(struct walk *w, fo_list list)
+{
+    uint32_t steps = 0;
+
+    for (uint32_t n = (uint32_t)list; n != 0 && n < fo_region->pages && steps++ < fo_region->pages;
+         n = fo_region->page[n].next)
+        place(w, n);
+}
+
+/* What is on its way may have arrived, and a bin may be about to forget what it has used up. */
+static void place_of_cache(struct walk *w, const struct fo_cache *cache)
+{
+    for (unsigned c = 0; c < FO_REGION_CLASSES; c++)
+        if (fo_region->page[cache->bins[c].page].state == FO_PAGE_OWNED)
+            place(w, cache->bins[c].page);
+    if (cache->page < fo_region->pages && w->placed[cache->page] == 0)
+        place(w, cache->page);
+}
+
+static void place_pages(struct walk *w)
+{
+    const struct fo_region *r = fo_region;
+
+    for (unsigned c = 0; c < FO_REGION_CLASSES; c++)
+        place_list(w, r->class[c].pages);
+    for (unsigned c = 0; c < FO_RUN_CLASSES; c++)
+        place_list(w, r->runs[c]);
+    for (unsigned s = 0; s < FO_WARM_SIZES; s++)
+        for (unsigned i = 0; i < FO_WARM; i++)
+            place(w, r->warm[s][i]);
+    for (uint32_t i = 0; i < r->caches && i < r->cache_count; i++)
+        place_of_cache(w, &r->cache[i]);
+}
+
+/* Blocks are the program's, and pages that are used up nobody's until a slot comes back. */
+static bool needs_place(uint32_t state)
+{
+    return state != FO_PAGE_FULL && state != FO_PAGE_BLOCK && state != FO_PAGE_INSIDE;
+}
+
+/* --- what is in pages --------------------------------------------------------------------------
  */
 
 static void walk_block(struct walk *w, const struct fo_at *at)
@@ -178,6 +228,7 @@ static void walk_pages(struct walk *w)
 {
     for (uint32_t page = 1; page < fo_region->pages; page++) {
         const struct fo_page *pg = &fo_region->page[page];
+        w->out->pages_lost += needs_place(pg->state) && w->placed[page] == 0;
         if (has_slots(pg->state))
             walk_slots(w, page);
         if (pg->state != FO_PAGE_BLOCK)
@@ -191,16 +242,18 @@ bool fo_region_walk(struct fo_walk *out, fo_walk_live *each, void *context)
     memset(out, 0, sizeof *out);
     if (fo_region == NULL)
         return false;
-    size_t size = (size_t)fo_region->pages * FO_BITMAP_WORDS * sizeof(uint64_t);
-    void *held = mmap(NULL, size, PROT_READ | PROT_WRITE,
+    size_t bitmaps = (size_t)fo_region->pages * FO_BITMAP_WORDS * sizeof(uint64_t);
+    size_t size = bitmaps + fo_region->pages;
+    char *maps = mmap(NULL, size, PROT_READ | PROT_WRITE,
                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (held == MAP_FAILED)
+    if (maps == MAP_FAILED)
         return false;
-    struct walk w = {out, held, each, context};
+    struct walk w = {out, (void *)maps, (uint8_t *)maps + bitmaps, each, context};
     walk_magazines(&w);
     walk_lists(&w);
+    place_pages(&w);
     walk_pages(&w);
-    munmap(held, size);
+    munmap(maps, size);
     return true;
 }
 

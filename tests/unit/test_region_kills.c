@@ -67,7 +67,11 @@ static void kill_at_each_instruction(const struct operation *o)
         if (now.lost > lost + 1)
             print_error("%u instructions, then killed: %u blocks lost\n", steps,
                         (unsigned)(now.lost - lost));
+        if (now.pages_lost != 0)
+            print_error("%u instructions, then killed: %u pages lost\n", steps,
+                        (unsigned)now.pages_lost);
         assert_in_range(now.lost, lost, lost + 1);
+        assert_int_equal(now.pages_lost, 0);
         lost = now.lost;
         steps += stride;
     }
@@ -124,6 +128,36 @@ FRESH(killed_while_it_makes_a_large_block)
     block(16);
     kill_at_each_instruction(&(struct operation){nothing, make_a_large_one, SMALL ? 3 : 1});
     kill_at_each_instruction(&(struct operation){free_large_ones, make_a_large_one, SMALL ? 3 : 1});
+}
+
+static void make_two_large_ones(void)
+{
+    hold(0, 2, 20000);
+}
+
+static void free_two(void)
+{
+    let_go(0, 2);
+}
+
+/* As many wait as may keep their memory: the oldest goes back to the system. */
+FRESH(killed_while_it_frees_a_large_block)
+{
+    start("QUARANTINE=0", NULL);
+    for (int i = 0; i < 2; i++) {
+        hold(0, 40, 20000);
+        let_go(0, 40);
+    }
+    kill_at_each_instruction(&(struct operation){make_two_large_ones, free_two, SMALL ? 3 : 1});
+}
+
+/* Whatever was freed is taken before. */
+FRESH(killed_while_it_takes_fresh_pages)
+{
+    start("QUARANTINE=0", NULL);
+    block(16);
+    kill_at_each_instruction(
+        &(struct operation){make_a_large_one, make_a_large_one, SMALL ? 3 : 1});
 }
 
 /* Of this size, a magazine has two cells, a page sixteen slots, and all threads together ten
@@ -218,6 +252,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(killed_while_it_takes_from_a_fresh_page),
         cmocka_unit_test(killed_while_it_makes_a_large_block),
+        cmocka_unit_test(killed_while_it_frees_a_large_block),
+        cmocka_unit_test(killed_while_it_takes_fresh_pages),
         cmocka_unit_test(killed_while_magazines_go_to_all_and_pages_become_free),
         cmocka_unit_test(killed_while_it_takes_what_others_shared),
         cmocka_unit_test(killed_while_allocations_follow_frees),
