@@ -73,6 +73,7 @@ struct fo_memory {
     uint32_t shards_used;
     uint32_t seats_used;
     uint32_t locks_left; /* by dead processes; fork/rwlock.h */
+    bool own_generators; /* the program's; fork/fork_id.h */
     struct fo_lineage processes[FO_PROCESSES];
     struct fo_shard shards[FO_SHARDS];
     struct fo_seat seats[FO_SEATS];

@@ -36,8 +36,11 @@ bool fo_cure_applied(unsigned cure)
  * crypto/err/err.c, crypto/rand/rand_lib.c, crypto/initthread.c.) */
 static void drop_thread_state(void)
 {
-    if (fo_cure_applied(FO_CURE_STATE))
-        fo_fork_id_before_fork(fo_openssl_thread_stop());
+    if (!fo_cure_applied(FO_CURE_STATE))
+        return;
+    fo_fork_id_before_fork();
+    if (!fo_openssl_thread_stop())
+        fo_fork_id_used();
 }
 
 bool fo_rwlocks_are_ours(void)

@@ -1,35 +1,33 @@
-/* See fork_id.h.  The number lies where the kernel wipes it for each child, so that one that came
- * by a raw clone(2) has none. */
+/* See fork_id.h.  That a process has the number in common stands where the kernel wipes it for each
+ * child, so that one that came by a raw clone(2) has it not. */
 #include "fork/fork_id.h"
 
 #include "fork/process.h"
+#include "fork/rwlock.h"
 
-enum { COMMON = 1 << 30, PID_BITS = 22, PID_MASK = (1 << PID_BITS) - 1, LEFT_MASK = 0xff };
+enum { COMMON = 1 << 30 };
 
 /* Of the thread that forks. */
 static __thread struct {
-    uint32_t number;
+    bool common;
     bool used; /* a generator, since its own were given up */
 } forking;
 
-static bool ended; /* for good */
-
 void fo_fork_id_begin(void)
 {
-    struct fo_process *me = fo_process_self();
-
-    FO_RELAXED_STORE(&me->fork_id, COMMON | (me->pid & PID_MASK));
+    FO_RELAXED_STORE(&fo_process_self()->common_id, true);
 }
 
 uint32_t fo_fork_id(void)
 {
     const struct fo_process *me = fo_process_self();
-    uint32_t number = FO_RELAXED_LOAD(&me->fork_id);
+    const struct fo_memory *m = fo_hot.memory;
 
     /* Where the kernel cannot wipe pages, a raw clone has its parent's. */
-    if (number == 0 || FO_RELAXED_LOAD(&ended) || me->pid != fo_getpid())
+    if (!FO_RELAXED_LOAD(&me->common_id) || fo_rwlock_written == NULL ||
+        FO_RELAXED_LOAD(&m->own_generators) || me->pid != fo_getpid())
         return 0;
-    return number ^ (FO_RELAXED_LOAD(&fo_hot.memory->locks_left) & LEFT_MASK) << PID_BITS;
+    return COMMON | (FO_RELAXED_LOAD(&m->locks_left) & (COMMON - 1));
 }
 
 void fo_fork_id_used(void)
@@ -39,16 +37,18 @@ void fo_fork_id_used(void)
 
 void fo_fork_id_end(void)
 {
-    FO_RELAXED_STORE(&ended, true);
+    if (fo_hot.memory != NULL)
+        FO_RELAXED_STORE(&fo_hot.memory->own_generators, true);
 }
 
-void fo_fork_id_before_fork(bool given_up)
+void fo_fork_id_before_fork(void)
 {
-    forking.number = given_up ? FO_RELAXED_LOAD(&fo_process_self()->fork_id) : 0;
+    forking.common = FO_RELAXED_LOAD(&fo_process_self()->common_id);
     forking.used = false;
 }
 
 void fo_fork_id_in_child(void)
 {
-    FO_RELAXED_STORE(&fo_process_self()->fork_id, forking.used ? 0 : forking.number);
+    fo_rwlock_written = NULL; /* that is its parent's */
+    FO_RELAXED_STORE(&fo_process_self()->common_id, forking.common && !forking.used);
 }

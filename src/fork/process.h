@@ -14,7 +14,7 @@ struct fo_process {
     uint32_t pid;   /* 0: wiped */
     uint32_t index; /* in the table of processes */
     uint32_t claimed;
-    uint32_t fork_id;        /* fork_id.h */
+    bool common_id;          /* fork_id.h */
     struct fo_direct direct; /* the short way to backend arena */
 };
 

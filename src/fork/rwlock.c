@@ -40,6 +40,7 @@ static uint32_t thread_of(const struct fo_own_seat *own)
 /* --- who died with it ----------------------------------------------------------------------------
  */
 
+__thread const pthread_rwlock_t *fo_rwlock_written;
 __thread uint32_t fo_rwlocks_taken_over;
 __thread const pthread_rwlock_t *fo_rwlock_tried;
 
@@ -201,6 +202,12 @@ int fo_rwlock_try_read(pthread_rwlock_t *lock)
 /* --- writers -------------------------------------------------------------------------------------
  */
 
+static int enter_to_write(const pthread_rwlock_t *lock)
+{
+    fo_rwlock_written = lock;
+    return 0;
+}
+
 static int leave(struct fo_rwlock *l, int status)
 {
     __atomic_store_n(&l->writer, 0, __ATOMIC_RELEASE);
@@ -236,7 +243,7 @@ int fo_rwlock_write(pthread_rwlock_t *lock)
 
     if (status != 0)
         return status;
-    return await_readers(l, own) ? 0 : leave(l, EDEADLK);
+    return await_readers(l, own) ? enter_to_write(lock) : leave(l, EDEADLK);
 }
 
 int fo_rwlock_try_write(pthread_rwlock_t *lock)
@@ -247,7 +254,7 @@ int fo_rwlock_try_write(pthread_rwlock_t *lock)
     if (status != 0)
         return status == EDEADLK ? EBUSY : status;
     __atomic_store_n(&l->writer, thread_of(fo_seat_own()), __ATOMIC_SEQ_CST);
-    return fo_seats_read((uintptr_t)l, seen(l)) ? leave(l, EBUSY) : 0;
+    return fo_seats_read((uintptr_t)l, seen(l)) ? leave(l, EBUSY) : enter_to_write(lock);
 }
 
 int fo_rwlock_unlock(pthread_rwlock_t *lock)
@@ -257,8 +264,11 @@ int fo_rwlock_unlock(pthread_rwlock_t *lock)
 
     if (fo_reads_leave(own, (uintptr_t)l))
         return 0;
-    if (FO_RELAXED_LOAD(&l->writer) == thread_of(own))
+    if (FO_RELAXED_LOAD(&l->writer) == thread_of(own)) {
+        if (fo_rwlock_written == lock)
+            fo_rwlock_written = NULL;
         return leave(l, 0);
+    }
     /* With glibc any thread may leave what another one reads. */
     return !is_shared() && fo_seats_strike((uintptr_t)l) ? 0 : EPERM;
 }

@@ -44,6 +44,9 @@ static inline bool fo_rwlock_is(const pthread_rwlock_t *lock)
 /* A lock of glibc's that the calling thread tries: NULL again if the call comes by here. */
 extern __thread const pthread_rwlock_t *fo_rwlock_tried;
 
+/* What the calling thread locked last to write, as long as it has that; NULL: nothing. */
+extern __thread const pthread_rwlock_t *fo_rwlock_written;
+
 /* So many did the calling thread take over from whoever died while it wrote. */
 extern __thread uint32_t fo_rwlocks_taken_over;
 

@@ -10,9 +10,10 @@ static void *make(unsigned major, void *kind, void *parent, uintptr_t caller)
     void *(*real)(void *, void *);
 
     *(void **)&real = fo_library_function(NULL, FO_PART_CRYPTO, major, "EVP_RAND_CTX_new", caller);
+    void *generator = real != NULL ? real(kind, parent) : NULL;
     if (fo_openssl_of(caller) == NULL)
         fo_fork_id_end();
-    return real != NULL ? real(kind, parent) : NULL;
+    return generator;
 }
 
 #define DEFINE_ENTRY(major)                                                                        \

@@ -1,5 +1,6 @@
 /* Which of OpenSSL's random generators are seeded anew after a fork, told as facts: in shared
  * memory they need not be, as long as no process goes on with another one's. */
+#include <dlfcn.h>
 #include <openssl/core_names.h>
 #include <openssl/evp.h>
 #include <openssl/rand.h>
@@ -17,6 +18,18 @@ enum { OUTPUT = 32 };
 static void generate(EVP_RAND_CTX *generator, unsigned char *out)
 {
     CHECK(EVP_RAND_generate(generator, out, OUTPUT, 0, 0, NULL, 0) == 1);
+}
+
+/* In a thread that happens to have some lock, which does not guard the generator. */
+static void generate_beside_lock(EVP_RAND_CTX *generator)
+{
+    CRYPTO_RWLOCK *lock = CRYPTO_THREAD_lock_new();
+    unsigned char out[OUTPUT];
+
+    CHECK(lock != NULL && CRYPTO_THREAD_write_lock(lock) == 1);
+    generate(generator, out);
+    CHECK(CRYPTO_THREAD_unlock(lock) == 1);
+    CRYPTO_THREAD_lock_free(lock);
 }
 
 static unsigned seeded(EVP_RAND_CTX *generator)
@@ -37,10 +50,9 @@ static void tell(const char *name, EVP_RAND_CTX *generator, unsigned before)
 /* What its next use does. */
 static void use_and_tell(const char *name, EVP_RAND_CTX *generator)
 {
-    unsigned char out[OUTPUT];
     unsigned before = seeded(generator);
 
-    generate(generator, out);
+    generate_beside_lock(generator);
     tell(name, generator, before);
 }
 
@@ -80,6 +92,8 @@ static void in_turns(void)
 {
     int there[2], back[2];
 
+    fact("asks", "%s its lock",
+         OPENSSL_version_major() == 3 && OPENSSL_version_minor() < 6 ? "under" : "before");
     CHECK(pipe(there) == 0 && pipe(back) == 0);
     (void)own();
     unsigned before = seeded(primary());
@@ -101,6 +115,8 @@ static void in_turns(void)
 static void raw_clone(void)
 {
     EVP_RAND_CTX *parents = own();
+
+    generate_beside_lock(parents);
     pid_t child = (pid_t)syscall(SYS_clone, SIGCHLD, NULL, NULL, NULL, NULL);
 
     if (child == 0) {
@@ -116,6 +132,7 @@ static EVP_RAND_CTX *late;
 static void use_late(void)
 {
     late = own();
+    generate_beside_lock(late);
 }
 
 /* A handler that was there before the library's runs after it. */
@@ -156,18 +173,26 @@ static void in_secure_heap(void)
     fact("children", "%s", memcmp(out[0], out[1], OUTPUT) == 0 ? "make the same" : "differ");
 }
 
-/* One that the program made has no lock. */
-static void of_the_program(void)
+typedef EVP_RAND_CTX *make_generator(EVP_RAND *, EVP_RAND_CTX *);
+
+/* One that the program makes has no lock. */
+static EVP_RAND_CTX *new_generator(make_generator *make)
 {
     char cipher[] = "AES-256-CTR";
     OSSL_PARAM with[] = {OSSL_PARAM_construct_utf8_string(OSSL_DRBG_PARAM_CIPHER, cipher, 0),
                          OSSL_PARAM_construct_end()};
     EVP_RAND *kind = EVP_RAND_fetch(NULL, "CTR-DRBG", NULL);
-    EVP_RAND_CTX *generator = EVP_RAND_CTX_new(kind, primary());
-    unsigned char out[OUTPUT];
+    EVP_RAND_CTX *generator = make(kind, primary());
 
     CHECK(generator != NULL && EVP_RAND_instantiate(generator, 0, 0, NULL, 0, with) == 1);
-    generate(generator, out);
+    EVP_RAND_free(kind);
+    generate_beside_lock(generator);
+    return generator;
+}
+
+static void of_the_program(void)
+{
+    EVP_RAND_CTX *generator = new_generator(EVP_RAND_CTX_new);
     pid_t child = fork();
     if (child == 0) {
         use_and_tell("programs", generator);
@@ -175,7 +200,50 @@ static void of_the_program(void)
     }
     wait_for(child);
     EVP_RAND_CTX_free(generator);
-    EVP_RAND_free(kind);
+}
+
+static void use_without_lock_and_tell(const char *name, EVP_RAND_CTX *generator)
+{
+    unsigned char out[OUTPUT];
+    unsigned before = seeded(generator);
+
+    generate(generator, out);
+    tell(name, generator, before);
+}
+
+/* Made in a way that the library does not see, and used without a lock in the child: of one that
+ * its parent has, and after one of its own. */
+static void unseen(void)
+{
+    unsigned long (*version)(void) = OpenSSL_version_num;
+    make_generator *make;
+    Dl_info crypto;
+
+    CHECK(dladdr(*(void **)&version, &crypto) != 0);
+    void *handle = dlopen(crypto.dli_fname, RTLD_NOW | RTLD_NOLOAD);
+    CHECK(handle != NULL);
+    *(void **)&make = dlvsym(handle, "EVP_RAND_CTX_new",
+                             OPENSSL_VERSION_MAJOR == 3 ? "OPENSSL_3.0.0" : "OPENSSL_4.0.0");
+    CHECK(make != NULL);
+    EVP_RAND_CTX *generator = new_generator(make);
+    CRYPTO_RWLOCK *lock = CRYPTO_THREAD_lock_new();
+    CHECK(CRYPTO_THREAD_write_lock(lock) == 1);
+    pid_t child = fork();
+    if (child == 0) {
+        use_without_lock_and_tell("first", generator);
+        _exit(0);
+    }
+    wait_for(child);
+    CHECK(CRYPTO_THREAD_unlock(lock) == 1);
+    generate_beside_lock(generator);
+    child = fork();
+    if (child == 0) {
+        generate_beside_lock(primary());
+        use_without_lock_and_tell("second", generator);
+        _exit(0);
+    }
+    wait_for(child);
+    EVP_RAND_CTX_free(generator);
 }
 
 /* A lock is taken over: what it guards may be half changed. */
@@ -185,6 +253,7 @@ static void after_a_kill(void)
     int status;
 
     (void)own();
+    generate_beside_lock(primary());
     use_and_tell("before", primary());
     pid_t child = fork();
     if (child == 0) {
@@ -205,6 +274,7 @@ const struct fault generator_faults[] = {
     {"generators-used-before-fork", used_before_fork},
     {"generators-in-secure-heap", in_secure_heap},
     {"generators-of-the-program", of_the_program},
+    {"generators-unseen", unseen},
     {"generators-after-a-kill", after_a_kill},
     {NULL, NULL},
 };

@@ -3,8 +3,18 @@ and only there."""
 
 from model import Case
 
-GOES_ON = {"primary": "goes on", "parent": "goes on", "child": "goes on"}
-EACH_TURN = {name: "is seeded anew" for name in GOES_ON}
+NAMES = ("primary", "parent", "child")
+
+
+def in_turns(outcome):
+    """OpenSSL 3.6 and later ask before they take the lock: there it stays as without the library."""
+    go_on = outcome.facts.get("asks") == "under its lock"
+    expected = "goes on" if go_on else "is seeded anew"
+    seen = {name: outcome.facts.get(name) for name in NAMES}
+    return None if set(seen.values()) == {expected} else f"expected: {expected}; seen: {seen}"
+
+
+EACH_TURN = {name: "is seeded anew" for name in NAMES}
 
 
 def seeded_after_a_kill(outcome):
@@ -21,7 +31,7 @@ def on_shm(name, facts, env=None):
 
 
 CASES = [
-    on_shm("in-turns", GOES_ON),
+    Case("generators-in-turns", "faults generators-in-turns", "", ("shm",), check=in_turns),
     *(
         on_shm("in-turns", EACH_TURN, {"FREEONCE_CURES": cures})
         for cures in ("state,exit,locks", "state,exit,identity")
@@ -37,6 +47,7 @@ CASES = [
     on_shm("used-before-fork", {"public": "is seeded anew"}),
     on_shm("in-secure-heap", {"children": "differ"}),
     on_shm("of-the-program", {"programs": "is seeded anew"}),
+    on_shm("unseen", {"first": "is seeded anew", "second": "is seeded anew"}),
     Case(
         "generators-after-a-kill",
         "faults generators-after-a-kill",
