@@ -78,7 +78,9 @@ uintptr_t fo_large_take(size_t size)
 {
     size_t room = size + sizeof(struct fo_header);
 
-    fo_cache_own(); /* in which is said what is on its way */
+    /* In which is said what is on its way: without one, others could not know. */
+    if (fo_cache_own() == NULL && fo_region->shared)
+        return 0;
     uint32_t page = may_be_warm(size) ? take_warm(size) : 0;
     if (page == 0)
         page = fo_region_take_run((uint32_t)((room + FO_PAGE_SIZE - 1) >> FO_PAGE_SHIFT));

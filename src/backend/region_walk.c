@@ -118,12 +118,17 @@ static void place_list(struct walk *w, fo_list list)
         place(w, n);
 }
 
-/* What is on its way may have arrived, and a bin may be about to forget what it has used up. */
-static void place_of_cache(struct walk *w, const struct fo_cache *cache)
+/* A bin may be about to forget what it has used up. */
+static void place_of_bins(struct walk *w, const struct fo_cache *cache)
 {
     for (unsigned c = 0; c < FO_REGION_CLASSES; c++)
         if (fo_region->page[cache->bins[c].page].state == FO_PAGE_OWNED)
             place(w, cache->bins[c].page);
+}
+
+/* What is on its way may have arrived, wherever that is: so this comes after all else. */
+static void place_on_its_way(struct walk *w, const struct fo_cache *cache)
+{
     if (cache->page < fo_region->pages && w->placed[cache->page] == 0)
         place(w, cache->page);
 }
@@ -140,7 +145,9 @@ static void place_pages(struct walk *w)
         for (unsigned i = 0; i < FO_WARM; i++)
             place(w, r->warm[s][i]);
     for (uint32_t i = 0; i < r->caches && i < r->cache_count; i++)
-        place_of_cache(w, &r->cache[i]);
+        place_of_bins(w, &r->cache[i]);
+    for (uint32_t i = 0; i < r->caches && i < r->cache_count; i++)
+        place_on_its_way(w, &r->cache[i]);
 }
 
 /* Blocks are the program's, and pages that are used up nobody's until a slot comes back. */
