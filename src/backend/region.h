@@ -183,6 +183,9 @@ static inline uintptr_t fo_page_start(uint32_t number)
  * nothing was done. */
 bool fo_region_start(bool shared);
 
+/* It is said elsewhere who has the page that this thread was moving. */
+void fo_page_arrived(void);
+
 /* A run of at least so many pages, all zero; 0: none left.  Its first page's record says how many,
  * and stays FO_PAGE_FREED or NEVER.  It stays in the cache's `page` until the caller has said
  * whose it is. */

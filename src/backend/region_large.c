@@ -25,12 +25,6 @@ static bool may_be_warm(size_t size)
     return system_pages(size) < FO_WARM_SIZES;
 }
 
-/* Nobody is moving it any more. */
-static void arrived(void)
-{
-    __atomic_store_n(&fo_thread.cache->page, 0, __ATOMIC_RELEASE);
-}
-
 /* Out of its place in the ring; 0: nothing is there. */
 static uint32_t take_out(uint32_t *at)
 {
@@ -89,7 +83,7 @@ uintptr_t fo_large_take(size_t size)
     struct fo_page *pg = &fo_region->page[page];
     FO_RELAXED_STORE(&pg->word, (uint64_t)size << FO_SIZE_SHIFT);
     __atomic_store_n(&pg->state, FO_PAGE_BLOCK, __ATOMIC_RELEASE);
-    arrived();
+    fo_page_arrived();
     return fo_page_start(page) + sizeof(struct fo_header);
 }
 
@@ -127,5 +121,5 @@ void fo_large_give(uintptr_t payload)
     if (at == NULL ||
         !__atomic_compare_exchange_n(at, &none, page, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
         fo_large_release(page);
-    arrived();
+    fo_page_arrived();
 }

@@ -3,6 +3,11 @@
 
 #include "fork/process.h"
 
+void fo_page_arrived(void)
+{
+    __atomic_store_n(&fo_thread.cache->page, 0, __ATOMIC_RELEASE);
+}
+
 /* One size each up to 8 pages, then four to a doubling. */
 static unsigned run_class(uint32_t pages)
 {
@@ -41,7 +46,7 @@ static uint32_t fresh_run(unsigned class)
     FO_RELAXED_STORE(&cache->run, pages);
     do {
         if (pages > fo_region->page_count - at) {
-            __atomic_store_n(&cache->page, 0, __ATOMIC_RELEASE);
+            fo_page_arrived();
             return 0;
         }
         __atomic_store_n(&cache->page, at, __ATOMIC_RELEASE);

@@ -127,12 +127,6 @@ static void no_longer_idle(uint32_t page)
                                     __ATOMIC_RELAXED);
 }
 
-/* Nobody is moving it any more. */
-static void arrived(void)
-{
-    __atomic_store_n(&fo_thread.cache->page, 0, __ATOMIC_RELEASE);
-}
-
 /* One after another: this one will be used up, too. */
 static bool own_page(struct fo_bin *bin, unsigned class, bool another)
 {
@@ -144,7 +138,7 @@ static bool own_page(struct fo_bin *bin, unsigned class, bool another)
         if (change(page_at(page), FO_PAGE_LISTED, FO_PAGE_OWNED)) {
             no_longer_idle(page);
             bin->page = page;
-            arrived();
+            fo_page_arrived();
             return true;
         }
         if (!change(page_at(page), FO_PAGE_TRIM, FO_PAGE_TAKEN)) /* whoever trims lists it again */
@@ -163,7 +157,7 @@ static bool own_page(struct fo_bin *bin, unsigned class, bool another)
     FO_RELAXED_STORE(&pg->emptying, 0);
     __atomic_store_n(&pg->state, FO_PAGE_OWNED, __ATOMIC_RELEASE);
     bin->page = page;
-    arrived();
+    fo_page_arrived();
     return true;
 }
 
@@ -267,7 +261,7 @@ void fo_slot_give(const struct fo_cell *freed)
     if (word == all_of_word(FO_RELAXED_LOAD(&pg->used), slot / 64) &&
         FO_RELAXED_LOAD(&pg->state) == FO_PAGE_LISTED && are_all_back(page))
         trim(page);
-    arrived();
+    fo_page_arrived();
 }
 
 /* --- of those who are gone -----------------------------------------------------------------------
@@ -281,7 +275,7 @@ static void abandon(uint32_t page)
     if (change(pg, FO_PAGE_OWNED, FO_PAGE_LISTED) ||
         (has_returned(page) && change(pg, FO_PAGE_FULL, FO_PAGE_LISTED)))
         list(page);
-    arrived();
+    fo_page_arrived();
 }
 
 void fo_bin_abandon_page(struct fo_bin *bin)
@@ -311,5 +305,5 @@ void fo_page_go_on(uint32_t page)
         fo_region_give_run(page);
     else
         abandon(page);
-    arrived();
+    fo_page_arrived();
 }
