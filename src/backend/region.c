@@ -164,6 +164,18 @@ static void set_classes(struct fo_region *r)
     }
 }
 
+/* From here; returns where they end. */
+static uint64_t *place_sets(struct fo_region *r, uint64_t *words, uint32_t pages)
+{
+    size_t each = fo_set_words(pages);
+
+    for (unsigned c = 0; c < FO_REGION_CLASSES; c++, words += each)
+        r->class[c].pages = fo_set_at(words, pages);
+    for (unsigned c = 0; c < FO_RUN_CLASSES; c++, words += each)
+        r->runs[c] = fo_set_at(words, pages);
+    return words;
+}
+
 /* Where everything is in a range of this size; returns where the pages begin. */
 static uintptr_t lay_out(struct fo_region *r, uintptr_t start, uint64_t size)
 {
@@ -178,7 +190,9 @@ static uintptr_t lay_out(struct fo_region *r, uintptr_t start, uint64_t size)
     r->cache = (struct fo_cache *)((at + 63) & ~(uintptr_t)63);
     r->page = (struct fo_page *)(r->cache + r->cache_count);
     r->bitmaps = (uint64_t *)(r->page + pages);
-    r->page_bin = (uint16_t *)(r->bitmaps + (size_t)pages * FO_BITMAP_WORDS);
+    uint64_t *sets = r->bitmaps + (size_t)pages * FO_BITMAP_WORDS;
+    sets = place_sets(r, sets, pages);
+    r->page_bin = (uint16_t *)sets;
     at = (uintptr_t)(r->page_bin + pages);
     at = (at + FO_MAGAZINE_SIZE - 1) & ~(uintptr_t)(FO_MAGAZINE_SIZE - 1);
     /* The last cell of each, its end, begins at such a multiple. */

@@ -1,7 +1,7 @@
 /* Backend `arena`: a heap of our own for OpenSSL's blocks, in one range of addresses.
  *
- *   | struct fo_region | marks | caches | records of pages | bitmaps | bins of pages | magazines |
- *   | gap | pages of 64 KiB
+ *   | struct fo_region | marks | caches | records of pages | bitmaps | sets | bins of pages |
+ *   | magazines | gap | pages of 64 KiB
  * ... start                                                                      base committed
  *
  * Small blocks (region_classes.h) lie in slots of equal size, a page to a class; larger ones have a
@@ -32,8 +32,9 @@
  * empty.
  * - Everything inside the range is named by numbers, or by addresses inside the range: it is at the
  *   same place in every process that maps it.
- * - Nothing is locked.  Lists change by one compare-and-exchange, a bin by one store of a pointer,
- *   so that whoever vanishes at any instruction leaves consistent lists behind, and takes away no
+ * - What a page is, and which cache has it, is said in one word (region_page.h).
+ * - Nothing is locked.  Pages and lists change by one compare-and-exchange, a bin by one store of a
+ *   pointer, so that whoever vanishes at any instruction leaves all consistent, and takes away no
  *   more than what it had in flight.
  *
  * The header of a block in here is that of core/block.h, but for its lower 16 bits: all of them are
@@ -49,6 +50,8 @@
 
 #include "backend/region_hot.h"
 #include "backend/region_list.h"
+#include "backend/region_page.h"
+#include "backend/region_set.h"
 #include "core/block.h"
 #include "core/hot.h"
 #include "core/memory.h"
@@ -76,36 +79,6 @@ struct fo_magazine {
 };
 _Static_assert(sizeof(struct fo_magazine) == FO_MAGAZINE_SIZE, "ends are told from addresses");
 
-enum fo_page_state {
-    FO_PAGE_NEVER,  /* or freed, in the list of its run's size */
-    FO_PAGE_FULL,   /* slots, of which nobody takes any */
-    FO_PAGE_LISTED, /* slots, some free, in the list of its class */
-    FO_PAGE_OWNED,  /* slots, a cache takes them */
-    FO_PAGE_TRIM,   /* as LISTED, all slots are free, and its memory is just being given back */
-    FO_PAGE_TAKEN,  /* as TRIM, and taken off its list meanwhile */
-    FO_PAGE_BLOCK,  /* a large block begins here */
-    FO_PAGE_INSIDE, /* a large block goes on here */
-    FO_PAGE_FREED,  /* a large block was here */
-};
-
-/* One page.  Numbers count pages from base; page 0 is never used. */
-struct fo_page {
-    uint32_t next;     /* in a list */
-    uint32_t state;    /* enum fo_page_state */
-    uint16_t class;    /* of slots, or of the run's size */
-    uint16_t ever;     /* slots that were handed out before its memory was given back */
-    uint32_t emptying; /* TRIM or TAKEN: nobody has a slot of it, its memory is being given back */
-    uint32_t used;     /* slots from 0 that were handed out at least once */
-    uint32_t pages;    /* of a run; inside: how many back it begins */
-    uint64_t word;     /* of a large block: what is remembered of it once its memory is gone */
-    fo_site allocated;
-    fo_site freed;
-    uint64_t by;
-    uint32_t idle; /* 1 and its place in fo_region.idle */
-    uint32_t unused;
-};
-_Static_assert(sizeof(struct fo_page) == 64, "a cache line");
-
 struct fo_mark {
     uint32_t process, thread; /* as in fork/process.h */
 };
@@ -116,6 +89,7 @@ struct fo_region {
     uint64_t committed; /* bytes from base that can be touched */
     uint64_t key;
     uint32_t told_full;
+    bool strays; /* a thread without a cache left something to do */
     bool shared; /* processes forked later map the same memory: backend `shm` */
     uint32_t pages, magazines, marks; /* used so far */
     uint32_t page_count, magazine_count;
@@ -130,10 +104,10 @@ struct fo_region {
     struct {
         _Alignas(64) fo_list full; /* magazines for all threads */
         uint32_t most;             /* so many, about */
-        fo_list pages;             /* FO_PAGE_LISTED */
+        struct fo_set pages;       /* FO_PAGE_PARTIAL */
         uint32_t cells, slots;     /* of a magazine, of a page */
     } class[FO_REGION_CLASSES];
-    fo_list runs[FO_RUN_CLASSES];
+    struct fo_set runs[FO_RUN_CLASSES]; /* FO_PAGE_FREE */
     uint32_t warm[FO_WARM_SIZES][FO_WARM];
     uint32_t warm_given[FO_WARM_SIZES], warm_taken[FO_WARM_SIZES]; /* so many so far */
     struct fo_mark *mark;
@@ -177,28 +151,11 @@ static inline uintptr_t fo_page_start(uint32_t number)
     return fo_region->base + ((uintptr_t)number << FO_PAGE_SHIFT);
 }
 
-/* region.c: the range, runs of pages, lists. */
+/* region.c: the range, and memory in it. */
 
 /* Reserve the range, for this process or for all that are forked later.  False: there is no room,
  * nothing was done. */
 bool fo_region_start(bool shared);
-
-/* It is said elsewhere who has the page that this thread was moving. */
-void fo_page_arrived(void);
-
-/* A run of at least so many pages, all zero; 0: none left.  Its first page's record says how many,
- * and stays FO_PAGE_FREED or NEVER.  It stays in the cache's `page` until the caller has said
- * whose it is. */
-uint32_t fo_region_take_run(uint32_t pages);
-/* Back; its memory must have been released. */
-void fo_region_give_run(uint32_t page);
-
-/* The list in which a free run is that begins at this page. */
-fo_list *fo_region_runs_of(uint32_t page);
-
-/* The run of so many pages that begins here is not made yet (its record says 0 pages): make it.
- * False: no memory. */
-bool fo_region_finish_run(uint32_t page, uint32_t pages);
 
 /* So many bytes from base can be touched from now on; false: no memory. */
 bool fo_region_commit(uint64_t wanted);
@@ -216,6 +173,13 @@ void fo_region_release(uintptr_t start, size_t size);
  * a fault for every 4 KiB otherwise. */
 void fo_region_populate(uintptr_t start, size_t size);
 
+/* region_runs.c: runs of pages. */
+
+/* A run of at least so many pages, all zero, FO_PAGE_MOVING for this thread's cache; 0: none left.
+ * And back, when its memory has been released. */
+uint32_t fo_run_take(uint32_t pages);
+void fo_run_give(uint32_t page);
+
 /* region_span.c: slots in pages. */
 
 /* Put free slots in front of where the bin takes from, `room` cells at most.  False: none left. */
@@ -226,13 +190,6 @@ void fo_slot_give(const struct fo_cell *freed);
 
 /* Is it there? */
 bool fo_slot_is_back(uintptr_t payload);
-
-/* A page that was being moved or emptied by somebody who is gone: go on where that ended. */
-void fo_page_go_on(uint32_t page);
-
-/* Nobody takes slots of the bin's page any more: put it where others find it.  For a cache that the
- * thread has taken over. */
-void fo_bin_abandon_page(struct fo_bin *bin);
 
 /* region_cache.c: bins. */
 
@@ -261,6 +218,15 @@ void fo_caches_start(void);
 /* The cache of this thread, which gets one if it has none; NULL: there are too many. */
 struct fo_cache *fo_cache_own(void);
 
+/* From 1; 0: that of threads that have none. */
+uint16_t fo_cache_number(const struct fo_cache *cache);
+
+/* As fo_page_change() wants it, for the cache of this thread. */
+uint32_t fo_of_mine(enum fo_page_state state);
+
+/* In shared memory, a page that changes must be some cache's meanwhile: this thread has one. */
+bool fo_may_move(void);
+
 /* It is for others now: the thread ends. */
 void fo_cache_leave(void);
 
@@ -273,23 +239,33 @@ void fo_cache_empty(struct fo_cache *cache);
 /* What those who are gone left in their caches goes to all threads.  False: there was nothing. */
 bool fo_caches_reclaim(void);
 
-/* region_adopt.c: this cache, which the calling thread took over from somebody who is gone, gets
- * all that he had, whatever he was doing. */
-void fo_cache_recover(struct fo_cache *cache);
-
 /* Name this process and thread in the records of frees from now on. */
 void fo_region_mark(void);
+
+/* region_adopt.c: of those who are gone. */
+
+/* This cache, which the calling thread took over from one of them, gets all that he had, whatever
+ * he was doing; his pages are everybody's. */
+void fo_cache_recover(struct fo_cache *cache);
+
+/* Whatever somebody began with a page, and vanished: go on where that ended.  Of pages that are a
+ * cache's only those of `gone`, which must be fo_thread.cache then; 0: none.  May be called at any
+ * time. */
+void fo_pages_go_on(uint32_t gone);
+
+/* The same for one page, by what it is. */
+void fo_slots_go_on(uint32_t page, uint32_t gone);
+void fo_large_go_on(uint32_t page, uint32_t gone);
+void fo_run_go_on(uint32_t page);
+
+/* Is it where those look who want such a page?  For region_walk.c. */
+bool fo_slots_can_be_found(uint32_t page);
+bool fo_large_can_be_found(uint32_t page);
+bool fo_run_can_be_found(uint32_t page);
 
 /* region_large.c: blocks with pages of their own. */
 uintptr_t fo_large_take(size_t size); /* of the payload; 0: no memory */
 void fo_large_give(uintptr_t payload);
-
-/* A freed run's memory goes back to the system, and it into its list. */
-void fo_large_release(uint32_t page);
-
-/* Does it wait with its memory?  *changes tells the state for which the answer holds, as long as
- * nobody else moves it. */
-bool fo_large_is_warm(uint32_t page, uint32_t *changes);
 
 /* region_check.c: a slot that leaves the quarantine; reports if its header was written to. */
 void fo_cell_check(const struct fo_cell *cell);

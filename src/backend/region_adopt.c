@@ -14,13 +14,6 @@
 /* Others need an instant to say what they have. */
 enum { PATIENCE = 100 };
 
-enum kind { MAGAZINE, PAGE };
-
-static uint32_t *moving_of(struct fo_cache *cache, enum kind kind)
-{
-    return kind == MAGAZINE ? &cache->magazine : &cache->page;
-}
-
 static uint32_t count_caches(void)
 {
     uint32_t used = FO_RELAXED_LOAD(&fo_region->caches);
@@ -28,16 +21,16 @@ static uint32_t count_caches(void)
     return used < fo_region->cache_count ? used : fo_region->cache_count;
 }
 
-static bool others_move(const struct fo_cache *cache, enum kind kind, uint32_t number)
+static bool others_move(const struct fo_cache *cache, uint32_t number)
 {
     for (uint32_t i = 0, used = count_caches(); i < used; i++)
         if (&fo_region->cache[i] != cache &&
-            __atomic_load_n(moving_of(&fo_region->cache[i], kind), __ATOMIC_ACQUIRE) == number)
+            __atomic_load_n(&fo_region->cache[i].magazine, __ATOMIC_ACQUIRE) == number)
             return true;
     return false;
 }
 
-static enum fo_listed look_for_magazine(uint32_t number, uint32_t changes[2])
+static enum fo_listed look(uint32_t number, uint32_t changes[2])
 {
     const struct fo_region *r = fo_region;
     const fo_list *lists[] = {&r->spare, &r->class[r->magazine[number].class].full};
@@ -49,39 +42,19 @@ static enum fo_listed look_for_magazine(uint32_t number, uint32_t changes[2])
     return is;
 }
 
-/* A run may wait with its memory, too. */
-static enum fo_listed look_for_page(uint32_t number, uint32_t state, uint32_t changes[2])
-{
-    const struct fo_region *r = fo_region;
-    bool run = state == FO_PAGE_NEVER || state == FO_PAGE_FREED;
-    const fo_list *list = run ? fo_region_runs_of(number) : &r->class[r->page[number].class].pages;
-    enum fo_listed is = fo_list_has(list, r->page, sizeof *r->page, r->pages, number, &changes[0]);
-
-    return is == FO_LISTED_NO && run && fo_large_is_warm(number, &changes[1]) ? FO_LISTED_YES : is;
-}
-
-/* Of a page also what it is: nobody may make something else of it meanwhile. */
-static enum fo_listed look(enum kind kind, uint32_t number, uint32_t changes[3])
-{
-    if (kind == MAGAZINE)
-        return look_for_magazine(number, changes);
-    changes[2] = __atomic_load_n(&fo_region->page[number].state, __ATOMIC_ACQUIRE);
-    return look_for_page(number, changes[2], changes);
-}
-
 /* Is it in nobody's hands?  It must be in no list, and nobody else may be moving it, with the lists
  * unchanged before and after.  False: somebody else has it, or it cannot be told: then it is left
  * alone. */
-static bool is_nobodys(const struct fo_cache *cache, enum kind kind, uint32_t number)
+static bool is_nobodys(const struct fo_cache *cache, uint32_t number)
 {
-    uint32_t before[3] = {0, 0, 0}, after[3] = {0, 0, 0};
+    uint32_t before[2] = {0, 0}, after[2] = {0, 0};
 
     for (int i = 0; i < PATIENCE; i++) {
-        enum fo_listed is = look(kind, number, before);
+        enum fo_listed is = look(number, before);
         if (is == FO_LISTED_YES)
             return false;
-        if (is == FO_LISTED_NO && !others_move(cache, kind, number) &&
-            look(kind, number, after) == FO_LISTED_NO && memcmp(before, after, sizeof before) == 0)
+        if (is == FO_LISTED_NO && !others_move(cache, number) &&
+            look(number, after) == FO_LISTED_NO && memcmp(before, after, sizeof before) == 0)
             return true;
         sched_yield();
     }
@@ -101,7 +74,7 @@ static void recover_moving_magazine(struct fo_cache *cache, uint16_t me)
     uint16_t now = __atomic_load_n(owner, __ATOMIC_ACQUIRE);
     if (now != 0 && now != me)
         return;
-    if (is_nobodys(cache, MAGAZINE, n))
+    if (is_nobodys(cache, n))
         __atomic_compare_exchange_n(owner, &nobody, me, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
     else if (now == me) /* it arrived where it was going */
         __atomic_compare_exchange_n(owner, &now, 0, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
@@ -163,65 +136,44 @@ static void recover_magazines(struct fo_cache *cache, uint16_t me)
     }
 }
 
-/* --- a page --------------------------------------------------------------------------------------
+/* --- pages ---------------------------------------------------------------------------------------
  */
 
-static bool is_in_a_bin(uint32_t page)
+static void go_on_with(uint32_t page, uint32_t gone)
 {
-    for (uint32_t i = 0, used = count_caches(); i < used; i++)
-        for (unsigned c = 0; c < FO_REGION_CLASSES; c++)
-            if (FO_RELAXED_LOAD(&fo_region->cache[i].bins[c].page) == page)
-                return true;
-    return false;
+    enum fo_page_state state = fo_page_state(&fo_region->page[page]);
+
+    if (fo_has_slots(state))
+        fo_slots_go_on(page, gone);
+    else if (state == FO_PAGE_MOVING || state == FO_PAGE_WARM)
+        fo_large_go_on(page, gone);
+    else if (state == FO_PAGE_MAKING || state == FO_PAGE_FREE)
+        fo_run_go_on(page);
 }
 
-/* Whoever takes pages off the end says so before, and goes on saying so until their run is made.
- * So if it is not, and nobody else says so, they are the dead one's. */
-static bool is_made(const struct fo_cache *cache, uint32_t page)
+void fo_pages_go_on(uint32_t gone)
 {
-    const uint32_t *pages = &fo_region->page[page].pages;
+    uint64_t what;
 
-    if (__atomic_load_n(pages, __ATOMIC_ACQUIRE) != 0)
-        return true;
-    return !others_move(cache, PAGE, page) && __atomic_load_n(pages, __ATOMIC_ACQUIRE) == 0 &&
-           fo_region_finish_run(page, cache->run);
-}
-
-static void recover_moving_page(struct fo_cache *cache)
-{
-    uint32_t page = cache->page;
-
-    if (page == 0 || page >= __atomic_load_n(&fo_region->pages, __ATOMIC_ACQUIRE) ||
-        !is_made(cache, page))
-        return;
-    uint32_t state = FO_RELAXED_LOAD(&fo_region->page[page].state);
-    if (state == FO_PAGE_BLOCK || state == FO_PAGE_INSIDE || is_in_a_bin(page))
-        return;
-    /* A page that is trimmed is in its list, or was taken off by somebody who left it to us. */
-    bool trimmed = state == FO_PAGE_TRIM || state == FO_PAGE_TAKEN;
-    if (trimmed ? !others_move(cache, PAGE, page) : is_nobodys(cache, PAGE, page))
-        fo_page_go_on(page);
-}
-
-static void recover_pages(struct fo_cache *cache)
-{
-    for (unsigned c = 0; c < FO_REGION_CLASSES; c++) {
-        uint32_t page = cache->bins[c].page;
-        if (page == 0 || fo_region->page[page].state == FO_PAGE_OWNED)
-            continue;
-        fo_bin_abandon_page(&cache->bins[c]);
+    for (uint32_t page = 1; page < fo_region->page_count; page += fo_run_length(what)) {
+        what = __atomic_load_n(&fo_region->page[page].what, __ATOMIC_ACQUIRE);
+        if (what == 0)
+            break;
+        go_on_with(page, gone);
     }
 }
 
+/* Cells before pages: what a cell holds and its page does not count as used must not be used by
+ * others meanwhile. */
 void fo_cache_recover(struct fo_cache *cache)
 {
-    uint16_t me = (uint16_t)(cache - fo_region->cache + 1);
+    uint16_t me = fo_cache_number(cache);
 
     recover_moving_magazine(cache, me);
     FO_RELAXED_STORE(&cache->magazine, 0);
-    recover_moving_page(cache);
-    FO_RELAXED_STORE(&cache->page, 0);
-    recover_pages(cache);
+    for (unsigned c = 0; c < FO_REGION_CLASSES; c++)
+        FO_RELAXED_STORE(&cache->bins[c].page, 0);
     fo_cache_empty(cache);
     recover_magazines(cache, me);
+    fo_pages_go_on(me);
 }

@@ -66,13 +66,16 @@ static struct fo_at find_large(const struct fo_page *pg, uintptr_t start)
 {
     uintptr_t payload = start + sizeof(struct fo_header);
 
-    if (FO_RELAXED_LOAD(&pg->state) == FO_PAGE_BLOCK) {
-        size_t size = fo_word_size(FO_RELAXED_LOAD(&pg->word));
+    uint64_t word = FO_RELAXED_LOAD(&pg->word);
+
+    if (fo_page_state(pg) == FO_PAGE_BLOCK) {
+        size_t size = fo_word_size(word);
         struct fo_at at = judge_header(payload, true);
         return fo_word_size(at.word) == size ? at : damaged(payload);
     }
-    return (struct fo_at){FO_FOUND_FREED, payload, FO_RELAXED_LOAD(&pg->word),
-                          FO_RELAXED_LOAD(&pg->allocated)};
+    if (word == 0)
+        return nothing(); /* there never was one */
+    return (struct fo_at){FO_FOUND_FREED, payload, word, FO_RELAXED_LOAD(&pg->allocated)};
 }
 
 struct fo_at fo_region_at(uintptr_t p)
@@ -83,28 +86,21 @@ struct fo_at fo_region_at(uintptr_t p)
     if (p < fo_region->base || distance >= FO_RELAXED_LOAD(&fo_region->committed))
         return nothing();
     const struct fo_page *pg = &fo_region->page[page];
-    switch (__atomic_load_n(&pg->state, __ATOMIC_ACQUIRE)) {
-    case FO_PAGE_NEVER:
-        return nothing();
-    case FO_PAGE_INSIDE:
-        page -= FO_RELAXED_LOAD(&pg->pages);
+    uint64_t what = __atomic_load_n(&pg->what, __ATOMIC_ACQUIRE);
+    if (fo_state_of(what) == FO_PAGE_INSIDE) {
+        page -= fo_run_of(what);
         pg = &fo_region->page[page];
-        return page == 0 || FO_RELAXED_LOAD(&pg->state) == FO_PAGE_NEVER
-                   ? nothing()
-                   : find_large(pg, fo_page_start(page));
-    case FO_PAGE_BLOCK:
-    case FO_PAGE_FREED:
-        return find_large(pg, fo_page_start(page));
-    default:
-        return find_slot(pg, fo_page_start(page), p);
+        what = __atomic_load_n(&pg->what, __ATOMIC_ACQUIRE);
     }
+    if (page == 0 || fo_state_of(what) == FO_PAGE_NEVER)
+        return nothing();
+    return fo_has_slots(fo_state_of(what)) ? find_slot(pg, fo_page_start(page), p)
+                                           : find_large(pg, fo_page_start(page));
 }
 
 static bool is_large(uintptr_t payload)
 {
-    uint32_t state = FO_RELAXED_LOAD(&fo_region->page[fo_page_number(payload)].state);
-
-    return state == FO_PAGE_BLOCK || state == FO_PAGE_FREED;
+    return !fo_has_slots(fo_page_state(&fo_region->page[fo_page_number(payload)]));
 }
 
 /* Where and by whom.  It is in a cell, or in the slot once that is back in its page. */
@@ -116,7 +112,7 @@ static void find_free(uintptr_t payload, fo_site *freed, uint64_t *by)
     const uint64_t *in_slot = (const uint64_t *)payload;
 
     *freed = *by = 0;
-    if (is_large(payload) && FO_RELAXED_LOAD(&pg->state) == FO_PAGE_FREED) {
+    if (is_large(payload) && fo_page_state(pg) != FO_PAGE_BLOCK) {
         *freed = FO_RELAXED_LOAD(&pg->freed);
         *by = FO_RELAXED_LOAD(&pg->by);
     } else if (cell != NULL) {

@@ -25,20 +25,8 @@ static bool may_be_warm(size_t size)
     return system_pages(size) < FO_WARM_SIZES;
 }
 
-/* Out of its place in the ring; 0: nothing is there. */
-static uint32_t take_out(uint32_t *at)
-{
-    uint32_t page = __atomic_load_n(at, __ATOMIC_ACQUIRE);
-
-    do
-        __atomic_store_n(&fo_thread.cache->page, page, __ATOMIC_RELEASE);
-    while (page != 0 &&
-           !__atomic_compare_exchange_n(at, &page, 0, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE));
-    return page;
-}
-
-/* The oldest, in a ring: what was given more than a round ago has been overwritten. */
-static uint32_t take_warm(size_t size)
+/* The oldest, in a ring: what was given more than a round ago has been overwritten.  0: none. */
+static uint32_t take_out_oldest(size_t size)
 {
     uint32_t *taken = &fo_region->warm_taken[system_pages(size)];
     uint32_t before = FO_RELAXED_LOAD(taken), oldest;
@@ -51,75 +39,102 @@ static uint32_t take_warm(size_t size)
         oldest = given - waiting;
     } while (!__atomic_compare_exchange_n(taken, &before, oldest + 1, false, __ATOMIC_ACQ_REL,
                                           __ATOMIC_RELAXED));
-    return take_out(warm_at(size, oldest));
+    return __atomic_exchange_n(warm_at(size, oldest), 0, __ATOMIC_ACQ_REL);
 }
 
-bool fo_large_is_warm(uint32_t page, uint32_t *changes)
+static size_t size_of(const struct fo_page *pg)
 {
-    bool is = false;
+    return fo_word_size(FO_RELAXED_LOAD(&pg->word));
+}
 
-    *changes = 0;
-    for (unsigned s = 0; s < FO_WARM_SIZES; s++)
-        *changes += __atomic_load_n(&fo_region->warm_given[s], __ATOMIC_ACQUIRE) +
-                    __atomic_load_n(&fo_region->warm_taken[s], __ATOMIC_ACQUIRE);
-    for (unsigned s = 0; s < FO_WARM_SIZES; s++)
-        for (unsigned i = 0; i < FO_WARM; i++)
-            is |= __atomic_load_n(&fo_region->warm[s][i], __ATOMIC_ACQUIRE) == page;
-    return is;
+/* The memory of a run that this thread has goes back to the system. */
+static void release(uint32_t page)
+{
+    size_t size = size_of(&fo_region->page[page]) + sizeof(struct fo_header);
+
+    fo_region_release(fo_page_start(page), (size + 4095) & ~(size_t)4095);
+    fo_run_give(page);
+}
+
+/* What is warm for another size, which it has had since it was put there, is released. */
+static uint32_t take_warm(size_t size)
+{
+    uint32_t page = may_be_warm(size) ? take_out_oldest(size) : 0;
+    struct fo_page *pg = &fo_region->page[page];
+
+    if (page == 0 || !fo_page_change(pg, FO_PAGE_WARM, fo_of_mine(FO_PAGE_MOVING)))
+        return 0;
+    if (system_pages(size_of(pg)) == system_pages(size))
+        return page;
+    release(page);
+    return 0;
 }
 
 uintptr_t fo_large_take(size_t size)
 {
     size_t room = size + sizeof(struct fo_header);
 
-    /* In which is said what is on its way: without one, others could not know. */
-    if (fo_cache_own() == NULL && fo_region->shared)
+    if (!fo_may_move())
         return 0;
-    uint32_t page = may_be_warm(size) ? take_warm(size) : 0;
+    uint32_t page = take_warm(size);
     if (page == 0)
-        page = fo_region_take_run((uint32_t)((room + FO_PAGE_SIZE - 1) >> FO_PAGE_SHIFT));
+        page = fo_run_take((uint32_t)((room + FO_PAGE_SIZE - 1) >> FO_PAGE_SHIFT));
     if (page == 0)
         return 0;
     struct fo_page *pg = &fo_region->page[page];
     FO_RELAXED_STORE(&pg->word, (uint64_t)size << FO_SIZE_SHIFT);
-    __atomic_store_n(&pg->state, FO_PAGE_BLOCK, __ATOMIC_RELEASE);
-    fo_page_arrived();
+    fo_page_change(pg, fo_of_mine(FO_PAGE_MOVING), FO_PAGE_BLOCK);
     return fo_page_start(page) + sizeof(struct fo_header);
 }
 
-void fo_large_release(uint32_t page)
+/* A warm run that has left the ring. */
+static void cool(uint32_t page)
 {
-    size_t size = fo_word_size(FO_RELAXED_LOAD(&fo_region->page[page].word));
-
-    fo_region_release(fo_page_start(page),
-                      (size + sizeof(struct fo_header) + 4095) & ~(size_t)4095);
-    fo_region_give_run(page);
+    if (!fo_may_move())
+        FO_RELAXED_STORE(&fo_region->strays, true);
+    else if (fo_page_change(&fo_region->page[page], FO_PAGE_WARM, fo_of_mine(FO_PAGE_MOVING)))
+        release(page);
 }
 
-/* Its place in the ring, which is made free: what was there is the oldest. */
-static uint32_t *place_for(size_t size)
+/* Into the ring, and out of it what was there: it is the oldest. */
+static uint32_t exchange_warm(size_t size, uint32_t page)
 {
     uint32_t *given = &fo_region->warm_given[system_pages(size)];
     uint32_t *at = warm_at(size, __atomic_fetch_add(given, 1, __ATOMIC_ACQ_REL));
-    uint32_t oldest = take_out(at);
 
-    if (oldest != 0)
-        fo_large_release(oldest);
-    return at;
+    return __atomic_exchange_n(at, page, __ATOMIC_ACQ_REL);
 }
 
 void fo_large_give(uintptr_t payload)
 {
-    uint32_t page = fo_page_number(payload), none = 0;
+    uint32_t page = fo_page_number(payload);
     struct fo_page *pg = &fo_region->page[page];
-    size_t size = fo_word_size(pg->word);
+    size_t size = size_of(pg);
 
-    fo_cache_own();
-    uint32_t *at = may_be_warm(size) ? place_for(size) : NULL;
-    __atomic_store_n(&fo_thread.cache->page, page, __ATOMIC_RELEASE);
-    __atomic_store_n(&pg->state, FO_PAGE_FREED, __ATOMIC_RELEASE);
-    if (at == NULL ||
-        !__atomic_compare_exchange_n(at, &none, page, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
-        fo_large_release(page);
-    fo_page_arrived();
+    if (!fo_page_change(pg, FO_PAGE_BLOCK, FO_PAGE_WARM))
+        return;
+    if (may_be_warm(size))
+        page = exchange_warm(size, page);
+    if (page != 0)
+        cool(page);
+}
+
+bool fo_large_can_be_found(uint32_t page)
+{
+    size_t size = size_of(&fo_region->page[page]);
+    bool found = false;
+
+    for (unsigned i = 0; may_be_warm(size) && i < FO_WARM; i++)
+        found |= __atomic_load_n(warm_at(size, i), __ATOMIC_ACQUIRE) == page;
+    return found;
+}
+
+void fo_large_go_on(uint32_t page, uint32_t gone)
+{
+    uint64_t what = __atomic_load_n(&fo_region->page[page].what, __ATOMIC_ACQUIRE);
+
+    if (fo_state_of(what) == FO_PAGE_WARM && !fo_large_can_be_found(page))
+        cool(page);
+    else if (fo_state_of(what) == FO_PAGE_MOVING && fo_cache_of(what) == gone)
+        release(page);
 }

@@ -6,18 +6,13 @@
 /* --- into a list and out of it -------------------------------------------------------------------
  */
 
-static uint16_t number_of(const struct fo_cache *cache)
-{
-    return (uint16_t)(cache - fo_region->cache + 1);
-}
-
 /* It is this thread's now. */
 static void have(uint32_t n)
 {
     struct fo_cache *cache = fo_thread.cache;
 
     if (n != 0)
-        __atomic_store_n(&fo_magazine_at(n)->owner, number_of(cache), __ATOMIC_RELEASE);
+        __atomic_store_n(&fo_magazine_at(n)->owner, fo_cache_number(cache), __ATOMIC_RELEASE);
     __atomic_store_n(&cache->magazine, 0, __ATOMIC_RELEASE);
 }
 

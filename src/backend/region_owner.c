@@ -23,6 +23,21 @@ void fo_cache_empty(struct fo_cache *cache)
     }
 }
 
+uint16_t fo_cache_number(const struct fo_cache *cache)
+{
+    return cache == &fo_no_cache ? 0 : (uint16_t)(cache - fo_region->cache + 1);
+}
+
+uint32_t fo_of_mine(enum fo_page_state state)
+{
+    return (uint32_t)fo_cache_number(fo_thread.cache) << FO_PAGE_CACHE_SHIFT | state;
+}
+
+bool fo_may_move(void)
+{
+    return fo_cache_own() != NULL || !fo_region->shared;
+}
+
 /* --- owners ------------------------------------------------------------------------------------
  */
 
@@ -211,10 +226,8 @@ static void hand_out(struct fo_cache *cache)
 
     fo_thread.cache = cache;
     fo_cache_recover(cache);
-    for (unsigned c = 0; c < FO_REGION_CLASSES; c++) {
-        fo_bin_abandon_page(&cache->bins[c]);
+    for (unsigned c = 0; c < FO_REGION_CLASSES; c++)
         fo_cache_share_queue(c);
-    }
     fo_thread.cache = mine;
     fo_living_release(&cache->owner);
 }
@@ -223,8 +236,10 @@ bool fo_caches_reclaim(void)
 {
     struct fo_cache *mine = fo_thread.cache;
     uint64_t self = fo_living_me();
-    bool any = false;
+    bool any = __atomic_exchange_n(&fo_region->strays, false, __ATOMIC_ACQ_REL);
 
+    if (any)
+        fo_pages_go_on(0);
     for (uint32_t i = 0, used = count_caches(); i < used; i++)
         if (&fo_region->cache[i] != mine && take_over(&fo_region->cache[i], self, used)) {
             fo_thread.cache = mine;

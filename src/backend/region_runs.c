@@ -1,13 +1,6 @@
 /* Runs of pages: from the end of what is used, and those that were freed.  See region.h. */
 #include "backend/region.h"
 
-#include "fork/process.h"
-
-void fo_page_arrived(void)
-{
-    __atomic_store_n(&fo_thread.cache->page, 0, __ATOMIC_RELEASE);
-}
-
 /* One size each up to 8 pages, then four to a doubling. */
 static unsigned run_class(uint32_t pages)
 {
@@ -24,44 +17,75 @@ static uint32_t run_pages(unsigned class)
     return (8u << (class - 8) / 4) + ((class - 8) % 4 + 1) * (2u << (class - 8) / 4);
 }
 
-/* Its length last: then it is a run. */
-static bool make_run(uint32_t at, uint32_t pages)
+/* --- the end of what is used ---------------------------------------------------------------------
+ */
+
+/* A run begins where the last one ended: everybody sees to that. */
+static void move_end(uint32_t from, uint32_t pages)
 {
-    if (!fo_region_commit((uint64_t)(at + pages) << FO_PAGE_SHIFT))
-        return false;
-    for (uint32_t i = 1; i < pages; i++) {
-        fo_region->page[at + i].pages = i;
-        fo_region->page[at + i].state = FO_PAGE_INSIDE;
-    }
-    __atomic_store_n(&fo_region->page[at].pages, pages, __ATOMIC_RELEASE);
-    return true;
+    __atomic_compare_exchange_n(&fo_region->pages, &from, from + pages, false, __ATOMIC_ACQ_REL,
+                                __ATOMIC_RELAXED);
 }
 
-/* Others see where it begins before it is this thread's, and how long it is going to be. */
+/* The same is written by whoever does it, and stays for ever. */
+static void make_records(uint32_t at, uint32_t pages)
+{
+    for (uint32_t i = 1; i < pages; i++)
+        __atomic_store_n(&fo_region->page[at + i].what, fo_what(i, FO_PAGE_INSIDE),
+                         __ATOMIC_RELEASE);
+}
+
+static void is_free(uint32_t at, uint32_t pages)
+{
+    fo_set_add(&fo_region->runs[run_class(pages)], at);
+}
+
+/* Of how many pages it is, and that somebody has it, is said at once; then the end moves.  Somebody
+ * who clears up after the dead may have been faster, and made it everybody's. */
+static uint32_t claim(uint32_t at, uint32_t pages)
+{
+    struct fo_page *pg = &fo_region->page[at];
+    uint64_t never = 0;
+
+    if (!__atomic_compare_exchange_n(&pg->what, &never, fo_what(pages, FO_PAGE_MAKING), false,
+                                     __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)) {
+        move_end(at, fo_run_length(never));
+        return 0;
+    }
+    move_end(at, pages);
+    make_records(at, pages);
+    return fo_page_change(pg, FO_PAGE_MAKING, fo_of_mine(FO_PAGE_MOVING)) ? at : 0;
+}
+
 static uint32_t fresh_run(unsigned class)
 {
-    uint32_t pages = run_pages(class), at = FO_RELAXED_LOAD(&fo_region->pages);
-    struct fo_cache *cache = fo_thread.cache;
+    uint32_t pages = run_pages(class), run = 0;
 
-    FO_RELAXED_STORE(&cache->run, pages);
-    do {
-        if (pages > fo_region->page_count - at) {
-            fo_page_arrived();
+    while (run == 0) {
+        uint32_t at = __atomic_load_n(&fo_region->pages, __ATOMIC_ACQUIRE);
+        if (pages > fo_region->page_count - at ||
+            !fo_region_commit((uint64_t)(at + pages) << FO_PAGE_SHIFT))
             return 0;
-        }
-        __atomic_store_n(&cache->page, at, __ATOMIC_RELEASE);
-    } while (!__atomic_compare_exchange_n(&fo_region->pages, &at, at + pages, true,
-                                          __ATOMIC_ACQ_REL, __ATOMIC_RELAXED));
-    return make_run(at, pages) ? at : 0;
+        run = claim(at, pages);
+    }
+    return run;
 }
+
+/* --- taking and giving ---------------------------------------------------------------------------
+ */
 
 static uint32_t freed_run(unsigned class)
 {
-    return fo_list_pop(&fo_region->runs[class], fo_region->page, sizeof *fo_region->page,
-                       &fo_thread.cache->page);
+    uint32_t at;
+
+    do
+        at = fo_set_take(&fo_region->runs[class], FO_RELAXED_LOAD(&fo_region->pages));
+    while (at != 0 &&
+           !fo_page_change(&fo_region->page[at], FO_PAGE_FREE, fo_of_mine(FO_PAGE_MOVING)));
+    return at;
 }
 
-uint32_t fo_region_take_run(uint32_t pages)
+uint32_t fo_run_take(uint32_t pages)
 {
     if (pages == 0 || pages > fo_region->page_count)
         return 0;
@@ -75,17 +99,32 @@ uint32_t fo_region_take_run(uint32_t pages)
     return at;
 }
 
-bool fo_region_finish_run(uint32_t page, uint32_t pages)
+void fo_run_give(uint32_t at)
 {
-    return pages != 0 && make_run(page, pages);
+    struct fo_page *pg = &fo_region->page[at];
+
+    if (fo_page_change(pg, fo_of_mine(FO_PAGE_MOVING), FO_PAGE_FREE))
+        is_free(at, fo_page_run(pg));
 }
 
-fo_list *fo_region_runs_of(uint32_t page)
+/* --- of those who are gone -----------------------------------------------------------------------
+ */
+
+void fo_run_go_on(uint32_t at)
 {
-    return &fo_region->runs[run_class(fo_region->page[page].pages)];
+    struct fo_page *pg = &fo_region->page[at];
+    uint32_t pages = fo_page_run(pg);
+
+    move_end(at, pages);
+    if (fo_page_state(pg) == FO_PAGE_MAKING) {
+        make_records(at, pages);
+        fo_page_change(pg, FO_PAGE_MAKING, FO_PAGE_FREE);
+    }
+    if (fo_page_state(pg) == FO_PAGE_FREE)
+        is_free(at, pages);
 }
 
-void fo_region_give_run(uint32_t page)
+bool fo_run_can_be_found(uint32_t at)
 {
-    fo_list_push(fo_region_runs_of(page), fo_region->page, sizeof *fo_region->page, page);
+    return fo_set_has(&fo_region->runs[run_class(fo_page_run(&fo_region->page[at]))], at);
 }

@@ -14,17 +14,17 @@ static uint64_t *bitmap_of(uint32_t page)
     return fo_region->bitmaps + (size_t)page * FO_BITMAP_WORDS;
 }
 
-static bool change(struct fo_page *pg, uint32_t from, uint32_t to)
+/* Slots of it are there for all. */
+static void advertise(uint32_t page)
 {
-    return __atomic_compare_exchange_n(&pg->state, &from, to, false, __ATOMIC_ACQ_REL,
-                                       __ATOMIC_RELAXED);
+    fo_set_add(&fo_region->class[page_at(page)->class].pages, page);
 }
 
-static void list(uint32_t page)
+/* From its owner, or from nobody: then whoever sees that a slot came back does it. */
+static void offer(uint32_t page, uint32_t from)
 {
-    struct fo_page *pg = page_at(page);
-
-    fo_list_push(&fo_region->class[pg->class].pages, fo_region->page, sizeof *pg, page);
+    if (fo_page_change(page_at(page), from, FO_PAGE_PARTIAL))
+        advertise(page);
 }
 
 /* --- taking ------------------------------------------------------------------------------------
@@ -100,9 +100,10 @@ static bool has_returned(uint32_t page)
 static void leave_page(struct fo_bin *bin)
 {
     struct fo_page *pg = page_at(bin->page);
+    uint32_t owned = fo_of_mine(FO_PAGE_OWNED);
 
-    __atomic_store_n(&pg->state, FO_PAGE_FULL, __ATOMIC_SEQ_CST);
-    if (has_returned(bin->page) && change(pg, FO_PAGE_FULL, FO_PAGE_OWNED))
+    fo_page_change(pg, owned, FO_PAGE_FULL);
+    if (has_returned(bin->page) && fo_page_change(pg, FO_PAGE_FULL, owned))
         return;
     bin->page = 0;
 }
@@ -127,26 +128,26 @@ static void no_longer_idle(uint32_t page)
                                     __ATOMIC_RELAXED);
 }
 
-/* One after another: this one will be used up, too. */
-static bool own_page(struct fo_bin *bin, unsigned class, bool another)
+static uint32_t partial_page(unsigned class)
 {
-    fo_list *pages = &fo_region->class[class].pages;
+    const struct fo_set *pages = &fo_region->class[class].pages;
     uint32_t page;
 
-    while ((page = fo_list_pop(pages, fo_region->page, sizeof(struct fo_page),
-                               &fo_thread.cache->page)) != 0) {
-        if (change(page_at(page), FO_PAGE_LISTED, FO_PAGE_OWNED)) {
-            no_longer_idle(page);
-            bin->page = page;
-            fo_page_arrived();
-            return true;
-        }
-        if (!change(page_at(page), FO_PAGE_TRIM, FO_PAGE_TAKEN)) /* whoever trims lists it again */
-            list(page);
-    }
-    page = fo_region_take_run(1);
+    do
+        page = fo_set_take(pages, FO_RELAXED_LOAD(&fo_region->pages));
+    while (page != 0 && !fo_page_change(page_at(page), FO_PAGE_PARTIAL, fo_of_mine(FO_PAGE_OWNED)));
+    if (page != 0)
+        no_longer_idle(page);
+    return page;
+}
+
+/* One after another: this one will be used up, too. */
+static uint32_t fresh_page(unsigned class, bool another)
+{
+    uint32_t page = fo_run_take(1);
+
     if (page == 0)
-        return false;
+        return 0;
     if (another && fo_region->shared)
         fo_region_populate(fo_page_start(page), FO_PAGE_SIZE);
     struct fo_page *pg = page_at(page);
@@ -154,11 +155,16 @@ static bool own_page(struct fo_bin *bin, unsigned class, bool another)
     FO_RELAXED_STORE(&fo_region->page_bin[page], (uint16_t)(class * sizeof(struct fo_bin)));
     FO_RELAXED_STORE(&pg->used, 0);
     FO_RELAXED_STORE(&pg->ever, 0);
-    FO_RELAXED_STORE(&pg->emptying, 0);
-    __atomic_store_n(&pg->state, FO_PAGE_OWNED, __ATOMIC_RELEASE);
-    bin->page = page;
-    fo_page_arrived();
-    return true;
+    fo_page_change(pg, fo_of_mine(FO_PAGE_MOVING), fo_of_mine(FO_PAGE_OWNED));
+    return page;
+}
+
+static bool own_page(struct fo_bin *bin, unsigned class, bool another)
+{
+    uint32_t page = partial_page(class);
+
+    bin->page = page != 0 ? page : fresh_page(class, another);
+    return bin->page != 0;
 }
 
 bool fo_slots_take(struct fo_bin *bin, unsigned class, unsigned room)
@@ -192,39 +198,42 @@ static bool are_all_back(uint32_t page)
     return true;
 }
 
-/* The state is TRIM, or TAKEN since. */
-static void go_on_trimming(uint32_t page)
+/* No slot of it is anybody's. */
+static void empty(uint32_t page)
 {
     struct fo_page *pg = page_at(page);
     uint64_t *bitmap = bitmap_of(page);
 
-    if (pg->emptying != 0 || are_all_back(page)) {
-        __atomic_store_n(&pg->emptying, 1, __ATOMIC_RELEASE);
-        if (pg->used > pg->ever)
-            FO_RELAXED_STORE(&pg->ever, (uint16_t)pg->used);
-        for (unsigned i = 0; i < FO_BITMAP_WORDS; i++)
-            FO_RELAXED_STORE(&bitmap[i], 0);
-        FO_RELAXED_STORE(&pg->used, 0);
-        fo_region_release(fo_page_start(page), FO_PAGE_SIZE);
-        no_longer_idle(page);
-        __atomic_store_n(&pg->emptying, 0, __ATOMIC_RELEASE);
-    }
-    if (change(pg, FO_PAGE_TRIM, FO_PAGE_LISTED))
+    if (pg->used > pg->ever)
+        FO_RELAXED_STORE(&pg->ever, (uint16_t)pg->used);
+    for (unsigned i = 0; i < FO_BITMAP_WORDS; i++)
+        FO_RELAXED_STORE(&bitmap[i], 0);
+    FO_RELAXED_STORE(&pg->used, 0);
+    fo_region_release(fo_page_start(page), FO_PAGE_SIZE);
+    no_longer_idle(page);
+    offer(page, fo_of_mine(FO_PAGE_EMPTYING));
+}
+
+/* While this thread has it, none of its slots that are back is taken again. */
+static void trim(uint32_t page)
+{
+    uint32_t owned = fo_of_mine(FO_PAGE_OWNED);
+
+    if (!fo_page_change(page_at(page), FO_PAGE_PARTIAL, owned))
         return;
-    __atomic_store_n(&pg->state, FO_PAGE_LISTED, __ATOMIC_RELEASE);
-    list(page);
+    if (are_all_back(page) && fo_page_change(page_at(page), owned, fo_of_mine(FO_PAGE_EMPTYING)))
+        empty(page);
+    else
+        offer(page, owned);
 }
 
 /* No block is in this page. */
-static void trim(uint32_t page)
+static void keep_idle(uint32_t page)
 {
     no_longer_idle(page);
     uint32_t oldest = oldest_idle(page);
-    if (oldest == 0)
-        return;
-    FO_RELAXED_STORE(&fo_thread.cache->page, oldest);
-    if (change(page_at(oldest), FO_PAGE_LISTED, FO_PAGE_TRIM))
-        go_on_trimming(oldest);
+    if (oldest != 0 && fo_may_move())
+        trim(oldest);
 }
 
 static uint32_t slot_number(uintptr_t payload)
@@ -253,57 +262,45 @@ void fo_slot_give(const struct fo_cell *freed)
 
     FO_RELAXED_STORE(&b->freed, freed->freed);
     FO_RELAXED_STORE(&b->by, freed->by);
-    FO_RELAXED_STORE(&fo_thread.cache->page, page);
     uint64_t word = __atomic_fetch_or(&bitmap_of(page)[slot / 64], bit, __ATOMIC_SEQ_CST) | bit;
-    if (__atomic_load_n(&pg->state, __ATOMIC_SEQ_CST) == FO_PAGE_FULL &&
-        change(pg, FO_PAGE_FULL, FO_PAGE_LISTED))
-        list(page);
+    offer(page, FO_PAGE_FULL);
     if (word == all_of_word(FO_RELAXED_LOAD(&pg->used), slot / 64) &&
-        FO_RELAXED_LOAD(&pg->state) == FO_PAGE_LISTED && are_all_back(page))
-        trim(page);
-    fo_page_arrived();
+        fo_page_state(pg) == FO_PAGE_PARTIAL && are_all_back(page))
+        keep_idle(page);
 }
 
 /* --- of those who are gone -----------------------------------------------------------------------
  */
 
-static void abandon(uint32_t page)
+void fo_slots_go_on(uint32_t page, uint32_t gone)
 {
-    struct fo_page *pg = page_at(page);
+    uint64_t what = __atomic_load_n(&page_at(page)->what, __ATOMIC_ACQUIRE);
+    bool his = fo_cache_of(what) == gone;
 
-    FO_RELAXED_STORE(&fo_thread.cache->page, page);
-    if (change(pg, FO_PAGE_OWNED, FO_PAGE_LISTED) ||
-        (has_returned(page) && change(pg, FO_PAGE_FULL, FO_PAGE_LISTED)))
-        list(page);
-    fo_page_arrived();
+    if (fo_state_of(what) == FO_PAGE_PARTIAL)
+        advertise(page);
+    else if (fo_state_of(what) == FO_PAGE_FULL && has_returned(page))
+        offer(page, FO_PAGE_FULL);
+    else if (fo_state_of(what) == FO_PAGE_OWNED && his)
+        offer(page, fo_of_mine(FO_PAGE_OWNED));
+    else if (fo_state_of(what) == FO_PAGE_EMPTYING && his)
+        empty(page);
 }
 
-void fo_bin_abandon_page(struct fo_bin *bin)
+bool fo_slots_can_be_found(uint32_t page)
 {
-    uint32_t page = bin->page;
+    const struct fo_page *pg = page_at(page);
+    uint64_t what = pg->what;
 
-    if (page == 0)
-        return;
-    __atomic_store_n(&fo_thread.cache->page, page, __ATOMIC_RELEASE);
-    __atomic_store_n(&bin->page, 0, __ATOMIC_RELEASE);
-    abandon(page);
-}
-
-void fo_page_go_on(uint32_t page)
-{
-    struct fo_page *pg = page_at(page);
-    uint32_t state = __atomic_load_n(&pg->state, __ATOMIC_ACQUIRE);
-
-    FO_RELAXED_STORE(&fo_thread.cache->page, page);
-    if (state == FO_PAGE_TRIM || state == FO_PAGE_TAKEN)
-        go_on_trimming(page);
-    else if (state == FO_PAGE_LISTED)
-        list(page);
-    else if (state == FO_PAGE_FREED)
-        fo_large_release(page);
-    else if (state == FO_PAGE_NEVER)
-        fo_region_give_run(page);
-    else
-        abandon(page);
-    fo_page_arrived();
+    switch (fo_state_of(what)) {
+    case FO_PAGE_PARTIAL:
+        return fo_set_has(&fo_region->class[pg->class].pages, page);
+    case FO_PAGE_FULL:
+        return !has_returned(page);
+    case FO_PAGE_OWNED:
+        return fo_cache_of(what) != 0 &&
+               fo_region->cache[fo_cache_of(what) - 1].bins[pg->class].page == page;
+    default:
+        return false;
+    }
 }

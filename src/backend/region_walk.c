@@ -8,8 +8,7 @@
 
 struct walk {
     struct fo_walk *out;
-    uint64_t *held;  /* as the bitmaps: slots in cells */
-    uint8_t *placed; /* by page: it is in a list, a bin, or on its way */
+    uint64_t *held; /* as the bitmaps: slots in cells */
     fo_walk_live *each;
     void *context;
 };
@@ -22,11 +21,6 @@ static void wrong(struct walk *w, const char *what, uintptr_t where)
     }
 }
 
-static bool has_slots(uint32_t state)
-{
-    return state >= FO_PAGE_FULL && state <= FO_PAGE_TAKEN;
-}
-
 /* --- magazines ---------------------------------------------------------------------------------
  */
 
@@ -35,7 +29,7 @@ static void enter_cell(struct walk *w, unsigned class, uintptr_t payload)
     uint32_t page = fo_page_number(payload), size = fo_class_slot(class);
     const struct fo_page *pg = &fo_region->page[page];
 
-    if (payload < fo_region->base || page >= fo_region->pages || !has_slots(pg->state) ||
+    if (payload < fo_region->base || page >= fo_region->pages || !fo_has_slots(fo_page_state(pg)) ||
         pg->class != class) {
         wrong(w, "a cell holds what is no slot of its class", payload);
         return;
@@ -74,10 +68,19 @@ static void walk_list(struct walk *w, fo_list list, const void *elements, size_t
         wrong(w, "a list is not as long as it says", (uintptr_t)elements);
 }
 
-static void walk_bin(struct walk *w, const struct fo_bin *bin)
+/* A bin has what says that it is this cache's, or what it is about to forget. */
+static void walk_bins_page(struct walk *w, uint32_t page, unsigned class)
+{
+    if (page >= fo_region->pages || fo_region->page[page].class != class)
+        wrong(w, "a bin's page is not one of its class", page);
+}
+
+static void walk_bin(struct walk *w, const struct fo_bin *bin, unsigned class)
 {
     const struct fo_region *r = fo_region;
 
+    if (bin->page != 0)
+        walk_bins_page(w, bin->page, class);
     walk_list(w, bin->spare, r->magazine, sizeof *r->magazine, bin->spares, r->magazines);
     if (bin->queued != 0)
         walk_list(w, bin->first, r->magazine, sizeof *r->magazine, bin->queued, r->magazines);
@@ -92,68 +95,9 @@ static void walk_lists(struct walk *w)
     walk_list(w, r->spare, r->magazine, sizeof *r->magazine, UINT32_MAX, r->magazines);
     for (unsigned c = 0; c < FO_REGION_CLASSES; c++) {
         walk_list(w, r->class[c].full, r->magazine, sizeof *r->magazine, UINT32_MAX, r->magazines);
-        walk_list(w, r->class[c].pages, r->page, sizeof *r->page, UINT32_MAX, r->pages);
         for (uint32_t i = 0; i < r->caches; i++)
-            walk_bin(w, &r->cache[i].bins[c]);
+            walk_bin(w, &r->cache[i].bins[c], c);
     }
-    for (unsigned c = 0; c < FO_RUN_CLASSES; c++)
-        walk_list(w, r->runs[c], r->page, sizeof *r->page, UINT32_MAX, r->pages);
-}
-
-/* --- where pages are ---------------------------------------------------------------------------
- */
-
-static void place(struct walk *w, uint32_t page)
-{
-    if (page != 0 && page < fo_region->pages && w->placed[page]++ != 0)
-        wrong(w, "a page is in two places", fo_page_start(page));
-}
-
-static void place_list(struct walk *w, fo_list list)
-{
-    uint32_t steps = 0;
-
-    for (uint32_t n = (uint32_t)list; n != 0 && n < fo_region->pages && steps++ < fo_region->pages;
-         n = fo_region->page[n].next)
-        place(w, n);
-}
-
-/* A bin may be about to forget what it has used up. */
-static void place_of_bins(struct walk *w, const struct fo_cache *cache)
-{
-    for (unsigned c = 0; c < FO_REGION_CLASSES; c++)
-        if (fo_region->page[cache->bins[c].page].state == FO_PAGE_OWNED)
-            place(w, cache->bins[c].page);
-}
-
-/* What is on its way may have arrived, wherever that is: so this comes after all else. */
-static void place_on_its_way(struct walk *w, const struct fo_cache *cache)
-{
-    if (cache->page < fo_region->pages && w->placed[cache->page] == 0)
-        place(w, cache->page);
-}
-
-static void place_pages(struct walk *w)
-{
-    const struct fo_region *r = fo_region;
-
-    for (unsigned c = 0; c < FO_REGION_CLASSES; c++)
-        place_list(w, r->class[c].pages);
-    for (unsigned c = 0; c < FO_RUN_CLASSES; c++)
-        place_list(w, r->runs[c]);
-    for (unsigned s = 0; s < FO_WARM_SIZES; s++)
-        for (unsigned i = 0; i < FO_WARM; i++)
-            place(w, r->warm[s][i]);
-    for (uint32_t i = 0; i < r->caches && i < r->cache_count; i++)
-        place_of_bins(w, &r->cache[i]);
-    for (uint32_t i = 0; i < r->caches && i < r->cache_count; i++)
-        place_on_its_way(w, &r->cache[i]);
-}
-
-/* Blocks are the program's, and pages that are used up nobody's until a slot comes back. */
-static bool needs_place(uint32_t state)
-{
-    return state != FO_PAGE_FULL && state != FO_PAGE_BLOCK && state != FO_PAGE_INSIDE;
 }
 
 /* --- what is in pages --------------------------------------------------------------------------
@@ -231,16 +175,45 @@ static void walk_large(struct walk *w, uintptr_t payload)
         w->out->lost++;
 }
 
+/* Has somebody what begins here, or can it be found? */
+static bool is_somewhere(uint32_t page)
+{
+    switch (fo_page_state(&fo_region->page[page])) {
+    case FO_PAGE_BLOCK:
+        return true;
+    case FO_PAGE_WARM:
+        return fo_large_can_be_found(page);
+    case FO_PAGE_FREE:
+        return fo_run_can_be_found(page);
+    default:
+        return fo_slots_can_be_found(page);
+    }
+}
+
+static void walk_run(struct walk *w, uint32_t page, uint32_t pages)
+{
+    for (uint32_t i = 1; i < pages; i++)
+        if (fo_region->page[page + i].what != fo_what(i, FO_PAGE_INSIDE))
+            wrong(w, "a page is not what the run says that it is in", fo_page_start(page + i));
+    w->out->pages_lost += !is_somewhere(page);
+}
+
 static void walk_pages(struct walk *w)
 {
-    for (uint32_t page = 1; page < fo_region->pages; page++) {
+    for (uint32_t page = 1; page < fo_region->pages;) {
         const struct fo_page *pg = &fo_region->page[page];
-        w->out->pages_lost += needs_place(pg->state) && w->placed[page] == 0;
-        if (has_slots(pg->state))
+        enum fo_page_state state = fo_page_state(pg);
+        uint32_t pages = fo_page_run(pg);
+        if (state == FO_PAGE_INSIDE || pages == 0 || pages > fo_region->pages - page) {
+            wrong(w, "no run begins where one ended", fo_page_start(page));
+            return;
+        }
+        walk_run(w, page, pages);
+        if (fo_has_slots(state))
             walk_slots(w, page);
-        if (pg->state != FO_PAGE_BLOCK)
-            continue;
-        walk_large(w, fo_page_start(page) + sizeof(struct fo_header));
+        else if (state == FO_PAGE_BLOCK)
+            walk_large(w, fo_page_start(page) + sizeof(struct fo_header));
+        page += pages;
     }
 }
 
@@ -249,18 +222,16 @@ bool fo_region_walk(struct fo_walk *out, fo_walk_live *each, void *context)
     memset(out, 0, sizeof *out);
     if (fo_region == NULL)
         return false;
-    size_t bitmaps = (size_t)fo_region->pages * FO_BITMAP_WORDS * sizeof(uint64_t);
-    size_t size = bitmaps + fo_region->pages;
-    char *maps = mmap(NULL, size, PROT_READ | PROT_WRITE,
-                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (maps == MAP_FAILED)
+    size_t size = (size_t)fo_region->pages * FO_BITMAP_WORDS * sizeof(uint64_t);
+    uint64_t *held = mmap(NULL, size, PROT_READ | PROT_WRITE,
+                          MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (held == MAP_FAILED)
         return false;
-    struct walk w = {out, (void *)maps, (uint8_t *)maps + bitmaps, each, context};
+    struct walk w = {out, held, each, context};
     walk_magazines(&w);
     walk_lists(&w);
-    place_pages(&w);
     walk_pages(&w);
-    munmap(maps, size);
+    munmap(held, size);
     return true;
 }
 

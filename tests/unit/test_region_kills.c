@@ -1,13 +1,8 @@
 /* Is the heap of backend shm whole, whenever somebody is killed?  A child is led through an
  * operation instruction by instruction, and killed at each: at most the block in its hands may be
  * lost. */
-#include <sched.h>
-#include <signal.h>
-#include <sys/ptrace.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
 #include "shared_heap.h"
+#include "stepping.h"
 
 struct operation {
     void (*prepare)(void);
@@ -18,40 +13,12 @@ struct operation {
 /* False: the operation was over before. */
 static bool kill_after(const struct operation *o, unsigned steps)
 {
-    int status;
-    bool over = false;
-    pid_t child = fork();
+    pid_t child = stepping_start(o->prepare, o->run);
 
-    assert_true(child >= 0);
-    if (child == 0) {
-        o->prepare();
-        ptrace(PTRACE_TRACEME, 0, NULL, NULL);
-        raise(SIGSTOP);
-        o->run();
-        _exit(0);
-    }
-    assert_int_equal(waitpid(child, &status, 0), child);
-    assert_true(WIFSTOPPED(status));
-    for (unsigned i = 0; i < steps && !over; i++) {
-        assert_int_equal(ptrace(PTRACE_SINGLESTEP, child, NULL, NULL), 0);
-        assert_int_equal(waitpid(child, &status, 0), child);
-        over = !WIFSTOPPED(status);
-    }
-    if (!over) {
-        kill(child, SIGKILL);
-        assert_int_equal(waitpid(child, &status, 0), child);
-    }
-    return !over;
-}
-
-/* The two take turns: on one processor that is a lot faster. */
-static void stay_on_one_processor(void)
-{
-    cpu_set_t one;
-
-    CPU_ZERO(&one);
-    CPU_SET((unsigned)sched_getcpu(), &one);
-    sched_setaffinity(0, sizeof one, &one);
+    if (!stepping_lead(child, steps))
+        return false;
+    stepping_kill(child);
+    return true;
 }
 
 static void kill_at_each_instruction(const struct operation *o)
@@ -60,7 +27,7 @@ static void kill_at_each_instruction(const struct operation *o)
     uint64_t lost = walk().lost;
     unsigned steps = 1;
 
-    stay_on_one_processor();
+    stepping_on_one_processor();
     while (kill_after(o, steps)) {
         fo_caches_reclaim();
         struct fo_walk now = walk();

@@ -1,0 +1,32 @@
+/* Sets of numbers without locks: a bit for each number, and above them a bit for each 64 of those
+ * that are not all zero.  The lowest number is taken first, so that what is used lies together
+ * (address-ordered first fit: Wilson and others 1995).
+ *
+ * They say where to look for something, not what it is: that is said in one word of the thing
+ * itself, which changes by compare-and-exchange.  So what is in a set may turn out to be something
+ * else, adding twice is adding once, and whoever vanishes at any instruction costs a number its
+ * place in a set at most, which region_adopt.c gives back to it. */
+#ifndef FO_BACKEND_REGION_SET_H
+#define FO_BACKEND_REGION_SET_H
+
+#include "core/base.h"
+
+struct fo_set {
+    uint64_t *above, *bits;
+};
+
+/* So many words of memory, all zero, for a set of numbers below `numbers`. */
+size_t fo_set_words(uint32_t numbers);
+struct fo_set fo_set_at(uint64_t *words, uint32_t numbers);
+
+/* Once the thing's own word says that it belongs there. */
+void fo_set_add(const struct fo_set *set, uint32_t number);
+
+/* Out of the set; below `numbers`; 0, which is in no set: there is none.  Look at the thing's word
+ * after it: whoever makes it belong there again adds it again. */
+uint32_t fo_set_take(const struct fo_set *set, uint32_t numbers);
+
+/* Would it be found? */
+bool fo_set_has(const struct fo_set *set, uint32_t number);
+
+#endif

@@ -1,0 +1,376 @@
+/* Is the heap of backend shm whole, when somebody is killed while others are at the same pages?
+ * One is led to some instruction and stopped there, another is killed at some instruction, whoever
+ * is left clears up and works on, and then the first goes on.  Nothing may be in two hands, and
+ * nothing lost but the block that the dead one was about to get or to give. */
+#include <stdlib.h>
+#include <sys/mman.h>
+
+#include "shared_heap.h"
+#include "stepping.h"
+
+/* Of the small ones, a page has eight and a magazine two; of a cache's freed ones the first `MOST`
+ * or so stay in magazines, and the others go back to their pages.  The large ones wait warm, but
+ * for the last, which has three pages. */
+enum { SLOTS = 32, MOST = 24, LARGE = 4, HANDS = SLOTS + LARGE };
+
+/* What somebody has; others can see that. */
+struct hands {
+    unsigned char *block[HANDS];
+};
+
+enum who { VICTIM, WITNESS, PARENT, MANY };
+
+static struct shared {
+    struct hands of[MANY];
+    bool witness_is_over, witness_is_done, parent_is_done;
+} * shared;
+
+static struct hands *mine; /* of this process */
+
+/* --- work ----------------------------------------------------------------------------------------
+ */
+
+static size_t size_of(unsigned i)
+{
+    return i < SLOTS ? 8000 : i < HANDS - 1 ? 20000 : 180000;
+}
+
+static void take(unsigned from, unsigned to)
+{
+    for (unsigned i = from; i < to; i++)
+        __atomic_store_n(&mine->block[i], fo_malloc(size_of(i), "new.c", 1), __ATOMIC_RELEASE);
+}
+
+static void give(struct hands *h, unsigned from, unsigned to)
+{
+    for (unsigned i = from; i < to; i++)
+        fo_free(__atomic_exchange_n(&h->block[i], NULL, __ATOMIC_ACQ_REL), "free.c", 1);
+}
+
+static void give_all(void)
+{
+    give(mine, 0, HANDS);
+}
+
+static void take_all(void)
+{
+    take(0, HANDS);
+}
+
+static void take_some(void)
+{
+    take(MOST, HANDS);
+}
+
+static void give_most(void)
+{
+    take_all();
+    give(mine, 0, MOST);
+}
+
+static void give_the_rest(void)
+{
+    give(mine, MOST, HANDS);
+}
+
+static void mark(unsigned char with)
+{
+    for (unsigned i = 0; i < HANDS; i++)
+        memset(mine->block[i], with, size_of(i));
+}
+
+static void check_mark(unsigned char with)
+{
+    for (unsigned i = 0; i < HANDS; i++)
+        for (size_t at = 0; at < size_of(i); at++)
+            assert_int_equal(mine->block[i][at], with);
+}
+
+static void nothing(void)
+{
+    fo_free(block(16), "free.c", 1);
+}
+
+/* --- two meet ------------------------------------------------------------------------------------
+ */
+
+struct role {
+    void (*prepare)(void);
+    void (*run)(void);
+};
+
+/* The one is killed somewhere, and the other stopped somewhere while all that happens. */
+struct meeting {
+    struct role victim, witness;
+    bool afterwards; /* the witness goes when the victim is dead */
+};
+
+static const struct meeting *now;
+
+static void prepare_victim(void)
+{
+    mine = &shared->of[VICTIM];
+    now->victim.prepare();
+}
+
+static void prepare_witness(void)
+{
+    mine = &shared->of[WITNESS];
+    now->witness.prepare();
+}
+
+static void wait_for(const bool *what)
+{
+    while (!__atomic_load_n(what, __ATOMIC_ACQUIRE))
+        sched_yield();
+}
+
+/* What it has then, the parent must not get, too. */
+static void be_witness(void)
+{
+    now->witness.run();
+    __atomic_store_n(&shared->witness_is_over, true, __ATOMIC_RELEASE);
+    give_all();
+    take_all();
+    mark(WITNESS);
+    __atomic_store_n(&shared->witness_is_done, true, __ATOMIC_RELEASE);
+    wait_for(&shared->parent_is_done);
+    check_mark(WITNESS);
+    give_all();
+}
+
+/* What the dead one had or did serves again, at once or when it was cleared up. */
+static void clear_up_and_work(bool late)
+{
+    if (late) {
+        give(&shared->of[VICTIM], 0, HANDS);
+        take_all();
+    }
+    fo_caches_reclaim();
+    if (!late)
+        take_all();
+    give_all();
+    take_all();
+    mark(PARENT);
+}
+
+static void end_of(pid_t witness)
+{
+    int status;
+
+    stepping_let_go(witness);
+    wait_for(&shared->witness_is_done);
+    check_mark(PARENT);
+    __atomic_store_n(&shared->parent_is_done, true, __ATOMIC_RELEASE);
+    assert_int_equal(waitpid(witness, &status, 0), witness);
+    assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    give_all();
+}
+
+/* So many instructions, or to its end; returns how many. */
+static unsigned lead_witness(pid_t witness, unsigned steps)
+{
+    unsigned i = 0;
+
+    while (i < steps && !__atomic_load_n(&shared->witness_is_over, __ATOMIC_ACQUIRE)) {
+        assert_true(stepping_lead(witness, 1));
+        i++;
+    }
+    return i;
+}
+
+static void lead_victim(pid_t victim, unsigned steps)
+{
+    if (stepping_lead(victim, steps))
+        stepping_kill(victim);
+}
+
+struct two {
+    pid_t victim, witness;
+};
+
+/* They stand where they are to meet, if the witness goes on so far. */
+static struct two bring_together(unsigned victims)
+{
+    struct two t = {stepping_start(prepare_victim, now->victim.run),
+                    stepping_start(prepare_witness, be_witness)};
+
+    shared->witness_is_over = shared->witness_is_done = shared->parent_is_done = false;
+    if (now->afterwards)
+        lead_victim(t.victim, victims);
+    return t;
+}
+
+static void part(const struct two *t, unsigned victims, bool late)
+{
+    if (!now->afterwards)
+        lead_victim(t->victim, victims);
+    clear_up_and_work(late);
+    end_of(t->witness);
+    give(&shared->of[VICTIM], 0, HANDS);
+    fo_caches_reclaim();
+}
+
+/* Where they were stopped is said if something is wrong. */
+static void meet_at(unsigned victims, unsigned witnesses, bool late)
+{
+    uint64_t lost = walk().lost;
+    struct two t = bring_together(victims);
+
+    lead_witness(t.witness, witnesses);
+    part(&t, victims, late);
+    struct fo_walk after = walk();
+    if (after.lost > lost + 1 || after.pages_lost != 0)
+        print_error("killed at %u, met at %u, late %d: %u blocks and %u pages lost\n", victims,
+                    witnesses, late, (unsigned)(after.lost - lost), (unsigned)after.pages_lost);
+    assert_in_range(after.lost, lost, lost + 1);
+    assert_int_equal(after.pages_lost, 0);
+}
+
+/* --- where ---------------------------------------------------------------------------------------
+ */
+
+/* Instructions after which a page is something else, or somebody else's: there is where it hurts.
+ */
+struct points {
+    unsigned after[2000], count;
+};
+
+static uint64_t add(uint64_t sum, const void *what, size_t size)
+{
+    const unsigned char *bytes = what;
+
+    for (size_t i = 0; i < size; i++)
+        sum = (sum ^ bytes[i]) * 0x100000001b3; /* FNV-1a */
+    return sum;
+}
+
+static uint64_t state_of_pages(void)
+{
+    const struct fo_region *r = fo_region;
+    uint64_t sum = add(0, r->warm, sizeof r->warm);
+
+    sum = add(sum, &r->pages, sizeof r->pages);
+    sum = add(sum, r->idle, sizeof r->idle);
+    sum = add(sum, r->page, r->pages * sizeof *r->page);
+    sum = add(sum, r->bitmaps, r->pages * FO_BITMAP_WORDS * sizeof *r->bitmaps);
+    for (uint32_t i = 0; i < r->caches; i++)
+        sum = add(sum, &r->cache[i].bins[fo_region_class_of(8000)].page, sizeof(uint32_t));
+    return sum;
+}
+
+static void note(struct points *p, unsigned step, uint64_t *before)
+{
+    uint64_t state = state_of_pages();
+
+    if (state != *before && p->count < sizeof p->after / sizeof *p->after)
+        p->after[p->count++] = step;
+    *before = state;
+}
+
+static void victims_points(struct points *p)
+{
+    pid_t victim = stepping_start(prepare_victim, now->victim.run);
+    uint64_t state = state_of_pages();
+
+    for (unsigned step = 1; stepping_lead(victim, 1); step++)
+        note(p, step, &state);
+    give(&shared->of[VICTIM], 0, HANDS);
+    fo_caches_reclaim();
+}
+
+static void witnesses_points(struct points *p, unsigned victims)
+{
+    struct two t = bring_together(victims);
+    uint64_t state = state_of_pages();
+
+    for (unsigned step = 1; lead_witness(t.witness, 1) != 0; step++)
+        note(p, step, &state);
+    part(&t, victims, false);
+}
+
+/* At one of them, or a little later: what is read there hurts, too. */
+static unsigned one_of(const struct points *p, unsigned *seed)
+{
+    enum { LATER = 40 };
+    unsigned point = p->after[(unsigned)rand_r(seed) % p->count];
+
+    return rand_r(seed) % 2 == 0 ? point : point + (unsigned)rand_r(seed) % LATER;
+}
+
+static unsigned times(void)
+{
+    const char *wanted = getenv("MEETINGS");
+
+    return wanted != NULL ? (unsigned)atoi(wanted) : SMALL ? 5 : 150;
+}
+
+static void meet(const struct meeting *m)
+{
+    const char *from = getenv("SEED");
+    unsigned seed = from != NULL ? (unsigned)atoi(from) : 1;
+
+    start("QUARANTINE=0", NULL);
+    shared = mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    assert_ptr_not_equal(shared, MAP_FAILED);
+    mine = &shared->of[PARENT];
+    block(16);
+    now = m;
+    stepping_on_one_processor();
+    static struct points victims, witnesses;
+    victims_points(&victims);
+    witnesses_points(&witnesses, victims.after[victims.count / 2]);
+    if (getenv("SHOW"))
+        print_message("%u %u\n", victims.count, witnesses.count);
+    for (unsigned i = 0, many = times(); i < many; i++)
+        meet_at(one_of(&victims, &seed), one_of(&witnesses, &seed), i % 2 == 0);
+    fixture_expect("%s", "");
+}
+
+static void clear_up(void)
+{
+    fo_caches_reclaim();
+}
+
+FRESH(killed_while_two_take)
+{
+    meet(&(struct meeting){{nothing, take_some}, {nothing, take_some}, false});
+}
+
+FRESH(killed_while_two_give)
+{
+    meet(&(struct meeting){{give_most, give_the_rest}, {give_most, give_the_rest}, false});
+}
+
+FRESH(killed_while_it_takes_and_another_gives)
+{
+    meet(&(struct meeting){{nothing, take_some}, {give_most, give_the_rest}, false});
+}
+
+FRESH(killed_while_it_gives_and_another_takes)
+{
+    meet(&(struct meeting){{give_most, give_the_rest}, {nothing, take_some}, false});
+}
+
+FRESH(others_work_while_somebody_clears_up_after_one_who_took)
+{
+    meet(&(struct meeting){{nothing, take_some}, {nothing, clear_up}, true});
+}
+
+FRESH(others_work_while_somebody_clears_up_after_one_who_gave)
+{
+    meet(&(struct meeting){{give_most, give_the_rest}, {nothing, clear_up}, true});
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(killed_while_two_take),
+        cmocka_unit_test(killed_while_two_give),
+        cmocka_unit_test(killed_while_it_takes_and_another_gives),
+        cmocka_unit_test(killed_while_it_gives_and_another_takes),
+        cmocka_unit_test(others_work_while_somebody_clears_up_after_one_who_took),
+        cmocka_unit_test(others_work_while_somebody_clears_up_after_one_who_gave),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
