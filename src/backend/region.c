@@ -164,15 +164,25 @@ static void set_classes(struct fo_region *r)
     }
 }
 
+/* Of numbers below `numbers`, from *words, which is moved to where it ends. */
+static struct fo_set next_set(uint64_t **words, uint32_t numbers)
+{
+    struct fo_set set = fo_set_at(*words, numbers);
+
+    *words += fo_set_words(numbers);
+    return set;
+}
+
 /* From here; returns where they end. */
 static uint64_t *place_sets(struct fo_region *r, uint64_t *words, uint32_t pages)
 {
-    size_t each = fo_set_words(pages);
-
-    for (unsigned c = 0; c < FO_REGION_CLASSES; c++, words += each)
-        r->class[c].pages = fo_set_at(words, pages);
-    for (unsigned c = 0; c < FO_RUN_CLASSES; c++, words += each)
-        r->runs[c] = fo_set_at(words, pages);
+    for (unsigned c = 0; c < FO_REGION_CLASSES; c++) {
+        r->class[c].full = next_set(&words, r->magazine_count);
+        r->class[c].pages = next_set(&words, pages);
+    }
+    for (unsigned c = 0; c < FO_RUN_CLASSES; c++)
+        r->runs[c] = next_set(&words, pages);
+    r->spare = next_set(&words, r->magazine_count);
     return words;
 }
 

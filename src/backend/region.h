@@ -49,7 +49,6 @@
 #define FO_BACKEND_REGION_H
 
 #include "backend/region_hot.h"
-#include "backend/region_list.h"
 #include "backend/region_page.h"
 #include "backend/region_set.h"
 #include "core/block.h"
@@ -69,10 +68,15 @@ enum {
     FO_MARKS = 1 << (FO_MARK_BITS < 17 ? FO_MARK_BITS : 17),
 };
 
+enum fo_magazine_state {
+    FO_MAGAZINE_SPARE, /* nobody's, empty, of class 0: in the set of those, if it was ever used */
+    FO_MAGAZINE_FULL,  /* for all threads: in the set of its class */
+    FO_MAGAZINE_OWNED, /* a cache's */
+};
+
 struct fo_magazine {
-    uint32_t next;
-    uint16_t class;
-    uint16_t owner; /* number of the cache that has it, from 1; 0: in a list */
+    uint32_t next; /* in a bin */
+    uint32_t what; /* number of the cache << 16 | state << 8 | class; as that of a page */
     /* Behind them an end, always empty, whose address is a multiple of FO_MAGAZINE_SIZE.  The last
      * ones are used, as many as the class has. */
     struct fo_cell cells[FO_MAGAZINE_CELLS + 1];
@@ -94,7 +98,7 @@ struct fo_region {
     uint32_t pages, magazines, marks; /* used so far */
     uint32_t page_count, magazine_count;
     uint32_t caches, cache_count;
-    fo_list spare;                 /* empty magazines */
+    struct fo_set spare;           /* empty magazines */
     uint32_t idle[FO_IDLE], idled; /* the last pages that lost their last block; so many so far */
     struct fo_page *page;
     uint16_t *page_bin; /* as fo_direct.bins, by page: of those of slots */
@@ -102,10 +106,10 @@ struct fo_region {
     struct fo_magazine *magazine; /* the first is never used, and its end stands for none */
     struct fo_cache *cache;
     struct {
-        _Alignas(64) fo_list full; /* magazines for all threads */
-        uint32_t most;             /* so many, about */
-        struct fo_set pages;       /* FO_PAGE_PARTIAL */
-        uint32_t cells, slots;     /* of a magazine, of a page */
+        struct fo_set full;    /* magazines for all threads */
+        uint32_t most;         /* so many, about */
+        struct fo_set pages;   /* FO_PAGE_PARTIAL */
+        uint32_t cells, slots; /* of a magazine, of a page */
     } class[FO_REGION_CLASSES];
     struct fo_set runs[FO_RUN_CLASSES]; /* FO_PAGE_FREE */
     uint32_t warm[FO_WARM_SIZES][FO_WARM];
@@ -119,10 +123,15 @@ extern FO_HIDDEN struct fo_region *fo_region; /* NULL: there is none */
 struct fo_region_range;
 extern struct fo_region_range fo_region_range;
 
+static inline unsigned fo_magazine_class(const struct fo_magazine *m)
+{
+    return FO_RELAXED_LOAD(&m->what) & 0xff;
+}
+
 /* Of those that are used, up to where fo_cell_is_end(). */
 static inline struct fo_cell *fo_first_cell(struct fo_magazine *m)
 {
-    return &m->cells[FO_MAGAZINE_CELLS - fo_region->class[FO_RELAXED_LOAD(&m->class)].cells];
+    return &m->cells[FO_MAGAZINE_CELLS - fo_region->class[fo_magazine_class(m)].cells];
 }
 
 static inline struct fo_cell *fo_end_cell(struct fo_magazine *m)

@@ -6,79 +6,10 @@
  * What cannot be found again is the one block that was between a cell and the program. */
 #include "backend/region_magazine.h"
 
-#include <sched.h>
-#include <string.h>
-
 #include "fork/process.h"
 
-/* Others need an instant to say what they have. */
-enum { PATIENCE = 100 };
-
-static uint32_t count_caches(void)
-{
-    uint32_t used = FO_RELAXED_LOAD(&fo_region->caches);
-
-    return used < fo_region->cache_count ? used : fo_region->cache_count;
-}
-
-static bool others_move(const struct fo_cache *cache, uint32_t number)
-{
-    for (uint32_t i = 0, used = count_caches(); i < used; i++)
-        if (&fo_region->cache[i] != cache &&
-            __atomic_load_n(&fo_region->cache[i].magazine, __ATOMIC_ACQUIRE) == number)
-            return true;
-    return false;
-}
-
-static enum fo_listed look(uint32_t number, uint32_t changes[2])
-{
-    const struct fo_region *r = fo_region;
-    const fo_list *lists[] = {&r->spare, &r->class[r->magazine[number].class].full};
-    enum fo_listed is = FO_LISTED_NO;
-
-    for (unsigned i = 0; i < 2 && is == FO_LISTED_NO; i++)
-        is = fo_list_has(lists[i], r->magazine, sizeof *r->magazine, r->magazines, number,
-                         &changes[i]);
-    return is;
-}
-
-/* Is it in nobody's hands?  It must be in no list, and nobody else may be moving it, with the lists
- * unchanged before and after.  False: somebody else has it, or it cannot be told: then it is left
- * alone. */
-static bool is_nobodys(const struct fo_cache *cache, uint32_t number)
-{
-    uint32_t before[2] = {0, 0}, after[2] = {0, 0};
-
-    for (int i = 0; i < PATIENCE; i++) {
-        enum fo_listed is = look(number, before);
-        if (is == FO_LISTED_YES)
-            return false;
-        if (is == FO_LISTED_NO && !others_move(cache, number) &&
-            look(number, after) == FO_LISTED_NO && memcmp(before, after, sizeof before) == 0)
-            return true;
-        sched_yield();
-    }
-    return false;
-}
-
-/* --- a magazine ----------------------------------------------------------------------------------
+/* --- magazines -----------------------------------------------------------------------------------
  */
-
-static void recover_moving_magazine(struct fo_cache *cache, uint16_t me)
-{
-    uint32_t n = cache->magazine;
-    uint16_t *owner = &fo_region->magazine[n].owner, nobody = 0;
-
-    if (n == 0 || n >= FO_RELAXED_LOAD(&fo_region->magazines))
-        return;
-    uint16_t now = __atomic_load_n(owner, __ATOMIC_ACQUIRE);
-    if (now != 0 && now != me)
-        return;
-    if (is_nobodys(cache, n))
-        __atomic_compare_exchange_n(owner, &nobody, me, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
-    else if (now == me) /* it arrived where it was going */
-        __atomic_compare_exchange_n(owner, &now, 0, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
-}
 
 /* Is what the cell holds really free?  A fork copies page by page while other threads go on, so
  * that in a child a cell may still hold what was handed out an instant later. */
@@ -121,16 +52,16 @@ static bool tidy(struct fo_magazine *m)
     return to != fo_first_cell(m);
 }
 
-static void recover_magazines(struct fo_cache *cache, uint16_t me)
+static void recover_magazines(struct fo_cache *cache, uint32_t me)
 {
     uint32_t used = FO_RELAXED_LOAD(&fo_region->magazines);
 
     for (uint32_t n = 1; n < used; n++) {
         struct fo_magazine *m = &fo_region->magazine[n];
-        if (__atomic_load_n(&m->owner, __ATOMIC_ACQUIRE) != me)
+        if (!fo_magazine_go_on(n, me))
             continue;
         if (tidy(m))
-            fo_magazine_queue(&cache->bins[m->class], n);
+            fo_magazine_queue(&cache->bins[fo_magazine_class(m)], n);
         else
             fo_magazine_spare(n);
     }
@@ -167,10 +98,8 @@ void fo_pages_go_on(uint32_t gone)
  * others meanwhile. */
 void fo_cache_recover(struct fo_cache *cache)
 {
-    uint16_t me = fo_cache_number(cache);
+    uint32_t me = fo_cache_number(cache);
 
-    recover_moving_magazine(cache, me);
-    FO_RELAXED_STORE(&cache->magazine, 0);
     for (unsigned c = 0; c < FO_REGION_CLASSES; c++)
         FO_RELAXED_STORE(&cache->bins[c].page, 0);
     fo_cache_empty(cache);

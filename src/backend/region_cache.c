@@ -30,7 +30,7 @@ static void take_from(struct fo_bin *bin, uint32_t n, unsigned count)
 
 static void load(struct fo_bin *bin, uint32_t n)
 {
-    take_from(bin, n, fo_region->class[fo_magazine_at(n)->class].cells);
+    take_from(bin, n, fo_region->class[fo_magazine_class(fo_magazine_at(n))].cells);
 }
 
 /* Allocations follow the frees through the magazine that those go into: what was freed there first
@@ -188,7 +188,7 @@ const struct fo_cell *fo_cache_find(unsigned class, uintptr_t payload)
 
     for (uint32_t n = 1; n < used; n++) {
         struct fo_magazine *m = fo_magazine_at(n);
-        if (FO_RELAXED_LOAD(&m->class) != class)
+        if (fo_magazine_class(m) != class)
             continue;
         for (struct fo_cell *cell = fo_first_cell(m); !fo_cell_is_end(cell); cell++)
             if (__atomic_load_n(&cell->payload, __ATOMIC_ACQUIRE) == payload)

@@ -50,8 +50,7 @@ _Static_assert(sizeof(struct fo_bin) == 64, "a cache line");
 struct fo_cache {
     _Alignas(64) struct fo_bin bins[FO_REGION_CLASSES];
     struct fo_living owner;
-    uint32_t magazine; /* on its way into or out of a list; 0: none */
-    bool made;         /* its bins can be used */
+    bool made; /* its bins can be used */
 };
 
 /* The process's page has this (fork/process.h), so that the kernel zeroes it in a forked child. */

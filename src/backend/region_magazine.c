@@ -3,51 +3,49 @@
 
 #include "fork/process.h"
 
-/* --- into a list and out of it -------------------------------------------------------------------
+/* --- whose it is ---------------------------------------------------------------------------------
  */
 
-/* It is this thread's now. */
-static void have(uint32_t n)
+static uint32_t what(enum fo_magazine_state state, unsigned class)
 {
-    struct fo_cache *cache = fo_thread.cache;
+    uint32_t cache = state == FO_MAGAZINE_OWNED ? fo_cache_number(fo_thread.cache) : 0;
 
-    if (n != 0)
-        __atomic_store_n(&fo_magazine_at(n)->owner, fo_cache_number(cache), __ATOMIC_RELEASE);
-    __atomic_store_n(&cache->magazine, 0, __ATOMIC_RELEASE);
+    return cache << 16 | (uint32_t)state << 8 | class;
 }
 
-static uint32_t pop(fo_list *list)
+static bool change(uint32_t n, uint32_t from, uint32_t to)
 {
-    uint32_t n = fo_list_pop(list, fo_region->magazine, sizeof(struct fo_magazine),
-                             &fo_thread.cache->magazine);
+    return __atomic_compare_exchange_n(&fo_magazine_at(n)->what, &from, to, false, __ATOMIC_SEQ_CST,
+                                       __ATOMIC_SEQ_CST);
+}
 
-    have(n);
+static void become(uint32_t n, uint32_t to)
+{
+    __atomic_store_n(&fo_magazine_at(n)->what, to, __ATOMIC_SEQ_CST);
+}
+
+/* For this class from now on. */
+static uint32_t take(const struct fo_set *set, uint32_t from, unsigned class)
+{
+    uint32_t n;
+
+    do
+        n = fo_set_take(set, FO_RELAXED_LOAD(&fo_region->magazines));
+    while (n != 0 && !change(n, from, what(FO_MAGAZINE_OWNED, class)));
     return n;
 }
 
-static void push(fo_list *list, uint32_t n)
-{
-    struct fo_cache *cache = fo_thread.cache;
-
-    /* In this order: whoever takes it off the list says so in `owner`, and nothing of ours may
-     * come after that. */
-    __atomic_store_n(&cache->magazine, n, __ATOMIC_RELEASE);
-    __atomic_store_n(&fo_magazine_at(n)->owner, 0, __ATOMIC_RELEASE);
-    fo_list_push(list, fo_region->magazine, sizeof(struct fo_magazine), n);
-    __atomic_store_n(&cache->magazine, 0, __ATOMIC_RELEASE);
-}
-
-static uint32_t fresh_magazine(void)
+/* Whoever clears up after the dead may find it first, and make it everybody's. */
+static uint32_t fresh_magazine(unsigned class)
 {
     uint32_t n = FO_RELAXED_LOAD(&fo_region->magazines);
 
     do {
         if (n == fo_region->magazine_count)
             return 0;
-        FO_RELAXED_STORE(&fo_thread.cache->magazine, n);
     } while (!__atomic_compare_exchange_n(&fo_region->magazines, &n, n + 1, true, __ATOMIC_ACQ_REL,
-                                          __ATOMIC_RELAXED));
-    have(n);
+                                          __ATOMIC_RELAXED) ||
+             !change(n, what(FO_MAGAZINE_SPARE, 0), what(FO_MAGAZINE_OWNED, class)));
     return n;
 }
 
@@ -64,8 +62,10 @@ uint32_t fo_magazine_take_spare(struct fo_bin *bin)
 
 void fo_magazine_spare(uint32_t n)
 {
-    if (n != 0)
-        push(&fo_region->spare, n);
+    if (n == 0)
+        return;
+    become(n, what(FO_MAGAZINE_SPARE, 0));
+    fo_set_add(&fo_region->spare, n);
 }
 
 void fo_magazine_keep_spare(struct fo_bin *bin, uint32_t n)
@@ -130,18 +130,7 @@ void fo_magazine_make_ready(struct fo_bin *bin)
 
 uint32_t fo_magazine_take_shared(unsigned class)
 {
-    return pop(&fo_region->class[class].full);
-}
-
-/* Roughly: others may change it meanwhile. */
-static bool are_too_many(unsigned class)
-{
-    uint32_t n = (uint32_t)FO_RELAXED_LOAD(&fo_region->class[class].full);
-    uint32_t left = fo_region->class[class].most;
-
-    for (; n != 0 && left != 0; left--)
-        n = FO_RELAXED_LOAD(&fo_magazine_at(n)->next);
-    return n != 0;
+    return take(&fo_region->class[class].full, what(FO_MAGAZINE_FULL, class), class);
 }
 
 /* What waits in it goes back into its pages. */
@@ -158,10 +147,14 @@ static void spill(uint32_t n)
 
 void fo_magazine_share(struct fo_bin *bin, unsigned class)
 {
-    push(&fo_region->class[class].full, fo_magazine_take_ready(bin));
-    if (!are_too_many(class))
+    const struct fo_set *full = &fo_region->class[class].full;
+    uint32_t n = fo_magazine_take_ready(bin);
+
+    become(n, what(FO_MAGAZINE_FULL, class));
+    fo_set_add(full, n);
+    if (!fo_set_exceeds(full, FO_RELAXED_LOAD(&fo_region->magazines), fo_region->class[class].most))
         return;
-    uint32_t n = fo_magazine_take_shared(class);
+    n = fo_magazine_take_shared(class);
     if (n == 0)
         return;
     spill(n);
@@ -207,10 +200,39 @@ static FO_COLD uint32_t of_another_bin(void)
 
 uint32_t fo_magazine_new(unsigned class)
 {
-    uint32_t n = pop(&fo_region->spare);
+    uint32_t n = take(&fo_region->spare, what(FO_MAGAZINE_SPARE, 0), class);
 
-    if (n == 0 && (n = fresh_magazine()) == 0 && (n = of_another_bin()) == 0)
-        return 0;
-    FO_RELAXED_STORE(&fo_magazine_at(n)->class, (uint16_t) class);
+    if (n != 0 || (n = fresh_magazine(class)) != 0 || (n = of_another_bin()) == 0)
+        return n;
+    become(n, what(FO_MAGAZINE_OWNED, class));
     return n;
+}
+
+/* --- of those who are gone -----------------------------------------------------------------------
+ */
+
+static const struct fo_set *set_of(uint32_t n)
+{
+    const struct fo_magazine *m = fo_magazine_at(n);
+    uint32_t is = __atomic_load_n(&m->what, __ATOMIC_SEQ_CST);
+
+    if (is == what(FO_MAGAZINE_SPARE, 0))
+        return &fo_region->spare;
+    return is == what(FO_MAGAZINE_FULL, is & 0xff) ? &fo_region->class[is & 0xff].full : NULL;
+}
+
+bool fo_magazine_go_on(uint32_t n, uint32_t cache)
+{
+    const struct fo_set *set = set_of(n);
+
+    if (set != NULL)
+        fo_set_add(set, n);
+    return FO_RELAXED_LOAD(&fo_magazine_at(n)->what) >> 16 == cache;
+}
+
+bool fo_magazine_can_be_found(uint32_t n)
+{
+    const struct fo_set *set = set_of(n);
+
+    return set == NULL || fo_set_has(set, n);
 }

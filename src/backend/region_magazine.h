@@ -1,6 +1,6 @@
-/* Magazines as bins know them, by number; 0: none.  Those that a bin has are its thread's alone;
- * lists for all threads change by one compare-and-exchange.  Whoever takes one out of a list, or
- * puts one in, may vanish at any instruction: region_adopt.c. */
+/* Magazines as bins know them, by number; 0: none.  Those that a cache has are its thread's alone.
+ * What others can take is to be found in sets (region_set.h); what it is, and whose, says its own
+ * word, which changes by one compare-and-exchange. */
 #ifndef FO_BACKEND_REGION_MAGAZINE_H
 #define FO_BACKEND_REGION_MAGAZINE_H
 
@@ -29,7 +29,7 @@ static inline uint32_t fo_magazine_of(const struct fo_cell *cell)
  * one that is full of freed blocks of another size: those go back into their pages.  0: none. */
 uint32_t fo_magazine_new(unsigned class);
 
-/* All its cells are empty: it is for anybody. */
+/* All its cells are empty: it is anybody's. */
 void fo_magazine_spare(uint32_t number);
 
 /* An empty one that the bin keeps; 0: none. */
@@ -55,5 +55,12 @@ void fo_magazine_share(struct fo_bin *bin, unsigned class);
 
 /* One of those for all threads; 0: none. */
 uint32_t fo_magazine_take_shared(unsigned class);
+
+/* What is nobody's goes where others find it, should whoever was about to see to that be gone.
+ * True: it is this cache's. */
+bool fo_magazine_go_on(uint32_t number, uint32_t cache);
+
+/* Is it where those look who want such a magazine? */
+bool fo_magazine_can_be_found(uint32_t number);
 
 #endif

@@ -95,3 +95,13 @@ uint32_t fo_set_take(const struct fo_set *s, uint32_t numbers)
         number = take_below(s, above);
     return number;
 }
+
+bool fo_set_exceeds(const struct fo_set *s, uint32_t numbers, uint32_t many)
+{
+    uint32_t count = 0;
+
+    for (uint32_t word = 0; word * BITS < numbers && count <= many; word++)
+        if (is_set(s->above, word))
+            count += (uint32_t)__builtin_popcountll(look_at(s->bits, word * BITS));
+    return count > many;
+}

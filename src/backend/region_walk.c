@@ -2,6 +2,9 @@
  * compared with it slot by slot. */
 #include "backend/region_walk.h"
 
+#include "backend/region_magazine.h"
+
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -48,56 +51,68 @@ static void enter_cell(struct walk *w, unsigned class, uintptr_t payload)
 static void walk_magazines(struct walk *w)
 {
     for (uint32_t n = 1; n < fo_region->magazines; n++) {
-        const struct fo_magazine *m = &fo_region->magazine[n];
+        const struct fo_magazine *m = fo_magazine_at(n);
+        w->out->magazines_lost += !fo_magazine_can_be_found(n);
         for (unsigned i = 0; i < FO_MAGAZINE_CELLS; i++)
             if (m->cells[i].payload != 0)
-                enter_cell(w, m->class, m->cells[i].payload);
+                enter_cell(w, fo_magazine_class(m), m->cells[i].payload);
     }
 }
 
-/* A list ends, and has as many as it says (UINT32_MAX: it does not say), or one more or less: a
- * bin's owner may have vanished between the list and its number, and nobody has taken over yet. */
-static void walk_list(struct walk *w, fo_list list, const void *elements, size_t size,
-                      uint32_t count, uint32_t most)
+/* A list of a bin ends, and has as many as it says, or one more or less: its owner may have
+ * vanished between the list and its number, and nobody has taken over yet. */
+static void walk_list(struct walk *w, uint32_t first, uint32_t count)
 {
-    uint32_t seen = 0;
+    uint32_t seen = 0, most = fo_region->magazines;
 
-    for (uint32_t n = (uint32_t)list; n != 0 && seen <= most; seen++)
-        n = n <= most ? *(const uint32_t *)((uintptr_t)elements + size * n) : 0;
-    if (seen > most || (count != UINT32_MAX && seen - count + 1 > 2))
-        wrong(w, "a list is not as long as it says", (uintptr_t)elements);
+    for (uint32_t n = first; n != 0 && seen <= most; seen++)
+        n = n < most ? FO_RELAXED_LOAD(&fo_magazine_at(n)->next) : 0;
+    if (seen > most || seen - count + 1 > 2)
+        wrong(w, "a list is not as long as it says", (uintptr_t)fo_magazine_at(first));
 }
 
-/* A bin has what says that it is this cache's, or what it is about to forget. */
-static void walk_bins_page(struct walk *w, uint32_t page, unsigned class)
+/* Killed, and nobody has taken over yet? */
+static bool has_vanished(const struct fo_cache *cache)
 {
-    if (page >= fo_region->pages || fo_region->page[page].class != class)
-        wrong(w, "a bin's page is not one of its class", page);
+    uint64_t owner = FO_RELAXED_LOAD(&cache->owner.owner);
+
+    return owner != 0 && kill((pid_t)(owner >> 32), 0) != 0;
 }
 
-static void walk_bin(struct walk *w, const struct fo_bin *bin, unsigned class)
+static bool has(const struct fo_cache *cache, uint32_t page)
 {
-    const struct fo_region *r = fo_region;
+    uint64_t what = fo_region->page[page].what;
+
+    return fo_state_of(what) == FO_PAGE_OWNED && fo_cache_of(what) == fo_cache_number(cache);
+}
+
+/* Who vanishes may leave in his bin what he was about to forget. */
+static void walk_bins_page(struct walk *w, const struct fo_cache *cache, unsigned class)
+{
+    uint32_t page = cache->bins[class].page;
+
+    if (page >= fo_region->pages)
+        wrong(w, "a bin's page is none", page);
+    else if (fo_region->page[page].class != class || (!has(cache, page) && !has_vanished(cache)))
+        wrong(w, "a bin's page is another's", fo_page_start(page));
+}
+
+static void walk_bin(struct walk *w, const struct fo_cache *cache, unsigned class)
+{
+    const struct fo_bin *bin = &cache->bins[class];
 
     if (bin->page != 0)
-        walk_bins_page(w, bin->page, class);
-    walk_list(w, bin->spare, r->magazine, sizeof *r->magazine, bin->spares, r->magazines);
-    if (bin->queued != 0)
-        walk_list(w, bin->first, r->magazine, sizeof *r->magazine, bin->queued, r->magazines);
-    if (bin->readied != 0)
-        walk_list(w, bin->ready, r->magazine, sizeof *r->magazine, bin->readied, r->magazines);
+        walk_bins_page(w, cache, class);
+    walk_list(w, bin->spare, bin->spares);
+    walk_list(w, bin->queued != 0 ? bin->first : 0, bin->queued);
+    walk_list(w, bin->readied != 0 ? bin->ready : 0, bin->readied);
 }
 
-static void walk_lists(struct walk *w)
+static void walk_bins(struct walk *w)
 {
-    const struct fo_region *r = fo_region;
-
-    walk_list(w, r->spare, r->magazine, sizeof *r->magazine, UINT32_MAX, r->magazines);
-    for (unsigned c = 0; c < FO_REGION_CLASSES; c++) {
-        walk_list(w, r->class[c].full, r->magazine, sizeof *r->magazine, UINT32_MAX, r->magazines);
-        for (uint32_t i = 0; i < r->caches; i++)
-            walk_bin(w, &r->cache[i].bins[c], c);
-    }
+    for (uint32_t i = 0; i < fo_region->caches && i < fo_region->cache_count; i++)
+        for (unsigned c = 0; c < FO_REGION_CLASSES; c++)
+            walk_bin(w, &fo_region->cache[i], c);
 }
 
 /* --- what is in pages --------------------------------------------------------------------------
@@ -229,7 +244,7 @@ bool fo_region_walk(struct fo_walk *out, fo_walk_live *each, void *context)
         return false;
     struct walk w = {out, held, each, context};
     walk_magazines(&w);
-    walk_lists(&w);
+    walk_bins(&w);
     walk_pages(&w);
     munmap(held, size);
     return true;

@@ -12,6 +12,7 @@ struct fo_walk {
     uint64_t back;             /* freed slots in their pages */
     uint64_t lost;             /* slots that are nowhere: their owner vanished with them */
     uint64_t pages_lost;       /* pages that nobody has or could take, the same */
+    uint64_t magazines_lost;   /* the same of magazines */
     uint64_t wrong;            /* broken invariants */
     const char *what;          /* the first of them, */
     uintptr_t where;           /* and where */

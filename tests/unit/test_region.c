@@ -182,7 +182,7 @@ FRESH(after_a_burst_few_blocks_take_turns_and_none_went_to_other_threads)
     for (int i = 0; i < BURST; i++)
         burst[i] = fo_malloc(24, "a.c", 1);
     free_blocks(burst, BURST);
-    assert_int_equal((uint32_t)fo_region->class[class].full, 0);
+    assert_false(fo_set_exceeds(&fo_region->class[class].full, fo_region->magazines, 0));
     for (int i = 0; i < LATER; i++) {
         later[i] = (uintptr_t)fo_malloc(24, "a.c", 2);
         fo_free((void *)later[i], "f.c", 2);
@@ -271,8 +271,7 @@ FRESH(without_any_other_magazine_one_of_another_size_serves)
         if (round == 0)
             free_blocks(blocks, COUNT);
     }
-    while (fo_list_pop(&fo_region->spare, fo_region->magazine, sizeof(struct fo_magazine),
-                       &fo_thread.cache->magazine) != 0)
+    while (fo_set_take(&fo_region->spare, fo_region->magazines) != 0)
         ;
     fo_region->magazines = fo_region->magazine_count;
     void *p = fo_malloc(1000, "b.c", 1);

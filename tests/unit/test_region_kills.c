@@ -34,11 +34,11 @@ static void kill_at_each_instruction(const struct operation *o)
         if (now.lost > lost + 1)
             print_error("%u instructions, then killed: %u blocks lost\n", steps,
                         (unsigned)(now.lost - lost));
-        if (now.pages_lost != 0)
-            print_error("%u instructions, then killed: %u pages lost\n", steps,
-                        (unsigned)now.pages_lost);
+        if (now.pages_lost + now.magazines_lost != 0)
+            print_error("%u instructions, then killed: %u pages lost, %u magazines\n", steps,
+                        (unsigned)now.pages_lost, (unsigned)now.magazines_lost);
         assert_in_range(now.lost, lost, lost + 1);
-        assert_int_equal(now.pages_lost, 0);
+        assert_int_equal(now.pages_lost + now.magazines_lost, 0);
         lost = now.lost;
         steps += stride;
     }
