@@ -23,6 +23,7 @@ enum who { VICTIM, WITNESS, PARENT, MANY };
 static struct shared {
     struct hands of[MANY];
     bool witness_is_over, witness_is_done, parent_is_done;
+    uint32_t witness; /* number of its cache; 0: none yet */
 } * shared;
 
 static struct hands *mine; /* of this process */
@@ -117,6 +118,7 @@ static void prepare_witness(void)
 {
     mine = &shared->of[WITNESS];
     now->witness.prepare();
+    shared->witness = fo_cache_number(fo_thread.cache);
 }
 
 static void wait_for(const bool *what)
@@ -139,27 +141,61 @@ static void be_witness(void)
     give_all();
 }
 
+/* The pages that a cache has are left alone by all others. */
+struct pages {
+    uint32_t cache, count;
+    uint64_t what[2000];
+};
+
+static void pages_of(struct pages *p, uint32_t cache)
+{
+    p->cache = cache;
+    p->count = fo_region->pages;
+    assert_in_range(p->count, 1, sizeof p->what / sizeof *p->what);
+    for (uint32_t page = 0; page < p->count; page++)
+        p->what[page] = fo_region->page[page].what;
+}
+
+static void are_left_alone(const struct pages *p)
+{
+    for (uint32_t page = 0; page < p->count; page++)
+        if (fo_cache_of(p->what[page]) == p->cache)
+            assert_int_equal(fo_region->page[page].what, p->what[page]);
+}
+
+static void clear_up(void)
+{
+    fo_caches_reclaim();
+}
+
 /* What the dead one had or did serves again, at once or when it was cleared up. */
 static void clear_up_and_work(bool late)
 {
+    static struct pages of_witness;
+
     if (late) {
         give(&shared->of[VICTIM], 0, HANDS);
         take_all();
     }
-    fo_caches_reclaim();
+    pages_of(&of_witness, shared->witness);
+    clear_up();
     if (!late)
         take_all();
     give_all();
     take_all();
+    are_left_alone(&of_witness);
     mark(PARENT);
 }
 
 static void end_of(pid_t witness)
 {
+    static struct pages of_parent;
     int status;
 
+    pages_of(&of_parent, fo_cache_number(fo_thread.cache));
     stepping_let_go(witness);
     wait_for(&shared->witness_is_done);
+    are_left_alone(&of_parent);
     check_mark(PARENT);
     __atomic_store_n(&shared->parent_is_done, true, __ATOMIC_RELEASE);
     assert_int_equal(waitpid(witness, &status, 0), witness);
@@ -289,13 +325,16 @@ static void witnesses_points(struct points *p, unsigned victims)
     part(&t, victims, false);
 }
 
-/* At one of them, or a little later: what is read there hurts, too. */
+/* At one of them, or a little before or after: what is read there hurts, too. */
 static unsigned one_of(const struct points *p, unsigned *seed)
 {
-    enum { LATER = 40 };
+    enum { BEFORE = 20, AROUND = 60 };
     unsigned point = p->after[(unsigned)rand_r(seed) % p->count];
 
-    return rand_r(seed) % 2 == 0 ? point : point + (unsigned)rand_r(seed) % LATER;
+    if (rand_r(seed) % 2 == 0)
+        return point;
+    point += (unsigned)rand_r(seed) % AROUND;
+    return point > BEFORE ? point - BEFORE : 1;
 }
 
 static unsigned times(void)
@@ -325,11 +364,6 @@ static void meet(const struct meeting *m)
     for (unsigned i = 0, many = times(); i < many; i++)
         meet_at(one_of(&victims, &seed), one_of(&witnesses, &seed), i % 2 == 0);
     fixture_expect("%s", "");
-}
-
-static void clear_up(void)
-{
-    fo_caches_reclaim();
 }
 
 FRESH(killed_while_two_take)
