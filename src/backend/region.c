@@ -198,7 +198,7 @@ static uintptr_t lay_out(struct fo_region *r, uintptr_t start, uint64_t size)
     r->mark = (struct fo_mark *)at;
     at += FO_MARKS * sizeof *r->mark;
     r->cache = (struct fo_cache *)((at + 63) & ~(uintptr_t)63);
-    r->page = (struct fo_page *)(r->cache + r->cache_count);
+    r->page = (struct fo_page *)(r->cache + r->cache_count + FO_GUESTS);
     r->bitmaps = (uint64_t *)(r->page + pages);
     uint64_t *sets = r->bitmaps + (size_t)pages * FO_BITMAP_WORDS;
     sets = place_sets(r, sets, pages);

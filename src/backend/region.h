@@ -60,6 +60,7 @@ enum {
     FO_BITMAP_WORDS = (FO_PAGE_SIZE / 32) / 64,
     FO_MAGAZINE_CELLS = 84,
     FO_CACHES = 2048,
+    FO_GUESTS = 4, /* caches behind those, for threads that come too late */
     FO_RUN_CLASSES = 72,
     FO_IDLE = 16,       /* pages without a block that keep their memory, for the next burst */
     FO_WARM = 32,       /* freed runs of one size that keep their memory for a while */
@@ -98,6 +99,7 @@ struct fo_region {
     uint32_t pages, magazines, marks; /* used so far */
     uint32_t page_count, magazine_count;
     uint32_t caches, cache_count;
+    uint32_t looked;               /* at so many, by those who had none */
     struct fo_set spare;           /* empty magazines */
     uint32_t idle[FO_IDLE], idled; /* the last pages that lost their last block; so many so far */
     struct fo_page *page;
@@ -236,8 +238,11 @@ uint32_t fo_of_mine(enum fo_page_state state);
 /* In shared memory, a page that changes must be some cache's meanwhile: this thread has one. */
 bool fo_may_move(void);
 
-/* It is for others now: the thread ends. */
+/* It is for others now: the thread ends, or its visit. */
 void fo_cache_leave(void);
+
+/* In shared memory, for a thread that gets none: one for the next block.  False: all are in use. */
+bool fo_cache_visit(void);
 
 /* It is this thread's, in this process: after a fork, in private memory. */
 void fo_cache_keep(void);

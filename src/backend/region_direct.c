@@ -80,14 +80,26 @@ static uintptr_t take(size_t size)
     return size > FO_REGION_SMALL ? fo_large_take(size) : fo_cache_take(fo_region_class_of(size));
 }
 
+/* Where there are more threads than caches, with one of a few that they take turns in. */
+static uintptr_t take_or_visit(size_t size)
+{
+    uintptr_t payload = take(size);
+
+    if (payload != 0 || !fo_region->shared || fo_thread.cache != &fo_no_cache || !fo_cache_visit())
+        return payload;
+    payload = take(size);
+    fo_cache_leave();
+    return payload;
+}
+
 void *fo_region_malloc(size_t size, fo_site site)
 {
     struct fo_direct *d = &fo_process_self()->direct;
     bool large = size > FO_REGION_SMALL;
-    uintptr_t payload = take(size);
+    uintptr_t payload = take_or_visit(size);
 
     if (payload == 0 && fo_region->shared && fo_caches_reclaim())
-        payload = take(size);
+        payload = take_or_visit(size);
     if (payload == 0)
         return NULL;
     uint64_t word = (uint64_t)size << FO_SIZE_SHIFT | FO_RELAXED_LOAD(&d->meta);

@@ -3,6 +3,7 @@
 #include "backend/region.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -124,11 +125,21 @@ static uint32_t count_caches(void)
     return used < fo_region->cache_count ? used : fo_region->cache_count;
 }
 
+/* When all are made, a few at a time: who has none asks again with each block. */
 static struct fo_cache *adopt(uint64_t self)
 {
-    for (uint32_t i = 0, used = count_caches(); i < used; i++)
-        if (take_over(&fo_region->cache[i], self, used))
-            return &fo_region->cache[i];
+    enum { A_FEW = 64 };
+    uint32_t used = count_caches(), looks = used, first = 0;
+
+    if (used == fo_region->cache_count && used > A_FEW) {
+        looks = A_FEW;
+        first = __atomic_fetch_add(&fo_region->looked, A_FEW, __ATOMIC_RELAXED);
+    }
+    for (uint32_t i = 0; i < looks; i++) {
+        struct fo_cache *cache = &fo_region->cache[(first + i) % used];
+        if (take_over(cache, self, used))
+            return cache;
+    }
     return NULL;
 }
 
@@ -164,10 +175,36 @@ void fo_cache_leave(void)
         fo_living_release(&cache->owner);
 }
 
+static struct fo_cache *guest(uint32_t i)
+{
+    return &fo_region->cache[fo_region->cache_count + i];
+}
+
 void fo_caches_start(void)
 {
     fo_cache_empty(&fo_no_cache);
+    for (uint32_t i = 0; i < FO_GUESTS && fo_region->shared; i++) {
+        fo_cache_empty(guest(i));
+        guest(i)->made = fo_living_start(&guest(i)->owner, true);
+    }
     fo_ending_start();
+}
+
+/* Whoever has one may be stopped, so that waiting has an end. */
+bool fo_cache_visit(void)
+{
+    enum { PATIENCE = 1000 };
+    uint64_t self = fo_living_me();
+
+    for (unsigned turn = 0; turn < PATIENCE; turn++) {
+        for (uint32_t i = 0; i < FO_GUESTS; i++)
+            if (take_over(guest(i), self, fo_region->cache_count)) {
+                fo_thread.cache = guest(i);
+                return true;
+            }
+        sched_yield();
+    }
+    return false;
 }
 
 FO_COLD static struct fo_cache *get_cache(void)
@@ -232,20 +269,28 @@ static void hand_out(struct fo_cache *cache)
     fo_living_release(&cache->owner);
 }
 
-bool fo_caches_reclaim(void)
+static bool reclaim(struct fo_cache *cache, uint64_t self, uint32_t used)
 {
     struct fo_cache *mine = fo_thread.cache;
+
+    if (cache == mine || !take_over(cache, self, used))
+        return false;
+    fo_thread.cache = mine;
+    hand_out(cache);
+    return true;
+}
+
+bool fo_caches_reclaim(void)
+{
     uint64_t self = fo_living_me();
     bool any = __atomic_exchange_n(&fo_region->strays, false, __ATOMIC_ACQ_REL);
 
     if (any)
         fo_pages_go_on(0);
     for (uint32_t i = 0, used = count_caches(); i < used; i++)
-        if (&fo_region->cache[i] != mine && take_over(&fo_region->cache[i], self, used)) {
-            fo_thread.cache = mine;
-            hand_out(&fo_region->cache[i]);
-            any = true;
-        }
+        any |= reclaim(&fo_region->cache[i], self, used);
+    for (uint32_t i = 0; i < FO_GUESTS; i++)
+        any |= reclaim(guest(i), self, fo_region->cache_count);
     return any;
 }
 

@@ -108,11 +108,19 @@ static void walk_bin(struct walk *w, const struct fo_cache *cache, unsigned clas
     walk_list(w, bin->readied != 0 ? bin->ready : 0, bin->readied);
 }
 
-static void walk_bins(struct walk *w)
+static void walk_caches(struct walk *w, uint32_t from, uint32_t to)
 {
-    for (uint32_t i = 0; i < fo_region->caches && i < fo_region->cache_count; i++)
+    for (uint32_t i = from; i < to; i++)
         for (unsigned c = 0; c < FO_REGION_CLASSES; c++)
             walk_bin(w, &fo_region->cache[i], c);
+}
+
+static void walk_bins(struct walk *w)
+{
+    uint32_t count = fo_region->cache_count, used = fo_region->caches;
+
+    walk_caches(w, 0, used < count ? used : count);
+    walk_caches(w, count, count + FO_GUESTS);
 }
 
 /* --- what is in pages --------------------------------------------------------------------------

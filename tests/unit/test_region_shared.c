@@ -123,6 +123,52 @@ FRESH(what_waits_in_the_cache_of_the_dead_serves_when_there_is_nothing_else)
     assert_in_range(walk().lost, 0, 1);
 }
 
+/* --- more threads than caches --------------------------------------------------------------------
+ */
+
+enum { MANY = 24, EACH = 50 };
+
+static void work_and_wait(unsigned number)
+{
+    void *blocks[EACH];
+    bool all = true;
+
+    for (int round = 0; round < 20; round++) {
+        for (int i = 0; i < EACH; i++)
+            all &= (blocks[i] = fo_malloc(i == 0 ? 20000 : 48, "new.c", 1)) != NULL;
+        for (int i = 0; i < EACH; i++)
+            fo_free(blocks[i], "free.c", 1);
+    }
+    common[number] = all ? common : NULL;
+    for (;;)
+        all ? (void)pause() : _exit(1);
+}
+
+/* A region of 8 MiB has 16. */
+FRESH(more_processes_than_caches_get_their_blocks)
+{
+    pid_t child[MANY];
+
+    fixture_start("BACKEND=shm", "SHM_SIZE=8M", NULL);
+    common = memset(block(MANY * sizeof *common), 0, MANY * sizeof *common);
+    assert_in_range(fo_region->cache_count, 1, MANY - FO_GUESTS - 1);
+    for (unsigned i = 0; i < MANY; i++)
+        if ((child[i] = fork()) == 0)
+            work_and_wait(i);
+    for (unsigned i = 0; i < MANY; i++)
+        while (__atomic_load_n(&common[i], __ATOMIC_ACQUIRE) == NULL)
+            assert_int_equal(waitpid(child[i], NULL, WNOHANG), 0);
+    for (unsigned i = 0; i < MANY; i++) {
+        kill(child[i], SIGKILL);
+        assert_int_equal(waitpid(child[i], NULL, 0), child[i]);
+    }
+    fo_caches_reclaim();
+    struct fo_walk w = walk();
+    assert_int_equal(w.live, 1);
+    assert_int_equal(w.lost + w.pages_lost + w.magazines_lost, 0);
+    fixture_expect("%s", "");
+}
+
 /* --- random kills --------------------------------------------------------------------------------
  */
 
@@ -214,6 +260,7 @@ int main(void)
         cmocka_unit_test(a_full_heap_refuses_as_malloc_does_and_says_so_once),
         cmocka_unit_test(without_magazines_each_size_is_served),
         cmocka_unit_test(what_waits_in_the_cache_of_the_dead_serves_when_there_is_nothing_else),
+        cmocka_unit_test(more_processes_than_caches_get_their_blocks),
         cmocka_unit_test(killed_workers_leave_a_whole_heap_and_few_caches),
         cmocka_unit_test(
             a_cloned_child_whose_second_thread_is_first_leaves_its_parents_cache_alone),
