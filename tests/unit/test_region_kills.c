@@ -149,6 +149,36 @@ FRESH(killed_while_magazines_go_to_all_and_pages_become_free)
     kill_at_each_instruction(&(struct operation){free_most, free_the_rest, 67});
 }
 
+/* So many pages of another size are idle that each one more makes the oldest give its memory back.
+ */
+static void fill_the_ring_of_idle_pages(void)
+{
+    enum { EACH = 3000, PAGES = FO_IDLE + 12 };
+    static void *blocks[PAGES * (FO_PAGE_SIZE / EACH)];
+
+    for (unsigned i = 0; i < sizeof blocks / sizeof *blocks; i++)
+        blocks[i] = fo_malloc(EACH, "idle.c", 1);
+    for (unsigned i = 0; i < sizeof blocks / sizeof *blocks; i++)
+        fo_free(blocks[i], "idle.c", 2);
+    free_most();
+}
+
+static bool any_gave_its_memory_back(void)
+{
+    for (uint32_t page = 1; page < fo_region->pages; page++)
+        if (fo_region->page[page].ever != 0 && fo_region->page[page].class != 0)
+            return true;
+    return false;
+}
+
+FRESH(killed_while_pages_give_their_memory_back)
+{
+    start("QUARANTINE=0", NULL);
+    block(16);
+    kill_at_each_instruction(&(struct operation){fill_the_ring_of_idle_pages, free_the_rest, 13});
+    assert_true(any_gave_its_memory_back());
+}
+
 static void take_again(void)
 {
     hold(0, 30, FEW_TO_A_PAGE);
@@ -222,6 +252,7 @@ int main(void)
         cmocka_unit_test(killed_while_it_frees_a_large_block),
         cmocka_unit_test(killed_while_it_takes_fresh_pages),
         cmocka_unit_test(killed_while_magazines_go_to_all_and_pages_become_free),
+        cmocka_unit_test(killed_while_pages_give_their_memory_back),
         cmocka_unit_test(killed_while_it_takes_what_others_shared),
         cmocka_unit_test(killed_while_allocations_follow_frees),
         cmocka_unit_test(killed_while_it_takes_over_from_somebody_who_was_killed),
