@@ -196,6 +196,9 @@ void fo_run_give(uint32_t page);
 /* Put free slots in front of where the bin takes from, `room` cells at most.  False: none left. */
 bool fo_slots_take(struct fo_bin *bin, unsigned class, unsigned room);
 
+/* The bin's page, of a cache that is this thread's, is for others. */
+void fo_slots_offer(struct fo_bin *bin);
+
 /* Back into its page; what the cell knows of its free is kept in the slot from now on. */
 void fo_slot_give(const struct fo_cell *freed);
 
@@ -261,6 +264,9 @@ void fo_region_mark(void);
 /* This cache, which the calling thread took over from one of them, gets all that he had, whatever
  * he was doing; his pages are everybody's. */
 void fo_cache_recover(struct fo_cache *cache);
+
+/* His magazines only: he went in good order. */
+void fo_cache_tidy(struct fo_cache *cache);
 
 /* Whatever somebody began with a page, and vanished: go on where that ended.  Of pages that are a
  * cache's only those of `gone`, which must be fo_thread.cache then; 0: none.  May be called at any

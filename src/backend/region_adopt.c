@@ -94,15 +94,18 @@ void fo_pages_go_on(uint32_t gone)
     }
 }
 
+void fo_cache_tidy(struct fo_cache *cache)
+{
+    fo_cache_empty(cache);
+    recover_magazines(cache, fo_cache_number(cache));
+}
+
 /* Cells before pages: what a cell holds and its page does not count as used must not be used by
  * others meanwhile. */
 void fo_cache_recover(struct fo_cache *cache)
 {
-    uint32_t me = fo_cache_number(cache);
-
     for (unsigned c = 0; c < FO_REGION_CLASSES; c++)
         FO_RELAXED_STORE(&cache->bins[c].page, 0);
-    fo_cache_empty(cache);
-    recover_magazines(cache, me);
-    fo_pages_go_on(me);
+    fo_cache_tidy(cache);
+    fo_pages_go_on(fo_cache_number(cache));
 }

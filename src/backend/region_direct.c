@@ -81,25 +81,21 @@ static uintptr_t take(size_t size)
 }
 
 /* Where there are more threads than caches, with one of a few that they take turns in. */
-static uintptr_t take_or_visit(size_t size)
+static bool visit(void)
 {
-    uintptr_t payload = take(size);
-
-    if (payload != 0 || !fo_region->shared || fo_thread.cache != &fo_no_cache || !fo_cache_visit())
-        return payload;
-    payload = take(size);
-    fo_cache_leave();
-    return payload;
+    return fo_region->shared && fo_cache_own() == NULL && fo_cache_visit();
 }
 
 void *fo_region_malloc(size_t size, fo_site site)
 {
     struct fo_direct *d = &fo_process_self()->direct;
-    bool large = size > FO_REGION_SMALL;
-    uintptr_t payload = take_or_visit(size);
+    bool large = size > FO_REGION_SMALL, visits = visit();
+    uintptr_t payload = take(size);
 
     if (payload == 0 && fo_region->shared && fo_caches_reclaim())
-        payload = take_or_visit(size);
+        payload = take(size);
+    if (visits)
+        fo_cache_leave();
     if (payload == 0)
         return NULL;
     uint64_t word = (uint64_t)size << FO_SIZE_SHIFT | FO_RELAXED_LOAD(&d->meta);
@@ -145,25 +141,37 @@ void fo_region_let_go(const struct fo_at *held)
     set_state(held, 0);
 }
 
-void fo_region_free_held(const struct fo_at *held, fo_site now)
+static void free_small(const struct fo_at *held, size_t size, fo_site now)
 {
-    size_t size = fo_word_size(held->word);
+    set_state(held, FO_REGION_FREED);
+    fo_cache_put(fo_region_class_of(size), &(struct fo_cell){held->payload, now, fo_thread.stamp});
+}
 
-    if (fo_thread.mark == 0)
-        fo_region_mark();
-    if (fo_options.wipe)
-        explicit_bzero((void *)held->payload, size);
-    if (!is_large(held)) {
-        set_state(held, FO_REGION_FREED);
-        fo_cache_put(fo_region_class_of(size),
-                     &(struct fo_cell){held->payload, now, fo_thread.stamp});
-        return;
-    }
+static void free_large(const struct fo_at *held, fo_site now)
+{
     struct fo_page *pg = &fo_region->page[fo_page_number(held->payload)];
+
     FO_RELAXED_STORE(&pg->word, held->word);
     FO_RELAXED_STORE(&pg->allocated, held->site);
     FO_RELAXED_STORE(&pg->freed, now);
     FO_RELAXED_STORE(&pg->by, fo_thread.stamp);
     set_state(held, FO_REGION_FREED);
     fo_large_give(held->payload);
+}
+
+void fo_region_free_held(const struct fo_at *held, fo_site now)
+{
+    size_t size = fo_word_size(held->word);
+    bool visits = visit();
+
+    if (fo_thread.mark == 0)
+        fo_region_mark();
+    if (fo_options.wipe)
+        explicit_bzero((void *)held->payload, size);
+    if (is_large(held))
+        free_large(held, now);
+    else
+        free_small(held, size, now);
+    if (visits)
+        fo_cache_leave();
 }

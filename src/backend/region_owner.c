@@ -3,8 +3,8 @@
 #include "backend/region.h"
 
 #include <errno.h>
-#include <sched.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "core/options.h"
@@ -190,21 +190,30 @@ void fo_caches_start(void)
     fo_ending_start();
 }
 
-/* Whoever has one may be stopped, so that waiting has an end. */
+static bool take_over_guest(uint64_t self)
+{
+    for (uint32_t i = 0; i < FO_GUESTS; i++)
+        if (take_over(guest(i), self, fo_region->cache_count)) {
+            fo_thread.cache = guest(i);
+            return true;
+        }
+    return false;
+}
+
+/* Whoever has one gives it back after one block, unless he is stopped: a second is enough. */
 bool fo_cache_visit(void)
 {
-    enum { PATIENCE = 1000 };
+    const struct timespec a_moment = {0, 1000000};
     uint64_t self = fo_living_me();
+    int saved_errno = errno;
+    bool has = take_over_guest(self);
 
-    for (unsigned turn = 0; turn < PATIENCE; turn++) {
-        for (uint32_t i = 0; i < FO_GUESTS; i++)
-            if (take_over(guest(i), self, fo_region->cache_count)) {
-                fo_thread.cache = guest(i);
-                return true;
-            }
-        sched_yield();
+    for (unsigned turn = 0; turn < 1000 && !has; turn++) {
+        nanosleep(&a_moment, NULL);
+        has = take_over_guest(self);
     }
-    return false;
+    errno = saved_errno;
+    return has;
 }
 
 FO_COLD static struct fo_cache *get_cache(void)
@@ -262,7 +271,9 @@ static void hand_out(struct fo_cache *cache)
     struct fo_cache *mine = fo_thread.cache;
 
     fo_thread.cache = cache;
-    fo_cache_recover(cache);
+    for (unsigned c = 0; c < FO_REGION_CLASSES; c++)
+        fo_slots_offer(&cache->bins[c]);
+    fo_cache_tidy(cache);
     for (unsigned c = 0; c < FO_REGION_CLASSES; c++)
         fo_cache_share_queue(c);
     fo_thread.cache = mine;

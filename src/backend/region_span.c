@@ -177,6 +177,15 @@ bool fo_slots_take(struct fo_bin *bin, unsigned class, unsigned room)
     return false;
 }
 
+void fo_slots_offer(struct fo_bin *bin)
+{
+    uint32_t page = bin->page;
+
+    bin->page = 0;
+    if (page != 0)
+        offer(page, fo_of_mine(FO_PAGE_OWNED));
+}
+
 /* --- giving ------------------------------------------------------------------------------------
  */
 
