@@ -94,7 +94,6 @@ struct fo_region {
     uint64_t committed; /* bytes from base that can be touched */
     uint64_t key;
     uint32_t told_full;
-    bool strays; /* a thread without a cache left something to do */
     bool shared; /* processes forked later map the same memory: backend `shm` */
     uint32_t pages, magazines, marks; /* used so far */
     uint32_t page_count, magazine_count;
@@ -253,8 +252,9 @@ void fo_cache_keep(void);
 /* Nothing to take, no place to put: as a new one. */
 void fo_cache_empty(struct fo_cache *cache);
 
-/* What those who are gone left in their caches goes to all threads.  False: there was nothing. */
-bool fo_caches_reclaim(void);
+/* Memory is short: what those who are gone left in their caches, or half done, goes to all
+ * threads, and what waits warm back to the system. */
+void fo_caches_reclaim(void);
 
 /* Name this process and thread in the records of frees from now on. */
 void fo_region_mark(void);
@@ -286,6 +286,9 @@ bool fo_run_can_be_found(uint32_t page);
 /* region_large.c: blocks with pages of their own. */
 uintptr_t fo_large_take(size_t size); /* of the payload; 0: no memory */
 void fo_large_give(uintptr_t payload);
+
+/* No freed one keeps its memory. */
+void fo_large_cool(void);
 
 /* region_check.c: a slot that leaves the quarantine; reports if its header was written to. */
 void fo_cell_check(const struct fo_cell *cell);

@@ -11,19 +11,30 @@
 /* --- magazines -----------------------------------------------------------------------------------
  */
 
-/* Is what the cell holds really free?  A fork copies page by page while other threads go on, so
- * that in a child a cell may still hold what was handed out an instant later. */
-static bool is_free(uintptr_t payload)
+/* Its header was written over while it was free.  It is told, and as one that was never used. */
+static void mend(const struct fo_cell *cell)
 {
-    struct fo_header *h = fo_header_of(payload);
+    struct fo_header *h = fo_header_of(cell->payload);
+
+    fo_cell_check(cell);
+    FO_RELAXED_STORE(&h->word, 0);
+    FO_RELAXED_STORE(&h->site, 0);
+}
+
+/* Is what the cell holds really free?  If in doubt, it is the program's. */
+static bool is_free(const struct fo_cell *cell)
+{
+    struct fo_header *h = fo_header_of(cell->payload);
     uint64_t word = FO_RELAXED_LOAD(&h->word);
 
     if (!FO_RELAXED_LOAD(&fo_hot.direct) || (word == 0 && FO_RELAXED_LOAD(&h->site) == 0))
         return true; /* never used; or its header is none of the region's affairs */
-    enum fo_found state = fo_region_at(payload).state;
+    enum fo_found state = fo_region_at(cell->payload).state;
     if (state == FO_FOUND_HELD) /* its owner vanished while he freed it, and nobody else could */
         FO_RELAXED_STORE(&h->word, word ^ FO_REGION_HELD ^ FO_REGION_FREED);
-    return state == FO_FOUND_FREED || state == FO_FOUND_HELD;
+    else if (state == FO_FOUND_DAMAGED)
+        mend(cell);
+    return state != FO_FOUND_LIVE;
 }
 
 static bool holds_slot(uintptr_t payload)
@@ -43,7 +54,7 @@ static bool tidy(struct fo_magazine *m)
     for (struct fo_cell *from = to; !fo_cell_is_end(from); from++) {
         struct fo_cell cell = *from;
         FO_RELAXED_STORE(&from->payload, 0);
-        if (!holds_slot(cell.payload) || !is_free(cell.payload))
+        if (!holds_slot(cell.payload) || !is_free(&cell))
             continue;
         to->freed = cell.freed;
         to->by = cell.by;

@@ -57,9 +57,12 @@ void fo_region_forked(void)
     fo_region_lock();
     if (fo_region->shared && !fo_hot.process->direct.held_back)
         fo_region_mark();
-    if (fo_region->shared || fo_thread.cache == &fo_no_cache)
+    if (fo_region->shared)
         return;
-    fo_cache_keep();
+    if (fo_thread.cache != &fo_no_cache)
+        fo_cache_keep();
+    else if ((uint32_t)syscall(SYS_gettid) != fo_getpid())
+        return;
     fo_hot.process->direct.orphans = true;
 }
 
@@ -92,8 +95,10 @@ void *fo_region_malloc(size_t size, fo_site site)
     bool large = size > FO_REGION_SMALL, visits = visit();
     uintptr_t payload = take(size);
 
-    if (payload == 0 && fo_region->shared && fo_caches_reclaim())
+    if (payload == 0 && fo_region->shared) {
+        fo_caches_reclaim();
         payload = take(size);
+    }
     if (visits)
         fo_cache_leave();
     if (payload == 0)
@@ -116,12 +121,15 @@ static bool is_large(const struct fo_at *at)
     return fo_word_size(at->word) > FO_REGION_SMALL;
 }
 
+/* There is a place for it before it is held: nothing else is on its way then. */
 struct fo_at fo_region_hold(uintptr_t payload)
 {
     struct fo_at at = fo_region_at(payload);
 
     if (at.state != FO_FOUND_LIVE || at.payload != payload)
         return at;
+    if (!is_large(&at))
+        fo_cache_rotate(fo_region_class_of(fo_word_size(at.word)));
     uint64_t live = at.word ^ (is_large(&at) ? FO_REGION_LARGE : 0);
     if (!__atomic_compare_exchange_n(word_of(payload), &live, live ^ FO_REGION_HELD, false,
                                      __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))

@@ -50,7 +50,9 @@ _Static_assert(sizeof(struct fo_bin) == 64, "a cache line");
 struct fo_cache {
     _Alignas(64) struct fo_bin bins[FO_REGION_CLASSES];
     struct fo_living owner;
-    bool made; /* its bins can be used */
+    uint64_t maker; /* who saw to it first, as an owner (fork/living.h) */
+    bool made;      /* its bins can be used */
+    bool drained;   /* left, and what waited in it went to all threads */
 };
 
 /* The process's page has this (fork/process.h), so that the kernel zeroes it in a forked child. */

@@ -25,20 +25,28 @@ static bool may_be_warm(size_t size)
     return system_pages(size) < FO_WARM_SIZES;
 }
 
-/* The oldest, in a ring: what was given more than a round ago has been overwritten.  0: none. */
+/* How many of those that were given are in the ring: what was given more than a round ago has been
+ * overwritten. */
+static uint32_t count_waiting(uint32_t given, uint32_t taken)
+{
+    return given - taken < FO_WARM ? given - taken : FO_WARM;
+}
+
+/* 0: too few wait. */
 static uint32_t take_out_oldest(size_t size)
 {
     uint32_t *taken = &fo_region->warm_taken[system_pages(size)];
-    uint32_t before = FO_RELAXED_LOAD(taken), oldest;
+    uint32_t before = __atomic_load_n(taken, __ATOMIC_ACQUIRE), oldest;
 
     do {
-        uint32_t given = FO_RELAXED_LOAD(&fo_region->warm_given[system_pages(size)]);
-        uint32_t waiting = given - before < FO_WARM ? given - before : FO_WARM;
+        uint32_t given =
+            __atomic_load_n(&fo_region->warm_given[system_pages(size)], __ATOMIC_ACQUIRE);
+        uint32_t waiting = count_waiting(given, before);
         if (waiting <= KEEP_WARM)
             return 0;
         oldest = given - waiting;
     } while (!__atomic_compare_exchange_n(taken, &before, oldest + 1, false, __ATOMIC_ACQ_REL,
-                                          __ATOMIC_RELAXED));
+                                          __ATOMIC_ACQUIRE));
     return __atomic_exchange_n(warm_at(size, oldest), 0, __ATOMIC_ACQ_REL);
 }
 
@@ -87,12 +95,11 @@ uintptr_t fo_large_take(size_t size)
     return fo_page_start(page) + sizeof(struct fo_header);
 }
 
-/* A warm run that has left the ring. */
+/* A warm run that has left the ring; without a cache it is left to whoever clears up. */
 static void cool(uint32_t page)
 {
-    if (!fo_may_move())
-        FO_RELAXED_STORE(&fo_region->strays, true);
-    else if (fo_page_change(&fo_region->page[page], FO_PAGE_WARM, fo_of_mine(FO_PAGE_MOVING)))
+    if (fo_may_move() &&
+        fo_page_change(&fo_region->page[page], FO_PAGE_WARM, fo_of_mine(FO_PAGE_MOVING)))
         release(page);
 }
 
@@ -119,12 +126,27 @@ void fo_large_give(uintptr_t payload)
         cool(page);
 }
 
+void fo_large_cool(void)
+{
+    for (unsigned s = 0; s < FO_WARM_SIZES; s++)
+        for (unsigned i = 0; i < FO_WARM; i++) {
+            uint32_t page = __atomic_exchange_n(&fo_region->warm[s][i], 0, __ATOMIC_ACQ_REL);
+            if (page != 0)
+                cool(page);
+        }
+}
+
+/* What is in the ring, but has been taken, is not. */
 bool fo_large_can_be_found(uint32_t page)
 {
     size_t size = size_of(&fo_region->page[page]);
     bool found = false;
 
-    for (unsigned i = 0; may_be_warm(size) && i < FO_WARM; i++)
+    if (!may_be_warm(size))
+        return false;
+    uint32_t taken = __atomic_load_n(&fo_region->warm_taken[system_pages(size)], __ATOMIC_ACQUIRE);
+    uint32_t given = __atomic_load_n(&fo_region->warm_given[system_pages(size)], __ATOMIC_ACQUIRE);
+    for (uint32_t i = given - count_waiting(given, taken); i != given; i++)
         found |= __atomic_load_n(warm_at(size, i), __ATOMIC_ACQUIRE) == page;
     return found;
 }

@@ -103,10 +103,33 @@ static bool may_inherit(uint64_t owner, uint64_t self, uint32_t used)
     return used >= MANY || (fo_region->shared && owner == self);
 }
 
+static bool make(struct fo_cache *cache)
+{
+    fo_cache_empty(cache);
+    if (!fo_living_start(&cache->owner, fo_region->shared))
+        return false;
+    set_limits(cache);
+    __atomic_store_n(&cache->made, true, __ATOMIC_RELEASE);
+    return true;
+}
+
+/* Or by whoever comes later, if its maker vanished before. */
+static bool is_made(struct fo_cache *cache, uint64_t self)
+{
+    uint64_t maker = FO_RELAXED_LOAD(&cache->maker);
+
+    if (__atomic_load_n(&cache->made, __ATOMIC_ACQUIRE))
+        return true;
+    return maker != 0 && !fo_living_exists(maker) &&
+           __atomic_compare_exchange_n(&cache->maker, &maker, self, false, __ATOMIC_ACQ_REL,
+                                       __ATOMIC_RELAXED) &&
+           make(cache);
+}
+
 /* It has no owner, or one who is gone. */
 static bool take_over(struct fo_cache *cache, uint64_t self, uint32_t used)
 {
-    if (!__atomic_load_n(&cache->made, __ATOMIC_ACQUIRE))
+    if (!is_made(cache, self))
         return false;
     if (fo_living_claim(&cache->owner, self))
         return true;
@@ -118,18 +141,11 @@ static bool take_over(struct fo_cache *cache, uint64_t self, uint32_t used)
     return true;
 }
 
-static uint32_t count_caches(void)
-{
-    uint32_t used = FO_RELAXED_LOAD(&fo_region->caches);
-
-    return used < fo_region->cache_count ? used : fo_region->cache_count;
-}
-
 /* When all are made, a few at a time: who has none asks again with each block. */
 static struct fo_cache *adopt(uint64_t self)
 {
     enum { A_FEW = 64 };
-    uint32_t used = count_caches(), looks = used, first = 0;
+    uint32_t used = FO_RELAXED_LOAD(&fo_region->caches), looks = used, first = 0;
 
     if (used == fo_region->cache_count && used > A_FEW) {
         looks = A_FEW;
@@ -143,23 +159,37 @@ static struct fo_cache *adopt(uint64_t self)
     return NULL;
 }
 
+/* Whose it is to make is said first, then that it is there, by everybody. */
+static struct fo_cache *next_to_make(uint64_t self)
+{
+    for (;;) {
+        uint32_t n = FO_RELAXED_LOAD(&fo_region->caches);
+        uint64_t nobody = 0;
+        if (n == fo_region->cache_count)
+            return NULL;
+        bool mine = __atomic_compare_exchange_n(&fo_region->cache[n].maker, &nobody, self, false,
+                                                __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
+        struct fo_cache *cache = &fo_region->cache[n];
+        __atomic_compare_exchange_n(&fo_region->caches, &n, n + 1, false, __ATOMIC_ACQ_REL,
+                                    __ATOMIC_RELAXED);
+        if (mine)
+            return cache;
+    }
+}
+
 static struct fo_cache *new_cache(uint64_t self)
 {
-    uint32_t n = __atomic_fetch_add(&fo_region->caches, 1, __ATOMIC_RELAXED);
+    struct fo_cache *cache;
 
-    if (n >= fo_region->cache_count) {
-        FO_RELAXED_STORE(&fo_region->caches, fo_region->cache_count);
-        return NULL;
-    }
-    struct fo_cache *cache = &fo_region->cache[n];
-    fo_cache_empty(cache);
-    if (!fo_living_start(&cache->owner, fo_region->shared) || !fo_living_claim(&cache->owner, self))
-        return NULL;
-    __atomic_store_n(&cache->made, true, __ATOMIC_RELEASE);
+    do {
+        cache = next_to_make(self);
+        if (cache == NULL || !make(cache))
+            return NULL;
+    } while (!fo_living_claim(&cache->owner, self)); /* somebody was faster */
     /* The option is for all threads together: with another one, each may keep less. */
+    uint32_t n = (uint32_t)(cache - fo_region->cache);
     for (uint32_t i = 0; (n & (n + 1)) == 0 && i <= n; i++)
         set_limits(&fo_region->cache[i]);
-    set_limits(cache);
     return cache;
 }
 
@@ -183,10 +213,8 @@ static struct fo_cache *guest(uint32_t i)
 void fo_caches_start(void)
 {
     fo_cache_empty(&fo_no_cache);
-    for (uint32_t i = 0; i < FO_GUESTS && fo_region->shared; i++) {
-        fo_cache_empty(guest(i));
-        guest(i)->made = fo_living_start(&guest(i)->owner, true);
-    }
+    for (uint32_t i = 0; i < FO_GUESTS && fo_region->shared; i++)
+        make(guest(i));
     fo_ending_start();
 }
 
@@ -194,6 +222,7 @@ static bool take_over_guest(uint64_t self)
 {
     for (uint32_t i = 0; i < FO_GUESTS; i++)
         if (take_over(guest(i), self, fo_region->cache_count)) {
+            guest(i)->drained = false;
             fo_thread.cache = guest(i);
             return true;
         }
@@ -227,6 +256,7 @@ FO_COLD static struct fo_cache *get_cache(void)
     if (cache != NULL) {
         fo_ending_watch();
         fo_region_mark();
+        cache->drained = false;
         fo_thread.cache = cache;
     }
     errno = saved_errno;
@@ -249,11 +279,9 @@ static FO_COLD struct fo_cache *own_while_held_back(void)
     if (forked) {
         fo_thread.who = 0;
         fo_thread.cache = &fo_no_cache;
-    }
-    struct fo_cache *cache = fo_thread.cache != &fo_no_cache ? fo_thread.cache : get_cache();
-    if (forked)
         fo_region_go_ahead(d);
-    return cache;
+    }
+    return fo_thread.cache != &fo_no_cache ? fo_thread.cache : get_cache();
 }
 
 struct fo_cache *fo_cache_own(void)
@@ -276,33 +304,32 @@ static void hand_out(struct fo_cache *cache)
     fo_cache_tidy(cache);
     for (unsigned c = 0; c < FO_REGION_CLASSES; c++)
         fo_cache_share_queue(c);
+    FO_RELAXED_STORE(&cache->drained, true);
     fo_thread.cache = mine;
     fo_living_release(&cache->owner);
 }
 
-static bool reclaim(struct fo_cache *cache, uint64_t self, uint32_t used)
+static void reclaim(struct fo_cache *cache, uint64_t self)
 {
     struct fo_cache *mine = fo_thread.cache;
+    bool drained = FO_RELAXED_LOAD(&cache->owner.owner) == 0 && FO_RELAXED_LOAD(&cache->drained);
 
-    if (cache == mine || !take_over(cache, self, used))
-        return false;
+    if (cache == mine || drained || !take_over(cache, self, UINT32_MAX))
+        return;
     fo_thread.cache = mine;
     hand_out(cache);
-    return true;
 }
 
-bool fo_caches_reclaim(void)
+void fo_caches_reclaim(void)
 {
     uint64_t self = fo_living_me();
-    bool any = __atomic_exchange_n(&fo_region->strays, false, __ATOMIC_ACQ_REL);
 
-    if (any)
-        fo_pages_go_on(0);
-    for (uint32_t i = 0, used = count_caches(); i < used; i++)
-        any |= reclaim(&fo_region->cache[i], self, used);
+    for (uint32_t i = 0; i < FO_RELAXED_LOAD(&fo_region->caches); i++)
+        reclaim(&fo_region->cache[i], self);
     for (uint32_t i = 0; i < FO_GUESTS; i++)
-        any |= reclaim(guest(i), self, fo_region->cache_count);
-    return any;
+        reclaim(guest(i), self);
+    fo_large_cool();
+    fo_pages_go_on(0);
 }
 
 void fo_region_mark(void)

@@ -223,26 +223,36 @@ static void empty(uint32_t page)
     offer(page, fo_of_mine(FO_PAGE_EMPTYING));
 }
 
-/* While this thread has it, none of its slots that are back is taken again. */
-static void trim(uint32_t page)
+static bool is_idle(uint32_t page)
+{
+    return fo_page_state(page_at(page)) == FO_PAGE_PARTIAL && are_all_back(page);
+}
+
+/* While this thread has it, none of its slots that are back is taken again.  But others may come
+ * back meanwhile: true: it is idle again. */
+static bool trim(uint32_t page)
 {
     uint32_t owned = fo_of_mine(FO_PAGE_OWNED);
 
     if (!fo_page_change(page_at(page), FO_PAGE_PARTIAL, owned))
-        return;
-    if (are_all_back(page) && fo_page_change(page_at(page), owned, fo_of_mine(FO_PAGE_EMPTYING)))
+        return false;
+    if (are_all_back(page) && fo_page_change(page_at(page), owned, fo_of_mine(FO_PAGE_EMPTYING))) {
         empty(page);
-    else
-        offer(page, owned);
+        return false;
+    }
+    offer(page, owned);
+    return is_idle(page);
 }
 
 /* No block is in this page. */
 static void keep_idle(uint32_t page)
 {
-    no_longer_idle(page);
-    uint32_t oldest = oldest_idle(page);
-    if (oldest != 0 && fo_may_move())
-        trim(oldest);
+    uint32_t oldest;
+
+    do {
+        no_longer_idle(page);
+        oldest = page = oldest_idle(page);
+    } while (oldest != 0 && fo_may_move() && trim(oldest));
 }
 
 static uint32_t slot_number(uintptr_t payload)
@@ -273,13 +283,21 @@ void fo_slot_give(const struct fo_cell *freed)
     FO_RELAXED_STORE(&b->by, freed->by);
     uint64_t word = __atomic_fetch_or(&bitmap_of(page)[slot / 64], bit, __ATOMIC_SEQ_CST) | bit;
     offer(page, FO_PAGE_FULL);
-    if (word == all_of_word(FO_RELAXED_LOAD(&pg->used), slot / 64) &&
-        fo_page_state(pg) == FO_PAGE_PARTIAL && are_all_back(page))
+    if (word == all_of_word(FO_RELAXED_LOAD(&pg->used), slot / 64) && is_idle(page))
         keep_idle(page);
 }
 
 /* --- of those who are gone -----------------------------------------------------------------------
  */
+
+/* Whoever emptied it may have vanished before it was in the ring of idle ones. */
+static void go_on_with_partial(uint32_t page)
+{
+    advertise(page);
+    if (FO_RELAXED_LOAD(&page_at(page)->used) != 0 && FO_RELAXED_LOAD(&page_at(page)->idle) == 0 &&
+        is_idle(page))
+        keep_idle(page);
+}
 
 void fo_slots_go_on(uint32_t page, uint32_t gone)
 {
@@ -287,7 +305,7 @@ void fo_slots_go_on(uint32_t page, uint32_t gone)
     bool his = fo_cache_of(what) == gone;
 
     if (fo_state_of(what) == FO_PAGE_PARTIAL)
-        advertise(page);
+        go_on_with_partial(page);
     else if (fo_state_of(what) == FO_PAGE_FULL && has_returned(page))
         offer(page, FO_PAGE_FULL);
     else if (fo_state_of(what) == FO_PAGE_OWNED && his)

@@ -40,8 +40,10 @@ static void enter_cell(struct walk *w, unsigned class, uintptr_t payload)
     uintptr_t offset = payload - sizeof(struct fo_header) - fo_page_start(page);
     uint32_t slot = (uint32_t)(offset / size);
     uint64_t *word = &w->held[(size_t)page * FO_BITMAP_WORDS + slot / 64];
-    if (offset % size != 0 || slot >= pg->used)
+    if (offset % size != 0 || slot >= pg->used) {
         wrong(w, "a cell holds what is no slot in use", payload);
+        return;
+    }
     if ((*word >> slot % 64 & 1) != 0)
         wrong(w, "two cells hold one slot", payload);
     *word |= UINT64_C(1) << slot % 64;
@@ -175,8 +177,10 @@ static void walk_slots(struct walk *w, uint32_t page)
 
     if (fo_region->page_bin[page] != pg->class * sizeof(struct fo_bin))
         wrong(w, "a page's bin is not that of its class", fo_page_start(page));
-    if (pg->used > slots)
+    if (pg->used > slots) {
         wrong(w, "a page has used more slots than it has", fo_page_start(page));
+        return;
+    }
     for (uint32_t slot = pg->used; slot < slots; slot++)
         if (((held[slot / 64] | back[slot / 64]) >> slot % 64 & 1) != 0)
             wrong(w, "a slot that was never used is free", fo_page_start(page));

@@ -68,7 +68,7 @@ bool fo_living_claim(struct fo_living *l, uint64_t me)
 }
 
 /* Of this process: the thread; of another: the process. */
-static bool exists(uint64_t owner)
+bool fo_living_exists(uint64_t owner)
 {
     pid_t pid = (pid_t)(owner >> 32);
 
@@ -77,18 +77,30 @@ static bool exists(uint64_t owner)
     return FO_RELAXED_LOAD(&fo_hot.shared) && (kill(pid, 0) == 0 || errno != ESRCH);
 }
 
-/* Whoever holds the mutex is the only one who changes the owner. */
-static bool inherit_watched(struct fo_living *l, uint64_t me)
+/* By the mutex, which this thread holds: nobody else who inherits can come between.  Its last
+ * holder died with it, or not; whether that is still the owner, only `watched` tells, or the
+ * owner's pid. */
+static bool take_from_gone(struct fo_living *l, uint64_t me, bool died)
+{
+    uint64_t before = __atomic_load_n(&l->owner, __ATOMIC_ACQUIRE);
+    bool his = died && __atomic_load_n(&l->watched, __ATOMIC_ACQUIRE) != 0;
+
+    if (before == 0 || (!his && fo_living_exists(before)) || !take(l, before, me))
+        return false;
+    __atomic_store_n(&l->watched, 1, __ATOMIC_RELEASE);
+    return true;
+}
+
+static bool inherit_locked(struct fo_living *l, uint64_t me)
 {
     int status = pthread_mutex_trylock(&l->mutex);
+    bool died = status == EOWNERDEAD && pthread_mutex_consistent(&l->mutex) == 0;
 
-    if (status == EOWNERDEAD) {
-        pthread_mutex_consistent(&l->mutex);
-        __atomic_store_n(&l->owner, me, __ATOMIC_RELEASE);
+    if (status != 0 && !died)
+        return false; /* its owner lives */
+    if (take_from_gone(l, me, died))
         return true;
-    }
-    if (status == 0) /* given back meanwhile */
-        pthread_mutex_unlock(&l->mutex);
+    pthread_mutex_unlock(&l->mutex);
     return false;
 }
 
@@ -98,12 +110,10 @@ bool fo_living_inherit(struct fo_living *l, uint64_t me)
 
     if (before == 0)
         return false;
-    if (__atomic_load_n(&l->watched, __ATOMIC_ACQUIRE) != 0)
-        return inherit_watched(l, me);
-    if (exists(before) || !take(l, before, me))
-        return false;
-    watch(l);
-    return true;
+    if (FO_RELAXED_LOAD(&fo_hot.shared) && is_watched_by_kernel())
+        return inherit_locked(l, me);
+    return __atomic_load_n(&l->watched, __ATOMIC_ACQUIRE) == 0 && !fo_living_exists(before) &&
+           take(l, before, me);
 }
 
 bool fo_living_go_on(struct fo_living *l, uint64_t before, uint64_t me)

@@ -23,6 +23,9 @@ struct fo_living {
 /* The calling thread, as an owner. */
 uint64_t fo_living_me(void);
 
+/* Does it exist?  A number that was given to somebody else does, too. */
+bool fo_living_exists(uint64_t owner);
+
 /* Empty, for others to take.  False: this system cannot watch over owners. */
 bool fo_living_start(struct fo_living *l, bool shared);
 
