@@ -290,12 +290,14 @@ void fo_slot_give(const struct fo_cell *freed)
 /* --- of those who are gone -----------------------------------------------------------------------
  */
 
-/* Whoever emptied it may have vanished before it was in the ring of idle ones. */
+/* Whoever emptied it, or took it out of the ring of idle ones, may have vanished then. */
 static void go_on_with_partial(uint32_t page)
 {
+    uint32_t at = FO_RELAXED_LOAD(&page_at(page)->idle);
+    bool waits = at != 0 && FO_RELAXED_LOAD(&fo_region->idle[at - 1]) == page;
+
     advertise(page);
-    if (FO_RELAXED_LOAD(&page_at(page)->used) != 0 && FO_RELAXED_LOAD(&page_at(page)->idle) == 0 &&
-        is_idle(page))
+    if (!waits && FO_RELAXED_LOAD(&page_at(page)->used) != 0 && is_idle(page))
         keep_idle(page);
 }
 
