@@ -5,18 +5,7 @@
 #define FO_BACKEND_REGION_WALK_H
 
 #include "backend/region.h"
-
-struct fo_walk {
-    uint64_t live, live_bytes; /* blocks that are handed out, and their payloads */
-    uint64_t waiting;          /* freed slots in magazines, and slots that were never used */
-    uint64_t back;             /* freed slots in their pages */
-    uint64_t lost;             /* slots that are nowhere: their owner vanished with them */
-    uint64_t pages_lost;       /* pages that nobody has or could take, the same */
-    uint64_t magazines_lost;   /* the same of magazines */
-    uint64_t wrong;            /* broken invariants */
-    const char *what;          /* the first of them, */
-    uintptr_t where;           /* and where */
-};
+#include "backend/walk.h"
 
 typedef void fo_walk_live(void *context, const struct fo_at *live);
 

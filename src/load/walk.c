@@ -1,10 +1,33 @@
 /* freeonce_walk(): a look at the whole heap, for whoever asks for it by name with dlsym(3); see
- * backend/region_walk.h. */
+ * backend/walk.h. */
 #include "backend/region_walk.h"
 
-FO_EXPORT bool freeonce_walk(struct fo_walk *out);
+FO_EXPORT freeonce_walk_function freeonce_walk;
 
-FO_EXPORT bool freeonce_walk(struct fo_walk *out)
+static void nobody_finds_it(struct fo_walk *w)
 {
-    return fo_region_walk(out, NULL, NULL);
+    uint64_t lost = w->pages_lost + w->magazines_lost;
+
+    if (lost != 0 && w->wrong == 0)
+        w->what = w->pages_lost != 0 ? "pages that nobody finds" : "magazines that nobody finds";
+    w->wrong += lost;
+}
+
+bool freeonce_walk(struct fo_walk *out)
+{
+    struct fo_walk before;
+
+    if (!fo_region_walk(&before, NULL, NULL))
+        return false;
+    if (fo_region->shared)
+        fo_caches_reclaim();
+    if (!fo_region_walk(out, NULL, NULL))
+        return false;
+    nobody_finds_it(out);
+    if (before.wrong != 0) {
+        out->wrong += before.wrong;
+        out->what = before.what;
+        out->where = before.where;
+    }
+    return true;
 }

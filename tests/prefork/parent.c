@@ -1,5 +1,6 @@
 /* Which workers are there, how did the others end, and who is killed next?  Only the parent kills,
  * and only children that it has not waited for: nobody else can have their number. */
+#include "backend/walk.h"
 #include "server.h"
 
 #include <dlfcn.h>
@@ -15,14 +16,6 @@
 #include <unistd.h>
 
 enum { SILENCE_SECONDS = 8 };
-
-/* What the library offers to whoever asks for it by name; see page.h. */
-struct walk_answer {
-    uint64_t live, live_bytes, waiting, back, lost, wrong;
-    const char *what;
-    uintptr_t where;
-};
-typedef bool walk_function(struct walk_answer *out);
 
 static struct server *server;
 static struct page *page;
@@ -156,9 +149,9 @@ static bool silence(void)
 static void walk(void)
 {
     struct walked *w = &page->walked;
-    struct walk_answer answer = {.what = NULL};
+    struct fo_walk answer = {.what = NULL};
     char text[sizeof w->text] = "";
-    walk_function *function;
+    freeonce_walk_function *function;
 
     *(void **)&function = dlsym(RTLD_DEFAULT, "freeonce_walk");
     if (!silence()) {
@@ -167,7 +160,8 @@ static void walk(void)
         atomic_store(&w->state, WALK_ABSENT);
     } else {
         snprintf(text, sizeof text, "%s", answer.what != NULL ? answer.what : "");
-        memcpy(w->text, text, sizeof text);
+        if (answer.what != NULL)
+            memcpy(w->text, text, sizeof text);
         atomic_store(&w->live, answer.live);
         atomic_store(&w->live_bytes, answer.live_bytes);
         atomic_store(&w->waiting, answer.waiting);

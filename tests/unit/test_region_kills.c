@@ -21,6 +21,28 @@ static bool kill_after(const struct operation *o, unsigned steps)
     return true;
 }
 
+/* No block is in it, and it does not wait for the next one, either: its memory is wasted. */
+static bool is_forgotten(uint32_t page)
+{
+    const struct fo_page *pg = &fo_region->page[page];
+    const uint64_t *back = &fo_region->bitmaps[(size_t)page * FO_BITMAP_WORDS];
+    uint32_t count = 0;
+
+    for (unsigned i = 0; i < FO_BITMAP_WORDS; i++)
+        count += (uint32_t)__builtin_popcountll(back[i]);
+    return fo_page_state(pg) == FO_PAGE_PARTIAL && pg->used != 0 && count == pg->used &&
+           (pg->idle == 0 || fo_region->idle[pg->idle - 1] != page);
+}
+
+static void check_idle_pages(unsigned steps)
+{
+    for (uint32_t page = 1; page < fo_region->pages; page++) {
+        if (is_forgotten(page))
+            print_error("%u instructions, then killed: page %u is forgotten\n", steps, page);
+        assert_false(is_forgotten(page));
+    }
+}
+
 static void kill_at_each_instruction(const struct operation *o)
 {
     unsigned stride = o->stride * (SMALL ? 20 : 1);
@@ -39,6 +61,7 @@ static void kill_at_each_instruction(const struct operation *o)
                         (unsigned)now.pages_lost, (unsigned)now.magazines_lost);
         assert_in_range(now.lost, lost, lost + 1);
         assert_int_equal(now.pages_lost + now.magazines_lost, 0);
+        check_idle_pages(steps);
         lost = now.lost;
         steps += stride;
     }
@@ -75,6 +98,24 @@ FRESH(killed_while_it_takes_from_a_fresh_page)
     start(NULL);
     block(16);
     kill_at_each_instruction(&(struct operation){nothing, make_first_ones, 11});
+}
+
+static void nothing_at_all(void)
+{
+}
+
+static void make_one(void)
+{
+    fo_malloc(96, "new.c", 1);
+}
+
+/* Whoever comes next makes it. */
+FRESH(killed_while_it_makes_its_cache)
+{
+    start(NULL);
+    block(16);
+    kill_at_each_instruction(&(struct operation){nothing_at_all, make_one, SMALL ? 3 : 1});
+    assert_in_range(fo_region->caches, 2, 3);
 }
 
 /* More of them than must stay warm: one of these serves again. */
@@ -163,6 +204,13 @@ static void fill_the_ring_of_idle_pages(void)
     free_most();
 }
 
+FRESH(killed_while_it_frees_what_is_wiped)
+{
+    start("QUARANTINE=0", "WIPE=1", NULL);
+    block(16);
+    kill_at_each_instruction(&(struct operation){free_most, free_the_rest, 211});
+}
+
 static bool any_gave_its_memory_back(void)
 {
     for (uint32_t page = 1; page < fo_region->pages; page++)
@@ -175,7 +223,7 @@ FRESH(killed_while_pages_give_their_memory_back)
 {
     start("QUARANTINE=0", NULL);
     block(16);
-    kill_at_each_instruction(&(struct operation){fill_the_ring_of_idle_pages, free_the_rest, 13});
+    kill_at_each_instruction(&(struct operation){fill_the_ring_of_idle_pages, free_the_rest, 29});
     assert_true(any_gave_its_memory_back());
 }
 
@@ -248,11 +296,13 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(killed_while_it_takes_from_a_fresh_page),
+        cmocka_unit_test(killed_while_it_makes_its_cache),
         cmocka_unit_test(killed_while_it_makes_a_large_block),
         cmocka_unit_test(killed_while_it_frees_a_large_block),
         cmocka_unit_test(killed_while_it_takes_fresh_pages),
         cmocka_unit_test(killed_while_magazines_go_to_all_and_pages_become_free),
         cmocka_unit_test(killed_while_pages_give_their_memory_back),
+        cmocka_unit_test(killed_while_it_frees_what_is_wiped),
         cmocka_unit_test(killed_while_it_takes_what_others_shared),
         cmocka_unit_test(killed_while_allocations_follow_frees),
         cmocka_unit_test(killed_while_it_takes_over_from_somebody_who_was_killed),

@@ -173,6 +173,53 @@ FRESH(more_processes_than_caches_get_their_blocks)
     fixture_expect("%s", "");
 }
 
+static void write_over_and_vanish(void *unused)
+{
+    char *p = block(1000);
+
+    (void)unused;
+    fo_free(p, "free.c", 1);
+    memset(p - sizeof(struct fo_header), 'x', sizeof(struct fo_header));
+    kill(getpid(), SIGKILL);
+}
+
+FRESH(a_write_to_a_freed_block_is_told_though_its_owner_was_killed)
+{
+    start("QUARANTINE=0", NULL);
+    block(16);
+    fork_and_forget(write_over_and_vanish, NULL);
+    fo_caches_reclaim();
+    assert_int_equal(fixture_count("write to the header of freed block"), 1);
+    assert_int_equal(walk().lost, 0);
+}
+
+static pid_t gone;
+
+static void *end_without_a_word(void *unused)
+{
+    fo_free(block(1000), "thread.c", 1);
+    __atomic_store_n(&gone, (pid_t)syscall(SYS_gettid), __ATOMIC_RELEASE);
+    syscall(SYS_exit, 0);
+    return unused;
+}
+
+FRESH(what_a_thread_that_ended_without_a_word_had_serves_when_there_is_nothing_else)
+{
+    pthread_t thread;
+    pid_t id;
+
+    start("QUARANTINE=0", NULL);
+    block(16);
+    pthread_create(&thread, NULL, end_without_a_word, NULL);
+    while ((id = __atomic_load_n(&gone, __ATOMIC_ACQUIRE)) == 0 ||
+           syscall(SYS_tgkill, getpid(), id, 0) == 0)
+        sched_yield();
+    assert_int_not_equal(fo_region->cache[1].owner.owner, 0);
+    fo_caches_reclaim();
+    assert_int_equal(fo_region->cache[1].owner.owner, 0);
+    walk();
+}
+
 /* --- random kills --------------------------------------------------------------------------------
  */
 
@@ -263,6 +310,9 @@ int main(void)
         cmocka_unit_test(a_full_heap_refuses_as_malloc_does_and_says_so_once),
         cmocka_unit_test(without_magazines_each_size_is_served),
         cmocka_unit_test(what_waits_in_the_cache_of_the_dead_serves_when_there_is_nothing_else),
+        cmocka_unit_test(a_write_to_a_freed_block_is_told_though_its_owner_was_killed),
+        cmocka_unit_test(
+            what_a_thread_that_ended_without_a_word_had_serves_when_there_is_nothing_else),
         cmocka_unit_test(more_processes_than_caches_get_their_blocks),
         cmocka_unit_test(killed_workers_leave_a_whole_heap_and_few_caches),
         cmocka_unit_test(
