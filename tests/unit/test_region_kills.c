@@ -45,7 +45,7 @@ static void check_idle_pages(unsigned steps)
 
 static void kill_at_each_instruction(const struct operation *o)
 {
-    unsigned stride = o->stride * (SMALL ? 20 : 1);
+    unsigned stride = o->stride * (SMALL ? 60 : 1);
     uint64_t lost = walk().lost;
     unsigned steps = 1;
 
