@@ -5,6 +5,7 @@
 
 #include <sched.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -19,6 +20,7 @@ static inline pid_t stepping_start(void (*prepare)(void), void (*run)(void))
 
     assert_true(child >= 0);
     if (child == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
         prepare();
         ptrace(PTRACE_TRACEME, 0, NULL, NULL);
         raise(SIGSTOP);
