@@ -12,7 +12,7 @@
  * thread has a cache, and in it a bin for each class: allocations take from one magazine, frees put
  * into another, and between the two full ones wait, first in first out.  That queue is the
  * quarantine.  Those that have waited are ready, and the newest of them serves first.  What is more
- * goes to a list of full magazines common to all threads, and from there to the bitmaps of the
+ * goes to a set of full magazines common to all threads, and from there to the bitmaps of the
  * pages; pages all of whose slots are free give their memory back.  Where none shall wait, `take`
  * follows `put` through one magazine: still first in first out, by as few slots as will do, so that
  * many processes have room in the processor's cache.
@@ -33,9 +33,9 @@
  * - Everything inside the range is named by numbers, or by addresses inside the range: it is at the
  *   same place in every process that maps it.
  * - What a page is, and which cache has it, is said in one word (region_page.h).
- * - Nothing is locked.  Pages and lists change by one compare-and-exchange, a bin by one store of a
- *   pointer, so that whoever vanishes at any instruction leaves all consistent, and takes away no
- *   more than what it had in flight.
+ * - Nothing is locked.  Pages, magazines and sets change by one compare-and-exchange, a bin by one
+ *   store of a pointer, so that whoever vanishes at any instruction leaves all consistent, and
+ * takes away no more than what it had in flight.
  *
  * The header of a block in here is that of core/block.h, but for its lower 16 bits: all of them are
  * check bits, and a block that is not live has one or two of the bits above flipped:

@@ -1,7 +1,7 @@
 /* What had somebody who is gone, killed at any instruction?  A cache that is taken over is not
  * trusted to be consistent: its bins are made anew, from the magazines that carry its number and
- * the cells in them that are not empty.  What was on its way into or out of a list is written down
- * in the cache; where it is by now, the lists and the caches of all others tell.
+ * the cells in them that are not empty.  Then one pass over all pages goes on with what he began:
+ * each says itself what it is, and whose (region_page.h).
  *
  * What cannot be found again is the one block that was between a cell and the program. */
 #include "backend/region_magazine.h"
@@ -11,7 +11,7 @@
 /* --- magazines -----------------------------------------------------------------------------------
  */
 
-/* Its header was written over while it was free.  It is told, and as one that was never used. */
+/* Its header was written over while it was free: that is told, and it counts as never used. */
 static void mend(const struct fo_cell *cell)
 {
     struct fo_header *h = fo_header_of(cell->payload);
@@ -97,7 +97,7 @@ void fo_pages_go_on(uint32_t gone)
 {
     uint64_t what;
 
-    for (uint32_t page = 1; page < fo_region->page_count; page += fo_run_length(what)) {
+    for (uint32_t page = 1; page < fo_region->page_count; page += fo_run_of(what)) {
         what = __atomic_load_n(&fo_region->page[page].what, __ATOMIC_ACQUIRE);
         if (what == 0)
             break;

@@ -74,13 +74,6 @@ static inline uint32_t fo_run_of(uint64_t what)
     return (uint32_t)(what >> FO_PAGE_RUN_SHIFT);
 }
 
-/* From what a page is to the next one that may begin a run.  In a child that was forked while
- * others took pages, the record of a run's first page may be older than that of its second. */
-static inline uint32_t fo_run_length(uint64_t what)
-{
-    return fo_state_of(what) == FO_PAGE_INSIDE ? 1 : fo_run_of(what);
-}
-
 static inline uint64_t fo_what(uint32_t pages, enum fo_page_state state)
 {
     return (uint64_t)pages << FO_PAGE_RUN_SHIFT | state;

@@ -35,7 +35,8 @@ static void make_records(uint32_t at, uint32_t pages)
                          __ATOMIC_RELEASE);
 }
 
-static void is_free(uint32_t at, uint32_t pages)
+/* It is there for all. */
+static void advertise(uint32_t at, uint32_t pages)
 {
     fo_set_add(&fo_region->runs[run_class(pages)], at);
 }
@@ -49,7 +50,7 @@ static uint32_t claim(uint32_t at, uint32_t pages)
 
     if (!__atomic_compare_exchange_n(&pg->what, &never, fo_what(pages, FO_PAGE_MAKING), false,
                                      __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)) {
-        move_end(at, fo_run_length(never));
+        move_end(at, fo_run_of(never));
         return 0;
     }
     move_end(at, pages);
@@ -104,7 +105,7 @@ void fo_run_give(uint32_t at)
     struct fo_page *pg = &fo_region->page[at];
 
     if (fo_page_change(pg, fo_of_mine(FO_PAGE_MOVING), FO_PAGE_FREE))
-        is_free(at, fo_page_run(pg));
+        advertise(at, fo_page_run(pg));
 }
 
 /* --- of those who are gone -----------------------------------------------------------------------
@@ -121,7 +122,7 @@ void fo_run_go_on(uint32_t at)
         fo_page_change(pg, FO_PAGE_MAKING, FO_PAGE_FREE);
     }
     if (fo_page_state(pg) == FO_PAGE_FREE)
-        is_free(at, pages);
+        advertise(at, pages);
 }
 
 bool fo_run_can_be_found(uint32_t at)

@@ -119,9 +119,9 @@ static void walk_caches(struct walk *w, uint32_t from, uint32_t to)
 
 static void walk_bins(struct walk *w)
 {
-    uint32_t count = fo_region->cache_count, used = fo_region->caches;
+    uint32_t count = fo_region->cache_count;
 
-    walk_caches(w, 0, used < count ? used : count);
+    walk_caches(w, 0, fo_region->caches);
     walk_caches(w, count, count + FO_GUESTS);
 }
 

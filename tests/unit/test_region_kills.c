@@ -303,7 +303,7 @@ FRESH(killed_while_it_takes_over_from_somebody_who_was_killed)
     kill_at_each_instruction(&(struct operation){leave_a_dead_one, take_over_the_dead, 1009});
 }
 
-int main(int argc, char **argv)
+int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(killed_while_it_takes_from_a_fresh_page),
@@ -318,7 +318,5 @@ int main(int argc, char **argv)
         cmocka_unit_test(killed_while_allocations_follow_frees),
         cmocka_unit_test(killed_while_it_takes_over_from_somebody_who_was_killed),
     };
-    if (argc > 1)
-        cmocka_set_test_filter(argv[1]);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
+#include "points.h"
 #include "shared_heap.h"
 #include "stepping.h"
 
@@ -266,51 +267,13 @@ static void meet_at(unsigned victims, unsigned witnesses, bool late)
 /* --- where ---------------------------------------------------------------------------------------
  */
 
-/* Instructions after which a page is something else, or somebody else's: there is where it hurts.
- */
-struct points {
-    unsigned after[2000], count;
-};
-
-static uint64_t add(uint64_t sum, const void *what, size_t size)
-{
-    const unsigned char *bytes = what;
-
-    for (size_t i = 0; i < size; i++)
-        sum = (sum ^ bytes[i]) * 0x100000001b3; /* FNV-1a */
-    return sum;
-}
-
-static uint64_t state_of_pages(void)
-{
-    const struct fo_region *r = fo_region;
-    uint64_t sum = add(0, r->warm, sizeof r->warm);
-
-    sum = add(sum, &r->pages, sizeof r->pages);
-    sum = add(sum, r->idle, sizeof r->idle);
-    sum = add(sum, r->page, r->pages * sizeof *r->page);
-    sum = add(sum, r->bitmaps, r->pages * FO_BITMAP_WORDS * sizeof *r->bitmaps);
-    for (uint32_t i = 0; i < r->caches; i++)
-        sum = add(sum, &r->cache[i].bins[fo_region_class_of(8000)].page, sizeof(uint32_t));
-    return sum;
-}
-
-static void note(struct points *p, unsigned step, uint64_t *before)
-{
-    uint64_t state = state_of_pages();
-
-    if (state != *before && p->count < sizeof p->after / sizeof *p->after)
-        p->after[p->count++] = step;
-    *before = state;
-}
-
 static void victims_points(struct points *p)
 {
     pid_t victim = stepping_start(prepare_victim, now->victim.run);
-    uint64_t state = state_of_pages();
+    uint64_t state = points_state();
 
     for (unsigned step = 1; stepping_lead(victim, 1); step++)
-        note(p, step, &state);
+        points_note(p, step, &state);
     give(&shared->of[VICTIM], 0, HANDS);
     fo_caches_reclaim();
 }
@@ -318,23 +281,11 @@ static void victims_points(struct points *p)
 static void witnesses_points(struct points *p, unsigned victims)
 {
     struct two t = bring_together(victims);
-    uint64_t state = state_of_pages();
+    uint64_t state = points_state();
 
     for (unsigned step = 1; lead_witness(t.witness, 1) != 0; step++)
-        note(p, step, &state);
+        points_note(p, step, &state);
     part(&t, victims, false);
-}
-
-/* At one of them, or a little before or after: what is read there hurts, too. */
-static unsigned one_of(const struct points *p, unsigned *seed)
-{
-    enum { BEFORE = 20, AROUND = 60 };
-    unsigned point = p->after[(unsigned)rand_r(seed) % p->count];
-
-    if (rand_r(seed) % 2 == 0)
-        return point;
-    point += (unsigned)rand_r(seed) % AROUND;
-    return point > BEFORE ? point - BEFORE : 1;
 }
 
 static unsigned times(void)
@@ -359,10 +310,8 @@ static void meet(const struct meeting *m)
     static struct points victims, witnesses;
     victims_points(&victims);
     witnesses_points(&witnesses, victims.after[victims.count / 2]);
-    if (getenv("SHOW"))
-        print_message("%u %u\n", victims.count, witnesses.count);
     for (unsigned i = 0, many = times(); i < many; i++)
-        meet_at(one_of(&victims, &seed), one_of(&witnesses, &seed), i % 2 == 0);
+        meet_at(points_draw(&victims, &seed), points_draw(&witnesses, &seed), i % 2 == 0);
     fixture_expect("%s", "");
 }
 

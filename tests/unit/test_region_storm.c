@@ -283,6 +283,38 @@ FRESH(children_of_a_storm_own_a_heap_that_is_whole)
     fixture_expect("%s", "");
 }
 
+static void *allocate_and_stay(void *unused)
+{
+    free_block(new_block(&(uint64_t){1}));
+    while (!__atomic_load_n(&stop, __ATOMIC_RELAXED))
+        sched_yield();
+    return unused;
+}
+
+/* Whoever forks has no cache yet. */
+FRESH(a_child_has_the_caches_of_its_parents_threads)
+{
+    pthread_t other;
+    int status;
+
+    if (SMALL)
+        return;
+    fixture_start("BACKEND=arena", NULL);
+    pthread_create(&other, NULL, allocate_and_stay, NULL);
+    while (fo_region == NULL || __atomic_load_n(&fo_region->caches, __ATOMIC_RELAXED) == 0)
+        sched_yield();
+    pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        free_block(new_block(&(uint64_t){2}));
+        _exit((int)fo_region->caches);
+    }
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(WEXITSTATUS(status), 1);
+    __atomic_store_n(&stop, true, __ATOMIC_RELAXED);
+    pthread_join(other, NULL);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -292,6 +324,7 @@ int main(void)
         cmocka_unit_test(what_one_thread_allocates_and_another_frees_does_not_grow),
         cmocka_unit_test(threads_that_go_leave_their_caches_to_others),
         cmocka_unit_test(of_threads_that_free_one_block_exactly_one_does),
+        cmocka_unit_test(a_child_has_the_caches_of_its_parents_threads),
         cmocka_unit_test(children_of_a_storm_own_a_heap_that_is_whole),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,59 @@
+/* Where in somebody's way does it hurt to stop or to kill him?  For tests of backend shm. */
+#ifndef FO_TESTS_POINTS_H
+#define FO_TESTS_POINTS_H
+
+#include <stdlib.h>
+
+#include "backend/region.h"
+
+/* Instructions after which a page is something else, or somebody else's: there is where it hurts.
+ */
+struct points {
+    unsigned after[2000], count;
+};
+
+static inline uint64_t points_add(uint64_t sum, const void *what, size_t size)
+{
+    const unsigned char *bytes = what;
+
+    for (size_t i = 0; i < size; i++)
+        sum = (sum ^ bytes[i]) * 0x100000001b3; /* FNV-1a */
+    return sum;
+}
+
+static inline uint64_t points_state(void)
+{
+    const struct fo_region *r = fo_region;
+    uint64_t sum = points_add(0, r->warm, sizeof r->warm);
+
+    sum = points_add(sum, &r->pages, sizeof r->pages);
+    sum = points_add(sum, r->idle, sizeof r->idle);
+    sum = points_add(sum, r->page, r->pages * sizeof *r->page);
+    sum = points_add(sum, r->bitmaps, r->pages * FO_BITMAP_WORDS * sizeof *r->bitmaps);
+    for (uint32_t i = 0; i < r->caches; i++)
+        sum = points_add(sum, &r->cache[i].bins, sizeof r->cache[i].bins);
+    return sum;
+}
+
+static inline void points_note(struct points *p, unsigned step, uint64_t *before)
+{
+    uint64_t state = points_state();
+
+    if (state != *before && p->count < sizeof p->after / sizeof *p->after)
+        p->after[p->count++] = step;
+    *before = state;
+}
+
+/* At one of them, or a little before or after: what is read there hurts, too. */
+static inline unsigned points_draw(const struct points *p, unsigned *seed)
+{
+    enum { BEFORE = 20, AROUND = 60 };
+    unsigned point = p->after[(unsigned)rand_r(seed) % p->count];
+
+    if (rand_r(seed) % 2 == 0)
+        return point;
+    point += (unsigned)rand_r(seed) % AROUND;
+    return point > BEFORE ? point - BEFORE : 1;
+}
+
+#endif

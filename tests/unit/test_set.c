@@ -1,0 +1,148 @@
+/* Is whatever is added to a set found again, wherever somebody else is stopped or killed in it? And
+ * of two who change one page's word, does one? */
+#include <string.h>
+#include <sys/mman.h>
+
+#include "backend/region.h"
+#include "fixture.h"
+#include "stepping.h"
+
+enum { NUMBERS = 10000, FIRST = 70, SECOND = 71 }; /* of one word */
+
+static struct common {
+    uint64_t words[512];
+    uint32_t taken;
+    struct fo_page page;
+    bool changed;
+} * common;
+
+static struct fo_set set;
+
+static void prepare(void)
+{
+    common = mmap(NULL, sizeof *common, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    assert_ptr_not_equal(common, MAP_FAILED);
+    assert_in_range(fo_set_words(NUMBERS), 1, sizeof common->words / sizeof *common->words);
+    set = fo_set_at(common->words, NUMBERS);
+    stepping_on_one_processor();
+}
+
+static void nothing(void)
+{
+}
+
+static void take(void)
+{
+    common->taken = fo_set_take(&set, NUMBERS);
+}
+
+static void add(void)
+{
+    fo_set_add(&set, FIRST);
+}
+
+static void end_of(pid_t child)
+{
+    stepping_let_go(child);
+    assert_int_equal(waitpid(child, NULL, 0), child);
+}
+
+static void empty(void)
+{
+    memset(common, 0, sizeof *common);
+}
+
+/* A word above says that there is something, and there is not. */
+static void leave_a_trace(void)
+{
+    empty();
+    fo_set_add(&set, FIRST);
+    common->words[(size_t)(set.bits - common->words) + FIRST / 64] = 0;
+}
+
+FRESH(what_is_added_while_another_finds_nothing_is_found)
+{
+    bool stands = true;
+
+    prepare();
+    for (unsigned steps = 1; stands; steps++) {
+        leave_a_trace();
+        pid_t taker = stepping_start(nothing, take);
+        stands = stepping_lead(taker, steps);
+        fo_set_add(&set, SECOND);
+        if (stands)
+            end_of(taker);
+        assert_true(common->taken == SECOND || fo_set_take(&set, NUMBERS) == SECOND);
+    }
+}
+
+/* After the kill it may be hidden; adding it again, as recovery does, brings it back. */
+static void killed_then_added(void (*before)(void), void (*run)(void))
+{
+    bool stands = true;
+
+    for (unsigned steps = 1; stands; steps++) {
+        before();
+        pid_t child = stepping_start(nothing, run);
+        stands = stepping_lead(child, steps);
+        if (stands)
+            stepping_kill(child);
+        fo_set_add(&set, FIRST);
+        assert_true(fo_set_has(&set, FIRST));
+        assert_int_equal(fo_set_take(&set, NUMBERS), FIRST);
+        assert_int_equal(fo_set_take(&set, NUMBERS), 0);
+    }
+}
+
+FRESH(what_is_added_again_after_a_kill_is_found)
+{
+    prepare();
+    killed_then_added(leave_a_trace, take);
+    killed_then_added(empty, add);
+}
+
+FRESH(the_lowest_is_taken_first_and_each_once)
+{
+    prepare();
+    for (uint32_t n = NUMBERS - 1; n != 0; n--)
+        fo_set_add(&set, n);
+    assert_true(fo_set_exceeds(&set, NUMBERS, NUMBERS - 2));
+    assert_false(fo_set_exceeds(&set, NUMBERS, NUMBERS - 1));
+    for (uint32_t n = 1; n < NUMBERS; n++)
+        assert_int_equal(fo_set_take(&set, NUMBERS), n);
+    assert_int_equal(fo_set_take(&set, NUMBERS), 0);
+    assert_false(fo_set_has(&set, 1));
+}
+
+static void change(void)
+{
+    common->changed = fo_page_change(&common->page, FO_PAGE_PARTIAL, FO_PAGE_FULL);
+}
+
+FRESH(of_two_who_change_a_page_one_does)
+{
+    bool stands = true;
+
+    prepare();
+    for (unsigned steps = 1; stands; steps++) {
+        common->page.what = fo_what(1, FO_PAGE_PARTIAL);
+        pid_t child = stepping_start(nothing, change);
+        stands = stepping_lead(child, steps);
+        bool mine = fo_page_change(&common->page, FO_PAGE_PARTIAL, FO_PAGE_BLOCK);
+        if (stands)
+            end_of(child);
+        assert_int_not_equal(mine, common->changed);
+        assert_int_equal(common->page.what, fo_what(1, mine ? FO_PAGE_BLOCK : FO_PAGE_FULL));
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_is_added_while_another_finds_nothing_is_found),
+        cmocka_unit_test(what_is_added_again_after_a_kill_is_found),
+        cmocka_unit_test(the_lowest_is_taken_first_and_each_once),
+        cmocka_unit_test(of_two_who_change_a_page_one_does),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
