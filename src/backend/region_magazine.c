@@ -145,20 +145,21 @@ static void spill(uint32_t n)
     }
 }
 
+/* One too many goes back itself, rather than one that waited for all: those were freed earlier, and
+ * lie in few pages; what was freed all through a burst would keep a block in each page of it. */
 void fo_magazine_share(struct fo_bin *bin, unsigned class)
 {
     const struct fo_set *full = &fo_region->class[class].full;
     uint32_t n = fo_magazine_take_ready(bin);
 
-    become(n, what(FO_MAGAZINE_FULL, class));
-    fo_set_add(full, n);
-    if (!fo_set_exceeds(full, FO_RELAXED_LOAD(&fo_region->magazines), fo_region->class[class].most))
-        return;
-    n = fo_magazine_take_shared(class);
-    if (n == 0)
-        return;
-    spill(n);
-    fo_magazine_spare(n);
+    if (fo_set_exceeds(full, FO_RELAXED_LOAD(&fo_region->magazines),
+                       fo_region->class[class].most - 1)) {
+        spill(n);
+        fo_magazine_spare(n);
+    } else {
+        become(n, what(FO_MAGAZINE_FULL, class));
+        fo_set_add(full, n);
+    }
 }
 
 /* --- where they come from ------------------------------------------------------------------------

@@ -99,6 +99,47 @@ FRESH(after_a_burst_of_large_blocks_their_memory_is_the_systems)
     assert_in_range(read_smaps().resident, before, before + 2 * 1024);
 }
 
+/* As a server's connections: many blocks of many sizes stay, and of the same sizes others do not.
+ */
+enum { CONNECTIONS = 2000, BLOCKS = 64, SIZES = 24 };
+
+static size_t size_of_block(unsigned i)
+{
+    return 24u << i % SIZES / 4 << (i % 2) | i % SIZES;
+}
+
+static void pass_by(unsigned connection)
+{
+    for (unsigned i = 0; i < 3 * BLOCKS; i++)
+        fo_free(fo_malloc(size_of_block(connection + i), "passing.c", 1), "passing.c", 2);
+}
+
+static void open_and_close_connections(void)
+{
+    static void *blocks[CONNECTIONS][BLOCKS];
+
+    for (unsigned c = 0; c < CONNECTIONS; c++) {
+        for (unsigned i = 0; i < BLOCKS; i++) {
+            blocks[c][i] = fo_malloc(size_of_block(i), "a.c", 1);
+            memset(blocks[c][i], 1, size_of_block(i));
+        }
+        pass_by(c);
+    }
+    for (unsigned c = 0; c < CONNECTIONS; c++) {
+        pass_by(c);
+        for (unsigned i = BLOCKS; i-- > 0;)
+            fo_free(blocks[c][i], "a.c", 2);
+    }
+}
+
+FRESH(after_many_connections_their_memory_is_the_systems)
+{
+    start(NULL);
+    size_t before = read_smaps().resident;
+    open_and_close_connections();
+    assert_in_range(read_smaps().resident, before, before + 6 * 1024);
+}
+
 static long faults(void)
 {
     struct rusage used;
@@ -286,6 +327,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(after_a_burst_of_small_blocks_their_memory_is_the_systems),
         cmocka_unit_test(after_a_burst_of_large_blocks_their_memory_is_the_systems),
+        cmocka_unit_test(after_many_connections_their_memory_is_the_systems),
         cmocka_unit_test(what_comes_again_finds_its_memory_whatever_was_before),
         cmocka_unit_test(a_few_large_blocks_keep_their_memory),
         cmocka_unit_test(a_buffer_that_is_not_touched_takes_no_memory),
