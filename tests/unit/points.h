@@ -32,7 +32,7 @@ static inline uint64_t points_state(void)
     sum = points_add(sum, r->bitmaps, r->pages * FO_BITMAP_WORDS * sizeof *r->bitmaps);
     for (uint32_t i = 0; i < r->caches; i++)
         sum = points_add(sum, &r->cache[i].bins, sizeof r->cache[i].bins);
-    return sum;
+    return points_add(sum, r->magazine, r->magazines * sizeof *r->magazine);
 }
 
 static inline void points_note(struct points *p, unsigned step, uint64_t *before)

@@ -81,11 +81,17 @@ static void mark(unsigned char with)
         memset(mine->block[i], with, size_of(i));
 }
 
-static void check_mark(unsigned char with)
+static void check_mark(unsigned char with, unsigned from)
 {
-    for (unsigned i = 0; i < HANDS; i++)
+    for (unsigned i = from; i < HANDS; i++)
         for (size_t at = 0; at < size_of(i); at++)
             assert_int_equal(mine->block[i][at], with);
+}
+
+static void take_for_ever(void)
+{
+    for (;;)
+        fo_malloc(size_of(0), "new.c", 1);
 }
 
 static void nothing(void)
@@ -104,7 +110,8 @@ struct role {
 /* The one is killed somewhere, and the other stopped somewhere while all that happens. */
 struct meeting {
     struct role victim, witness;
-    bool afterwards; /* the witness goes when the victim is dead */
+    bool afterwards;         /* the witness goes when the victim is dead */
+    bool (*kill_when)(void); /* instead of somewhere */
 };
 
 static const struct meeting *now;
@@ -138,7 +145,7 @@ static void be_witness(void)
     mark(WITNESS);
     __atomic_store_n(&shared->witness_is_done, true, __ATOMIC_RELEASE);
     wait_for(&shared->parent_is_done);
-    check_mark(WITNESS);
+    check_mark(WITNESS, 0);
     give_all();
 }
 
@@ -186,6 +193,7 @@ static void clear_up_and_work(bool late)
     take_all();
     are_left_alone(&of_witness);
     mark(PARENT);
+    give(mine, 0, MOST);
 }
 
 static void end_of(pid_t witness)
@@ -197,7 +205,9 @@ static void end_of(pid_t witness)
     stepping_let_go(witness);
     wait_for(&shared->witness_is_done);
     are_left_alone(&of_parent);
-    check_mark(PARENT);
+    check_mark(PARENT, MOST);
+    take(0, MOST);
+    mark(PARENT);
     __atomic_store_n(&shared->parent_is_done, true, __ATOMIC_RELEASE);
     assert_int_equal(waitpid(witness, &status, 0), witness);
     assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
@@ -218,7 +228,9 @@ static unsigned lead_witness(pid_t witness, unsigned steps)
 
 static void lead_victim(pid_t victim, unsigned steps)
 {
-    if (stepping_lead(victim, steps))
+    while (now->kill_when != NULL && !now->kill_when())
+        assert_true(stepping_lead(victim, 1));
+    if (now->kill_when != NULL || stepping_lead(victim, steps))
         stepping_kill(victim);
 }
 
@@ -308,7 +320,10 @@ static void meet(const struct meeting *m)
     now = m;
     stepping_on_one_processor();
     static struct points victims, witnesses;
-    victims_points(&victims);
+    if (m->kill_when == NULL)
+        victims_points(&victims);
+    else
+        victims.count = 1;
     witnesses_points(&witnesses, victims.after[victims.count / 2]);
     for (unsigned i = 0, many = times(); i < many; i++)
         meet_at(points_draw(&victims, &seed), points_draw(&witnesses, &seed), i % 2 == 0);
@@ -317,32 +332,62 @@ static void meet(const struct meeting *m)
 
 FRESH(killed_while_two_take)
 {
-    meet(&(struct meeting){{nothing, take_some}, {nothing, take_some}, false});
+    meet(&(struct meeting){{nothing, take_some}, {nothing, take_some}, false, NULL});
 }
 
 FRESH(killed_while_two_give)
 {
-    meet(&(struct meeting){{give_most, give_the_rest}, {give_most, give_the_rest}, false});
+    meet(&(struct meeting){{give_most, give_the_rest}, {give_most, give_the_rest}, false, NULL});
 }
 
 FRESH(killed_while_it_takes_and_another_gives)
 {
-    meet(&(struct meeting){{nothing, take_some}, {give_most, give_the_rest}, false});
+    meet(&(struct meeting){{nothing, take_some}, {give_most, give_the_rest}, false, NULL});
 }
 
 FRESH(killed_while_it_gives_and_another_takes)
 {
-    meet(&(struct meeting){{give_most, give_the_rest}, {nothing, take_some}, false});
+    meet(&(struct meeting){{give_most, give_the_rest}, {nothing, take_some}, false, NULL});
 }
 
 FRESH(others_work_while_somebody_clears_up_after_one_who_took)
 {
-    meet(&(struct meeting){{nothing, take_some}, {nothing, clear_up}, true});
+    meet(&(struct meeting){{nothing, take_some}, {nothing, clear_up}, true, NULL});
 }
 
 FRESH(others_work_while_somebody_clears_up_after_one_who_gave)
 {
-    meet(&(struct meeting){{give_most, give_the_rest}, {nothing, clear_up}, true});
+    meet(&(struct meeting){{give_most, give_the_rest}, {nothing, clear_up}, true, NULL});
+}
+
+static bool is_not_counted(unsigned class, uintptr_t payload)
+{
+    uint32_t page = fo_page_number(payload);
+    uintptr_t offset = payload - fo_page_start(page);
+
+    return payload != 0 && offset / fo_class_slot(class) >= fo_region->page[page].used;
+}
+
+/* Somebody takes fresh slots: whoever gave his pages to others before he looked at his cells would
+ * have them in two hands. */
+static bool a_cell_holds_what_its_page_does_not_count(void)
+{
+    bool found = false;
+
+    for (uint32_t n = 1; n < fo_region->magazines; n++) {
+        struct fo_magazine *m = &fo_region->magazine[n];
+        for (struct fo_cell *cell = m->cells; !fo_cell_is_end(cell); cell++)
+            found |= is_not_counted(fo_magazine_class(m), cell->payload);
+    }
+    return found;
+}
+
+FRESH(others_work_while_somebody_clears_up_after_one_who_has_fresh_slots)
+{
+    meet(&(struct meeting){{nothing, take_for_ever},
+                           {nothing, clear_up},
+                           true,
+                           a_cell_holds_what_its_page_does_not_count});
 }
 
 int main(void)
@@ -354,6 +399,7 @@ int main(void)
         cmocka_unit_test(killed_while_it_gives_and_another_takes),
         cmocka_unit_test(others_work_while_somebody_clears_up_after_one_who_took),
         cmocka_unit_test(others_work_while_somebody_clears_up_after_one_who_gave),
+        cmocka_unit_test(others_work_while_somebody_clears_up_after_one_who_has_fresh_slots),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
