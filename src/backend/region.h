@@ -216,8 +216,8 @@ uintptr_t fo_cache_take(unsigned class);
 /* Take a freed one. */
 void fo_cache_put(unsigned class, const struct fo_cell *freed);
 
-/* All full magazines of this thread that wait in this class, for all threads. */
-void fo_cache_share_queue(unsigned class);
+/* All that this thread has freed in this class, for all threads. */
+void fo_cache_share_all(unsigned class);
 
 /* The cell in which a freed block waits; NULL: in none. */
 const struct fo_cell *fo_cache_find(unsigned class, uintptr_t payload);

@@ -46,36 +46,44 @@ static bool holds_slot(uintptr_t payload)
     return offset / fo_class_slot(pg->class) < FO_RELAXED_LOAD(&pg->used);
 }
 
-/* Its full cells first, in their order; false: there are none. */
-static bool tidy(struct fo_magazine *m)
+/* The magazine of frees is full, or there is none: this one is next. */
+static void put_into(struct fo_bin *bin, uint32_t n)
 {
-    struct fo_cell *to = fo_first_cell(m);
+    uint32_t full = fo_magazine_of(bin->put);
 
-    for (struct fo_cell *from = to; !fo_cell_is_end(from); from++) {
+    if (full != 0)
+        fo_magazine_queue(bin, full);
+    __atomic_store_n(&bin->put, fo_magazine_first(n), __ATOMIC_RELEASE);
+}
+
+/* What several have in common fits into few: each of the dead leaves some that are hardly used. */
+static void gather(struct fo_bin *bin, uint32_t n)
+{
+    for (struct fo_cell *from = fo_magazine_first(n); !fo_cell_is_end(from); from++) {
         struct fo_cell cell = *from;
         FO_RELAXED_STORE(&from->payload, 0);
         if (!holds_slot(cell.payload) || !is_free(&cell))
             continue;
-        to->freed = cell.freed;
-        to->by = cell.by;
-        __atomic_store_n(&to++->payload, cell.payload, __ATOMIC_RELEASE);
+        if (fo_cell_is_end(bin->put))
+            put_into(bin, n);
+        bin->put->freed = cell.freed;
+        bin->put->by = cell.by;
+        __atomic_store_n(&bin->put->payload, cell.payload, __ATOMIC_RELEASE);
+        __atomic_store_n(&bin->put, bin->put + 1, __ATOMIC_RELEASE);
     }
-    return to != fo_first_cell(m);
+    if (fo_magazine_of(bin->put) != n)
+        fo_magazine_spare(n);
 }
 
 static void recover_magazines(struct fo_cache *cache, uint32_t me)
 {
     uint32_t used = FO_RELAXED_LOAD(&fo_region->magazines);
 
-    for (uint32_t n = 1; n < used; n++) {
-        struct fo_magazine *m = &fo_region->magazine[n];
-        if (!fo_magazine_go_on(n, me))
-            continue;
-        if (tidy(m))
-            fo_magazine_queue(&cache->bins[fo_magazine_class(m)], n);
-        else
-            fo_magazine_spare(n);
-    }
+    for (uint32_t n = 1; n < used; n++)
+        if (fo_magazine_go_on(n, me))
+            gather(&cache->bins[fo_magazine_class(fo_magazine_at(n))], n);
+    for (unsigned c = 0; c < FO_REGION_CLASSES; c++)
+        fo_magazine_move_on(&cache->bins[c], c);
 }
 
 /* --- pages ---------------------------------------------------------------------------------------

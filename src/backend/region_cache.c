@@ -144,10 +144,7 @@ static bool rotate(struct fo_bin *bin, unsigned class)
     if (full != 0 && full != fo_magazine_of(bin->take))
         fo_magazine_queue(bin, full);
     __atomic_store_n(&bin->put, fo_magazine_first(n), __ATOMIC_RELEASE);
-    while (bin->queued > FO_RELAXED_LOAD(&bin->keep))
-        fo_magazine_make_ready(bin);
-    while (bin->readied > FO_RELAXED_LOAD(&bin->most))
-        fo_magazine_share(bin, class);
+    fo_magazine_move_on(bin, class);
     return true;
 }
 
@@ -172,10 +169,15 @@ void fo_cache_put(unsigned class, const struct fo_cell *freed)
     __atomic_store_n(&bin->put, bin->put + 1, __ATOMIC_RELEASE);
 }
 
-void fo_cache_share_queue(unsigned class)
+void fo_cache_share_all(unsigned class)
 {
     struct fo_bin *bin = &fo_thread.cache->bins[class];
+    uint32_t n = fo_magazine_of(bin->put);
 
+    if (n != 0 && n != fo_magazine_of(bin->take)) {
+        fo_magazine_queue(bin, n);
+        __atomic_store_n(&bin->put, fo_no_cells(), __ATOMIC_RELEASE);
+    }
     while (bin->queued != 0)
         fo_magazine_make_ready(bin);
     while (bin->readied != 0)

@@ -162,6 +162,14 @@ void fo_magazine_share(struct fo_bin *bin, unsigned class)
     }
 }
 
+void fo_magazine_move_on(struct fo_bin *bin, unsigned class)
+{
+    while (bin->queued > FO_RELAXED_LOAD(&bin->keep))
+        fo_magazine_make_ready(bin);
+    while (bin->readied > FO_RELAXED_LOAD(&bin->most))
+        fo_magazine_share(bin, class);
+}
+
 /* --- where they come from ------------------------------------------------------------------------
  */
 

@@ -53,6 +53,9 @@ uint32_t fo_magazine_take_ready(struct fo_bin *bin);
 /* What a bin has ready goes to all threads; what is too many there, back into its pages. */
 void fo_magazine_share(struct fo_bin *bin, unsigned class);
 
+/* Of those that wait no more than shall: the others are ready, or for all threads. */
+void fo_magazine_move_on(struct fo_bin *bin, unsigned class);
+
 /* One of those for all threads; 0: none. */
 uint32_t fo_magazine_take_shared(unsigned class);
 

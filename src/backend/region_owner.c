@@ -303,7 +303,7 @@ static void hand_out(struct fo_cache *cache)
         fo_slots_offer(&cache->bins[c]);
     fo_cache_tidy(cache);
     for (unsigned c = 0; c < FO_REGION_CLASSES; c++)
-        fo_cache_share_queue(c);
+        fo_cache_share_all(c);
     FO_RELAXED_STORE(&cache->drained, true);
     fo_thread.cache = mine;
     fo_living_release(&cache->owner);

@@ -24,6 +24,7 @@ void (*fo_rwlocks_begun)(void);
 static unsigned applied;
 static bool rwlocks;
 static uint32_t initialiser; /* pid */
+static uint32_t state_of;    /* pid: of one made by a raw clone(2), its parent's */
 static bool at_fork;
 
 bool fo_cure_applied(unsigned cure)
@@ -41,6 +42,17 @@ static void drop_thread_state(void)
     fo_fork_id_before_fork();
     if (!fo_openssl_thread_stop())
         fo_fork_id_used();
+}
+
+static void begin_in_child(void)
+{
+    state_of = fo_getpid();
+    fo_fork_id_in_child();
+}
+
+bool fo_cure_state_is_own(void)
+{
+    return fo_cure_applied(FO_CURE_STATE) && at_fork && state_of == fo_getpid();
 }
 
 bool fo_rwlocks_are_ours(void)
@@ -61,12 +73,12 @@ void fo_rwlocks_begin(void)
 
 void fo_cures_begin(void)
 {
-    initialiser = fo_process_self()->pid;
+    initialiser = state_of = fo_process_self()->pid;
     FO_RELAXED_STORE(&applied, fo_options.cures);
     fo_rwlocks_begin();
     FO_RELAXED_STORE(&fo_hot.keep, fo_cure_applied(FO_CURE_EXIT));
     if ((fo_options.cures & FO_CURE_STATE) != 0 && !at_fork)
-        at_fork = pthread_atfork(drop_thread_state, NULL, fo_fork_id_in_child) == 0;
+        at_fork = pthread_atfork(drop_thread_state, NULL, begin_in_child) == 0;
     if (at_fork && fo_region != NULL && fo_region->shared &&
         (fo_options.cures & FOR_FORK_ID) == FOR_FORK_ID)
         fo_fork_id_begin();

@@ -22,6 +22,9 @@ bool fo_cure_applied(unsigned cure);
 /* Is OpenSSL's thread state dropped before a fork(3)? */
 bool fo_cure_at_fork(void);
 
+/* Is the thread state of OpenSSL that this process has its own, not one that it was forked with? */
+bool fo_cure_state_is_own(void);
+
 /* May this process run OPENSSL_cleanup()?  With the cure `exit`: only the one that initialised
  * OpenSSL, and only when none of its descendants is alive. */
 bool fo_cure_may_clean_up(void);

@@ -1,7 +1,6 @@
 /* Cure `exit`, for a libcrypto that is linked -Bsymbolic: it registers its own OPENSSL_cleanup with
  * atexit(3), which becomes a call of __cxa_atexit here.  What is registered instead asks first
  * whether this process may clean up.  Everything else is passed through. */
-#include "fork/cures.h"
 #include "load/openssl.h"
 #include "load/real.h"
 
@@ -11,8 +10,7 @@ int __cxa_atexit(void (*function)(void *), void *argument, void *module);
 
 static void clean_up(void *openssl)
 {
-    if (fo_cure_may_clean_up())
-        ((struct fo_openssl *)openssl)->cleanup();
+    fo_openssl_cleanup(openssl);
 }
 
 FO_EXPORT int __cxa_atexit(void (*function)(void *), void *argument, void *module)

@@ -7,6 +7,7 @@
 #include "backend/backend.h"
 #include "core/engine.h"
 #include "core/hooks.h"
+#include "fork/cures.h"
 #include "load/elf.h"
 #include "load/entries.h"
 #include "load/library.h"
@@ -224,4 +225,12 @@ bool fo_openssl_thread_stop(void)
         else if (known[i].ours)
             all = false;
     return all;
+}
+
+void fo_openssl_cleanup(const struct fo_openssl *o)
+{
+    if (fo_cure_may_clean_up())
+        o->cleanup();
+    else if (o->ours && o->thread_stop != NULL && fo_cure_state_is_own())
+        o->thread_stop();
 }

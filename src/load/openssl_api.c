@@ -4,7 +4,6 @@
 
 #include "backend/backend.h"
 #include "core/hot.h"
-#include "fork/cures.h"
 #include "fork/shared.h"
 #include "load/entries.h"
 #include "load/openssl.h"
@@ -117,8 +116,8 @@ static void cleanup(unsigned major)
 {
     const struct fo_openssl *o = fo_openssl_meant(major);
 
-    if (o != NULL && o->cleanup != NULL && fo_cure_may_clean_up())
-        o->cleanup();
+    if (o != NULL && o->cleanup != NULL)
+        fo_openssl_cleanup(o);
 }
 
 #define DEFINE_ENTRIES(major)                                                                      \

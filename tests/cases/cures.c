@@ -2,10 +2,12 @@
  * applied. */
 #include <openssl/bn.h>
 #include <openssl/err.h>
+#include <openssl/rand.h>
 #include <openssl/ssl.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -131,6 +133,41 @@ static void cleanup_at_exit(void)
     go_on();
 }
 
+/* Each child has random generators of its own, and ends with exit(3). */
+static void generators_at_exit(void)
+{
+    enum { CHILDREN = 20 };
+    unsigned char random[8];
+
+    CHECK(RAND_bytes(random, sizeof random) == 1);
+    unsigned long before = pool_log->mallocs - pool_log->frees;
+    for (int i = 0; i < CHILDREN; i++) {
+        pid_t child = fork();
+        if (child == 0) {
+            CHECK(RAND_bytes(random, sizeof random) == 1);
+            exit(0);
+        }
+        wait_for(child);
+    }
+    fact("left", "%s", pool_log->mallocs - pool_log->frees < before + CHILDREN ? "few" : "many");
+    CHECK(RAND_bytes(random, sizeof random) == 1);
+}
+
+/* A child by a raw clone(2) has its parent's generators, which it must not give back. */
+static void generators_at_exit_of_a_clone(void)
+{
+    unsigned char random[8];
+
+    CHECK(RAND_bytes(random, sizeof random) == 1);
+    pid_t child = (pid_t)syscall(SYS_clone, SIGCHLD, NULL, NULL, NULL, NULL);
+    if (child == 0)
+        exit(0);
+    wait_for(child);
+    CHECK(RAND_bytes(random, sizeof random) == 1);
+    OPENSSL_thread_stop();
+    CHECK(RAND_bytes(random, sizeof random) == 1);
+}
+
 /* Who initialised OpenSSL cleans it up. */
 static void parent_cleans_up(void)
 {
@@ -246,6 +283,8 @@ const struct fault cure_faults[] = {
     {"identity", identity},
     {"cleanup-in-child", explicit_cleanup},
     {"cleanup-at-childs-exit", cleanup_at_exit},
+    {"generators-at-childs-exit", generators_at_exit},
+    {"generators-at-clones-exit", generators_at_exit_of_a_clone},
     {"cleanup-in-parent", parent_cleans_up},
     {"free-under-a-worker", free_under_a_worker},
     {"free-in-callback-under-a-worker", free_in_callback_under_a_worker},

@@ -146,6 +146,18 @@ a lock of OpenSSL ({lock}) was left locked for writing by thread {killed}, which
         facts={"frees": "none"},
     ),
     Case(
+        "cure-exit-generators",
+        "faults generators-at-childs-exit",
+        backends=("shared",),
+        env={"FREEONCE_QUARANTINE": "0"},
+        facts={"left": "few"},
+    ),
+    Case(
+        "cure-exit-generators-of-a-clone",
+        "faults generators-at-clones-exit",
+        backends=("shared", "shm"),
+    ),
+    Case(
         "cure-exit-parent-cleans-up",
         "faults cleanup-in-parent",
         backends=("shared", "host"),

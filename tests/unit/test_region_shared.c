@@ -240,6 +240,32 @@ static void storm(void *number)
     }
 }
 
+/* As a server does that forks for each connection; what stays is used by whoever comes next. */
+static void take_few_and_vanish(void *unused)
+{
+    (void)unused;
+    for (unsigned c = 0; c < FO_REGION_CLASSES; c += 3)
+        fo_free(block(fo_class_payload(c)), "f.c", 1);
+    block(48);
+    kill(getpid(), SIGKILL);
+}
+
+FRESH(what_the_dead_had_hardly_used_serves_those_who_come_next)
+{
+    enum { FIRST = 20, MANY_MORE = SMALL ? 100 : 400 };
+
+    start(NULL);
+    block(16);
+    for (int i = 0; i < FIRST; i++)
+        fork_and_forget(take_few_and_vanish, NULL);
+    uint32_t pages = fo_region->pages, magazines = fo_region->magazines;
+    for (int i = 0; i < MANY_MORE; i++)
+        fork_and_forget(take_few_and_vanish, NULL);
+    assert_in_range(fo_region->magazines, magazines, magazines + 8);
+    assert_in_range(fo_region->pages, pages, pages + 2);
+    assert_int_equal(walk().live, 1 + FIRST + MANY_MORE);
+}
+
 FRESH(killed_workers_leave_a_whole_heap_and_few_caches)
 {
     enum { WORKERS = 4, KILLS = SMALL ? 40 : 300 };
@@ -314,6 +340,7 @@ int main(void)
         cmocka_unit_test(
             what_a_thread_that_ended_without_a_word_had_serves_when_there_is_nothing_else),
         cmocka_unit_test(more_processes_than_caches_get_their_blocks),
+        cmocka_unit_test(what_the_dead_had_hardly_used_serves_those_who_come_next),
         cmocka_unit_test(killed_workers_leave_a_whole_heap_and_few_caches),
         cmocka_unit_test(
             a_cloned_child_whose_second_thread_is_first_leaves_its_parents_cache_alone),
