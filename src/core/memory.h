@@ -62,6 +62,7 @@ struct fo_lineage {
     char name[16];
     uint64_t started; /* time, where a journal is kept */
     uint32_t journal; /* its row there; 0: none */
+    uint32_t born;    /* so many forks there had been, with this one; before it has a pid */
 };
 
 struct fo_memory {
@@ -69,6 +70,7 @@ struct fo_memory {
     struct fo_leaf_pool pool; /* none in a private map */
     size_t size;
     uint32_t processes_used;
+    uint32_t forks;             /* in all processes */
     uint32_t processes_unknown; /* found no row; fork/rows.h */
     uint32_t shards_used;
     uint32_t seats_used;

@@ -105,25 +105,40 @@ static bool descendants_live(uint32_t self)
     return false;
 }
 
-static bool descends_from(const struct fo_memory *m, uint32_t row, uint32_t ancestor)
+/* The child of `ancestor` that this one descends from, or is; 0: none. */
+static uint32_t branch_of(const struct fo_memory *m, uint32_t row, uint32_t ancestor)
 {
-    uint32_t at = m->processes[row].parent;
+    uint32_t at = row;
 
-    for (unsigned depth = 0; at != 0 && at != ancestor && depth < FO_PROCESSES; depth++)
-        at = m->processes[at].parent;
-    return at == ancestor;
+    for (unsigned depth = 0; at != 0 && depth < FO_PROCESSES; depth++) {
+        uint32_t parent = FO_RELAXED_LOAD(&m->processes[at].parent);
+        if (parent == ancestor)
+            return at;
+        at = parent;
+    }
+    return 0;
 }
 
-bool fo_cure_workers_live(uint32_t rows)
+static bool was_forked(const struct fo_memory *m, uint32_t row, uint32_t after, uint32_t until)
+{
+    uint32_t branch = branch_of(m, row, fo_process_self()->index);
+    uint32_t born = FO_RELAXED_LOAD(&m->processes[branch].born);
+
+    return branch != 0 && born - after - 1 < until - after;
+}
+
+bool fo_cure_workers_live(uint32_t after, uint32_t until)
 {
     const struct fo_memory *m = fo_hot.memory;
-    uint32_t me = fo_process_self()->index;
+    uint32_t rows = FO_RELAXED_LOAD(&m->processes_used);
     int saved_errno = errno;
     bool live = FO_RELAXED_LOAD(&m->processes_unknown) != 0; /* nobody can say */
+    bool known = fo_process_self()->index != 0;
 
-    for (uint32_t i = 1; me != 0 && i < rows && i < FO_PROCESSES && !live; i++) {
+    for (uint32_t i = 1; known && i < rows && i < FO_PROCESSES && !live; i++) {
         uint32_t pid = FO_RELAXED_LOAD(&m->processes[i].pid);
-        live = pid != 0 && descends_from(m, i, me) && (kill((pid_t)pid, 0) == 0 || errno == EPERM);
+        live = pid != 0 && was_forked(m, i, after, until) &&
+               (kill((pid_t)pid, 0) == 0 || errno == EPERM);
     }
     errno = saved_errno;
     return live;

@@ -29,8 +29,8 @@ bool fo_cure_state_is_own(void);
  * OpenSSL, and only when none of its descendants is alive. */
 bool fo_cure_may_clean_up(void);
 
-/* Is a process alive that descends from this one and is in these first rows of the table of
- * processes?  Also true when there are processes that found no row. */
-bool fo_cure_workers_live(uint32_t rows);
+/* Is a process alive that this one forked after so many forks (fo_row_forks()) and up to so many,
+ * or that descends from one of those?  Also true when there are processes that found no row. */
+bool fo_cure_workers_live(uint32_t after, uint32_t until);
 
 #endif

@@ -8,8 +8,8 @@
  * If that was before, the process gives back what it never had: that is no finding either.
  *
  * A reference that this process itself counted with X_up_ref() it may give back.  What OpenSSL does
- * within its own functions is its own affair, and connections and sessions (SSL, SSL_SESSION) are
- * passed from process to process on purpose: they may be freed by whoever has them. */
+ * within its own functions is its own affair.  Connections (SSL) have a rule of their own
+ * (connections.h), and sessions (SSL_SESSION) are freed by whoever has them. */
 #ifndef FO_FORK_INHERITED_H
 #define FO_FORK_INHERITED_H
 

@@ -78,8 +78,8 @@ static void enter(struct fo_process *me, uint32_t pid, uint32_t parent)
     uint32_t row = fo_row_new(m);
 
     if (row != 0) {
-        m->processes[row] =
-            (struct fo_lineage){.pid = pid, .parent = parent, .place = fo_fork_place};
+        m->processes[row] = (struct fo_lineage){
+            .pid = pid, .parent = parent, .place = fo_fork_place, .born = m->processes[row].born};
         memcpy(m->processes[row].name, fo_program, sizeof fo_program);
     }
     fo_fork_place = 0;

@@ -62,6 +62,18 @@ static uint32_t take_any(struct fo_memory *m)
     return 0;
 }
 
+uint32_t fo_row_forks(void)
+{
+    return __atomic_load_n(&fo_hot.memory->forks, __ATOMIC_ACQUIRE);
+}
+
+static void is_born(struct fo_memory *m, uint32_t row)
+{
+    uint32_t forks = __atomic_add_fetch(&m->forks, 1, __ATOMIC_ACQ_REL);
+
+    FO_RELAXED_STORE(&m->processes[row].born, forks);
+}
+
 static uint32_t count(struct fo_memory *m)
 {
     return __atomic_fetch_add(&m->processes_used, 1, __ATOMIC_RELAXED);
@@ -74,8 +86,10 @@ void fo_rows_before_fork(struct fo_memory *m, uint32_t parent)
     bool full = FO_RELAXED_LOAD(&m->processes_used) >= FO_PROCESSES;
     uint32_t row = full ? take_any(m) : count(m);
     reserved = row < FO_PROCESSES ? row : 0;
-    if (reserved != 0)
-        FO_RELAXED_STORE(&m->processes[reserved].parent, parent);
+    if (reserved == 0)
+        return;
+    FO_RELAXED_STORE(&m->processes[reserved].parent, parent);
+    is_born(m, reserved);
 }
 
 void fo_rows_after_fork(struct fo_memory *m, pid_t child)
@@ -102,8 +116,10 @@ uint32_t fo_row_new(struct fo_memory *m)
     if (row != 0)
         return row;
     uint32_t n = count(m);
-    if (n < FO_PROCESSES)
+    if (n < FO_PROCESSES) {
+        is_born(m, n);
         return n;
+    }
     if (fo_hot.shared)
         return unknown(m);
     for (uint32_t i = 0; i < FO_PROCESSES; i++) {

@@ -18,6 +18,9 @@ uint32_t fo_row_new(struct fo_memory *m);
 void fo_rows_before_fork(struct fo_memory *m, uint32_t parent);
 void fo_rows_after_fork(struct fo_memory *m, pid_t child); /* -1: it failed */
 
+/* So many forks there have been, in all processes that use this table. */
+uint32_t fo_row_forks(void);
+
 /* Of this process and those from whom it descends. */
 bool fo_row_is_ancestor(uint32_t row);
 void fo_row_descend(uint32_t parent);

@@ -20,6 +20,10 @@ void fo_locks_forget(void);
 void *fo_EVP_RAND_CTX_new_3(void *, void *);
 void *fo_EVP_RAND_CTX_new_4(void *, void *);
 
+/* Connections that the program makes: connections.c. */
+void *fo_SSL_new_3(void *);
+void *fo_SSL_new_4(void *);
+
 /* What a program takes for OpenSSL's own CRYPTO_malloc or CRYPTO_free. */
 struct fo_openssl;
 void *fo_memory_entry(const struct fo_openssl *o, const void *real);

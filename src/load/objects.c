@@ -11,6 +11,7 @@
 #include "core/hot.h"
 #include "core/registry.h"
 #include "core/verdict.h"
+#include "fork/connections.h"
 #include "fork/cures.h"
 #include "fork/inherited.h"
 #include "fork/process.h"
@@ -141,23 +142,33 @@ static FO_COLD bool is_freed(const void *p, size_t entry, uintptr_t caller)
     return freed;
 }
 
-/* In shared memory: the program's call only, not OpenSSL's own; those of connections are meant. */
-static bool counts_here(size_t entry, uintptr_t caller)
+static bool is_a(const char *type, size_t entry)
 {
-    const char *type = text_at(rows[entry / 2].type);
+    return strcmp(text_at(rows[entry / 2].type), type) == 0;
+}
 
-    return !fo_libraries_contain(caller) && strcmp(type, "SSL") != 0 &&
-           strcmp(type, "SSL_SESSION") != 0;
+/* In shared memory: is p its ancestor's, too?  What OpenSSL itself frees is its own affair, and
+ * sessions are passed from process to process. */
+static bool is_inherited(const void *p, size_t entry)
+{
+    if (is_a("SSL_SESSION", entry))
+        return false;
+    return is_a("SSL", entry) ? fo_connection_is_inherited((uintptr_t)p)
+                              : fo_inherited((uintptr_t)p);
 }
 
 /* Workers hold on to the SSL_CTX that their parent made, also after the parent read its files anew
- * and frees the old one (nginx). */
+ * and frees the old one (nginx); a child to the connection that its parent accepted for it. */
 static bool is_in_use(fo_object_function *function, void *p, size_t entry, uintptr_t caller)
 {
-    if (strcmp(text_at(rows[entry / 2].type), "SSL_CTX") != 0 || !fo_inherited_is_own((uintptr_t)p))
+    uint32_t made = 0;
+    bool may_be = is_a("SSL", entry) ? fo_connection_is_own((uintptr_t)p, &made)
+                                     : is_a("SSL_CTX", entry) && fo_inherited_is_own((uintptr_t)p);
+
+    if (!may_be)
         return false;
     fo_objects_kept_free(caller);
-    return fo_object_keep(p, function);
+    return fo_object_keep(p, function, made);
 }
 
 /* Must the object stay, though the program frees it? */
@@ -166,10 +177,10 @@ static FO_COLD bool stays(fo_object_function *function, void *p, fo_object_funct
 {
     size_t entry = (size_t)(slot - fo_object_real);
 
-    if (!counts_here(entry, caller))
+    if (fo_libraries_contain(caller))
         return false;
-    return fo_inherited((uintptr_t)p) ? !fo_inherited_give_back((uintptr_t)p)
-                                      : is_in_use(function, p, entry, caller);
+    return is_inherited(p, entry) ? !fo_inherited_give_back((uintptr_t)p)
+                                  : is_in_use(function, p, entry, caller);
 }
 
 static FO_COLD void *refer(fo_object_function *function, void *p, const void *second,
@@ -177,7 +188,7 @@ static FO_COLD void *refer(fo_object_function *function, void *p, const void *se
 {
     void *answer = function(p, second);
 
-    if (counts_here((size_t)(slot - fo_object_real), caller) && fo_inherited((uintptr_t)p))
+    if (!fo_libraries_contain(caller) && is_inherited(p, (size_t)(slot - fo_object_real)))
         fo_inherited_reference((uintptr_t)p);
     return answer;
 }

@@ -4,13 +4,15 @@
 #include "core/memory.h"
 #include "fork/cures.h"
 #include "fork/process.h"
+#include "fork/rows.h"
 
-enum { KEPT = 64 };
+enum { KEPT = 1024 };
 
 static struct kept {
     void *object;   /* NULL: free */
     uint32_t pid;   /* whose it is: a child inherits this table */
-    uint32_t users; /* those in the first rows of the table of processes; 0: nothing to free here */
+    uint32_t after; /* its users were forked after so many forks, */
+    uint32_t until; /* and before so many; 0: nothing to free here */
     fo_object_function *function;
 } kept[KEPT];
 
@@ -19,11 +21,11 @@ static bool is_mine(const struct kept *k)
     return FO_RELAXED_LOAD(&k->pid) == fo_process_self()->pid;
 }
 
-bool fo_object_keep(void *p, fo_object_function *function)
+bool fo_object_keep(void *p, fo_object_function *function, uint32_t after)
 {
-    uint32_t users = FO_RELAXED_LOAD(&fo_hot.memory->processes_used);
+    uint32_t until = fo_row_forks();
 
-    if (!fo_cure_workers_live(users))
+    if (!fo_cure_workers_live(after, until))
         return false;
     for (unsigned i = 0; i < KEPT; i++) {
         void *before = __atomic_load_n(&kept[i].object, __ATOMIC_ACQUIRE);
@@ -31,10 +33,11 @@ bool fo_object_keep(void *p, fo_object_function *function)
             !__atomic_compare_exchange_n(&kept[i].object, &before, p, false, __ATOMIC_ACQ_REL,
                                          __ATOMIC_RELAXED))
             continue;
-        FO_RELAXED_STORE(&kept[i].users, 0);
+        FO_RELAXED_STORE(&kept[i].until, 0);
+        FO_RELAXED_STORE(&kept[i].after, after);
         FO_RELAXED_STORE(&kept[i].pid, fo_process_self()->pid);
         kept[i].function = function;
-        __atomic_store_n(&kept[i].users, users, __ATOMIC_RELEASE);
+        __atomic_store_n(&kept[i].until, until, __ATOMIC_RELEASE);
         break;
     }
     return true;
@@ -43,9 +46,10 @@ bool fo_object_keep(void *p, fo_object_function *function)
 void fo_objects_kept_free(uintptr_t caller)
 {
     for (unsigned i = 0; i < KEPT; i++) {
-        uint32_t users = __atomic_load_n(&kept[i].users, __ATOMIC_ACQUIRE);
-        if (users == 0 || !is_mine(&kept[i]) || fo_cure_workers_live(users) ||
-            !__atomic_compare_exchange_n(&kept[i].users, &users, 0, false, __ATOMIC_ACQ_REL,
+        uint32_t until = __atomic_load_n(&kept[i].until, __ATOMIC_ACQUIRE);
+        if (until == 0 || !is_mine(&kept[i]) ||
+            fo_cure_workers_live(FO_RELAXED_LOAD(&kept[i].after), until) ||
+            !__atomic_compare_exchange_n(&kept[i].until, &until, 0, false, __ATOMIC_ACQ_REL,
                                          __ATOMIC_RELAXED))
             continue;
         void *p = kept[i].object;

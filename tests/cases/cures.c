@@ -265,6 +265,95 @@ static void reference_in_worker(void)
     fact("freed", "%d", freed);
 }
 
+static SSL *connection_that_tells(SSL_CTX *context, int *freed)
+{
+    CHECK(SSL_get_ex_new_index(0, freed, NULL, NULL, count_free) >= 0);
+    SSL *connection = SSL_new(context);
+    CHECK(connection != NULL);
+    return connection;
+}
+
+/* As servers do that fork for each connection: the parent closes its copy while the child works. */
+static void connection_of_a_child(void)
+{
+    static int freed;
+    SSL_CTX *context = SSL_CTX_new(TLS_server_method());
+    SSL *connection = connection_that_tells(context, &freed);
+    int go[2];
+    char byte;
+
+    CHECK(pipe(go) == 0);
+    pid_t child = fork();
+    if (child == 0) {
+        close(go[1]);
+        CHECK(read(go[0], &byte, 1) == 0); /* its parent has closed it */
+        CHECK(SSL_get_SSL_CTX(connection) == context);
+        SSL_free(connection);
+        exit(freed);
+    }
+    SSL_free(connection);
+    fact("while-the-child-lives", "%d", freed);
+    close(go[1]);
+    wait_for(child);
+    SSL_free(SSL_new(context));
+    fact("afterwards", "%d", freed);
+    SSL_CTX_free(context);
+}
+
+/* What a child frees when it leaves: its parent goes on with it. */
+static void connection_of_a_parent(void)
+{
+    static int freed;
+    SSL_CTX *context = SSL_CTX_new(TLS_server_method());
+    SSL *connection = connection_that_tells(context, &freed);
+
+    for (int i = 0; i < 2; i++) {
+        pid_t child = fork();
+        if (child == 0) {
+            CHECK(SSL_up_ref(connection) == 1);
+            SSL_free(connection);
+            SSL_free(connection);
+            exit(freed);
+        }
+        wait_for(child);
+    }
+    fact("by-children", "%d", freed);
+    CHECK(SSL_get_SSL_CTX(connection) == context);
+    SSL_free(connection);
+    fact("freed", "%d", freed);
+    SSL_CTX_free(context);
+}
+
+/* What is made when the child is there already, and given to it, is the child's to free. */
+static void connection_passed_on(void)
+{
+    static int freed;
+    SSL_CTX *context = SSL_CTX_new(TLS_server_method());
+    int ends[2], end;
+    SSL *connection;
+
+    SSL_free(connection_that_tells(context, &freed));
+    freed = 0;
+    CHECK(pipe(ends) == 0);
+    pid_t child = fork();
+    if (child == 0) {
+        CHECK(read(ends[0], &connection, sizeof connection) == sizeof connection);
+        SSL_free(connection);
+        _exit(freed == 1 ? 0 : 1);
+    }
+    /* Some other address than that of one which was there before. */
+    SSL *others[4];
+    for (int i = 0; i < 4; i++)
+        CHECK((others[i] = SSL_new(context)) != NULL);
+    CHECK((connection = SSL_new(context)) != NULL);
+    CHECK(write(ends[1], &connection, sizeof connection) == sizeof connection);
+    CHECK(waitpid(child, &end, 0) == child);
+    fact("by-child", "%s", end == 0 ? "freed" : "kept");
+    for (int i = 0; i < 4; i++)
+        SSL_free(others[i]);
+    SSL_CTX_free(context);
+}
+
 static void error_queue(void)
 {
     ERR_raise(ERR_LIB_USER, ERR_R_INTERNAL_ERROR);
@@ -289,6 +378,9 @@ const struct fault cure_faults[] = {
     {"free-under-a-worker", free_under_a_worker},
     {"free-in-callback-under-a-worker", free_in_callback_under_a_worker},
     {"reference-in-worker", reference_in_worker},
+    {"connection-of-a-child", connection_of_a_child},
+    {"connection-of-a-parent", connection_of_a_parent},
+    {"connection-passed-on", connection_passed_on},
     {"error-queue", error_queue},
     {NULL, NULL},
 };

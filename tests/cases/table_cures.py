@@ -125,6 +125,24 @@ a lock of OpenSSL ({lock}) was left locked for writing by thread {killed}, which
         facts={"before": "0", "freed": "1"},
     ),
     Case(
+        "cure-exit-connection-of-a-child",
+        "faults connection-of-a-child",
+        backends=("shared", "shm"),
+        facts={"while-the-child-lives": "0", "afterwards": "2"},
+    ),
+    Case(
+        "cure-exit-connection-of-a-parent",
+        "faults connection-of-a-parent",
+        backends=("shared", "shm"),
+        facts={"by-children": "0", "freed": "1"},
+    ),
+    Case(
+        "cure-exit-connection-passed-on",
+        "faults connection-passed-on",
+        backends=("shared", "shm"),
+        facts={"by-child": "freed"},
+    ),
+    Case(
         "cure-exit-explicit",
         "faults cleanup-in-child",
         backends=("shared",),

@@ -1,0 +1,68 @@
+/* See connections.h. */
+#include "fork/connections.h"
+
+#include "fork/inherited.h"
+#include "fork/process.h"
+#include "fork/rows.h"
+
+enum { KNOWN = 16384, PROBES = 16, BEING_WRITTEN = 1 };
+
+static struct known {
+    uintptr_t object; /* 0: free */
+    uint32_t pid;     /* who made it */
+    uint32_t forks;   /* there had been, in all processes */
+} known[KNOWN];
+
+static struct known *place(uintptr_t p, unsigned probe)
+{
+    uint64_t hash = (p >> 4) * UINT64_C(0x9e3779b97f4a7c15) >> 32;
+
+    return &known[(hash + probe) % KNOWN];
+}
+
+static struct known *find(uintptr_t p)
+{
+    for (unsigned i = 0; i < PROBES; i++)
+        if (__atomic_load_n(&place(p, i)->object, __ATOMIC_ACQUIRE) == p)
+            return place(p, i);
+    return NULL;
+}
+
+static struct known *take(uintptr_t p)
+{
+    for (unsigned i = 0; i < PROBES; i++) {
+        uintptr_t nothing = 0;
+        if (__atomic_compare_exchange_n(&place(p, i)->object, &nothing, BEING_WRITTEN, false,
+                                        __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
+            return place(p, i);
+    }
+    return NULL;
+}
+
+void fo_connection_made(uintptr_t p)
+{
+    struct known *k = find(p);
+
+    if (k == NULL && (k = take(p)) == NULL)
+        return;
+    FO_RELAXED_STORE(&k->pid, fo_process_self()->pid);
+    FO_RELAXED_STORE(&k->forks, fo_row_forks());
+    __atomic_store_n(&k->object, p, __ATOMIC_RELEASE);
+}
+
+bool fo_connection_is_inherited(uintptr_t p)
+{
+    const struct known *k = find(p);
+
+    return k != NULL && FO_RELAXED_LOAD(&k->pid) != fo_process_self()->pid && fo_inherited(p);
+}
+
+bool fo_connection_is_own(uintptr_t p, uint32_t *forks)
+{
+    const struct known *k = find(p);
+
+    if (k == NULL || FO_RELAXED_LOAD(&k->pid) != fo_process_self()->pid || !fo_inherited_is_own(p))
+        return false;
+    *forks = FO_RELAXED_LOAD(&k->forks);
+    return true;
+}
