@@ -5,7 +5,7 @@
 # options: begin (made from src/core/options.def by scripts/options-doc)
 _freeonce_options=(
     'FREEONCE_BACKEND=auto|host|arena|shm|libc|guard|/path/to/plugin.so'
-    'FREEONCE_SHM_SIZE=bytes'
+    'FREEONCE_SHM_SIZE=8M to 64G'
     'FREEONCE_GUARD=0|1|1/N'
     'FREEONCE_GUARD_MAX=number'
     'FREEONCE_REQUIRE=0|1'

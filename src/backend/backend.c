@@ -69,10 +69,10 @@ static enum fo_backend_id arena(void)
 
 static enum fo_backend_id automatic(void);
 
-/* The same heap, in shared memory. */
+/* The same heap, in shared memory; and what is known of its blocks. */
 static enum fo_backend_id shm(void)
 {
-    if ((fo_region != NULL && fo_region->shared) || fo_region_start(true))
+    if ((fo_region != NULL && fo_region->shared) || (fo_shared_prepare() && fo_region_start(true)))
         return FO_BACKEND_ARENA;
     fo_say_words("no addresses for backend shm (address space limit, or strict overcommit? see "
                  "FREEONCE_SHM_SIZE); running on auto",

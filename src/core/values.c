@@ -21,29 +21,42 @@ bool fo_parse_flag(bool *out, const char *value, const char *choices)
     return true;
 }
 
-bool fo_parse_size(size_t *out, const char *value, const char *choices)
+/* Less than 2^40; returns where it ends, NULL: there is none. */
+static const char *read_size(uint64_t *out, const char *at)
 {
+    static const char units[] = "KMG";
+    const char *first = at;
     uint64_t n = 0;
-    const char *at = value;
 
-    (void)choices;
     for (; *at >= '0' && *at <= '9'; at++) {
         n = n * 10 + (uint64_t)(*at - '0');
         if (n >> 40 != 0)
-            return false;
+            return NULL;
     }
-    if (at == value)
-        return false;
-    static const char units[] = "KMG";
+    if (at == first)
+        return NULL;
     const char *unit = *at >= 'A' ? strchr(units, *at & ~0x20) : NULL; /* in either case */
     if (unit != NULL) {
         long shift = 10 * (unit - units + 1);
         if (n >> (40 - shift) != 0)
-            return false;
+            return NULL;
         n <<= shift;
         at++;
     }
-    if (*at != '\0' || n >> 40 != 0)
+    *out = n;
+    return at;
+}
+
+/* Choices may be "least to most". */
+bool fo_parse_size(size_t *out, const char *value, const char *choices)
+{
+    uint64_t n, least, most;
+    const char *end = read_size(&n, value), *to = read_size(&least, choices);
+
+    if (end == NULL || *end != '\0')
+        return false;
+    if (to != NULL && strncmp(to, " to ", 4) == 0 && read_size(&most, to + 4) != NULL &&
+        (n < least || n > most))
         return false;
     *out = (size_t)n;
     return true;

@@ -112,6 +112,21 @@ static void sizes_take_units(void **state)
     size_is("QUARANTINE=1023G", UINT64_C(1023) << 30);
 }
 
+static void sizes_out_of_range_are_refused(void **state)
+{
+    static const char *const wrong[] = {"SHM_SIZE=0", "SHM_SIZE=8191K", "SHM_SIZE=65G"};
+
+    (void)state;
+    understood("SHM_SIZE=8M");
+    assert_int_equal(fo_options.shm_size, 8 << 20);
+    understood("SHM_SIZE=64G");
+    assert_int_equal(fo_options.shm_size, UINT64_C(64) << 30);
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+        assert_non_null(strstr(complaints(wrong[i], 1), "is none of 8M to 64G, ignored"));
+        assert_int_equal(fo_options.shm_size, UINT64_C(16) << 30);
+    }
+}
+
 static void other_sizes_are_refused(void **state)
 {
     static const char *const wrong[] = {
@@ -342,6 +357,7 @@ int main(void)
         cmocka_unit_test(nothing_set_means_the_defaults),
         cmocka_unit_test(flags_are_0_or_1),
         cmocka_unit_test(sizes_take_units),
+        cmocka_unit_test(sizes_out_of_range_are_refused),
         cmocka_unit_test(other_sizes_are_refused),
         cmocka_unit_test(choices_are_read_by_name),
         cmocka_unit_test(cures_are_a_list),

@@ -336,6 +336,20 @@ FRESH(without_room_for_a_region_libc_serves_and_that_is_said_once)
     assert_int_equal(fixture_count("freeonce: "), 1);
 }
 
+/* Where the heap would still have room, but what is known of blocks has none (about 35 MiB). */
+FRESH(without_room_for_backend_shm_another_one_serves)
+{
+    if (FIXTURE_ASAN || FIXTURE_TSAN)
+        return;
+    limit_addresses(85);
+    fixture_start("BACKEND=shm", NULL);
+    void *p = fo_malloc(100, "a.c", 1);
+    assert_non_null(p);
+    fo_free(p, "f.c", 1);
+    assert_true(fo_region == NULL || !fo_region->shared);
+    assert_int_equal(fixture_count("no addresses for backend shm"), 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -353,6 +367,7 @@ int main(void)
         cmocka_unit_test(without_any_other_magazine_one_of_another_size_serves),
         cmocka_unit_test(what_finds_no_room_comes_from_libc),
         cmocka_unit_test(without_room_for_a_region_libc_serves_and_that_is_said_once),
+        cmocka_unit_test(without_room_for_backend_shm_another_one_serves),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
