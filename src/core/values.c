@@ -50,7 +50,7 @@ static const char *read_size(uint64_t *out, const char *at)
 /* Choices may be "least to most". */
 bool fo_parse_size(size_t *out, const char *value, const char *choices)
 {
-    uint64_t n, least, most;
+    uint64_t n = 0, least = 0, most = 0;
     const char *end = read_size(&n, value), *to = read_size(&least, choices);
 
     if (end == NULL || *end != '\0')
