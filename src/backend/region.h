@@ -161,6 +161,19 @@ static inline uintptr_t fo_page_start(uint32_t number)
     return fo_region->base + ((uintptr_t)number << FO_PAGE_SHIFT);
 }
 
+/* Did a run ever begin here, or before? */
+static inline bool fo_page_is_used(uint32_t number)
+{
+    return number < fo_region->page_count &&
+           fo_page_state(&fo_region->page[number]) != FO_PAGE_NEVER;
+}
+
+/* Where the next one begins. */
+static inline uint32_t fo_next_run(uint32_t page)
+{
+    return page + fo_page_run(&fo_region->page[page]);
+}
+
 /* region.c: the range, and memory in it. */
 
 /* Reserve the range, for this process or for all that are forked later.  False: there is no room,
@@ -198,6 +211,10 @@ bool fo_slots_take(struct fo_bin *bin, unsigned class, unsigned room);
 /* The bin's page, of a cache that is this thread's, is for others. */
 void fo_slots_offer(struct fo_bin *bin);
 
+/* A page of slots that are all free, and nobody's, becomes a run again; any other page stays what
+ * it is. */
+void fo_slots_dissolve(uint32_t page);
+
 /* Back into its page; what the cell knows of its free is kept in the slot from now on. */
 void fo_slot_give(const struct fo_cell *freed);
 
@@ -218,6 +235,10 @@ void fo_cache_put(unsigned class, const struct fo_cell *freed);
 
 /* All that this thread has freed in this class, for all threads. */
 void fo_cache_share_all(unsigned class);
+
+/* All that waits for this thread or for all threads goes back into its pages, and this thread's
+ * pages are for others. */
+void fo_cache_spill(void);
 
 /* The cell in which a freed block waits; NULL: in none. */
 const struct fo_cell *fo_cache_find(unsigned class, uintptr_t payload);
@@ -255,6 +276,10 @@ void fo_cache_empty(struct fo_cache *cache);
 /* Memory is short: what those who are gone left in their caches, or half done, goes to all
  * threads, and what waits warm back to the system. */
 void fo_caches_reclaim(void);
+
+/* Memory is still short: all blocks that wait go back into their pages, and pages without a block
+ * are runs again.  What other threads have in their caches stays there. */
+void fo_region_make_room(void);
 
 /* Name this process and thread in the records of frees from now on. */
 void fo_region_mark(void);

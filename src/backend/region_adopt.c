@@ -103,14 +103,8 @@ static void go_on_with(uint32_t page, uint32_t gone)
 
 void fo_pages_go_on(uint32_t gone)
 {
-    uint64_t what;
-
-    for (uint32_t page = 1; page < fo_region->page_count; page += fo_run_of(what)) {
-        what = __atomic_load_n(&fo_region->page[page].what, __ATOMIC_ACQUIRE);
-        if (what == 0)
-            break;
+    for (uint32_t page = 1; fo_page_is_used(page); page = fo_next_run(page))
         go_on_with(page, gone);
-    }
 }
 
 void fo_cache_tidy(struct fo_cache *cache)

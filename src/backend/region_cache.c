@@ -184,6 +184,51 @@ void fo_cache_share_all(unsigned class)
         fo_magazine_share(bin, class);
 }
 
+/* Empty from now on. */
+static void spill(uint32_t n)
+{
+    if (n == 0)
+        return;
+    fo_magazine_spill(n);
+    fo_magazine_spare(n);
+}
+
+static void spill_bin(struct fo_bin *bin)
+{
+    uint32_t take = fo_magazine_of(bin->take), put = fo_magazine_of(bin->put);
+
+    __atomic_store_n(&bin->take, fo_no_cells(), __ATOMIC_RELEASE);
+    __atomic_store_n(&bin->put, fo_no_cells(), __ATOMIC_RELEASE);
+    spill(take);
+    spill(put != take ? put : 0);
+    while (bin->queued != 0)
+        spill(fo_magazine_take_queued(bin));
+    while (bin->readied != 0)
+        spill(fo_magazine_take_ready(bin));
+    fo_slots_offer(bin);
+}
+
+/* Others may add to those for all threads meanwhile: not more than there are are taken. */
+static void spill_shared(unsigned class)
+{
+    uint32_t most = FO_RELAXED_LOAD(&fo_region->magazines);
+
+    for (uint32_t i = 0, n = 1; i < most && n != 0; i++)
+        spill(n = fo_magazine_take_shared(class));
+}
+
+void fo_cache_spill(void)
+{
+    struct fo_cache *cache = fo_cache_own();
+
+    if (cache == NULL)
+        return;
+    for (unsigned c = 0; c < FO_REGION_CLASSES; c++) {
+        spill_bin(&cache->bins[c]);
+        spill_shared(c);
+    }
+}
+
 const struct fo_cell *fo_cache_find(unsigned class, uintptr_t payload)
 {
     uint32_t used = FO_RELAXED_LOAD(&fo_region->magazines);

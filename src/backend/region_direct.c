@@ -83,6 +83,19 @@ static uintptr_t take(size_t size)
     return size > FO_REGION_SMALL ? fo_large_take(size) : fo_cache_take(fo_region_class_of(size));
 }
 
+/* Where processes share the heap, and it is full. */
+static FO_COLD uintptr_t take_when_full(size_t size)
+{
+    static void (*const remedies[])(void) = {fo_caches_reclaim, fo_region_make_room};
+    uintptr_t payload = 0;
+
+    for (unsigned i = 0; payload == 0 && i < sizeof remedies / sizeof *remedies; i++) {
+        remedies[i]();
+        payload = take(size);
+    }
+    return payload;
+}
+
 /* Where there are more threads than caches, with one of a few that they take turns in. */
 static bool visit(void)
 {
@@ -95,10 +108,8 @@ void *fo_region_malloc(size_t size, fo_site site)
     bool large = size > FO_REGION_SMALL, visits = visit();
     uintptr_t payload = take(size);
 
-    if (payload == 0 && fo_region->shared) {
-        fo_caches_reclaim();
-        payload = take(size);
-    }
+    if (payload == 0 && fo_region->shared)
+        payload = take_when_full(size);
     if (visits)
         fo_cache_leave();
     if (payload == 0)

@@ -40,6 +40,14 @@ static bool fits(size_t size, unsigned class)
     return size - 1 < FO_REGION_SMALL && fo_region_class_of(size) == class;
 }
 
+/* Of a slot that was handed out before its page gave its memory back, no more is known than that.
+ */
+static struct fo_at gone(unsigned class, uintptr_t payload)
+{
+    return (struct fo_at){FO_FOUND_GONE, payload,
+                          (uint64_t)fo_class_payload(class) << FO_SIZE_SHIFT, 0};
+}
+
 static struct fo_at find_slot(const struct fo_page *pg, uintptr_t start, uintptr_t p)
 {
     unsigned class = FO_RELAXED_LOAD(&pg->class);
@@ -50,22 +58,31 @@ static struct fo_at find_slot(const struct fo_page *pg, uintptr_t start, uintptr
     if (slot >= fo_region->class[class].slots)
         return nothing();
     bool blank = FO_RELAXED_LOAD(&h->site) == 0 && FO_RELAXED_LOAD(&h->word) == 0;
-    if (blank && slot >= FO_RELAXED_LOAD(&pg->used)) {
-        if (slot >= FO_RELAXED_LOAD(&pg->ever))
-            return nothing();
-        uint64_t word = (uint64_t)fo_class_payload(class) << FO_SIZE_SHIFT;
-        return (struct fo_at){FO_FOUND_GONE, payload, word, 0};
-    }
+    if (blank && slot >= FO_RELAXED_LOAD(&pg->used))
+        return slot < FO_RELAXED_LOAD(&pg->ever) ? gone(class, payload) : nothing();
     struct fo_at at = judge_header(payload, false);
     if (at.state != FO_FOUND_DAMAGED && !fits(fo_word_size(at.word), class))
         return damaged(payload);
     return at;
 }
 
-static struct fo_at find_large(const struct fo_page *pg, uintptr_t start)
+/* The page of a run that is no block had slots once, and no block of the run reached so far since.
+ * Nothing of it is read. */
+static struct fo_at find_former_slot(uintptr_t p)
+{
+    const struct fo_page *pg = &fo_region->page[fo_page_number(p)];
+    unsigned class = FO_RELAXED_LOAD(&pg->class);
+    uintptr_t start = fo_page_start(fo_page_number(p));
+    uint32_t size = fo_class_slot(class), slot = (uint32_t)(p - start) / size;
+
+    if (slot >= FO_RELAXED_LOAD(&pg->ever))
+        return nothing();
+    return gone(class, start + (uintptr_t)slot * size + sizeof(struct fo_header));
+}
+
+static struct fo_at find_large(const struct fo_page *pg, uintptr_t start, uintptr_t p)
 {
     uintptr_t payload = start + sizeof(struct fo_header);
-
     uint64_t word = FO_RELAXED_LOAD(&pg->word);
 
     if (fo_page_state(pg) == FO_PAGE_BLOCK) {
@@ -73,8 +90,8 @@ static struct fo_at find_large(const struct fo_page *pg, uintptr_t start)
         struct fo_at at = judge_header(payload, true);
         return fo_word_size(at.word) == size ? at : damaged(payload);
     }
-    if (word == 0)
-        return nothing(); /* there never was one */
+    if (word == 0 || p - start >= sizeof(struct fo_header) + fo_word_size(word))
+        return find_former_slot(p);
     return (struct fo_at){FO_FOUND_FREED, payload, word, FO_RELAXED_LOAD(&pg->allocated)};
 }
 
@@ -95,7 +112,7 @@ struct fo_at fo_region_at(uintptr_t p)
     if (page == 0 || fo_state_of(what) == FO_PAGE_NEVER)
         return nothing();
     return fo_has_slots(fo_state_of(what)) ? find_slot(pg, fo_page_start(page), p)
-                                           : find_large(pg, fo_page_start(page));
+                                           : find_large(pg, fo_page_start(page), p);
 }
 
 static bool is_large(uintptr_t payload)

@@ -133,8 +133,7 @@ uint32_t fo_magazine_take_shared(unsigned class)
     return take(&fo_region->class[class].full, what(FO_MAGAZINE_FULL, class), class);
 }
 
-/* What waits in it goes back into its pages. */
-static void spill(uint32_t n)
+void fo_magazine_spill(uint32_t n)
 {
     for (struct fo_cell *cell = fo_magazine_first(n); !fo_cell_is_end(cell); cell++) {
         struct fo_cell freed = *cell;
@@ -154,7 +153,7 @@ void fo_magazine_share(struct fo_bin *bin, unsigned class)
 
     if (fo_set_exceeds(full, FO_RELAXED_LOAD(&fo_region->magazines),
                        fo_region->class[class].most - 1)) {
-        spill(n);
+        fo_magazine_spill(n);
         fo_magazine_spare(n);
     } else {
         become(n, what(FO_MAGAZINE_FULL, class));
@@ -193,7 +192,7 @@ static uint32_t full_of_another_bin(void)
                                         : fo_magazine_take_shared(c);
         if (n == 0)
             continue;
-        spill(n);
+        fo_magazine_spill(n);
         return n;
     }
     return 0;

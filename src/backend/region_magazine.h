@@ -56,6 +56,9 @@ void fo_magazine_share(struct fo_bin *bin, unsigned class);
 /* Of those that wait no more than shall: the others are ready, or for all threads. */
 void fo_magazine_move_on(struct fo_bin *bin, unsigned class);
 
+/* What waits in it goes back into its pages. */
+void fo_magazine_spill(uint32_t number);
+
 /* One of those for all threads; 0: none. */
 uint32_t fo_magazine_take_shared(unsigned class);
 

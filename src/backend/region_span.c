@@ -96,16 +96,26 @@ static bool has_returned(uint32_t page)
     return false;
 }
 
-/* Nothing is left in the bin's page; if slots came back meanwhile, it stays. */
-static void leave_page(struct fo_bin *bin)
+/* From something that it may no longer be: it may have become a run, and then slots of another
+ * class, which others look for. */
+static bool own(uint32_t page, uint32_t from, unsigned class)
 {
-    struct fo_page *pg = page_at(bin->page);
     uint32_t owned = fo_of_mine(FO_PAGE_OWNED);
 
-    fo_page_change(pg, owned, FO_PAGE_FULL);
-    if (has_returned(bin->page) && fo_page_change(pg, FO_PAGE_FULL, owned))
-        return;
-    bin->page = 0;
+    if (!fo_page_change(page_at(page), from, owned))
+        return false;
+    if (fo_likely(FO_RELAXED_LOAD(&page_at(page)->class) == class))
+        return true;
+    offer(page, owned);
+    return false;
+}
+
+/* Nothing is left in the bin's page; if slots came back meanwhile, it stays. */
+static void leave_page(struct fo_bin *bin, unsigned class)
+{
+    fo_page_change(page_at(bin->page), fo_of_mine(FO_PAGE_OWNED), FO_PAGE_FULL);
+    if (!has_returned(bin->page) || !own(bin->page, FO_PAGE_FULL, class))
+        bin->page = 0;
 }
 
 /* Which page must give its memory back, because this one has no block any more?  The one that has
@@ -135,7 +145,7 @@ static uint32_t partial_page(unsigned class)
 
     do
         page = fo_set_take(pages, FO_RELAXED_LOAD(&fo_region->pages));
-    while (page != 0 && !fo_page_change(page_at(page), FO_PAGE_PARTIAL, fo_of_mine(FO_PAGE_OWNED)));
+    while (page != 0 && !own(page, FO_PAGE_PARTIAL, class));
     if (page != 0)
         no_longer_idle(page);
     return page;
@@ -155,6 +165,7 @@ static uint32_t fresh_page(unsigned class, bool another)
     FO_RELAXED_STORE(&fo_region->page_bin[page], (uint16_t)(class * sizeof(struct fo_bin)));
     FO_RELAXED_STORE(&pg->used, 0);
     FO_RELAXED_STORE(&pg->ever, 0);
+    FO_RELAXED_STORE(&pg->word, 0);
     fo_page_change(pg, fo_of_mine(FO_PAGE_MOVING), fo_of_mine(FO_PAGE_OWNED));
     return page;
 }
@@ -172,7 +183,7 @@ bool fo_slots_take(struct fo_bin *bin, unsigned class, unsigned room)
     for (bool another = false; bin->page != 0 || own_page(bin, class, another); another = true) {
         if (take_returned(bin, class, room) != 0 || take_fresh(bin, class, room) != 0)
             return true;
-        leave_page(bin);
+        leave_page(bin, class);
     }
     return false;
 }
@@ -207,7 +218,7 @@ static bool are_all_back(uint32_t page)
     return true;
 }
 
-/* No slot of it is anybody's. */
+/* No slot of it is anybody's: its memory goes back to the system. */
 static void empty(uint32_t page)
 {
     struct fo_page *pg = page_at(page);
@@ -220,7 +231,21 @@ static void empty(uint32_t page)
     FO_RELAXED_STORE(&pg->used, 0);
     fo_region_release(fo_page_start(page), FO_PAGE_SIZE);
     no_longer_idle(page);
+}
+
+/* Slots of the same class may be taken from it again. */
+static void keep_empty(uint32_t page)
+{
+    empty(page);
     offer(page, fo_of_mine(FO_PAGE_EMPTYING));
+}
+
+/* It is a run again, for whoever wants one. */
+static void dissolve_empty(uint32_t page)
+{
+    empty(page);
+    fo_page_change(page_at(page), fo_of_mine(FO_PAGE_EMPTYING), fo_of_mine(FO_PAGE_MOVING));
+    fo_run_give(page);
 }
 
 static bool is_idle(uint32_t page)
@@ -230,14 +255,14 @@ static bool is_idle(uint32_t page)
 
 /* While this thread has it, none of its slots that are back is taken again.  But others may come
  * back meanwhile: true: it is idle again. */
-static bool trim(uint32_t page)
+static bool trim(uint32_t page, void (*emptied)(uint32_t))
 {
     uint32_t owned = fo_of_mine(FO_PAGE_OWNED);
 
     if (!fo_page_change(page_at(page), FO_PAGE_PARTIAL, owned))
         return false;
     if (are_all_back(page) && fo_page_change(page_at(page), owned, fo_of_mine(FO_PAGE_EMPTYING))) {
-        empty(page);
+        emptied(page);
         return false;
     }
     offer(page, owned);
@@ -252,7 +277,13 @@ static void keep_idle(uint32_t page)
     do {
         no_longer_idle(page);
         oldest = page = oldest_idle(page);
-    } while (oldest != 0 && fo_may_move() && trim(oldest));
+    } while (oldest != 0 && fo_may_move() && trim(oldest, keep_empty));
+}
+
+void fo_slots_dissolve(uint32_t page)
+{
+    if (is_idle(page) && trim(page, dissolve_empty))
+        keep_idle(page);
 }
 
 static uint32_t slot_number(uintptr_t payload)
@@ -313,7 +344,7 @@ void fo_slots_go_on(uint32_t page, uint32_t gone)
     else if (fo_state_of(what) == FO_PAGE_OWNED && his)
         offer(page, fo_of_mine(FO_PAGE_OWNED));
     else if (fo_state_of(what) == FO_PAGE_EMPTYING && his)
-        empty(page);
+        keep_empty(page);
 }
 
 bool fo_slots_can_be_found(uint32_t page)

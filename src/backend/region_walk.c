@@ -95,7 +95,7 @@ static void walk_bins_page(struct walk *w, const struct fo_cache *cache, unsigne
 
     if (page >= fo_region->pages)
         wrong(w, "a bin's page is none", page);
-    else if (fo_region->page[page].class != class || (!has(cache, page) && !has_vanished(cache)))
+    else if ((fo_region->page[page].class != class || !has(cache, page)) && !has_vanished(cache))
         wrong(w, "a bin's page is another's", fo_page_start(page));
 }
 

@@ -324,6 +324,27 @@ FRESH(killed_while_it_takes_over_from_somebody_who_was_killed)
     kill_at_each_instruction(&(struct operation){leave_a_dead_one, take_over_the_dead, 1009});
 }
 
+/* Three pages of one size and one of another, in magazines and behind them. */
+static void free_two_sizes(void)
+{
+    hold(0, 48, FEW_TO_A_PAGE);
+    hold(48, 60, 600);
+    let_go(0, 60);
+}
+
+FRESH(killed_while_pages_of_slots_become_runs)
+{
+    start("QUARANTINE=0", NULL);
+    block(16);
+    const struct operation o = {free_two_sizes, fo_region_make_room, 61};
+    assert_false(kill_after(&o, UINT_MAX)); /* whole, once: does it do that? */
+    for (uint32_t page = 1, slots = 0; page < fo_region->pages; page++) {
+        slots += fo_has_slots(fo_page_state(&fo_region->page[page]));
+        assert_in_range(slots, 0, 1); /* that of block(16) */
+    }
+    kill_at_each_instruction(&o);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -338,6 +359,7 @@ int main(void)
         cmocka_unit_test(killed_while_it_takes_what_others_shared),
         cmocka_unit_test(killed_while_allocations_follow_frees),
         cmocka_unit_test(killed_while_it_takes_over_from_somebody_who_was_killed),
+        cmocka_unit_test(killed_while_pages_of_slots_become_runs),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,159 @@
+/* Backend shm when it was full: what was freed serves blocks of any size again. */
+#include "shared_heap.h"
+
+#include "backend/region.h"
+
+static void **chain; /* of all blocks, through themselves: the first word of each */
+
+/* As many as there is room for, but `most`. */
+static unsigned fill(size_t size, unsigned most)
+{
+    unsigned count = 0;
+
+    for (void *p; count < most && (p = fo_malloc(size, "new.c", 1)) != NULL; count++) {
+        *(void **)p = chain;
+        chain = p;
+    }
+    return count;
+}
+
+static void free_chain(void)
+{
+    for (void **p = chain, **next; p != NULL; p = next) {
+        next = *p;
+        fo_free(p, "free.c", 1);
+    }
+    chain = NULL;
+}
+
+static const size_t mixed[] = {48, 200, 700, 1500, 4000, 8000};
+
+enum { MIXED = sizeof mixed / sizeof *mixed, ALL = 1 << 30 };
+
+/* One size after another, a part of the heap each, then what is left. */
+static void fill_with_mixed(void)
+{
+    for (unsigned i = 0; i < MIXED; i++)
+        fill(mixed[i], (unsigned)((1 << 20) / mixed[i]));
+    for (unsigned i = 0; i < MIXED; i++)
+        fill(mixed[i], ALL);
+}
+
+static void check_that_nothing_is_lost(void)
+{
+    struct fo_walk w = walk();
+
+    assert_int_equal(w.live + w.lost + w.pages_lost + w.magazines_lost, 0);
+}
+
+/* How many there were room for when the heap was new. */
+static unsigned in_a_fresh_heap(size_t size)
+{
+    unsigned count;
+
+    fixture_start("BACKEND=shm", "SHM_SIZE=8M", NULL);
+    count = fill(size, ALL);
+    free_chain();
+    return count;
+}
+
+enum { RECORD_SIZE = 16584, TURNS = 4 };
+
+static void small_ones_then(size_t size, unsigned expected)
+{
+    fill_with_mixed();
+    free_chain();
+    unsigned count = fill(size, ALL);
+    free_chain();
+    if (count < expected)
+        print_error("%u blocks of %zu bytes, expected %u\n", count, size, expected);
+    assert_in_range(count, expected, ALL);
+    check_that_nothing_is_lost();
+}
+
+FRESH(pages_of_small_blocks_serve_record_buffers_again)
+{
+    unsigned fresh = in_a_fresh_heap(RECORD_SIZE);
+
+    for (int i = 0; i < TURNS; i++)
+        small_ones_then(RECORD_SIZE, fresh - 1);
+}
+
+FRESH(pages_of_small_blocks_serve_other_sizes_again)
+{
+    unsigned fresh[MIXED];
+
+    fixture_start("BACKEND=shm", "SHM_SIZE=8M", NULL);
+    for (unsigned i = 0; i < MIXED; i++) {
+        fresh[i] = fill(mixed[i], ALL);
+        free_chain();
+        if (i > 0) /* the first is that of a fresh heap: pages of the same size */
+            assert_in_range(fresh[i] * mixed[i], fresh[0] * mixed[0], ALL);
+    }
+    for (int turn = 0; turn < TURNS; turn++)
+        for (unsigned i = 0; i < MIXED; i++)
+            small_ones_then(mixed[i], fresh[i] - fresh[i] / 50);
+}
+
+static void *one_of_each[MIXED];
+
+static void note_one_of_each(void)
+{
+    for (void **p = chain; p != NULL; p = *p)
+        for (unsigned i = 0; i < MIXED; i++)
+            if (fo_word_size(fo_header_of((uintptr_t)p)->word) == mixed[i])
+                one_of_each[i] = p;
+}
+
+static enum fo_page_state state_at(const void *p)
+{
+    return fo_page_state(&fo_region->page[fo_page_number((uintptr_t)p)]);
+}
+
+/* Of a page that has become something else, no more is known than that it was freed. */
+FRESH(a_stale_free_in_a_page_that_has_no_slots_any_more_is_a_double_free)
+{
+    fixture_start("BACKEND=shm", "SHM_SIZE=8M", NULL);
+    fill_with_mixed();
+    note_one_of_each();
+    free_chain();
+    fo_region_make_room();
+    fixture_forget();
+    for (unsigned i = 0; i < MIXED; i++) {
+        assert_int_equal(state_at(one_of_each[i]), FO_PAGE_FREE);
+        fo_free(one_of_each[i], "stale.c", (int)i + 1);
+        assert_int_equal(fixture_count("double free of block"), i + 1);
+    }
+    check_that_nothing_is_lost();
+}
+
+/* It is inside of a block now, or of one that was freed later. */
+FRESH(a_stale_free_in_a_page_that_serves_another_size_harms_nothing)
+{
+    fixture_start("BACKEND=shm", "SHM_SIZE=8M", NULL);
+    fill_with_mixed();
+    note_one_of_each();
+    free_chain();
+    unsigned count = fill(RECORD_SIZE, ALL);
+    fixture_forget();
+    for (unsigned i = 0; i < MIXED; i++) {
+        char *p = (char *)one_of_each[i] + fo_class_slot(fo_region_class_of(mixed[i]));
+        assert_int_equal(state_at(p), FO_PAGE_BLOCK);
+        fo_free(p, "stale.c", (int)i + 1);
+        assert_int_equal(fixture_count("stale.c"), i + 1);
+    }
+    assert_int_equal(walk().live, count);
+    free_chain();
+    check_that_nothing_is_lost();
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(pages_of_small_blocks_serve_record_buffers_again),
+        cmocka_unit_test(pages_of_small_blocks_serve_other_sizes_again),
+        cmocka_unit_test(a_stale_free_in_a_page_that_has_no_slots_any_more_is_a_double_free),
+        cmocka_unit_test(a_stale_free_in_a_page_that_serves_another_size_harms_nothing),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
