@@ -19,7 +19,10 @@
 
 /* Addresses, not memory.  Where an address space limit forbids so many, an eighth of the limit is
  * ours: the program wants some, too.  What is shared has the size that the user chose. */
-#define RANGE_MOST   (UINT64_C(64) << 30)
+#define RANGE_MOST (UINT64_C(64) << 30)
+_Static_assert(RANGE_MOST >> FO_PAGE_SHIFT <= UINT64_C(1)
+                                                  << (FO_PAGE_TURN_SHIFT - FO_PAGE_RUN_SHIFT),
+               "a page's word has room for the length of any run");
 #define RANGE_LEAST  (UINT64_C(8) << 20)
 #define COMMIT_LEAST (UINT64_C(1) << 20)
 

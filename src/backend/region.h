@@ -168,10 +168,12 @@ static inline bool fo_page_is_used(uint32_t number)
            fo_page_state(&fo_region->page[number]) != FO_PAGE_NEVER;
 }
 
-/* Where the next one begins. */
+/* Where the next one begins, or may: if this one was joined to another meanwhile. */
 static inline uint32_t fo_next_run(uint32_t page)
 {
-    return page + fo_page_run(&fo_region->page[page]);
+    uint64_t what = __atomic_load_n(&fo_region->page[page].what, __ATOMIC_ACQUIRE);
+
+    return page + (fo_state_of(what) == FO_PAGE_INSIDE ? 1 : fo_run_of(what));
 }
 
 /* region.c: the range, and memory in it. */
@@ -202,6 +204,10 @@ void fo_region_populate(uintptr_t start, size_t size);
  * And back, when its memory has been released. */
 uint32_t fo_run_take(uint32_t pages);
 void fo_run_give(uint32_t page);
+
+/* Free runs that lie side by side become one of at least so many pages, for whoever takes it.
+ * False: there are none. */
+bool fo_run_join(uint32_t pages);
 
 /* region_span.c: slots in pages. */
 
@@ -310,6 +316,7 @@ bool fo_run_can_be_found(uint32_t page);
 
 /* region_large.c: blocks with pages of their own. */
 uintptr_t fo_large_take(size_t size); /* of the payload; 0: no memory */
+uint32_t fo_large_pages(size_t size);
 void fo_large_give(uintptr_t payload);
 
 /* No freed one keeps its memory. */

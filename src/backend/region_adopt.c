@@ -97,7 +97,7 @@ static void go_on_with(uint32_t page, uint32_t gone)
         fo_slots_go_on(page, gone);
     else if (state == FO_PAGE_MOVING || state == FO_PAGE_WARM)
         fo_large_go_on(page, gone);
-    else if (state == FO_PAGE_MAKING || state == FO_PAGE_FREE)
+    else if (state == FO_PAGE_MAKING || state == FO_PAGE_HALVING || state == FO_PAGE_FREE)
         fo_run_go_on(page);
 }
 

@@ -86,13 +86,14 @@ static uintptr_t take(size_t size)
 /* Where processes share the heap, and it is full. */
 static FO_COLD uintptr_t take_when_full(size_t size)
 {
-    static void (*const remedies[])(void) = {fo_caches_reclaim, fo_region_make_room};
-    uintptr_t payload = 0;
-
-    for (unsigned i = 0; payload == 0 && i < sizeof remedies / sizeof *remedies; i++) {
-        remedies[i]();
+    fo_caches_reclaim();
+    uintptr_t payload = take(size);
+    if (payload != 0)
+        return payload;
+    fo_region_make_room();
+    payload = take(size);
+    while (payload == 0 && fo_may_move() && fo_run_join(fo_large_pages(size)))
         payload = take(size);
-    }
     return payload;
 }
 

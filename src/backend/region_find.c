@@ -104,7 +104,7 @@ struct fo_at fo_region_at(uintptr_t p)
         return nothing();
     const struct fo_page *pg = &fo_region->page[page];
     uint64_t what = __atomic_load_n(&pg->what, __ATOMIC_ACQUIRE);
-    if (fo_state_of(what) == FO_PAGE_INSIDE) {
+    while (fo_state_of(what) == FO_PAGE_INSIDE) {
         page -= fo_run_of(what);
         pg = &fo_region->page[page];
         what = __atomic_load_n(&pg->what, __ATOMIC_ACQUIRE);

@@ -55,12 +55,15 @@ static size_t size_of(const struct fo_page *pg)
     return fo_word_size(FO_RELAXED_LOAD(&pg->word));
 }
 
-/* The memory of a run that this thread has goes back to the system. */
+/* The memory of a run that this thread has goes back to the system.  It may have been longer when a
+ * block was in it. */
 static void release(uint32_t page)
 {
-    size_t size = size_of(&fo_region->page[page]) + sizeof(struct fo_header);
+    const struct fo_page *pg = &fo_region->page[page];
+    size_t size = (size_of(pg) + sizeof(struct fo_header) + 4095) & ~(size_t)4095;
+    size_t most = (size_t)fo_page_run(pg) << FO_PAGE_SHIFT;
 
-    fo_region_release(fo_page_start(page), (size + 4095) & ~(size_t)4095);
+    fo_region_release(fo_page_start(page), size < most ? size : most);
     fo_run_give(page);
 }
 
@@ -78,15 +81,18 @@ static uint32_t take_warm(size_t size)
     return 0;
 }
 
+uint32_t fo_large_pages(size_t size)
+{
+    return (uint32_t)((size + sizeof(struct fo_header) + FO_PAGE_SIZE - 1) >> FO_PAGE_SHIFT);
+}
+
 uintptr_t fo_large_take(size_t size)
 {
-    size_t room = size + sizeof(struct fo_header);
-
     if (!fo_may_move())
         return 0;
     uint32_t page = take_warm(size);
     if (page == 0)
-        page = fo_run_take((uint32_t)((room + FO_PAGE_SIZE - 1) >> FO_PAGE_SHIFT));
+        page = fo_run_take(fo_large_pages(size));
     if (page == 0)
         return 0;
     struct fo_page *pg = &fo_region->page[page];

@@ -15,7 +15,11 @@
  *                   |   ^         ^
  *                   v   +- FULL --+
  *                EMPTYING -> PARTIAL           of cache n
- */
+ *                         -> MOVING            of cache n, when memory is short
+ *
+ * Neighbours are joined: the first goes from MOVING to MAKING and says how long it is now, and
+ * those behind it, MOVING, too, become INSIDE.  A run is halved: from MOVING to HALVING, and FREE;
+ * its second half goes from INSIDE to MAKING. */
 #ifndef FO_BACKEND_REGION_PAGE_H
 #define FO_BACKEND_REGION_PAGE_H
 
@@ -25,7 +29,8 @@
 enum fo_page_state {
     FO_PAGE_NEVER,    /* no run begins here yet */
     FO_PAGE_MAKING,   /* one does, and the records of its other pages are being written */
-    FO_PAGE_INSIDE,   /* a run goes on here, for ever */
+    FO_PAGE_HALVING,  /* one does, and its second half is being made one of its own */
+    FO_PAGE_INSIDE,   /* a run goes on here */
     FO_PAGE_FREE,     /* a run that is nobody's, all zero: in the set of its size */
     FO_PAGE_MOVING,   /* a cache's: something is being made of it, or its memory given back */
     FO_PAGE_BLOCK,    /* a large block */
@@ -43,7 +48,7 @@ static inline bool fo_has_slots(enum fo_page_state state)
 
 /* One page.  Numbers count pages from base; page 0 is never used. */
 struct fo_page {
-    uint64_t what;  /* pages of the run << 32 | number of the cache << 16 | state */
+    uint64_t what;  /* turn << 52 | pages of the run << 32 | number of the cache << 16 | state */
     uint16_t class; /* of slots */
     uint16_t ever;  /* slots that were handed out before its memory was given back */
     uint32_t used;  /* slots from 0 that were handed out at least once */
@@ -56,7 +61,7 @@ struct fo_page {
 };
 _Static_assert(sizeof(struct fo_page) == 64, "a cache line");
 
-enum { FO_PAGE_CACHE_SHIFT = 16, FO_PAGE_RUN_SHIFT = 32 };
+enum { FO_PAGE_CACHE_SHIFT = 16, FO_PAGE_RUN_SHIFT = 32, FO_PAGE_TURN_SHIFT = 52 };
 
 static inline enum fo_page_state fo_state_of(uint64_t what)
 {
@@ -71,12 +76,19 @@ static inline uint32_t fo_cache_of(uint64_t what)
 /* Pages of the run that begins here; of what is INSIDE one: how many back it begins. */
 static inline uint32_t fo_run_of(uint64_t what)
 {
-    return (uint32_t)(what >> FO_PAGE_RUN_SHIFT);
+    return what >> FO_PAGE_RUN_SHIFT & ((1u << (FO_PAGE_TURN_SHIFT - FO_PAGE_RUN_SHIFT)) - 1);
 }
 
 static inline uint64_t fo_what(uint32_t pages, enum fo_page_state state)
 {
     return (uint64_t)pages << FO_PAGE_RUN_SHIFT | state;
+}
+
+/* What follows when a run is made, joined or halved.  It counts the turn: whoever saw an earlier
+ * one, and comes late, changes nothing. */
+static inline uint64_t fo_next_what(uint64_t what, uint32_t pages, enum fo_page_state state)
+{
+    return ((what >> FO_PAGE_TURN_SHIFT) + 1) << FO_PAGE_TURN_SHIFT | fo_what(pages, state);
 }
 
 static inline enum fo_page_state fo_page_state(const struct fo_page *pg)

@@ -27,12 +27,31 @@ static void move_end(uint32_t from, uint32_t pages)
                                 __ATOMIC_RELAXED);
 }
 
-/* The same is written by whoever does it, and stays for ever. */
-static void make_records(uint32_t at, uint32_t pages)
+static uint64_t what_of(uint32_t page)
 {
-    for (uint32_t i = 1; i < pages; i++)
-        __atomic_store_n(&fo_region->page[at + i].what, fo_what(i, FO_PAGE_INSIDE),
-                         __ATOMIC_RELEASE);
+    return __atomic_load_n(&fo_region->page[page].what, __ATOMIC_SEQ_CST);
+}
+
+static bool become(uint32_t page, uint64_t from, uint64_t to)
+{
+    return __atomic_compare_exchange_n(&fo_region->page[page].what, &from, to, false,
+                                       __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+}
+
+/* As long as the run's own word is `is`, this page's becomes INSIDE, so many behind it.  Anybody
+ * may do that, and be late: what was read here before the run's word has its turn.  False: others
+ * are done with the run. */
+static bool make_inside(uint32_t at, uint64_t is, uint32_t behind)
+{
+    for (;;) {
+        uint64_t before = what_of(at + behind);
+        if (fo_state_of(before) == FO_PAGE_INSIDE && fo_run_of(before) == behind)
+            return true;
+        if (what_of(at) != is)
+            return false;
+        if (become(at + behind, before, fo_next_what(before, behind, FO_PAGE_INSIDE)))
+            return true;
+    }
 }
 
 /* It is there for all. */
@@ -41,21 +60,27 @@ static void advertise(uint32_t at, uint32_t pages)
     fo_set_add(&fo_region->runs[run_class(pages)], at);
 }
 
+/* A run that is MAKING becomes this.  False: others are done with it. */
+static bool finish(uint32_t at, uint64_t is, uint32_t to)
+{
+    for (uint32_t i = 1; i < fo_run_of(is); i++)
+        if (!make_inside(at, is, i))
+            return false;
+    return become(at, is, (is & ~(uint64_t)UINT32_MAX) | to);
+}
+
 /* Of how many pages it is, and that somebody has it, is said at once; then the end moves.  Somebody
  * who clears up after the dead may have been faster, and made it everybody's. */
 static uint32_t claim(uint32_t at, uint32_t pages)
 {
-    struct fo_page *pg = &fo_region->page[at];
-    uint64_t never = 0;
+    uint64_t making = fo_next_what(0, pages, FO_PAGE_MAKING);
 
-    if (!__atomic_compare_exchange_n(&pg->what, &never, fo_what(pages, FO_PAGE_MAKING), false,
-                                     __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)) {
-        move_end(at, fo_run_of(never));
+    if (!become(at, 0, making)) {
+        move_end(at, fo_page_run(&fo_region->page[at]));
         return 0;
     }
     move_end(at, pages);
-    make_records(at, pages);
-    return fo_page_change(pg, FO_PAGE_MAKING, fo_of_mine(FO_PAGE_MOVING)) ? at : 0;
+    return finish(at, making, fo_of_mine(FO_PAGE_MOVING)) ? at : 0;
 }
 
 static uint32_t fresh_run(unsigned class)
@@ -72,8 +97,64 @@ static uint32_t fresh_run(unsigned class)
     return run;
 }
 
+/* --- halves --------------------------------------------------------------------------------------
+ */
+
+/* Each step is done once, by whoever comes first: what is no longer as it was before it has taken
+ * it, and may be anything by now. */
+static bool step(uint32_t at, uint64_t is, uint32_t page, uint64_t from, uint64_t to)
+{
+    uint64_t before = what_of(page);
+
+    if (fo_run_of(before) != fo_run_of(from) || fo_state_of(before) != fo_state_of(from))
+        return true;
+    if (what_of(at) != is)
+        return false;
+    become(page, before, fo_next_what(before, fo_run_of(to), fo_state_of(to)));
+    return true;
+}
+
+/* A run that is HALVING: the second half gets a word of its own, then the pages behind it, then the
+ * first one is free; whoever sees that goes on with the second. */
+static void go_on_halving(uint32_t at, uint64_t is)
+{
+    uint32_t pages = fo_run_of(is), half = pages / 2;
+    bool mine = step(at, is, at + half, fo_what(half, FO_PAGE_INSIDE),
+                     fo_what(pages - half, FO_PAGE_MAKING));
+
+    for (uint32_t i = half + 1; mine && i < pages; i++)
+        mine = step(at, is, at + i, fo_what(i, FO_PAGE_INSIDE), fo_what(i - half, FO_PAGE_INSIDE));
+    if (!mine || !become(at, is, fo_next_what(is, half, FO_PAGE_FREE)))
+        return;
+    advertise(at, half);
+    fo_run_go_on(at + half);
+}
+
+/* This thread's run; both halves are for others.  Half of a size is a size. */
+static void halve(uint32_t at)
+{
+    uint64_t before = what_of(at);
+    uint64_t halving = fo_next_what(before, fo_run_of(before), FO_PAGE_HALVING);
+
+    become(at, before, halving);
+    go_on_halving(at, halving);
+}
+
 /* --- taking and giving ---------------------------------------------------------------------------
  */
+
+/* It may have become longer or shorter since it was found in the set of this class. */
+static bool own(uint32_t at, unsigned class)
+{
+    struct fo_page *pg = &fo_region->page[at];
+
+    if (!fo_page_change(pg, FO_PAGE_FREE, fo_of_mine(FO_PAGE_MOVING)))
+        return false;
+    if (fo_likely(fo_page_run(pg) == run_pages(class)))
+        return true;
+    fo_run_give(at);
+    return false;
+}
 
 static uint32_t freed_run(unsigned class)
 {
@@ -81,9 +162,28 @@ static uint32_t freed_run(unsigned class)
 
     do
         at = fo_set_take(&fo_region->runs[class], FO_RELAXED_LOAD(&fo_region->pages));
-    while (at != 0 &&
-           !fo_page_change(&fo_region->page[at], FO_PAGE_FREE, fo_of_mine(FO_PAGE_MOVING)));
+    while (at != 0 && !own(at, class));
     return at;
+}
+
+static uint32_t take(unsigned class)
+{
+    uint32_t at = freed_run(class);
+
+    if (at == 0)
+        at = fresh_run(class);
+    /* No more addresses: one that is too large. */
+    while (at == 0 && ++class < FO_RUN_CLASSES)
+        at = freed_run(class);
+    return at;
+}
+
+/* Would a half of it do? */
+static bool is_twice(uint32_t at, uint32_t wanted)
+{
+    uint32_t pages = fo_page_run(&fo_region->page[at]);
+
+    return pages > wanted && pages - pages / 2 >= wanted;
 }
 
 uint32_t fo_run_take(uint32_t pages)
@@ -91,12 +191,9 @@ uint32_t fo_run_take(uint32_t pages)
     if (pages == 0 || pages > fo_region->page_count)
         return 0;
     unsigned class = run_class(pages);
-    uint32_t at = freed_run(class);
-    if (at == 0)
-        at = fresh_run(class);
-    /* No more addresses: one that is too large. */
-    while (at == 0 && ++class < FO_RUN_CLASSES)
-        at = freed_run(class);
+    uint32_t at = take(class);
+    for (; at != 0 && is_twice(at, run_pages(class)); at = take(class))
+        halve(at);
     return at;
 }
 
@@ -108,21 +205,83 @@ void fo_run_give(uint32_t at)
         advertise(at, fo_page_run(pg));
 }
 
+/* --- neighbours ----------------------------------------------------------------------------------
+ */
+
+/* Of free runs that begin here, so many pages as are wanted, or a few more; 0: not so many. */
+static uint32_t free_pages_at(uint32_t at, uint32_t wanted)
+{
+    uint32_t pages = 0;
+
+    while (pages < wanted || run_pages(run_class(pages)) != pages) {
+        if (pages >= 2 * wanted || !fo_page_is_used(at + pages))
+            return 0;
+        uint64_t what = what_of(at + pages);
+        if (fo_state_of(what) != FO_PAGE_FREE)
+            return 0;
+        pages += fo_run_of(what);
+    }
+    return pages;
+}
+
+static void give_all(uint32_t from, uint32_t to)
+{
+    for (uint32_t at = from, next; at < to; at = next) {
+        next = fo_next_run(at);
+        fo_run_give(at);
+    }
+}
+
+/* All runs there become this thread's.  False: others were faster. */
+static bool own_all(uint32_t from, uint32_t to)
+{
+    uint32_t at = from;
+
+    while (at < to &&
+           fo_page_change(&fo_region->page[at], FO_PAGE_FREE, fo_of_mine(FO_PAGE_MOVING)))
+        at = fo_next_run(at);
+    if (at != to)
+        give_all(from, at);
+    return at == to;
+}
+
+/* From the moment on in which the first says how long it is now, anybody can go on with it. */
+static bool join(uint32_t at, uint32_t pages)
+{
+    if (!own_all(at, at + pages))
+        return false;
+    uint64_t before = what_of(at), making = fo_next_what(before, pages, FO_PAGE_MAKING);
+    become(at, before, making);
+    if (finish(at, making, FO_PAGE_FREE))
+        advertise(at, pages);
+    return true;
+}
+
+bool fo_run_join(uint32_t wanted)
+{
+    for (uint32_t at = 1; fo_page_is_used(at); at = fo_next_run(at)) {
+        uint32_t pages = free_pages_at(at, run_pages(run_class(wanted)));
+        if (pages > fo_page_run(&fo_region->page[at]) && join(at, pages))
+            return true;
+    }
+    return false;
+}
+
 /* --- of those who are gone -----------------------------------------------------------------------
  */
 
 void fo_run_go_on(uint32_t at)
 {
-    struct fo_page *pg = &fo_region->page[at];
-    uint32_t pages = fo_page_run(pg);
+    uint64_t is = what_of(at);
 
-    move_end(at, pages);
-    if (fo_page_state(pg) == FO_PAGE_MAKING) {
-        make_records(at, pages);
-        fo_page_change(pg, FO_PAGE_MAKING, FO_PAGE_FREE);
-    }
-    if (fo_page_state(pg) == FO_PAGE_FREE)
-        advertise(at, pages);
+    move_end(at, fo_run_of(is));
+    if (fo_state_of(is) == FO_PAGE_MAKING)
+        finish(at, is, FO_PAGE_FREE);
+    else if (fo_state_of(is) == FO_PAGE_HALVING)
+        go_on_halving(at, is);
+    is = what_of(at);
+    if (fo_state_of(is) == FO_PAGE_FREE)
+        advertise(at, fo_run_of(is));
 }
 
 bool fo_run_can_be_found(uint32_t at)

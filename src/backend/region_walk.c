@@ -217,10 +217,15 @@ static bool is_somewhere(uint32_t page)
     }
 }
 
+static bool is_inside(const struct fo_page *pg, uint32_t behind)
+{
+    return fo_page_state(pg) == FO_PAGE_INSIDE && fo_page_run(pg) == behind;
+}
+
 static void walk_run(struct walk *w, uint32_t page, uint32_t pages)
 {
     for (uint32_t i = 1; i < pages; i++)
-        if (fo_region->page[page + i].what != fo_what(i, FO_PAGE_INSIDE))
+        if (!is_inside(&fo_region->page[page + i], i))
             wrong(w, "a page is not what the run says that it is in", fo_page_start(page + i));
     w->out->pages_lost += !is_somewhere(page);
 }

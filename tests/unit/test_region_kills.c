@@ -345,6 +345,83 @@ FRESH(killed_while_pages_of_slots_become_runs)
     kill_at_each_instruction(&o);
 }
 
+/* Of one page each, and side by side. */
+static void free_neighbours(void)
+{
+    hold(0, 8, 20000);
+    let_go(0, 8);
+    fo_large_cool();
+}
+
+static void join_neighbours(void)
+{
+    fo_run_join(4);
+}
+
+static unsigned count_free_runs(uint32_t pages)
+{
+    unsigned count = 0;
+
+    for (uint32_t page = 1; page < fo_region->pages; page = fo_next_run(page))
+        count += fo_page_state(&fo_region->page[page]) == FO_PAGE_FREE &&
+                 fo_page_run(&fo_region->page[page]) == pages;
+    return count;
+}
+
+static void join_all(void)
+{
+    nothing();
+    while (fo_run_join(4))
+        ;
+}
+
+static void take_one_page(void)
+{
+    fo_run_give(fo_run_take(1));
+}
+
+/* There are only runs of four pages in the end, and no pages that were never used. */
+static void fill_with_runs(void)
+{
+    void *p[200];
+    unsigned count = 0;
+
+    while (count < 200 && (p[count] = fo_malloc(250000, "new.c", 1)) != NULL)
+        count++;
+    while (fo_malloc(20000, "new.c", 1) != NULL)
+        ;
+    for (unsigned i = 0; i < count; i++)
+        fo_free(p[i], "free.c", 1);
+}
+
+static void start_with_runs_only(void)
+{
+    fixture_start("BACKEND=shm", "SHM_SIZE=8M", "QUARANTINE=0", NULL);
+    block(16);
+    fill_with_runs();
+    fixture_forget();
+}
+
+FRESH(killed_while_neighbours_become_one_run)
+{
+    start_with_runs_only();
+    const struct operation o = {free_neighbours, join_neighbours, 3};
+    unsigned before = count_free_runs(4);
+    assert_false(kill_after(&o, UINT_MAX)); /* whole, once: does it do that? */
+    assert_int_equal(count_free_runs(4), before - 1);
+    kill_at_each_instruction(&o);
+}
+
+FRESH(killed_while_a_run_becomes_two)
+{
+    start_with_runs_only();
+    const struct operation o = {join_all, take_one_page, 3};
+    assert_int_equal(count_free_runs(1), 0);
+    assert_false(kill_after(&o, UINT_MAX)); /* whole, once: does it do that? */
+    assert_int_equal(count_free_runs(1), 2);
+    kill_at_each_instruction(&o);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -360,6 +437,8 @@ int main(void)
         cmocka_unit_test(killed_while_allocations_follow_frees),
         cmocka_unit_test(killed_while_it_takes_over_from_somebody_who_was_killed),
         cmocka_unit_test(killed_while_pages_of_slots_become_runs),
+        cmocka_unit_test(killed_while_neighbours_become_one_run),
+        cmocka_unit_test(killed_while_a_run_becomes_two),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

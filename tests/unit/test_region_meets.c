@@ -94,6 +94,26 @@ static void take_for_ever(void)
         fo_malloc(size_of(0), "new.c", 1);
 }
 
+/* As if the heap were full. */
+static void make_room(void)
+{
+    fo_region_make_room();
+    for (unsigned i = 0; i < 4; i++)
+        fo_run_join(3);
+}
+
+static void give_the_rest_and_make_room(void)
+{
+    give_the_rest();
+    make_room();
+}
+
+static void take_some_and_give_them(void)
+{
+    take_some();
+    give_the_rest_and_make_room();
+}
+
 static void nothing(void)
 {
     fo_free(block(16), "free.c", 1);
@@ -112,6 +132,7 @@ struct meeting {
     struct role victim, witness;
     bool afterwards;         /* the witness goes when the victim is dead */
     bool (*kill_when)(void); /* instead of somewhere */
+    bool full;               /* no pages that were never used: runs are halved and joined */
 };
 
 static const struct meeting *now;
@@ -307,16 +328,30 @@ static unsigned times(void)
     return wanted != NULL ? (unsigned)atoi(wanted) : SMALL ? 5 : 40;
 }
 
+static void use_all_pages(void)
+{
+    void *p[64];
+    unsigned count = 0;
+
+    while (count < 64 && (p[count] = fo_malloc(250000, "new.c", 1)) != NULL)
+        count++;
+    while (count != 0)
+        fo_free(p[--count], "free.c", 1);
+    fixture_forget();
+}
+
 static void meet(const struct meeting *m)
 {
     const char *from = getenv("SEED");
     unsigned seed = from != NULL ? (unsigned)atoi(from) : 1;
 
-    start("QUARANTINE=0", NULL);
+    fixture_start("BACKEND=shm", m->full ? "SHM_SIZE=8M" : "SHM_SIZE=256M", "QUARANTINE=0", NULL);
     shared = mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     assert_ptr_not_equal(shared, MAP_FAILED);
     mine = &shared->of[PARENT];
     block(16);
+    if (m->full)
+        use_all_pages();
     now = m;
     stepping_on_one_processor();
     static struct points victims, witnesses;
@@ -332,32 +367,33 @@ static void meet(const struct meeting *m)
 
 FRESH(killed_while_two_take)
 {
-    meet(&(struct meeting){{nothing, take_some}, {nothing, take_some}, false, NULL});
+    meet(&(struct meeting){{nothing, take_some}, {nothing, take_some}, false, NULL, false});
 }
 
 FRESH(killed_while_two_give)
 {
-    meet(&(struct meeting){{give_most, give_the_rest}, {give_most, give_the_rest}, false, NULL});
+    meet(&(struct meeting){
+        {give_most, give_the_rest}, {give_most, give_the_rest}, false, NULL, false});
 }
 
 FRESH(killed_while_it_takes_and_another_gives)
 {
-    meet(&(struct meeting){{nothing, take_some}, {give_most, give_the_rest}, false, NULL});
+    meet(&(struct meeting){{nothing, take_some}, {give_most, give_the_rest}, false, NULL, false});
 }
 
 FRESH(killed_while_it_gives_and_another_takes)
 {
-    meet(&(struct meeting){{give_most, give_the_rest}, {nothing, take_some}, false, NULL});
+    meet(&(struct meeting){{give_most, give_the_rest}, {nothing, take_some}, false, NULL, false});
 }
 
 FRESH(others_work_while_somebody_clears_up_after_one_who_took)
 {
-    meet(&(struct meeting){{nothing, take_some}, {nothing, clear_up}, true, NULL});
+    meet(&(struct meeting){{nothing, take_some}, {nothing, clear_up}, true, NULL, false});
 }
 
 FRESH(others_work_while_somebody_clears_up_after_one_who_gave)
 {
-    meet(&(struct meeting){{give_most, give_the_rest}, {nothing, clear_up}, true, NULL});
+    meet(&(struct meeting){{give_most, give_the_rest}, {nothing, clear_up}, true, NULL, false});
 }
 
 static bool is_not_counted(unsigned class, uintptr_t payload)
@@ -387,7 +423,30 @@ FRESH(others_work_while_somebody_clears_up_after_one_who_has_fresh_slots)
     meet(&(struct meeting){{nothing, take_for_ever},
                            {nothing, clear_up},
                            true,
-                           a_cell_holds_what_its_page_does_not_count});
+                           a_cell_holds_what_its_page_does_not_count,
+                           false});
+}
+
+FRESH(killed_while_it_makes_room_and_another_takes)
+{
+    meet(&(struct meeting){.victim = {give_most, give_the_rest_and_make_room},
+                           .witness = {nothing, take_some},
+                           .full = true});
+}
+
+FRESH(killed_while_it_takes_and_another_makes_room)
+{
+    meet(&(struct meeting){.victim = {nothing, take_some_and_give_them},
+                           .witness = {give_most, give_the_rest_and_make_room},
+                           .full = true});
+}
+
+FRESH(others_work_while_somebody_clears_up_after_one_who_made_room)
+{
+    meet(&(struct meeting){.victim = {give_most, give_the_rest_and_make_room},
+                           .witness = {nothing, clear_up},
+                           .afterwards = true,
+                           .full = true});
 }
 
 int main(void)
@@ -400,6 +459,9 @@ int main(void)
         cmocka_unit_test(others_work_while_somebody_clears_up_after_one_who_took),
         cmocka_unit_test(others_work_while_somebody_clears_up_after_one_who_gave),
         cmocka_unit_test(others_work_while_somebody_clears_up_after_one_who_has_fresh_slots),
+        cmocka_unit_test(killed_while_it_makes_room_and_another_takes),
+        cmocka_unit_test(killed_while_it_takes_and_another_makes_room),
+        cmocka_unit_test(others_work_while_somebody_clears_up_after_one_who_made_room),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
