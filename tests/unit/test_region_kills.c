@@ -336,7 +336,7 @@ FRESH(killed_while_pages_of_slots_become_runs)
 {
     start("QUARANTINE=0", NULL);
     block(16);
-    const struct operation o = {free_two_sizes, fo_region_make_room, 61};
+    const struct operation o = {free_two_sizes, fo_region_make_room, 211};
     assert_false(kill_after(&o, UINT_MAX)); /* whole, once: does it do that? */
     for (uint32_t page = 1, slots = 0; page < fo_region->pages; page++) {
         slots += fo_has_slots(fo_page_state(&fo_region->page[page]));
@@ -402,6 +402,26 @@ static void start_with_runs_only(void)
     fixture_forget();
 }
 
+static void free_a_page(void)
+{
+    hold(0, 2, FEW_TO_A_PAGE);
+    let_go(0, 2);
+    fo_cache_spill();
+}
+
+static void dissolve_pages(void)
+{
+    for (uint32_t page = 1; fo_page_is_used(page); page = fo_next_run(page))
+        fo_slots_dissolve(page);
+}
+
+FRESH(killed_while_a_page_of_slots_becomes_a_run)
+{
+    start("QUARANTINE=0", NULL);
+    block(16);
+    kill_at_each_instruction(&(struct operation){free_a_page, dissolve_pages, 1});
+}
+
 FRESH(killed_while_neighbours_become_one_run)
 {
     start_with_runs_only();
@@ -437,6 +457,7 @@ int main(void)
         cmocka_unit_test(killed_while_allocations_follow_frees),
         cmocka_unit_test(killed_while_it_takes_over_from_somebody_who_was_killed),
         cmocka_unit_test(killed_while_pages_of_slots_become_runs),
+        cmocka_unit_test(killed_while_a_page_of_slots_becomes_a_run),
         cmocka_unit_test(killed_while_neighbours_become_one_run),
         cmocka_unit_test(killed_while_a_run_becomes_two),
     };
