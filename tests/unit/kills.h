@@ -1,0 +1,98 @@
+/* For tests of backend shm: a child is led through an operation instruction by instruction, and
+ * killed at each; at most the block in its hands may be lost. */
+#ifndef FO_TESTS_KILLS_H
+#define FO_TESTS_KILLS_H
+
+#include <limits.h>
+
+#include "shared_heap.h"
+#include "stepping.h"
+
+struct operation {
+    void (*prepare)(void);
+    void (*run)(void);
+    unsigned stride; /* instructions from one kill to the next: the way there is led each time */
+};
+
+/* False: the operation was over before. */
+static inline bool kill_after(const struct operation *o, unsigned steps)
+{
+    pid_t child = stepping_start(o->prepare, o->run);
+
+    if (!stepping_lead(child, steps))
+        return false;
+    stepping_kill(child);
+    return true;
+}
+
+/* No block is in it, and it does not wait for the next one, either: its memory is wasted. */
+static inline bool is_forgotten(uint32_t page)
+{
+    const struct fo_page *pg = &fo_region->page[page];
+    const uint64_t *back = &fo_region->bitmaps[(size_t)page * FO_BITMAP_WORDS];
+    uint32_t count = 0;
+
+    for (unsigned i = 0; i < FO_BITMAP_WORDS; i++)
+        count += (uint32_t)__builtin_popcountll(back[i]);
+    return fo_page_state(pg) == FO_PAGE_PARTIAL && pg->used != 0 && count == pg->used &&
+           (pg->idle == 0 || fo_region->idle[pg->idle - 1] != page);
+}
+
+static inline void check_idle_pages(unsigned steps)
+{
+    for (uint32_t page = 1; page < fo_region->pages; page++) {
+        if (is_forgotten(page))
+            print_error("%u instructions, then killed: page %u is forgotten\n", steps, page);
+        assert_false(is_forgotten(page));
+    }
+}
+
+static inline void kill_at_each_instruction(const struct operation *o)
+{
+    unsigned stride = o->stride * (SMALL ? 60 : 1);
+    uint64_t lost = walk().lost;
+    unsigned steps = 1;
+
+    stepping_on_one_processor();
+    while (kill_after(o, steps)) {
+        fo_caches_reclaim();
+        struct fo_walk now = walk();
+        if (now.lost > lost + 1)
+            print_error("%u instructions, then killed: %u blocks lost\n", steps,
+                        (unsigned)(now.lost - lost));
+        if (now.pages_lost + now.magazines_lost != 0)
+            print_error("%u instructions, then killed: %u pages lost, %u magazines\n", steps,
+                        (unsigned)now.pages_lost, (unsigned)now.magazines_lost);
+        assert_in_range(now.lost, lost, lost + 1);
+        assert_int_equal(now.pages_lost + now.magazines_lost, 0);
+        check_idle_pages(steps);
+        lost = now.lost;
+        steps += stride;
+    }
+    fixture_expect("%s", "");
+}
+
+/* Of this size, a magazine has two cells, a page sixteen slots, and all threads together ten
+ * magazines. */
+enum { FEW_TO_A_PAGE = 4000 };
+
+static void *held[60];
+
+static inline void hold(unsigned from, unsigned to, size_t size)
+{
+    for (unsigned i = from; i < to; i++)
+        held[i] = fo_malloc(size, "new.c", 1); /* untouched: each byte may count as a step */
+}
+
+static inline void let_go(unsigned from, unsigned to)
+{
+    for (unsigned i = from; i < to; i++)
+        fo_free(held[i], "free.c", 1);
+}
+
+static inline void nothing(void)
+{
+    fo_free(block(16), "free.c", 1);
+}
+
+#endif
