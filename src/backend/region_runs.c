@@ -259,6 +259,8 @@ static bool join(uint32_t at, uint32_t pages)
 
 bool fo_run_join(uint32_t wanted)
 {
+    if (wanted == 0 || wanted > fo_region->page_count)
+        return false;
     for (uint32_t at = 1; fo_page_is_used(at); at = fo_next_run(at)) {
         uint32_t pages = free_pages_at(at, run_pages(run_class(wanted)));
         if (pages > fo_page_run(&fo_region->page[at]) && join(at, pages))
