@@ -10,11 +10,14 @@ static unsigned run_class(uint32_t pages)
     return 8 + 4 * doubling + ((pages - 1) >> (doubling + 1)) % 4;
 }
 
+enum { DOUBLINGS = (FO_RUN_CLASSES - 8) / 4 };
+
 static uint32_t run_pages(unsigned class)
 {
     if (class < 8)
         return class + 1;
-    return (8u << (class - 8) / 4) + ((class - 8) % 4 + 1) * (2u << (class - 8) / 4);
+    unsigned doubling = (class - 8) / 4 % DOUBLINGS, step = (class - 8) % 4 + 1;
+    return (8u << doubling) + step * (2u << doubling);
 }
 
 /* --- the end of what is used ---------------------------------------------------------------------
