@@ -135,6 +135,8 @@ bool fo_cure_workers_live(uint32_t after, uint32_t until)
     bool live = FO_RELAXED_LOAD(&m->processes_unknown) != 0; /* nobody can say */
     bool known = fo_process_self()->index != 0;
 
+    if (after == until)
+        return false;
     for (uint32_t i = 1; known && i < rows && i < FO_PROCESSES && !live; i++) {
         uint32_t pid = FO_RELAXED_LOAD(&m->processes[i].pid);
         live = pid != 0 && was_forked(m, i, after, until) &&

@@ -17,30 +17,44 @@ static struct {
     uint32_t pid; /* of this process: what a parent counted is its own */
 } counted[COUNTED];
 
-static uint32_t maker_of(uintptr_t p)
+/* Row of the process that made the block, and whether it lives; 0: neither does it, nor is known.
+ */
+static uint32_t maker_of(uintptr_t p, bool *lives)
 {
     if (fo_region_contains(p) && FO_RELAXED_LOAD(&fo_hot.direct)) {
         struct fo_at at = fo_region_at(p);
         bool known = at.state == FO_FOUND_LIVE || at.state == FO_FOUND_FREED;
+        *lives = at.state == FO_FOUND_LIVE && at.payload == p;
         return known && at.payload == p ? fo_word_process(at.word) : 0;
     }
     const uint8_t *slot = fo_registry_slot(p);
     uint8_t state = slot != NULL ? __atomic_load_n(slot, __ATOMIC_ACQUIRE) : FO_SLOT_NONE;
+    *lives = state == FO_SLOT_LIVE;
     if (state != FO_SLOT_LIVE && state != FO_SLOT_FREED)
         return 0;
     return fo_word_process(FO_RELAXED_LOAD(&fo_header_of(p)->word));
 }
 
+bool fo_inherited_lives(uintptr_t p)
+{
+    bool lives;
+
+    return maker_of(p, &lives) != 0 && lives;
+}
+
 bool fo_inherited(uintptr_t p)
 {
-    uint32_t maker = maker_of(p);
+    bool lives;
+    uint32_t maker = maker_of(p, &lives);
 
     return maker != 0 && fo_row_is_ancestor(maker);
 }
 
 bool fo_inherited_is_own(uintptr_t p)
 {
-    return maker_of(p) == fo_process_self()->index;
+    bool lives;
+
+    return maker_of(p, &lives) == fo_process_self()->index;
 }
 
 static unsigned place(uintptr_t object, unsigned probe)

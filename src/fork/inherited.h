@@ -19,6 +19,9 @@
  * known. */
 bool fo_inherited(uintptr_t p);
 
+/* Is it a block that was not freed? */
+bool fo_inherited_lives(uintptr_t p);
+
 /* Did this process make it? */
 bool fo_inherited_is_own(uintptr_t p);
 

@@ -1,4 +1,9 @@
-/* SSL_new(): in shared memory, what fork/connections.h needs to hear of. */
+/* SSL_new(): in shared memory, what fork/connections.h needs to hear of.  And connections.h. */
+#include "load/connections.h"
+
+#include <errno.h>
+#include <unistd.h>
+
 #include "core/hot.h"
 #include "fork/connections.h"
 #include "load/entries.h"
@@ -24,3 +29,62 @@ static void *make(unsigned major, void *context, uintptr_t caller)
 
 DEFINE_ENTRY(3)
 DEFINE_ENTRY(4)
+
+/* --- descriptors ---------------------------------------------------------------------------------
+ */
+
+/* <openssl/bio.h>, the same in all versions. */
+enum { TYPE_DESCRIPTOR = 0x0100, CTRL_GET_CLOSE = 8, CTRL_SET_CLOSE = 9, C_GET_FD = 105 };
+
+struct bio_functions {
+    void *(*of)(const void *connection); /* SSL_get_rbio, SSL_get_wbio */
+    void *(*find_type)(void *bio, int type);
+    long (*ctrl)(void *bio, int command, long number, void *argument);
+};
+
+static bool find_functions(struct bio_functions *f, const char *of, unsigned major,
+                           uintptr_t caller)
+{
+    *(void **)&f->of = fo_library_function(NULL, FO_PART_SSL, major, of, caller);
+    *(void **)&f->find_type =
+        fo_library_function(NULL, FO_PART_CRYPTO, major, "BIO_find_type", caller);
+    *(void **)&f->ctrl = fo_library_function(NULL, FO_PART_CRYPTO, major, "BIO_ctrl", caller);
+    return f->of != NULL && f->find_type != NULL && f->ctrl != NULL;
+}
+
+/* The BIO in this direction that would close its descriptor; NULL: none. */
+static void *closing_bio(const struct bio_functions *f, const void *connection)
+{
+    void *bio = f->of(connection);
+
+    bio = bio != NULL ? f->find_type(bio, TYPE_DESCRIPTOR) : NULL;
+    return bio != NULL && f->ctrl(bio, CTRL_GET_CLOSE, 0, NULL) != 0 ? bio : NULL;
+}
+
+static const char *const directions[] = {"SSL_get_rbio", "SSL_get_wbio"};
+
+void fo_connection_close(void *p, unsigned major, uintptr_t caller)
+{
+    int saved_errno = errno;
+    long closed = -1;
+
+    for (unsigned i = 0; i < 2; i++) {
+        struct bio_functions f;
+        void *bio = find_functions(&f, directions[i], major, caller) ? closing_bio(&f, p) : NULL;
+        long descriptor = bio != NULL ? f.ctrl(bio, C_GET_FD, 0, NULL) : -1;
+        if (descriptor >= 0 && descriptor != closed)
+            close((int)descriptor);
+        closed = descriptor;
+    }
+    errno = saved_errno;
+}
+
+void fo_connection_is_closed(void *p, unsigned major, uintptr_t caller)
+{
+    for (unsigned i = 0; i < 2; i++) {
+        struct bio_functions f;
+        void *bio = find_functions(&f, directions[i], major, caller) ? closing_bio(&f, p) : NULL;
+        if (bio != NULL)
+            f.ctrl(bio, CTRL_SET_CLOSE, 0, NULL);
+    }
+}

@@ -15,6 +15,7 @@
 #include "fork/cures.h"
 #include "fork/inherited.h"
 #include "fork/process.h"
+#include "load/connections.h"
 #include "load/library.h"
 #include "load/objects_kept.h"
 #include "load/openssl.h"
@@ -162,13 +163,14 @@ static bool is_inherited(const void *p, size_t entry)
 static bool is_in_use(fo_object_function *function, void *p, size_t entry, uintptr_t caller)
 {
     uint32_t made = 0;
-    bool may_be = is_a("SSL", entry) ? fo_connection_is_own((uintptr_t)p, &made)
-                                     : is_a("SSL_CTX", entry) && fo_inherited_is_own((uintptr_t)p);
+    bool connection = is_a("SSL", entry);
+    bool may_be = connection ? fo_connection_is_own((uintptr_t)p, &made)
+                             : is_a("SSL_CTX", entry) && fo_inherited_is_own((uintptr_t)p);
 
     if (!may_be)
         return false;
     fo_objects_kept_free(caller);
-    return fo_object_keep(p, function, made);
+    return fo_object_keep(p, function, made, connection ? major_of(entry) : 0);
 }
 
 /* Must the object stay, though the program frees it? */
@@ -179,8 +181,11 @@ static FO_COLD bool stays(fo_object_function *function, void *p, fo_object_funct
 
     if (fo_libraries_contain(caller))
         return false;
-    return is_inherited(p, entry) ? !fo_inherited_give_back((uintptr_t)p)
-                                  : is_in_use(function, p, entry, caller);
+    bool stay = is_inherited(p, entry) ? !fo_inherited_give_back((uintptr_t)p)
+                                       : is_in_use(function, p, entry, caller);
+    if (stay && is_a("SSL", entry) && fo_inherited_lives((uintptr_t)p))
+        fo_connection_close(p, major_of(entry), caller);
+    return stay;
 }
 
 static FO_COLD void *refer(fo_object_function *function, void *p, const void *second,

@@ -1,5 +1,6 @@
 /* What the cures for OpenSSL in shared memory change, told as facts: the runner knows which are
  * applied. */
+#include <fcntl.h>
 #include <openssl/bn.h>
 #include <openssl/err.h>
 #include <openssl/rand.h>
@@ -7,6 +8,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -300,6 +302,43 @@ static void connection_of_a_child(void)
     SSL_CTX_free(context);
 }
 
+static bool is_open(int fd)
+{
+    return fcntl(fd, F_GETFD) != -1;
+}
+
+/* Each of them has a descriptor of his own, which closes when he frees the connection, and only
+ * then: the number may be another file's later. */
+static void descriptor_of_a_connection(void)
+{
+    SSL_CTX *context = SSL_CTX_new(TLS_server_method());
+    SSL *connection = SSL_new(context);
+    int ends[2], go[2];
+    char byte;
+
+    CHECK(socketpair(AF_UNIX, SOCK_STREAM, 0, ends) == 0 && pipe(go) == 0);
+    BIO *bio = BIO_new_socket(ends[0], BIO_CLOSE);
+    CHECK(bio != NULL);
+    SSL_set_bio(connection, bio, bio);
+    pid_t child = fork();
+    if (child == 0) {
+        close(go[1]);
+        CHECK(read(go[0], &byte, 1) == 0);
+        CHECK(is_open(ends[0]));
+        SSL_free(connection);
+        CHECK(!is_open(ends[0]));
+        exit(0);
+    }
+    SSL_free(connection);
+    fact("closed", "%s", is_open(ends[0]) ? "late" : "at once");
+    CHECK(dup2(go[0], ends[0]) == ends[0]);
+    close(go[1]);
+    wait_for(child);
+    SSL_free(SSL_new(context));
+    fact("another-file", "%s", is_open(ends[0]) ? "open" : "closed");
+    SSL_CTX_free(context);
+}
+
 /* What a child frees when it leaves: its parent goes on with it. */
 static void connection_of_a_parent(void)
 {
@@ -380,6 +419,7 @@ const struct fault cure_faults[] = {
     {"reference-in-worker", reference_in_worker},
     {"connection-of-a-child", connection_of_a_child},
     {"connection-of-a-parent", connection_of_a_parent},
+    {"descriptor-of-a-connection", descriptor_of_a_connection},
     {"connection-passed-on", connection_passed_on},
     {"error-queue", error_queue},
     {NULL, NULL},

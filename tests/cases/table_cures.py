@@ -137,6 +137,12 @@ a lock of OpenSSL ({lock}) was left locked for writing by thread {killed}, which
         facts={"by-children": "0", "freed": "1"},
     ),
     Case(
+        "cure-exit-connection-descriptor",
+        "faults descriptor-of-a-connection",
+        backends=("shared", "shm", "arena"),
+        facts={"closed": "at once", "another-file": "open"},
+    ),
+    Case(
         "cure-exit-connection-passed-on",
         "faults connection-passed-on",
         backends=("shared", "shm"),
