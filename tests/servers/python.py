@@ -1,4 +1,5 @@
-"""Does Python work with freeonce in front: mutual TLS in forked workers, reload and stop?
+"""Does Python work with freeonce in front: mutual TLS in forked workers, reload and stop, and in
+children that are forked for one connection each?
 
 Debian's python3 opens libcrypto with dlopen, through its extension module _ssl.
 """
@@ -13,9 +14,9 @@ INTERPRETER = "/usr/bin/python3"  # Debian's, whichever python3 comes first in P
 WORKERS = 4
 
 
-def start(stage, **settings):
+def start(stage, role="server", **settings):
     port = stage.port()
-    argv = [harness.need(INTERPRETER), PROGRAM, "server", port, stage.certs, WORKERS]
+    argv = [harness.need(INTERPRETER), PROGRAM, role, port, stage.certs, WORKERS]
     return stage.start("python3", argv, port, **settings), port
 
 
@@ -36,6 +37,16 @@ def test_load_line(stage):
     stage.check_in_first()
     stage.check("exit status of the Python server", 0, stage.stop(server))
     harness.step("the library is in first, in server and client")
+
+
+def test_a_child_for_each_connection(stage):
+    server, port = start(stage, "forking")
+    stage.check_served("a child each", stage.result_of(stage.load(port, 200, "echo", "mixed")))
+    stage.check_served("and more", stage.result_of(stage.load(port, 200, "echo", "mixed")))
+    stage.check("exit status of the Python server", 0, stage.stop(server))
+    stage.check_no_crash(server)
+    stage.check_silent()
+    harness.step("a child for each connection, which its parent made and closes, in silence")
 
 
 def test(stage, _):
@@ -64,6 +75,7 @@ def test(stage, _):
     stage.check_no_crash(server)
     stage.check_silent()
     harness.step("a stop with connections open, in silence")
+    test_a_child_for_each_connection(stage)
 
 
 if __name__ == "__main__":

@@ -2,12 +2,16 @@
 
     python_tls.py server PORT CERTS WORKERS   a prefork echo server that demands certificates:
                                               SIGHUP forks new workers, SIGTERM ends it
+    python_tls.py forking PORT CERTS ANY      forks for each client, once it has its certificate: the
+                                              parent closes its copy of the connection, the child goes
+                                              on with the other
     python_tls.py client PORT CERTS COUNT     COUNT clients in this process, COUNT in a child of it
 """
 
 import os
 import signal
 import socket
+import socketserver
 import ssl
 import sys
 
@@ -96,6 +100,43 @@ def server(port, certs, count):
     return 0 if end_workers(workers) and well else 1
 
 
+class Forking(socketserver.ForkingTCPServer):
+    """Connections are set up before the fork, with the parent's context."""
+
+    allow_reuse_address = True
+    request_queue_size = 128
+
+    def __init__(self, address, context):
+        self.context = context
+        super().__init__(address, Echo)
+
+    def get_request(self):
+        plain, address = super().get_request()
+        plain.settimeout(10)
+        try:
+            return self.context.wrap_socket(plain, server_side=True), address
+        except OSError:  # of ssl.SSLError too: bad clients are expected
+            plain.close()
+            raise
+
+    def shutdown_request(self, request):
+        self.close_request(request)
+
+
+class Echo(socketserver.BaseRequestHandler):
+    def handle(self):
+        if line := self.request.recv(4096):
+            self.request.sendall(line)
+            wait_for_end(self.request, [])
+
+
+def forking(port, certs, _):
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    context = make_context(ssl.Purpose.CLIENT_AUTH, certs, "server")
+    with Forking(("127.0.0.1", port), context) as listener:
+        listener.serve_forever()
+
+
 # --- client ---
 
 
@@ -122,4 +163,4 @@ def client(port, certs, count):
 
 if __name__ == "__main__":
     role, its_port, its_certs, its_count = sys.argv[1:]
-    sys.exit({"server": server, "client": client}[role](int(its_port), its_certs, int(its_count)))
+    sys.exit({"server": server, "forking": forking, "client": client}[role](int(its_port), its_certs, int(its_count)))
