@@ -133,11 +133,6 @@ static uint64_t largest_range(bool shared)
     struct rlimit limit;
     uint64_t size = shared ? round_to_page(fo_options.shm_size) : RANGE_MOST;
 
-    if (size > RANGE_MOST)
-        size = RANGE_MOST;
-    if (size < RANGE_LEAST)
-        size = RANGE_LEAST;
-
     if (getrlimit(RLIMIT_AS, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY)
         while (size >= RANGE_LEAST && size > limit.rlim_cur / 8)
             size /= 2;

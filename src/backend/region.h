@@ -34,8 +34,8 @@
  *   same place in every process that maps it.
  * - What a page is, and which cache has it, is said in one word (region_page.h).
  * - Nothing is locked.  Pages, magazines and sets change by one compare-and-exchange, a bin by one
- *   store of a pointer, so that whoever vanishes at any instruction leaves all consistent, and
- * takes away no more than what it had in flight.
+ * store of a pointer, so that whoever vanishes at any instruction leaves all consistent, and takes
+ * away no more than what it had in flight.
  *
  * The header of a block in here is that of core/block.h, but for its lower 16 bits: all of them are
  * check bits, and a block that is not live has one or two of the bits above flipped:

@@ -5,8 +5,6 @@
  * pages, and pages without a block belong to a size that nobody asks for. */
 #include "backend/region.h"
 
-#include "fork/process.h"
-
 static void dissolve_pages(void)
 {
     for (uint32_t page = 1; fo_page_is_used(page); page = fo_next_run(page))

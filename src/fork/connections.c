@@ -11,6 +11,7 @@ static struct known {
     uintptr_t object; /* 0: free */
     uint32_t pid;     /* who made it */
     uint32_t forks;   /* there had been, in all processes */
+    uint32_t freed;   /* pid of the process whose table this is, once it has freed it */
 } known[KNOWN];
 
 static struct known *place(uintptr_t p, unsigned probe)
@@ -47,6 +48,7 @@ void fo_connection_made(uintptr_t p)
         return;
     FO_RELAXED_STORE(&k->pid, fo_process_self()->pid);
     FO_RELAXED_STORE(&k->forks, fo_row_forks());
+    FO_RELAXED_STORE(&k->freed, 0);
     __atomic_store_n(&k->object, p, __ATOMIC_RELEASE);
 }
 
@@ -65,4 +67,12 @@ bool fo_connection_is_own(uintptr_t p, uint32_t *forks)
         return false;
     *forks = FO_RELAXED_LOAD(&k->forks);
     return true;
+}
+
+bool fo_connection_first_free(uintptr_t p)
+{
+    struct known *k = find(p);
+    uint32_t pid = fo_process_self()->pid;
+
+    return k != NULL && __atomic_exchange_n(&k->freed, pid, __ATOMIC_ACQ_REL) != pid;
 }

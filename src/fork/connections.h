@@ -8,7 +8,7 @@
  * Others are passed from process to process on purpose, and are freed by whoever has them.
  *
  * What was there is known from a table in ordinary memory, which a fork copies with the rest: it
- * knows the last address of each of 16,384 connections; others count as passed on purpose. */
+ * has room for 16,384 addresses, and what found none counts as passed on purpose. */
 #ifndef FO_FORK_CONNECTIONS_H
 #define FO_FORK_CONNECTIONS_H
 
@@ -22,5 +22,8 @@ bool fo_connection_is_inherited(uintptr_t p);
 
 /* Did this process make it?  Then `forks` is as fo_row_forks() said at that time. */
 bool fo_connection_is_own(uintptr_t p, uint32_t *forks);
+
+/* This process frees it, and has not done so before. */
+bool fo_connection_first_free(uintptr_t p);
 
 #endif

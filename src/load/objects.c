@@ -183,7 +183,8 @@ static FO_COLD bool stays(fo_object_function *function, void *p, fo_object_funct
         return false;
     bool stay = is_inherited(p, entry) ? !fo_inherited_give_back((uintptr_t)p)
                                        : is_in_use(function, p, entry, caller);
-    if (stay && is_a("SSL", entry) && fo_inherited_lives((uintptr_t)p))
+    if (stay && is_a("SSL", entry) && fo_connection_first_free((uintptr_t)p) &&
+        fo_inherited_lives((uintptr_t)p))
         fo_connection_close(p, major_of(entry), caller);
     return stay;
 }

@@ -1,6 +1,5 @@
 /* What the cures for OpenSSL in shared memory change, told as facts: the runner knows which are
  * applied. */
-#include <fcntl.h>
 #include <openssl/bn.h>
 #include <openssl/err.h>
 #include <openssl/rand.h>
@@ -8,7 +7,6 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
-#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -180,219 +178,6 @@ static void parent_cleans_up(void)
     _exit(0);
 }
 
-static void count_free(void *parent, void *p, CRYPTO_EX_DATA *data, int index, long argument,
-                       void *times)
-{
-    (void)parent, (void)p, (void)data, (void)index, (void)argument;
-    ++*(int *)times;
-}
-
-/* The old SSL_CTX goes while a worker has it. */
-static void under_a_worker(void (*let_go)(SSL_CTX *))
-{
-    static int freed;
-    int end[2];
-    char byte;
-
-    CHECK(SSL_CTX_get_ex_new_index(0, &freed, NULL, NULL, count_free) >= 0);
-    SSL_CTX *old = SSL_CTX_new(TLS_server_method());
-    CHECK(old != NULL && pipe(end) == 0);
-    pid_t worker = fork();
-    if (worker == 0) {
-        close(end[1]);
-        CHECK(read(end[0], &byte, 1) == 0);
-        _exit(0);
-    }
-    let_go(old);
-    fact("while-it-lives", "%d", freed);
-    close(end[1]);
-    wait_for(worker);
-    SSL_CTX_free(SSL_CTX_new(TLS_server_method()));
-    fact("afterwards", "%d", freed);
-}
-
-/* As a server does that reads its files anew. */
-static void free_under_a_worker(void)
-{
-    under_a_worker(SSL_CTX_free);
-}
-
-static void free_context(void *parent, void *p, CRYPTO_EX_DATA *data, int index, long argument,
-                         void *unused)
-{
-    static volatile unsigned calls;
-
-    (void)parent, (void)data, (void)index, (void)argument, (void)unused;
-    SSL_CTX_free(p);
-    calls++; /* no tail call: it would be OpenSSL's */
-}
-
-/* It hangs on another object. */
-static void free_with_another(SSL_CTX *old)
-{
-    int index = X509_get_ex_new_index(0, NULL, NULL, NULL, free_context);
-    X509 *certificate = X509_new();
-
-    CHECK(index >= 0 && certificate != NULL && X509_set_ex_data(certificate, index, old) == 1);
-    X509_free(X509_new()); /* now OpenSSL's function is known */
-    SSL_CTX_free(SSL_CTX_new(TLS_client_method()));
-    X509_free(certificate);
-}
-
-static void free_in_callback_under_a_worker(void)
-{
-    under_a_worker(free_with_another);
-}
-
-/* A worker gives back what it counted itself, and no more: the parent's free is the last one. */
-static void reference_in_worker(void)
-{
-    static int freed;
-
-    CHECK(SSL_CTX_get_ex_new_index(0, &freed, NULL, NULL, count_free) >= 0);
-    SSL_CTX *context = SSL_CTX_new(TLS_server_method());
-    CHECK(context != NULL);
-    pid_t worker = fork();
-    if (worker == 0) {
-        /* The first call finds OpenSSL's function, the others know it. */
-        for (int i = 0; i < 3; i++)
-            CHECK(SSL_CTX_up_ref(context) == 1);
-        for (int i = 0; i < 4; i++) /* the last one is its parent's */
-            SSL_CTX_free(context);
-        _exit(0);
-    }
-    wait_for(worker);
-    fact("before", "%d", freed);
-    SSL_CTX_free(context);
-    fact("freed", "%d", freed);
-}
-
-static SSL *connection_that_tells(SSL_CTX *context, int *freed)
-{
-    CHECK(SSL_get_ex_new_index(0, freed, NULL, NULL, count_free) >= 0);
-    SSL *connection = SSL_new(context);
-    CHECK(connection != NULL);
-    return connection;
-}
-
-/* As servers do that fork for each connection: the parent closes its copy while the child works. */
-static void connection_of_a_child(void)
-{
-    static int freed;
-    SSL_CTX *context = SSL_CTX_new(TLS_server_method());
-    SSL *connection = connection_that_tells(context, &freed);
-    int go[2];
-    char byte;
-
-    CHECK(pipe(go) == 0);
-    pid_t child = fork();
-    if (child == 0) {
-        close(go[1]);
-        CHECK(read(go[0], &byte, 1) == 0); /* its parent has closed it */
-        CHECK(SSL_get_SSL_CTX(connection) == context);
-        SSL_free(connection);
-        exit(freed);
-    }
-    SSL_free(connection);
-    fact("while-the-child-lives", "%d", freed);
-    close(go[1]);
-    wait_for(child);
-    SSL_free(SSL_new(context));
-    fact("afterwards", "%d", freed);
-    SSL_CTX_free(context);
-}
-
-static bool is_open(int fd)
-{
-    return fcntl(fd, F_GETFD) != -1;
-}
-
-/* Each of them has a descriptor of his own, which closes when he frees the connection, and only
- * then: the number may be another file's later. */
-static void descriptor_of_a_connection(void)
-{
-    SSL_CTX *context = SSL_CTX_new(TLS_server_method());
-    SSL *connection = SSL_new(context);
-    int ends[2], go[2];
-    char byte;
-
-    CHECK(socketpair(AF_UNIX, SOCK_STREAM, 0, ends) == 0 && pipe(go) == 0);
-    BIO *bio = BIO_new_socket(ends[0], BIO_CLOSE);
-    CHECK(bio != NULL);
-    SSL_set_bio(connection, bio, bio);
-    pid_t child = fork();
-    if (child == 0) {
-        close(go[1]);
-        CHECK(read(go[0], &byte, 1) == 0);
-        CHECK(is_open(ends[0]));
-        SSL_free(connection);
-        CHECK(!is_open(ends[0]));
-        exit(0);
-    }
-    SSL_free(connection);
-    fact("closed", "%s", is_open(ends[0]) ? "late" : "at once");
-    CHECK(dup2(go[0], ends[0]) == ends[0]);
-    close(go[1]);
-    wait_for(child);
-    SSL_free(SSL_new(context));
-    fact("another-file", "%s", is_open(ends[0]) ? "open" : "closed");
-    SSL_CTX_free(context);
-}
-
-/* What a child frees when it leaves: its parent goes on with it. */
-static void connection_of_a_parent(void)
-{
-    static int freed;
-    SSL_CTX *context = SSL_CTX_new(TLS_server_method());
-    SSL *connection = connection_that_tells(context, &freed);
-
-    for (int i = 0; i < 2; i++) {
-        pid_t child = fork();
-        if (child == 0) {
-            CHECK(SSL_up_ref(connection) == 1);
-            SSL_free(connection);
-            SSL_free(connection);
-            exit(freed);
-        }
-        wait_for(child);
-    }
-    fact("by-children", "%d", freed);
-    CHECK(SSL_get_SSL_CTX(connection) == context);
-    SSL_free(connection);
-    fact("freed", "%d", freed);
-    SSL_CTX_free(context);
-}
-
-/* What is made when the child is there already, and given to it, is the child's to free. */
-static void connection_passed_on(void)
-{
-    static int freed;
-    SSL_CTX *context = SSL_CTX_new(TLS_server_method());
-    int ends[2], end;
-    SSL *connection;
-
-    SSL_free(connection_that_tells(context, &freed));
-    freed = 0;
-    CHECK(pipe(ends) == 0);
-    pid_t child = fork();
-    if (child == 0) {
-        CHECK(read(ends[0], &connection, sizeof connection) == sizeof connection);
-        SSL_free(connection);
-        _exit(freed == 1 ? 0 : 1);
-    }
-    /* Some other address than that of one which was there before. */
-    SSL *others[4];
-    for (int i = 0; i < 4; i++)
-        CHECK((others[i] = SSL_new(context)) != NULL);
-    CHECK((connection = SSL_new(context)) != NULL);
-    CHECK(write(ends[1], &connection, sizeof connection) == sizeof connection);
-    CHECK(waitpid(child, &end, 0) == child);
-    fact("by-child", "%s", end == 0 ? "freed" : "kept");
-    for (int i = 0; i < 4; i++)
-        SSL_free(others[i]);
-    SSL_CTX_free(context);
-}
-
 static void error_queue(void)
 {
     ERR_raise(ERR_LIB_USER, ERR_R_INTERNAL_ERROR);
@@ -414,13 +199,6 @@ const struct fault cure_faults[] = {
     {"generators-at-childs-exit", generators_at_exit},
     {"generators-at-clones-exit", generators_at_exit_of_a_clone},
     {"cleanup-in-parent", parent_cleans_up},
-    {"free-under-a-worker", free_under_a_worker},
-    {"free-in-callback-under-a-worker", free_in_callback_under_a_worker},
-    {"reference-in-worker", reference_in_worker},
-    {"connection-of-a-child", connection_of_a_child},
-    {"connection-of-a-parent", connection_of_a_parent},
-    {"descriptor-of-a-connection", descriptor_of_a_connection},
-    {"connection-passed-on", connection_passed_on},
     {"error-queue", error_queue},
     {NULL, NULL},
 };

@@ -143,10 +143,16 @@ a lock of OpenSSL ({lock}) was left locked for writing by thread {killed}, which
         facts={"closed": "at once", "another-file": "open"},
     ),
     Case(
+        "cure-exit-connection-descriptor-freed-twice",
+        "faults descriptor-of-a-connection-freed-twice",
+        backends=("shared", "shm"),
+        facts={"closed": "at once", "another-file": "open"},
+    ),
+    Case(
         "cure-exit-connection-passed-on",
         "faults connection-passed-on",
         backends=("shared", "shm"),
-        facts={"by-child": "freed"},
+        facts={"by-parent": "freed", "by-child": "freed"},
     ),
     Case(
         "cure-exit-explicit",

@@ -119,9 +119,6 @@ class Forking(socketserver.ForkingTCPServer):
             plain.close()
             raise
 
-    def shutdown_request(self, request):
-        self.close_request(request)
-
 
 class Echo(socketserver.BaseRequestHandler):
     def handle(self):
@@ -163,4 +160,5 @@ def client(port, certs, count):
 
 if __name__ == "__main__":
     role, its_port, its_certs, its_count = sys.argv[1:]
-    sys.exit({"server": server, "forking": forking, "client": client}[role](int(its_port), its_certs, int(its_count)))
+    roles = {"server": server, "forking": forking, "client": client}
+    sys.exit(roles[role](int(its_port), its_certs, int(its_count)))
