@@ -124,6 +124,38 @@ extern FO_HIDDEN struct fo_region *fo_region; /* NULL: there is none */
 struct fo_region_range;
 extern struct fo_region_range fo_region_range;
 
+/* Where things are, by their numbers. */
+static inline struct fo_page *fo_page_at(uint32_t number)
+{
+    return &fo_region->page[number];
+}
+
+static inline uint64_t *fo_bitmap_of(uint32_t page)
+{
+    return &fo_region->bitmaps[(size_t)page * FO_BITMAP_WORDS];
+}
+
+static inline struct fo_magazine *fo_magazine_at(uint32_t number)
+{
+    return &fo_region->magazine[number];
+}
+
+/* From 0, up to fo_region->cache_count and the guests behind those. */
+static inline struct fo_cache *fo_cache_at(uint32_t index)
+{
+    return &fo_region->cache[index];
+}
+
+static inline uint32_t fo_cache_index(const struct fo_cache *cache)
+{
+    return (uint32_t)(cache - fo_region->cache);
+}
+
+static inline struct fo_mark *fo_mark_at(uint32_t number)
+{
+    return &fo_region->mark[number];
+}
+
 static inline unsigned fo_magazine_class(const struct fo_magazine *m)
 {
     return FO_RELAXED_LOAD(&m->what) & 0xff;
@@ -143,7 +175,7 @@ static inline struct fo_cell *fo_end_cell(struct fo_magazine *m)
 /* For bins without a magazine. */
 static inline struct fo_cell *fo_no_cells(void)
 {
-    return fo_end_cell(fo_region->magazine);
+    return fo_end_cell(fo_magazine_at(0));
 }
 
 static inline bool fo_region_contains(uintptr_t p)
@@ -164,14 +196,13 @@ static inline uintptr_t fo_page_start(uint32_t number)
 /* Did a run ever begin here, or before? */
 static inline bool fo_page_is_used(uint32_t number)
 {
-    return number < fo_region->page_count &&
-           fo_page_state(&fo_region->page[number]) != FO_PAGE_NEVER;
+    return number < fo_region->page_count && fo_page_state(fo_page_at(number)) != FO_PAGE_NEVER;
 }
 
 /* Where the next one begins, or may: if this one was joined to another meanwhile. */
 static inline uint32_t fo_next_run(uint32_t page)
 {
-    uint64_t what = __atomic_load_n(&fo_region->page[page].what, __ATOMIC_ACQUIRE);
+    uint64_t what = __atomic_load_n(&fo_page_at(page)->what, __ATOMIC_ACQUIRE);
 
     return page + (fo_state_of(what) == FO_PAGE_INSIDE ? 1 : fo_run_of(what));
 }

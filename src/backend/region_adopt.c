@@ -41,7 +41,7 @@ static bool holds_slot(uintptr_t payload)
 {
     if (payload == 0)
         return false;
-    const struct fo_page *pg = &fo_region->page[fo_page_number(payload)];
+    const struct fo_page *pg = fo_page_at(fo_page_number(payload));
     uintptr_t offset = payload - sizeof(struct fo_header) - fo_page_start(fo_page_number(payload));
     return offset / fo_class_slot(pg->class) < FO_RELAXED_LOAD(&pg->used);
 }
@@ -91,7 +91,7 @@ static void recover_magazines(struct fo_cache *cache, uint32_t me)
 
 static void go_on_with(uint32_t page, uint32_t gone)
 {
-    enum fo_page_state state = fo_page_state(&fo_region->page[page]);
+    enum fo_page_state state = fo_page_state(fo_page_at(page));
 
     if (fo_has_slots(state))
         fo_slots_go_on(page, gone);

@@ -169,7 +169,7 @@ static void free_small(const struct fo_at *held, size_t size, fo_site now)
 
 static void free_large(const struct fo_at *held, fo_site now)
 {
-    struct fo_page *pg = &fo_region->page[fo_page_number(held->payload)];
+    struct fo_page *pg = fo_page_at(fo_page_number(held->payload));
 
     FO_RELAXED_STORE(&pg->word, held->word);
     FO_RELAXED_STORE(&pg->allocated, held->site);

@@ -70,7 +70,7 @@ static struct fo_at find_slot(const struct fo_page *pg, uintptr_t start, uintptr
  * Nothing of it is read. */
 static struct fo_at find_former_slot(uintptr_t p)
 {
-    const struct fo_page *pg = &fo_region->page[fo_page_number(p)];
+    const struct fo_page *pg = fo_page_at(fo_page_number(p));
     unsigned class = FO_RELAXED_LOAD(&pg->class);
     uintptr_t start = fo_page_start(fo_page_number(p));
     uint32_t size = fo_class_slot(class), slot = (uint32_t)(p - start) / size;
@@ -102,11 +102,11 @@ struct fo_at fo_region_at(uintptr_t p)
 
     if (p < fo_region->base || distance >= FO_RELAXED_LOAD(&fo_region->committed))
         return nothing();
-    const struct fo_page *pg = &fo_region->page[page];
+    const struct fo_page *pg = fo_page_at(page);
     uint64_t what = __atomic_load_n(&pg->what, __ATOMIC_ACQUIRE);
     while (fo_state_of(what) == FO_PAGE_INSIDE) {
         page -= fo_run_of(what);
-        pg = &fo_region->page[page];
+        pg = fo_page_at(page);
         what = __atomic_load_n(&pg->what, __ATOMIC_ACQUIRE);
     }
     if (page == 0 || fo_state_of(what) == FO_PAGE_NEVER)
@@ -117,13 +117,13 @@ struct fo_at fo_region_at(uintptr_t p)
 
 static bool is_large(uintptr_t payload)
 {
-    return !fo_has_slots(fo_page_state(&fo_region->page[fo_page_number(payload)]));
+    return !fo_has_slots(fo_page_state(fo_page_at(fo_page_number(payload))));
 }
 
 /* Where and by whom.  It is in a cell, or in the slot once that is back in its page. */
 static void find_free(uintptr_t payload, fo_site *freed, uint64_t *by)
 {
-    const struct fo_page *pg = &fo_region->page[fo_page_number(payload)];
+    const struct fo_page *pg = fo_page_at(fo_page_number(payload));
     const struct fo_cell *cell =
         is_large(payload) ? NULL : fo_cache_find(FO_RELAXED_LOAD(&pg->class), payload);
     const uint64_t *in_slot = (const uint64_t *)payload;
@@ -147,7 +147,7 @@ bool fo_region_freed(const struct fo_at *at, struct fo_freed *out)
     uint64_t by;
 
     find_free(at->payload, &freed, &by);
-    const struct fo_mark *mark = &fo_region->mark[(by >> FO_ADDRESS_BITS) % FO_MARKS];
+    const struct fo_mark *mark = fo_mark_at((uint32_t)(by >> FO_ADDRESS_BITS) % FO_MARKS);
     *out = (struct fo_freed){
         .address = at->payload,
         .allocated = at->site,

@@ -59,7 +59,7 @@ static size_t size_of(const struct fo_page *pg)
  * block was in it. */
 static void release(uint32_t page)
 {
-    const struct fo_page *pg = &fo_region->page[page];
+    const struct fo_page *pg = fo_page_at(page);
     size_t size = (size_of(pg) + sizeof(struct fo_header) + 4095) & ~(size_t)4095;
     size_t most = (size_t)fo_page_run(pg) << FO_PAGE_SHIFT;
 
@@ -71,7 +71,7 @@ static void release(uint32_t page)
 static uint32_t take_warm(size_t size)
 {
     uint32_t page = may_be_warm(size) ? take_out_oldest(size) : 0;
-    struct fo_page *pg = &fo_region->page[page];
+    struct fo_page *pg = fo_page_at(page);
 
     if (page == 0 || !fo_page_change(pg, FO_PAGE_WARM, fo_of_mine(FO_PAGE_MOVING)))
         return 0;
@@ -95,7 +95,7 @@ uintptr_t fo_large_take(size_t size)
         page = fo_run_take(fo_large_pages(size));
     if (page == 0)
         return 0;
-    struct fo_page *pg = &fo_region->page[page];
+    struct fo_page *pg = fo_page_at(page);
     FO_RELAXED_STORE(&pg->word, (uint64_t)size << FO_SIZE_SHIFT);
     fo_page_change(pg, fo_of_mine(FO_PAGE_MOVING), FO_PAGE_BLOCK);
     return fo_page_start(page) + sizeof(struct fo_header);
@@ -104,8 +104,7 @@ uintptr_t fo_large_take(size_t size)
 /* A warm run that has left the ring; without a cache it is left to whoever clears up. */
 static void cool(uint32_t page)
 {
-    if (fo_may_move() &&
-        fo_page_change(&fo_region->page[page], FO_PAGE_WARM, fo_of_mine(FO_PAGE_MOVING)))
+    if (fo_may_move() && fo_page_change(fo_page_at(page), FO_PAGE_WARM, fo_of_mine(FO_PAGE_MOVING)))
         release(page);
 }
 
@@ -121,7 +120,7 @@ static uint32_t exchange_warm(size_t size, uint32_t page)
 void fo_large_give(uintptr_t payload)
 {
     uint32_t page = fo_page_number(payload);
-    struct fo_page *pg = &fo_region->page[page];
+    struct fo_page *pg = fo_page_at(page);
     size_t size = size_of(pg);
 
     if (!fo_page_change(pg, FO_PAGE_BLOCK, FO_PAGE_WARM))
@@ -145,7 +144,7 @@ void fo_large_cool(void)
 /* What is in the ring, but has been taken, is not. */
 bool fo_large_can_be_found(uint32_t page)
 {
-    size_t size = size_of(&fo_region->page[page]);
+    size_t size = size_of(fo_page_at(page));
     bool found = false;
 
     if (!may_be_warm(size))
@@ -159,7 +158,7 @@ bool fo_large_can_be_found(uint32_t page)
 
 void fo_large_go_on(uint32_t page, uint32_t gone)
 {
-    uint64_t what = __atomic_load_n(&fo_region->page[page].what, __ATOMIC_ACQUIRE);
+    uint64_t what = __atomic_load_n(&fo_page_at(page)->what, __ATOMIC_ACQUIRE);
 
     if (fo_state_of(what) == FO_PAGE_WARM && !fo_large_can_be_found(page))
         cool(page);

@@ -6,11 +6,6 @@
 
 #include "backend/region.h"
 
-static inline struct fo_magazine *fo_magazine_at(uint32_t number)
-{
-    return &fo_region->magazine[number];
-}
-
 static inline struct fo_cell *fo_magazine_first(uint32_t number)
 {
     return fo_first_cell(fo_magazine_at(number));

@@ -26,7 +26,7 @@ void fo_cache_empty(struct fo_cache *cache)
 
 uint16_t fo_cache_number(const struct fo_cache *cache)
 {
-    return cache == &fo_no_cache ? 0 : (uint16_t)(cache - fo_region->cache + 1);
+    return cache == &fo_no_cache ? 0 : (uint16_t)(fo_cache_index(cache) + 1);
 }
 
 uint32_t fo_of_mine(enum fo_page_state state)
@@ -152,7 +152,7 @@ static struct fo_cache *adopt(uint64_t self)
         first = __atomic_fetch_add(&fo_region->looked, A_FEW, __ATOMIC_RELAXED);
     }
     for (uint32_t i = 0; i < looks; i++) {
-        struct fo_cache *cache = &fo_region->cache[(first + i) % used];
+        struct fo_cache *cache = fo_cache_at((first + i) % used);
         if (take_over(cache, self, used))
             return cache;
     }
@@ -167,9 +167,9 @@ static struct fo_cache *next_to_make(uint64_t self)
         uint64_t nobody = 0;
         if (n == fo_region->cache_count)
             return NULL;
-        bool mine = __atomic_compare_exchange_n(&fo_region->cache[n].maker, &nobody, self, false,
+        bool mine = __atomic_compare_exchange_n(&fo_cache_at(n)->maker, &nobody, self, false,
                                                 __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
-        struct fo_cache *cache = &fo_region->cache[n];
+        struct fo_cache *cache = fo_cache_at(n);
         __atomic_compare_exchange_n(&fo_region->caches, &n, n + 1, false, __ATOMIC_ACQ_REL,
                                     __ATOMIC_RELAXED);
         if (mine)
@@ -187,9 +187,9 @@ static struct fo_cache *new_cache(uint64_t self)
             return NULL;
     } while (!fo_living_claim(&cache->owner, self)); /* somebody was faster */
     /* The option is for all threads together: with another one, each may keep less. */
-    uint32_t n = (uint32_t)(cache - fo_region->cache);
+    uint32_t n = fo_cache_index(cache);
     for (uint32_t i = 0; (n & (n + 1)) == 0 && i <= n; i++)
-        set_limits(&fo_region->cache[i]);
+        set_limits(fo_cache_at(i));
     return cache;
 }
 
@@ -207,7 +207,7 @@ void fo_cache_leave(void)
 
 static struct fo_cache *guest(uint32_t i)
 {
-    return &fo_region->cache[fo_region->cache_count + i];
+    return fo_cache_at(fo_region->cache_count + i);
 }
 
 void fo_caches_start(void)
@@ -325,7 +325,7 @@ void fo_caches_reclaim(void)
     uint64_t self = fo_living_me();
 
     for (uint32_t i = 0; i < FO_RELAXED_LOAD(&fo_region->caches); i++)
-        reclaim(&fo_region->cache[i], self);
+        reclaim(fo_cache_at(i), self);
     for (uint32_t i = 0; i < FO_GUESTS; i++)
         reclaim(guest(i), self);
     fo_large_cool();
@@ -339,8 +339,8 @@ void fo_region_mark(void)
 
     if (n >= FO_MARKS)
         n = n % (FO_MARKS - 1) + 1;
-    FO_RELAXED_STORE(&fo_region->mark[n].process, fo_who_process(who));
-    FO_RELAXED_STORE(&fo_region->mark[n].thread, fo_who_thread(who));
+    FO_RELAXED_STORE(&fo_mark_at(n)->process, fo_who_process(who));
+    FO_RELAXED_STORE(&fo_mark_at(n)->thread, fo_who_thread(who));
     fo_thread.mark = (uint64_t)n << FO_ADDRESS_BITS;
     fo_thread_enter(fo_thread.caller);
 }

@@ -32,13 +32,13 @@ static void move_end(uint32_t from, uint32_t pages)
 
 static uint64_t what_of(uint32_t page)
 {
-    return __atomic_load_n(&fo_region->page[page].what, __ATOMIC_SEQ_CST);
+    return __atomic_load_n(&fo_page_at(page)->what, __ATOMIC_SEQ_CST);
 }
 
 static bool become(uint32_t page, uint64_t from, uint64_t to)
 {
-    return __atomic_compare_exchange_n(&fo_region->page[page].what, &from, to, false,
-                                       __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+    return __atomic_compare_exchange_n(&fo_page_at(page)->what, &from, to, false, __ATOMIC_SEQ_CST,
+                                       __ATOMIC_SEQ_CST);
 }
 
 /* As long as the run's own word is `is`, this page's becomes INSIDE, so many behind it.  Anybody
@@ -79,7 +79,7 @@ static uint32_t claim(uint32_t at, uint32_t pages)
     uint64_t making = fo_next_what(0, pages, FO_PAGE_MAKING);
 
     if (!become(at, 0, making)) {
-        move_end(at, fo_page_run(&fo_region->page[at]));
+        move_end(at, fo_page_run(fo_page_at(at)));
         return 0;
     }
     move_end(at, pages);
@@ -149,7 +149,7 @@ static void halve(uint32_t at)
 /* It may have become longer or shorter since it was found in the set of this class. */
 static bool own(uint32_t at, unsigned class)
 {
-    struct fo_page *pg = &fo_region->page[at];
+    struct fo_page *pg = fo_page_at(at);
 
     if (!fo_page_change(pg, FO_PAGE_FREE, fo_of_mine(FO_PAGE_MOVING)))
         return false;
@@ -184,7 +184,7 @@ static uint32_t take(unsigned class)
 /* Would a half of it do? */
 static bool is_twice(uint32_t at, uint32_t wanted)
 {
-    uint32_t pages = fo_page_run(&fo_region->page[at]);
+    uint32_t pages = fo_page_run(fo_page_at(at));
 
     return pages > wanted && pages - pages / 2 >= wanted;
 }
@@ -202,7 +202,7 @@ uint32_t fo_run_take(uint32_t pages)
 
 void fo_run_give(uint32_t at)
 {
-    struct fo_page *pg = &fo_region->page[at];
+    struct fo_page *pg = fo_page_at(at);
 
     if (fo_page_change(pg, fo_of_mine(FO_PAGE_MOVING), FO_PAGE_FREE))
         advertise(at, fo_page_run(pg));
@@ -240,8 +240,7 @@ static bool own_all(uint32_t from, uint32_t to)
 {
     uint32_t at = from;
 
-    while (at < to &&
-           fo_page_change(&fo_region->page[at], FO_PAGE_FREE, fo_of_mine(FO_PAGE_MOVING)))
+    while (at < to && fo_page_change(fo_page_at(at), FO_PAGE_FREE, fo_of_mine(FO_PAGE_MOVING)))
         at = fo_next_run(at);
     if (at != to)
         give_all(from, at);
@@ -266,7 +265,7 @@ bool fo_run_join(uint32_t wanted)
         return false;
     for (uint32_t at = 1; fo_page_is_used(at); at = fo_next_run(at)) {
         uint32_t pages = free_pages_at(at, run_pages(run_class(wanted)));
-        if (pages > fo_page_run(&fo_region->page[at]) && join(at, pages))
+        if (pages > fo_page_run(fo_page_at(at)) && join(at, pages))
             return true;
     }
     return false;
@@ -291,5 +290,5 @@ void fo_run_go_on(uint32_t at)
 
 bool fo_run_can_be_found(uint32_t at)
 {
-    return fo_set_has(&fo_region->runs[run_class(fo_page_run(&fo_region->page[at]))], at);
+    return fo_set_has(&fo_region->runs[run_class(fo_page_run(fo_page_at(at)))], at);
 }

@@ -4,26 +4,16 @@
 
 #include "fork/process.h"
 
-static struct fo_page *page_at(uint32_t number)
-{
-    return &fo_region->page[number];
-}
-
-static uint64_t *bitmap_of(uint32_t page)
-{
-    return fo_region->bitmaps + (size_t)page * FO_BITMAP_WORDS;
-}
-
 /* Slots of it are there for all. */
 static void advertise(uint32_t page)
 {
-    fo_set_add(&fo_region->class[page_at(page)->class].pages, page);
+    fo_set_add(&fo_region->class[fo_page_at(page)->class].pages, page);
 }
 
 /* From its owner, or from nobody: then whoever sees that a slot came back does it. */
 static void offer(uint32_t page, uint32_t from)
 {
-    if (fo_page_change(page_at(page), from, FO_PAGE_PARTIAL))
+    if (fo_page_change(fo_page_at(page), from, FO_PAGE_PARTIAL))
         advertise(page);
 }
 
@@ -45,8 +35,8 @@ _Static_assert(sizeof(struct back) <= 16, "the smallest payload has room for it"
 /* Each is handed over before the next is taken. */
 static unsigned take_returned(struct fo_bin *bin, unsigned class, unsigned room)
 {
-    uint64_t *bitmap = bitmap_of(bin->page);
-    uint32_t used = page_at(bin->page)->used;
+    uint64_t *bitmap = fo_bitmap_of(bin->page);
+    uint32_t used = fo_page_at(bin->page)->used;
     unsigned taken = 0;
 
     for (uint32_t w = 0; w * 64 < used;) {
@@ -74,7 +64,7 @@ static unsigned take_returned(struct fo_bin *bin, unsigned class, unsigned room)
 /* In ascending order: neighbours in time are neighbours in memory. */
 static unsigned take_fresh(struct fo_bin *bin, unsigned class, unsigned room)
 {
-    struct fo_page *pg = page_at(bin->page);
+    struct fo_page *pg = fo_page_at(bin->page);
     uint32_t left = fo_region->class[class].slots - pg->used;
     uint32_t count = left < room ? left : room, end = pg->used + count;
 
@@ -88,9 +78,9 @@ static unsigned take_fresh(struct fo_bin *bin, unsigned class, unsigned room)
 
 static bool has_returned(uint32_t page)
 {
-    const uint64_t *bitmap = bitmap_of(page);
+    const uint64_t *bitmap = fo_bitmap_of(page);
 
-    for (uint32_t w = 0; w * 64 < FO_RELAXED_LOAD(&page_at(page)->used); w++)
+    for (uint32_t w = 0; w * 64 < FO_RELAXED_LOAD(&fo_page_at(page)->used); w++)
         if (__atomic_load_n(&bitmap[w], __ATOMIC_SEQ_CST) != 0)
             return true;
     return false;
@@ -102,9 +92,9 @@ static bool own(uint32_t page, uint32_t from, unsigned class)
 {
     uint32_t owned = fo_of_mine(FO_PAGE_OWNED);
 
-    if (!fo_page_change(page_at(page), from, owned))
+    if (!fo_page_change(fo_page_at(page), from, owned))
         return false;
-    if (fo_likely(FO_RELAXED_LOAD(&page_at(page)->class) == class))
+    if (fo_likely(FO_RELAXED_LOAD(&fo_page_at(page)->class) == class))
         return true;
     offer(page, owned);
     return false;
@@ -113,7 +103,7 @@ static bool own(uint32_t page, uint32_t from, unsigned class)
 /* Nothing is left in the bin's page; if slots came back meanwhile, it stays. */
 static void leave_page(struct fo_bin *bin, unsigned class)
 {
-    fo_page_change(page_at(bin->page), fo_of_mine(FO_PAGE_OWNED), FO_PAGE_FULL);
+    fo_page_change(fo_page_at(bin->page), fo_of_mine(FO_PAGE_OWNED), FO_PAGE_FULL);
     if (!has_returned(bin->page) || !own(bin->page, FO_PAGE_FULL, class))
         bin->page = 0;
 }
@@ -125,13 +115,13 @@ static uint32_t oldest_idle(uint32_t page)
     uint32_t at = __atomic_fetch_add(&fo_region->idled, 1, __ATOMIC_RELAXED) % FO_IDLE;
     uint32_t oldest = __atomic_exchange_n(&fo_region->idle[at], page, __ATOMIC_RELAXED);
 
-    FO_RELAXED_STORE(&page_at(page)->idle, at + 1);
+    FO_RELAXED_STORE(&fo_page_at(page)->idle, at + 1);
     return oldest;
 }
 
 static void no_longer_idle(uint32_t page)
 {
-    uint32_t at = __atomic_exchange_n(&page_at(page)->idle, 0, __ATOMIC_RELAXED);
+    uint32_t at = __atomic_exchange_n(&fo_page_at(page)->idle, 0, __ATOMIC_RELAXED);
 
     if (at != 0)
         __atomic_compare_exchange_n(&fo_region->idle[at - 1], &page, 0, false, __ATOMIC_RELAXED,
@@ -160,7 +150,7 @@ static uint32_t fresh_page(unsigned class, bool another)
         return 0;
     if (another && fo_region->shared)
         fo_region_populate(fo_page_start(page), FO_PAGE_SIZE);
-    struct fo_page *pg = page_at(page);
+    struct fo_page *pg = fo_page_at(page);
     FO_RELAXED_STORE(&pg->class, (uint16_t) class);
     FO_RELAXED_STORE(&fo_region->page_bin[page], (uint16_t)(class * sizeof(struct fo_bin)));
     FO_RELAXED_STORE(&pg->used, 0);
@@ -209,8 +199,8 @@ static uint64_t all_of_word(uint32_t used, uint32_t w)
 
 static bool are_all_back(uint32_t page)
 {
-    const uint64_t *bitmap = bitmap_of(page);
-    uint32_t used = FO_RELAXED_LOAD(&page_at(page)->used);
+    const uint64_t *bitmap = fo_bitmap_of(page);
+    uint32_t used = FO_RELAXED_LOAD(&fo_page_at(page)->used);
 
     for (uint32_t w = 0; w * 64 < used; w++)
         if (__atomic_load_n(&bitmap[w], __ATOMIC_SEQ_CST) != all_of_word(used, w))
@@ -221,8 +211,8 @@ static bool are_all_back(uint32_t page)
 /* No slot of it is anybody's: its memory goes back to the system. */
 static void empty(uint32_t page)
 {
-    struct fo_page *pg = page_at(page);
-    uint64_t *bitmap = bitmap_of(page);
+    struct fo_page *pg = fo_page_at(page);
+    uint64_t *bitmap = fo_bitmap_of(page);
 
     if (pg->used > pg->ever)
         FO_RELAXED_STORE(&pg->ever, (uint16_t)pg->used);
@@ -244,13 +234,13 @@ static void keep_empty(uint32_t page)
 static void dissolve_empty(uint32_t page)
 {
     empty(page);
-    fo_page_change(page_at(page), fo_of_mine(FO_PAGE_EMPTYING), fo_of_mine(FO_PAGE_MOVING));
+    fo_page_change(fo_page_at(page), fo_of_mine(FO_PAGE_EMPTYING), fo_of_mine(FO_PAGE_MOVING));
     fo_run_give(page);
 }
 
 static bool is_idle(uint32_t page)
 {
-    return fo_page_state(page_at(page)) == FO_PAGE_PARTIAL && are_all_back(page);
+    return fo_page_state(fo_page_at(page)) == FO_PAGE_PARTIAL && are_all_back(page);
 }
 
 /* While this thread has it, none of its slots that are back is taken again.  But others may come
@@ -259,9 +249,10 @@ static bool trim(uint32_t page, void (*emptied)(uint32_t))
 {
     uint32_t owned = fo_of_mine(FO_PAGE_OWNED);
 
-    if (!fo_page_change(page_at(page), FO_PAGE_PARTIAL, owned))
+    if (!fo_page_change(fo_page_at(page), FO_PAGE_PARTIAL, owned))
         return false;
-    if (are_all_back(page) && fo_page_change(page_at(page), owned, fo_of_mine(FO_PAGE_EMPTYING))) {
+    if (are_all_back(page) &&
+        fo_page_change(fo_page_at(page), owned, fo_of_mine(FO_PAGE_EMPTYING))) {
         emptied(page);
         return false;
     }
@@ -290,14 +281,14 @@ static uint32_t slot_number(uintptr_t payload)
 {
     uint32_t page = fo_page_number(payload);
 
-    return (uint32_t)(payload - fo_page_start(page)) / fo_class_slot(page_at(page)->class);
+    return (uint32_t)(payload - fo_page_start(page)) / fo_class_slot(fo_page_at(page)->class);
 }
 
 bool fo_slot_is_back(uintptr_t payload)
 {
     uint32_t slot = slot_number(payload);
     uint64_t word =
-        __atomic_load_n(&bitmap_of(fo_page_number(payload))[slot / 64], __ATOMIC_ACQUIRE);
+        __atomic_load_n(&fo_bitmap_of(fo_page_number(payload))[slot / 64], __ATOMIC_ACQUIRE);
 
     return (word >> slot % 64 & 1) != 0;
 }
@@ -306,13 +297,13 @@ void fo_slot_give(const struct fo_cell *freed)
 {
     uintptr_t payload = freed->payload;
     uint32_t page = fo_page_number(payload), slot = slot_number(payload);
-    struct fo_page *pg = page_at(page);
+    struct fo_page *pg = fo_page_at(page);
     struct back *b = (struct back *)payload;
     uint64_t bit = UINT64_C(1) << slot % 64;
 
     FO_RELAXED_STORE(&b->freed, freed->freed);
     FO_RELAXED_STORE(&b->by, freed->by);
-    uint64_t word = __atomic_fetch_or(&bitmap_of(page)[slot / 64], bit, __ATOMIC_SEQ_CST) | bit;
+    uint64_t word = __atomic_fetch_or(&fo_bitmap_of(page)[slot / 64], bit, __ATOMIC_SEQ_CST) | bit;
     offer(page, FO_PAGE_FULL);
     if (word == all_of_word(FO_RELAXED_LOAD(&pg->used), slot / 64) && is_idle(page))
         keep_idle(page);
@@ -324,17 +315,17 @@ void fo_slot_give(const struct fo_cell *freed)
 /* Whoever emptied it, or took it out of the ring of idle ones, may have vanished then. */
 static void go_on_with_partial(uint32_t page)
 {
-    uint32_t at = FO_RELAXED_LOAD(&page_at(page)->idle);
+    uint32_t at = FO_RELAXED_LOAD(&fo_page_at(page)->idle);
     bool waits = at != 0 && FO_RELAXED_LOAD(&fo_region->idle[at - 1]) == page;
 
     advertise(page);
-    if (!waits && FO_RELAXED_LOAD(&page_at(page)->used) != 0 && is_idle(page))
+    if (!waits && FO_RELAXED_LOAD(&fo_page_at(page)->used) != 0 && is_idle(page))
         keep_idle(page);
 }
 
 void fo_slots_go_on(uint32_t page, uint32_t gone)
 {
-    uint64_t what = __atomic_load_n(&page_at(page)->what, __ATOMIC_ACQUIRE);
+    uint64_t what = __atomic_load_n(&fo_page_at(page)->what, __ATOMIC_ACQUIRE);
     bool his = fo_cache_of(what) == gone;
 
     if (fo_state_of(what) == FO_PAGE_PARTIAL)
@@ -349,7 +340,7 @@ void fo_slots_go_on(uint32_t page, uint32_t gone)
 
 bool fo_slots_can_be_found(uint32_t page)
 {
-    const struct fo_page *pg = page_at(page);
+    const struct fo_page *pg = fo_page_at(page);
     uint64_t what = pg->what;
 
     switch (fo_state_of(what)) {
@@ -359,7 +350,7 @@ bool fo_slots_can_be_found(uint32_t page)
         return !has_returned(page);
     case FO_PAGE_OWNED:
         return fo_cache_of(what) != 0 &&
-               fo_region->cache[fo_cache_of(what) - 1].bins[pg->class].page == page;
+               fo_cache_at(fo_cache_of(what) - 1)->bins[pg->class].page == page;
     default:
         return false;
     }

@@ -30,7 +30,7 @@ static void wrong(struct walk *w, const char *what, uintptr_t where)
 static void enter_cell(struct walk *w, unsigned class, uintptr_t payload)
 {
     uint32_t page = fo_page_number(payload), size = fo_class_slot(class);
-    const struct fo_page *pg = &fo_region->page[page];
+    const struct fo_page *pg = fo_page_at(page);
 
     if (payload < fo_region->base || page >= fo_region->pages || !fo_has_slots(fo_page_state(pg)) ||
         pg->class != class) {
@@ -83,7 +83,7 @@ static bool has_vanished(const struct fo_cache *cache)
 
 static bool has(const struct fo_cache *cache, uint32_t page)
 {
-    uint64_t what = fo_region->page[page].what;
+    uint64_t what = fo_page_at(page)->what;
 
     return fo_state_of(what) == FO_PAGE_OWNED && fo_cache_of(what) == fo_cache_number(cache);
 }
@@ -95,7 +95,7 @@ static void walk_bins_page(struct walk *w, const struct fo_cache *cache, unsigne
 
     if (page >= fo_region->pages)
         wrong(w, "a bin's page is none", page);
-    else if ((fo_region->page[page].class != class || !has(cache, page)) && !has_vanished(cache))
+    else if ((fo_page_at(page)->class != class || !has(cache, page)) && !has_vanished(cache))
         wrong(w, "a bin's page is another's", fo_page_start(page));
 }
 
@@ -114,7 +114,7 @@ static void walk_caches(struct walk *w, uint32_t from, uint32_t to)
 {
     for (uint32_t i = from; i < to; i++)
         for (unsigned c = 0; c < FO_REGION_CLASSES; c++)
-            walk_bin(w, &fo_region->cache[i], c);
+            walk_bin(w, fo_cache_at(i), c);
 }
 
 static void walk_bins(struct walk *w)
@@ -170,8 +170,8 @@ static void walk_slot(struct walk *w, uintptr_t payload, bool in_cell, bool is_b
 
 static void walk_slots(struct walk *w, uint32_t page)
 {
-    const struct fo_page *pg = &fo_region->page[page];
-    const uint64_t *back = fo_region->bitmaps + (size_t)page * FO_BITMAP_WORDS;
+    const struct fo_page *pg = fo_page_at(page);
+    const uint64_t *back = fo_bitmap_of(page);
     const uint64_t *held = w->held + (size_t)page * FO_BITMAP_WORDS;
     uint32_t size = fo_class_slot(pg->class), slots = fo_region->class[pg->class].slots;
 
@@ -205,7 +205,7 @@ static void walk_large(struct walk *w, uintptr_t payload)
 /* Has somebody what begins here, or can it be found? */
 static bool is_somewhere(uint32_t page)
 {
-    switch (fo_page_state(&fo_region->page[page])) {
+    switch (fo_page_state(fo_page_at(page))) {
     case FO_PAGE_BLOCK:
         return true;
     case FO_PAGE_WARM:
@@ -225,7 +225,7 @@ static bool is_inside(const struct fo_page *pg, uint32_t behind)
 static void walk_run(struct walk *w, uint32_t page, uint32_t pages)
 {
     for (uint32_t i = 1; i < pages; i++)
-        if (!is_inside(&fo_region->page[page + i], i))
+        if (!is_inside(fo_page_at(page + i), i))
             wrong(w, "a page is not what the run says that it is in", fo_page_start(page + i));
     w->out->pages_lost += !is_somewhere(page);
 }
@@ -233,7 +233,7 @@ static void walk_run(struct walk *w, uint32_t page, uint32_t pages)
 static void walk_pages(struct walk *w)
 {
     for (uint32_t page = 1; page < fo_region->pages;) {
-        const struct fo_page *pg = &fo_region->page[page];
+        const struct fo_page *pg = fo_page_at(page);
         enum fo_page_state state = fo_page_state(pg);
         uint32_t pages = fo_page_run(pg);
         if (state == FO_PAGE_INSIDE || pages == 0 || pages > fo_region->pages - page) {

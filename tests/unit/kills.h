@@ -28,8 +28,8 @@ static inline bool kill_after(const struct operation *o, unsigned steps)
 /* No block is in it, and it does not wait for the next one, either: its memory is wasted. */
 static inline bool is_forgotten(uint32_t page)
 {
-    const struct fo_page *pg = &fo_region->page[page];
-    const uint64_t *back = &fo_region->bitmaps[(size_t)page * FO_BITMAP_WORDS];
+    const struct fo_page *pg = fo_page_at(page);
+    const uint64_t *back = fo_bitmap_of(page);
     uint32_t count = 0;
 
     for (unsigned i = 0; i < FO_BITMAP_WORDS; i++)

@@ -185,14 +185,14 @@ static inline void pages_of(struct pages *p, uint32_t cache)
     p->count = fo_region->pages;
     assert_in_range(p->count, 1, sizeof p->what / sizeof *p->what);
     for (uint32_t page = 0; page < p->count; page++)
-        p->what[page] = fo_region->page[page].what;
+        p->what[page] = fo_page_at(page)->what;
 }
 
 static inline void are_left_alone(const struct pages *p)
 {
     for (uint32_t page = 0; page < p->count; page++)
         if (fo_cache_of(p->what[page]) == p->cache)
-            assert_int_equal(fo_region->page[page].what, p->what[page]);
+            assert_int_equal(fo_page_at(page)->what, p->what[page]);
 }
 
 static inline void clear_up(void)

@@ -122,8 +122,8 @@ FRESH(a_joined_run_is_left_whole_while_there_are_others)
     fo_large_cool();
     assert_true(fo_run_join(2));
     uint32_t one = fo_run_take(1), two = fo_run_take(2);
-    assert_int_equal(fo_page_run(&fo_region->page[one]), 1);
-    assert_int_equal(fo_page_run(&fo_region->page[two]), 2);
+    assert_int_equal(fo_page_run(fo_page_at(one)), 1);
+    assert_int_equal(fo_page_run(fo_page_at(two)), 2);
     fo_run_give(one);
     fo_run_give(two);
     check_that_nothing_is_lost();
@@ -141,7 +141,7 @@ static void note_one_of_each(void)
 
 static enum fo_page_state state_at(const void *p)
 {
-    return fo_page_state(&fo_region->page[fo_page_number((uintptr_t)p)]);
+    return fo_page_state(fo_page_at(fo_page_number((uintptr_t)p)));
 }
 
 static const char *told_of(const void *p, size_t size)

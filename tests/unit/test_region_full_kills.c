@@ -16,7 +16,7 @@ FRESH(killed_while_pages_of_slots_become_runs)
     const struct operation o = {free_two_sizes, fo_region_make_room, 211};
     assert_false(kill_after(&o, UINT_MAX)); /* whole, once: does it do that? */
     for (uint32_t page = 1, slots = 0; page < fo_region->pages; page++) {
-        slots += fo_has_slots(fo_page_state(&fo_region->page[page]));
+        slots += fo_has_slots(fo_page_state(fo_page_at(page)));
         assert_in_range(slots, 0, 1); /* that of block(16) */
     }
     kill_at_each_instruction(&o);
@@ -40,8 +40,8 @@ static unsigned count_free_runs(uint32_t pages)
     unsigned count = 0;
 
     for (uint32_t page = 1; page < fo_region->pages; page = fo_next_run(page))
-        count += fo_page_state(&fo_region->page[page]) == FO_PAGE_FREE &&
-                 fo_page_run(&fo_region->page[page]) == pages;
+        count += fo_page_state(fo_page_at(page)) == FO_PAGE_FREE &&
+                 fo_page_run(fo_page_at(page)) == pages;
     return count;
 }
 

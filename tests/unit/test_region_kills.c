@@ -132,7 +132,7 @@ static unsigned count_without_memory(void)
     unsigned count = 0;
 
     for (uint32_t page = 1; page < fo_region->pages; page++)
-        count += fo_region->page[page].used == 0 && fo_region->page[page].ever != 0;
+        count += fo_page_at(page)->used == 0 && fo_page_at(page)->ever != 0;
     return count;
 }
 

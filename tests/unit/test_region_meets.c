@@ -37,7 +37,7 @@ static bool is_not_counted(unsigned class, uintptr_t payload)
     uint32_t page = fo_page_number(payload);
     uintptr_t offset = payload - fo_page_start(page);
 
-    return payload != 0 && offset / fo_class_slot(class) >= fo_region->page[page].used;
+    return payload != 0 && offset / fo_class_slot(class) >= fo_page_at(page)->used;
 }
 
 /* Somebody takes fresh slots: whoever gave his pages to others before he looked at his cells would
@@ -47,7 +47,7 @@ static bool a_cell_holds_what_its_page_does_not_count(void)
     bool found = false;
 
     for (uint32_t n = 1; n < fo_region->magazines; n++) {
-        struct fo_magazine *m = &fo_region->magazine[n];
+        struct fo_magazine *m = fo_magazine_at(n);
         for (struct fo_cell *cell = m->cells; !fo_cell_is_end(cell); cell++)
             found |= is_not_counted(fo_magazine_class(m), cell->payload);
     }

@@ -214,9 +214,9 @@ FRESH(what_a_thread_that_ended_without_a_word_had_serves_when_there_is_nothing_e
     while ((id = __atomic_load_n(&gone, __ATOMIC_ACQUIRE)) == 0 ||
            syscall(SYS_tgkill, getpid(), id, 0) == 0)
         sched_yield();
-    assert_int_not_equal(fo_region->cache[1].owner.owner, 0);
+    assert_int_not_equal(fo_cache_at(1)->owner.owner, 0);
     fo_caches_reclaim();
-    assert_int_equal(fo_region->cache[1].owner.owner, 0);
+    assert_int_equal(fo_cache_at(1)->owner.owner, 0);
     walk();
 }
 
