@@ -17,6 +17,7 @@ static const char usage[] =
     "  --workers N      number of workers (4)\n"
     "  --restarts N     how many crashed workers are replaced, at most (1000)\n"
     "  --timeout MS     how long a worker waits for a silent client (2000)\n"
+    "  --stop-timeout S how long workers may take to stop, before they are killed (5)\n"
     "  --pool MIB       size of the pool (256)\n"
     "  --plant          free one of OpenSSL's blocks twice, from two workers\n"
     "  --private-locks  leave OpenSSL's locks to one process each: the workers then hang\n"
@@ -50,11 +51,12 @@ static long parse_number(const struct number *n, const char *text)
 
 struct options options_parse(int argc, char **argv)
 {
-    struct options o = {.workers = 4, .restarts = 1000, .timeout_ms = 2000, .pool_mib = 256};
+    struct options o = {
+        .workers = 4, .restarts = 1000, .timeout_ms = 2000, .stop_seconds = 5, .pool_mib = 256};
     const struct number numbers[] = {
         {"port", &o.port, 0, 65535},           {"workers", &o.workers, 1, 256},
         {"restarts", &o.restarts, 0, 1000000}, {"timeout", &o.timeout_ms, 1, 600000},
-        {"pool", &o.pool_mib, 8, 65536},
+        {"pool", &o.pool_mib, 8, 65536},       {"stop-timeout", &o.stop_seconds, 1, 3600},
     };
     const struct option names[] = {
         {"certs", required_argument, NULL, OPTION_CERTS},
@@ -64,6 +66,7 @@ struct options options_parse(int argc, char **argv)
         {"restarts", required_argument, NULL, OPTION_NUMBER + 2},
         {"timeout", required_argument, NULL, OPTION_NUMBER + 3},
         {"pool", required_argument, NULL, OPTION_NUMBER + 4},
+        {"stop-timeout", required_argument, NULL, OPTION_NUMBER + 5},
         {"plant", no_argument, &o.plant, 1},
         {"private-locks", no_argument, &o.private_locks, 1},
         {"verbose", no_argument, &o.verbose, 1},

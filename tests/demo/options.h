@@ -5,7 +5,7 @@
 struct options {
     const char *certs;     /* folder */
     const char *port_file; /* NULL: none */
-    long port, workers, restarts, timeout_ms, pool_mib;
+    long port, workers, restarts, timeout_ms, stop_seconds, pool_mib;
     int plant, private_locks, verbose; /* 0 or 1 */
 };
 

@@ -143,7 +143,7 @@ int main(int argc, char **argv)
     if (supervisor_start(&service, (int)options.workers) != 0)
         fail("fork", strerror(errno));
     announce(service.listener, options.port_file);
-    struct outcome outcome = supervisor_run(&service, (int)options.restarts);
+    struct outcome outcome = supervisor_run(&service, (int)options.restarts, options.stop_seconds);
 
     report(service.counters, &outcome);
     SSL_CTX_free(service.ctx);

@@ -9,8 +9,6 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { STOP_SECONDS = 5 };
-
 /* 0 marks a free place. */
 static pid_t *pids;
 static int places;
@@ -102,10 +100,10 @@ static int signal_workers(int signal_number)
     return alive;
 }
 
-static void stop_workers(struct outcome *outcome)
+static void stop_workers(struct outcome *outcome, long stop_seconds)
 {
     int alive = signal_workers(SIGTERM);
-    time_t deadline = time(NULL) + STOP_SECONDS;
+    time_t deadline = time(NULL) + stop_seconds;
     sigset_t set = awaited_signals();
     while (alive > 0 && time(NULL) < deadline) {
         int status;
@@ -122,7 +120,7 @@ static void stop_workers(struct outcome *outcome)
         continue;
 }
 
-struct outcome supervisor_run(const struct service *service, int max_restarts)
+struct outcome supervisor_run(const struct service *service, int max_restarts, long stop_seconds)
 {
     struct outcome outcome = {0};
     sigset_t set = awaited_signals();
@@ -131,6 +129,6 @@ struct outcome supervisor_run(const struct service *service, int max_restarts)
         received = sigwaitinfo(&set, NULL);
         replace_crashed(service, max_restarts, &outcome);
     } while (received != SIGTERM && received != SIGINT);
-    stop_workers(&outcome);
+    stop_workers(&outcome, stop_seconds);
     return outcome;
 }

@@ -20,7 +20,7 @@ void supervisor_block_signals(void);
 int supervisor_start(const struct service *service, int workers);
 
 /* Replaces crashed workers, `max_restarts` times at most, until SIGTERM or SIGINT; then stops them
- * all. */
-struct outcome supervisor_run(const struct service *service, int max_restarts);
+ * all, and kills those that take longer than `stop_seconds`. */
+struct outcome supervisor_run(const struct service *service, int max_restarts, long stop_seconds);
 
 #endif

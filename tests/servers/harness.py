@@ -253,7 +253,8 @@ class Stage:
             raise Failed(f"{what}\n  expected: {expected}\n  seen:     {seen}")
 
     def check_served(self, what, result):
-        """Every good client was served and no bad one was taken for good."""
+        """Every good client was tried and served, and no bad one was taken for good."""
+        self.check(f"{what}: good clients tried before the time was up", result.good, result.tried)
         self.check(f"{what}: good clients served", result.good, result.served)
         self.check(f"{what}: bad clients answered like good ones", 0, result.admitted)
 

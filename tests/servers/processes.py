@@ -103,9 +103,9 @@ class Process:
 class Load(Process):
     """A running tlsload."""
 
-    Result = collections.namedtuple("Result", "good served failed bad admitted seconds")
+    Result = collections.namedtuple("Result", "good tried served failed bad admitted seconds")
     line = re.compile(
-        r"^tlsload: good (\d+) served (\d+) failed (\d+) bad (\d+) admitted (\d+)"
+        r"^tlsload: good (\d+) tried (\d+) served (\d+) failed (\d+) bad (\d+) admitted (\d+)"
         r" seconds ([\d.]+)$",
         re.M,
     )
@@ -115,4 +115,4 @@ class Load(Process):
         match = self.line.search(self.text())
         if match is None:
             return None
-        return self.Result(*(int(value) for value in match.groups()[:5]), float(match.group(6)))
+        return self.Result(*(int(value) for value in match.groups()[:6]), float(match.group(7)))

@@ -190,11 +190,12 @@ static unsigned good_planned(const struct options *options)
 
 static int print_result(struct load *load)
 {
-    unsigned good = good_planned(&load->options), served = atomic_load(&load->served);
-    unsigned admitted = atomic_load(&load->admitted);
+    unsigned good = good_planned(&load->options), tried = atomic_load(&load->good_done);
+    unsigned served = atomic_load(&load->served), admitted = atomic_load(&load->admitted);
 
-    printf("tlsload: good %u served %u failed %u bad %u admitted %u seconds %.1f\n", good, served,
-           good - served, atomic_load(&load->bad_done), admitted, seconds_since(&load->start));
+    printf("tlsload: good %u tried %u served %u failed %u bad %u admitted %u seconds %.1f\n", good,
+           tried, served, tried - served, atomic_load(&load->bad_done), admitted,
+           seconds_since(&load->start));
     fflush(stdout);
     return served == good && admitted == 0 ? EXIT_SERVED : EXIT_FAILED;
 }
@@ -253,8 +254,10 @@ static void print_help(FILE *out)
         "  --retry N           a good client that was not served tries again N times (default 0)\n"
         "  --io-timeout S      seconds for one read or write (default 10)\n"
         "  --seconds S         seconds in all (default 600)\n"
-        "Prints: tlsload: good G served S failed F bad B admitted A seconds T\n"
-        "(admitted: bad clients that were answered like good ones)\n"
+        "Prints: tlsload: good G tried N served S failed F bad B admitted A seconds T\n"
+        "(tried: fewer than good ones if the time was up or --give-up stopped it; failed: tried "
+        "and\n"
+        "not served; admitted: bad clients that were answered like good ones)\n"
         "Exit status: 0 all good clients served and no bad one admitted, 1 not, 2 usage.\n",
         out);
 }
