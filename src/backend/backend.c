@@ -221,8 +221,6 @@ static bool decide(const char *file, int line)
     if (!fo_shared_decide(is_shared(id, host_is_shared)))
         return false;
     set_paths(id);
-    if (id == FO_BACKEND_ARENA && !fo_hot.shared)
-        fo_rwlocks_begin();
     fo_process_serve(id);
     fo_engine_tell(name_of(id));
     __atomic_store_n(&fo_hot.alloc, fo_hot.direct ? made_directly : fo_backends[id]->alloc,

@@ -16,20 +16,19 @@
 #include "fork/process.h"
 #include "load/openssl.h"
 
-void (*fo_rwlocks_begun)(void);
+void (*fo_cure_locks_begun)(void);
 
 /* What makes generators safe that see no fork. */
 #define FOR_FORK_ID (FO_CURE_STATE | FO_CURE_LOCKS | FO_CURE_IDENTITY)
 
 static unsigned applied;
-static bool rwlocks;
 static uint32_t initialiser; /* pid */
 static uint32_t state_of;    /* pid: of one made by a raw clone(2), its parent's */
 static bool at_fork;
 
 bool fo_cure_applied(unsigned cure)
 {
-    return (FO_RELAXED_LOAD(&applied) & cure) != 0;
+    return (__atomic_load_n(&applied, __ATOMIC_SEQ_CST) & cure) != 0;
 }
 
 /* Before every fork(3) the forking thread gives up its OpenSSL thread state (error queue, random
@@ -55,18 +54,10 @@ bool fo_cure_state_is_own(void)
     return fo_cure_applied(FO_CURE_STATE) && at_fork && state_of == fo_getpid();
 }
 
-bool fo_rwlocks_are_ours(void)
+static void begin_locks(void)
 {
-    return __atomic_load_n(&rwlocks, __ATOMIC_SEQ_CST);
-}
-
-void fo_rwlocks_begin(void)
-{
-    if ((fo_options.cures & FO_CURE_LOCKS) == 0)
-        return;
     fo_ending_start();
-    __atomic_store_n(&rwlocks, true, __ATOMIC_SEQ_CST);
-    void (*begun)(void) = __atomic_load_n(&fo_rwlocks_begun, __ATOMIC_SEQ_CST);
+    void (*begun)(void) = __atomic_load_n(&fo_cure_locks_begun, __ATOMIC_SEQ_CST);
     if (begun != NULL)
         begun();
 }
@@ -74,8 +65,9 @@ void fo_rwlocks_begin(void)
 void fo_cures_begin(void)
 {
     initialiser = state_of = fo_process_self()->pid;
-    FO_RELAXED_STORE(&applied, fo_options.cures);
-    fo_rwlocks_begin();
+    __atomic_store_n(&applied, fo_options.cures, __ATOMIC_SEQ_CST);
+    if (fo_cure_applied(FO_CURE_LOCKS))
+        begin_locks();
     FO_RELAXED_STORE(&fo_hot.keep, fo_cure_applied(FO_CURE_EXIT));
     if ((fo_options.cures & FO_CURE_STATE) != 0 && !at_fork)
         at_fork = pthread_atfork(drop_thread_state, NULL, begin_in_child) == 0;

@@ -8,13 +8,8 @@
 /* Apply them from now on.  The calling process counts as the one that initialised OpenSSL. */
 void fo_cures_begin(void);
 
-/* OpenSSL's locks for readers and writers are ours (rwlock.h) from now on: a part of the cure
- * `locks`, and in private memory a matter of speed. */
-void fo_rwlocks_begin(void);
-bool fo_rwlocks_are_ours(void);
-
-/* Who wants to know, when that begins; NULL: nobody. */
-extern void (*fo_rwlocks_begun)(void);
+/* Called when the cure `locks` is applied, unless it is NULL. */
+extern void (*fo_cure_locks_begun)(void);
 
 /* Is this cure (enum fo_cure) applied here? */
 bool fo_cure_applied(unsigned cure);

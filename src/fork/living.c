@@ -116,11 +116,6 @@ bool fo_living_inherit(struct fo_living *l, uint64_t me)
            take(l, before, me);
 }
 
-bool fo_living_go_on(struct fo_living *l, uint64_t before, uint64_t me)
-{
-    return take(l, before, me);
-}
-
 void fo_living_release(struct fo_living *l)
 {
     bool watched = FO_RELAXED_LOAD(&l->watched) != 0;

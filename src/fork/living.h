@@ -35,10 +35,6 @@ bool fo_living_claim(struct fo_living *l, uint64_t me);
 /* Take what belongs to somebody who is gone.  False: nobody, or somebody who lives. */
 bool fo_living_inherit(struct fo_living *l, uint64_t me);
 
-/* In private memory: what the thread had under another name, in the process that it was forked
- * from. False: somebody took it meanwhile. */
-bool fo_living_go_on(struct fo_living *l, uint64_t before, uint64_t me);
-
 /* Give back what is the calling thread's. */
 void fo_living_release(struct fo_living *l);
 

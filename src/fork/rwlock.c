@@ -27,11 +27,6 @@ static struct fo_rwlock *of(pthread_rwlock_t *lock)
     return (struct fo_rwlock *)(void *)lock;
 }
 
-static bool is_shared(void)
-{
-    return FO_RELAXED_LOAD(&fo_hot.shared);
-}
-
 static uint32_t thread_of(const struct fo_own_seat *own)
 {
     return own->seat != NULL ? (uint32_t)own->me : (uint32_t)syscall(SYS_gettid);
@@ -140,26 +135,9 @@ static bool read_now(struct fo_own_seat *own, struct fo_rwlock *l)
     return false;
 }
 
-/* In private memory, a writer that waits for readers stands back from time to time. */
-static FO_COLD int read_in_between(struct fo_own_seat *own, struct fo_rwlock *l)
-{
-    for (unsigned turn = 0;; turn++) {
-        if (try_alone(l) == 0)
-            return read_alone(own, l);
-        uint32_t writer = FO_RELAXED_LOAD(&l->writer);
-        if (writer == thread_of(own))
-            return EDEADLK;
-        if (writer == 0 && read_now(own, l))
-            return 0;
-        fo_pause(turn);
-    }
-}
-
 /* When nobody writes any more. */
 static FO_COLD int read_late(struct fo_own_seat *own, struct fo_rwlock *l)
 {
-    if (!is_shared())
-        return read_in_between(own, l);
     int status = alone(l, own); /* EDEADLK: this thread writes */
     return status == 0 ? read_alone(own, l) : status;
 }
@@ -223,16 +201,8 @@ static uint32_t seen(const struct fo_rwlock *l)
 /* False: this thread reads. */
 static bool await_readers(struct fo_rwlock *l, const struct fo_own_seat *own)
 {
-    uint32_t me = thread_of(own);
-
-    for (;;) {
-        __atomic_store_n(&l->writer, me, __ATOMIC_SEQ_CST);
-        enum fo_awaited who = fo_seats_await((uintptr_t)l, seen(l), own->seat, is_shared());
-        if (who != FO_AWAITED_LATE)
-            return who == FO_AWAITED;
-        __atomic_store_n(&l->writer, 0, __ATOMIC_RELEASE);
-        fo_seats_await((uintptr_t)l, seen(l), own->seat, true);
-    }
+    __atomic_store_n(&l->writer, thread_of(own), __ATOMIC_SEQ_CST);
+    return fo_seats_await((uintptr_t)l, seen(l), own->seat);
 }
 
 int fo_rwlock_write(pthread_rwlock_t *lock)
@@ -269,8 +239,7 @@ int fo_rwlock_unlock(pthread_rwlock_t *lock)
             fo_rwlock_written = NULL;
         return leave(l, 0);
     }
-    /* With glibc any thread may leave what another one reads. */
-    return !is_shared() && fo_seats_strike((uintptr_t)l) ? 0 : EPERM;
+    return EPERM;
 }
 
 /* --- made and unmade -----------------------------------------------------------------------------
@@ -283,9 +252,9 @@ int fo_rwlock_init(pthread_rwlock_t *lock)
 
     pthread_mutexattr_init(&how);
     int status = pthread_mutexattr_settype(&how, PTHREAD_MUTEX_ERRORCHECK);
-    if (status == 0 && is_shared())
+    if (status == 0)
         status = pthread_mutexattr_setpshared(&how, PTHREAD_PROCESS_SHARED);
-    if (status == 0 && is_shared())
+    if (status == 0)
         status = pthread_mutexattr_setrobust(&how, PTHREAD_MUTEX_ROBUST);
     if (status == 0)
         status = pthread_mutex_init(&l->mutex, &how);

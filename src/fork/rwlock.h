@@ -7,10 +7,8 @@
  * the seats that ever read this lock and waits for those who do (after BRAVO, Dice and Kogan 2019).
  * A seat belongs to its thread as long as that lives (living.h); nobody waits for the dead.
  *
- * As with glibc's: not recursive for writers (EDEADLK), recursive for readers.  In private memory a
- * writer that waits for long lets others read, and any thread may leave what another one reads:
- * programs may count on that.  Among processes, writers go first.  A thread that reads FO_READS
- * locks takes further ones alone. */
+ * As with glibc's: not recursive for writers (EDEADLK), recursive for readers.  Writers go first.  A
+ * thread that reads FO_READS locks takes further ones alone. */
 #ifndef FO_FORK_RWLOCK_H
 #define FO_FORK_RWLOCK_H
 

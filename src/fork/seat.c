@@ -41,7 +41,7 @@ static struct fo_seat *new_seat(uint64_t me)
         return NULL;
     }
     struct fo_seat *seat = seat_at(n);
-    if (!fo_living_start(&seat->owner, FO_RELAXED_LOAD(&fo_hot.shared)) ||
+    if (!fo_living_start(&seat->owner, true) ||
         !fo_living_claim(&seat->owner, me))
         return NULL;
     __atomic_store_n(&seat->ready, 1, __ATOMIC_RELEASE);
@@ -62,33 +62,6 @@ static struct fo_seat *take_seat(take_function *take, uint64_t me)
     return NULL;
 }
 
-/* What others are asked costs system calls: a thread of this process says when it goes, and only
- * where there are many is it asked whether it did. */
-static bool inherit(struct fo_living *owner, uint64_t me)
-{
-    enum { MANY = 64 };
-    bool same = FO_RELAXED_LOAD(&owner->owner) >> 32 == me >> 32;
-
-    if (same && !FO_RELAXED_LOAD(&fo_hot.shared) && count_seats() < MANY)
-        return false;
-    return fo_living_inherit(owner, me);
-}
-
-/* In private memory a forked child has a copy of all seats, and the thread that forked goes on with
- * what it had, unless a new thread was here before and took its seat for that of one who is gone.
- */
-static bool keep_seat(uint32_t pid, uint64_t me)
-{
-    struct fo_seat *seat = fo_own_seat.seat;
-
-    if (FO_RELAXED_LOAD(&fo_hot.shared) || seat == NULL || fo_own_seat.pid == pid ||
-        !fo_living_go_on(&seat->owner, fo_own_seat.me, me))
-        return false;
-    fo_own_seat.me = me;
-    fo_own_seat.pid = pid;
-    return true;
-}
-
 void fo_seat_find(uint32_t pid)
 {
     int saved_errno = errno;
@@ -100,11 +73,9 @@ void fo_seat_find(uint32_t pid)
     }
     struct fo_own_seat own = {.top = FO_NO_READS_END, .pid = pid, .me = me};
 
-    if (keep_seat(pid, me))
-        return;
     own.seat = take_seat(fo_living_claim, me);
     if (own.seat == NULL)
-        own.seat = take_seat(inherit, me);
+        own.seat = take_seat(fo_living_inherit, me);
     if (own.seat == NULL)
         own.seat = new_seat(me);
     if (own.seat != NULL) {
@@ -152,23 +123,19 @@ static void look_after(struct fo_seat *seat)
     fo_living_release(&seat->owner);
 }
 
-enum fo_awaited fo_seats_await(uintptr_t lock, uint32_t mask, const struct fo_seat *mine,
-                               bool patient)
+bool fo_seats_await(uintptr_t lock, uint32_t mask, const struct fo_seat *mine)
 {
     if (mine != NULL && reads(mine, lock))
-        return FO_AWAITED_SELF;
+        return false;
     for (uint32_t i = 0, used = count_seats(); i < used; i++) {
         struct fo_seat *seat = seat_at(i);
         if ((mask & fo_seat_bit(i)) == 0)
             continue;
         for (unsigned turn = 0; fo_unlikely(reads(seat, lock)); turn++)
-            if (fo_pause(turn)) {
+            if (fo_pause(turn))
                 look_after(seat);
-                if (!patient)
-                    return FO_AWAITED_LATE;
-            }
     }
-    return FO_AWAITED;
+    return true;
 }
 
 bool fo_seats_read(uintptr_t lock, uint32_t mask)
@@ -176,17 +143,5 @@ bool fo_seats_read(uintptr_t lock, uint32_t mask)
     for (uint32_t i = 0, used = count_seats(); i < used; i++)
         if ((mask & fo_seat_bit(i)) != 0 && reads(seat_at(i), lock))
             return true;
-    return false;
-}
-
-bool fo_seats_strike(uintptr_t lock)
-{
-    for (uint32_t i = 0, used = count_seats(); i < used; i++)
-        for (unsigned place = 0; place < FO_READS; place++) {
-            uintptr_t read = lock;
-            if (__atomic_compare_exchange_n(&seat_at(i)->reads[place], &read, 0, false,
-                                            __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
-                return true;
-        }
     return false;
 }

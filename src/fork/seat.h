@@ -29,15 +29,10 @@ static inline uint32_t fo_seat_bit(uint32_t number)
 /* The calling thread's, if it has one, is for others now. */
 void fo_seat_leave(void);
 
-/* Until nobody reads the lock, in the seats of this mask; or, without patience, it takes long. */
-enum fo_awaited { FO_AWAITED, FO_AWAITED_SELF /* this thread reads */, FO_AWAITED_LATE };
-enum fo_awaited fo_seats_await(uintptr_t lock, uint32_t mask, const struct fo_seat *mine,
-                               bool patient);
+/* Until nobody reads the lock, in the seats of this mask.  False: this thread does. */
+bool fo_seats_await(uintptr_t lock, uint32_t mask, const struct fo_seat *mine);
 
 /* Does anybody? */
 bool fo_seats_read(uintptr_t lock, uint32_t mask);
-
-/* In private memory: one thread less reads it, whichever.  False: none does. */
-bool fo_seats_strike(uintptr_t lock);
 
 #endif

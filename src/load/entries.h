@@ -13,9 +13,6 @@ void *fo_entry_named(const char *name, unsigned major);
 extern bool fo_memory_by_name;
 void fo_memory_by_name_if(bool all_ours);
 
-/* Another library came: what was found for OpenSSL's names of its locks is looked for again. */
-void fo_locks_forget(void);
-
 /* Random generators that the program makes: generators.c. */
 void *fo_EVP_RAND_CTX_new_3(void *, void *);
 void *fo_EVP_RAND_CTX_new_4(void *, void *);

@@ -8,7 +8,7 @@
 #include "load/real.h"
 #include "report/output.h"
 
-/* What this thread reads stays its own, whichever of the child's threads is next. */
+/* A child gets a seat of its own, if its parent had one. */
 static void enter(void)
 {
     fo_process_self();

@@ -45,7 +45,6 @@ static void note(const struct fo_module *seen, enum fo_part part, unsigned major
     libraries[library_count] = (struct library){module, major, part, !started};
     __atomic_store_n(&library_count, library_count + 1, __ATOMIC_RELEASE);
     fo_objects_forget();
-    fo_locks_forget();
 }
 
 /* Ourselves, who export the same versions, are no OpenSSL: we have neither witness. */

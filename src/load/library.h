@@ -19,7 +19,7 @@ bool fo_libraries_contain(uintptr_t code);
 
 /* The function that the code at `caller` would have called without us, or NULL: there is none.
  * If it is the same for every caller it is kept in the slot (if not NULL), until
- * fo_objects_forget() or fo_locks_forget() is called. */
+ * fo_objects_forget() is called. */
 void *fo_library_function(void **slot, enum fo_part part, unsigned major, const char *name,
                           uintptr_t caller);
 

@@ -8,7 +8,6 @@
 #include <pthread.h>
 #include <time.h>
 
-#include "backend/region.h"
 #include "core/options.h"
 #include "fork/cures.h"
 #include "fork/rwlock_short.h"
@@ -18,13 +17,6 @@
 static bool wanted(const void *lock)
 {
     return fo_unlikely(fo_cure_applied(FO_CURE_LOCKS)) && fo_shared_contains((uintptr_t)lock);
-}
-
-/* In private memory only the heap's: what a program's pool does with a lock is not known. */
-static bool rwlock_wanted(const void *lock)
-{
-    return fo_unlikely(fo_rwlocks_are_ours()) &&
-           (fo_region_contains((uintptr_t)lock) || fo_shared_contains((uintptr_t)lock));
 }
 
 #define REAL(name, ...)                                                                            \
@@ -38,20 +30,20 @@ static bool rwlock_wanted(const void *lock)
 FO_EXPORT int pthread_rwlock_init(pthread_rwlock_t *lock, const pthread_rwlockattr_t *attributes)
 {
     REAL(pthread_rwlock_init, pthread_rwlock_t *, const pthread_rwlockattr_t *);
-    return rwlock_wanted(lock) ? fo_rwlock_init(lock) : real(lock, attributes);
+    return wanted(lock) ? fo_rwlock_init(lock) : real(lock, attributes);
 }
 
-/* Called tens of thousands of times in a handshake, so one jump leads on: to libc's function, or
- * where the cure is applied, to the one that looks whose lock it is.  The lock itself tells. */
+/* Called tens of thousands of times in a handshake, so one jump leads on: to libc's function; where
+ * the cure is applied, to the one that looks whose lock it is.  The lock itself tells. */
 typedef int lock_function(pthread_rwlock_t *lock);
 
 static void switch_all(void);
 
 static lock_function *lead(lock_function **go, lock_function *real, lock_function *judge)
 {
-    __atomic_store_n(&fo_rwlocks_begun, switch_all, __ATOMIC_SEQ_CST);
+    __atomic_store_n(&fo_cure_locks_begun, switch_all, __ATOMIC_SEQ_CST);
     __atomic_store_n(go, real, __ATOMIC_SEQ_CST);
-    if (fo_rwlocks_are_ours())
+    if (fo_cure_applied(FO_CURE_LOCKS))
         __atomic_store_n(go, judge, __ATOMIC_SEQ_CST);
     return FO_RELAXED_LOAD(go);
 }

@@ -6,9 +6,9 @@ NONE = {"FREEONCE_CURES": "none"}
 NOT_SHARED = {"FREEONCE_SHARED": "0"}
 
 
-def cure(name, run, applied, otherwise, private=PRIVATE):
+def cure(name, run, applied, otherwise):
     """One effect of a cure: in shared memory, on its own, left out, switched off, overridden; and
-    in private memory of these backends."""
+    in private memory."""
     others = ",".join(each for each in ("state", "exit", "locks", "identity") if each != name)
     on_shm = {"FREEONCE_BACKEND": "shm"}
     shared = [
@@ -28,7 +28,7 @@ def cure(name, run, applied, otherwise, private=PRIVATE):
             for how, env, facts in shared
             if env != NOT_SHARED
         ),
-        Case(f"cure-{name}-private", f"faults {run}", backends=private, facts=otherwise),
+        Case(f"cure-{name}-private", f"faults {run}", backends=PRIVATE, facts=otherwise),
     ]
 
 
@@ -51,20 +51,6 @@ CASES = [
         "lock-attributes",
         locks("ours", "shared"),
         locks("glibc's", "private"),
-        private=tuple(each for each in PRIVATE if each != "arena"),
-    ),
-    Case(
-        "cure-locks-arena",
-        "faults lock-attributes",
-        backends=("arena",),
-        facts=locks("ours", "private"),
-    ),
-    Case(
-        "cure-locks-arena-left-out",
-        "faults lock-attributes",
-        backends=("arena",),
-        env={"FREEONCE_CURES": "state,exit,identity"},
-        facts=locks("glibc's", "private"),
     ),
     Case(
         "cure-locks-wait",

@@ -166,17 +166,6 @@ static void await_writer(pthread_rwlock_t *lock)
         sched_yield();
 }
 
-/* In private memory it says so only for a while, but has the mutex all the time. */
-static void await_patient_writer(pthread_rwlock_t *lock)
-{
-    pthread_mutex_t *mutex = &((struct fo_rwlock *)(void *)lock)->mutex;
-
-    while (pthread_mutex_trylock(mutex) == 0) {
-        pthread_mutex_unlock(mutex);
-        sched_yield();
-    }
-}
-
 static void *write_in_thread(void *lock)
 {
     if (fo_rwlock_write(lock) != 0 || fo_rwlock_unlock(lock) != 0)
@@ -202,127 +191,22 @@ FRESH(who_reads_may_read_again_though_somebody_waits_to_write)
     assert_true(is_free_for_others(lock));
 }
 
-/* --- private memory ------------------------------------------------------------------------------
- */
-
-static void leave_in_child(void *lock)
-{
-    assert_int_equal(fo_rwlock_write(lock), EDEADLK); /* it reads */
-    leave(lock);
-    assert_int_equal(fo_rwlock_write(lock), 0);
-    leave(lock);
-}
-
-FRESH(in_private_memory_a_child_has_what_the_thread_reads_that_forked)
-{
-    fixture_start("BACKEND=arena", NULL);
-    pthread_rwlock_t *lock = new_lock();
-    read_it(lock);
-    fixture_fork(leave_in_child, lock);
-    assert_int_equal(fo_rwlock_write(lock), EDEADLK);
-    leave(lock);
-}
-
-static int has_read[2], may_leave[2];
-
-static void *read_for_a_while(void *lock)
-{
-    char byte = 0;
-
-    if (fo_rwlock_read(lock) != 0 || write(has_read[1], &byte, 1) != 1 ||
-        read(may_leave[0], &byte, 1) != 1 || fo_rwlock_unlock(lock) != 0)
-        abort();
-    return NULL;
-}
-
-static void write_in_child(void *lock)
-{
-    alarm(60); /* a hang */
-    assert_int_equal(fo_rwlock_write(lock), 0);
-    leave(lock);
-}
-
-FRESH(in_private_memory_a_child_does_not_wait_for_its_parents_threads)
-{
-    pthread_t reader;
-    char byte = 0;
-
-    fixture_start("BACKEND=arena", NULL);
-    pthread_rwlock_t *lock = new_lock();
-    assert_true(pipe(has_read) == 0 && pipe(may_leave) == 0);
-    assert_int_equal(pthread_create(&reader, NULL, read_for_a_while, lock), 0);
-    assert_int_equal(read(has_read[0], &byte, 1), 1);
-    fixture_fork(write_in_child, lock);
-    assert_int_equal(fo_rwlock_try_write(lock), EBUSY);
-    assert_int_equal(write(may_leave[1], &byte, 1), 1);
-    assert_int_equal(pthread_join(reader, NULL), 0);
-    assert_int_equal(fo_rwlock_write(lock), 0);
-    leave(lock);
-}
-
-static void *read_in_thread(void *lock)
-{
-    if (fo_rwlock_read(lock) != 0 || fo_rwlock_unlock(lock) != 0)
-        abort();
-    return NULL;
-}
-
-/* As glibc's do by default: a program in which the second reader comes first would hang. */
-FRESH(in_private_memory_others_read_while_a_writer_waits)
-{
-    pthread_t writer, reader;
-
-    fixture_start("BACKEND=arena", NULL);
-    pthread_rwlock_t *lock = new_lock();
-    alarm(60); /* a hang */
-    read_it(lock);
-    assert_int_equal(pthread_create(&writer, NULL, write_in_thread, lock), 0);
-    await_patient_writer(lock);
-    assert_int_equal(pthread_create(&reader, NULL, read_in_thread, lock), 0);
-    assert_int_equal(pthread_join(reader, NULL), 0);
-    leave(lock);
-    assert_int_equal(pthread_join(writer, NULL), 0);
-}
-
 /* It is no cancellation point. */
 FRESH(a_waiting_writer_is_not_cancelled)
 {
     pthread_t writer;
 
-    fixture_start("BACKEND=arena", NULL);
+    start(NULL);
     pthread_rwlock_t *lock = new_lock();
     read_it(lock);
     assert_int_equal(pthread_create(&writer, NULL, write_in_thread, lock), 0);
-    await_patient_writer(lock);
+    await_writer(lock);
     assert_int_equal(pthread_cancel(writer), 0);
-    while (FO_RELAXED_LOAD(&((struct fo_rwlock *)(void *)lock)->writer) != 0)
-        sched_yield(); /* it has slept now, and stands back */
     leave(lock);
     void *answer;
     assert_int_equal(pthread_join(writer, &answer), 0);
     assert_null(answer); /* not PTHREAD_CANCELED */
     assert_true(is_free_for_others(lock));
-}
-
-static void *leave_in_thread(void *lock)
-{
-    return (void *)(intptr_t)fo_rwlock_unlock_short(lock);
-}
-
-FRESH(in_private_memory_any_thread_leaves_what_another_one_reads)
-{
-    pthread_t other;
-    void *answer;
-
-    fixture_start("BACKEND=arena", NULL);
-    pthread_rwlock_t *lock = new_lock();
-    read_it(lock);
-    assert_int_equal(pthread_create(&other, NULL, leave_in_thread, lock), 0);
-    assert_int_equal(pthread_join(other, &answer), 0);
-    assert_null(answer);
-    assert_int_equal(fo_rwlock_unlock_short(lock), EPERM);
-    assert_int_equal(fo_rwlock_write(lock), 0);
-    leave(lock);
 }
 
 FRESH(a_new_lock_is_read_by_nobody)
@@ -337,33 +221,6 @@ FRESH(a_new_lock_is_read_by_nobody)
     leave(lock);
 }
 
-static void read_after_another_thread(void *lock)
-{
-    pthread_t reader;
-    char byte = 0;
-
-    assert_int_equal(pthread_create(&reader, NULL, read_for_a_while, lock), 0);
-    assert_int_equal(read(has_read[0], &byte, 1), 1);
-    read_it(lock);
-    leave(lock);
-    assert_int_equal(fo_rwlock_try_write(lock), EBUSY);
-    assert_int_equal(write(may_leave[1], &byte, 1), 1);
-    assert_int_equal(pthread_join(reader, NULL), 0);
-    assert_int_equal(fo_rwlock_write(lock), 0);
-    leave(lock);
-}
-
-/* What the thread that forked had may be another one's by now. */
-FRESH(in_private_memory_a_child_in_which_another_thread_comes_first)
-{
-    fixture_start("BACKEND=arena", NULL);
-    pthread_rwlock_t *lock = new_lock();
-    assert_true(pipe(has_read) == 0 && pipe(may_leave) == 0);
-    read_it(lock);
-    leave(lock);
-    fixture_fork(read_after_another_thread, lock);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -374,12 +231,7 @@ int main(void)
         cmocka_unit_test(a_child_does_not_have_what_its_parent_reads),
         cmocka_unit_test(who_writes_does_not_read_and_who_reads_does_not_write),
         cmocka_unit_test(who_reads_may_read_again_though_somebody_waits_to_write),
-        cmocka_unit_test(in_private_memory_a_child_has_what_the_thread_reads_that_forked),
-        cmocka_unit_test(in_private_memory_a_child_does_not_wait_for_its_parents_threads),
-        cmocka_unit_test(in_private_memory_a_child_in_which_another_thread_comes_first),
-        cmocka_unit_test(in_private_memory_others_read_while_a_writer_waits),
         cmocka_unit_test(a_waiting_writer_is_not_cancelled),
-        cmocka_unit_test(in_private_memory_any_thread_leaves_what_another_one_reads),
         cmocka_unit_test(a_new_lock_is_read_by_nobody),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

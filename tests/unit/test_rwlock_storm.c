@@ -74,9 +74,9 @@ static void *read_once(void *unused)
     return unused;
 }
 
-static void start_storm(const char *backend)
+static void start_storm(void)
 {
-    fixture_start(backend, "SHM_SIZE=256M", NULL);
+    start(NULL);
     for (unsigned i = 0; i < STORM_LOCKS; i++) {
         storm[i] = block(sizeof *storm[i]);
         storm[i]->lock = new_lock();
@@ -88,7 +88,7 @@ FRESH(a_storm_of_threads_and_processes)
 {
     pid_t pids[PROCESSES];
 
-    start_storm("BACKEND=shm");
+    start_storm();
     for (unsigned i = 0; i < PROCESSES; i++)
         if ((pids[i] = fork()) == 0) {
             storm_here(NULL);
@@ -105,21 +105,12 @@ FRESH(a_storm_of_threads_and_processes)
     fixture_expect("%s", "");
 }
 
-FRESH(a_storm_of_threads_in_private_memory)
-{
-    start_storm("BACKEND=arena");
-    storm_here(NULL);
-    for (unsigned i = 0; i < STORM_LOCKS; i++)
-        look(storm[i]);
-    fixture_expect("%s", "");
-}
-
 /* Threads come and go, and each has a seat for its time. */
 FRESH(seats_are_given_back)
 {
     pthread_t thread;
 
-    start_storm("BACKEND=arena");
+    start_storm();
     for (unsigned i = 0; i < (SMALL ? 100 : 3 * FO_SEATS); i++) {
         assert_int_equal(pthread_create(&thread, NULL, read_once, NULL), 0);
         assert_int_equal(pthread_join(thread, NULL), 0);
@@ -134,7 +125,7 @@ FRESH(a_storm_in_which_processes_are_killed)
     enum { KILLS = SMALL ? 20 : 200 };
     uint64_t seed = 7;
 
-    start_storm("BACKEND=shm");
+    start_storm();
     alarm(60); /* a hang */
     for (unsigned i = 0; i < KILLS; i++) {
         pid_t pid = fork();
@@ -159,7 +150,6 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_storm_of_threads_and_processes),
-        cmocka_unit_test(a_storm_of_threads_in_private_memory),
         cmocka_unit_test(seats_are_given_back),
         cmocka_unit_test(a_storm_in_which_processes_are_killed),
     };

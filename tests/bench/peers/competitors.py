@@ -37,10 +37,10 @@ class Competitor:
         return group not in self.never and (not self.only or group in self.only)
 
 
-def own(name, title, *more_libraries, backend=None, only=(), **settings):
+def own(name, title, *more_libraries, backend=None, **settings):
     settings = {"FREEONCE_BACKEND": backend or name, **settings}
     libraries = (LIBRARY, *more_libraries)
-    return Competitor(name, title, "own", libraries, settings, only=frozenset(only))
+    return Competitor(name, title, "own", libraries, settings)
 
 
 def peer(name, title, library, *packages, **more):
@@ -51,14 +51,6 @@ TABLE = (
     Competitor("stock", "glibc (stock)", "stock"),
     own("libc", "freeonce, libc"),
     own("arena", "freeonce, arena"),
-    # The heap alone: OpenSSL's locks for readers and writers stay glibc's.
-    own(
-        "arena-heap",
-        "freeonce, arena, glibc's locks",
-        backend="arena",
-        only=("instructions", "cpu", "cpu_threads"),
-        FREEONCE_CURES="none",
-    ),
     own(
         "ci",
         "freeonce, CI",

@@ -2,7 +2,7 @@
 
 KINDS = {"stock": "glibc", "own": "freeonce", "peer": "checks nothing", "checker": "other checkers"}
 COLOURS = {"stock": "#777777", "own": "#0b6e4f", "peer": "#3a6ea5", "checker": "#c97b2a"}
-OWN_COLOURS = {"libc": "#4f9d7d", "arena": "#0b6e4f", "arena-heap": "#3c8c6e", "ci": "#6fa88f"}
+OWN_COLOURS = {"libc": "#4f9d7d", "arena": "#0b6e4f", "ci": "#6fa88f"}
 BARS = (  # file, title, groups
     (
         "handshake",

@@ -19,7 +19,7 @@ import servers
 SCRIPT = pathlib.Path(__file__).resolve().parents[1] / "profile.awk"
 SHOWN = 15
 NAMELESS = "functions that are not exported"
-ALLOCATION = "malloc, free, OpenSSL's functions that call them, and libfreeonce, but for its locks"
+ALLOCATION = "malloc, free, OpenSSL's functions that call them, and libfreeonce, but for what passes locks on"
 WATCHED = ("stock", "arena")
 # glibc's, its internal functions with the names that libc6-dbg gives them.
 LIBC_ALLOCATOR = re.compile(
@@ -27,8 +27,8 @@ LIBC_ALLOCATOR = re.compile(
     r"(__)?malloc_\w+|unlink_chunk\S*|tcache_\w+|sysmalloc|systrim\S*|checked_request2size|"
     r"ptmalloc_\w+|arena_get\w*)(@.*|\.\w+)*$"
 )
-# The library's locks for readers and writers, in place of glibc's: no allocation.
-LOCKS = re.compile(r"rwlock|CRYPTO_THREAD_(read_lock|unlock)|fo_seat")
+# The library's functions of these names, which pass on to glibc's: no allocation.
+LOCKS = re.compile(r"pthread_rwlock_")
 # What calls it, which the library replaces.
 OPENSSL_ALLOCATOR = re.compile(r"^CRYPTO_(malloc|zalloc|realloc|free)$")
 

@@ -20,7 +20,6 @@ PROSE = ((r"([\d.]+)( times with the CI settings)", "cpu", "ci"),)
 
 ROWS = (
     ("arena", "default settings, backend `arena` (own heap), objects on"),
-    ("arena-heap", "the same with glibc's locks (`FREEONCE_CURES=none`): the heap alone"),
     ("libc", "backend `libc`, objects on"),
     ("ci", "CI settings of the recipe above"),
     ("asan-built", "AddressSanitizer, in a warm run"),
@@ -100,12 +99,11 @@ def threads_sentence(figures):
         for row in rows
         if row["at"] == most and "ratio" in row
     }
-    if not {"arena", "arena-heap", "mimalloc"} <= set(ratios):
+    if not {"arena", "mimalloc"} <= set(ratios):
         return ""
     return paragraph(
         f"With {most} threads that use one SSL_CTX, a handshake takes {ratios['arena']:.2f} of stock's CPU time "
-        f"({ratios['arena-heap']:.2f} with glibc's locks, mimalloc {ratios['mimalloc']:.2f}): who reads a lock of "
-        "ours does not take it from the other processors' caches."
+        f"(mimalloc {ratios['mimalloc']:.2f})."
     )
 
 
