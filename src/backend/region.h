@@ -240,6 +240,13 @@ void fo_run_give(uint32_t page);
  * False: there are none. */
 bool fo_run_join(uint32_t pages);
 
+/* A large block's run, which the calling thread holds, gets at least so many pages, of what is free
+ * behind it.  False: something else is there. */
+bool fo_run_extend(uint32_t page, uint32_t pages);
+
+/* Whoever extended it may have vanished: its pages say that they are inside. */
+void fo_run_complete(uint32_t page);
+
 /* region_span.c: slots in pages. */
 
 /* Put free slots in front of where the bin takes from, `room` cells at most.  False: none left. */
@@ -350,6 +357,10 @@ uintptr_t fo_large_take(size_t size); /* of the payload; 0: no memory */
 uint32_t fo_large_pages(size_t size);
 void fo_large_give(uintptr_t payload);
 
+/* Where a block lies that the calling thread holds is room for so many bytes now, and what is
+ * behind them goes back to the system.  False: it has to move. */
+bool fo_large_fit(uintptr_t payload, size_t size);
+
 /* No freed one keeps its memory. */
 void fo_large_cool(void);
 
@@ -394,6 +405,10 @@ void *fo_region_malloc(size_t size, fo_site site); /* NULL: no room */
 struct fo_at fo_region_hold(uintptr_t payload);
 void fo_region_let_go(const struct fo_at *held);
 void fo_region_free_held(const struct fo_at *held, fo_site now);
+
+/* A large block gets another size where it is, and is let go.  False: it is still held, and has to
+ * move. */
+bool fo_region_resize(const struct fo_at *held, size_t size, fo_site now);
 
 /* What is remembered of the free of the block that was found.  False: nothing, it is on its way. */
 bool fo_region_freed(const struct fo_at *at, struct fo_freed *out);

@@ -95,7 +95,7 @@ static void go_on_with(uint32_t page, uint32_t gone)
 
     if (fo_has_slots(state))
         fo_slots_go_on(page, gone);
-    else if (state == FO_PAGE_MOVING || state == FO_PAGE_WARM)
+    else if (state == FO_PAGE_MOVING || state == FO_PAGE_WARM || state == FO_PAGE_BLOCK)
         fo_large_go_on(page, gone);
     else if (state == FO_PAGE_MAKING || state == FO_PAGE_HALVING || state == FO_PAGE_FREE)
         fo_run_go_on(page);

@@ -161,6 +161,31 @@ void fo_region_let_go(const struct fo_at *held)
     set_state(held, 0);
 }
 
+/* Nobody sees half a header: while it is written, the page says that the block is held. */
+static void rename_held(const struct fo_at *held, const struct fo_at *now)
+{
+    struct fo_page *pg = &fo_region->page[fo_page_number(held->payload)];
+
+    FO_RELAXED_STORE(&pg->allocated, held->site);
+    __atomic_store_n(&pg->word, held->word ^ FO_REGION_HELD, __ATOMIC_RELEASE);
+    __atomic_thread_fence(__ATOMIC_RELEASE);
+    FO_RELAXED_STORE(&fo_header_of(held->payload)->site, now->site);
+    set_state(now, FO_REGION_HELD);
+    __atomic_store_n(&pg->word, now->word, __ATOMIC_RELEASE);
+    set_state(now, 0);
+}
+
+bool fo_region_resize(const struct fo_at *held, size_t size, fo_site now)
+{
+    if (!is_large(held) || size > FO_SIZE_MAX || !fo_large_fit(held->payload, size))
+        return false;
+    struct fo_at resized = {FO_FOUND_LIVE, held->payload, (uint64_t)size << FO_SIZE_SHIFT, now};
+    resized.word |= FO_RELAXED_LOAD(&fo_process_self()->direct.meta);
+    resized.word |= fo_region_check(fo_region->key, held->payload, now, resized.word);
+    rename_held(held, &resized);
+    return true;
+}
+
 static void free_small(const struct fo_at *held, size_t size, fo_site now)
 {
     set_state(held, FO_REGION_FREED);

@@ -80,16 +80,29 @@ static struct fo_at find_former_slot(uintptr_t p)
     return gone(class, start + (uintptr_t)slot * size + sizeof(struct fo_header));
 }
 
+/* While its holder gives it another size, its page says what it was; what is read of the header
+ * counts only if the page says the same afterwards. */
+static struct fo_at judge_block(const struct fo_page *pg, uintptr_t payload)
+{
+    for (;;) {
+        uint64_t word = __atomic_load_n(&pg->word, __ATOMIC_ACQUIRE);
+        if ((word & FO_REGION_FREED) != 0)
+            return (struct fo_at){FO_FOUND_HELD, payload, word ^ FO_REGION_HELD,
+                                  FO_RELAXED_LOAD(&pg->allocated)};
+        struct fo_at at = judge_header(payload, true);
+        __atomic_thread_fence(__ATOMIC_ACQUIRE);
+        if (FO_RELAXED_LOAD(&pg->word) == word)
+            return fo_word_size(at.word) == fo_word_size(word) ? at : damaged(payload);
+    }
+}
+
 static struct fo_at find_large(const struct fo_page *pg, uintptr_t start, uintptr_t p)
 {
     uintptr_t payload = start + sizeof(struct fo_header);
     uint64_t word = FO_RELAXED_LOAD(&pg->word);
 
-    if (fo_page_state(pg) == FO_PAGE_BLOCK) {
-        size_t size = fo_word_size(word);
-        struct fo_at at = judge_header(payload, true);
-        return fo_word_size(at.word) == size ? at : damaged(payload);
-    }
+    if (fo_page_state(pg) == FO_PAGE_BLOCK)
+        return judge_block(pg, payload);
     if (word == 0 || p - start >= sizeof(struct fo_header) + fo_word_size(word))
         return find_former_slot(p);
     return (struct fo_at){FO_FOUND_FREED, payload, word, FO_RELAXED_LOAD(&pg->allocated)};

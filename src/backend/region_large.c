@@ -5,6 +5,9 @@
  * not ask the system each time; they serve again first in first out. */
 #include "backend/region.h"
 
+#include <string.h>
+
+#include "core/options.h"
 #include "fork/process.h"
 
 enum { SYSTEM_PAGE_SHIFT = 12, KEEP_WARM = 2 };
@@ -101,6 +104,31 @@ uintptr_t fo_large_take(size_t size)
     return fo_page_start(page) + sizeof(struct fo_header);
 }
 
+/* What was in use, and is not. */
+static void release_behind(uintptr_t payload, size_t size, size_t was)
+{
+    uintptr_t from = (payload + size + 4095) & ~(uintptr_t)4095;
+    uintptr_t to = (payload + was + 4095) & ~(uintptr_t)4095;
+
+    if (size < was && fo_options.wipe)
+        explicit_bzero((void *)(payload + size), was - size);
+    if (from < to)
+        fo_region_release(from, to - from);
+}
+
+/* Much shorter, it moves: others may want its pages. */
+bool fo_large_fit(uintptr_t payload, size_t size)
+{
+    uint32_t page = fo_page_number(payload), wanted = fo_large_pages(size);
+    uint32_t has = fo_page_run(&fo_region->page[page]);
+
+    if (size <= FO_REGION_SMALL || (has > 1 && wanted <= has / 2) ||
+        (wanted > has && !(fo_may_move() && fo_run_extend(page, wanted))))
+        return false;
+    release_behind(payload, size, size_of(&fo_region->page[page]));
+    return true;
+}
+
 /* A warm run that has left the ring; without a cache it is left to whoever clears up. */
 static void cool(uint32_t page)
 {
@@ -164,4 +192,6 @@ void fo_large_go_on(uint32_t page, uint32_t gone)
         cool(page);
     else if (fo_state_of(what) == FO_PAGE_MOVING && fo_cache_of(what) == gone)
         release(page);
+    else if (fo_state_of(what) == FO_PAGE_BLOCK)
+        fo_run_complete(page);
 }

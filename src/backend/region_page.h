@@ -52,7 +52,8 @@ struct fo_page {
     uint16_t class; /* of slots */
     uint16_t ever;  /* slots that were handed out before its memory was given back */
     uint32_t used;  /* slots from 0 that were handed out at least once */
-    uint64_t word;  /* of a large block: what is remembered of it once its memory is gone */
+    uint64_t word;  /* of a large block: its size, and what is remembered once its memory is gone;
+                     * flipped as a held header's while it gets another size */
     fo_site allocated;
     fo_site freed;
     uint64_t by;

@@ -271,8 +271,84 @@ bool fo_run_join(uint32_t wanted)
     return false;
 }
 
+/* --- growing in place ----------------------------------------------------------------------------
+ */
+
+/* The largest run that there is a size for, of no more than so many pages. */
+static uint32_t largest_run(uint32_t most)
+{
+    unsigned class = run_class(most);
+
+    return run_pages(class) == most ? most : run_pages(class - 1);
+}
+
+static uint32_t claim_end(uint32_t at, uint32_t most)
+{
+    uint32_t pages = largest_run(most);
+
+    if (pages > fo_region->page_count - at ||
+        !fo_region_commit((uint64_t)(at + pages) << FO_PAGE_SHIFT) || claim(at, pages) == 0)
+        return 0;
+    return pages;
+}
+
+/* What begins here becomes this thread's, if it is free: that many of so many pages; 0: none. */
+static uint32_t own_next(uint32_t at, uint32_t most)
+{
+    for (;;) {
+        if (at >= fo_region->page_count)
+            return 0;
+        if (what_of(at) == 0)
+            return claim_end(at, most);
+        if (!fo_page_change(&fo_region->page[at], FO_PAGE_FREE, fo_of_mine(FO_PAGE_MOVING)))
+            return 0;
+        uint32_t pages = fo_page_run(&fo_region->page[at]);
+        if (pages <= most)
+            return pages;
+        halve(at);
+    }
+}
+
+/* The block's word says how long it is now, at once; that the pages behind are INSIDE it follows,
+ * and anybody may see to that. */
+static void absorb(uint32_t at, uint32_t pages)
+{
+    uint64_t before = what_of(at);
+
+    become(at, before, fo_next_what(before, pages, FO_PAGE_BLOCK));
+    fo_run_complete(at);
+}
+
+bool fo_run_extend(uint32_t at, uint32_t wanted)
+{
+    if (wanted > fo_region->page_count)
+        return false;
+    uint32_t behind = fo_next_run(at), next = behind, end = at + run_pages(run_class(wanted));
+
+    while (next < end) {
+        uint32_t pages = own_next(next, end - next);
+        if (pages == 0) {
+            give_all(behind, next);
+            return false;
+        }
+        next += pages;
+    }
+    if (end > behind)
+        absorb(at, end - at);
+    return true;
+}
+
 /* --- of those who are gone -----------------------------------------------------------------------
  */
+
+void fo_run_complete(uint32_t at)
+{
+    uint64_t is = what_of(at);
+    bool mine = fo_state_of(is) == FO_PAGE_BLOCK;
+
+    for (uint32_t i = 1; mine && i < fo_run_of(is); i++)
+        mine = make_inside(at, is, i);
+}
 
 void fo_run_go_on(uint32_t at)
 {

@@ -84,6 +84,8 @@ static void *realloc_directly(uintptr_t payload, size_t size, const char *file, 
     }
     if (at.payload != payload || at.state != FO_FOUND_LIVE)
         return refuse_realloc(payload, size, now);
+    if (fo_region_resize(&at, size, now))
+        return (void *)payload;
     void *moved = fo_malloc(size, file, line);
     if (moved == NULL) {
         fo_region_let_go(&at);
@@ -95,8 +97,8 @@ static void *realloc_directly(uintptr_t payload, size_t size, const char *file, 
     return moved;
 }
 
-/* Always a new block and a copy: so the old address goes through the quarantine, and a stale
- * pointer to it is found. */
+/* But for large blocks, a new block and a copy: so the old address goes through the quarantine, and
+ * a stale pointer to it is found. */
 void *fo_realloc(void *p, size_t size, const char *file, int line)
 {
     uintptr_t payload = (uintptr_t)p;

@@ -1,0 +1,207 @@
+/* Large blocks that get another size: where they are, if what is behind them is free.  What others
+ * see of them meanwhile, and what is left when the process is killed. */
+#include <sys/mman.h>
+
+#include "kills.h"
+
+enum { MIB = 1 << 20 };
+
+static void *resized(void *p, size_t size)
+{
+    void *q = fo_realloc(p, size, "grow.c", 2);
+
+    assert_non_null(q);
+    return q;
+}
+
+static void grow_where_it_is(void)
+{
+    unsigned char *p = fo_malloc(MIB, "grow.c", 1);
+
+    for (size_t i = 1; i <= 64; i++) {
+        assert_ptr_equal(resized(p, i * MIB), p);
+        p[(i - 1) * MIB] = p[i * MIB - 1] = (unsigned char)i;
+    }
+    for (size_t i = 1; i <= 64; i++)
+        assert_true(p[(i - 1) * MIB] == i && p[i * MIB - 1] == i);
+    fo_free(p, "free.c", 3);
+    walk();
+    fixture_expect("%s", "");
+}
+
+FRESH(grows_where_it_is)
+{
+    fixture_start("BACKEND=arena", NULL);
+    fo_malloc(16, "new.c", 1);
+    grow_where_it_is();
+}
+
+FRESH(grows_where_it_is_in_shared_memory)
+{
+    start(NULL);
+    block(16);
+    grow_where_it_is();
+}
+
+/* Of those behind, as much as is wanted. */
+FRESH(grows_into_what_is_free_behind_it)
+{
+    void *p[4];
+
+    fixture_start("BACKEND=arena", "QUARANTINE=0", NULL);
+    for (unsigned i = 0; i < 4; i++)
+        p[i] = fo_malloc(250000, "new.c", 1); /* four pages each */
+    memset(p[0], 7, 250000);
+    fo_free(p[1], "free.c", 1);
+    fo_free(p[2], "free.c", 1);
+    assert_ptr_equal(resized(p[0], 380000), p[0]);
+    assert_ptr_equal(resized(p[0], 700000), p[0]);
+    assert_ptr_not_equal(p[0] = resized(p[0], 800000), NULL);
+    assert_true(p[0] < p[1] || p[0] > p[3]); /* it had to move */
+    for (unsigned i = 0; i < 250000; i++)
+        assert_int_equal(((unsigned char *)p[0])[i], 7);
+    walk();
+}
+
+/* What is in the way costs a copy, but not each time. */
+FRESH(two_that_grow_in_turns_seldom_move)
+{
+    void *p[2];
+    unsigned moves = 0;
+
+    fixture_start("BACKEND=arena", NULL);
+    p[0] = fo_malloc(MIB, "new.c", 1);
+    p[1] = fo_malloc(MIB, "new.c", 1);
+    for (size_t i = 1; i <= 512; i++)
+        for (unsigned n = 0; n < 2; n++) {
+            void *q = resized(p[n], MIB + i * MIB / 8);
+            moves += q != p[n];
+            p[n] = q;
+        }
+    assert_in_range(moves, 0, 60);
+    walk();
+}
+
+static size_t resident_pages(const void *p, size_t size)
+{
+    unsigned char in[4096];
+    uintptr_t from = (uintptr_t)p & ~(uintptr_t)4095;
+    size_t pages = (((uintptr_t)p + size + 4095) & ~(uintptr_t)4095) - from, count = 0;
+
+    pages /= 4096;
+    assert_in_range(pages, 1, sizeof in);
+    assert_int_equal(mincore((void *)from, pages * 4096, in), 0);
+    for (size_t i = 0; i < pages; i++)
+        count += in[i] & 1;
+    return count;
+}
+
+static void shrink(void)
+{
+    unsigned char *p = memset(fo_malloc(8 * MIB, "new.c", 1), 7, 8 * MIB);
+
+    assert_in_range(resident_pages(p, 8 * MIB), 2048, 2049);
+    assert_ptr_equal(resized(p, 6 * MIB), p);
+    assert_in_range(resident_pages(p, 8 * MIB), 1536, 1537);
+    unsigned char *q = resized(p, 100000); /* its pages are for others */
+    assert_ptr_not_equal(q, p);
+    assert_int_equal(resident_pages(p, 8 * MIB), 0);
+    for (unsigned i = 0; i < 100000; i++)
+        assert_int_equal(q[i], 7);
+    walk();
+}
+
+FRESH(shrinking_gives_memory_back)
+{
+    fixture_start("BACKEND=arena", NULL);
+    shrink();
+}
+
+FRESH(shrinking_gives_memory_back_in_shared_memory)
+{
+    start(NULL);
+    shrink();
+}
+
+/* --- seen by others, and killed ------------------------------------------------------------------
+ */
+
+static void **one;
+
+/* One page; what was left by who was killed before is freed, unless he still holds it. */
+static void make_one_block(void)
+{
+    if (*one != NULL && fo_region_at((uintptr_t)*one).state == FO_FOUND_LIVE)
+        fo_free(*one, "free.c", 1);
+    *one = block(20000);
+}
+
+/* To three pages, of which two stay. */
+static void grow_it(void)
+{
+    *one = fo_realloc(*one, 190000, "grow.c", 2);
+    *one = fo_realloc(*one, 70000, "grow.c", 3);
+}
+
+static void start_with_one(void)
+{
+    start("QUARANTINE=0", NULL);
+    one = mmap(NULL, sizeof *one, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    assert_ptr_not_equal(one, MAP_FAILED);
+    block(16);
+}
+
+/* Whoever frees it meanwhile is told that it is held, and never that it is damaged. */
+FRESH(is_judged_right_at_each_instruction)
+{
+    unsigned held_at = 0, live_at = 0;
+
+    start_with_one();
+    stepping_on_one_processor();
+    pid_t child = stepping_start(make_one_block, grow_it);
+    while (stepping_lead(child, 1)) {
+        struct fo_at at = fo_region_at((uintptr_t)*one);
+        assert_true(at.payload == (uintptr_t)*one);
+        assert_true(at.state == FO_FOUND_LIVE || at.state == FO_FOUND_HELD);
+        held_at += at.state == FO_FOUND_HELD;
+        live_at += at.state == FO_FOUND_LIVE;
+    }
+    assert_true(held_at > 0 && live_at > 0);
+}
+
+FRESH(killed_while_it_grows_at_the_end)
+{
+    start_with_one();
+    kill_at_each_instruction(&(struct operation){make_one_block, grow_it, 3});
+}
+
+/* Of the run behind it, it wants a half. */
+static void make_one_and_room(void)
+{
+    make_one_block();
+    hold(0, 2, 250000);
+    let_go(0, 2);
+}
+
+FRESH(killed_while_it_grows_into_a_free_run)
+{
+    start_with_one();
+    assert_false(kill_after(&(struct operation){make_one_and_room, grow_it, 1}, UINT_MAX));
+    kill_at_each_instruction(&(struct operation){make_one_and_room, grow_it, 3});
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(grows_where_it_is),
+        cmocka_unit_test(grows_where_it_is_in_shared_memory),
+        cmocka_unit_test(grows_into_what_is_free_behind_it),
+        cmocka_unit_test(two_that_grow_in_turns_seldom_move),
+        cmocka_unit_test(shrinking_gives_memory_back),
+        cmocka_unit_test(shrinking_gives_memory_back_in_shared_memory),
+        cmocka_unit_test(is_judged_right_at_each_instruction),
+        cmocka_unit_test(killed_while_it_grows_at_the_end),
+        cmocka_unit_test(killed_while_it_grows_into_a_free_run),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
