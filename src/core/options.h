@@ -23,6 +23,7 @@ enum { FO_CURE_COUNT = 4 };
 
 #define FO_TEXT_MAX 256
 typedef char fo_option_text[FO_TEXT_MAX];
+typedef char fo_option_place[FO_TEXT_MAX];
 typedef bool fo_option_flag;
 typedef size_t fo_option_size;
 typedef uint32_t fo_option_rate; /* one in so many; 0: none */

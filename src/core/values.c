@@ -88,6 +88,14 @@ static int choice_index(const char *value, size_t length, const char *choices)
     return -1;
 }
 
+/* One of the words, or a path: that has a slash, so that a misspelt word is not a file. */
+bool fo_parse_place(fo_option_place *out, const char *value, const char *choices)
+{
+    bool word = choice_index(value, strlen(value), choices) >= 0;
+
+    return (word || strchr(value, '/') != NULL) && fo_parse_text(out, value, choices);
+}
+
 bool fo_parse_choice(unsigned *out, const char *value, const char *choices)
 {
     int index = choice_index(value, strlen(value), choices);
@@ -138,6 +146,11 @@ void fo_show_text(struct fo_text *t, const fo_option_text *v, const char *choice
 {
     (void)choices;
     fo_put(t, *v);
+}
+
+void fo_show_place(struct fo_text *t, const fo_option_place *v, const char *choices)
+{
+    fo_show_text(t, v, choices);
 }
 
 void fo_show_flag(struct fo_text *t, const bool *v, const char *choices)

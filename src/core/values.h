@@ -12,6 +12,7 @@
     bool fo_parse_##kind(fo_option_##kind *out, const char *value, const char *choices);           \
     void fo_show_##kind(struct fo_text *t, const fo_option_##kind *v, const char *choices);
 FO_KIND(text)
+FO_KIND(place)
 FO_KIND(flag)
 FO_KIND(size)
 FO_KIND(rate)

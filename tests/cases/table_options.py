@@ -156,6 +156,11 @@ CASES = [
         {"FREEONCE_XYZZYXYZZY": "1"},
         "there is no option FREEONCE_XYZZYXYZZY, ignored\n",
     ),
+    *wrong(
+        "misspelt-log",
+        {"FREEONCE_LOG": "sylog"},
+        choice("LOG", "sylog", "stderr|syslog|journal|/path/to/file", "syslog"),
+    ),
     *wrong("bad-flag", {"FREEONCE_VERBOSE": "yes"}, choice("VERBOSE", "yes", "0|1")),
     *wrong(
         "bad-choice",

@@ -280,6 +280,8 @@ class Status(tools.Case):
         done = self.freeonce("--require", "--set", "FILL=2", "--", "echo", "ran", expect=78)
         self.assertIn("FREEONCE_FILL=2 is none of 0|1", done.stderr)
         self.assertEqual("", done.stdout)
+        done = self.freeonce("--set", "LOG=sylog", "--", "echo", "ran", expect=0)
+        self.assertIn("did you mean FREEONCE_LOG=syslog?", done.stderr)
 
     def test_nothing_was_checked(self):
         done = self.freeonce("--", "true", expect=0)

@@ -60,6 +60,15 @@ class Dropin(Case):
         self.assertIn("Environment=FREEONCE_JOURNAL=/var/log/j", lines)
         self.assertIn("Environment=FREEONCE_LOG=syslog", lines)
 
+    def test_log_is_a_word_or_a_path(self):
+        path = self.unit(EXEC)
+        for way in (["--log", "sylog"], ["--set", "LOG=sylog"]):
+            done = self.freeonce("systemd", path, *way, expect=64)
+            self.assertIn("did you mean syslog?", done.stderr)
+        for word in ("stderr", "syslog", "journal", "/var/log/l"):
+            done = self.freeonce("systemd", path, "--log", word, expect=0)
+            self.assertIn(f"Environment=FREEONCE_LOG={word}\n", done.stdout)
+
     def test_wrong_usage(self):
         path = self.unit(EXEC)
         for argv in (

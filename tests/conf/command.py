@@ -70,7 +70,7 @@ def names_get_their_manual(b):
     equal("exit status", 0, outcome.returncode)
     heads = re.findall(r"^FREEONCE_(\w+)=", outcome.stdout, flags=re.M)
     equal("options", ["LOG", "ON_ERROR", "FILL"], heads)
-    contains("help", "where reports go; %p in a path becomes the pid", outcome.stdout)
+    contains("help", "where reports go; a path has a /, and %p in it becomes the pid", outcome.stdout)
     contains("value", "    now:     /a (environment)\n", outcome.stdout)
     equal("lines of 80", [], [line for line in outcome.stdout.splitlines() if len(line) > 80])
 

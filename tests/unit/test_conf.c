@@ -107,8 +107,10 @@ static void settings_are_read_with_blanks_and_quotes(void **state)
     log_is("FREEONCE_LOG=/a\r\n", "/a");
     log_is("FREEONCE_LOG=\"/a b\"", "/a b");
     log_is("FREEONCE_LOG='/a \" # b'", "/a \" # b");
-    log_is("FREEONCE_LOG=''", "");
-    log_is("FREEONCE_LOG=", "");
+    options_of("unit", "FREEONCE_JOURNAL=/b\nFREEONCE_JOURNAL=''");
+    assert_string_equal(fo_options.journal, "");
+    options_of("unit", "FREEONCE_JOURNAL=/b\nFREEONCE_JOURNAL=");
+    assert_string_equal(fo_options.journal, "");
     log_is("FREEONCE_LOG=/a=b#c", "/a=b#c");
     log_is("FREEONCE_LOG=/a\nFREEONCE_LOG=/b", "/b");
     log_is("FREEONCE_LOG=/\303\244", "/\303\244");

@@ -11,6 +11,7 @@
 #include "cli/message.h"
 #include "cli/systemd/install.h"
 #include "cli/systemd/notes.h"
+#include "core/nearest.h"
 
 enum { KEY_INSTALL = 256, KEY_REMOVE, KEY_JOURNAL, KEY_LOG, KEY_LIBRARY, KEY_FILE, KEY_ROOT };
 
@@ -26,7 +27,8 @@ static const struct argp_option options[] = {
     {"remove", KEY_REMOVE, NULL, 0, "take it away again; the journal is kept", 0},
     {"journal", KEY_JOURNAL, "PATH", 0,
      "where the findings go (default: a directory that systemd makes for the unit)", 0},
-    {"log", KEY_LOG, "WHERE", 0, "FREEONCE_LOG: stderr, syslog or a file (default: what fits)", 0},
+    {"log", KEY_LOG, "WHERE", 0,
+     "FREEONCE_LOG: stderr, syslog, journal or a file (default: what fits)", 0},
     {"set", 's', "NAME=VALUE", 0, "set the option FREEONCE_NAME (see freeonce options)", 0},
     {"library", KEY_LIBRARY, "PATH", 0, "the libfreeonce.so to put in front", 0},
     {"unit-file", KEY_FILE, "FILE", 0, "read the unit from FILE and FILE.d, do not ask systemctl",
@@ -78,6 +80,18 @@ static void add_set(struct request *r, const char *argument, struct argp_state *
                argument);
 }
 
+static void check_log(const char *log, struct argp_state *state)
+{
+    static const char words[] = "stderr|syslog|journal";
+    char nearest[16];
+    bool near = fo_nearest_choice(log, words, nearest, sizeof nearest);
+
+    if (log[0] == '/' || (near && strcmp(log, nearest) == 0))
+        return;
+    argp_error(state, "--log %s: stderr, syslog, journal or an absolute path is needed%s%s%s", log,
+               near ? "; did you mean " : "", near ? nearest : "", near ? "?" : "");
+}
+
 static void check(const struct request *r, struct argp_state *state)
 {
     const char *const paths[] = {r->plan.journal, r->plan.log};
@@ -88,9 +102,8 @@ static void check(const struct request *r, struct argp_state *state)
         argp_error(state, "--install or --remove, not both");
     if (r->plan.journal != NULL && r->plan.journal[0] != '/')
         argp_error(state, "--journal %s: an absolute path is needed", r->plan.journal);
-    if (r->plan.log != NULL && r->plan.log[0] != '/' && strcmp(r->plan.log, "stderr") != 0 &&
-        strcmp(r->plan.log, "syslog") != 0)
-        argp_error(state, "--log %s: stderr, syslog or an absolute path is needed", r->plan.log);
+    if (r->plan.log != NULL)
+        check_log(r->plan.log, state);
     for (size_t i = 0; i < sizeof paths / sizeof paths[0]; i++)
         for (const char *c = paths[i]; c != NULL && *c != '\0'; c++)
             if ((unsigned char)*c < ' ')
