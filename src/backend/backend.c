@@ -3,6 +3,7 @@
 #include "backend/backend.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <sched.h>
 #include <string.h>
 #include <stdlib.h>
@@ -251,8 +252,11 @@ void *fo_backend_first(size_t size, const char *file, int line)
         inside = false;
         sched_yield();
     }
-    int saved_errno = errno;
+    int saved_errno = errno, cancel;
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE,
+                           &cancel); /* a plug-in's constructor may do anything */
     bool decided = decide(file, line);
+    pthread_setcancelstate(cancel, NULL);
     inside = false;
     errno = saved_errno;
     __atomic_store_n(&deciding, 0, __ATOMIC_RELEASE);

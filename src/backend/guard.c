@@ -3,13 +3,13 @@
 #include "backend/guard.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
 #include "backend/backend.h"
 #include "backend/guard_slots.h"
 #include "core/options.h"
+#include "core/raw.h"
 #include "core/registry.h"
 #include "fork/process.h"
 #include "report/output.h"
@@ -234,11 +234,11 @@ static size_t mappings_allowed(void)
 {
     char text[32];
     size_t n = 0;
-    int fd = open("/proc/sys/vm/max_map_count", O_RDONLY | O_CLOEXEC);
-    ssize_t length = fd >= 0 ? read(fd, text, sizeof text) : -1;
+    int fd = fo_raw_open("/proc/sys/vm/max_map_count", O_RDONLY | O_CLOEXEC, 0);
+    ssize_t length = fd >= 0 ? fo_raw_read(fd, text, sizeof text) : -1;
 
     if (fd >= 0)
-        close(fd);
+        fo_raw_close(fd);
     for (ssize_t i = 0; i < length && text[i] >= '0' && text[i] <= '9'; i++)
         n = n * 10 + (size_t)(text[i] - '0');
     return n != 0 ? n : MAPPINGS_DEFAULT;

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "core/options.h"
+#include "core/raw.h"
 #include "fork/ending.h"
 #include "fork/process.h"
 
@@ -232,13 +233,13 @@ static bool take_over_guest(uint64_t self)
 /* Whoever has one gives it back after one block, unless he is stopped: a second is enough. */
 bool fo_cache_visit(void)
 {
-    const struct timespec a_moment = {0, 1000000};
+    const long a_moment = 1000000; /* ns */
     uint64_t self = fo_living_me();
     int saved_errno = errno;
     bool has = take_over_guest(self);
 
     for (unsigned turn = 0; turn < 1000 && !has; turn++) {
-        nanosleep(&a_moment, NULL);
+        fo_raw_sleep(a_moment);
         has = take_over_guest(self);
     }
     errno = saved_errno;

@@ -2,8 +2,8 @@
 #include "fork/mapping.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <unistd.h>
+
+#include "core/raw.h"
 
 enum part { START, END, PERMISSIONS, REST };
 
@@ -53,16 +53,16 @@ static void take(struct reader *r, char c)
 
 bool fo_mapping_find(uintptr_t address, struct fo_mapping *out)
 {
-    int saved_errno = errno, fd = open("/proc/self/maps", O_RDONLY | O_CLOEXEC);
+    int saved_errno = errno, fd = fo_raw_open("/proc/self/maps", O_RDONLY | O_CLOEXEC, 0);
     struct reader r = {.wanted = address, .part = START};
     char buffer[1024];
     ssize_t n;
 
-    while (fd >= 0 && !r.found && (n = read(fd, buffer, sizeof buffer)) > 0)
+    while (fd >= 0 && !r.found && (n = fo_raw_read(fd, buffer, sizeof buffer)) > 0)
         for (ssize_t i = 0; i < n && !r.found; i++)
             take(&r, buffer[i]);
     if (fd >= 0)
-        close(fd);
+        fo_raw_close(fd);
     errno = saved_errno;
     *out = r.now;
     return r.found;

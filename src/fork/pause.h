@@ -4,11 +4,9 @@
 
 #include <errno.h>
 #include <sched.h>
-#include <sys/syscall.h>
-#include <time.h>
-#include <unistd.h>
 
 #include "core/base.h"
+#include "core/raw.h"
 
 static inline void fo_relax(void)
 {
@@ -35,7 +33,7 @@ static inline bool fo_pause(unsigned turn)
     unsigned doublings = turn - SPINS - YIELDS;
     long ns = doublings < 6 ? 20000L << doublings : LONGEST_NS;
     int saved_errno = errno;
-    syscall(SYS_nanosleep, &(struct timespec){.tv_nsec = ns}, NULL); /* libc's can be cancelled */
+    fo_raw_sleep(ns);
     errno = saved_errno;
     return true;
 }

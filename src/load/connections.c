@@ -2,9 +2,9 @@
 #include "load/connections.h"
 
 #include <errno.h>
-#include <unistd.h>
 
 #include "core/hot.h"
+#include "core/raw.h"
 #include "fork/connections.h"
 #include "load/entries.h"
 #include "load/library.h"
@@ -73,7 +73,7 @@ void fo_connection_close(void *p, unsigned major, uintptr_t caller)
         void *bio = find_functions(&f, directions[i], major, caller) ? closing_bio(&f, p) : NULL;
         long descriptor = bio != NULL ? f.ctrl(bio, C_GET_FD, 0, NULL) : -1;
         if (descriptor >= 0 && descriptor != closed)
-            close((int)descriptor);
+            fo_raw_close((int)descriptor);
         closed = descriptor;
     }
     errno = saved_errno;

@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "core/options.h"
+#include "core/raw.h"
 #include "fork/cures.h"
 #include "fork/rwlock_short.h"
 #include "fork/shared.h"
@@ -100,7 +101,7 @@ static int until(pthread_rwlock_t *lock, int (*attempt)(pthread_rwlock_t *), clo
         clock_gettime(clock, &now);
         if (now.tv_sec > end->tv_sec || (now.tv_sec == end->tv_sec && now.tv_nsec >= end->tv_nsec))
             return ETIMEDOUT;
-        nanosleep(&(struct timespec){.tv_nsec = 100000}, NULL);
+        fo_raw_sleep(100000);
     }
     return status;
 }

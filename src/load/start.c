@@ -9,6 +9,7 @@
 #include "load/library.h"
 #include "load/openssl.h"
 #include "report/journal.h"
+#include "report/output.h"
 #include "report/record.h"
 
 extern const char freeonce_version[];
@@ -35,6 +36,7 @@ static void read_options(char **argv, char **envp)
  * is asked for. */
 __attribute__((constructor)) static void begin(int argc, char **argv, char **envp)
 {
+    fo_output_begin();
     (void)getpid(); /* finds the real one, before a signal handler asks */
     read_options(argv, envp);
     fo_stack_end = (uintptr_t)envp;

@@ -1,49 +1,64 @@
-/* The three targets of output.h. */
+/* The places that reports go to, and in which order they are tried: see output.h. */
 #include "report/output.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <pthread.h>
-#include <signal.h>
 #include <stdarg.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/un.h>
-#include <time.h>
-#include <unistd.h>
 
 #include "core/options.h"
+#include "core/raw.h"
 #include "report/journal.h"
+#include "report/target.h"
 
 /* Servers close the low descriptors when they become daemons, and hand their numbers out again. */
-enum { HIGH_FD = 200, SYSLOG_DAEMON_ERR = 3 * 8 + 3 };
+enum { HIGH_FD = 200 };
 
+static bool begun;
+static struct fo_target standard_error;
+
+/* What FREEONCE_LOG names; fd -1: stderr. */
 static struct {
-    int fd; /* -1: stderr */
+    int fd;
     bool syslog, per_process;
-    dev_t device; /* of the file: is the descriptor still ours? */
-    ino_t inode;
+    struct fo_target is;
 } target = {.fd = -1};
+
+static struct fo_unprinted own_counts, *unprinted = &own_counts;
+
+/* --- opening ------------------------------------------------------------------------------------
+ */
+
+/* A server that inetd(8) started has its client's socket in 0, 1 and 2: that is not for us. */
+static bool is_clients_socket(const struct fo_target *t)
+{
+    return t->type == S_IFSOCK && fo_target_check(t, STDIN_FILENO) == FO_STILL_SAME;
+}
+
+void fo_output_begin(void)
+{
+    int saved_errno = errno;
+
+    begun = true;
+    if (fo_target_record(&standard_error, STDERR_FILENO) && is_clients_socket(&standard_error))
+        standard_error.known = false;
+    errno = saved_errno;
+}
 
 static int move_up(int fd)
 {
-    int high = fcntl(fd, F_DUPFD_CLOEXEC, HIGH_FD);
+    int high = fo_raw_duplicate(fd, HIGH_FD);
     if (high < 0)
         return fd;
-    close(fd);
+    fo_raw_close(fd);
     return high;
 }
 
 static void remember(int fd)
 {
-    struct stat st;
-
+    fo_target_record(&target.is, fd);
+    target.is.ours = true;
     target.fd = fd;
-    if (fstat(fd, &st) == 0) {
-        target.device = st.st_dev;
-        target.inode = st.st_ino;
-    }
 }
 
 /* FREEONCE_LOG with %p replaced. */
@@ -61,51 +76,71 @@ static void path_of(char *out, size_t size)
     out[t.used] = '\0';
 }
 
+/* Non-blocking: the path may be a FIFO, or a terminal. */
 static bool open_file(void)
 {
     char path[FO_TEXT_MAX + 32];
 
     path_of(path, sizeof path);
-    int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY, 0640);
+    int fd =
+        fo_raw_open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0640);
     if (fd < 0)
         return false;
     remember(move_up(fd));
     return true;
 }
 
-static bool open_syslog(void)
+/* A socket to the log daemon, or -1. */
+static int connect_to_syslog(void)
 {
     struct sockaddr_un to = {.sun_family = AF_UNIX, .sun_path = "/dev/log"};
-    int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+    if (fd >= 0 && fo_raw_connect(fd, (struct sockaddr *)&to, sizeof to) != 0) {
+        int why = errno;
+        fo_raw_close(fd);
+        errno = why;
+        return -1;
+    }
+    return fd;
+}
+
+static bool open_syslog(void)
+{
+    int fd = connect_to_syslog();
 
     if (fd < 0)
         return false;
-    if (connect(fd, (struct sockaddr *)&to, sizeof to) != 0) {
-        close(fd);
-        return false;
-    }
     remember(move_up(fd));
     target.syslog = true;
     return true;
 }
 
-void fo_output_open(void)
+static void open_target(const char *log)
 {
-    int saved_errno = errno;
-    const char *log = fo_options.log;
-
-    target.fd = -1;
-    target.syslog = target.per_process = false;
     if (strcmp(log, "syslog") == 0) {
         if (!open_syslog())
             fo_say_words("FREEONCE_LOG=syslog: no daemon listens at /dev/log (",
                          strerrorname_np(errno), "), reports go to stderr", NULL);
-    } else if (strcmp(log, "stderr") != 0 && strcmp(log, "journal") != 0) {
+    } else if (strchr(log, '/') != NULL) {
         target.per_process = strstr(log, "%p") != NULL;
         if (!open_file())
-            fo_say_words("FREEONCE_LOG=", log, " cannot be opened (", strerrorname_np(errno),
+            fo_say_words("FREEONCE_LOG=", log, " cannot be opened (",
+                         errno == ENXIO ? "it is a FIFO that no process reads"
+                                        : strerrorname_np(errno),
                          "), reports go to stderr", NULL);
     }
+}
+
+void fo_output_open(void)
+{
+    int saved_errno = errno;
+
+    if (!begun)
+        fo_output_begin();
+    target.fd = -1;
+    target.syslog = target.per_process = false;
+    open_target(fo_options.log);
     errno = saved_errno;
 }
 
@@ -115,117 +150,144 @@ void fo_output_forked(void)
         return;
     int saved_errno = errno, before = target.fd;
     if (open_file() && before >= 0)
-        close(before);
+        fo_raw_close(before);
     errno = saved_errno;
 }
 
-/* The descriptor, if it still is what was opened.  A daemon that closed it and left the place of
- * its root alone gets the file again by name. */
-static int current_fd(void)
+/* The descriptor, if it still is what was opened; -1: it is not, and cannot be had again.  A daemon
+ * that closed it and left the place of its root alone gets the file again by name. */
+static int current_fd(bool *sandbox)
 {
-    struct stat st;
-
     if (target.fd < 0)
-        return STDERR_FILENO;
-    if (fstat(target.fd, &st) == 0 ? st.st_dev == target.device && st.st_ino == target.inode
-                                   : errno != EBADF) /* a sandbox that forbids to ask */
-        return target.fd;
-    target.fd = -1;
-    if (target.syslog ? !open_syslog() : !open_file())
-        return STDERR_FILENO;
+        return -1;
+    enum fo_still still = fo_target_check(&target.is, target.fd);
+    *sandbox = still == FO_STILL_UNKNOWN;
+    if (still == FO_STILL_NOT) {
+        target.fd = -1;
+        if (target.syslog)
+            open_syslog();
+        else
+            open_file();
+    }
     return target.fd;
 }
 
 void fo_output_before_fork(void)
 {
     int saved_errno = errno;
+    bool sandbox;
 
-    if (target.fd >= 0)
-        current_fd();
+    current_fd(&sandbox);
     errno = saved_errno;
 }
 
-/* 0, or the errno of what could not be written. */
-static int write_all(int fd, const char *text, size_t length)
+/* --- writing ------------------------------------------------------------------------------------
+ */
+
+static enum fo_written write_to_target(const char *text, size_t length, bool *sandbox)
 {
-    while (length > 0) {
-        ssize_t n = write(fd, text, length);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            return n < 0 ? errno : EIO;
-        text += n;
-        length -= (size_t)n;
-    }
-    return 0;
+    int fd = current_fd(sandbox);
+
+    if (fd < 0)
+        return FO_WRITTEN_NOT;
+    return target.syslog ? fo_target_syslog(fd, *sandbox, text, length)
+                         : fo_target_write(fd, &target.is, *sandbox, text, length);
 }
 
-static int write_syslog(int fd, const char *text, size_t length)
+static enum fo_written write_to_stderr(const char *text, size_t length, bool *sandbox)
 {
-    int failed = 0;
+    enum fo_still still = fo_target_check(&standard_error, STDERR_FILENO);
 
-    while (length > 0) {
-        const char *end = memchr(text, '\n', length);
-        size_t n = end != NULL ? (size_t)(end - text) : length;
-        char line[1024];
-        struct fo_text t = FO_TEXT(line);
-
-        fo_put(&t, "<");
-        fo_put_dec(&t, SYSLOG_DAEMON_ERR);
-        fo_put(&t, ">");
-        fo_put(&t, program_invocation_short_name);
-        fo_put(&t, "[");
-        fo_put_dec(&t, (uint64_t)fo_getpid());
-        fo_put(&t, "]: ");
-        for (size_t i = 0; i < n; i++)
-            fo_put_char(&t, text[i]);
-        int why = write_all(fd, line, t.used);
-        failed = why != 0 ? why : failed;
-        n += end != NULL;
-        text += n;
-        length -= n;
-    }
-    return failed;
+    *sandbox |= still == FO_STILL_UNKNOWN;
+    if (still == FO_STILL_NOT)
+        return FO_WRITTEN_NOT;
+    return fo_target_write(STDERR_FILENO, &standard_error, *sandbox, text, length);
 }
 
-/* The signal of a write that failed, if it is ours.  In a sandbox it stays blocked: sshd's refuses
- * fstat, and kills for the system calls that would take the signal back. */
-static void take_back(int number, int fd, sigset_t *before)
+/* For this report alone: a descriptor that stayed open might be in the program's way. */
+static enum fo_written write_to_syslog(const char *text, size_t length)
 {
-    sigset_t one, pending;
-    struct stat st;
+    int fd = connect_to_syslog();
 
-    if (sigismember(before, number))
+    if (fd < 0)
+        return FO_WRITTEN_NOT;
+    enum fo_written written = fo_target_syslog(fd, false, text, length);
+    fo_raw_close(fd);
+    return written;
+}
+
+static bool print(const char *text, size_t length, bool is_finding)
+{
+    bool sandbox = false;
+    enum fo_written written = write_to_target(text, length, &sandbox);
+
+    if (written == FO_WRITTEN_NOT)
+        written = write_to_stderr(text, length, &sandbox);
+    if (written != FO_WRITTEN_NOT || sandbox || target.syslog)
+        return written == FO_WRITTEN;
+    if (is_finding && fo_journal != NULL)
+        return true; /* that has it */
+    return write_to_syslog(text, length) == FO_WRITTEN;
+}
+
+/* --- what could not be printed ------------------------------------------------------------------
+ */
+
+void fo_output_share(struct fo_unprinted *counts)
+{
+    counts->findings = own_counts.findings;
+    counts->messages = own_counts.messages;
+    __atomic_store_n(&unprinted, counts, __ATOMIC_RELEASE);
+}
+
+static void put_count(struct fo_text *t, uint64_t count, const char *what)
+{
+    fo_put_dec(t, count);
+    fo_put(t, what);
+    fo_put(t, count == 1 ? "" : "s");
+}
+
+static void print_counts(uint64_t findings, uint64_t messages)
+{
+    char line[120];
+    struct fo_text t = FO_TEXT(line);
+
+    fo_put(&t, "freeonce: ");
+    if (findings != 0)
+        put_count(&t, findings, " finding");
+    if (findings != 0 && messages != 0)
+        fo_put(&t, " and ");
+    if (messages != 0)
+        put_count(&t, messages, " message");
+    fo_put(&t, " could not be printed\n");
+    if (print(line, t.used, false))
         return;
-    if (fstat(fd, &st) != 0) {
-        sigaddset(before, number);
-        return;
-    }
-    sigemptyset(&one);
-    sigaddset(&one, number);
-    if (sigpending(&pending) == 0 && sigismember(&pending, number))
-        sigtimedwait(&one, NULL, &(struct timespec){0, 0});
+    __atomic_fetch_add(&unprinted->findings, findings, __ATOMIC_RELAXED);
+    __atomic_fetch_add(&unprinted->messages, messages, __ATOMIC_RELAXED);
 }
 
-/* A pipe without a reader, or a limit of the size of files, must not kill a program that would not
- * have written: SIGPIPE and SIGXFSZ are blocked meanwhile, and taken back if they are ours. */
-static bool write_quietly(int fd, const char *text, size_t length)
+void fo_output_unprinted(void)
 {
-    sigset_t ours, before;
+    if (fo_likely((FO_RELAXED_LOAD(&unprinted->findings) | FO_RELAXED_LOAD(&unprinted->messages)) ==
+                  0))
+        return;
+    int saved_errno = errno;
+    uint64_t findings = __atomic_exchange_n(&unprinted->findings, 0, __ATOMIC_RELAXED);
+    uint64_t messages = __atomic_exchange_n(&unprinted->messages, 0, __ATOMIC_RELAXED);
+    if ((findings | messages) != 0)
+        print_counts(findings, messages);
+    errno = saved_errno;
+}
 
-    sigemptyset(&ours);
-    sigaddset(&ours, SIGPIPE);
-    sigaddset(&ours, SIGXFSZ);
-    bool blocked = pthread_sigmask(SIG_BLOCK, &ours, &before) == 0;
-    bool syslog = target.syslog && fd == target.fd;
-    int failed = syslog ? write_syslog(fd, text, length) : write_all(fd, text, length);
-    if (blocked && failed == EPIPE)
-        take_back(SIGPIPE, fd, &before);
-    if (blocked && failed == EFBIG)
-        take_back(SIGXFSZ, fd, &before);
-    if (blocked)
-        pthread_sigmask(SIG_SETMASK, &before, NULL);
-    return failed == 0;
+static void print_or_count(const char *text, size_t length, bool is_finding)
+{
+    int saved_errno = errno;
+
+    fo_output_unprinted();
+    if (!print(text, length, is_finding))
+        __atomic_fetch_add(is_finding ? &unprinted->findings : &unprinted->messages, 1,
+                           __ATOMIC_RELAXED);
+    errno = saved_errno;
 }
 
 bool fo_output_has_findings(void)
@@ -233,13 +295,9 @@ bool fo_output_has_findings(void)
     return fo_journal == NULL || strcmp(fo_options.log, "journal") != 0;
 }
 
-void fo_output_write(const char *text, size_t length)
+void fo_output_finding(const char *text, size_t length)
 {
-    int saved_errno = errno, fd = current_fd();
-
-    if (!write_quietly(fd, text, length) && fd != STDERR_FILENO)
-        write_quietly(STDERR_FILENO, text, length);
-    errno = saved_errno;
+    print_or_count(text, length, true);
 }
 
 void fo_say(const struct fo_text *text)
@@ -251,7 +309,7 @@ void fo_say(const struct fo_text *text)
     for (size_t i = 0; i < text->used; i++)
         fo_put_char(&t, text->data[i]);
     line[t.used] = '\n';
-    fo_output_write(line, t.used + 1);
+    print_or_count(line, t.used + 1, false);
 }
 
 void fo_say_words(const char *first, ...)

@@ -1,11 +1,21 @@
 /* Where do lines for people go?  stderr, a file that was opened at start, or syslog; FREEONCE_LOG
- * chooses.  Writing takes no lock, allocates nothing and works in a signal handler. */
+ * chooses.  Writing takes no lock, allocates nothing, waits for nothing, is no cancellation point
+ * and works in a signal handler.
+ *
+ * Standard error is written to only while it is what it was when the program started: servers give
+ * descriptor 2 to a client's socket or to a data file.  Otherwise a finding stays in the journal,
+ * or goes to syslog.  What cannot be written anywhere is counted, and the count is printed with the
+ * next report that can. */
 #ifndef FO_REPORT_OUTPUT_H
 #define FO_REPORT_OUTPUT_H
 
 #include "report/format.h"
 
-/* Open what FREEONCE_LOG names.  What cannot be opened is said on stderr, which is then used. */
+/* Record what standard error is.  Called first of all, before the program runs. */
+void fo_output_begin(void);
+
+/* Open what FREEONCE_LOG names.  If it cannot be opened, a message says so on stderr, which is then
+ * used. */
 void fo_output_open(void);
 
 /* Some servers (sshd) close all descriptors, fork, and lock the child into a sandbox that cannot
@@ -15,11 +25,21 @@ void fo_output_before_fork(void);
 /* In a child: with %p in the path it gets a file of its own. */
 void fo_output_forked(void);
 
+/* Counts of what could not be printed.  By default they are of this process; in shared memory they
+ * are of all processes of the tree. */
+struct fo_unprinted {
+    uint64_t findings, messages;
+};
+void fo_output_share(struct fo_unprinted *counts);
+
 /* Are findings to be written, too?  Not with FREEONCE_LOG=journal, where there is one. */
 bool fo_output_has_findings(void);
 
-/* One write(2) of whole lines, which already start with "freeonce: " or blanks. */
-void fo_output_write(const char *text, size_t length);
+/* Whole lines, which already start with "freeonce: " or blanks. */
+void fo_output_finding(const char *text, size_t length);
+
+/* Print the count of what could not be printed, if there is one. */
+void fo_output_unprinted(void);
 
 /* "freeonce: " + text + newline; the strings of the second end with NULL. */
 void fo_say(const struct fo_text *text);

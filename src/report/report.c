@@ -26,7 +26,11 @@ struct seen {
     struct fo_record record; /* for the count that is told at exit */
 };
 
-static struct seen *table;
+/* Shared by all processes of the tree. */
+static struct shared {
+    struct fo_unprinted unprinted;
+    struct seen table[KINDS_OF_FINDING_MAX];
+} * shared;
 
 void fo_record_freed(struct fo_record *r, const struct fo_freed *f)
 {
@@ -40,11 +44,12 @@ void fo_record_freed(struct fo_record *r, const struct fo_freed *f)
 
 bool fo_report_start(void)
 {
-    void *p = mmap(NULL, KINDS_OF_FINDING_MAX * sizeof *table, PROT_READ | PROT_WRITE,
+    void *p = mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE,
                    MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (p == MAP_FAILED)
         return false;
-    table = p;
+    shared = p;
+    fo_output_share(&shared->unprinted);
     return true;
 }
 
@@ -63,7 +68,7 @@ static uint64_t key_of(const struct fo_record *r)
 static struct seen *find(uint64_t key)
 {
     for (size_t i = 0; i < KINDS_OF_FINDING_MAX; i++) {
-        struct seen *s = &table[((key >> 40) + i) % KINDS_OF_FINDING_MAX];
+        struct seen *s = &shared->table[((key >> 40) + i) % KINDS_OF_FINDING_MAX];
         uint64_t none = 0;
         if (__atomic_compare_exchange_n(&s->key, &none, key, false, __ATOMIC_ACQ_REL,
                                         __ATOMIC_ACQUIRE) ||
@@ -92,7 +97,7 @@ static void print_seen(const struct fo_record *record, uint64_t count)
     fo_put_dec(&t, count);
     fo_put(&t, " times in all processes:\n");
     fo_record_text(&t, record);
-    fo_output_write(text, t.used);
+    fo_output_finding(text, t.used);
 }
 
 static bool is_kept(const struct seen *s)
@@ -126,7 +131,7 @@ static void print(const struct fo_record *record)
     struct fo_text t = FO_TEXT(text);
 
     fo_record_text(&t, record);
-    fo_output_write(text, t.used);
+    fo_output_finding(text, t.used);
 }
 
 /* Whoever saw this finding first has not printed it yet.  It may never do so, if it was killed:
@@ -181,13 +186,13 @@ void fo_report(const struct fo_record *record)
  * many, only what has grown fourfold since it was told. */
 void fo_report_counts(void)
 {
-    if (table == NULL)
+    if (shared == NULL)
         return;
     const struct fo_process *me = fo_process_self();
     bool root = fo_hot.memory->processes[me->index].parent == 0;
 
     for (size_t i = 0; i < KINDS_OF_FINDING_MAX; i++) {
-        struct seen *s = &table[i];
+        struct seen *s = &shared->table[i];
         uint64_t n = FO_RELAXED_LOAD(&s->count);
         uint64_t printed = __atomic_load_n(&s->printed, __ATOMIC_ACQUIRE);
         if (is_kept(s) && printed != 0 && n > printed && (root || n / 4 >= printed) &&
@@ -195,4 +200,5 @@ void fo_report_counts(void)
                                         __ATOMIC_RELAXED))
             print_seen(&s->record, n);
     }
+    fo_output_unprinted();
 }

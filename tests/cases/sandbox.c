@@ -84,12 +84,20 @@ static void dropped_privileges(void)
     hand_in(p);
 }
 
-/* Everything that is not on the list kills the process; fstat is answered as told. */
+#ifdef SYS_poll
+#define POLL SYS_poll
+#else
+#define POLL SYS_ppoll
+#endif
+
+/* Everything that is not on the list kills the process; fstat is answered as told.  poll(2) is
+ * asked before a report is written to a pipe. */
 static void enter_seccomp_where(unsigned fstat_answer)
 {
     static const int allowed[] = {
         SYS_write, SYS_exit_group, SYS_rt_sigreturn, SYS_getpid, SYS_rt_sigprocmask,
         SYS_futex, SYS_brk,        SYS_mmap,         SYS_munmap, SYS_sched_yield,
+        POLL,
     };
     enum { COUNT = sizeof allowed / sizeof *allowed, FIRST = 4 };
     struct sock_filter code[FIRST + COUNT + 2] = {

@@ -26,7 +26,7 @@ class Syscalls(Case):
         self.assertEqual([], self.added("SystemCallFilter=~flock\nSystemCallFilter=flock\n"))
         self.assertEqual([], self.added("SystemCallFilter=~flock\nSystemCallFilter=\n"))
         self.assertEqual(
-            ["madvise", "flock"],
+            ["madvise", "flock", "poll"],
             self.added("SystemCallFilter=@basic-io @file-system @signal\nSystemCallFilter=@ipc\n"),
         )
         self.assertNotIn("socket", self.added("SystemCallFilter=@basic-io\n"))

@@ -18,8 +18,10 @@ static const char *complaints(const char *option, unsigned expected)
     fixture_options(option, NULL);
     fo_output_open();
     dup2(fd, STDERR_FILENO);
+    fo_output_begin(); /* as if it had been so from the start */
     unsigned n = fo_options_complain();
     dup2(kept, STDERR_FILENO);
+    fo_output_begin();
     close(kept);
     ssize_t length = pread(fd, text, sizeof text - 1, 0);
     close(fd);
@@ -256,12 +258,27 @@ static void text_is_never_a_format(void **state)
     assert_non_null(strstr(complaints("REQUIRE=%n%s", 1), "FREEONCE_REQUIRE=%n%s is none of"));
 }
 
+static void a_log_is_a_word_or_a_path(void **state)
+{
+    (void)state;
+    understood("LOG=syslog");
+    understood("LOG=journal");
+    understood("LOG=./no/file");
+    assert_string_equal(fo_options.log, "./no/file");
+    refused("LOG=sylog", "FREEONCE_LOG=sylog is none of stderr|syslog|journal|/path/to/file, "
+                         "ignored; did you mean FREEONCE_LOG=syslog?");
+    assert_string_equal(fo_options.log, "stderr");
+    refused("LOG=report.log", "FREEONCE_LOG=report.log is none of "
+                              "stderr|syslog|journal|/path/to/file, ignored");
+    refused("LOG=", "FREEONCE_LOG= is none of stderr|syslog|journal|/path/to/file, ignored");
+}
+
 static void overlong_text_is_refused(void **state)
 {
-    char option[512] = "LOG=";
+    char option[512] = "LOG=/";
 
     (void)state;
-    memset(option + 4, 'x', 255);
+    memset(option + 5, 'x', 254);
     understood(option);
     assert_int_equal(strlen(fo_options.log), 255);
     option[4 + 255] = 'x';
@@ -366,6 +383,7 @@ int main(void)
         cmocka_unit_test(other_variables_are_nobody_s_business),
         cmocka_unit_test(the_command_s_variable_is_no_complaint),
         cmocka_unit_test(text_is_never_a_format),
+        cmocka_unit_test(a_log_is_a_word_or_a_path),
         cmocka_unit_test(overlong_text_is_refused),
         cmocka_unit_test(values_are_copied),
         cmocka_unit_test(a_variable_given_twice_counts_as_the_last),

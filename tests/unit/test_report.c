@@ -180,44 +180,40 @@ FRESH(children_that_leave_do_not_each_print_the_count)
     assert_int_equal(fixture_count("freeonce: seen 50 times"), 1);
 }
 
-static int open_stderr(void)
+/* `fd` becomes standard error, as if it had been so from the start. */
+static void start_with_stderr(int fd)
 {
-    int fd = memfd_create("stderr", MFD_CLOEXEC);
-
     fixture_start(NULL);
     memcpy(fo_options.log, "stderr", sizeof "stderr");
-    fo_output_open();
     assert_int_equal(dup2(fd, STDERR_FILENO), STDERR_FILENO);
-    return fd;
+    fo_output_begin();
+    fo_output_open();
 }
 
-static void fill(int pipe_end)
-{
-    char block[4096] = "";
-
-    fcntl(pipe_end, F_SETFL, O_NONBLOCK);
-    while (write(pipe_end, block, sizeof block) > 0)
-        ;
-    fcntl(pipe_end, F_SETFL, 0);
-}
-
-/* Whoever counts the first and is killed while it prints must not silence all others. */
+/* A process that counts a finding first and is killed while it prints it must not silence the
+ * others.  Here the word for the object is what kills it. */
 FRESH(a_reporter_that_is_killed_does_not_silence_the_finding)
 {
-    int fd = open_stderr(), ends[2];
-    assert_int_equal(pipe(ends), 0);
-    fill(ends[1]);
+    char *word = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    int status;
+
+    fixture_start(NULL);
+    struct fo_record r = finding(1);
+    strcpy(word, "block");
+    r.object = word;
     pid_t child = fork();
     if (child == 0) {
-        dup2(ends[1], STDERR_FILENO); /* whose reader is slow */
-        report(1, 1);
+        mprotect(word, 4096, PROT_NONE);
+        signal(SIGSEGV, SIG_DFL);
+        fo_report(&r);
         _exit(0);
     }
-    usleep(200000);
-    kill(child, SIGKILL);
-    waitpid(child, NULL, 0);
-    report(1, 9);
-    assert_true(lseek(fd, 0, SEEK_CUR) > 0);
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFSIGNALED(status));
+    assert_int_equal(headlines(), 0);
+    for (int i = 0; i < 9; i++)
+        fo_report(&r);
+    assert_true(headlines() > 0);
 }
 
 /* The program would not have written to this pipe, so it must not die of it. */
@@ -225,12 +221,74 @@ FRESH(a_report_into_a_pipe_without_a_reader_kills_nobody)
 {
     int ends[2];
 
-    open_stderr();
     assert_int_equal(pipe(ends), 0);
     signal(SIGPIPE, SIG_DFL);
-    dup2(ends[1], STDERR_FILENO);
+    start_with_stderr(ends[1]);
     close(ends[0]);
     report(1, 1);
+}
+
+static void fill(int pipe_end)
+{
+    static const char block[4096];
+
+    fcntl(pipe_end, F_SETFL, O_NONBLOCK);
+    while (write(pipe_end, block, sizeof block) > 0)
+        ;
+    fcntl(pipe_end, F_SETFL, 0);
+}
+
+static const char *drain(int pipe_end)
+{
+    static char text[128 * 1024];
+    ssize_t n = read(pipe_end, text, sizeof text - 1);
+
+    assert_true(n > 0);
+    text[n] = '\0';
+    return text;
+}
+
+static void report_line(void *line)
+{
+    report(*(int *)line, 1);
+}
+
+/* What any process of the tree could not print is counted with the next report that can be. */
+FRESH(what_does_not_fit_into_a_pipe_is_counted)
+{
+    int ends[2], line = 3;
+
+    assert_int_equal(pipe(ends), 0);
+    start_with_stderr(ends[1]);
+    fill(ends[1]);
+    report(1, 1);
+    report(2, 1);
+    fixture_fork(report_line, &line);
+    fo_say_words("a message", NULL);
+    drain(ends[0]);
+    report(4, 1);
+    const char *text = drain(ends[0]);
+    assert_non_null(
+        strstr(text, "freeonce: 3 findings and 1 message could not be printed\nfreeonce: double"));
+    assert_non_null(strstr(text, "c.c:4"));
+    assert_null(strstr(text, "c.c:3"));
+    report(5, 1);
+    assert_null(strstr(drain(ends[0]), "could not"));    /* it was told once */
+    assert_int_equal(fcntl(ends[1], F_GETFL), O_WRONLY); /* the program's, and as it was */
+}
+
+FRESH(what_could_not_be_printed_is_counted_at_the_end)
+{
+    int ends[2];
+
+    assert_int_equal(pipe(ends), 0);
+    start_with_stderr(ends[1]);
+    fill(ends[1]);
+    report(1, 1);
+    fo_report_counts();
+    drain(ends[0]);
+    fo_report_counts();
+    assert_string_equal(drain(ends[0]), "freeonce: 1 finding could not be printed\n");
 }
 
 int main(void)
@@ -247,6 +305,8 @@ int main(void)
         cmocka_unit_test(children_that_leave_do_not_each_print_the_count),
         cmocka_unit_test(a_reporter_that_is_killed_does_not_silence_the_finding),
         cmocka_unit_test(a_report_into_a_pipe_without_a_reader_kills_nobody),
+        cmocka_unit_test(what_does_not_fit_into_a_pipe_is_counted),
+        cmocka_unit_test(what_could_not_be_printed_is_counted_at_the_end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

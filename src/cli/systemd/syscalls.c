@@ -30,7 +30,7 @@ static const struct call {
     {"readlink", "@file-system @system-service", FOR_JOURNAL},
     {"socket", "@network-io @system-service", FOR_SYSLOG},
     {"connect", "@network-io @system-service", FOR_SYSLOG},
-    {"rt_sigpending", "@signal @system-service", FOR_STDERR},
+    {"poll", "@io-event @system-service", FOR_STDERR},
     {"rt_sigtimedwait", "@signal @system-service", FOR_STDERR},
 };
 enum { CALLS = sizeof calls / sizeof calls[0] };
@@ -99,7 +99,7 @@ static unsigned int needs_of(const struct fo_plan *plan)
 {
     unsigned int needs = FOR_START | FOR_STDERR | FOR_JOURNAL;
 
-    if (plan->log != NULL && strcmp(plan->log, "stderr") != 0)
+    if (plan->log != NULL && strcmp(plan->log, "stderr") != 0 && strcmp(plan->log, "journal") != 0)
         needs |= FOR_SYSLOG;
     return needs;
 }

@@ -1,0 +1,45 @@
+/* The descriptors that reports are written to: is each still what it was when it was opened, or
+ * when the program started?  And writing to one without waiting.  Called by output.c; allocates
+ * nothing, takes no lock, is no cancellation point. */
+#ifndef FO_REPORT_TARGET_H
+#define FO_REPORT_TARGET_H
+
+#include <sys/stat.h>
+
+#include "core/base.h"
+
+/* What a descriptor led to. */
+struct fo_target {
+    bool known; /* false: it led to nothing that may be written to */
+    bool ours;  /* opened by us, non-blocking; else shared with the program */
+    mode_t type;
+    dev_t device, special; /* of the file; of the device that it is */
+    ino_t inode;
+};
+
+/* Record what `fd` leads to now.  False: to nothing. */
+bool fo_target_record(struct fo_target *t, int fd);
+
+enum fo_still {
+    FO_STILL_SAME,
+    FO_STILL_UNKNOWN, /* a sandbox forbids to ask */
+    FO_STILL_NOT,     /* it is closed, or something else by now */
+};
+enum fo_still fo_target_check(const struct fo_target *t, int fd);
+
+enum fo_written {
+    FO_WRITTEN,
+    FO_WRITTEN_NOT_NOW, /* the reader is slow or stopped, and would have to be waited for */
+    FO_WRITTEN_NOT,
+};
+
+/* Write whole lines to `fd`, which leads to *t.  Signals that a failing write sends (SIGPIPE,
+ * SIGXFSZ, SIGTTOU) do not reach the program; in a sandbox that forbids to take one back it stays
+ * pending. */
+enum fo_written fo_target_write(int fd, const struct fo_target *t, bool sandbox, const char *text,
+                                size_t length);
+
+/* Send each line to the log daemon at the other end of this socket. */
+enum fo_written fo_target_syslog(int fd, bool sandbox, const char *text, size_t length);
+
+#endif

@@ -1,0 +1,23 @@
+/* What the parts of the program `reports` share. */
+#ifndef REPORTS_H
+#define REPORTS_H
+
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+/* One part a file: its arguments follow the part's name on the command line. */
+void run_where(char **steps);
+void run_cancelled(char **kinds);
+
+/* A message on stdout, since stderr is what is tested, and exit status 1. */
+#define CHECK(condition)                                                                           \
+    do                                                                                             \
+        if (!(condition)) {                                                                        \
+            printf("%s:%d: %s\n", __FILE__, __LINE__, #condition);                                 \
+            fflush(stdout);                                                                        \
+            _exit(1);                                                                              \
+        }                                                                                          \
+    while (0)
+
+#endif

@@ -1,0 +1,275 @@
+#!/usr/bin/env python3
+"""A report goes only to what was opened for it and still is that, and waits for nobody: what cannot be
+printed is counted."""
+
+import contextlib
+import functools
+import os
+import pathlib
+import pty
+import socket
+import subprocess
+import sys
+import tempfile
+import termios
+import tty
+
+import harness
+
+sys.path.append(str(pathlib.Path(__file__).resolve().parent.parent / "tools"))
+import mounts  # noqa: E402
+
+REPORT = "freeonce: double free of block"
+MANY = 500  # findings, more than any pipe, socket or terminal holds
+
+
+@contextlib.contextmanager
+def folder():
+    with tempfile.TemporaryDirectory(prefix="freeonce-reports-") as path:
+        yield pathlib.Path(path)
+
+
+def where(given, steps, backend="arena", options=None, **how):
+    return harness.start(given, backend, ["where", *steps], options, **how)
+
+
+def expect_in(what, wanted, text):
+    if wanted not in text:
+        raise harness.Failed(f"{what}: {wanted!r} is not in {text!r}")
+
+
+def until_ready(process):
+    harness.expect("the program's line", b"ready\n", process.stdout.readline())
+
+
+# --- what descriptor 2 is ---------------------------------------------------------------------------
+
+
+def unchanged(given, backend):
+    expect_in("stderr", REPORT, harness.finish(where(given, ["find"], backend))[1])
+
+
+def becomes_file(given, backend):
+    with folder() as path:
+        process = where(given, [f"file={path}/data", "find=3"], backend)
+        harness.expect("stderr", "", harness.finish(process)[1])
+        harness.expect("the file", "RECORD\n", (path / "data").read_text())
+
+
+def becomes(given, steps):
+    harness.expect("stderr", "", harness.finish(where(given, [*steps, "find=3"]))[1])
+
+
+def closed_at_start(given):
+    """What is opened there later is not standard error."""
+    with folder() as path:
+        command = ["sh", "-c", 'exec "$@" 2>&-', "sh"]
+        harness.finish(where(given, ["find", f"file={path}/data", "find"], prefix=command))
+        harness.expect("the file", "RECORD\n", (path / "data").read_text())
+
+
+def the_journal_has_it(given):
+    with folder() as path:
+        options = {"JOURNAL": f"{path}/journal"}
+        process = where(given, [f"file={path}/data", "find"], options=options)
+        harness.expect("stderr", "", harness.finish(process)[1])
+        harness.expect("the file", "RECORD\n", (path / "data").read_text())
+        harness.expect("found", True, b"double-free" in (path / "journal").read_bytes())
+
+
+def a_socket(given):
+    """As systemd's journal has it, or a program that runs others."""
+    ours, theirs = socket.socketpair()
+    with ours:
+        with theirs:
+            process = where(given, ["find"], stderr=theirs)
+        harness.finish(process)
+        expect_in("the socket", REPORT, ours.recv(4096).decode())
+
+
+def a_clients_socket(given):
+    """As inetd starts a server: its client's socket is 0, 1 and 2."""
+    ours, theirs = socket.socketpair()
+    with ours:
+        with theirs:
+            process = where(given, ["find"], stdin=theirs, stdout=theirs, stderr=theirs)
+        process.wait(harness.DEADLINE)
+        harness.expect("the client gets", b"end\n", ours.makefile("rb").read())
+
+
+def receive(daemon):
+    try:
+        return daemon.recv(4096).decode()
+    except BlockingIOError:
+        return ""
+
+
+def to_syslog(given, steps):
+    if os.geteuid() != 0:
+        return "needs root, for chroot"
+    with folder() as path, socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as daemon:
+        (path / "dev").mkdir()
+        daemon.bind(f"{path}/dev/log")
+        process = where(given, [*steps, f"chroot={path}", "find"])
+        harness.expect("stderr", "", harness.finish(process)[1])
+        daemon.setblocking(False)
+        line = receive(daemon)
+        expect_in("syslog", f"]: {REPORT}", line)
+        expect_in("syslog", "<27>reports[", line)
+    return None
+
+
+# --- nobody is waited for ---------------------------------------------------------------------------
+
+
+def count_after(given, fill, drain, **how):
+    """While nothing can be printed, two findings; then one, with the count of the others."""
+    steps = ["find", "wait", "find=2", "wait", "find", "blocking"]
+    process = where(given, steps, stdin=subprocess.PIPE, **how)
+    until_ready(process)
+    fill()
+    process.stdin.write(b"x")
+    process.stdin.flush()
+    until_ready(process)
+    before = drain()
+    output, _ = harness.finish(process, b"x")
+    after = drain()
+    expect_in("the first", "where:100", before)
+    harness.expect("the second is there", False, "where:101" in before + after)
+    expect_in("afterwards", "freeonce: 2 findings could not be printed", after)
+    expect_in("afterwards", "where:103", after)
+    return output
+
+
+def read_all(fd):
+    """What is there; non-blocking."""
+    data = b""
+    with contextlib.suppress(BlockingIOError):
+        while chunk := os.read(fd, 65536):
+            data += chunk
+    return data.decode()
+
+
+def fill_with(fd):
+    """Through a descriptor of our own, so that the shared one stays blocking."""
+    own = os.open(f"/proc/self/fd/{fd}", os.O_WRONLY | os.O_NONBLOCK)
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            os.write(own, b"\n" * 4096)
+    os.close(own)
+
+
+def a_full_pipe(given):
+    ours, theirs = os.pipe()
+    os.set_blocking(ours, False)
+    count_after(given, lambda: fill_with(theirs), lambda: read_all(ours), stderr=theirs)
+    os.close(theirs)
+    os.close(ours)
+
+
+@contextlib.contextmanager
+def terminal():
+    ours, theirs = pty.openpty()
+    tty.setraw(theirs)
+    try:
+        yield ours, theirs
+    finally:
+        os.close(ours)
+        os.close(theirs)
+
+
+def a_stopped_terminal(given):
+    with terminal() as (ours, theirs):
+        os.set_blocking(ours, False)
+
+        def drain():
+            termios.tcflow(theirs, termios.TCOON)
+            return read_all(ours)
+
+        count_after(given, lambda: termios.tcflow(theirs, termios.TCOOFF), drain, stderr=theirs)
+
+
+def a_terminal_that_nobody_reads(given):
+    with terminal() as (_, theirs):
+        harness.finish(where(given, [f"find={MANY}", "blocking"], stderr=theirs))
+
+
+def a_socket_that_nobody_reads(given, kind):
+    ours, theirs = socket.socketpair(socket.AF_UNIX, kind)
+    with ours, theirs:
+        harness.finish(where(given, [f"find={2 * MANY}", "blocking"], stderr=theirs))
+
+
+def a_fifo_without_a_reader(given):
+    with folder() as path:
+        os.mkfifo(path / "fifo")
+        _, errors = harness.finish(where(given, ["find"], options={"LOG": f"{path}/fifo"}))
+        expect_in("stderr", "(it is a FIFO that no process reads), reports go to stderr", errors)
+        expect_in("stderr", REPORT, errors)
+
+
+def a_fifo_that_is_full(given):
+    with folder() as path:
+        os.mkfifo(path / "fifo")
+        ours = os.open(path / "fifo", os.O_RDONLY | os.O_NONBLOCK)
+        theirs = os.open(path / "fifo", os.O_WRONLY)
+        options = {"LOG": f"{path}/fifo"}
+        count_after(given, lambda: fill_with(theirs), lambda: read_all(ours), options=options)
+        os.close(ours)
+        os.close(theirs)
+
+
+def a_log_daemon_that_does_not_read(given):
+    if os.geteuid() != 0 or mounts.namespace() is None:
+        return "needs root and a mount namespace, for /dev/log"
+    with folder() as path, socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as daemon:
+        daemon.bind(f"{path}/log")
+        daemon.setblocking(False)
+        prefix = [*mounts.namespace(), "sh", "-c", f'mount --bind {path} /dev && exec "$@"', "sh"]
+
+        def drain():
+            return "".join(iter(lambda: receive(daemon), ""))
+
+        process = where(
+            given, [f"find={MANY}", "wait", "find"], options={"LOG": "syslog"}, prefix=prefix, stdin=subprocess.PIPE
+        )
+        until_ready(process)
+        drain()
+        harness.finish(process, b"x")
+        expect_in("syslog", "findings could not be printed", drain())
+    return None
+
+
+def cases(given):
+    listed = {}
+    for backend in harness.BACKENDS:
+        listed[f"{backend}.unchanged"] = functools.partial(unchanged, given, backend)
+        listed[f"{backend}.becomes-a-file"] = functools.partial(becomes_file, given, backend)
+    for kind in ("socket", "pipe"):
+        listed[f"becomes-a-{kind}"] = functools.partial(becomes, given, [kind])
+    listed["becomes-dev-null"] = functools.partial(becomes, given, ["file=/dev/null"])
+    listed["becomes-closed"] = functools.partial(becomes, given, ["close"])
+    for name, steps in {"pipe": ["pipe"], "closed": ["close"], "dev-null": ["file=/dev/null"]}.items():
+        listed[f"{name}-then-syslog"] = functools.partial(to_syslog, given, steps)
+    for kind in ("STREAM", "DGRAM", "SEQPACKET"):
+        listed[f"a-socket-that-nobody-reads-{kind}"] = functools.partial(
+            a_socket_that_nobody_reads, given, socket.SocketKind[f"SOCK_{kind}"]
+        )
+    for case in (
+        closed_at_start,
+        the_journal_has_it,
+        a_socket,
+        a_clients_socket,
+        a_full_pipe,
+        a_stopped_terminal,
+        a_terminal_that_nobody_reads,
+        a_fifo_without_a_reader,
+        a_fifo_that_is_full,
+        a_log_daemon_that_does_not_read,
+    ):
+        listed[case.__name__.replace("_", "-")] = functools.partial(case, given)
+    return listed
+
+
+if __name__ == "__main__":
+    harness.main(cases)
