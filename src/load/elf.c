@@ -150,38 +150,67 @@ enum { JUMP_SLOT = R_X86_64_JUMP_SLOT, GLOB_DAT = R_X86_64_GLOB_DAT };
 enum { JUMP_SLOT = R_AARCH64_JUMP_SLOT, GLOB_DAT = R_AARCH64_GLOB_DAT };
 #endif
 
-static bool one_refers_to(const struct fo_module *module, const ElfW(Rela) * relocation,
-                          size_t bytes, uintptr_t start, uintptr_t end)
+struct relocations {
+    const ElfW(Rela) * first;
+    size_t bytes;
+};
+
+/* Those of calls, and the others. */
+static void find_relocations(const struct fo_module *module, struct relocations out[2])
 {
-    for (; relocation != NULL && bytes >= sizeof *relocation; bytes -= sizeof *relocation) {
-        const ElfW(Rela) *r = relocation++;
-        unsigned type = (unsigned)ELF64_R_TYPE(r->r_info);
-        if (type != JUMP_SLOT && type != GLOB_DAT)
-            continue;
-        uintptr_t bound = FO_RELAXED_LOAD((const uintptr_t *)(module->base + r->r_offset));
-        if (bound >= start && bound < end)
-            return true;
+    memset(out, 0, 2 * sizeof out[0]);
+    for (const ElfW(Dyn) *d = module->dynamic; d != NULL && d->d_tag != DT_NULL; d++) {
+        if (d->d_tag == DT_JMPREL)
+            out[0].first = table_at(module, d->d_un.d_ptr);
+        else if (d->d_tag == DT_PLTRELSZ)
+            out[0].bytes = d->d_un.d_val;
+        else if (d->d_tag == DT_RELA)
+            out[1].first = table_at(module, d->d_un.d_ptr);
+        else if (d->d_tag == DT_RELASZ)
+            out[1].bytes = d->d_un.d_val;
     }
-    return false;
+}
+
+/* The next one that fills a slot with the address of a symbol, or NULL. */
+static const ElfW(Rela) * next_slot(struct relocations *left)
+{
+    while (left->first != NULL && left->bytes >= sizeof *left->first) {
+        const ElfW(Rela) *r = left->first++;
+        unsigned type = (unsigned)ELF64_R_TYPE(r->r_info);
+        left->bytes -= sizeof *r;
+        if (type == JUMP_SLOT || type == GLOB_DAT)
+            return r;
+    }
+    return NULL;
 }
 
 bool fo_elf_refers_to(const struct fo_module *module, uintptr_t start, uintptr_t end)
 {
-    const ElfW(Rela) *calls = NULL, *others = NULL;
-    size_t calls_size = 0, others_size = 0;
+    struct relocations parts[2];
 
-    for (const ElfW(Dyn) *d = module->dynamic; d != NULL && d->d_tag != DT_NULL; d++) {
-        if (d->d_tag == DT_JMPREL)
-            calls = table_at(module, d->d_un.d_ptr);
-        else if (d->d_tag == DT_PLTRELSZ)
-            calls_size = d->d_un.d_val;
-        else if (d->d_tag == DT_RELA)
-            others = table_at(module, d->d_un.d_ptr);
-        else if (d->d_tag == DT_RELASZ)
-            others_size = d->d_un.d_val;
-    }
-    return one_refers_to(module, calls, calls_size, start, end) ||
-           one_refers_to(module, others, others_size, start, end);
+    find_relocations(module, parts);
+    for (int part = 0; part < 2; part++)
+        for (const ElfW(Rela) * r; (r = next_slot(&parts[part])) != NULL;) {
+            uintptr_t bound = FO_RELAXED_LOAD((const uintptr_t *)(module->base + r->r_offset));
+            if (bound >= start && bound < end)
+                return true;
+        }
+    return false;
+}
+
+const char *fo_elf_slot_name(const struct fo_module *module, uintptr_t slot)
+{
+    struct relocations parts[2];
+    struct tables t;
+
+    find_relocations(module, parts);
+    if (!find_tables(module, &t))
+        return NULL;
+    for (int part = 0; part < 2; part++)
+        for (const ElfW(Rela) * r; (r = next_slot(&parts[part])) != NULL;)
+            if (module->base + r->r_offset == slot)
+                return t.strings + t.symbols[ELF64_R_SYM(r->r_info)].st_name;
+    return NULL;
 }
 
 struct walk {

@@ -37,6 +37,10 @@ bool fo_elf_stays(const struct fo_module *module);
  * tells which of several libraries with the same symbols the module got. */
 bool fo_elf_refers_to(const struct fo_module *module, uintptr_t start, uintptr_t end);
 
+/* The symbol whose address the dynamic linker puts into this slot of the module's global offset
+ * table, now or at the first call; NULL: it is no such slot. */
+const char *fo_elf_slot_name(const struct fo_module *module, uintptr_t slot);
+
 /* Call `visit` for each loaded module, in the order of the search, under the dynamic linker's lock.
  * Of the module only base and dynamic section are known.  Nothing is done if no module came since
  * the call before with the same `seen`. */

@@ -4,8 +4,10 @@
 
 #include "backend/backend.h"
 #include "core/hot.h"
+#include "core/options.h"
 #include "fork/shared.h"
 #include "load/entries.h"
+#include "load/forward.h"
 #include "load/openssl.h"
 
 /* The versions are hidden (one @): a search without a version never finds us, so that programs
@@ -40,9 +42,19 @@ static struct fo_host current(const struct fo_openssl *o)
     return (struct fo_host){o->default_malloc, o->default_realloc, o->default_free};
 }
 
+/* What they free is libc's as it is: no pool, and nothing that must stay in charge.  Some count
+ * what they are asked for (MariaDB's, at its start) and refuse our headers. */
+static bool has_no_pool(const struct fo_host *h)
+{
+    return strcmp(fo_options.backend, "host") != 0 &&
+           fo_forwards_to((uintptr_t)h->realloc, "realloc") &&
+           fo_forwards_to((uintptr_t)h->free, "free");
+}
+
 /* What OpenSSL does with custom functions, as far as it can be kept: before the first allocation
  * the program's functions become the backend `host`, whole or not at all (a pool that allocates
- * but never frees is none); after it nothing changes any more.  A NULL leaves that one as it is. */
+ * but never frees is none); after it nothing changes any more.  A NULL leaves that one as it is.
+ * Functions without a pool are answered as after the first allocation. */
 static int adopt(struct fo_openssl *o, struct fo_host wanted)
 {
     struct fo_host now = current(o);
@@ -59,7 +71,7 @@ static int adopt(struct fo_openssl *o, struct fo_host wanted)
         return 1;
     }
     if (wanted.malloc == o->default_malloc || wanted.realloc == o->default_realloc ||
-        wanted.free == o->default_free)
+        wanted.free == o->default_free || has_no_pool(&wanted))
         return 0;
     if (fo_host.malloc != NULL && host_of != o) { /* a second OpenSSL with a second pool */
         o->ours = o->set_mem(wanted.malloc, wanted.realloc, wanted.free) != 1;

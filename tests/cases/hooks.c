@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "fault.h"
+#include "forwards.h"
 #include "pool.h"
 
 /* "libcrypto.so.3+0x1234": the same with and without the library. */
@@ -112,6 +113,9 @@ static void defaults_back(void)
     fact_served();
 }
 
+/* Their counts keep these from being mere jumps to libc's (forwards.c). */
+static unsigned long other_frees;
+
 static void *other_malloc(size_t size, const char *file, int line)
 {
     (void)file;
@@ -130,6 +134,7 @@ static void other_free(void *p, const char *file, int line)
 {
     (void)file;
     (void)line;
+    other_frees++;
     free(p);
 }
 
@@ -228,6 +233,19 @@ static void tell_version(void)
     go_on();
 }
 
+/* As MariaDB's server asks at its start: its functions are libc's, but for a count. */
+static void forwards(void)
+{
+    forward_calls = forward_bytes = 0;
+    if (set(forward_malloc, forward_realloc, forward_free) == 0) {
+        fact_current();
+        fact_served();
+        return;
+    }
+    OPENSSL_free(OPENSSL_malloc(72));
+    fact("asked", "%lu call, %lu bytes", forward_calls, forward_bytes);
+}
+
 const struct fault hook_faults[] = {
     {"tell-version", tell_version},
     {"hook-ask-only", ask_only},
@@ -243,5 +261,6 @@ const struct fault hook_faults[] = {
     {"hook-lines-passed-on", lines_passed_on},
     {"hook-late-pool", late_pool},
     {"hook-align-to-8", align_to_8},
+    {"hook-forwards", forwards},
     {NULL, NULL},
 };

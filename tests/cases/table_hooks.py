@@ -85,4 +85,19 @@ CASES = [
         same_without=True,
     ),
     Case("hook-align-to-8", "faults hook-align-to-8", facts=POOL, backends=ANY),
+    # Functions that only hand on to libc's have no pool: they are refused, as by an OpenSSL that has
+    # allocated already.  A probe or a header would be counted.
+    Case(
+        "hook-forwards",
+        "faults hook-forwards",
+        facts={"answer": "0", **OTHERS},
+        backends=ANY,
+    ),
+    Case(
+        "hook-forwards-wanted",
+        "faults hook-forwards",
+        env={"FREEONCE_BACKEND": "host"},
+        facts={"answer": "1"},
+        backends=ANY,
+    ),
 ]

@@ -7,7 +7,7 @@
 
 void registrar_run(void);
 
-static int served;
+static int served, given;
 
 static void *take(size_t size, const char *file, int line)
 {
@@ -28,6 +28,7 @@ static void give(void *p, const char *file, int line)
 {
     (void)file;
     (void)line;
+    given++; /* more than a jump to libc's free: see load/forward.h */
     free(p);
 }
 
