@@ -126,7 +126,7 @@ static void run(const char *name)
             kinds[i].run();
             return;
         }
-    CHECK(!"a kind that is known");
+    UNKNOWN(name);
 }
 
 static void *cancelled(void *names)

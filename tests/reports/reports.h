@@ -9,6 +9,7 @@
 /* One part a file: its arguments follow the part's name on the command line. */
 void run_where(char **steps);
 void run_cancelled(char **kinds);
+void run_left(char **way);
 
 /* A message on stdout, since stderr is what is tested, and exit status 1. */
 #define CHECK(condition)                                                                           \
@@ -19,5 +20,13 @@ void run_cancelled(char **kinds);
             _exit(1);                                                                              \
         }                                                                                          \
     while (0)
+
+/* The arguments are wrong. */
+#define UNKNOWN(what)                                                                              \
+    do {                                                                                           \
+        printf("there is no %s\n", what);                                                          \
+        fflush(stdout);                                                                            \
+        _exit(2);                                                                                  \
+    } while (0)
 
 #endif

@@ -34,6 +34,7 @@ static void become_standard_error(int fd)
 
 static void be_file(const char *path)
 {
+    CHECK(path != NULL);
     close(STDERR_FILENO);
     become_standard_error(open(path, O_RDWR | O_CREAT, 0600));
     CHECK(write(STDERR_FILENO, "RECORD\n", 7) == 7);
@@ -79,13 +80,13 @@ static void step(const char *name, const char *value)
     else if (strcmp(name, "close") == 0)
         close(STDERR_FILENO);
     else if (strcmp(name, "chroot") == 0)
-        CHECK(chroot(value) == 0 && chdir("/") == 0);
+        CHECK(value != NULL && chroot(value) == 0 && chdir("/") == 0);
     else if (strcmp(name, "wait") == 0)
         wait_for_runner();
     else if (strcmp(name, "blocking") == 0)
         CHECK((fcntl(STDERR_FILENO, F_GETFL) & O_NONBLOCK) == 0);
     else
-        CHECK(!"a step that is known");
+        UNKNOWN(name);
 }
 
 void run_where(char **steps)

@@ -199,7 +199,7 @@ FRESH(a_reporter_that_is_killed_does_not_silence_the_finding)
 
     fixture_start(NULL);
     struct fo_record r = finding(1);
-    strcpy(word, "block");
+    memcpy(word, "block", sizeof "block");
     r.object = word;
     pid_t child = fork();
     if (child == 0) {
