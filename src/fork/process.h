@@ -72,6 +72,13 @@ static inline void fo_thread_enter(uintptr_t caller)
     fo_thread.stamp = fo_thread.mark | (caller & FO_ADDRESS_MASK);
 }
 
+/* The call that was noted is left by another way than its return: a jump or an unwinding. */
+static inline void fo_thread_abandon(void)
+{
+    if (fo_unlikely(fo_thread.caller != 0))
+        fo_thread_enter(0);
+}
+
 FO_COLD uint64_t fo_who_ask(void);
 static inline uint64_t fo_who(void) /* after fo_process_self() */
 {

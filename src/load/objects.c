@@ -6,6 +6,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <string.h>
+#include <unwind.h>
 
 #include "backend/region.h"
 #include "core/hot.h"
@@ -110,10 +111,28 @@ static FO_COLD fo_object_function *find_real(fo_object_function **slot, size_t e
     return found != NULL ? found : find_elsewhere(name);
 }
 
+/* A C++ exception, pthread_exit(3) or a cancellation leaves call_outermost() out of one of the
+ * program's callbacks.  The unwinder calls this for its frame, as a language's own function; there
+ * is no code to run in the frame itself, so nothing of libgcc is needed.  (Jumps: jumps.c.) */
+__attribute__((used)) static _Unwind_Reason_Code is_unwound(int version, _Unwind_Action actions,
+                                                            _Unwind_Exception_Class class,
+                                                            struct _Unwind_Exception *exception,
+                                                            struct _Unwind_Context *context)
+{
+    (void)version;
+    (void)class;
+    (void)exception;
+    (void)context;
+    if ((actions & _UA_CLEANUP_PHASE) != 0)
+        fo_thread_abandon();
+    return _URC_CONTINUE_UNWIND;
+}
+
 /* The frees inside a call are recorded with the program's code that called, not with OpenSSL's. */
 static __attribute__((noinline)) void *call_outermost(fo_object_function *function, void *p,
                                                       const void *second, uintptr_t caller)
 {
+    __asm__ volatile(".cfi_personality 0x1b, is_unwound"); /* 0x1b: relative, 4 bytes, signed */
     fo_thread_enter(caller);
     void *answer = function(p, second);
     fo_thread_enter(0);
@@ -125,6 +144,11 @@ static inline void *call(fo_object_function *function, void *p, const void *seco
 {
     return fo_thread.caller != 0 ? function(p, second)
                                  : call_outermost(function, p, second, caller);
+}
+
+void fo_object_call(fo_object_function *function, void *p, uintptr_t caller)
+{
+    call(function, p, NULL, caller);
 }
 
 static FO_COLD bool is_freed(const void *p, size_t entry, uintptr_t caller)

@@ -52,15 +52,9 @@ bool fo_object_keep(void *p, fo_object_function *function, uint32_t after, unsig
 
 static void free_now(const struct kept *k, uintptr_t caller)
 {
-    bool outermost = fo_thread.caller == 0;
-
-    if (outermost)
-        fo_thread_enter(caller);
     if (k->connection != 0)
         fo_connection_is_closed(k->object, k->connection, caller);
-    k->function(k->object, NULL);
-    if (outermost)
-        fo_thread_enter(0);
+    fo_object_call(k->function, k->object, caller);
 }
 
 void fo_objects_kept_free(uintptr_t caller)

@@ -27,9 +27,9 @@ def environment(given, backend, **options):
 
 def start(given, backend, argv, options=None, **how):
     how = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | how
-    prefix = how.pop("prefix", [])
+    prefix, program = how.pop("prefix", []), how.pop("program", None) or given.reports
     return subprocess.Popen(
-        [*prefix, str(given.reports.resolve()), *argv],
+        [*prefix, str(program.resolve()), *argv],
         env=environment(given, backend, **(options or {})),
         **how,
     )

@@ -1,0 +1,36 @@
+/* longjmp(3) and its kin may leave a call of X_free(): out of a callback, or out of a signal
+ * handler. Then what this thread noted for the duration of the call (fork/process.h) is over. Where
+ * the jump ends is not looked at: if it stays within the callback, later frees of that call are
+ * reported without the program's code that made it.  Everything else is passed through. */
+#include "fork/process.h"
+#include "load/jumps.h"
+#include "load/real.h"
+
+typedef void jump_function(void *target, int value);
+
+/* ThreadSanitizer has left this frame behind before it is entered. */
+#define INTERPOSE(name)                                                                            \
+    static void *name##_slot;                                                                      \
+    _Noreturn void name(void *target, int value);                                                  \
+    FO_EXPORT __attribute__((no_sanitize("thread"))) void name(void *target, int value)            \
+    {                                                                                              \
+        jump_function *real;                                                                       \
+                                                                                                   \
+        fo_thread_abandon();                                                                       \
+        *(void **)&real = fo_real(&name##_slot, #name);                                            \
+        real(target, value);                                                                       \
+        __builtin_unreachable();                                                                   \
+    }
+
+INTERPOSE(longjmp)
+INTERPOSE(_longjmp)
+INTERPOSE(siglongjmp)
+INTERPOSE(__longjmp_chk) /* the same for programs built with _FORTIFY_SOURCE */
+
+void fo_jumps_find(void)
+{
+    fo_real(&longjmp_slot, "longjmp");
+    fo_real(&_longjmp_slot, "_longjmp");
+    fo_real(&siglongjmp_slot, "siglongjmp");
+    fo_real(&__longjmp_chk_slot, "__longjmp_chk");
+}
