@@ -11,6 +11,7 @@
 
 #include "backend/guard.h"
 #include "backend/region.h"
+#include "core/libc_memory.h"
 #include "core/engine.h"
 #include "core/hot.h"
 #include "core/nearest.h"
@@ -34,7 +35,7 @@ void fo_backend_free(uintptr_t payload, uint64_t word, fo_site freed)
     unsigned id = fo_word_backend(word);
 
     if (fo_likely(id == FO_BACKEND_LIBC)) {
-        free(base);
+        fo_libc_memory.free(base);
         return;
     }
     fo_backends[id]->free(base, fo_room(fo_word_size(word)), fo_site_file(freed),

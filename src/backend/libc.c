@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "backend/backend.h"
+#include "core/libc_memory.h"
 
 static void *libc_alloc(size_t size, const char *file, int line)
 {
@@ -16,7 +17,7 @@ static void libc_free(void *block, size_t size, const char *file, int line)
     (void)size;
     (void)file;
     (void)line;
-    free(block);
+    fo_libc_memory.free(block);
 }
 
 const struct freeonce_backend fo_libc_backend = {

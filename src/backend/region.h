@@ -120,10 +120,6 @@ struct fo_region {
 
 extern FO_HIDDEN struct fo_region *fo_region; /* NULL: there is none */
 
-/* The same for libfreeonce-libc.so, if the hooks go to the region directly (load/mixing.h). */
-struct fo_region_range;
-extern struct fo_region_range fo_region_range;
-
 /* Where things are, by their numbers. */
 static inline struct fo_page *fo_page_at(uint32_t number)
 {

@@ -15,21 +15,15 @@
 
 #include "cli/message.h"
 
-enum { RESULTS = 4, TRIED_MAX = 4096 };
+#define LIBRARY "libfreeonce.so"
+
+enum { TRIED_MAX = 4096 };
 
 /* Relative to the directory above the executable's own.  The first is where `cmake --install` puts
- * it, the last two are build trees. */
+ * it, the last one is a build tree. */
 static const char *const places[] = {
-    FREEONCE_LIBDIR, ("lib/" FREEONCE_MULTIARCH), "lib", "lib64", ".", "libc",
+    FREEONCE_LIBDIR, ("lib/" FREEONCE_MULTIARCH), "lib", "lib64", ".",
 };
-
-static char results[RESULTS][PATH_MAX];
-static unsigned int used;
-
-static char *next_result(void)
-{
-    return results[used++ % RESULTS];
-}
 
 static bool is_file(const char *path)
 {
@@ -60,7 +54,8 @@ static bool is_shared_object(const char *path)
 
 const char *fo_library_check(const char *path)
 {
-    char *absolute = next_result(), *end = absolute;
+    static char absolute[PATH_MAX];
+    char *end = absolute;
 
     if (path[0] != '/') { /* programs change their directory */
         if (getcwd(absolute, PATH_MAX - 1) == NULL) {
@@ -94,22 +89,6 @@ const char *fo_library_check(const char *path)
     return absolute;
 }
 
-/* The second library of a FREEONCE_LIBRARY that names the first. */
-static const char *beside(const char *library, const char *name)
-{
-    char path[PATH_MAX];
-    const char *file = strrchr(library, '/'), *version = strstr(library, ".so");
-
-    file = file == NULL ? library : file + 1;
-    if (strstr(file, name) != NULL || strcmp(name, "libfreeonce.so") == 0)
-        return fo_library_check(library);
-    snprintf(path, sizeof path, "%.*s%s%s", (int)(file - library), library, name,
-             version == NULL ? "" : version + strlen(".so"));
-    if (!is_file(path)) /* a build tree keeps it in a directory of its own */
-        snprintf(path, sizeof path, "%.*slibc/%s", (int)(file - library), library, name);
-    return fo_library_check(path);
-}
-
 /* The directory above that of the executable; "" when it cannot be told. */
 static void prefix_of_self(char *prefix, size_t size)
 {
@@ -123,7 +102,7 @@ static void prefix_of_self(char *prefix, size_t size)
     }
 }
 
-static const char *beside_self(const char *name, char *tried, size_t size)
+static const char *beside_self(char *tried, size_t size)
 {
     char prefix[PATH_MAX], path[PATH_MAX];
     size_t at = 0;
@@ -137,7 +116,7 @@ static const char *beside_self(const char *name, char *tried, size_t size)
             bool here = strcmp(place, ".") == 0;
 
             if (snprintf(path, sizeof path, "%s%s%s/%s%s", base, here ? "" : slash,
-                         here ? "" : place, name, version ? ".0" : "") >= (int)sizeof path)
+                         here ? "" : place, LIBRARY, version ? ".0" : "") >= (int)sizeof path)
                 continue;
             if (is_file(path))
                 return fo_library_check(path);
@@ -147,22 +126,20 @@ static const char *beside_self(const char *name, char *tried, size_t size)
     return NULL;
 }
 
-const char *fo_library_find(const char *name)
+const char *fo_library_find(void)
 {
     static char tried[TRIED_MAX];
     const char *set = getenv("FREEONCE_LIBRARY");
 
     if (set != NULL && *set != '\0') {
-        const char *found = beside(set, name);
+        const char *found = fo_library_check(set);
         if (found == NULL)
             fo_error("FREEONCE_LIBRARY is %s; set it to the path of libfreeonce.so, or unset it",
                      set);
         return found;
     }
-    const char *found = beside_self(name, tried, sizeof tried);
+    const char *found = beside_self(tried, sizeof tried);
     if (found == NULL)
-        fo_error(
-            "%s was not found; set FREEONCE_LIBRARY to the path of libfreeonce.so. Looked for%s",
-            name, tried);
+        fo_error(LIBRARY " was not found; set FREEONCE_LIBRARY to its path. Looked for%s", tried);
     return found;
 }

@@ -1,12 +1,11 @@
-/* Where are the libraries that this command puts in front of programs? */
+/* Where is the library that this command puts in front of programs? */
 #ifndef FO_CLI_LIBRARY_H
 #define FO_CLI_LIBRARY_H
 
-/* The absolute path of "libfreeonce.so" or "libfreeonce-libc.so", fit for LD_PRELOAD:
- * FREEONCE_LIBRARY (the second one is looked for beside it), else what belongs to this executable,
- * installed or in a build tree.  NULL after a message that lists where it looked.  The string is
- * not to be freed; four results are kept. */
-const char *fo_library_find(const char *name);
+/* The absolute path of libfreeonce.so, fit for LD_PRELOAD: FREEONCE_LIBRARY, else the library that
+ * belongs to this executable, installed or in a build tree.  NULL after a message that lists where
+ * it looked.  The string is not to be freed, and valid until the next call. */
+const char *fo_library_find(void);
 
 /* The same for a path that the user named.  NULL after a message: no such file, or a path that
  * LD_PRELOAD cannot hold (the dynamic linker splits it at spaces and colons). */

@@ -1,11 +1,11 @@
 /* The tagged path, frees: judged first; a healthy one waits in the quarantine. */
 #include "core/hooks.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "backend/backend.h"
 #include "core/hooks_parts.h"
+#include "core/libc_memory.h"
 #include "core/options.h"
 #include "core/quarantine.h"
 #include "core/short.h"
@@ -41,7 +41,7 @@ static FO_COLD void refuse_free(uintptr_t p, fo_site now)
 {
     if (fo_wrong_pointer(p, FO_OPERATION_FREE, now) == FO_FINDING_FOREIGN &&
         fo_options.foreign == FO_FOREIGN_FREE && !fo_region_contains(p))
-        free((void *)p);
+        fo_libc_memory.free((void *)p);
 }
 
 /* A block of the region is judged by its place and header. */

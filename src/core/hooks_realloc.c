@@ -1,11 +1,11 @@
 /* The tagged path, realloc: a new block, a copy, and a free. */
 #include "core/hooks.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "backend/backend.h"
 #include "core/hooks_parts.h"
+#include "core/libc_memory.h"
 #include "core/options.h"
 #include "core/quarantine.h"
 #include "fork/process.h"
@@ -14,7 +14,7 @@ static FO_COLD void *refuse_realloc(uintptr_t p, size_t size, fo_site now)
 {
     if (fo_wrong_pointer(p, FO_OPERATION_REALLOC, now) == FO_FINDING_FOREIGN &&
         fo_options.foreign == FO_FOREIGN_FREE && !fo_region_contains(p))
-        return realloc((void *)p, size);
+        return fo_libc_memory.realloc((void *)p, size);
     return NULL;
 }
 

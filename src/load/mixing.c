@@ -64,7 +64,7 @@ static void leave(uintptr_t outer)
     fo_thread_enter(outer);
 }
 
-static bool mixed_free(void *p, uintptr_t caller)
+bool fo_mixing_free(void *p, uintptr_t caller)
 {
     enum what what = look((uintptr_t)p);
     if (what == NOTHING)
@@ -77,8 +77,7 @@ static bool mixed_free(void *p, uintptr_t caller)
     return true;
 }
 
-static bool mixed_realloc(void *p, size_t size, const char *function, uintptr_t caller,
-                          void **answer)
+bool fo_mixing_realloc(void *p, size_t size, const char *function, uintptr_t caller, void **answer)
 {
     enum what what = look((uintptr_t)p);
     if (what == NOTHING)
@@ -92,7 +91,7 @@ static bool mixed_realloc(void *p, size_t size, const char *function, uintptr_t 
     return true;
 }
 
-static bool mixed_usable_size(void *p, uintptr_t caller, size_t *answer)
+bool fo_mixing_usable_size(void *p, uintptr_t caller, size_t *answer)
 {
     enum what what = look((uintptr_t)p);
     if (what == NOTHING)
@@ -101,17 +100,4 @@ static bool mixed_usable_size(void *p, uintptr_t caller, size_t *answer)
     *answer = fo_libc_usable_size((uintptr_t)p);
     leave(outer);
     return true;
-}
-
-FO_EXPORT const struct fo_mixing *freeonce_mixing(unsigned version)
-{
-    static const struct fo_mixing mixing = {
-        .root = &fo_hot.root,
-        .region = &fo_region_range,
-        .free = mixed_free,
-        .realloc = mixed_realloc,
-        .usable_size = mixed_usable_size,
-    };
-
-    return version == FO_MIXING_VERSION ? &mixing : NULL;
 }

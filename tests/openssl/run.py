@@ -2,7 +2,7 @@
 """OpenSSL's own command line under the settings of CI: each command ends as it does without the
 library, and nothing is found.
 
-    run.py --lib L --libc-lib M [--openssl PATH] [PART...]     parts: see PARTS at the end
+    run.py --lib L [--openssl PATH] [PART...]     parts: see PARTS at the end
 
 Standard library only.
 """
@@ -126,7 +126,7 @@ class Pair:
 
     def __init__(self, arguments):
         self.plain = Side(arguments.openssl, None)
-        self.ours = Side(arguments.openssl, f"{arguments.lib} {arguments.libc_lib}")
+        self.ours = Side(arguments.openssl, str(arguments.lib))
         self.count = 0
 
     def check(self, command, statuses, said):
@@ -342,14 +342,13 @@ def main():
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--lib", type=pathlib.Path, required=True)
-    parser.add_argument("--libc-lib", type=pathlib.Path, required=True)
     parser.add_argument("--openssl", default=shutil.which("openssl"))
     parser.add_argument("parts", nargs="*", metavar="PART", help=", ".join(PARTS))
     arguments = parser.parse_args()
     if arguments.openssl is None:
         print("skipped: there is no openssl command")
         return SKIPPED
-    arguments.lib, arguments.libc_lib = arguments.lib.resolve(), arguments.libc_lib.resolve()
+    arguments.lib = arguments.lib.resolve()
     pair, failed = Pair(arguments), 0
     try:
         make_keys(pair)

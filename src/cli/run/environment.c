@@ -77,18 +77,15 @@ bool fo_run_set(struct fo_run_settings *s, const char *text)
 }
 
 /* Ours first; what was preloaded already stays. */
-static bool put_libraries(struct list *list, const struct fo_run_settings *s)
+static bool put_library(struct list *list, const struct fo_run_settings *s)
 {
-    const char *first =
-        s->library != NULL ? fo_library_check(s->library) : fo_library_find("libfreeonce.so");
-    const char *second = s->ci && first != NULL ? fo_library_find("libfreeonce-libc.so") : NULL;
+    const char *library = s->library != NULL ? fo_library_check(s->library) : fo_library_find();
     const char *before = getenv("LD_PRELOAD");
     char *all;
 
-    if (first == NULL || (s->ci && second == NULL))
+    if (library == NULL)
         return false;
-    if (asprintf(&all, "LD_PRELOAD=%s%s%s%s%s", first, second != NULL ? " " : "",
-                 second != NULL ? second : "", before != NULL && *before != '\0' ? " " : "",
+    if (asprintf(&all, "LD_PRELOAD=%s%s%s", library, before != NULL && *before != '\0' ? " " : "",
                  before != NULL ? before : "") < 0)
         all = NULL;
     put(list, "", check_memory(all));
@@ -119,7 +116,7 @@ int fo_run_environment(char ***environment, const struct fo_run_settings *s, con
     for (char **e = environ; *e != NULL; e++)
         put(&list, "", *e);
     *environment = list.strings;
-    if (!put_libraries(&list, s))
+    if (!put_library(&list, s))
         return FO_EXIT_RUN_FAILED;
     for (size_t i = 0; s->ci && i < sizeof ci / sizeof ci[0]; i++)
         put_default(&list, ci[i]);

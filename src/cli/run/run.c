@@ -28,8 +28,8 @@ struct arguments {
 
 static const struct argp_option options[] = {
     {"ci", KEY_CI, NULL, 0,
-     "watch for writes past the end and after the free, and for OpenSSL's blocks in libc's hands "
-     "(FREEONCE_QUARANTINE=4M FREEONCE_FILL=1 FREEONCE_CANARY=1, libfreeonce-libc.so)",
+     "watch for writes past the end and after the free (FREEONCE_QUARANTINE=4M FREEONCE_FILL=1 "
+     "FREEONCE_CANARY=1)",
      0},
     {"set", 's', "NAME=VALUE", 0, "set the option FREEONCE_NAME (see freeonce options)", 0},
     {"require", KEY_REQUIRE, NULL, 0,

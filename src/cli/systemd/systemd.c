@@ -160,7 +160,7 @@ static enum fo_exit make(struct request *r, struct fo_unit *unit)
     if (result != FO_EXIT_OK)
         return result;
     r->plan.library =
-        r->library != NULL ? fo_library_check(r->library) : fo_library_find("libfreeonce.so");
+        r->library != NULL ? fo_library_check(r->library) : fo_library_find();
     if (r->plan.library == NULL)
         return FO_EXIT_NO_INPUT;
     fo_plan_make(&r->plan, &r->set);

@@ -10,9 +10,9 @@ import pathlib
 import platform
 import re
 
-LIBRARY, LIBC_LIBRARY = "libfreeonce.so", "libfreeonce-libc.so"  # ours, from the build
+LIBRARY = "libfreeonce.so"  # ours, from the build
 EMPTY_LIBRARY = "empty.so"
-BUILT = {LIBRARY: "src", LIBC_LIBRARY: "src/libc", EMPTY_LIBRARY: "tests/bench"}  # and where
+BUILT = {LIBRARY: "src", EMPTY_LIBRARY: "tests/bench"}  # and where
 FOLDERS = ("/usr/lib/*-linux-gnu", "/lib/*-linux-gnu", "/usr/lib/llvm-*/lib/clang/*/lib/linux")
 SCUDO = f"libclang_rt.scudo_standalone-{platform.machine()}.so"
 CALLGRIND = frozenset({"instructions", "pairs_instructions", "parse_instructions"})
@@ -54,7 +54,6 @@ TABLE = (
     own(
         "ci",
         "freeonce, CI",
-        LIBC_LIBRARY,
         backend="libc",
         FREEONCE_QUARANTINE="4M",
         FREEONCE_FILL="1",

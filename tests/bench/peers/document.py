@@ -30,7 +30,7 @@ turns are long enough for the processor to forget it. The ratio is to stock of t
 median, and the quartiles in brackets where there was more than one. What is slow has fewer rounds.
 
 - "freeonce, arena" is the default, a heap of its own; "freeonce, libc" takes its memory from malloc; "freeonce,
-  CI" is a test run's setting: `libc` beneath, 4 MiB of quarantine, fill, canary and libfreeonce-libc.so.
+  CI" is a test run's setting: `libc` beneath, 4 MiB of quarantine, fill and canary.
 - jemalloc, mimalloc and tcmalloc check nothing.
 - ASan preloaded watches the heap alone; compiled in, the program's own accesses too, not OpenSSL's. Its
   quarantine of 256 MB is full before time is taken in the handshake only; where it still fills, ASan is
