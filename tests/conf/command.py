@@ -125,12 +125,12 @@ def json_says_the_same(b):
 
 def wrong_values_are_told_as_the_library_tells_them(b):
     no_file()
-    env = {"FREEONCE_FIL": "1", "FREEONCE_FOREIGN": "fre", "FREEONCE_STACKS": "many"}
+    env = {"FREEONCE_FIL": "1", "FREEONCE_FOREIGN": "fre", "FREEONCE_STACKS": "many", "FREEONCE_LOG": "sylog"}
     by_library = b.run(b.faults, "tell-version", env={**env, "LD_PRELOAD": str(b.lib)})
     outcome = b.options(env=env)
     equal("exit status", 78, outcome.returncode)
     equal("stderr", by_library.stderr, outcome.stderr)
-    equal("complaints", 3, outcome.stderr.count("\n"))
+    equal("complaints", 4, outcome.stderr.count("\n"))
     outcome = b.options(env={"FREEONCE_BACKEND": "hots"})
     equal("exit status for a backend", 78, outcome.returncode)
     contains("backend", "did you mean FREEONCE_BACKEND=host?", outcome.stderr)

@@ -107,6 +107,9 @@ static void settings_are_read_with_blanks_and_quotes(void **state)
     log_is("FREEONCE_LOG=/a\r\n", "/a");
     log_is("FREEONCE_LOG=\"/a b\"", "/a b");
     log_is("FREEONCE_LOG='/a \" # b'", "/a \" # b");
+    refused("FREEONCE_LOG=sylog",
+            "FREEONCE_LOG=sylog is none of stderr|syslog|journal|/path/to/file, "
+            "ignored; did you mean FREEONCE_LOG=syslog?");
     options_of("unit", "FREEONCE_JOURNAL=/b\nFREEONCE_JOURNAL=''");
     assert_string_equal(fo_options.journal, "");
     options_of("unit", "FREEONCE_JOURNAL=/b\nFREEONCE_JOURNAL=");
