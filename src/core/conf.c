@@ -4,9 +4,10 @@
 #include "core/conf.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
+
+#include "core/raw.h"
 
 enum { OVERFLOW_UID = 65534 }; /* in a user namespace, everybody who is not mapped into it */
 
@@ -14,7 +15,7 @@ static enum fo_conf_state judge(struct fo_conf *conf, int fd)
 {
     struct stat st;
 
-    if (fstat(fd, &st) != 0) {
+    if (fo_raw_stat(fd, &st) != 0) {
         conf->error = errno;
         return FO_CONF_UNREAD;
     }
@@ -31,7 +32,7 @@ static enum fo_conf_state judge(struct fo_conf *conf, int fd)
 static enum fo_conf_state read_all(struct fo_conf *conf, int fd)
 {
     for (;;) {
-        ssize_t n = read(fd, conf->text + conf->length, sizeof conf->text - conf->length);
+        ssize_t n = fo_raw_read(fd, conf->text + conf->length, sizeof conf->text - conf->length);
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0) {
@@ -48,7 +49,7 @@ static enum fo_conf_state read_all(struct fo_conf *conf, int fd)
 
 static void open_and_read(struct fo_conf *conf, bool insist)
 {
-    int fd = open(conf->path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    int fd = fo_raw_open(conf->path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, 0);
 
     if (fd < 0) {
         conf->error = errno;
@@ -66,7 +67,7 @@ static void open_and_read(struct fo_conf *conf, bool insist)
             conf->length = 0;
         }
     }
-    close(fd);
+    fo_raw_close(fd);
 }
 
 void fo_conf_read(struct fo_conf *conf, const char *path, bool insist)

@@ -1,7 +1,14 @@
-/* System calls that are no cancellation points, for everything that runs within an allocation, a
- * free, a report or a fork.  glibc's open, write, poll and many more act on a pending
- * pthread_cancel(3) and then never return; syscall(2) does not.  Errors are in errno as usual.
- * unit.cancellation looks for those of glibc in the library's object files. */
+/* System calls that do not pass glibc's functions of the same names.
+ *
+ * glibc's open, write, poll and many more act on a pending pthread_cancel(3) and then never return;
+ * syscall(2) does not.  So everything that runs within an allocation, a free, a report or a fork
+ * uses these; unit.cancellation looks for those of glibc in the library's object files.
+ *
+ * And other libraries or the program may interpose them: ThreadSanitizer's cannot be called before
+ * its own start, libsocket-wrapper's opens libc with dlopen(3), which starts libc without its
+ * environment.  So everything that runs in our constructor uses these, too.
+ *
+ * Errors are in errno as usual. */
 #ifndef FO_CORE_RAW_H
 #define FO_CORE_RAW_H
 
@@ -9,7 +16,9 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -32,6 +41,34 @@ static inline ssize_t fo_raw_read(int fd, void *data, size_t size)
 static inline ssize_t fo_raw_write(int fd, const void *data, size_t size)
 {
     return syscall(SYS_write, fd, data, size);
+}
+
+static inline ssize_t fo_raw_read_at(int fd, void *data, size_t size, off_t at)
+{
+    return syscall(SYS_pread64, fd, data, size, at);
+}
+
+static inline int fo_raw_resize(int fd, off_t size)
+{
+    return (int)syscall(SYS_ftruncate, fd, size);
+}
+
+/* The kernel's struct stat is glibc's on 64-bit systems. */
+static inline int fo_raw_stat(int fd, struct stat *st)
+{
+    return (int)syscall(SYS_newfstatat, fd, "", st, AT_EMPTY_PATH);
+}
+
+/* Of zeroes, readable and writable; MAP_FAILED: no memory. */
+static inline void *fo_raw_map(size_t size, int flags)
+{
+    return (void *)syscall(SYS_mmap, NULL, size, PROT_READ | PROT_WRITE, flags | MAP_ANONYMOUS, -1,
+                           0);
+}
+
+static inline void *fo_raw_map_file(size_t size, int fd)
+{
+    return (void *)syscall(SYS_mmap, NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 }
 
 static inline int fo_raw_connect(int fd, const struct sockaddr *to, socklen_t size)

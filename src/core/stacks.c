@@ -11,6 +11,7 @@
 #include "backend/guard.h"
 #include "core/hot.h"
 #include "core/options.h"
+#include "core/raw.h"
 #include "load/elf.h"
 
 enum { SLOTS = 1 << 17, WORDS = 1 << 23, PROBES = 16 };
@@ -24,8 +25,7 @@ static struct depot {
 
 bool fo_stacks_start(void)
 {
-    void *p = mmap(NULL, sizeof *depot, PROT_READ | PROT_WRITE,
-                   MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    void *p = fo_raw_map(sizeof *depot, MAP_SHARED | MAP_NORESERVE);
     if (p == MAP_FAILED)
         return false;
     depot = p;

@@ -10,6 +10,7 @@
 
 #include "backend/backend.h"
 #include "backend/region.h"
+#include "core/raw.h"
 #include "fork/rows.h"
 #include "report/journal.h"
 #include "report/output.h"
@@ -54,7 +55,7 @@ static void wipe(void)
 bool fo_process_start(void)
 {
     size_t size = (size_t)sysconf(_SC_PAGESIZE);
-    void *page = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    void *page = fo_raw_map(size, MAP_PRIVATE);
 
     if (page == MAP_FAILED)
         return false;

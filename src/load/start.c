@@ -37,6 +37,7 @@ static void read_options(char **argv, char **envp)
  * is asked for. */
 __attribute__((constructor)) static void begin(int argc, char **argv, char **envp)
 {
+    environ = environ != NULL ? environ : envp; /* as libc will; see core/raw.h */
     fo_output_begin();
     (void)getpid(); /* finds the real one, before a signal handler asks */
     fo_jumps_find();

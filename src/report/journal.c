@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "core/options.h"
+#include "core/raw.h"
 #include "load/elf.h"
 #include "report/output.h"
 
@@ -26,7 +27,7 @@ static const char *map(int fd)
 
     if (why != NULL)
         return why;
-    void *p = mmap(NULL, sizeof(struct fo_journal), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    void *p = fo_raw_map_file(sizeof(struct fo_journal), fd);
     if (p == MAP_FAILED)
         return strerrorname_np(errno);
     fo_journal = p;
@@ -43,13 +44,13 @@ void fo_journal_open(void)
     executable[n > 0 ? n : 0] = '\0';
     /* O_CREAT also where the file is there: then the kernel refuses one that somebody else has put
      * into a folder like /tmp (fs.protected_regular).  O_NONBLOCK: it might be a FIFO. */
-    int fd = open(fo_options.journal,
-                  O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0600);
+    int fd = fo_raw_open(fo_options.journal,
+                         O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0600);
     if (fd < 0) {
         trouble = errno == ELOOP ? "it is a symbolic link" : strerrorname_np(errno);
     } else {
         trouble = map(fd);
-        close(fd);
+        fo_raw_close(fd);
     }
     errno = saved_errno;
 }

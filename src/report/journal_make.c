@@ -12,6 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "core/raw.h"
 #include "report/journal_format.h"
 
 uint64_t fo_journal_now(void)
@@ -50,7 +51,7 @@ static const char *lay_out(int fd)
         return "EFBIG, see ulimit -f"; /* the kernel would send SIGXFSZ */
     int error = posix_fallocate(fd, 0, sizeof(struct fo_journal));
     if (error != 0) {
-        if (ftruncate(fd, 0) != 0)
+        if (fo_raw_resize(fd, 0) != 0)
             return "EIO";
         return strerrorname_np(error);
     }
@@ -67,7 +68,7 @@ static const char *check_head(int fd)
 {
     struct fo_journal_head head;
 
-    if (pread(fd, &head, sizeof head, 0) != (ssize_t)sizeof head ||
+    if (fo_raw_read_at(fd, &head, sizeof head, 0) != (ssize_t)sizeof head ||
         memcmp(head.magic, FO_JOURNAL_MAGIC, sizeof head.magic) != 0)
         return "it is no journal";
     if (head.version != FO_JOURNAL_VERSION || head.size != sizeof(struct fo_journal))
@@ -81,15 +82,15 @@ static bool is_unfinished(int fd, off_t size)
     char magic[8];
     static const char zero[8];
 
-    return size == 0 || (size == sizeof(struct fo_journal) && pread(fd, magic, 8, 0) == 8 &&
-                         memcmp(magic, zero, 8) == 0);
+    return size == 0 || (size == sizeof(struct fo_journal) &&
+                         fo_raw_read_at(fd, magic, 8, 0) == 8 && memcmp(magic, zero, 8) == 0);
 }
 
 const char *fo_journal_prepare(int fd)
 {
     struct stat st;
 
-    if (fstat(fd, &st) != 0)
+    if (fo_raw_stat(fd, &st) != 0)
         return strerrorname_np(errno);
     if (!S_ISREG(st.st_mode))
         return "it is no regular file";
@@ -98,13 +99,14 @@ const char *fo_journal_prepare(int fd)
     if (is_unfinished(fd, st.st_size)) {
         if (!lock(fd))
             return "it is locked";
-        const char *why = fstat(fd, &st) == 0 && is_unfinished(fd, st.st_size) ? lay_out(fd) : NULL;
+        const char *why =
+            fo_raw_stat(fd, &st) == 0 && is_unfinished(fd, st.st_size) ? lay_out(fd) : NULL;
         flock(fd, LOCK_UN);
         if (why != NULL)
             return why;
     }
     const char *why = check_head(fd);
-    if (why == NULL && (fstat(fd, &st) != 0 || st.st_size != sizeof(struct fo_journal)))
+    if (why == NULL && (fo_raw_stat(fd, &st) != 0 || st.st_size != sizeof(struct fo_journal)))
         return "it is a journal that was truncated";
     return why;
 }

@@ -7,6 +7,7 @@
 
 #include "core/memory.h"
 #include "core/options.h"
+#include "core/raw.h"
 #include "fork/process.h"
 #include "report/format.h"
 #include "report/journal.h"
@@ -44,8 +45,7 @@ void fo_record_freed(struct fo_record *r, const struct fo_freed *f)
 
 bool fo_report_start(void)
 {
-    void *p = mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE,
-                   MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    void *p = fo_raw_map(sizeof *shared, MAP_SHARED | MAP_NORESERVE);
     if (p == MAP_FAILED)
         return false;
     shared = p;

@@ -21,7 +21,7 @@ bool fo_target_record(struct fo_target *t, int fd)
 {
     struct stat st;
 
-    t->known = fstat(fd, &st) == 0;
+    t->known = fo_raw_stat(fd, &st) == 0;
     if (!t->known)
         return false;
     t->type = st.st_mode & S_IFMT;
@@ -37,7 +37,7 @@ enum fo_still fo_target_check(const struct fo_target *t, int fd)
 
     if (!t->known)
         return FO_STILL_NOT;
-    if (fstat(fd, &st) != 0)
+    if (fo_raw_stat(fd, &st) != 0)
         return errno == EBADF ? FO_STILL_NOT : FO_STILL_UNKNOWN;
     return st.st_dev == t->device && st.st_ino == t->inode && st.st_rdev == t->special &&
                    (st.st_mode & S_IFMT) == t->type
