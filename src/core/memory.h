@@ -7,7 +7,6 @@
 #include "core/base.h"
 #include "core/block.h"
 #include "core/registry.h"
-#include "fork/seat.h"
 
 enum { FO_SHARDS = 16, FO_PROCESSES = 1 << FO_PROCESS_BITS };
 
@@ -73,12 +72,10 @@ struct fo_memory {
     uint32_t forks;             /* in all processes */
     uint32_t processes_unknown; /* found no row; fork/rows.h */
     uint32_t shards_used;
-    uint32_t seats_used;
     uint32_t locks_left; /* by dead processes; fork/rwlock.h */
     bool own_generators; /* the program's; fork/fork_id.h */
     struct fo_lineage processes[FO_PROCESSES];
     struct fo_shard shards[FO_SHARDS];
-    struct fo_seat seats[FO_SEATS];
 };
 
 /* A new, empty map; NULL when the system has no room for it. */

@@ -32,13 +32,23 @@ bool fo_living_start(struct fo_living *l, bool shared)
     return can;
 }
 
-/* Will the kernel tell of this thread's end? */
+/* Will the kernel tell of this thread's end?  Asked once, since a thread that waits for a lock may
+ * be in a sandbox that allows futex(2) alone. */
 static bool is_watched_by_kernel(void)
 {
+    static __thread struct {
+        uint32_t pid;
+        bool watched;
+    } known;
+    uint32_t pid = fo_process_self()->pid;
     void *head = NULL;
     size_t size;
 
-    return syscall(SYS_get_robust_list, 0, &head, &size) == 0 && head != NULL;
+    if (known.pid == 0 || known.pid != pid) {
+        known.watched = syscall(SYS_get_robust_list, 0, &head, &size) == 0 && head != NULL;
+        known.pid = pid;
+    }
+    return known.watched;
 }
 
 static bool take(struct fo_living *l, uint64_t before, uint64_t me)
@@ -67,25 +77,32 @@ bool fo_living_claim(struct fo_living *l, uint64_t me)
     return true;
 }
 
+static bool is_of_this_process(uint64_t owner)
+{
+    return owner >> 32 == fo_process_self()->pid;
+}
+
 /* Of this process: the thread; of another: the process. */
 bool fo_living_exists(uint64_t owner)
 {
     pid_t pid = (pid_t)(owner >> 32);
 
-    if ((uint32_t)pid == fo_process_self()->pid)
-        return syscall(SYS_tgkill, pid, (pid_t)(uint32_t)owner, 0) == 0 || errno != ESRCH;
+    if (is_of_this_process(owner))
+        return fo_living_is_left(owner) ||
+               syscall(SYS_tgkill, pid, (pid_t)(uint32_t)owner, 0) == 0 || errno != ESRCH;
     return FO_RELAXED_LOAD(&fo_hot.shared) && (kill(pid, 0) == 0 || errno != ESRCH);
 }
 
 /* By the mutex, which this thread holds: nobody else who inherits can come between.  Its last
  * holder died with it, or not; whether that is still the owner, only `watched` tells, or the
- * owner's pid. */
+ * owner's pid.  A thread of this process that does not hold it is about to claim or to release. */
 static bool take_from_gone(struct fo_living *l, uint64_t me, bool died)
 {
     uint64_t before = __atomic_load_n(&l->owner, __ATOMIC_ACQUIRE);
     bool his = died && __atomic_load_n(&l->watched, __ATOMIC_ACQUIRE) != 0;
+    bool lives = !his && (is_of_this_process(before) || fo_living_exists(before));
 
-    if (before == 0 || (!his && fo_living_exists(before)) || !take(l, before, me))
+    if (before == 0 || lives || !take(l, before, me))
         return false;
     __atomic_store_n(&l->watched, 1, __ATOMIC_RELEASE);
     return true;
@@ -124,4 +141,20 @@ void fo_living_release(struct fo_living *l)
     if (watched)
         pthread_mutex_unlock(&l->mutex);
     __atomic_store_n(&l->owner, 0, __ATOMIC_RELEASE);
+}
+
+void fo_living_leave_to_process(struct fo_living *l)
+{
+    uint64_t owner = FO_RELAXED_LOAD(&l->owner);
+    bool watched = FO_RELAXED_LOAD(&l->watched) != 0;
+
+    __atomic_store_n(&l->owner, owner >> 32 << 32, __ATOMIC_RELEASE);
+    __atomic_store_n(&l->watched, 0, __ATOMIC_RELEASE);
+    if (watched)
+        pthread_mutex_unlock(&l->mutex);
+}
+
+bool fo_living_disown(struct fo_living *l, uint64_t owner)
+{
+    return take(l, owner, 0);
 }

@@ -15,7 +15,7 @@
 #include "core/base.h"
 
 struct fo_living {
-    uint64_t owner; /* pid << 32 | tid; 0: nobody */
+    uint64_t owner; /* pid << 32 | tid, or 0 for all threads; 0: nobody */
     uint32_t watched;
     pthread_mutex_t mutex; /* held by the owner while `watched` */
 };
@@ -37,5 +37,17 @@ bool fo_living_inherit(struct fo_living *l, uint64_t me);
 
 /* Give back what is the calling thread's. */
 void fo_living_release(struct fo_living *l);
+
+/* The calling thread ends: its process is the owner from now on. */
+void fo_living_leave_to_process(struct fo_living *l);
+
+/* True: a process owns it, of which a thread left it. */
+static inline bool fo_living_is_left(uint64_t owner)
+{
+    return owner != 0 && (uint32_t)owner == 0;
+}
+
+/* Take it away from the process to which it was left.  False: it has another owner by now. */
+bool fo_living_disown(struct fo_living *l, uint64_t owner);
 
 #endif

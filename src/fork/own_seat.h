@@ -7,21 +7,19 @@
 
 /* This thread's, in the process with this pid: a forked child gets one of its own. */
 extern __thread struct fo_own_seat {
-    uintptr_t *top; /* where the next lock that it reads is written down; fo_seat_is_full() */
+    uint64_t *top; /* where the next entry is put, in the first line; fo_line_is_full() */
+    uint64_t bit;  /* of fo_rwlock.word: this seat reads the lock */
     uint32_t pid;
-    uint32_t bit;         /* which one of fo_rwlock.seen */
-    struct fo_seat *seat; /* NULL: none is free; then it is full */
-    uint64_t me;          /* as its owner */
-    /* How often more each of a full seat is read, and all of them together: then `top` is
-     * elsewhere, so that nothing is struck out in passing. */
-    uint32_t more[FO_READS], more_of_all;
+    uint32_t owner;       /* as a lock names it */
+    struct fo_seat *seat; /* NULL: none is left; then the line is full */
+    struct fo_line *last; /* in use */
 } fo_own_seat;
 
 /* Full, and nothing is read there. */
-extern uintptr_t fo_no_reads[FO_READS + 1];
-#define FO_NO_READS_END (fo_no_reads + FO_READS + 1)
+extern struct fo_line fo_no_reads;
+#define FO_NO_READS_END ((uint64_t *)(&fo_no_reads + 1))
 
-FO_COLD void fo_seat_find(uint32_t pid);
+FO_COLD void fo_seat_claim(uint32_t pid);
 
 /* The calling thread's. */
 static inline struct fo_own_seat *fo_seat_own(void)
@@ -29,14 +27,26 @@ static inline struct fo_own_seat *fo_seat_own(void)
     uint32_t pid = fo_process_self()->pid;
 
     if (fo_unlikely(fo_own_seat.pid != pid || fo_own_seat.seat == NULL))
-        fo_seat_find(pid);
+        fo_seat_claim(pid);
     return &fo_own_seat;
 }
 
-/* Told from the address: a seat's reads end where a cache line does. */
-static inline bool fo_seat_is_full(const uintptr_t *top)
+/* Told from the address. */
+static inline bool fo_line_is_full(const uint64_t *top)
 {
-    return (uintptr_t)top % FO_SEAT_LINE == 0;
+    return (uintptr_t)top % FO_LINE_SIZE == 0;
+}
+
+static inline struct fo_line *fo_line_of(const uint64_t *entry)
+{
+    return (struct fo_line *)((uintptr_t)entry & ~(uintptr_t)(FO_LINE_SIZE - 1));
+}
+
+/* Has it locks for writing, as far as it is known? */
+static inline bool fo_seat_writes(const struct fo_seat *seat)
+{
+    return (int32_t)(FO_RELAXED_LOAD(&seat->written) - FO_RELAXED_LOAD(&seat->released) -
+                     __atomic_load_n(&seat->released_by_others, __ATOMIC_ACQUIRE)) > 0;
 }
 
 #endif

@@ -1,85 +1,113 @@
 /* See reads.h. */
 #include "fork/reads.h"
 
-uintptr_t *fo_reads_find(const struct fo_own_seat *own, uintptr_t lock)
-{
-    if (own->seat == NULL)
-        return NULL;
-    uintptr_t *end = fo_seat_is_full(own->top) ? own->seat->reads + FO_READS : own->top;
-    while (end-- > own->seat->reads)
-        if (FO_RELAXED_LOAD(end) == lock)
-            return end;
-    return NULL;
-}
+#include "report/output.h"
 
+/* Nothing is read from own->top on. */
 static void drop_gaps(struct fo_own_seat *own)
 {
-    while (own->top != FO_NO_READS_END && own->top != own->seat->reads &&
-           FO_RELAXED_LOAD(own->top - 1) == 0)
+    while (own->top > own->seat->first.reads && FO_RELAXED_LOAD(own->top - 1) == 0)
         own->top--;
 }
 
-uintptr_t *fo_reads_room(struct fo_own_seat *own)
+static void leave_empty_lines(struct fo_own_seat *own)
 {
-    if (own->seat == NULL)
-        return NULL;
-    drop_gaps(own);
-    if (!fo_seat_is_full(own->top))
-        return own->top;
-    for (unsigned i = 0; i < FO_READS; i++)
-        if (FO_RELAXED_LOAD(&own->seat->reads[i]) == 0)
-            return &own->seat->reads[i];
+    while (own->last != &own->seat->first && fo_line_is_empty(own->last))
+        own->last = fo_line_leave(own->last, own->seat);
+}
+
+static uint64_t *find_in_first(const struct fo_own_seat *own, uint64_t key)
+{
+    uint64_t *first = own->seat->first.reads;
+
+    for (uint64_t *entry = own->top; entry-- > first;)
+        if ((FO_RELAXED_LOAD(entry) & ~FO_AWAITED) == key)
+            return entry;
     return NULL;
 }
 
-void fo_reads_enter(struct fo_own_seat *own, uintptr_t *entry, uintptr_t lock)
+static uint64_t *put_in_first(struct fo_own_seat *own, uint64_t *entry, uint64_t key)
 {
     bool last = entry == own->top;
 
     if (last)
         FO_RELAXED_STORE(&own->top, entry + 1); /* as in rwlock_short.h */
-    __atomic_store_n(entry, lock, __ATOMIC_SEQ_CST);
-    if (last)
+    __atomic_exchange_n(entry, key, __ATOMIC_SEQ_CST);
+    if (own->top <= entry)
         FO_RELAXED_STORE(&own->top, entry + 1);
+    return entry;
 }
 
-void fo_reads_strike(struct fo_own_seat *own, uintptr_t *entry)
+static FO_COLD void refuse(void)
 {
-    __atomic_store_n(entry, 0, __ATOMIC_RELEASE);
+    static bool told;
+
+    if (!__atomic_exchange_n(&told, true, __ATOMIC_RELAXED))
+        fo_say_words(
+            "the threads of all processes have more than 458,745 of OpenSSL's locks in shared "
+            "memory for reading: they get no further ones",
+            NULL);
+}
+
+static uint64_t *put_in_further(struct fo_own_seat *own, uint64_t key)
+{
+    uint64_t *entry = fo_line_find(own->last, own->seat, 0);
+
+    if (entry == NULL) {
+        struct fo_line *line = fo_line_next(own->last, own->seat);
+        if (line == NULL) {
+            refuse();
+            return NULL;
+        }
+        own->last = line;
+        entry = line->reads;
+    }
+    __atomic_exchange_n(entry, key, __ATOMIC_SEQ_CST);
+    own->last = fo_line_keep(fo_line_of(entry), own->last, own->seat);
+    return entry;
+}
+
+uint64_t *fo_reads_put(struct fo_own_seat *own, uint64_t key)
+{
+    if (own->seat == NULL)
+        return NULL;
+    drop_gaps(own);
+    if (!fo_line_is_full(own->top))
+        return put_in_first(own, own->top, key);
+    uint64_t *gap = find_in_first(own, 0);
+    return gap != NULL ? put_in_first(own, gap, key) : put_in_further(own, key);
+}
+
+static uint64_t *find(const struct fo_own_seat *own, uint64_t key)
+{
+    uint64_t *entry = fo_line_find(own->last, own->seat, key);
+
+    return entry != NULL ? entry : find_in_first(own, key);
+}
+
+static void tidy(struct fo_own_seat *own)
+{
+    leave_empty_lines(own);
     drop_gaps(own);
 }
 
-void fo_reads_count(struct fo_own_seat *own, const uintptr_t *entry)
+bool fo_reads_strike(struct fo_own_seat *own, uint64_t *entry, uint64_t key)
 {
-    own->top = FO_NO_READS_END;
-    own->more_of_all++;
-    own->more[entry - own->seat->reads]++;
+    bool struck = fo_entry_strike(entry, key);
+
+    tidy(own);
+    return struck;
 }
 
-static FO_COLD void count_less(struct fo_own_seat *own, const uintptr_t *entry)
+bool fo_reads_release(struct fo_own_seat *own, uint64_t key)
 {
-    own->more[entry - own->seat->reads]--;
-    if (--own->more_of_all == 0)
-        own->top = own->seat->reads + FO_READS;
-}
+    uint64_t *entry;
+    bool struck = false;
 
-bool fo_reads_leave(struct fo_own_seat *own, uintptr_t lock)
-{
-    uintptr_t *entry = fo_reads_find(own, lock);
-
-    if (entry == NULL)
+    if (own->seat == NULL)
         return false;
-    if (own->more_of_all != 0 && own->more[entry - own->seat->reads] != 0)
-        count_less(own, entry);
-    else
-        fo_reads_strike(own, entry);
-    return true;
-}
-
-void fo_reads_forget(uintptr_t lock)
-{
-    if (fo_own_seat.pid != fo_process_self()->pid)
-        return;
-    while (fo_reads_leave(&fo_own_seat, lock))
-        ;
+    while (!struck && (entry = find(own, key)) != NULL)
+        struck = fo_entry_strike(entry, key); /* else another thread was faster */
+    tidy(own);
+    return struck;
 }

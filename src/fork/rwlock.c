@@ -1,279 +1,224 @@
-/* See rwlock.h.  Called by load/locks.c for locks in shared memory. */
+/* How a thread acquires a lock for writing, and releases any; see rwlock.h.  Called by load/locks.c
+ * for locks in shared memory. */
 #include "fork/rwlock.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stddef.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
-#include "core/memory.h"
-#include "fork/pause.h"
 #include "fork/process.h"
 #include "fork/reads.h"
-#include "report/output.h"
+#include "fork/rwlock_word.h"
 
 _Static_assert(sizeof(struct fo_rwlock) <= sizeof(pthread_rwlock_t),
                "it takes the place of glibc's");
 _Static_assert(_Alignof(struct fo_rwlock) <= _Alignof(pthread_rwlock_t), "the same");
-
 _Static_assert(offsetof(struct fo_rwlock, magic) == 0, "fo_rwlock_is() looks there");
-_Static_assert(sizeof(struct __pthread_mutex_s) <= 40, "glibc leaves the rest of a mutex alone");
-
-/* So often a lock is tried before the thread goes to sleep. */
-enum { TRIES = 100 };
-
-static struct fo_rwlock *of(pthread_rwlock_t *lock)
-{
-    return (struct fo_rwlock *)(void *)lock;
-}
-
-static uint32_t thread_of(const struct fo_own_seat *own)
-{
-    return own->seat != NULL ? (uint32_t)own->me : (uint32_t)syscall(SYS_gettid);
-}
-
-/* --- who died with it ----------------------------------------------------------------------------
- */
-
-__thread const pthread_rwlock_t *fo_rwlock_written;
-__thread uint32_t fo_rwlocks_taken_over;
-__thread const pthread_rwlock_t *fo_rwlock_tried;
-
-static FO_COLD void tell(const struct fo_rwlock *l, uint32_t writer)
-{
-    char line[400];
-    struct fo_text t = FO_TEXT(line);
-
-    fo_put(&t, "a lock of OpenSSL (");
-    fo_put_hex(&t, (uintptr_t)l);
-    fo_put(&t, ") was left locked for writing by thread ");
-    fo_put_dec(&t, writer);
-    fo_put(&t, ", which is gone (killed?); pid ");
-    fo_put_dec(&t, fo_process_self()->pid);
-    fo_put(&t, " took it over. What it guards may be half changed; no. ");
-    fo_put_dec(&t, __atomic_add_fetch(&fo_hot.memory->locks_left, 1, __ATOMIC_RELAXED));
-    fo_put(&t, " in these processes");
-    fo_say(&t);
-}
-
-static FO_COLD int take_over(struct fo_rwlock *l)
-{
-    uint32_t writer = FO_RELAXED_LOAD(&l->writer);
-
-    pthread_mutex_consistent(&l->mutex);
-    if (writer != 0) { /* else it was only waiting, or done */
-        fo_rwlocks_taken_over++;
-        tell(l, writer);
-    }
-    __atomic_store_n(&l->writer, 0, __ATOMIC_RELEASE);
-    return 0;
-}
-
-/* --- the mutex -----------------------------------------------------------------------------------
- */
-
-static int try_alone(struct fo_rwlock *l)
-{
-    int status = pthread_mutex_trylock(&l->mutex);
-
-    return status == EOWNERDEAD ? take_over(l) : status;
-}
-
-/* glibc takes the child of a raw clone(2) for its parent, who may have it. */
-static FO_COLD int alone_at_last(struct fo_rwlock *l)
-{
-    int status = EDEADLK;
-
-    for (unsigned turn = 0; status == EDEADLK || status == EBUSY; turn++) {
-        fo_pause(turn);
-        status = try_alone(l);
-    }
-    return status;
-}
-
-static int alone(struct fo_rwlock *l, const struct fo_own_seat *own)
-{
-    int status = EBUSY;
-
-    for (unsigned i = 0; i < TRIES && (status = try_alone(l)) == EBUSY; i++)
-        fo_relax();
-    if (status == EBUSY) {
-        status = pthread_mutex_lock(&l->mutex);
-        if (status == EOWNERDEAD)
-            status = take_over(l);
-    }
-    if (status == EDEADLK && FO_RELAXED_LOAD(&l->writer) != thread_of(own))
-        status = alone_at_last(l);
-    return status;
-}
-
-/* --- readers -------------------------------------------------------------------------------------
- */
-
-static void enter(struct fo_own_seat *own, uintptr_t *entry, struct fo_rwlock *l)
-{
-    if ((FO_RELAXED_LOAD(&l->seen) & own->bit) == 0)
-        __atomic_fetch_or(&l->seen, own->bit, __ATOMIC_SEQ_CST);
-    fo_reads_enter(own, entry, (uintptr_t)l);
-}
-
-static int read_alone(struct fo_own_seat *own, struct fo_rwlock *l)
-{
-    enter(own, fo_reads_room(own), l);
-    return pthread_mutex_unlock(&l->mutex);
-}
-
-/* False: somebody writes, or is about to. */
-static bool read_now(struct fo_own_seat *own, struct fo_rwlock *l)
-{
-    uintptr_t *entry = fo_reads_room(own);
-
-    enter(own, entry, l);
-    if (fo_likely(__atomic_load_n(&l->writer, __ATOMIC_SEQ_CST) == 0))
-        return true;
-    fo_reads_strike(own, entry);
-    return false;
-}
-
-/* When nobody writes any more. */
-static FO_COLD int read_late(struct fo_own_seat *own, struct fo_rwlock *l)
-{
-    int status = alone(l, own); /* EDEADLK: this thread writes */
-    return status == 0 ? read_alone(own, l) : status;
-}
-
-static int give_up(struct fo_own_seat *own, struct fo_rwlock *l)
-{
-    (void)own, (void)l;
-    return EBUSY;
-}
-
-/* Who reads already may read once more, though somebody waits to write. */
-static int read_slowly(struct fo_rwlock *l, int (*write)(pthread_rwlock_t *),
-                       int (*late)(struct fo_own_seat *, struct fo_rwlock *))
-{
-    struct fo_own_seat *own = fo_seat_own();
-    const uintptr_t *before = fo_reads_find(own, (uintptr_t)l);
-    uintptr_t *entry = fo_reads_room(own);
-
-    if (before == NULL && entry == NULL)
-        return write((pthread_rwlock_t *)(void *)l);
-    if (before == NULL)
-        return fo_likely(read_now(own, l)) ? 0 : late(own, l);
-    if (entry != NULL)
-        enter(own, entry, l);
-    else
-        fo_reads_count(own, before);
-    return 0;
-}
-
-int fo_rwlock_read(pthread_rwlock_t *lock)
-{
-    return read_slowly(of(lock), fo_rwlock_write, read_late);
-}
-
-int fo_rwlock_try_read(pthread_rwlock_t *lock)
-{
-    return read_slowly(of(lock), fo_rwlock_try_write, give_up);
-}
+_Static_assert(FO_SEAT_BITS + FO_GENERATION_BITS == 27, "an owner's name has room in the word");
 
 /* --- writers -------------------------------------------------------------------------------------
  */
 
-static int enter_to_write(const pthread_rwlock_t *lock)
+static int write_now(struct fo_rwlock *l, const struct fo_own_seat *own)
 {
-    fo_rwlock_written = lock;
+    FO_RELAXED_STORE(&own->seat->written, FO_RELAXED_LOAD(&own->seat->written) + 1);
+    fo_rwlock_written = (const pthread_rwlock_t *)(void *)l;
     return 0;
 }
 
-static int leave(struct fo_rwlock *l, int status)
+/* Flags on and off, and those who wait look at the word again. */
+static void turn_to(struct fo_rwlock *l, uint64_t on, uint64_t off)
 {
-    __atomic_store_n(&l->writer, 0, __ATOMIC_RELEASE);
-    pthread_mutex_unlock(&l->mutex);
-    return status;
+    uint64_t word = fo_rwlock_word(l);
+
+    while (!fo_rwlock_change(l, &word, (word | on) & ~(off | FO_RWLOCK_READERS_WAIT)))
+        ;
+    if ((word & FO_RWLOCK_READERS_WAIT) != 0)
+        fo_rwlock_wake(l, FO_READERS, INT_MAX);
 }
 
-static uint32_t seen(const struct fo_rwlock *l)
+/* For a slice of time, while further readers may come. */
+static void await_reader(struct fo_rwlock *l, const struct fo_entry *reader, uint64_t key,
+                         struct fo_patience *p)
 {
-    return __atomic_load_n(&l->seen, __ATOMIC_SEQ_CST);
+    turn_to(l, FO_RWLOCK_PENDING, 0);
+    switch (fo_entry_await(reader, key, &p->deadline, p->turn++)) {
+    case FO_WAIT_SLICE:
+        fo_seat_look_after(reader->seat);
+        break;
+    case FO_WAIT_LATE:
+        p->now = true; /* one more try */
+        break;
+    default:
+        break;
+    }
+    turn_to(l, 0, FO_RWLOCK_PENDING);
 }
 
-/* False: this thread reads. */
-static bool await_readers(struct fo_rwlock *l, const struct fo_own_seat *own)
+/* The word names this thread: it has the lock when no thread reads it. */
+static int await_readers(struct fo_rwlock *l, const struct fo_own_seat *own, struct fo_patience *p)
 {
-    __atomic_store_n(&l->writer, thread_of(own), __ATOMIC_SEQ_CST);
-    return fo_seats_await((uintptr_t)l, seen(l), own->seat);
+    const uint64_t seen = (uint64_t)UINT32_MAX << FO_SEEN_SHIFT;
+    uint64_t key = fo_rwlock_key(l);
+    struct fo_entry reader;
+
+    p->turn = 0;
+    while (fo_seats_find(key, fo_rwlock_seen(fo_rwlock_word(l)), &reader)) {
+        if (p->turn == 0 && fo_seat_look_after(reader.seat))
+            continue; /* it was dead */
+        if (p->now) {
+            fo_rwlock_release(l);
+            return p->answer;
+        }
+        await_reader(l, &reader, key, p);
+    }
+    turn_to(l, FO_RWLOCK_HELD, seen);
+    return write_now(l, own);
+}
+
+/* Another writer's turn is passed on. */
+static int stop_writing(struct fo_rwlock *l, const struct fo_patience *p)
+{
+    uint64_t word = fo_rwlock_word(l);
+
+    while (p->turn != 0 && fo_rwlock_owner(word) != 0 && (word & FO_RWLOCK_WRITERS_WAIT) == 0)
+        fo_rwlock_change(l, &word, word | FO_RWLOCK_WRITERS_WAIT);
+    return p->answer;
+}
+
+/* Readers that were to come before this writer did not: they were killed, or stopped. */
+static void end_readers_turn(struct fo_rwlock *l, uint64_t word)
+{
+    fo_rwlock_change(l, &word, word & ~(uint64_t)FO_RWLOCK_READERS_TURN);
+}
+
+/* 0: try again. */
+static int await_place(struct fo_rwlock *l, uint64_t word, struct fo_patience *p)
+{
+    if (p->now)
+        return stop_writing(l, p);
+    if (!fo_rwlock_sleep(l, word, FO_WRITERS, p) && fo_rwlock_owner(word) == 0)
+        end_readers_turn(l, word | FO_RWLOCK_WRITERS_WAIT);
+    return 0;
+}
+
+static int write_with(pthread_rwlock_t *lock, struct fo_patience p)
+{
+    struct fo_rwlock *l = fo_rwlock_of(lock);
+    const struct fo_own_seat *own = fo_seat_own();
+    uint64_t waits = 0;
+
+    if (own->seat == NULL)
+        return EAGAIN;
+    for (;;) {
+        uint64_t word = fo_rwlock_word(l);
+        uint32_t owner = fo_rwlock_owner(word);
+        bool read = fo_rwlock_seen(word) != 0;
+        if (owner == 0 && (word & FO_RWLOCK_READERS_TURN) == 0) {
+            uint64_t name = own->owner | waits | (read ? 0 : FO_RWLOCK_HELD);
+            if (fo_rwlock_change(l, &word, word | name))
+                return read ? await_readers(l, own, &p) : write_now(l, own);
+            continue;
+        }
+        if (owner == own->owner)
+            return p.answer == EBUSY ? EBUSY : EDEADLK;
+        if (!p.now && fo_rwlock_changes_soon(l, word, &p))
+            continue;
+        if (owner != 0 && fo_rwlock_recover(l, word, own->owner))
+            return await_readers(l, own, &p);
+        int status = await_place(l, word, &p);
+        if (status != 0)
+            return status;
+        waits = FO_RWLOCK_WRITERS_WAIT; /* as another writer may, still */
+    }
 }
 
 int fo_rwlock_write(pthread_rwlock_t *lock)
 {
-    struct fo_rwlock *l = of(lock);
-    struct fo_own_seat *own = fo_seat_own();
-    int status = alone(l, own);
-
-    if (status != 0)
-        return status;
-    return await_readers(l, own) ? enter_to_write(lock) : leave(l, EDEADLK);
+    return write_with(lock, fo_for_ever);
 }
 
 int fo_rwlock_try_write(pthread_rwlock_t *lock)
 {
-    struct fo_rwlock *l = of(lock);
-    int status = try_alone(l);
+    return write_with(lock, fo_not_at_all);
+}
 
-    if (status != 0)
-        return status == EDEADLK ? EBUSY : status;
-    __atomic_store_n(&l->writer, thread_of(fo_seat_own()), __ATOMIC_SEQ_CST);
-    return fo_seats_read((uintptr_t)l, seen(l)) ? leave(l, EBUSY) : enter_to_write(lock);
+int fo_rwlock_write_until(pthread_rwlock_t *lock, clockid_t clock, const struct timespec *end)
+{
+    struct fo_patience p;
+
+    return fo_patience_until(&p, clock, end) ? write_with(lock, p) : EINVAL;
+}
+
+/* --- unlock --------------------------------------------------------------------------------------
+ */
+
+/* Any thread may release what another one acquired. */
+static int release_written(struct fo_rwlock *l, const struct fo_own_seat *own)
+{
+    const void *lock = l;
+    uint32_t owner = fo_rwlock_owner(fo_rwlock_release(l));
+
+    if (owner != own->owner || own->seat == NULL)
+        fo_seat_released(owner);
+    else {
+        FO_RELAXED_STORE(&own->seat->released, FO_RELAXED_LOAD(&own->seat->released) + 1);
+        if (fo_rwlock_written == lock)
+            fo_rwlock_written = NULL;
+    }
+    return 0;
 }
 
 int fo_rwlock_unlock(pthread_rwlock_t *lock)
 {
-    struct fo_rwlock *l = of(lock);
+    struct fo_rwlock *l = fo_rwlock_of(lock);
     struct fo_own_seat *own = fo_seat_own();
 
-    if (fo_reads_leave(own, (uintptr_t)l))
-        return 0;
-    if (FO_RELAXED_LOAD(&l->writer) == thread_of(own)) {
-        if (fo_rwlock_written == lock)
-            fo_rwlock_written = NULL;
-        return leave(l, 0);
-    }
-    return EPERM;
+    if ((fo_rwlock_word(l) & FO_RWLOCK_HELD) != 0)
+        return release_written(l, own);
+    uint64_t key = fo_rwlock_key(l);
+    return fo_reads_release(own, key) ? 0 : fo_rwlock_release_any(l, key);
+}
+
+int fo_rwlock_unlock_struck(pthread_rwlock_t *lock, uint64_t *entry, uint64_t was)
+{
+    if ((was & FO_AWAITED) == 0) /* it served another thread that released the lock */
+        return fo_rwlock_release_any(fo_rwlock_of(lock), fo_rwlock_key(fo_rwlock_of(lock)));
+    fo_entry_wake(entry, was);
+    return 0;
+}
+
+bool fo_rwlock_writes(void)
+{
+    return fo_own_seat.seat != NULL && fo_own_seat.pid == fo_process_self()->pid &&
+           fo_seat_writes(fo_own_seat.seat);
 }
 
 /* --- made and unmade -----------------------------------------------------------------------------
  */
 
+bool fo_rwlock_fits(const pthread_rwlock_t *lock)
+{
+    uintptr_t address = (uintptr_t)lock;
+
+    return fo_is_address(address) && address % _Alignof(struct fo_rwlock) == 0;
+}
+
 int fo_rwlock_init(pthread_rwlock_t *lock)
 {
-    struct fo_rwlock *l = of(lock);
-    pthread_mutexattr_t how;
+    enum { BIRTHS_SHIFT = 48 };
+    struct fo_rwlock *l = fo_rwlock_of(lock);
+    uint64_t births = __atomic_add_fetch(&fo_seats->births, 1, __ATOMIC_RELAXED);
 
-    pthread_mutexattr_init(&how);
-    int status = pthread_mutexattr_settype(&how, PTHREAD_MUTEX_ERRORCHECK);
-    if (status == 0)
-        status = pthread_mutexattr_setpshared(&how, PTHREAD_PROCESS_SHARED);
-    if (status == 0)
-        status = pthread_mutexattr_setrobust(&how, PTHREAD_MUTEX_ROBUST);
-    if (status == 0)
-        status = pthread_mutex_init(&l->mutex, &how);
-    pthread_mutexattr_destroy(&how);
-    if (status != 0)
-        return status;
-    FO_RELAXED_STORE(&l->writer, 0);
-    FO_RELAXED_STORE(&l->seen, 0);
-    fo_reads_forget((uintptr_t)l);
+    FO_RELAXED_STORE(&l->word, 0);
+    FO_RELAXED_STORE(&l->key, (uintptr_t)lock | births << BIRTHS_SHIFT);
     __atomic_store_n(&l->magic, FO_RWLOCK_MAGIC, __ATOMIC_RELEASE);
     return 0;
 }
 
+/* As with glibc's, also if a thread has it. */
 int fo_rwlock_destroy(pthread_rwlock_t *lock)
 {
-    struct fo_rwlock *l = of(lock);
-
-    if (FO_RELAXED_LOAD(&l->writer) != 0)
-        return EBUSY;
-    FO_RELAXED_STORE(&l->magic, 0);
-    return pthread_mutex_destroy(&l->mutex);
+    FO_RELAXED_STORE(&fo_rwlock_of(lock)->magic, 0);
+    return 0;
 }

@@ -1,68 +1,272 @@
-/* See seat.h. */
+/* Seats: which thread owns which, and what becomes of that of a thread that ended or was killed.
+ * See seat.h. */
 #include "fork/seat.h"
 
 #include <errno.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "core/memory.h"
 #include "fork/ending.h"
 #include "fork/own_seat.h"
-#include "fork/pause.h"
+#include "report/output.h"
 
-_Alignas(FO_SEAT_LINE) uintptr_t fo_no_reads[FO_READS + 1];
+struct fo_line fo_no_reads;
+struct fo_seats *fo_seats;
 
 __thread struct fo_own_seat fo_own_seat = {.top = FO_NO_READS_END};
 
+bool fo_seats_map(void)
+{
+    void *p = mmap(NULL, sizeof *fo_seats, PROT_READ | PROT_WRITE,
+                   MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+    if (p == MAP_FAILED)
+        return false;
+    /* Few of them are used: no huge pages, and a core dump would have memory for all of them. */
+    madvise(p, sizeof *fo_seats, MADV_NOHUGEPAGE);
+    madvise(p, sizeof *fo_seats, MADV_DONTDUMP);
+    fo_seats = p;
+    return true;
+}
+
+void fo_seats_unmap(void)
+{
+    munmap(fo_seats, sizeof *fo_seats);
+    fo_seats = NULL;
+}
+
 static uint32_t count_seats(void)
 {
-    uint32_t used = __atomic_load_n(&fo_hot.memory->seats_used, __ATOMIC_SEQ_CST);
+    uint32_t used = __atomic_load_n(&fo_seats->used, __ATOMIC_SEQ_CST);
 
-    return used < FO_SEATS ? used : FO_SEATS;
+    return used < FO_SEATS ? used : FO_SEATS - 1;
 }
 
-static struct fo_seat *seat_at(uint32_t number)
+struct fo_seat *fo_seat_at(uint32_t number)
 {
-    return &fo_hot.memory->seats[number];
+    return number != 0 && number < FO_SEATS ? &fo_seats->seat[number] : NULL;
 }
 
-static void forget_reads(struct fo_seat *seat)
+static uint32_t number_of(const struct fo_seat *seat)
 {
-    for (unsigned i = 0; i < FO_READS; i++)
-        __atomic_store_n(&seat->reads[i], 0, __ATOMIC_RELEASE);
+    return (uint32_t)(seat - fo_seats->seat);
 }
 
-static struct fo_seat *new_seat(uint64_t me)
+static uint64_t *free_word(const struct fo_seat *seat)
 {
-    uint32_t n = __atomic_fetch_add(&fo_hot.memory->seats_used, 1, __ATOMIC_SEQ_CST);
+    return &fo_seats->free[number_of(seat) / 64];
+}
 
-    if (n >= FO_SEATS) {
-        __atomic_store_n(&fo_hot.memory->seats_used, FO_SEATS, __ATOMIC_RELEASE);
-        return NULL;
+static uint64_t free_bit(const struct fo_seat *seat)
+{
+    return UINT64_C(1) << number_of(seat) % 64;
+}
+
+/* --- release -------------------------------------------------------------------------------------
+ */
+
+static void tell_free(const struct fo_seat *seat)
+{
+    __atomic_fetch_or(free_word(seat), free_bit(seat), __ATOMIC_RELEASE);
+}
+
+void fo_seat_free_if_done(struct fo_seat *seat)
+{
+    uint64_t owner = __atomic_load_n(&seat->owner.owner, __ATOMIC_ACQUIRE);
+
+    if (fo_living_is_left(owner) && fo_seat_is_empty(seat) && !fo_seat_writes(seat) &&
+        fo_living_disown(&seat->owner, owner))
+        tell_free(seat);
+}
+
+void fo_seat_released(uint32_t owner)
+{
+    struct fo_seat *seat = fo_seat_at(fo_seat_number(owner));
+
+    if (seat == NULL)
+        return;
+    __atomic_fetch_add(&seat->released_by_others, 1, __ATOMIC_ACQ_REL);
+    fo_seat_free_if_done(seat);
+}
+
+/* Locks that the thread still has it may have acquired for another one. */
+void fo_seat_leave(void)
+{
+    struct fo_seat *seat = fo_own_seat.seat;
+
+    if (seat == NULL || fo_own_seat.pid != fo_process_self()->pid)
+        return;
+    fo_own_seat = (struct fo_own_seat){.top = FO_NO_READS_END};
+    if (fo_seat_is_empty(seat) && !fo_seat_writes(seat)) {
+        fo_living_release(&seat->owner);
+        tell_free(seat);
+        return;
     }
-    struct fo_seat *seat = seat_at(n);
-    if (!fo_living_start(&seat->owner, true) ||
-        !fo_living_claim(&seat->owner, me))
-        return NULL;
-    __atomic_store_n(&seat->ready, 1, __ATOMIC_RELEASE);
-    return seat;
+    fo_living_leave_to_process(&seat->owner);
+    fo_seat_free_if_done(seat);
 }
 
-typedef bool take_function(struct fo_living *owner, uint64_t me);
+/* --- dead owners ---------------------------------------------------------------------------------
+ */
 
-static struct fo_seat *take_seat(take_function *take, uint64_t me)
+/* The calling thread owns the seat then, empty. */
+static bool recover(struct fo_seat *seat, uint64_t me)
 {
-    for (uint32_t i = 0, used = count_seats(); i < used; i++) {
-        struct fo_seat *seat = seat_at(i);
-        if (__atomic_load_n(&seat->ready, __ATOMIC_ACQUIRE) != 0 && take(&seat->owner, me)) {
-            forget_reads(seat);
-            return seat;
+    if (!fo_living_inherit(&seat->owner, me))
+        return false;
+    fo_seat_empty(seat);
+    __atomic_fetch_add(&seat->generation, 1, __ATOMIC_ACQ_REL);
+    return true;
+}
+
+/* Entries without an owner: a process wrote them that may write here, but should not. */
+static FO_COLD bool claim_stray(struct fo_seat *seat, uint64_t me)
+{
+    if (!fo_living_claim(&seat->owner, me))
+        return false;
+    fo_seat_empty(seat);
+    return true;
+}
+
+static uint32_t generations_since(const struct fo_seat *seat, uint32_t owner)
+{
+    uint32_t generation = __atomic_load_n(&seat->generation, __ATOMIC_ACQUIRE);
+
+    return (generation - (owner >> FO_SEAT_BITS)) & ((1u << FO_GENERATION_BITS) - 1);
+}
+
+uint32_t fo_seat_thread(uint32_t owner)
+{
+    const struct fo_seat *seat = fo_seat_at(fo_seat_number(owner));
+    uint32_t named = owner >> FO_SEAT_BITS;
+
+    if (seat == NULL || generations_since(seat, owner) >= FO_THREADS_KNOWN)
+        return 0;
+    return FO_RELAXED_LOAD(&seat->threads[named % FO_THREADS_KNOWN]);
+}
+
+bool fo_seat_look_after(uint32_t number)
+{
+    struct fo_seat *seat = &fo_seats->seat[number];
+    uint64_t me = fo_living_me();
+
+    if (!recover(seat, me) && !claim_stray(seat, me))
+        return false;
+    fo_living_release(&seat->owner);
+    tell_free(seat);
+    return true;
+}
+
+bool fo_seat_is_dead(uint32_t owner)
+{
+    struct fo_seat *seat = fo_seat_at(fo_seat_number(owner));
+
+    if (seat == NULL || __atomic_load_n(&seat->ready, __ATOMIC_ACQUIRE) == 0 ||
+        generations_since(seat, owner) != 0 ||
+        __atomic_load_n(&seat->owner.owner, __ATOMIC_ACQUIRE) == 0)
+        return true;
+    return fo_seat_look_after(fo_seat_number(owner));
+}
+
+/* --- claim ---------------------------------------------------------------------------------------
+ */
+
+static bool is_ready(const struct fo_seat *seat)
+{
+    return __atomic_load_n(&seat->ready, __ATOMIC_ACQUIRE) != 0;
+}
+
+/* The lowest one that was released, so that those in use stay few. */
+static struct fo_seat *claim_free(uint64_t me)
+{
+    uint32_t used = count_seats();
+
+    for (uint32_t w = 0; w <= used / 64; w++) {
+        uint64_t bits = __atomic_load_n(&fo_seats->free[w], __ATOMIC_ACQUIRE);
+        for (; bits != 0; bits &= bits - 1) {
+            struct fo_seat *seat = &fo_seats->seat[w * 64 + (uint32_t)__builtin_ctzll(bits)];
+            __atomic_fetch_and(free_word(seat), ~free_bit(seat), __ATOMIC_ACQ_REL);
+            if (number_of(seat) != 0 && is_ready(seat) && fo_living_claim(&seat->owner, me))
+                return seat;
         }
     }
     return NULL;
 }
 
-void fo_seat_find(uint32_t pid)
+/* Also one whose owner was killed while it released it. */
+static struct fo_seat *claim_dead(uint64_t me, uint32_t looks)
+{
+    uint32_t used = count_seats();
+    uint32_t first = __atomic_fetch_add(&fo_seats->looked, looks, __ATOMIC_RELAXED);
+
+    for (uint32_t i = 0; i < looks && i < used; i++) {
+        struct fo_seat *seat = &fo_seats->seat[(first + i) % used + 1];
+        if (is_ready(seat) && (fo_living_claim(&seat->owner, me) || recover(seat, me)))
+            return seat;
+    }
+    return NULL;
+}
+
+static struct fo_seat *claim_new(uint64_t me)
+{
+    uint32_t n = __atomic_add_fetch(&fo_seats->used, 1, __ATOMIC_SEQ_CST);
+
+    if (n >= FO_SEATS || n == 0) {
+        __atomic_store_n(&fo_seats->used, FO_SEATS - 1, __ATOMIC_RELEASE);
+        return NULL;
+    }
+    struct fo_seat *seat = &fo_seats->seat[n];
+    if (!fo_living_start(&seat->owner, true) || !fo_living_claim(&seat->owner, me))
+        return NULL;
+    __atomic_store_n(&seat->ready, 1, __ATOMIC_RELEASE);
+    return seat;
+}
+
+static FO_COLD void refuse(void)
+{
+    static bool told;
+
+    if (!__atomic_exchange_n(&told, true, __ATOMIC_RELAXED))
+        fo_say_words("more threads than 32,767 of all processes together use OpenSSL's locks in "
+                     "shared memory: further ones get none of them",
+                     NULL);
+}
+
+static struct fo_seat *claim(uint64_t me)
+{
+    enum { A_FEW = 16 };
+    struct fo_seat *seat = claim_free(me);
+
+    if (seat == NULL)
+        seat = claim_dead(me, A_FEW);
+    if (seat == NULL)
+        seat = claim_new(me);
+    if (seat == NULL)
+        seat = claim_dead(me, FO_SEATS);
+    if (seat == NULL)
+        refuse();
+    return seat;
+}
+
+static void begin(struct fo_own_seat *own, struct fo_seat *seat, uint32_t thread)
+{
+    uint32_t number = number_of(seat);
+    uint32_t generation = __atomic_add_fetch(&seat->generation, 1, __ATOMIC_ACQ_REL);
+
+    fo_seat_empty(seat);
+    FO_RELAXED_STORE(&seat->written, 0);
+    FO_RELAXED_STORE(&seat->released, 0);
+    FO_RELAXED_STORE(&seat->released_by_others, 0);
+    FO_RELAXED_STORE(&seat->threads[generation % FO_THREADS_KNOWN], thread);
+    own->seat = seat;
+    own->top = seat->first.reads;
+    own->last = &seat->first;
+    own->bit = (uint64_t)fo_seat_bit(number) << 32;
+    own->owner = number | (generation & ((1u << FO_GENERATION_BITS) - 1)) << FO_SEAT_BITS;
+}
+
+void fo_seat_claim(uint32_t pid)
 {
     int saved_errno = errno;
     uint64_t me = fo_living_me();
@@ -71,77 +275,13 @@ void fo_seat_find(uint32_t pid)
         pid = fo_getpid();
         me = (uint64_t)pid << 32 | (uint32_t)syscall(SYS_gettid);
     }
-    struct fo_own_seat own = {.top = FO_NO_READS_END, .pid = pid, .me = me};
+    struct fo_own_seat own = {.top = FO_NO_READS_END, .pid = pid};
+    struct fo_seat *seat = claim(me);
 
-    own.seat = take_seat(fo_living_claim, me);
-    if (own.seat == NULL)
-        own.seat = take_seat(fo_living_inherit, me);
-    if (own.seat == NULL)
-        own.seat = new_seat(me);
-    if (own.seat != NULL) {
+    if (seat != NULL) {
         fo_ending_watch();
-        own.top = own.seat->reads;
-        own.bit = fo_seat_bit((uint32_t)(own.seat - fo_hot.memory->seats));
+        begin(&own, seat, (uint32_t)me);
     }
     fo_own_seat = own;
     errno = saved_errno;
-}
-
-static bool is_empty(const struct fo_seat *seat)
-{
-    for (unsigned i = 0; i < FO_READS; i++)
-        if (FO_RELAXED_LOAD(&seat->reads[i]) != 0)
-            return false;
-    return true;
-}
-
-/* Who still reads keeps it, until others see that its owner is gone. */
-void fo_seat_leave(void)
-{
-    struct fo_seat *seat = fo_own_seat.seat;
-
-    if (seat == NULL || fo_own_seat.pid != fo_process_self()->pid || !is_empty(seat))
-        return;
-    fo_own_seat = (struct fo_own_seat){.top = FO_NO_READS_END};
-    fo_living_release(&seat->owner);
-}
-
-static bool reads(const struct fo_seat *seat, uintptr_t lock)
-{
-    for (unsigned i = 0; i < FO_READS; i++)
-        if (__atomic_load_n(&seat->reads[i], __ATOMIC_SEQ_CST) == lock)
-            return true;
-    return false;
-}
-
-/* One who is gone reads no more. */
-static void look_after(struct fo_seat *seat)
-{
-    if (!fo_living_inherit(&seat->owner, fo_living_me()))
-        return;
-    forget_reads(seat);
-    fo_living_release(&seat->owner);
-}
-
-bool fo_seats_await(uintptr_t lock, uint32_t mask, const struct fo_seat *mine)
-{
-    if (mine != NULL && reads(mine, lock))
-        return false;
-    for (uint32_t i = 0, used = count_seats(); i < used; i++) {
-        struct fo_seat *seat = seat_at(i);
-        if ((mask & fo_seat_bit(i)) == 0)
-            continue;
-        for (unsigned turn = 0; fo_unlikely(reads(seat, lock)); turn++)
-            if (fo_pause(turn))
-                look_after(seat);
-    }
-    return true;
-}
-
-bool fo_seats_read(uintptr_t lock, uint32_t mask)
-{
-    for (uint32_t i = 0, used = count_seats(); i < used; i++)
-        if ((mask & fo_seat_bit(i)) != 0 && reads(seat_at(i), lock))
-            return true;
-    return false;
 }

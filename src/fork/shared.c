@@ -4,9 +4,11 @@
 #include "backend/region.h"
 #include "core/hot.h"
 #include "core/memory.h"
+#include "core/options.h"
 #include "fork/cures.h"
 #include "fork/mapping.h"
 #include "fork/process.h"
+#include "fork/seat.h"
 
 enum { RANGES_MAX = 16 };
 
@@ -27,9 +29,16 @@ static void use_map(struct fo_memory *m)
         fo_memory_unmap(before);
 }
 
+static bool prepare_locks(void)
+{
+    return (fo_options.cures & FO_CURE_LOCKS) == 0 || fo_seats != NULL || fo_seats_map();
+}
+
 bool fo_shared_prepare(void)
 {
-    struct fo_memory *m = map_is_shared ? fo_hot.memory : fo_memory_map(true);
+    struct fo_memory *m = !prepare_locks() ? NULL
+                          : map_is_shared  ? fo_hot.memory
+                                           : fo_memory_map(true);
 
     if (m == NULL)
         return false;
@@ -47,6 +56,8 @@ bool fo_shared_decide(bool shared)
         if (!fo_memory_make_private(fo_hot.memory))
             return false;
         map_is_shared = false;
+        if (fo_seats != NULL)
+            fo_seats_unmap();
         use_map(fo_hot.memory);
     }
     FO_RELAXED_STORE(&fo_hot.shared, shared);

@@ -4,12 +4,10 @@
  * which OpenSSL uses most, become ours, which outlive whoever is killed while he has one
  * (fork/rwlock.h).  Any address outside such memory, and every call while the cure is not applied,
  * is passed through untouched. */
-#include <errno.h>
 #include <pthread.h>
 #include <time.h>
 
 #include "core/options.h"
-#include "core/raw.h"
 #include "fork/cures.h"
 #include "fork/rwlock_short.h"
 #include "fork/shared.h"
@@ -31,7 +29,7 @@ static bool wanted(const void *lock)
 FO_EXPORT int pthread_rwlock_init(pthread_rwlock_t *lock, const pthread_rwlockattr_t *attributes)
 {
     REAL(pthread_rwlock_init, pthread_rwlock_t *, const pthread_rwlockattr_t *);
-    return wanted(lock) ? fo_rwlock_init(lock) : real(lock, attributes);
+    return wanted(lock) && fo_rwlock_fits(lock) ? fo_rwlock_init(lock) : real(lock, attributes);
 }
 
 /* Called tens of thousands of times in a handshake, so one jump leads on: to libc's function; where
@@ -90,39 +88,23 @@ static void switch_all(void)
     SWITCH(fo_rwlock_unlock);
 }
 
-/* OpenSSL never waits until a time; a program that puts its own lock there may. */
-static int until(pthread_rwlock_t *lock, int (*attempt)(pthread_rwlock_t *), clockid_t clock,
-                 const struct timespec *end)
-{
-    struct timespec now;
-    int status;
-
-    while ((status = attempt(lock)) == EBUSY) {
-        clock_gettime(clock, &now);
-        if (now.tv_sec > end->tv_sec || (now.tv_sec == end->tv_sec && now.tv_nsec >= end->tv_nsec))
-            return ETIMEDOUT;
-        fo_raw_sleep(100000);
-    }
-    return status;
-}
-
 #define INTERPOSE_TIMED(name, ours)                                                                \
     FO_EXPORT int name(pthread_rwlock_t *lock, const struct timespec *end)                         \
     {                                                                                              \
         REAL(name, pthread_rwlock_t *, const struct timespec *);                                   \
-        return fo_rwlock_is(lock) ? until(lock, ours, CLOCK_REALTIME, end) : real(lock, end);      \
+        return fo_rwlock_is(lock) ? ours(lock, CLOCK_REALTIME, end) : real(lock, end);             \
     }
-INTERPOSE_TIMED(pthread_rwlock_timedrdlock, fo_rwlock_try_read)
-INTERPOSE_TIMED(pthread_rwlock_timedwrlock, fo_rwlock_try_write)
+INTERPOSE_TIMED(pthread_rwlock_timedrdlock, fo_rwlock_read_until)
+INTERPOSE_TIMED(pthread_rwlock_timedwrlock, fo_rwlock_write_until)
 
 #define INTERPOSE_CLOCK(name, ours)                                                                \
     FO_EXPORT int name(pthread_rwlock_t *lock, clockid_t clock, const struct timespec *end)        \
     {                                                                                              \
         REAL(name, pthread_rwlock_t *, clockid_t, const struct timespec *);                        \
-        return fo_rwlock_is(lock) ? until(lock, ours, clock, end) : real(lock, clock, end);        \
+        return fo_rwlock_is(lock) ? ours(lock, clock, end) : real(lock, clock, end);               \
     }
-INTERPOSE_CLOCK(pthread_rwlock_clockrdlock, fo_rwlock_try_read)
-INTERPOSE_CLOCK(pthread_rwlock_clockwrlock, fo_rwlock_try_write)
+INTERPOSE_CLOCK(pthread_rwlock_clockrdlock, fo_rwlock_read_until)
+INTERPOSE_CLOCK(pthread_rwlock_clockwrlock, fo_rwlock_write_until)
 
 /* --- mutexes and condition variables -------------------------------------------------------------
  */

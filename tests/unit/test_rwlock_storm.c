@@ -6,7 +6,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "core/memory.h"
 #include "locks.h"
 
 enum { PROCESSES = 4, THREADS = 3, TURNS = SMALL ? 2000 : 20000, STORM_LOCKS = 4 };
@@ -111,12 +110,12 @@ FRESH(seats_are_given_back)
     pthread_t thread;
 
     start_storm();
-    for (unsigned i = 0; i < (SMALL ? 100 : 3 * FO_SEATS); i++) {
+    for (unsigned i = 0; i < (SMALL ? 100 : 3000); i++) {
         assert_int_equal(pthread_create(&thread, NULL, read_once, NULL), 0);
         assert_int_equal(pthread_join(thread, NULL), 0);
     }
-    assert_int_equal(fo_hot.memory->seats_used, 1);
-    assert_int_equal(fo_hot.memory->seats[0].owner.owner, 0);
+    assert_int_equal(fo_seats->used, 1);
+    assert_int_equal(fo_seats->seat[1].owner.owner, 0);
 }
 
 /* Killed at any instant: a dead reader holds nobody up, and a dead writer is told of. */
