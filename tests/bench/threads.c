@@ -146,7 +146,7 @@ int main(int argc, char **argv)
     bench_mix_load(&mix, request.sizes);
     if (pthread_barrier_init(&everybody, NULL, request.threads) != 0)
         bench_fail("pthread_barrier_init");
-    double pairs = (double)request.threads * request.rounds * BATCH;
+    double pairs = (double)request.threads * request.rounds * (double)BATCH;
     printf("cpu_ns_per_pair=%.2f\n", run_workers() * 1e9 / pairs);
     pthread_barrier_destroy(&everybody);
     return 0;

@@ -82,7 +82,8 @@ class Sandboxes(tools.Case):
         try:
             cls.machine.boot()
         except booted.Impossible as error:
-            log = cls.machine.log_path.read_text(errors="replace")
+            path = cls.machine.log_path
+            log = path.read_text(errors="replace") if path.exists() else ""
             raise unittest.SkipTest(f"no systemd can be started here: {error}\n{log[-500:]}") from error
 
     def guard(self, name, settings, *more, start=None):
