@@ -15,7 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { SILENCE_SECONDS = 8 };
+enum { SILENCE_SECONDS = 60 };
 
 static struct server *server;
 static struct page *page;

@@ -38,7 +38,7 @@ static const struct row {
     NUMBER("hold", hold, "N", "each worker keeps its last N connections open"),
     NUMBER("lifetime", lifetime, "N", "a worker leaves after N connections, and is replaced"),
     NUMBER("timeout", timeout, "MS", "for one read or write of a client (default 5000)"),
-    NUMBER("stop-seconds", stop_seconds, "S", "that workers get to leave (default 10)"),
+    NUMBER("stop-seconds", stop_seconds, "S", "that workers get to leave (default 60)"),
     NUMBER("crashes", crashes, "N", "so many crashed workers are replaced (default 100)"),
     NUMBER("kills", kills, "N", "kill workers, N in all, and replace them"),
     NUMBER("kill-every", kill_every, "US", "time between kills, on average (default 20000)"),
@@ -87,7 +87,7 @@ struct settings settings_parse(int argc, char **argv)
     struct settings settings = {
         .workers = 8,
         .timeout = 5000,
-        .stop_seconds = 10,
+        .stop_seconds = 60,
         .crashes = 100,
         .kill_every = 20000,
         .seed = 1,

@@ -1,5 +1,6 @@
 /* For tests of backend shm: a child is led through an operation instruction by instruction, and
- * killed at each; at most the block in its hands may be lost. */
+ * killed; the next one is killed later, until one comes to the end.  At most the block in its hands
+ * may be lost. */
 #ifndef FO_TESTS_KILLS_H
 #define FO_TESTS_KILLS_H
 
@@ -11,7 +12,6 @@
 struct operation {
     void (*prepare)(void);
     void (*run)(void);
-    unsigned stride; /* instructions from one kill to the next: the way there is led each time */
 };
 
 /* False: the operation was over before. */
@@ -47,27 +47,53 @@ static inline void check_idle_pages(unsigned steps)
     }
 }
 
-static inline void kill_at_each_instruction(const struct operation *o)
+static inline void check_after_kill(unsigned steps, uint64_t *lost)
 {
-    unsigned stride = o->stride * (SMALL ? 60 : 1);
-    uint64_t lost = walk().lost;
-    unsigned steps = 1;
+    fo_caches_reclaim();
+    struct fo_walk now = walk();
+    if (now.lost > *lost + 1)
+        print_error("%u instructions, then killed: %u blocks lost\n", steps,
+                    (unsigned)(now.lost - *lost));
+    if (now.pages_lost + now.magazines_lost != 0)
+        print_error("%u instructions, then killed: %u pages lost, %u magazines\n", steps,
+                    (unsigned)now.pages_lost, (unsigned)now.magazines_lost);
+    assert_in_range(now.lost, *lost, *lost + 1);
+    assert_int_equal(now.pages_lost + now.magazines_lost, 0);
+    check_idle_pages(steps);
+    *lost = now.lost;
+}
+
+/* Instructions from one kill to the next.  The way to each is led anew, so that `kills` of them in
+ * an operation of `length` instructions lead through kills * length / 2. */
+static inline unsigned kill_stride(const struct operation *o)
+{
+    unsigned long before = stepping_count, length, kills;
+
+    assert_false(kill_after(o, UINT_MAX));
+    length = stepping_count - before;
+    kills = length < stepping_limit() / length * 2 ? length : stepping_limit() / length * 2;
+    return (unsigned)(kills > 4 ? (length + kills - 1) / kills : length / 4 + 1);
+}
+
+/* At each instruction, or, if these are too many, at one of each `stride`. */
+static inline void kill_all_the_way(const struct operation *o)
+{
+    unsigned stride, seed = stepping_seed(), first = 1, steps = 1;
+    uint64_t lost;
 
     stepping_on_one_processor();
+    stride = kill_stride(o);
+    lost = walk().lost;
+    unsigned long enough = stepping_limit();
+    stepping_count = 0;
     while (kill_after(o, steps)) {
-        fo_caches_reclaim();
-        struct fo_walk now = walk();
-        if (now.lost > lost + 1)
-            print_error("%u instructions, then killed: %u blocks lost\n", steps,
-                        (unsigned)(now.lost - lost));
-        if (now.pages_lost + now.magazines_lost != 0)
-            print_error("%u instructions, then killed: %u pages lost, %u magazines\n", steps,
-                        (unsigned)now.pages_lost, (unsigned)now.magazines_lost);
-        assert_in_range(now.lost, lost, lost + 1);
-        assert_int_equal(now.pages_lost + now.magazines_lost, 0);
-        check_idle_pages(steps);
-        lost = now.lost;
-        steps += stride;
+        check_after_kill(steps, &lost);
+        if (stepping_count > enough) { /* the way is longer than it was */
+            stride *= 2;
+            enough += stepping_limit();
+        }
+        first += stride;
+        steps = first + (unsigned)rand_r(&seed) % stride;
     }
     fixture_expect("%s", "");
 }

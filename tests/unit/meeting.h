@@ -324,11 +324,15 @@ static inline void witnesses_points(struct points *p, unsigned victims)
     part(&t, victims, false);
 }
 
-static inline unsigned times(void)
-{
-    const char *wanted = getenv("MEETINGS");
+/* So often they meet, unless they have gone through so many instructions before. */
+enum { MEETINGS = 40, MEETINGS_AT_LEAST = 5 };
 
-    return wanted != NULL ? (unsigned)atoi(wanted) : SMALL ? 5 : 40;
+static inline bool has_met_enough(unsigned meetings)
+{
+    bool is_limited = stepping_limit() != ULONG_MAX;
+
+    return meetings >= (is_limited ? MEETINGS : 50 * MEETINGS) ||
+           (meetings >= MEETINGS_AT_LEAST && stepping_count > stepping_limit());
 }
 
 static inline void use_all_pages(void)
@@ -345,8 +349,7 @@ static inline void use_all_pages(void)
 
 static inline void meet(const struct meeting *m)
 {
-    const char *from = getenv("SEED");
-    unsigned seed = from != NULL ? (unsigned)atoi(from) : 1;
+    unsigned seed = stepping_seed();
 
     fixture_start("BACKEND=shm", m->full ? "SHM_SIZE=8M" : "SHM_SIZE=256M", "QUARANTINE=0", NULL);
     shared = mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
@@ -363,7 +366,8 @@ static inline void meet(const struct meeting *m)
     else
         victims.count = 1;
     witnesses_points(&witnesses, victims.after[victims.count / 2]);
-    for (unsigned i = 0, many = times(); i < many; i++)
+    stepping_count = 0;
+    for (unsigned i = 0; !has_met_enough(i); i++)
         meet_at(points_draw(&victims, &seed), points_draw(&witnesses, &seed), i % 2 == 0);
     fixture_expect("%s", "");
 }

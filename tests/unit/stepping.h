@@ -5,12 +5,37 @@
 
 #include <sched.h>
 #include <signal.h>
+#include <limits.h>
+#include <stdlib.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "fixture.h"
+
+static unsigned long stepping_count; /* instructions that children were led through so far */
+
+/* How many instructions a test may lead its children through: its work is limited, not its time, so
+ * that a slow machine tries the same.  The environment variable STEPS overrides the default; 0: no
+ * limit. */
+static inline unsigned long stepping_limit(void)
+{
+    const char *wanted = getenv("STEPS");
+    unsigned long limit = wanted != NULL                 ? strtoul(wanted, NULL, 10)
+                          : FIXTURE_TSAN || FIXTURE_ASAN ? 25000
+                                                         : 250000;
+
+    return limit != 0 ? limit : ULONG_MAX;
+}
+
+/* Where in the way of a child it is stopped or killed depends on this alone. */
+static inline unsigned stepping_seed(void)
+{
+    const char *wanted = getenv("SEED");
+
+    return wanted != NULL ? (unsigned)strtoul(wanted, NULL, 10) : 1;
+}
 
 /* It has prepared, and stands in front of `run`. */
 static inline pid_t stepping_start(void (*prepare)(void), void (*run)(void))
@@ -42,6 +67,7 @@ static inline bool stepping_lead(pid_t child, unsigned steps)
         assert_int_equal(ptrace(PTRACE_SINGLESTEP, child, NULL, NULL), 0);
         assert_int_equal(waitpid(child, &status, 0), child);
         stands = WIFSTOPPED(status);
+        stepping_count++;
     }
     return stands;
 }

@@ -13,13 +13,13 @@ FRESH(killed_while_pages_of_slots_become_runs)
 {
     start("QUARANTINE=0", NULL);
     block(16);
-    const struct operation o = {free_two_sizes, fo_region_make_room, 211};
+    const struct operation o = {free_two_sizes, fo_region_make_room};
     assert_false(kill_after(&o, UINT_MAX)); /* whole, once: does it do that? */
     for (uint32_t page = 1, slots = 0; page < fo_region->pages; page++) {
         slots += fo_has_slots(fo_page_state(fo_page_at(page)));
         assert_in_range(slots, 0, 1); /* that of block(16) */
     }
-    kill_at_each_instruction(&o);
+    kill_all_the_way(&o);
 }
 
 /* Of one page each, and side by side. */
@@ -96,27 +96,27 @@ FRESH(killed_while_a_page_of_slots_becomes_a_run)
 {
     start("QUARANTINE=0", NULL);
     block(16);
-    kill_at_each_instruction(&(struct operation){free_a_page, dissolve_pages, 1});
+    kill_all_the_way(&(struct operation){free_a_page, dissolve_pages});
 }
 
 FRESH(killed_while_neighbours_become_one_run)
 {
     start_with_runs_only();
-    const struct operation o = {free_neighbours, join_neighbours, 3};
+    const struct operation o = {free_neighbours, join_neighbours};
     unsigned before = count_free_runs(4);
     assert_false(kill_after(&o, UINT_MAX)); /* whole, once: does it do that? */
     assert_int_equal(count_free_runs(4), before - 1);
-    kill_at_each_instruction(&o);
+    kill_all_the_way(&o);
 }
 
 FRESH(killed_while_a_run_becomes_two)
 {
     start_with_runs_only();
-    const struct operation o = {join_all, take_one_page, 3};
+    const struct operation o = {join_all, take_one_page};
     assert_int_equal(count_free_runs(1), 0);
     assert_false(kill_after(&o, UINT_MAX)); /* whole, once: does it do that? */
     assert_int_equal(count_free_runs(1), 2);
-    kill_at_each_instruction(&o);
+    kill_all_the_way(&o);
 }
 
 int main(void)

@@ -172,7 +172,7 @@ FRESH(is_judged_right_at_each_instruction)
 FRESH(killed_while_it_grows_at_the_end)
 {
     start_with_one();
-    kill_at_each_instruction(&(struct operation){make_one_block, grow_it, 3});
+    kill_all_the_way(&(struct operation){make_one_block, grow_it});
 }
 
 /* Of the run behind it, it wants a half. */
@@ -186,8 +186,8 @@ static void make_one_and_room(void)
 FRESH(killed_while_it_grows_into_a_free_run)
 {
     start_with_one();
-    assert_false(kill_after(&(struct operation){make_one_and_room, grow_it, 1}, UINT_MAX));
-    kill_at_each_instruction(&(struct operation){make_one_and_room, grow_it, 3});
+    assert_false(kill_after(&(struct operation){make_one_and_room, grow_it}, UINT_MAX));
+    kill_all_the_way(&(struct operation){make_one_and_room, grow_it});
 }
 
 int main(void)

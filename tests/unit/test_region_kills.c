@@ -13,7 +13,7 @@ FRESH(killed_while_it_takes_from_a_fresh_page)
 {
     start(NULL);
     block(16);
-    kill_at_each_instruction(&(struct operation){nothing, make_first_ones, 11});
+    kill_all_the_way(&(struct operation){nothing, make_first_ones});
 }
 
 static void nothing_at_all(void)
@@ -30,7 +30,7 @@ FRESH(killed_while_it_makes_its_cache)
 {
     start(NULL);
     block(16);
-    kill_at_each_instruction(&(struct operation){nothing_at_all, make_one, 3});
+    kill_all_the_way(&(struct operation){nothing_at_all, make_one});
     assert_in_range(fo_region->caches, 2, 3);
 }
 
@@ -50,8 +50,8 @@ FRESH(killed_while_it_makes_a_large_block)
 {
     start("QUARANTINE=0", NULL);
     block(16);
-    kill_at_each_instruction(&(struct operation){nothing, make_a_large_one, SMALL ? 3 : 1});
-    kill_at_each_instruction(&(struct operation){free_large_ones, make_a_large_one, SMALL ? 3 : 1});
+    kill_all_the_way(&(struct operation){nothing, make_a_large_one});
+    kill_all_the_way(&(struct operation){free_large_ones, make_a_large_one});
 }
 
 static void make_two_large_ones(void)
@@ -72,7 +72,7 @@ FRESH(killed_while_it_frees_a_large_block)
         hold(0, 40, 20000);
         let_go(0, 40);
     }
-    kill_at_each_instruction(&(struct operation){make_two_large_ones, free_two, SMALL ? 3 : 1});
+    kill_all_the_way(&(struct operation){make_two_large_ones, free_two});
 }
 
 /* Whatever was freed is taken before. */
@@ -80,8 +80,7 @@ FRESH(killed_while_it_takes_fresh_pages)
 {
     start("QUARANTINE=0", NULL);
     block(16);
-    kill_at_each_instruction(
-        &(struct operation){make_a_large_one, make_a_large_one, SMALL ? 3 : 1});
+    kill_all_the_way(&(struct operation){make_a_large_one, make_a_large_one});
 }
 
 static void free_most(void)
@@ -99,7 +98,7 @@ FRESH(killed_while_magazines_go_to_all_and_pages_become_free)
 {
     start("QUARANTINE=0", NULL);
     block(16);
-    kill_at_each_instruction(&(struct operation){free_most, free_the_rest, 67});
+    kill_all_the_way(&(struct operation){free_most, free_the_rest});
 }
 
 static void free_nearly_all(void)
@@ -117,7 +116,7 @@ FRESH(killed_while_it_frees_what_is_wiped)
 {
     start("QUARANTINE=0", "WIPE=1", NULL);
     block(16);
-    kill_at_each_instruction(&(struct operation){free_nearly_all, free_the_last, 97});
+    kill_all_the_way(&(struct operation){free_nearly_all, free_the_last});
 }
 
 /* So many pages that some are idle before the last blocks are freed: each page that these leave
@@ -162,10 +161,10 @@ FRESH(killed_while_pages_give_their_memory_back)
                           MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     assert_ptr_not_equal(without_memory, MAP_FAILED);
     block(16);
-    const struct operation o = {make_burst, end_burst, 101};
+    const struct operation o = {make_burst, end_burst};
     assert_false(kill_after(&o, UINT_MAX)); /* whole, once: does it do that? */
     assert_true(count_without_memory() > *without_memory);
-    kill_at_each_instruction(&o);
+    kill_all_the_way(&o);
 }
 
 static void take_again(void)
@@ -179,7 +178,7 @@ FRESH(killed_while_it_takes_what_others_shared)
     block(16);
     free_most();
     free_the_rest();
-    kill_at_each_instruction(&(struct operation){nothing, take_again, 67});
+    kill_all_the_way(&(struct operation){nothing, take_again});
 }
 
 /* Of this size, a magazine has three cells: takes and frees meet in one, part, and meet again. */
@@ -204,7 +203,7 @@ FRESH(killed_while_allocations_follow_frees)
 {
     start("QUARANTINE=0", NULL);
     block(16);
-    kill_at_each_instruction(&(struct operation){make_some, free_and_make_in_turns, 5});
+    kill_all_the_way(&(struct operation){make_some, free_and_make_in_turns});
 }
 
 static void take_over_the_dead(void)
@@ -230,7 +229,7 @@ FRESH(killed_while_it_takes_over_from_somebody_who_was_killed)
 {
     start(NULL);
     block(16);
-    kill_at_each_instruction(&(struct operation){leave_a_dead_one, take_over_the_dead, 1009});
+    kill_all_the_way(&(struct operation){leave_a_dead_one, take_over_the_dead});
 }
 
 int main(void)
