@@ -4,6 +4,7 @@ compares what is reported, word for word, and how the program ends; then healthy
 Addresses, pids and code offsets become placeholders; lines are those that the program tells."""
 
 import argparse
+import collections
 import os
 import pathlib
 import re
@@ -141,9 +142,9 @@ def run(libraries, settings, *arguments):
 
 def check_case(libraries, settings, program, case, *how):
     done = run(libraries, settings, program, case, *how)
-    told = dict(line.split() for line in done.stdout.splitlines())
+    told = collections.defaultdict(lambda: "?", (line.split() for line in done.stdout.splitlines()))
     expected = SHARED_CHILD if (settings.get("BACKEND"), case) == ("shm", "free-in-child") else CASES[case]
-    expected = expected.format(**told)
+    expected = expected.format_map(told)
     problems = [] if done.returncode == 0 else [f"status {done.returncode}"]
     if normal(done.stderr) != expected:
         problems.append(f"said\n{normal(done.stderr)}expected\n{expected}")
