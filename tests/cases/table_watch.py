@@ -47,7 +47,8 @@ def every_place_has_its_stack(outcome):
     places = "".join(rf"  {label} .*\n{stack}" for label in ("allocated ", "freed first ", "freed again "))
     if not re.fullmatch(rf"freeonce: double free of block .*, skipped\n{places}", outcome.errors):
         return "that is not a report with three stacks"
-    if outcome.errors.count("#0 faults+0x") != 3:
+    # Of its CRYPTO_malloc() a frame is left, where that does more than to call the function (OpenSSL 3.2 and later).
+    if len(re.findall(r"#0 faults\+0x|#0 libcrypto.*\n    #1 faults\+0x", outcome.errors)) != 3:
         return "the innermost frame of each stack is the program's"
     return None
 

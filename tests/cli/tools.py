@@ -13,6 +13,7 @@ import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "tools"))
 import mounts
+import reachable
 
 arguments = None  # set by main()
 
@@ -98,21 +99,6 @@ class Case(unittest.TestCase):
         self.skipTest(why)
 
 
-def copy_for_all(given, folder):
-    """The programs under test, where other users may run them, too: the tree may lie in root's home."""
-    os.chmod(folder, 0o755)
-    lib = pathlib.Path(given.lib)
-    beside = pathlib.Path(folder, "src")  # as in the build folder: the command finds the library so
-    (beside / "cli").mkdir(parents=True)
-    for path in lib.parent.glob("**/libfreeonce*.so*"):
-        target = beside / path.relative_to(lib.parent)
-        target.parent.mkdir(exist_ok=True)
-        shutil.copy(path, target, follow_symlinks=False)
-    given.lib = str(beside / lib.name)
-    given.freeonce = shutil.copy(given.freeonce, beside / "cli")
-    given.planted = shutil.copy(given.planted, folder)
-
-
 def main(add=lambda parser: None):
     global arguments
     parser = argparse.ArgumentParser()
@@ -122,5 +108,7 @@ def main(add=lambda parser: None):
     arguments, rest = parser.parse_known_args()
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     with tempfile.TemporaryDirectory(prefix="freeonce-cli-") as folder:
-        copy_for_all(arguments, folder)
+        reachable.copy_under_test(arguments, folder)
+        for name in ("freeonce", "lib", "planted"):
+            setattr(arguments, name, str(getattr(arguments, name)))
         unittest.main(argv=[sys.argv[0], "-v", *rest], module="__main__")

@@ -46,7 +46,7 @@ def says_all(command):
     tables = [
         (seven, "freeonce.7", r"\b{}\b", words(r'FO_FINDING\(\w+, "([^"]+)"', "src/report/findings.def")),
         (seven, "freeonce.7", r"\bFREEONCE_{}=", words(r"^FO_OPTION\(\w+, (\w+)", "src/core/options.def")),
-        (one, "freeonce.1", r"^     {}\b", words(r"^    FO_EXIT_\w+ = (\d+)", "src/cli/exit.h")),
+        (one, "freeonce.1", r"^ +{}\b", words(r"^    FO_EXIT_\w+ = (\d+)", "src/cli/exit.h")),
         (one, "freeonce.1", r"/{}\b", words(r'define FO_DROPIN_NAME +"([^"]+)"', "src/cli/systemd/unit.h")),
         (three, "freeonce-backend.3", r"\b{}\b", words(r"^#define (\w+) ", HEADER) + words(MEMBER, HEADER)),
     ]

@@ -237,7 +237,9 @@ def check_address_space(lib, program):
 def command(lib, *arguments, **settings):
     done = subprocess.run(arguments, env=environment(lib, settings), capture_output=True, text=True, timeout=300,
                           check=False)
-    complaints = [line for line in done.stderr.splitlines() if "freeonce" in line]
+    # Loading its configuration, OpenSSL 3.5 has more blocks than the system has mappings for.
+    known = "no more blocks may be guarded"
+    complaints = [line for line in done.stderr.splitlines() if "freeonce" in line and known not in line]
     if done.returncode == 0 and not complaints:
         return []
     return [f"{' '.join(map(str, arguments))}: status {done.returncode}", *complaints]

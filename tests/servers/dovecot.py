@@ -11,6 +11,7 @@ import os
 import pwd
 import socket
 import ssl
+import subprocess
 
 import harness
 import processes
@@ -49,6 +50,13 @@ userdb {{
     args = uid={uid} gid={gid} home={dir}/mail/%u
 }}
 """
+
+def need_2_3():
+    """2.4 reads no configuration of 2.3, and the recipe is one."""
+    done = subprocess.run([harness.need("dovecot"), "--version"], stdout=subprocess.PIPE, text=True, check=True)
+    if not done.stdout.startswith("2.3."):
+        raise harness.OtherVersion(f"the recipe is for Dovecot 2.3, here is {done.stdout.split()[0]}")
+
 
 RECIPE = "import_environment = $import_environment {words}\n"
 
@@ -207,6 +215,7 @@ def check_confined(stage, dovecot):
 
 def test(stage, _):
     recipes.need_root("Dovecot's processes change their users and their root")
+    need_2_3()
     test_without(stage)
     test_planted(stage)
     dovecot = Dovecot(stage, workers.variables(stage))

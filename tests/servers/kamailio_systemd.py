@@ -78,6 +78,7 @@ def test(stage, arguments):
     freeonce = stage.freeonce
     clean(stage, freeonce)
     stage.log.unlink(missing_ok=True)
+    kamailio.need_the_bug()
     killed(stage, freeonce)
 
 

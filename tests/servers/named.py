@@ -24,7 +24,7 @@ options {{
     listen-on port {secure} tls local {{ 127.0.0.1; }};
     listen-on-v6 {{ none; }};
     pid-file none;
-    lock-file none;
+    {lock}
     session-keyfile none;
     recursion no;
     notify no;
@@ -45,6 +45,13 @@ RUNNING = re.compile(r" running$", re.M)
 RELOADED = re.compile(r"reloading configuration succeeded|reloading zones succeeded")
 
 
+def lock_file(stage):
+    """Without one, two servers may run; since 9.20 there is none, and no such setting."""
+    _, text = stage.run("named-version", [harness.need("named"), "-v"], preload=False)
+    version = re.search(r"BIND (\d+)\.(\d+)", text).groups()
+    return "lock-file none;" if tuple(map(int, version)) < (9, 20) else ""
+
+
 class Name:
     """A named, and how to ask it."""
 
@@ -54,7 +61,7 @@ class Name:
         folder = stage.folder(f"named-{self.plain}")
         stage.file(f"{folder.name}/zone", ZONE)
         text = CONFIGURATION.format(
-            certs=stage.certs, dir=folder, plain=self.plain, secure=self.secure
+            certs=stage.certs, dir=folder, plain=self.plain, secure=self.secure, lock=lock_file(stage)
         )
         config = stage.file(f"{folder.name}/named.conf", text)
         argv = [harness.need("named"), "-g", "-n", "2", "-c", config]

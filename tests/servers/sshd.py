@@ -158,10 +158,15 @@ def test_without(stage):
     harness.step("without the recipe no process has the library")
 
 
+def sandboxed_program():
+    """Since OpenSSH 10 a program of its own."""
+    return "sshd-auth" if pathlib.Path("/usr/lib/openssh/sshd-auth").exists() else "sshd"
+
+
 def test_sandbox(stage):
     """A finding in the sandbox goes to the journal and through a pipe."""
     pipe = Pipe(stage.dir / "pipe")
-    values = recipes.variables(stage, "sshd", USER)
+    values = recipes.variables(stage, sandboxed_program(), USER)
     if values:
         values["FREEONCE_LOG"] = str(pipe.path)
     server, port = start(stage, values)
@@ -181,7 +186,7 @@ def test_sandbox(stage):
 def test_sandbox_with_file(stage):
     """A log that is a file cannot take it, nor can stderr, which is one here too; the connection
     goes on."""
-    values = recipes.variables(stage, "sshd", USER, verbose=True)
+    values = recipes.variables(stage, sandboxed_program(), USER, verbose=True)
     server, port = start(stage, values)
     check_session(stage, port)
     stop(stage, server)
