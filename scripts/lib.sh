@@ -80,6 +80,7 @@ animate() {
 }
 
 # step TEXT COMMAND...: runs the command and says so. What the command prints is shown only when it fails.
+# 77 means that the machine lacks what it needs; the last line that the command printed says what.
 # Returns its status. The command runs in the background, so that Ctrl-C ends the step and does not wait.
 # A function as command must chain its own commands with &&: bash ignores set -e wherever a status is tested.
 step() {
@@ -103,6 +104,8 @@ step() {
     $terminal && printf '\r\e[K'
     if ((status == 0)); then
         printf '  %sok%s  %s (%d s)\n' "$green" "$plain" "$text" "$seconds"
+    elif ((status == 77)); then
+        printf '  skipped  %s: %s\n' "$text" "$(tail -n 1 "$output")"
     else
         printf '  %sfailed%s  %s (%d s)\n' "$red" "$plain" "$text" "$seconds"
         sed 's/^/      /' "$output" | tail -n 40
@@ -136,16 +139,51 @@ find_root() {
 policy=/usr/sbin/policy-rc.d
 policy_is_ours=false
 
+# The packages also enable their services, for the next start of the machine.  The file keeps which were enabled before,
+# so that a run that was killed is put in order by the next one.
+enabled_services() {
+    find /etc/systemd/system -type l \( -path '*.wants/*' -o -path '*.requires/*' \) -printf '%f\n' 2>/dev/null
+    find /etc/rc[2345].d -name 'S*' -printf '%f\n' 2>/dev/null | sed 's/^S[0-9]*\(.*\)/\1.service/'
+}
+
+policy_of() {
+    [[ -r $policy ]] && sed -n "s/^# freeonce, $1: //p" "$policy"
+}
+
 forbid_services() {
-    [[ -e $policy ]] && return 0
+    local process before
+    process=$(policy_of process) || true
+    if [[ -e $policy && (-z $process || -d /proc/$process) ]]; then
+        return 0 # the machine's own, or of a run that is still there
+    fi
+    before=$(if [[ -n $process ]]; then policy_of before; else enabled_services | sort -u; fi)
     policy_is_ours=true
-    printf '#!/bin/sh\nexit 101\n' | "${as_root[@]}" tee "$policy" >/dev/null
+    {
+        printf '#!/bin/sh\n# freeonce, process: %d\n' $$
+        # shellcheck disable=SC2086 # a line for each
+        [[ -z $before ]] || printf '# freeonce, before: %s\n' $before
+        printf 'exit 101\n'
+    } | "${as_root[@]}" tee "$policy" >/dev/null
     "${as_root[@]}" chmod 755 "$policy"
+}
+
+# What was enabled meanwhile, but for what systemd enables itself, if it is among what was installed.
+disable_new_services() {
+    local unit
+    while read -r unit; do
+        [[ $(dpkg -S "/${unit/@*./@.}" 2>/dev/null) != systemd* ]] || continue
+        if command -v systemctl >/dev/null; then
+            "${as_root[@]}" systemctl --quiet disable "$unit" 2>/dev/null
+        elif command -v update-rc.d >/dev/null; then
+            "${as_root[@]}" update-rc.d "${unit%.service}" disable >/dev/null 2>&1
+        fi || printf '  %s is still enabled: it could not be disabled\n' "$unit"
+    done < <(comm -13 <(policy_of before | sort -u) <(enabled_services | sort -u))
 }
 
 allow_services() {
     $policy_is_ours || return 0
     policy_is_ours=false
+    disable_new_services
     "${as_root[@]}" rm -f "$policy"
 }
 
@@ -182,14 +220,23 @@ need_packages() {
 
 readonly system_packages=gcc,libc6-dev,libssl-dev,openssl,python3-minimal,libpython3-stdlib,valgrind
 
-# make_system NAME FOLDER: made beside it and renamed, as others may have the same in mind; 77: it cannot be.
-make_system() {
-    local suite=sid mirror sources unfinished=$2.$$ arguments=(--mode=root --variant=apt --include="$system_packages")
-    [[ $1 == trixie ]] && suite=trixie
+# Debian's mirror of this machine's apt; empty if there is none.
+debian_mirror() {
     # shellcheck disable=SC2016 # apt's fields, not the shell's
-    mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 'Origin: Debian' |
-        grep -v security | sort -u | head -n 1)
+    apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 'Origin: Debian' |
+        { grep -v security || true; } | sort -u | head -n 1
+}
+
+# make_system NAME FOLDER [PACKAGE,...]: made beside it and renamed, as others may have the same in mind; 77: it cannot be.
+make_system() {
+    local suite=sid mirror proxy sources unfinished=$2.$$
+    local arguments=(--mode=root --variant=apt --include="${3:-$system_packages}")
+    case $1 in bookworm | trixie) suite=$1 ;; esac
+    mirror=$(debian_mirror)
+    [[ -n $mirror ]] || { apt-get -q update >/dev/null && mirror=$(debian_mirror); }
     [[ -n $mirror ]] || return 77
+    eval "$(apt-config shell proxy Acquire::http::Proxy)"
+    [[ -z ${proxy:-} ]] || arguments+=(--aptopt="Acquire::http::Proxy \"$proxy\"")
     sources="deb $mirror $suite main"
     if [[ $1 == experimental ]]; then
         sources+=$'\n'"deb $mirror experimental main"
@@ -207,12 +254,16 @@ make_system() {
     mv -T "$unfinished" "$2" 2>/dev/null || rm -rf "$unfinished" # somebody was faster
 }
 
-# in_system FOLDER SCRIPT [ARGUMENT...]: with /proc and /dev of its own, gone afterwards.
+# in_system FOLDER SCRIPT [ARGUMENT...]: with /proc, /dev and /sys of its own, gone afterwards.  FREEONCE_DEBS: a folder
+# for packages that apt downloads.
 in_system() {
     # shellcheck disable=SC2016 # of the inner shell
-    unshare --mount --propagation private bash -c '
+    unshare --mount --propagation private bash -ec '
         root=$1; shift
-        mount -t proc proc "$root/proc" && mount --rbind /dev "$root/dev" &&
-            exec chroot "$root" env HOME=/root PATH=/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C.UTF-8 \
+        mount -t proc proc "$root/proc"
+        mount --rbind /dev "$root/dev"
+        mount --rbind /sys "$root/sys"
+        [[ -z ${FREEONCE_DEBS:-} ]] || mount --bind "$FREEONCE_DEBS" "$root/var/cache/apt/archives"
+        exec chroot "$root" env -u FREEONCE_DEBS HOME=/root PATH=/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C.UTF-8 \
                 FREEONCE_RUNS="${FREEONCE_RUNS:-1}" sh -euc "$@"' _ "$@"
 }

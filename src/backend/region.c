@@ -192,12 +192,11 @@ static uintptr_t lay_out(struct fo_region *r, uintptr_t start, uint64_t size)
 
     r->size = size;
     r->cache_count = pages / 8 < FO_CACHES ? pages / 8 : FO_CACHES;
-    r->owned_most = r->cache_count / 2;
     r->magazine_count = (uint32_t)(size / 64 / sizeof *r->magazine);
     r->mark = (struct fo_mark *)at;
     at += FO_MARKS * sizeof *r->mark;
     r->cache = (struct fo_cache *)((at + 63) & ~(uintptr_t)63);
-    r->page = (struct fo_page *)(r->cache + r->cache_count);
+    r->page = (struct fo_page *)(r->cache + r->cache_count + FO_GUESTS);
     r->bitmaps = (uint64_t *)(r->page + pages);
     uint64_t *sets = r->bitmaps + (size_t)pages * FO_BITMAP_WORDS;
     sets = place_sets(r, sets, pages);
@@ -243,8 +242,6 @@ static bool start_with(uint64_t size, bool shared)
     struct fo_region *r = (struct fo_region *)start;
     lay_out(r, start, size);
     r->shared = shared;
-    if (!shared && r->owned_most > FO_OWNED_PRIVATELY)
-        r->owned_most = FO_OWNED_PRIVATELY;
     r->base = head + FO_PAGE_SIZE; /* a gap that cannot be touched */
     r->page_count = (uint32_t)((start + size - r->base) >> FO_PAGE_SHIFT);
     r->key = make_key(fo_hot.secret);

@@ -12,6 +12,7 @@
 #include "core/conf.h"
 #include "core/options.h"
 #include "fixture.h"
+#include "skipping.h"
 
 static char folder[64], path[96];
 static struct fo_conf conf;
@@ -321,7 +322,7 @@ static void what_others_can_write_is_refused(void **state)
 
     (void)state;
     if (geteuid() != 0)
-        skip();
+        SKIP_BECAUSE("needs root");
     write_file("FREEONCE_LOG=/x\n", 16);
     for (size_t i = 0; i < sizeof modes / sizeof modes[0]; i++) {
         char reason[256];
@@ -351,7 +352,7 @@ static void a_large_file_is_refused(void **state)
 
     (void)state;
     if (geteuid() != 0)
-        skip();
+        SKIP_BECAUSE("needs root");
     memset(text, '\n', sizeof text);
     write_file(text, FO_CONF_MAX);
     assert_int_equal(read_file(), FO_CONF_GOOD);
@@ -368,7 +369,7 @@ static void a_file_that_may_not_be_read_is_told(void **state)
 {
     (void)state;
     if (geteuid() != 0)
-        skip();
+        SKIP_BECAUSE("needs root");
     write_file("FREEONCE_LOG=/x\n", 16);
     chmod(path, 0600);
     chmod(folder, 0755);

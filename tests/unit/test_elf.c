@@ -7,6 +7,7 @@
 
 #include "fixture.h"
 #include "load/elf.h"
+#include "skipping.h"
 
 /* Functions of libc that no sanitizer replaces and that are no indirect ones. */
 static const char *const functions[] = {"getpid",  "getppid", "setenv", "abort",
@@ -92,7 +93,7 @@ static void a_search_sees_every_module_and_only_new_ones_again(void **state)
 
     void *local = dlopen("libcrypto.so.3", RTLD_NOW | RTLD_LOCAL);
     if (local == NULL)
-        skip();
+        SKIP_BECAUSE("no libcrypto.so.3");
     assert_int_equal(fo_elf_search("OPENSSL_version_major", found, 4), 1);
     assert_ptr_equal(found[0], dlsym(local, "OPENSSL_version_major"));
     assert_int_equal(fo_elf_search("OPENSSL_version_major", found, 4), 0);
@@ -114,7 +115,7 @@ static void no_more_is_found_than_there_is_room(void **state)
         assert_ptr_equal(found[1], &found);
         return;
     }
-    skip();
+    SKIP_BECAUSE("all libraries that could be loaded are loaded");
 }
 
 int main(void)

@@ -1,0 +1,12 @@
+/* For tests that cannot be made here: cmocka alone does not print the reason, which scripts/check
+ * repeats at its end. */
+#ifndef FO_TESTS_SKIPPING_H
+#define FO_TESTS_SKIPPING_H
+
+#define SKIP_BECAUSE(reason)                                                                       \
+    do {                                                                                           \
+        print_message("skipped: %s\n", reason);                                                    \
+        skip();                                                                                    \
+    } while (0)
+
+#endif
