@@ -31,6 +31,7 @@ import table_hooks
 import table_loader
 import table_options
 import table_pointers
+import table_rwlocks
 import table_sandbox
 import table_watch
 
@@ -39,6 +40,7 @@ TABLES = {
     "doubles": table_doubles,
     "forks": table_forks,
     "sandbox": table_sandbox,
+    "rwlocks": table_rwlocks,
     "hooks": table_hooks,
     "loader": table_loader,
     "options": table_options,
