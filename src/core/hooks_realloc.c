@@ -6,6 +6,7 @@
 #include "backend/backend.h"
 #include "core/hooks_parts.h"
 #include "core/libc_memory.h"
+#include "core/libc_memory.h"
 #include "core/options.h"
 #include "core/quarantine.h"
 #include "fork/process.h"
@@ -97,6 +98,49 @@ static void *realloc_directly(uintptr_t payload, size_t size, const char *file, 
     return moved;
 }
 
+/* A block of libc's that is too large for the quarantine may move as libc moves it: by its pages.
+ * Nothing looks at what is there, or may be chosen for a guarded page. */
+static bool may_move_by_libc(uint64_t word, size_t size)
+{
+    enum { CHEAP_TO_COPY = 128 << 10 }; /* libc maps larger ones */
+
+    return fo_word_size(word) >= CHEAP_TO_COPY && fo_word_backend(word) == FO_BACKEND_LIBC &&
+           size <= FO_SIZE_MAX && !FO_RELAXED_LOAD(&fo_hot.shared) &&
+           !FO_RELAXED_LOAD(&fo_hot.watch) && !FO_RELAXED_LOAD(&fo_hot.guard) &&
+           fo_options.stacks == 0 && fo_hot.tail == 0 && fo_word_pad(word) == 0 &&
+           fo_quarantine_is_too_small(fo_word_size(word));
+}
+
+/* The block is the caller's.  While libc has it, it is nobody's, and its header says so, wherever
+ * it stays behind.  NULL: nothing has changed. */
+static void *move_by_libc(uintptr_t payload, uint8_t *slot, size_t size, fo_site now)
+{
+    struct fo_header *h = fo_header_of(payload);
+    fo_site site = h->site;
+    uint64_t word = h->word, fresh = fo_new_word(size, fo_process_meta(fo_process_self()));
+    size_t old = fo_word_size(word);
+    uint8_t *leaf = fo_registry_leaf();
+
+    if (leaf == NULL)
+        return NULL;
+    FO_RELAXED_STORE(&h->word, fo_word_freed(word));
+    __atomic_store_n(slot, FO_SLOT_GONE, __ATOMIC_RELEASE);
+    char *base = fo_libc_memory.realloc(h, fo_room(size) + 8);
+    if (base == NULL) {
+        fo_registry_slot_with(payload, leaf);
+        FO_RELAXED_STORE(&h->word, word);
+        __atomic_store_n(slot, FO_SLOT_BUSY, __ATOMIC_RELEASE);
+        return NULL;
+    }
+    fresh = fo_with_backend(fresh, FO_BACKEND_LIBC);
+    uintptr_t moved = fo_payload_in(base, &fresh);
+    if (moved != (uintptr_t)base + sizeof *h)
+        memmove((void *)moved, base + sizeof *h, old < size ? old : size);
+    if (moved != payload)
+        fo_quarantine_remember(payload, site, word, now);
+    return fo_dress(moved, fresh, now, fo_registry_slot_with(moved, leaf));
+}
+
 /* But for large blocks, a new block and a copy: so the old address goes through the quarantine, and
  * a stale pointer to it is found. */
 void *fo_realloc(void *p, size_t size, const char *file, int line)
@@ -121,7 +165,10 @@ void *fo_realloc(void *p, size_t size, const char *file, int line)
         fo_refuse_damaged(payload, slot, FO_OPERATION_REALLOC, now);
         return NULL;
     }
-    void *moved = allocate_like(word, size, file, line);
+    void *moved = may_move_by_libc(word, size) ? move_by_libc(payload, slot, size, now) : NULL;
+    if (moved != NULL)
+        return moved;
+    moved = allocate_like(word, size, file, line);
     if (moved == NULL) {
         __atomic_store_n(slot, FO_SLOT_LIVE, __ATOMIC_RELEASE); /* as it was */
         return NULL;

@@ -141,16 +141,39 @@ static void choose_home(void)
     fo_thread.home = &m->shards[n % FO_SHARDS];
 }
 
-void fo_quarantine_put_slowly(uintptr_t payload, fo_site allocated, uint64_t word, fo_site freed)
+static struct fo_shard *lock_any(void)
 {
     struct fo_process *me = fo_process_self();
-    size_t size = fo_word_size(word);
 
     if (fo_thread.home == NULL)
         choose_home();
     fo_who();
     /* 0: another thread is noticing a fork, and slow */
-    struct fo_shard *s = fo_quarantine_lock_slowly(me->pid != 0 ? me->pid : fo_getpid());
+    return fo_quarantine_lock_slowly(me->pid != 0 ? me->pid : fo_getpid());
+}
+
+bool fo_quarantine_is_too_small(size_t size)
+{
+    fo_process_self();
+    if (fo_thread.home == NULL)
+        choose_home();
+    return size > FO_RELAXED_LOAD(&fo_thread.home->limit);
+}
+
+void fo_quarantine_remember(uintptr_t payload, fo_site allocated, uint64_t word, fo_site freed)
+{
+    struct fo_shard *s = lock_any();
+
+    if (s == NULL)
+        return;
+    fo_queue_record(s, &s->queues[FO_CLASSES], 1, payload, allocated, word, freed);
+    fo_quarantine_drain(s, &s->queues[FO_CLASSES]);
+}
+
+void fo_quarantine_put_slowly(uintptr_t payload, fo_site allocated, uint64_t word, fo_site freed)
+{
+    size_t size = fo_word_size(word);
+    struct fo_shard *s = lock_any();
     bool waits = s != NULL && size <= FO_RELAXED_LOAD(&s->limit) && !is_guarded(word);
     /* What does not wait must never serve again: only its record stays, apart from the classes. */
     bool classed = waits && size + fo_hot.tail <= FO_CLASS_MAX;

@@ -31,6 +31,12 @@ FO_COLD struct fo_shard *fo_quarantine_lock_slowly(uint32_t pid);
 /* fo_quarantine_put() where anything is out of the ordinary. */
 void fo_quarantine_put_slowly(uintptr_t payload, fo_site allocated, uint64_t word, fo_site freed);
 
+/* Would a block of this size go back at once, and only its record stay? */
+bool fo_quarantine_is_too_small(size_t size);
+
+/* Such a record, of a block that the caller has given back. */
+void fo_quarantine_remember(uintptr_t payload, fo_site allocated, uint64_t word, fo_site freed);
+
 /* Give blocks of this locked shard back until no more wait than may, and unlock it. */
 void fo_quarantine_drain(struct fo_shard *s, struct fo_queue *q);
 

@@ -21,23 +21,38 @@ static uint8_t *new_leaf(void)
     return p;
 }
 
+uint8_t *fo_registry_leaf(void)
+{
+    return new_leaf();
+}
+
+/* NULL: there was no memory for a leaf. */
+static void enter_leaf(uintptr_t p, uint8_t *leaf)
+{
+    uintptr_t index = p >> FO_LEAF_SHIFT;
+    uintptr_t biased = (uintptr_t)leaf - (index << (FO_LEAF_SHIFT - FO_GRANULE_SHIFT));
+    uint8_t *none = NULL;
+
+    if (leaf == NULL)
+        return;
+    bool first = __atomic_compare_exchange_n(&fo_hot.root[index], &none, (uint8_t *)biased, false,
+                                             __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
+    if (!first && fo_hot.memory->pool.count == 0)
+        munmap(leaf, FO_LEAF_SIZE);
+}
+
 uint8_t *fo_registry_slot_make(uintptr_t p)
 {
     if ((p & 15) != 0 || !fo_is_address(p))
         return NULL;
-    uintptr_t index = p >> FO_LEAF_SHIFT;
-    uint8_t **entry = &fo_hot.root[index];
+    if (__atomic_load_n(&fo_hot.root[p >> FO_LEAF_SHIFT], __ATOMIC_ACQUIRE) == NULL)
+        enter_leaf(p, new_leaf());
+    return fo_registry_slot(p);
+}
 
-    if (__atomic_load_n(entry, __ATOMIC_ACQUIRE) == NULL) {
-        uint8_t *leaf = new_leaf(), *none = NULL;
-        if (leaf == NULL)
-            return fo_registry_slot(p);
-        uintptr_t biased = (uintptr_t)leaf - (index << (FO_LEAF_SHIFT - FO_GRANULE_SHIFT));
-        bool first = __atomic_compare_exchange_n(entry, &none, (uint8_t *)biased, false,
-                                                 __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
-        if (!first && fo_hot.memory->pool.count == 0)
-            munmap(leaf, FO_LEAF_SIZE);
-    }
+uint8_t *fo_registry_slot_with(uintptr_t p, uint8_t *leaf)
+{
+    enter_leaf(p, leaf);
     return fo_registry_slot(p);
 }
 

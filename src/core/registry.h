@@ -66,6 +66,11 @@ static inline uint8_t *fo_registry_slot_known(uintptr_t p)
 /* The same, making the leaf when there is none.  NULL: no memory for it. */
 uint8_t *fo_registry_slot_make(uintptr_t p);
 
+/* For a payload whose place is not known yet, in private memory: a leaf that will be there if it is
+ * needed (NULL: no memory), and then the state byte, which is there. */
+uint8_t *fo_registry_leaf(void);
+uint8_t *fo_registry_slot_with(uintptr_t p, uint8_t *leaf);
+
 /* From one state to another, if it still is that: the winner gets true. */
 static inline bool fo_registry_claim(uint8_t *slot, uint8_t from, uint8_t to)
 {

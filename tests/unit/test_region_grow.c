@@ -1,10 +1,11 @@
 /* Large blocks that get another size: where they are, if what is behind them is free.  What others
  * see of them meanwhile, and what is left when the process is killed. */
 #include <sys/mman.h>
+#include <sys/resource.h>
 
 #include "kills.h"
 
-enum { MIB = 1 << 20 };
+#define MIB ((size_t)1 << 20)
 
 static void *resized(void *p, size_t size)
 {
@@ -123,6 +124,67 @@ FRESH(shrinking_gives_memory_back_in_shared_memory)
     shrink();
 }
 
+/* --- backend libc ------------------------------------------------------------------------------
+ */
+
+static long faults(void)
+{
+    struct rusage used;
+
+    getrusage(RUSAGE_SELF, &used);
+    return used.ru_minflt;
+}
+
+/* Its pages move: what is copied would be faulted in anew each time. */
+FRESH(grows_by_its_pages_with_libc)
+{
+    unsigned char *p;
+
+    fixture_start("BACKEND=libc", "QUARANTINE=1M", NULL);
+    p = memset(fo_malloc(4 * MIB, "grow.c", 1), 7, 4 * MIB);
+    long before = faults();
+    for (size_t i = 5; i <= 64; i++) {
+        p = resized(p, i * MIB);
+        p[i * MIB - 1] = (unsigned char)i;
+    }
+    assert_in_range(faults() - before, 0, FIXTURE_ASAN ? 1 << 20 : 1500);
+    for (size_t i = 5; i <= 64; i++)
+        assert_int_equal(p[i * MIB - 1], i);
+    assert_int_equal(p[0], 7);
+    assert_int_equal(p[4 * MIB - 1], 7);
+    fo_free(p, "free.c", 3);
+    fixture_expect("%s", "");
+    fo_free(p, "free.c", 4);
+    assert_int_equal(fixture_count("double free"), 1);
+}
+
+static void *in_the_way(void *p)
+{
+    return mmap((void *)(((uintptr_t)p + 4 * MIB + 4095) & ~(uintptr_t)4095), 4096, PROT_READ,
+                MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+}
+
+FRESH(what_libc_moved_is_freed_where_it_was)
+{
+    fixture_start("BACKEND=libc", NULL);
+    void *p = memset(fo_malloc(4 * MIB, "new.c", 1), 7, 4 * MIB);
+    in_the_way(p); /* or something else already is */
+    void *q = resized(p, 400 * MIB);
+    assert_ptr_not_equal(p, q);
+    assert_int_equal(((unsigned char *)q)[4 * MIB - 1], 7);
+    fo_free(p, "stale.c", 5);
+    assert_int_equal(fixture_count("double free"), 1);
+    assert_int_equal(fixture_count("new.c:1"), 1);
+    assert_int_equal(fixture_count("grow.c:2"), 1);
+    fixture_forget();
+    const struct rlimit little = {(rlim_t)2 << 30, (rlim_t)2 << 30};
+    assert_int_equal(setrlimit(RLIMIT_AS, &little), 0);
+    assert_null(fo_realloc(q, (size_t)1 << 33, "huge.c", 6)); /* it stays what it was */
+    assert_int_equal(((unsigned char *)q)[4 * MIB - 1], 7);
+    fo_free(q, "free.c", 7);
+    fixture_expect("%s", "");
+}
+
 /* --- seen by others, and killed ------------------------------------------------------------------
  */
 
@@ -199,6 +261,8 @@ int main(void)
         cmocka_unit_test(two_that_grow_in_turns_seldom_move),
         cmocka_unit_test(shrinking_gives_memory_back),
         cmocka_unit_test(shrinking_gives_memory_back_in_shared_memory),
+        cmocka_unit_test(grows_by_its_pages_with_libc),
+        cmocka_unit_test(what_libc_moved_is_freed_where_it_was),
         cmocka_unit_test(is_judged_right_at_each_instruction),
         cmocka_unit_test(killed_while_it_grows_at_the_end),
         cmocka_unit_test(killed_while_it_grows_into_a_free_run),
