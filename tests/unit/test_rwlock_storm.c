@@ -83,18 +83,29 @@ static void start_storm(void)
     }
 }
 
+/* ThreadSanitizer sees the order of operations in one process only: a writer need not look at
+ * readers whose end a writer of another process has seen. */
+static unsigned other_processes(void)
+{
+#ifdef __SANITIZE_THREAD__
+    return 0;
+#else
+    return FO_HAS_TSAN ? 0 : PROCESSES;
+#endif
+}
+
 FRESH(a_storm_of_threads_and_processes)
 {
     pid_t pids[PROCESSES];
 
     start_storm();
-    for (unsigned i = 0; i < PROCESSES; i++)
+    for (unsigned i = 0; i < other_processes(); i++)
         if ((pids[i] = fork()) == 0) {
             storm_here(NULL);
             _exit(0);
         }
     storm_here(NULL);
-    for (unsigned i = 0; i < PROCESSES; i++) {
+    for (unsigned i = 0; i < other_processes(); i++) {
         int status;
         assert_int_equal(waitpid(pids[i], &status, 0), pids[i]);
         assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
