@@ -1,8 +1,12 @@
-/* Backend `arena`: a heap of our own for OpenSSL's blocks, in one range of addresses.
+/* Backend `arena`: a heap of our own for OpenSSL's blocks, in pages of 64 KiB from `base` on.
  *
- *   | struct fo_region | marks | caches | records of pages | bitmaps | sets | bins of pages |
- *   | magazines | gap | pages of 64 KiB
- * ... start                                                                      base committed
+ * The private heap maps what it uses, and grows in place (region_grow.c): so it takes few of the
+ * addresses that the kernel counts (RLIMIT_AS, mlockall(2)).  What it knows of pages and magazines
+ * lies in chunks elsewhere (region_layout.h).  What processes share is mapped at once:
+ *
+ *   | struct fo_region | marks | caches | bins of pages | upper words of sets |
+ *   | groups of pages | groups of magazines | gap | pages
+ * ... start                                         base committed
  *
  * Small blocks (region_classes.h) lie in slots of equal size, a page to a class; larger ones have a
  * run of pages.  A slot begins with the block's header; what is free is known outside of the pages
@@ -49,24 +53,21 @@
 #define FO_BACKEND_REGION_H
 
 #include "backend/region_hot.h"
+#include "backend/region_layout.h"
 #include "backend/region_page.h"
-#include "backend/region_set.h"
 #include "core/block.h"
 #include "core/hot.h"
 #include "core/memory.h"
 
 enum {
-    FO_PAGE_SIZE = 1 << FO_PAGE_SHIFT,
-    FO_BITMAP_WORDS = (FO_PAGE_SIZE / 32) / 64,
-    FO_MAGAZINE_CELLS = 84,
     FO_CACHES = 2048,
-    FO_GUESTS = 4, /* caches behind those, for threads that come too late */
-    FO_RUN_CLASSES = 72,
+    FO_GUESTS = 4,      /* caches behind those, for threads that come too late */
     FO_IDLE = 16,       /* pages without a block that keep their memory, for the next burst */
     FO_WARM = 32,       /* freed runs of one size that keep their memory for a while */
     FO_WARM_SIZES = 17, /* in pages of 4 KiB */
     FO_MARK_BITS = 64 - FO_ADDRESS_BITS,
     FO_MARKS = 1 << (FO_MARK_BITS < 17 ? FO_MARK_BITS : 17),
+    FO_PAGE_NOT_OURS = UINT16_MAX, /* in place of its bin: something else is there */
 };
 
 enum fo_magazine_state {
@@ -75,23 +76,16 @@ enum fo_magazine_state {
     FO_MAGAZINE_OWNED, /* a cache's */
 };
 
-struct fo_magazine {
-    uint32_t next; /* in a bin */
-    uint32_t what; /* number of the cache << 16 | state << 8 | class; as that of a page */
-    /* Behind them an end, always empty, whose address is a multiple of FO_MAGAZINE_SIZE.  The last
-     * ones are used, as many as the class has. */
-    struct fo_cell cells[FO_MAGAZINE_CELLS + 1];
-};
-_Static_assert(sizeof(struct fo_magazine) == FO_MAGAZINE_SIZE, "ends are told from addresses");
-
 struct fo_mark {
     uint32_t process, thread; /* as in fork/process.h */
 };
 
 struct fo_region {
-    uint64_t size;      /* of the whole range */
+    uint64_t size;      /* of the mapping that begins with this struct */
     uintptr_t base;     /* of page 0 */
-    uint64_t committed; /* bytes from base that can be touched */
+    uint64_t committed; /* fo_region_committed(), and a bit of region_grow.c */
+    uint64_t hole;      /* so far from base the first page is not ours; 0: all are */
+    uint64_t refused;   /* the least end that would have left the program too little; 0: none */
     uint64_t key;
     uint32_t told_full;
     bool shared; /* processes forked later map the same memory: backend `shm` */
@@ -99,42 +93,19 @@ struct fo_region {
     uint32_t page_count, magazine_count;
     uint32_t caches, cache_count;
     uint32_t looked;               /* at so many, by those who had none */
-    struct fo_set spare;           /* empty magazines */
     uint32_t idle[FO_IDLE], idled; /* the last pages that lost their last block; so many so far */
-    struct fo_page *page;
-    uint16_t *page_bin; /* as fo_direct.bins, by page: of those of slots */
-    uint64_t *bitmaps;
-    struct fo_magazine *magazine; /* the first is never used, and its end stands for none */
+    uint16_t *page_bin;            /* as fo_direct.bins, by page: of those of slots */
     struct fo_cache *cache;
     struct {
-        struct fo_set full;    /* magazines for all threads */
-        uint32_t most;         /* so many, about */
-        struct fo_set pages;   /* FO_PAGE_PARTIAL */
+        uint32_t most;         /* magazines for all threads, about */
         uint32_t cells, slots; /* of a magazine, of a page */
     } class[FO_REGION_CLASSES];
-    struct fo_set runs[FO_RUN_CLASSES]; /* FO_PAGE_FREE */
     uint32_t warm[FO_WARM_SIZES][FO_WARM];
     uint32_t warm_given[FO_WARM_SIZES], warm_taken[FO_WARM_SIZES]; /* so many so far */
     struct fo_mark *mark;
 };
 
 extern FO_HIDDEN struct fo_region *fo_region; /* NULL: there is none */
-
-/* Where things are, by their numbers. */
-static inline struct fo_page *fo_page_at(uint32_t number)
-{
-    return &fo_region->page[number];
-}
-
-static inline uint64_t *fo_bitmap_of(uint32_t page)
-{
-    return &fo_region->bitmaps[(size_t)page * FO_BITMAP_WORDS];
-}
-
-static inline struct fo_magazine *fo_magazine_at(uint32_t number)
-{
-    return &fo_region->magazine[number];
-}
 
 /* From 0, up to fo_region->cache_count and the guests behind those. */
 static inline struct fo_cache *fo_cache_at(uint32_t index)
@@ -174,14 +145,31 @@ static inline struct fo_cell *fo_no_cells(void)
     return fo_end_cell(fo_magazine_at(0));
 }
 
-static inline bool fo_region_contains(uintptr_t p)
+/* So many bytes from base can be touched, but for pages that are not ours. */
+static inline uint64_t fo_region_committed(void)
 {
-    return fo_region != NULL && p - (uintptr_t)fo_region < fo_region->size;
+    return __atomic_load_n(&fo_region->committed, __ATOMIC_ACQUIRE) & ~(uint64_t)(FO_PAGE_SIZE - 1);
 }
 
 static inline uint32_t fo_page_number(uintptr_t p)
 {
     return (uint32_t)((p - fo_region->base) >> FO_PAGE_SHIFT);
+}
+
+/* Below what is committed. */
+static inline bool fo_page_is_ours(uint32_t number)
+{
+    return FO_RELAXED_LOAD(&fo_region->page_bin[number]) != FO_PAGE_NOT_OURS;
+}
+
+/* A page of blocks, or of what the heap knows of them? */
+static inline bool fo_region_contains(uintptr_t p)
+{
+    if (fo_region == NULL)
+        return false;
+    if (p - fo_region->base < fo_region_committed())
+        return fo_page_is_ours(fo_page_number(p));
+    return p - (uintptr_t)fo_region < fo_region->size;
 }
 
 static inline uintptr_t fo_page_start(uint32_t number)
@@ -192,7 +180,8 @@ static inline uintptr_t fo_page_start(uint32_t number)
 /* Did a run ever begin here, or before? */
 static inline bool fo_page_is_used(uint32_t number)
 {
-    return number < fo_region->page_count && fo_page_state(fo_page_at(number)) != FO_PAGE_NEVER;
+    return number < fo_region_committed() >> FO_PAGE_SHIFT &&
+           fo_page_state(fo_page_at(number)) != FO_PAGE_NEVER;
 }
 
 /* Where the next one begins, or may: if this one was joined to another meanwhile. */
@@ -203,27 +192,26 @@ static inline uint32_t fo_next_run(uint32_t page)
     return page + (fo_state_of(what) == FO_PAGE_INSIDE ? 1 : fo_run_of(what));
 }
 
-/* region.c: the range, and memory in it. */
+/* region.c: the start. */
 
-/* Reserve the range, for this process or for all that are forked later.  False: there is no room,
- * nothing was done. */
+/* For this process, or for all that are forked later.  False: there is no room, nothing was done.
+ */
 bool fo_region_start(bool shared);
-
-/* So many bytes from base can be touched from now on; false: no memory. */
-bool fo_region_commit(uint64_t wanted);
-
-/* FREEONCE_LOCK=1 again: a forked child does not inherit it. */
-void fo_region_lock(void);
 
 /* Say once in a process tree that backend shm is full. */
 FO_COLD void fo_region_tell_full(size_t wanted);
 
-/* Give memory back to the system; the addresses stay ours, and read as zero. */
-void fo_region_release(uintptr_t start, size_t size);
+/* region_grow.c: what can be touched. */
 
-/* Have the system's memory there at once, where it can do that: what is shared costs each process
- * a fault for every 4 KiB otherwise. */
-void fo_region_populate(uintptr_t start, size_t size);
+/* So many bytes from base can be touched from now on, but for pages that are not ours; false: no
+ * memory. */
+bool fo_region_commit(uint64_t wanted);
+
+/* What is in use belongs in a core dump of this process. */
+void fo_region_dump(void);
+
+/* FREEONCE_LOCK=1 again: a forked child does not inherit it. */
+void fo_region_lock(void);
 
 /* region_runs.c: runs of pages. */
 

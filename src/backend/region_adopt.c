@@ -77,7 +77,7 @@ static void gather(struct fo_bin *bin, uint32_t n)
 
 static void recover_magazines(struct fo_cache *cache, uint32_t me)
 {
-    uint32_t used = FO_RELAXED_LOAD(&fo_region->magazines);
+    uint32_t used = __atomic_load_n(&fo_region->magazines, __ATOMIC_ACQUIRE);
 
     for (uint32_t n = 1; n < used; n++)
         if (fo_magazine_go_on(n, me))

@@ -231,7 +231,7 @@ void fo_cache_spill(void)
 
 const struct fo_cell *fo_cache_find(unsigned class, uintptr_t payload)
 {
-    uint32_t used = FO_RELAXED_LOAD(&fo_region->magazines);
+    uint32_t used = __atomic_load_n(&fo_region->magazines, __ATOMIC_ACQUIRE);
 
     for (uint32_t n = 1; n < used; n++) {
         struct fo_magazine *m = fo_magazine_at(n);

@@ -41,8 +41,6 @@ void fo_region_enter(struct fo_direct *d, uint32_t index, bool forked)
     d->key = fo_region->key;
     for (unsigned i = 0; i < FO_REGION_STEPS; i++)
         d->bins[i] = (uint16_t)(fo_region_class_of((size_t)(i + 1) * 16) * sizeof(struct fo_bin));
-    fo_region_range.start = (uintptr_t)fo_region;
-    FO_RELAXED_STORE(&fo_region_range.size, fo_region->size);
     FO_RELAXED_STORE(&d->held_back, forked && fo_region->shared && is_held_back());
     if (!d->held_back)
         fo_region_go_ahead(d);
@@ -68,14 +66,19 @@ void fo_region_forked(void)
 
 void fo_region_see_limit(struct fo_direct *d)
 {
-    uint64_t committed = __atomic_load_n(&fo_region->committed, __ATOMIC_ACQUIRE);
+    uint64_t committed = fo_region_committed(), hole = FO_RELAXED_LOAD(&fo_region->hole);
+    /* The short way reads a header before it knows of which page. */
+    uint64_t limit = hole != 0 && hole < committed ? hole : committed;
 
     /* What this process did not make itself may have to stay. */
     FO_RELAXED_STORE(&d->object_bits,
                      FO_REGION_FREED | (FO_RELAXED_LOAD(&fo_hot.keep) ? FO_REGION_MAKER : 0));
-    __atomic_store_n(&d->bytes, committed - FO_PAGE_SIZE, __ATOMIC_RELEASE);
+    __atomic_store_n(&d->bytes, limit - FO_PAGE_SIZE, __ATOMIC_RELEASE);
     if (!fo_options.wipe && !FO_RELAXED_LOAD(&d->held_back)) /* else every free goes the long way */
-        __atomic_store_n(&d->limit, (committed - FO_PAGE_SIZE) >> 4, __ATOMIC_RELEASE);
+        __atomic_store_n(&d->limit, (limit - FO_PAGE_SIZE) >> 4, __ATOMIC_RELEASE);
+    fo_region_range.start = fo_region->base;
+    FO_RELAXED_STORE(&fo_region_range.size, committed);
+    fo_region_dump();
 }
 
 static uintptr_t take(size_t size)
@@ -164,7 +167,7 @@ void fo_region_let_go(const struct fo_at *held)
 /* Nobody sees half a header: while it is written, the page says that the block is held. */
 static void rename_held(const struct fo_at *held, const struct fo_at *now)
 {
-    struct fo_page *pg = &fo_region->page[fo_page_number(held->payload)];
+    struct fo_page *pg = fo_page_at(fo_page_number(held->payload));
 
     FO_RELAXED_STORE(&pg->allocated, held->site);
     __atomic_store_n(&pg->word, held->word ^ FO_REGION_HELD, __ATOMIC_RELEASE);

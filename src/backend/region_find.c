@@ -110,10 +110,9 @@ static struct fo_at find_large(const struct fo_page *pg, uintptr_t start, uintpt
 
 struct fo_at fo_region_at(uintptr_t p)
 {
-    uintptr_t distance = p - fo_region->base;
     uint32_t page = fo_page_number(p);
 
-    if (p < fo_region->base || distance >= FO_RELAXED_LOAD(&fo_region->committed))
+    if (p - fo_region->base >= fo_region_committed() || !fo_page_is_ours(page))
         return nothing();
     const struct fo_page *pg = fo_page_at(page);
     uint64_t what = __atomic_load_n(&pg->what, __ATOMIC_ACQUIRE);

@@ -4,6 +4,7 @@
  * keep their memory for a while, so that a program that allocates and frees buffers in a loop does
  * not ask the system each time; they serve again first in first out. */
 #include "backend/region.h"
+#include "backend/region_system.h"
 
 #include <string.h>
 
@@ -66,7 +67,7 @@ static void release(uint32_t page)
     size_t size = (size_of(pg) + sizeof(struct fo_header) + 4095) & ~(size_t)4095;
     size_t most = (size_t)fo_page_run(pg) << FO_PAGE_SHIFT;
 
-    fo_region_release(fo_page_start(page), size < most ? size : most);
+    fo_system_release(fo_page_start(page), size < most ? size : most, fo_region->shared);
     fo_run_give(page);
 }
 
@@ -113,19 +114,19 @@ static void release_behind(uintptr_t payload, size_t size, size_t was)
     if (size < was && fo_options.wipe)
         explicit_bzero((void *)(payload + size), was - size);
     if (from < to)
-        fo_region_release(from, to - from);
+        fo_system_release(from, to - from, fo_region->shared);
 }
 
 /* Much shorter, it moves: others may want its pages. */
 bool fo_large_fit(uintptr_t payload, size_t size)
 {
     uint32_t page = fo_page_number(payload), wanted = fo_large_pages(size);
-    uint32_t has = fo_page_run(&fo_region->page[page]);
+    uint32_t has = fo_page_run(fo_page_at(page));
 
     if (size <= FO_REGION_SMALL || (has > 1 && wanted <= has / 2) ||
         (wanted > has && !(fo_may_move() && fo_run_extend(page, wanted))))
         return false;
-    release_behind(payload, size, size_of(&fo_region->page[page]));
+    release_behind(payload, size, size_of(fo_page_at(page)));
     return true;
 }
 

@@ -24,6 +24,16 @@ static void become(uint32_t n, uint32_t to)
     __atomic_store_n(&fo_magazine_at(n)->what, to, __ATOMIC_SEQ_CST);
 }
 
+/* Its thread finds it by its last cell. */
+static uint32_t numbered(uint32_t n)
+{
+    struct fo_cell *end = fo_end_cell(fo_magazine_at(n));
+
+    if (FO_RELAXED_LOAD(&end->by) != n)
+        FO_RELAXED_STORE(&end->by, n);
+    return n;
+}
+
 /* For this class from now on. */
 static uint32_t take(const struct fo_set *set, uint32_t from, unsigned class)
 {
@@ -32,7 +42,7 @@ static uint32_t take(const struct fo_set *set, uint32_t from, unsigned class)
     do
         n = fo_set_take(set, FO_RELAXED_LOAD(&fo_region->magazines));
     while (n != 0 && !change(n, from, what(FO_MAGAZINE_OWNED, class)));
-    return n;
+    return n != 0 ? numbered(n) : 0;
 }
 
 /* Whoever clears up after the dead may find it first, and make it everybody's. */
@@ -41,12 +51,12 @@ static uint32_t fresh_magazine(unsigned class)
     uint32_t n = FO_RELAXED_LOAD(&fo_region->magazines);
 
     do {
-        if (n == fo_region->magazine_count)
+        if (n == fo_region->magazine_count || !fo_layout_has_magazine(n))
             return 0;
     } while (!__atomic_compare_exchange_n(&fo_region->magazines, &n, n + 1, true, __ATOMIC_ACQ_REL,
                                           __ATOMIC_RELAXED) ||
              !change(n, what(FO_MAGAZINE_SPARE, 0), what(FO_MAGAZINE_OWNED, class)));
-    return n;
+    return numbered(n);
 }
 
 uint32_t fo_magazine_take_spare(struct fo_bin *bin)
@@ -65,7 +75,7 @@ void fo_magazine_spare(uint32_t n)
     if (n == 0)
         return;
     become(n, what(FO_MAGAZINE_SPARE, 0));
-    fo_set_add(&fo_region->spare, n);
+    fo_set_add(&fo_layout.spare, n);
 }
 
 void fo_magazine_keep_spare(struct fo_bin *bin, uint32_t n)
@@ -130,7 +140,7 @@ void fo_magazine_make_ready(struct fo_bin *bin)
 
 uint32_t fo_magazine_take_shared(unsigned class)
 {
-    return take(&fo_region->class[class].full, what(FO_MAGAZINE_FULL, class), class);
+    return take(&fo_layout.class[class].full, what(FO_MAGAZINE_FULL, class), class);
 }
 
 void fo_magazine_spill(uint32_t n)
@@ -148,7 +158,7 @@ void fo_magazine_spill(uint32_t n)
  * lie in few pages; what was freed all through a burst would keep a block in each page of it. */
 void fo_magazine_share(struct fo_bin *bin, unsigned class)
 {
-    const struct fo_set *full = &fo_region->class[class].full;
+    const struct fo_set *full = &fo_layout.class[class].full;
     uint32_t n = fo_magazine_take_ready(bin);
 
     if (fo_set_exceeds(full, FO_RELAXED_LOAD(&fo_region->magazines),
@@ -208,7 +218,7 @@ static FO_COLD uint32_t of_another_bin(void)
 
 uint32_t fo_magazine_new(unsigned class)
 {
-    uint32_t n = take(&fo_region->spare, what(FO_MAGAZINE_SPARE, 0), class);
+    uint32_t n = take(&fo_layout.spare, what(FO_MAGAZINE_SPARE, 0), class);
 
     if (n != 0 || (n = fresh_magazine(class)) != 0 || (n = of_another_bin()) == 0)
         return n;
@@ -225,8 +235,8 @@ static const struct fo_set *set_of(uint32_t n)
     uint32_t is = __atomic_load_n(&m->what, __ATOMIC_SEQ_CST);
 
     if (is == what(FO_MAGAZINE_SPARE, 0))
-        return &fo_region->spare;
-    return is == what(FO_MAGAZINE_FULL, is & 0xff) ? &fo_region->class[is & 0xff].full : NULL;
+        return &fo_layout.spare;
+    return is == what(FO_MAGAZINE_FULL, is & 0xff) ? &fo_layout.class[is & 0xff].full : NULL;
 }
 
 bool fo_magazine_go_on(uint32_t n, uint32_t cache)

@@ -14,10 +14,13 @@ static inline struct fo_cell *fo_magazine_first(uint32_t number)
 /* The one that a cell is in; 0: none. */
 static inline uint32_t fo_magazine_of(const struct fo_cell *cell)
 {
-    uintptr_t distance = (uintptr_t)cell - (uintptr_t)fo_region->magazine;
-    size_t size = (size_t)fo_region->magazine_count * sizeof(struct fo_magazine);
+    uintptr_t end = ((uintptr_t)cell + FO_MAGAZINE_SIZE - 1) & ~(uintptr_t)(FO_MAGAZINE_SIZE - 1);
+    uint64_t number = FO_RELAXED_LOAD(&((const struct fo_cell *)end)->by);
 
-    return distance < size ? (uint32_t)(distance / sizeof(struct fo_magazine)) : 0;
+    if (number >= __atomic_load_n(&fo_region->magazines, __ATOMIC_ACQUIRE) ||
+        (uintptr_t)fo_end_cell(fo_magazine_at((uint32_t)number)) != end)
+        return 0;
+    return (uint32_t)number;
 }
 
 /* An empty one for this class.  When no more can be made, one that another bin keeps for itself, or

@@ -2,7 +2,7 @@
  * compare-and-exchange; whoever vanishes at any instruction has made the change, or he has not.
  * What others can take is to be found in sets (region_set.h).
  *
- *   NEVER -> MAKING -> FREE <--------------+
+ *   NEVER -> MAKING -> FREE <--------------+        (MAKING -> BLOCKED: for ever)
  *                       |                  |
  *                       v                  |
  *                     MOVING <--- WARM     |   of cache n
@@ -31,6 +31,7 @@ enum fo_page_state {
     FO_PAGE_MAKING,   /* one does, and the records of its other pages are being written */
     FO_PAGE_HALVING,  /* one does, and its second half is being made one of its own */
     FO_PAGE_INSIDE,   /* a run goes on here */
+    FO_PAGE_BLOCKED,  /* a run of pages that are not ours: something else is there */
     FO_PAGE_FREE,     /* a run that is nobody's, all zero: in the set of its size */
     FO_PAGE_MOVING,   /* a cache's: something is being made of it, or its memory given back */
     FO_PAGE_BLOCK,    /* a large block */

@@ -20,6 +20,14 @@ static uint32_t run_pages(unsigned class)
     return (8u << doubling) + step * (2u << doubling);
 }
 
+/* The largest run that there is a size for, of no more than so many pages. */
+static uint32_t largest_run(uint32_t most)
+{
+    unsigned class = run_class(most);
+
+    return run_pages(class) == most ? most : run_pages(class - 1);
+}
+
 /* --- the end of what is used ---------------------------------------------------------------------
  */
 
@@ -60,7 +68,7 @@ static bool make_inside(uint32_t at, uint64_t is, uint32_t behind)
 /* It is there for all. */
 static void advertise(uint32_t at, uint32_t pages)
 {
-    fo_set_add(&fo_region->runs[run_class(pages)], at);
+    fo_set_add(&fo_layout.runs[run_class(pages)], at);
 }
 
 /* A run that is MAKING becomes this.  False: others are done with it. */
@@ -73,31 +81,67 @@ static bool finish(uint32_t at, uint64_t is, uint32_t to)
 }
 
 /* Of how many pages it is, and that somebody has it, is said at once; then the end moves.  Somebody
- * who clears up after the dead may have been faster, and made it everybody's. */
-static uint32_t claim(uint32_t at, uint32_t pages)
+ * who clears up after the dead may have been faster, and made it everybody's.  False: it is not
+ * what was wanted. */
+static bool claim(uint32_t at, uint32_t pages, uint32_t to)
 {
     uint64_t making = fo_next_what(0, pages, FO_PAGE_MAKING);
 
     if (!become(at, 0, making)) {
         move_end(at, fo_page_run(fo_page_at(at)));
-        return 0;
+        return false;
     }
     move_end(at, pages);
-    return finish(at, making, fo_of_mine(FO_PAGE_MOVING)) ? at : 0;
+    return finish(at, making, to);
+}
+
+/* How many of so many pages from here are ours, or, if the first is not, are not? */
+static uint32_t count_alike(uint32_t at, uint32_t pages)
+{
+    bool ours = fo_page_is_ours(at);
+    uint32_t count = 1;
+
+    while (count < pages && fo_page_is_ours(at + count) == ours)
+        count++;
+    return count;
+}
+
+/* Pages that are not ours, or those in front of them, which are too few, become a run. */
+static void leave_out(uint32_t at, uint32_t pages)
+{
+    if (!fo_page_is_ours(at)) {
+        claim(at, pages, FO_PAGE_BLOCKED);
+        return;
+    }
+    if (claim(at, largest_run(pages), fo_of_mine(FO_PAGE_MOVING)))
+        fo_run_give(at);
+}
+
+/* A run of pages that are all ours, at the end of what is used.  False: they are not, or others
+ * were faster, or there is no memory: *full. */
+static bool claim_at_end(uint32_t at, uint32_t pages, bool *full)
+{
+    *full = pages > fo_region->page_count - at ||
+            !fo_region_commit((uint64_t)(at + pages) << FO_PAGE_SHIFT);
+    if (*full)
+        return false;
+    uint32_t alike = count_alike(at, pages);
+    if (fo_likely(alike == pages && fo_page_is_ours(at)))
+        return claim(at, pages, fo_of_mine(FO_PAGE_MOVING));
+    leave_out(at, alike);
+    return false;
 }
 
 static uint32_t fresh_run(unsigned class)
 {
-    uint32_t pages = run_pages(class), run = 0;
+    bool full = false;
 
-    while (run == 0) {
+    while (!full) {
         uint32_t at = __atomic_load_n(&fo_region->pages, __ATOMIC_ACQUIRE);
-        if (pages > fo_region->page_count - at ||
-            !fo_region_commit((uint64_t)(at + pages) << FO_PAGE_SHIFT))
-            return 0;
-        run = claim(at, pages);
+        if (claim_at_end(at, run_pages(class), &full))
+            return at;
     }
-    return run;
+    return 0;
 }
 
 /* --- halves --------------------------------------------------------------------------------------
@@ -164,7 +208,7 @@ static uint32_t freed_run(unsigned class)
     uint32_t at;
 
     do
-        at = fo_set_take(&fo_region->runs[class], FO_RELAXED_LOAD(&fo_region->pages));
+        at = fo_set_take(&fo_layout.runs[class], FO_RELAXED_LOAD(&fo_region->pages));
     while (at != 0 && !own(at, class));
     return at;
 }
@@ -274,35 +318,19 @@ bool fo_run_join(uint32_t wanted)
 /* --- growing in place ----------------------------------------------------------------------------
  */
 
-/* The largest run that there is a size for, of no more than so many pages. */
-static uint32_t largest_run(uint32_t most)
-{
-    unsigned class = run_class(most);
-
-    return run_pages(class) == most ? most : run_pages(class - 1);
-}
-
-static uint32_t claim_end(uint32_t at, uint32_t most)
-{
-    uint32_t pages = largest_run(most);
-
-    if (pages > fo_region->page_count - at ||
-        !fo_region_commit((uint64_t)(at + pages) << FO_PAGE_SHIFT) || claim(at, pages) == 0)
-        return 0;
-    return pages;
-}
-
 /* What begins here becomes this thread's, if it is free: that many of so many pages; 0: none. */
 static uint32_t own_next(uint32_t at, uint32_t most)
 {
+    bool full;
+
     for (;;) {
         if (at >= fo_region->page_count)
             return 0;
-        if (what_of(at) == 0)
-            return claim_end(at, most);
-        if (!fo_page_change(&fo_region->page[at], FO_PAGE_FREE, fo_of_mine(FO_PAGE_MOVING)))
+        if (at >= fo_region_committed() >> FO_PAGE_SHIFT || what_of(at) == 0)
+            return claim_at_end(at, largest_run(most), &full) ? largest_run(most) : 0;
+        if (!fo_page_change(fo_page_at(at), FO_PAGE_FREE, fo_of_mine(FO_PAGE_MOVING)))
             return 0;
-        uint32_t pages = fo_page_run(&fo_region->page[at]);
+        uint32_t pages = fo_page_run(fo_page_at(at));
         if (pages <= most)
             return pages;
         halve(at);
@@ -356,7 +384,7 @@ void fo_run_go_on(uint32_t at)
 
     move_end(at, fo_run_of(is));
     if (fo_state_of(is) == FO_PAGE_MAKING)
-        finish(at, is, FO_PAGE_FREE);
+        finish(at, is, fo_page_is_ours(at) ? FO_PAGE_FREE : FO_PAGE_BLOCKED);
     else if (fo_state_of(is) == FO_PAGE_HALVING)
         go_on_halving(at, is);
     is = what_of(at);
@@ -366,5 +394,5 @@ void fo_run_go_on(uint32_t at)
 
 bool fo_run_can_be_found(uint32_t at)
 {
-    return fo_set_has(&fo_region->runs[run_class(fo_page_run(fo_page_at(at)))], at);
+    return fo_set_has(&fo_layout.runs[run_class(fo_page_run(fo_page_at(at)))], at);
 }

@@ -11,13 +11,19 @@
 
 #include "core/base.h"
 
+/* Its lower words lie in the chunks of region_layout.h: so many in each, at the same place. */
 struct fo_set {
-    uint64_t *above, *bits;
+    uint64_t *above;
+    const uintptr_t *chunks;
+    uint32_t offset; /* of the first word in a chunk, in bytes */
+    uint32_t words;
 };
 
-/* So many words of memory, all zero, for a set of numbers below `numbers`. */
-size_t fo_set_words(uint32_t numbers);
-struct fo_set fo_set_at(uint64_t *words, uint32_t numbers);
+/* So many words of memory, all zero, for the upper ones of a set of numbers below `numbers`. */
+static inline uint32_t fo_set_above(uint32_t numbers)
+{
+    return (numbers + 64 * 64 - 1) / (64 * 64);
+}
 
 /* Once the thing's own word says that it belongs there. */
 void fo_set_add(const struct fo_set *set, uint32_t number);

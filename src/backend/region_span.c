@@ -1,13 +1,14 @@
 /* Slots in pages: fresh ones, and those that came back.  See region.h; called by the caches when a
  * magazine is empty, or one too many. */
 #include "backend/region.h"
+#include "backend/region_system.h"
 
 #include "fork/process.h"
 
 /* Slots of it are there for all. */
 static void advertise(uint32_t page)
 {
-    fo_set_add(&fo_region->class[fo_page_at(page)->class].pages, page);
+    fo_set_add(&fo_layout.class[fo_page_at(page)->class].pages, page);
 }
 
 /* From its owner, or from nobody: then whoever sees that a slot came back does it. */
@@ -130,7 +131,7 @@ static void no_longer_idle(uint32_t page)
 
 static uint32_t partial_page(unsigned class)
 {
-    const struct fo_set *pages = &fo_region->class[class].pages;
+    const struct fo_set *pages = &fo_layout.class[class].pages;
     uint32_t page;
 
     do
@@ -149,7 +150,7 @@ static uint32_t fresh_page(unsigned class, bool another)
     if (page == 0)
         return 0;
     if (another && fo_region->shared)
-        fo_region_populate(fo_page_start(page), FO_PAGE_SIZE);
+        fo_system_populate(fo_page_start(page), FO_PAGE_SIZE);
     struct fo_page *pg = fo_page_at(page);
     FO_RELAXED_STORE(&pg->class, (uint16_t) class);
     FO_RELAXED_STORE(&fo_region->page_bin[page], (uint16_t)(class * sizeof(struct fo_bin)));
@@ -219,7 +220,7 @@ static void empty(uint32_t page)
     for (unsigned i = 0; i < FO_BITMAP_WORDS; i++)
         FO_RELAXED_STORE(&bitmap[i], 0);
     FO_RELAXED_STORE(&pg->used, 0);
-    fo_region_release(fo_page_start(page), FO_PAGE_SIZE);
+    fo_system_release(fo_page_start(page), FO_PAGE_SIZE, fo_region->shared);
     no_longer_idle(page);
 }
 
@@ -345,7 +346,7 @@ bool fo_slots_can_be_found(uint32_t page)
 
     switch (fo_state_of(what)) {
     case FO_PAGE_PARTIAL:
-        return fo_set_has(&fo_region->class[pg->class].pages, page);
+        return fo_set_has(&fo_layout.class[pg->class].pages, page);
     case FO_PAGE_FULL:
         return !has_returned(page);
     case FO_PAGE_OWNED:

@@ -28,11 +28,15 @@ static inline uint64_t points_state(void)
 
     sum = points_add(sum, &r->pages, sizeof r->pages);
     sum = points_add(sum, r->idle, sizeof r->idle);
-    sum = points_add(sum, r->page, r->pages * sizeof *r->page);
-    sum = points_add(sum, r->bitmaps, r->pages * FO_BITMAP_WORDS * sizeof *r->bitmaps);
+    for (uint32_t i = 0; i < r->pages; i++) {
+        sum = points_add(sum, fo_page_at(i), sizeof(struct fo_page));
+        sum = points_add(sum, fo_bitmap_of(i), FO_BITMAP_WORDS * sizeof(uint64_t));
+    }
     for (uint32_t i = 0; i < r->caches; i++)
-        sum = points_add(sum, &r->cache[i].bins, sizeof r->cache[i].bins);
-    return points_add(sum, r->magazine, r->magazines * sizeof *r->magazine);
+        sum = points_add(sum, &fo_cache_at(i)->bins, sizeof fo_cache_at(i)->bins);
+    for (uint32_t i = 0; i < r->magazines; i++)
+        sum = points_add(sum, fo_magazine_at(i), sizeof(struct fo_magazine));
+    return sum;
 }
 
 static inline void points_note(struct points *p, unsigned step, uint64_t *before)

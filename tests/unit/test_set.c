@@ -8,22 +8,26 @@
 #include "stepping.h"
 
 enum { NUMBERS = 10000, FIRST = 70, SECOND = 71 }; /* of one word */
+enum { WORDS = 4, CHUNKS = NUMBERS / 64 / WORDS + 1 };
 
 static struct common {
-    uint64_t words[512];
+    uint64_t above[8], chunks[CHUNKS][2 + WORDS]; /* of which the first two are something else's */
     uint32_t taken;
     struct fo_page page;
     bool changed;
 } * common;
 
+static uintptr_t chunks[CHUNKS];
 static struct fo_set set;
 
 static void prepare(void)
 {
     common = mmap(NULL, sizeof *common, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     assert_ptr_not_equal(common, MAP_FAILED);
-    assert_in_range(fo_set_words(NUMBERS), 1, sizeof common->words / sizeof *common->words);
-    set = fo_set_at(common->words, NUMBERS);
+    assert_in_range(fo_set_above(NUMBERS), 1, sizeof common->above / sizeof *common->above);
+    for (unsigned i = 0; i < CHUNKS; i++)
+        chunks[i] = (uintptr_t)common->chunks[i];
+    set = (struct fo_set){common->above, chunks, 2 * sizeof(uint64_t), WORDS};
     stepping_on_one_processor();
 }
 
@@ -57,7 +61,7 @@ static void leave_a_trace(void)
 {
     empty();
     fo_set_add(&set, FIRST);
-    common->words[(size_t)(set.bits - common->words) + FIRST / 64] = 0;
+    common->chunks[FIRST / 64 / WORDS][2 + FIRST / 64 % WORDS] = 0;
 }
 
 FRESH(what_is_added_while_another_finds_nothing_is_found)

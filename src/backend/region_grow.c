@@ -1,0 +1,217 @@
+/* The heap grows: memory from `base` on, a step at a time.  Nobody waits for anybody.
+ *
+ * The private heap maps the next step only if nothing is there.  Otherwise it was another thread of
+ * ours, which is about to say so; or something else, and then the heap leaves a part out, and goes
+ * on behind it.  A thread that is stopped before it says that it mapped a step looks like something
+ * else.  So that is decided by one word, `committed`: either the thread moves it, and its memory
+ * is the heap's; or others come first, and it gives its memory back.  To leave a part out takes
+ * two moves: SKIPPING in that word says that it will be, and whoever sees it enters the pages as
+ * not ours, and moves on.  Those pages are nobody's before, so that all may enter them. */
+#include "backend/region.h"
+
+#include <errno.h>
+#include <sys/mman.h>
+
+#include "backend/region_system.h"
+#include "core/options.h"
+#include "fork/futex.h"
+#include "fork/process.h"
+
+enum { SKIPPING = 1 };
+
+#define STEP_LEAST (UINT64_C(1) << 20)
+#define STEP_MOST  (UINT64_C(16) << 20)
+
+static uint64_t most(void)
+{
+    return (uint64_t)fo_region->page_count << FO_PAGE_SHIFT;
+}
+
+/* What is mapped counts (limits, strict overcommit), and a call for each page would take time. */
+static uint64_t next_step(uint64_t now, uint64_t wanted)
+{
+    uint64_t step = now / 8 & ~(STEP_LEAST - 1);
+
+    step = step < STEP_LEAST ? STEP_LEAST : step < STEP_MOST ? step : STEP_MOST;
+    uint64_t next = now + step > wanted ? now + step : wanted;
+    return next < most() ? next : most();
+}
+
+static bool move(uint64_t from, uint64_t to)
+{
+    return __atomic_compare_exchange_n(&fo_region->committed, &from, to, false, __ATOMIC_ACQ_REL,
+                                       __ATOMIC_RELAXED);
+}
+
+/* --- what is in the way ------------------------------------------------------------------------
+ */
+
+/* The first time, the short way of frees ends there. */
+static void enter_hole(uint64_t start)
+{
+    uint64_t none = 0;
+
+    __atomic_compare_exchange_n(&fo_region->hole, &none, start, false, __ATOMIC_ACQ_REL,
+                                __ATOMIC_RELAXED);
+}
+
+static void go_on_skipping(uint64_t is)
+{
+    uint64_t start = is - SKIPPING, end = start + STEP_LEAST;
+
+    end = end < most() ? end : most();
+    for (uint64_t page = start >> FO_PAGE_SHIFT; page < end >> FO_PAGE_SHIFT; page++)
+        FO_RELAXED_STORE(&fo_region->page_bin[page], FO_PAGE_NOT_OURS);
+    enter_hole(start);
+    move(is, end);
+}
+
+/* Is another thread about to say that it mapped this?  Where it is something else, there is more of
+ * it. */
+static bool has_moved(uint64_t now)
+{
+    enum { PATIENCE = 1000 };
+    bool more = !fo_page_is_ours((uint32_t)((now - 1) >> FO_PAGE_SHIFT));
+
+    for (int i = 0; i < PATIENCE && !more && fo_hot_concurrent(); i++) {
+        if (FO_RELAXED_LOAD(&fo_region->committed) != now)
+            return true;
+        fo_relax();
+    }
+    return FO_RELAXED_LOAD(&fo_region->committed) != now;
+}
+
+/* --- what is left for the program --------------------------------------------------------------
+ */
+
+/* A large block has up to four times its size here, in addresses.  Under a limit on those (or on
+ * locked memory) the program must not miss them: so the heap grows while eight times as much is
+ * left, and what it refuses comes from malloc.  It is asked no more for what it has refused once:
+ * there is little left then, and asking takes all of that away for a moment. */
+static bool leaves_enough(uint64_t end)
+{
+    enum { TIMES = 8 };
+    const uint64_t least = UINT64_C(16) << 20;
+    uint64_t refused = FO_RELAXED_LOAD(&fo_region->refused);
+
+    if (refused != 0 && end >= refused)
+        return false;
+    if (fo_system_has_room(end * TIMES > least ? end * TIMES : least))
+        return true;
+    FO_RELAXED_STORE(&fo_region->refused, end);
+    return false;
+}
+
+/* --- steps -------------------------------------------------------------------------------------
+ */
+
+static bool has_groups(uint64_t from, uint64_t to)
+{
+    for (uint64_t page = from >> FO_PAGE_SHIFT; page < to >> FO_PAGE_SHIFT;
+         page = (page / FO_GROUP_PAGES + 1) * FO_GROUP_PAGES)
+        if (!fo_layout_has_page((uint32_t)page))
+            return false;
+    return true;
+}
+
+/* False: no memory. */
+static bool map_step(uint64_t now, uint64_t next)
+{
+    uintptr_t at = fo_region->base + now;
+
+    if (!has_groups(now, next))
+        return false;
+    switch (fo_system_map_at(at, next - now)) {
+    case FO_MAPPED:
+        fo_system_lock(at, next - now);
+        if (!move(now, next))
+            munmap((void *)at, next - now);
+        return true;
+    case FO_MAPPED_TAKEN:
+        if (!has_moved(now))
+            move(now, now | SKIPPING);
+        return true;
+    default:
+        return false;
+    }
+}
+
+static bool grow(uint64_t wanted)
+{
+    uint64_t now;
+
+    while ((now = __atomic_load_n(&fo_region->committed, __ATOMIC_ACQUIRE)) < wanted) {
+        uint64_t next = next_step(now, wanted);
+        if ((now & SKIPPING) != 0)
+            go_on_skipping(now);
+        else if (!leaves_enough(wanted) ||
+                 (!map_step(now, next) && (next == wanted || !map_step(now, wanted))))
+            return false;
+    }
+    return true;
+}
+
+/* What is shared is mapped from the start: no process can change that for the others. */
+static void grow_shared(uint64_t wanted)
+{
+    uint64_t now = fo_region_committed();
+
+    while (wanted > now) {
+        uint64_t next = next_step(now, wanted);
+        fo_system_lock(fo_region->base + now, next - now);
+        move(now, next);
+        now = fo_region_committed();
+    }
+}
+
+bool fo_region_commit(uint64_t wanted)
+{
+    if (fo_region->shared)
+        grow_shared(wanted);
+    else if (!grow(wanted))
+        return false;
+    if (FO_RELAXED_LOAD(&fo_hot.direct))
+        fo_region_see_limit(&fo_hot.process->direct);
+    return true;
+}
+
+/* --- core dumps --------------------------------------------------------------------------------
+ */
+
+/* From how many bytes on is this mapping not in dumps yet? */
+static void dump_up_to(uint64_t *dumped, uintptr_t start, uint64_t size)
+{
+    uint64_t before = FO_RELAXED_LOAD(dumped);
+
+    if (before >= size)
+        return;
+    fo_system_dump(start + before, size - before);
+    FO_RELAXED_STORE(dumped, size);
+}
+
+/* Of a shared heap, what was not in use when it was mapped; a forked child inherits that.  In large
+ * steps: a process that forked needs few, and a worker in a sandbox mostly none. */
+void fo_region_dump(void)
+{
+    enum { STEP = (16 << 20) >> FO_PAGE_SHIFT };
+    static uint64_t head, blocks, groups, magazines;
+
+    if (!fo_region->shared)
+        return;
+    uint64_t pages = (fo_region_committed() >> FO_PAGE_SHIFT) / STEP * STEP + STEP;
+    uint64_t used = (__atomic_load_n(&fo_region->magazines, __ATOMIC_ACQUIRE) + STEP) / STEP * STEP;
+    pages = pages < fo_region->page_count ? pages : fo_region->page_count;
+    used = used < fo_region->magazine_count ? used : fo_region->magazine_count;
+    dump_up_to(&head, (uintptr_t)fo_region, fo_layout.pages[0] - (uintptr_t)fo_region);
+    dump_up_to(&blocks, fo_region->base, pages << FO_PAGE_SHIFT);
+    dump_up_to(&groups, fo_layout.pages[0],
+               (pages + FO_GROUP_PAGES - 1) / FO_GROUP_PAGES * sizeof(struct fo_page_group));
+    dump_up_to(&magazines, fo_layout.magazines[0],
+               (used + FO_GROUP_MAGAZINES - 1) / FO_GROUP_MAGAZINES *
+                   sizeof(struct fo_magazine_group));
+}
+
+void fo_region_lock(void)
+{
+    fo_system_lock(fo_region->base, fo_region_committed());
+}

@@ -1,0 +1,96 @@
+/* See region_layout.h; called where the heap grows. */
+#include "backend/region_layout.h"
+
+#include <errno.h>
+#include <sys/mman.h>
+
+#include "backend/region_system.h"
+
+struct fo_layout fo_layout;
+
+/* Two threads may map a chunk each: the second one is given back. */
+static bool has_chunk(uintptr_t *chunk, size_t size)
+{
+    if (fo_likely(__atomic_load_n(chunk, __ATOMIC_ACQUIRE) != 0))
+        return true;
+    uintptr_t fresh = fo_system_map_apart(size), none = 0;
+    if (fresh == 0)
+        return false;
+    if (!__atomic_compare_exchange_n(chunk, &none, fresh, false, __ATOMIC_ACQ_REL,
+                                     __ATOMIC_ACQUIRE))
+        fo_system_unmap_apart(fresh, size);
+    return true;
+}
+
+bool fo_layout_has_page(uint32_t page)
+{
+    return has_chunk(&fo_layout.pages[page / FO_GROUP_PAGES], sizeof(struct fo_page_group));
+}
+
+bool fo_layout_has_magazine(uint32_t number)
+{
+    return has_chunk(&fo_layout.magazines[number / FO_GROUP_MAGAZINES],
+                     sizeof(struct fo_magazine_group));
+}
+
+void fo_layout_share(uintptr_t pages, uint32_t page_groups, uintptr_t magazines,
+                     uint32_t magazine_groups)
+{
+    for (uint32_t i = 0; i < page_groups; i++)
+        fo_layout.pages[i] = pages + i * sizeof(struct fo_page_group);
+    for (uint32_t i = 0; i < magazine_groups; i++)
+        fo_layout.magazines[i] = magazines + i * sizeof(struct fo_magazine_group);
+}
+
+/* --- sets --------------------------------------------------------------------------------------
+ */
+
+static size_t line_of_words(uint32_t words)
+{
+    return (size_t)(words + FO_SET_LINE - 1) / FO_SET_LINE * FO_SET_LINE;
+}
+
+size_t fo_layout_above_size(uint32_t pages, uint32_t magazines)
+{
+    return sizeof(uint64_t) * (FO_PAGE_SETS * line_of_words(fo_set_above(pages)) +
+                               FO_MAGAZINE_SETS * line_of_words(fo_set_above(magazines)));
+}
+
+static struct fo_set set_of_pages(unsigned index, uint64_t **above, uint32_t pages)
+{
+    struct fo_set set = {
+        .above = *above,
+        .chunks = fo_layout.pages,
+        .offset = (uint32_t)(offsetof(struct fo_page_group, sets) +
+                             index * sizeof(((struct fo_page_group *)0)->sets[0])),
+        .words = FO_GROUP_PAGES / 64,
+    };
+
+    *above += line_of_words(fo_set_above(pages));
+    return set;
+}
+
+static struct fo_set set_of_magazines(unsigned index, uint64_t **above, uint32_t magazines)
+{
+    struct fo_set set = {
+        .above = *above,
+        .chunks = fo_layout.magazines,
+        .offset = (uint32_t)(offsetof(struct fo_magazine_group, sets) +
+                             index * sizeof(((struct fo_magazine_group *)0)->sets[0])),
+        .words = FO_GROUP_MAGAZINES / 64,
+    };
+
+    *above += line_of_words(fo_set_above(magazines));
+    return set;
+}
+
+void fo_layout_sets(uint64_t *above, uint32_t pages, uint32_t magazines)
+{
+    for (unsigned c = 0; c < FO_REGION_CLASSES; c++) {
+        fo_layout.class[c].full = set_of_magazines(c, &above, magazines);
+        fo_layout.class[c].pages = set_of_pages(c, &above, pages);
+    }
+    for (unsigned c = 0; c < FO_RUN_CLASSES; c++)
+        fo_layout.runs[c] = set_of_pages(FO_REGION_CLASSES + c, &above, pages);
+    fo_layout.spare = set_of_magazines(FO_REGION_CLASSES, &above, magazines);
+}

@@ -1,0 +1,105 @@
+/* Where the heap keeps what it knows of its pages and magazines: in chunks, each for a group of
+ * them, which a private heap maps when it grows into that group.  So a small heap takes few
+ * addresses, and no page of blocks lies next to a chunk.
+ *
+ * This table says where each chunk is.  It is private memory of every process, also where the
+ * chunks are shared: no process follows an address that another one could write. */
+#ifndef FO_BACKEND_REGION_LAYOUT_H
+#define FO_BACKEND_REGION_LAYOUT_H
+
+#include "backend/region_hot.h"
+#include "backend/region_page.h"
+#include "backend/region_set.h"
+
+enum {
+    FO_PAGE_SIZE = 1 << FO_PAGE_SHIFT,
+    FO_BITMAP_WORDS = (FO_PAGE_SIZE / 32) / 64,
+    FO_MAGAZINE_CELLS = 84,
+    FO_RUN_CLASSES = 72,
+    FO_PAGES_MOST = 1 << 20,               /* 64 GiB */
+    FO_MAGAZINES_MOST = FO_PAGES_MOST / 2, /* a 64th of the memory, if all are used */
+    FO_GROUP_PAGES = 512,
+    FO_GROUP_MAGAZINES = 64,
+    FO_PAGE_GROUPS = FO_PAGES_MOST / FO_GROUP_PAGES,
+    FO_MAGAZINE_GROUPS = FO_MAGAZINES_MOST / FO_GROUP_MAGAZINES,
+    FO_PAGE_SETS = FO_REGION_CLASSES + FO_RUN_CLASSES,
+    FO_MAGAZINE_SETS = FO_REGION_CLASSES + 1,
+    FO_SET_LINE = 8, /* sets of different things share no cache line */
+};
+
+struct fo_magazine {
+    uint32_t next; /* in a bin */
+    uint32_t what; /* number of the cache << 16 | state << 8 | class; as that of a page */
+    /* Behind them an end, always empty, whose address is a multiple of FO_MAGAZINE_SIZE, and which
+     * has the number of the magazine.  The last ones are used, as many as the class has. */
+    struct fo_cell cells[FO_MAGAZINE_CELLS + 1];
+};
+_Static_assert(sizeof(struct fo_magazine) == FO_MAGAZINE_SIZE, "ends are told from addresses");
+
+struct fo_page_group {
+    struct fo_page page[FO_GROUP_PAGES];
+    uint64_t bitmap[FO_GROUP_PAGES][FO_BITMAP_WORDS];
+    uint64_t sets[FO_PAGE_SETS][FO_GROUP_PAGES / 64];
+};
+_Static_assert(FO_GROUP_PAGES / 64 == FO_SET_LINE && sizeof(struct fo_page_group) % 4096 == 0,
+               "a group's part of a set is a cache line, and groups can lie side by side");
+
+/* Chunks begin at a page of the system. */
+struct fo_magazine_group {
+    uint64_t sets[FO_MAGAZINE_SETS][FO_SET_LINE]; /* of which the first word is used */
+    char unused[2 * FO_MAGAZINE_SIZE + sizeof(struct fo_cell) -
+                sizeof(uint64_t[FO_MAGAZINE_SETS][FO_SET_LINE])];
+    struct fo_magazine magazine[FO_GROUP_MAGAZINES];
+    char end[4096 - sizeof(struct fo_cell)];
+};
+_Static_assert(offsetof(struct fo_magazine_group, magazine) % FO_MAGAZINE_SIZE ==
+                       sizeof(struct fo_cell) &&
+                   sizeof(struct fo_magazine_group) % 4096 == 0,
+               "the last cell of each magazine begins at a multiple of its size");
+
+extern FO_HIDDEN struct fo_layout {
+    uintptr_t pages[FO_PAGE_GROUPS];         /* struct fo_page_group; 0: not mapped */
+    uintptr_t magazines[FO_MAGAZINE_GROUPS]; /* struct fo_magazine_group */
+    struct {
+        struct fo_set full;  /* magazines for all threads */
+        struct fo_set pages; /* FO_PAGE_PARTIAL */
+    } class[FO_REGION_CLASSES];
+    struct fo_set runs[FO_RUN_CLASSES]; /* FO_PAGE_FREE */
+    struct fo_set spare;                /* empty magazines */
+} fo_layout;
+
+/* Of a number that is in use, or of one below the next to be used. */
+static inline struct fo_page *fo_page_at(uint32_t number)
+{
+    uintptr_t group = FO_RELAXED_LOAD(&fo_layout.pages[number / FO_GROUP_PAGES]);
+
+    return &((struct fo_page_group *)group)->page[number % FO_GROUP_PAGES];
+}
+
+static inline uint64_t *fo_bitmap_of(uint32_t page)
+{
+    uintptr_t group = FO_RELAXED_LOAD(&fo_layout.pages[page / FO_GROUP_PAGES]);
+
+    return ((struct fo_page_group *)group)->bitmap[page % FO_GROUP_PAGES];
+}
+
+static inline struct fo_magazine *fo_magazine_at(uint32_t number)
+{
+    uintptr_t group = FO_RELAXED_LOAD(&fo_layout.magazines[number / FO_GROUP_MAGAZINES]);
+
+    return &((struct fo_magazine_group *)group)->magazine[number % FO_GROUP_MAGAZINES];
+}
+
+/* Map the chunk for the group of this page or magazine, unless it is there.  False: no memory. */
+bool fo_layout_has_page(uint32_t page);
+bool fo_layout_has_magazine(uint32_t number);
+
+/* Where groups of a heap that processes share lie, one after another. */
+void fo_layout_share(uintptr_t pages, uint32_t page_groups, uintptr_t magazines,
+                     uint32_t magazine_groups);
+
+/* So many bytes, for the upper words of all sets together. */
+size_t fo_layout_above_size(uint32_t pages, uint32_t magazines);
+void fo_layout_sets(uint64_t *above, uint32_t pages, uint32_t magazines);
+
+#endif

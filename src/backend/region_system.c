@@ -1,0 +1,268 @@
+/* See region_system.h; nothing here knows what the memory is used for.
+ *
+ * A heap that grows calls mmap(2) and munmap(2) only, as malloc does: a sandbox that lets malloc
+ * work (seccomp) may end a process for mprotect(2) or madvise(2). */
+#include "backend/region_system.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/utsname.h>
+
+#include "backend/region_hot.h"
+#include "core/options.h"
+#include "report/output.h"
+
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23 /* Linux 5.14 */
+#endif
+#ifndef MADV_DONTNEED_LOCKED
+#define MADV_DONTNEED_LOCKED 24 /* Linux 5.18 */
+#endif
+
+enum { PAGE = 1 << FO_PAGE_SHIFT, SYSTEM_PAGE = 4096 };
+
+/* --- mapping -----------------------------------------------------------------------------------
+ */
+
+/* 0: none. */
+static uintptr_t map(uintptr_t at, size_t size, int protection, int flags)
+{
+    void *p = mmap((void *)at, size, protection, flags | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+    return p == MAP_FAILED ? 0 : (uintptr_t)p;
+}
+
+static bool map_over(uintptr_t at, size_t size, int flags)
+{
+    return map(at, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_FIXED | flags) != 0;
+}
+
+/* FREEONCE_DUMP=0 keeps it out of core dumps. */
+static void hide(uintptr_t start, size_t size)
+{
+    if (!fo_options.dump)
+        madvise((void *)start, size, MADV_DONTDUMP);
+}
+
+/* Of what is used sparsely, and given back in parts, huge pages would be a waste.  Stacks have none
+ * since Linux 6.7. */
+static bool stacks_have_huge_pages(void)
+{
+    static enum { NOT_ASKED, YES, NO } answer;
+    struct utsname system;
+    unsigned major = 0, minor = 0;
+
+    if (answer == NOT_ASKED) {
+        if (uname(&system) == 0)
+            sscanf(system.release, "%u.%u", &major, &minor);
+        answer = major > 6 || (major == 6 && minor >= 7) ? NO : YES;
+    }
+    return answer == YES;
+}
+
+static void advise(uintptr_t start, size_t size)
+{
+    if (stacks_have_huge_pages())
+        madvise((void *)start, size, MADV_NOHUGEPAGE);
+    hide(start, size);
+}
+
+uintptr_t fo_system_map_apart(size_t size)
+{
+    int saved_errno = errno;
+    uintptr_t guard = map(0, size + 2 * SYSTEM_PAGE, PROT_NONE, MAP_PRIVATE);
+    uintptr_t start = guard + SYSTEM_PAGE;
+
+    if (guard != 0 && !map_over(start, size, 0)) {
+        munmap((void *)guard, size + 2 * SYSTEM_PAGE);
+        guard = 0;
+    }
+    if (guard != 0)
+        hide(start, size);
+    errno = saved_errno;
+    return guard != 0 ? start : 0;
+}
+
+void fo_system_unmap_apart(uintptr_t start, size_t size)
+{
+    int saved_errno = errno;
+
+    munmap((void *)(start - SYSTEM_PAGE), size + 2 * SYSTEM_PAGE);
+    errno = saved_errno;
+}
+
+/* Kernels before 4.17, and valgrind, take the address for a wish: then it is elsewhere. */
+static enum fo_mapped map_at(uintptr_t start, size_t size, int protection)
+{
+    int saved_errno = errno;
+    uintptr_t at = map(start, size, protection, MAP_PRIVATE | MAP_STACK | MAP_FIXED_NOREPLACE);
+    enum fo_mapped mapped = at == start                  ? FO_MAPPED
+                            : at != 0 || errno == EEXIST ? FO_MAPPED_TAKEN
+                                                         : FO_MAPPED_NOT;
+
+    if (at != 0 && at != start)
+        munmap((void *)at, size);
+    errno = saved_errno;
+    return mapped;
+}
+
+enum fo_mapped fo_system_map_at(uintptr_t start, size_t size)
+{
+    enum fo_mapped mapped = map_at(start, size, PROT_READ | PROT_WRITE);
+
+    if (mapped == FO_MAPPED)
+        advise(start, size);
+    return mapped;
+}
+
+/* By trying it: getrlimit(2) does not know how many are in use, and /proc is not everywhere. */
+bool fo_system_has_room(uint64_t size)
+{
+    int saved_errno = errno;
+    uintptr_t at = map(0, size, PROT_NONE, MAP_PRIVATE);
+
+    if (at != 0)
+        munmap((void *)at, size);
+    errno = saved_errno;
+    return at != 0;
+}
+
+/* --- a place to grow ---------------------------------------------------------------------------
+ */
+
+static uintptr_t round_up(uintptr_t p)
+{
+    return (p + PAGE - 1) & ~(uintptr_t)(PAGE - 1);
+}
+
+/* With a page in front that cannot be touched. */
+static bool take(uintptr_t at, size_t size)
+{
+    if (at < 2 * PAGE || map_at(at - PAGE, PAGE + size, PROT_NONE) != FO_MAPPED)
+        return false;
+    if (map_over(at, size, MAP_STACK)) {
+        advise(at, size);
+        return true;
+    }
+    munmap((void *)(at - PAGE), PAGE + size);
+    return false;
+}
+
+/* In the middle of what is free, since the kernel fills that from its top, or from its bottom
+ * (setarch -L). */
+static uintptr_t middle_of(uint64_t room, uint64_t random)
+{
+    uintptr_t free = map(0, room, PROT_NONE, MAP_PRIVATE);
+
+    if (free == 0)
+        return 0;
+    munmap((void *)free, room);
+    return round_up(free + room / 4 + random % (room / 4));
+}
+
+/* Where a limit forbids to ask for so many addresses: far from where the kernel maps next, first
+ * below that. */
+static uintptr_t take_away_from(uintptr_t next, size_t size, uint64_t room, uint64_t random)
+{
+    for (uint64_t distance = room; distance >= 16 * size; distance /= 2) {
+        uintptr_t below = next - distance + random % (distance / 4);
+        uintptr_t above = next + distance - random % (distance / 4);
+        if (distance < next && take(round_up(below), size))
+            return round_up(below);
+        if (take(round_up(above), size))
+            return round_up(above);
+    }
+    return 0;
+}
+
+/* Another thread may map something there between two steps: there are others to try. */
+uintptr_t fo_system_find_place(size_t size, uint64_t room, uint64_t random)
+{
+    enum { TRIES = 4 };
+    int saved_errno = errno;
+    uintptr_t at = 0, next = 0;
+
+    for (int i = 0; i < TRIES && at == 0; i++) {
+        at = middle_of(2 * room, random);
+        if (at == 0)
+            break;
+        at = take(at, size) ? at : 0;
+    }
+    if (at == 0)
+        next = map(0, size, PROT_NONE, MAP_PRIVATE);
+    if (next != 0) {
+        munmap((void *)next, size);
+        at = take_away_from(next, size, room, random);
+    }
+    errno = saved_errno;
+    return at;
+}
+
+/* A dump would make the kernel give memory to every page of it, also where none was touched. */
+uintptr_t fo_system_map_shared(size_t size)
+{
+    int saved_errno = errno;
+    uintptr_t p = map(0, size + PAGE, PROT_READ | PROT_WRITE, MAP_SHARED), start = round_up(p);
+
+    if (p != 0 && start != p)
+        munmap((void *)p, start - p);
+    if (p != 0) {
+        munmap((void *)(start + size), p + PAGE - start);
+        madvise((void *)start, size, MADV_NOHUGEPAGE);
+        madvise((void *)start, size, MADV_DONTDUMP);
+    }
+    errno = saved_errno;
+    return p != 0 ? start : 0;
+}
+
+/* --- memory ------------------------------------------------------------------------------------
+ */
+
+/* MADV_DONTNEED takes memory from one process only; what is locked (mlockall(2)) needs another
+ * word. */
+void fo_system_release(uintptr_t start, size_t size, bool shared)
+{
+    void *p = (void *)start;
+    int saved_errno = errno;
+
+    if (madvise(p, size, shared ? MADV_REMOVE : MADV_DONTNEED) != 0 &&
+        (shared || madvise(p, size, MADV_DONTNEED_LOCKED) != 0))
+        memset(p, 0, size);
+    errno = saved_errno;
+}
+
+void fo_system_dump(uintptr_t start, size_t size)
+{
+    int saved_errno = errno;
+
+    if (fo_options.dump)
+        madvise((void *)start, size, MADV_DODUMP);
+    errno = saved_errno;
+}
+
+void fo_system_populate(uintptr_t start, size_t size)
+{
+    int saved_errno = errno;
+
+    madvise((void *)start, size, MADV_POPULATE_WRITE);
+    errno = saved_errno;
+}
+
+void fo_system_lock(uintptr_t start, size_t size)
+{
+    static bool told;
+    int saved_errno = errno;
+
+    if (fo_options.lock && !told && mlock2((void *)start, size, MLOCK_ONFAULT) != 0) {
+        told = true;
+        fo_say_words(
+            "FREEONCE_LOCK=1: OpenSSL's memory cannot be locked (",
+            errno == ENOMEM || errno == EPERM ? "RLIMIT_MEMLOCK is too low" : "mlock2 fails",
+            "), so it may be swapped out; raise the limit (LimitMEMLOCK= in systemd, ulimit "
+            "-l), or unset FREEONCE_LOCK",
+            NULL);
+    }
+    errno = saved_errno;
+}
