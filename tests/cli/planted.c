@@ -101,9 +101,9 @@ static void in_new_image(char **rest)
 /* What a strict sandbox allows; everything else kills the process. */
 static void enter_seccomp(void)
 {
-    static const unsigned allowed[] = {SYS_write,          SYS_exit_group, SYS_getpid,
-                                       SYS_rt_sigprocmask, SYS_fstat,      SYS_newfstatat,
-                                       SYS_rt_sigreturn,   POLL};
+    static const unsigned allowed[] = {
+        SYS_write, SYS_exit_group, SYS_getpid,       SYS_rt_sigprocmask,
+        SYS_fstat, SYS_newfstatat, SYS_rt_sigreturn, POLL};
     enum { COUNT = sizeof allowed / sizeof *allowed };
     struct sock_filter code[COUNT + 3] = {
         BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr))};
