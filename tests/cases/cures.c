@@ -69,7 +69,7 @@ static void killed_in_blinding(void)
     }
     fact("killed", "%d", (int)child);
     CHECK(waitpid(child, &status, 0) == child && WIFSIGNALED(status));
-    alarm(20);
+    alarm(250);
     fact("after", "%s", blinded_is_right(blinding, d, modulus) ? "right" : "wrong");
     for (int i = 0; i < 2 * UNTIL_NEW; i++)
         CHECK(blinded_is_right(blinding, d, modulus));

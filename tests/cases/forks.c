@@ -168,7 +168,7 @@ static void *hammer(void *unused)
 
 static void work_in_child(void)
 {
-    alarm(20); /* a deadlock ends the child, and with it the test */
+    alarm(250); /* a deadlock ends the child, and with it the test */
     for (size_t i = 0; i < 200; i++) {
         char *p = OPENSSL_malloc(8 + i * 5);
         CHECK(p != NULL);

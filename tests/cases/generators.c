@@ -252,7 +252,7 @@ static void after_a_kill(void)
         _exit(1);
     }
     CHECK(waitpid(child, &status, 0) == child && WIFSIGNALED(status));
-    alarm(20); /* a waiter that nobody wakes */
+    alarm(250); /* a waiter that nobody wakes */
     CHECK(CRYPTO_THREAD_write_lock(lock) == 1 && CRYPTO_THREAD_unlock(lock) == 1);
     use_and_tell("after", primary());
     CRYPTO_THREAD_lock_free(lock);

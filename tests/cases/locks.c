@@ -54,7 +54,7 @@ static void take_turns(CRYPTO_RWLOCK *lock, int *turns)
 {
     enum { ROUNDS = 3000 };
 
-    alarm(20); /* a waiter that nobody wakes */
+    alarm(250); /* a waiter that nobody wakes */
     for (int i = 0; i < ROUNDS; i++) {
         CHECK(CRYPTO_THREAD_write_lock(lock) == 1);
         int before = *(volatile int *)turns;
@@ -90,7 +90,7 @@ static void kill_owner(CRYPTO_RWLOCK *lock, int (*take)(CRYPTO_RWLOCK *))
     }
     fact("killed", "%d", (int)child);
     CHECK(waitpid(child, &status, 0) == child && WIFSIGNALED(status));
-    alarm(20); /* a waiter that nobody wakes */
+    alarm(250); /* a waiter that nobody wakes */
     CHECK(CRYPTO_THREAD_read_lock(lock) == 1 && CRYPTO_THREAD_unlock(lock) == 1);
     CHECK(CRYPTO_THREAD_write_lock(lock) == 1 && CRYPTO_THREAD_unlock(lock) == 1);
     CRYPTO_THREAD_lock_free(lock);

@@ -58,7 +58,7 @@ def junit(text):
         file.write(text.encode())
         file.flush()
         run = subprocess.run(['xmllint', '--noout', '--nonet', '--schema', os.path.join(SCHEMAS, 'junit.xsd'),
-                              file.name], capture_output=True, text=True, timeout=60, check=False)
+                              file.name], capture_output=True, text=True, timeout=300, check=False)
     assert run.returncode == 0, run.stderr
     root = ET.fromstring(text)
     for element in [root, root.find('testsuite')]:

@@ -136,7 +136,7 @@ class Finds(tools.Case):
         with self.start("--", "sh", "-c", script, stderr=subprocess.PIPE, text=True) as run:
             self.assertIn("waiting for what it left running", run.stderr.readline())
             release.touch()
-            run.communicate(timeout=30)
+            run.communicate(timeout=300)
             self.assertEqual(99, run.returncode)
 
     def test_what_is_left_running_is_told(self):
@@ -376,7 +376,7 @@ class Transparent(tools.Case):
                 ) as run:
                     self.wait_until("the command runs", ready.exists)
                     run.send_signal(number)
-                    self.assertEqual(17, run.wait(timeout=30))
+                    self.assertEqual(17, run.wait(timeout=300))
 
     def test_ignored_signals_stay_ignored(self):
         script = 'trap "" HUP; exec "$0" -- sh -c "kill -HUP \\$\\$; exit 6"'

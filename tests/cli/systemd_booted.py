@@ -62,7 +62,7 @@ class Machine(booted.Machine):
     def run(self, *argv):
         return subprocess.run(
             self.enter(*argv, NO_COLOR="1", PATH=f"/{HOME}/bin:/usr/sbin:/usr/bin"),
-            stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, check=False,
+            stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=300, check=False,
         )
 
     def close(self):

@@ -63,7 +63,7 @@ class Syntax(Case):
         with subprocess.Popen(argv, env=tools.clean_environment(), text=True, **pipes) as run:
             opened = pathlib.Path(f"/proc/{run.pid}/fd/3")
             self.wait_until("the unit is opened", lambda: run.poll() is not None or opened.exists())
-            out, errors = run.communicate(EXEC, timeout=30)
+            out, errors = run.communicate(EXEC, timeout=300)
         self.assertEqual((0, ""), (run.returncode, errors))
         self.assertIn("LogsDirectory=freeonce/y\n", out)
         os.mkfifo(self.dir / "empty")

@@ -54,7 +54,7 @@ class Case(unittest.TestCase):
         argv = [*wrap, "env", *pairs, arguments.planted, *actions]
         return self.run_program(*argv, expect=expect)
 
-    def run_program(self, *argv, expect=None, env=None, timeout=60, **options):
+    def run_program(self, *argv, expect=None, env=None, timeout=300, **options):
         done = subprocess.run(
             [str(a) for a in argv],
             env=clean_environment(**(env or {})),
@@ -73,7 +73,7 @@ class Case(unittest.TestCase):
     def report(self, *argv, expect=None):
         return self.freeonce("report", *argv, expect=expect)
 
-    def wait_until(self, what, condition, seconds=30):
+    def wait_until(self, what, condition, seconds=120):
         deadline = time.monotonic() + seconds
         while not condition():
             if time.monotonic() > deadline:

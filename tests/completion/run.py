@@ -70,7 +70,7 @@ def zsh(line, folder, env):
 
 def offered(command, folder, env):
     result = subprocess.run(command, cwd=folder, env=env, stdin=subprocess.DEVNULL, text=True,
-                            capture_output=True, timeout=60)
+                            capture_output=True, timeout=300)
     if result.returncode == 77:
         print(f"skipped: {command[0]} gets no terminal here: {result.stderr.strip()}")
         sys.exit(77)

@@ -13,7 +13,7 @@ import tempfile
 import traceback
 
 SKIPPED = 77  # SKIP_RETURN_CODE of ctest
-DEADLINE = 60  # seconds a command
+DEADLINE = 300  # seconds a command
 SOURCE = pathlib.Path(__file__).resolve().parent.parent.parent
 
 

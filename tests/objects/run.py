@@ -17,7 +17,7 @@ import subprocess
 import sys
 import tempfile
 
-DEADLINE = 60  # seconds: EVP_PKEY_free() twice hangs without the library
+DEADLINE = 300  # seconds: EVP_PKEY_free() twice hangs without the library
 COMMON = "EVP_PKEY_free X509_free SSL_CTX_free SSL_free BN_free BIO_free EVP_MD_CTX_free".split()
 
 

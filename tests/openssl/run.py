@@ -17,7 +17,7 @@ import sys
 import tempfile
 import time
 
-DEADLINE = 120  # seconds a command
+DEADLINE = 300  # seconds a command
 SKIPPED = 77  # SKIP_RETURN_CODE of ctest
 CI = {
     "FREEONCE_QUARANTINE": "4M",

@@ -162,7 +162,7 @@ class Stage:
             self.check(f"{name} started", "running", f"exit status {status}", status is None)
         return server
 
-    def run(self, name, argv, seconds=30, preload=True, **settings):
+    def run(self, name, argv, seconds=120, preload=True, **settings):
         """Runs a command to its end: (exit status, output)."""
         process = self.spawn(processes.Process, name, argv, self.environment(preload, **settings))
         status = process.wait(seconds)
@@ -177,7 +177,7 @@ class Stage:
         argv += ["--count", count, "--speak", speak, "--mix", mix, *more]
         return self.spawn(processes.Load, "tlsload", argv, self.environment(preload=False))
 
-    def result_of(self, load, seconds=300):
+    def result_of(self, load, seconds=900):
         """Waits for the result of traffic; held connections are still open afterwards."""
         self.wait_until(
             "the traffic is over", lambda: load.result() or not load.running(), seconds
@@ -196,7 +196,7 @@ class Stage:
         self.check("reloads while clients came", "at least 1", during, during > 0)
         return during
 
-    def stop(self, server, number=signal.SIGTERM, seconds=30):
+    def stop(self, server, number=signal.SIGTERM, seconds=120):
         """Asks a server to stop, waits for it and for all its processes: its exit status."""
         if server.running():
             server.send(number)
@@ -245,7 +245,7 @@ class Stage:
 
     # --- checks ---
 
-    def wait_until(self, what, condition, seconds=30):
+    def wait_until(self, what, condition, seconds=120):
         """Waits for a condition; the deadline is generous because it only matters on failure."""
         deadline = time.monotonic() + seconds
         while not condition():

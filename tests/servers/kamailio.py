@@ -119,7 +119,7 @@ def served_and_stopped(stage, count, mix):
     stage.check_served(f"{mix} traffic", result)
     stage.check("connections are still open at the stop", None, load.wait(0))
     stage.check("exit status of kamailio", 0, stage.stop(server))
-    stage.check("exit status of tlsload", 0, load.wait(20))
+    stage.check("exit status of tlsload", 0, load.wait(120))
     stage.check_no_crash(server)
     # A worker that crashes while the server stops leaves no word in the log, but a core.
     stage.check("core files", [], sorted(path.name for path in folder.glob("core*")))

@@ -111,7 +111,7 @@ class Daemon:
     def send(self, number):
         os.kill(self.pid, number)
 
-    def wait(self, seconds=30):
+    def wait(self, seconds=120):
         """The exit status of a server that was told to stop."""
         ended = {}
 
@@ -125,7 +125,7 @@ class Daemon:
         return harness.named_status(ended["status"])
 
 
-def command(stage, name, argv, env, seconds=30):
+def command(stage, name, argv, env, seconds=120):
     """Runs a command with exactly this environment: (exit status, output)."""
     process = stage.spawn(processes.Process, name, argv, {key: str(env[key]) for key in env})
     try:

@@ -235,7 +235,7 @@ FRESH(who_reads_may_read_again_though_somebody_waits_to_write)
 
     start(NULL);
     pthread_rwlock_t *lock = new_lock();
-    alarm(60); /* a hang */
+    alarm(250); /* a hang */
     read_it(lock);
     assert_int_equal(pthread_create(&writer, NULL, write_in_thread, lock), 0);
     await_writer(lock);
@@ -302,7 +302,7 @@ FRESH(a_writer_leaves_the_turn_to_a_reader)
 
     start(NULL);
     common = new_lock();
-    alarm(60); /* a hang */
+    alarm(250); /* a hang */
     assert_int_equal(fo_rwlock_write(common), 0);
     assert_int_equal(pthread_create(&reader, NULL, read_and_say, (void *)(uintptr_t)TURNS), 0);
     for (uint32_t i = 0; i < TURNS; i++) {
@@ -329,7 +329,7 @@ FRESH(a_reader_that_was_killed_has_no_turn)
 {
     start(NULL);
     pthread_rwlock_t *lock = new_lock();
-    alarm(60); /* a hang */
+    alarm(250); /* a hang */
     assert_int_equal(fo_rwlock_write(lock), 0);
     pid_t reader = fork();
     if (reader == 0) {
@@ -459,7 +459,7 @@ FRESH(numbers_of_seats_and_lines_are_bounded)
 {
     start(NULL);
     pthread_rwlock_t *lock = new_lock(), *other = new_lock();
-    alarm(60); /* a hang */
+    alarm(250); /* a hang */
     for (unsigned i = 0; i < 2 * FO_LINE_READS; i++)
         read_it(other);
     fo_seats->line[fo_seats->lines_used].links = 1 | (1 << 1) | 1u << 31; /* a circle */

@@ -85,7 +85,7 @@ static void begin(void)
         locks[i] = new_lock();
     read_and_release();
     stepping_on_one_processor();
-    alarm(100); /* a hang */
+    alarm(250); /* a hang */
 }
 
 /* --- killed --------------------------------------------------------------------------------------

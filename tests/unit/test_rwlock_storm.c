@@ -136,7 +136,7 @@ FRESH(a_storm_in_which_processes_are_killed)
     uint64_t seed = 7;
 
     start_storm();
-    alarm(60); /* a hang */
+    alarm(250); /* a hang */
     for (unsigned i = 0; i < KILLS; i++) {
         pid_t pid = fork();
         if (pid == 0)

@@ -187,7 +187,7 @@ static void live_in_the_child(void)
     uint64_t seed = (uint64_t)getpid();
     void *blocks[200];
 
-    alarm(20); /* it must not hang */
+    alarm(250); /* it must not hang */
     for (int round = 0; round < 5; round++) {
         for (int i = 0; i < 200; i++)
             blocks[i] = new_block(&seed);

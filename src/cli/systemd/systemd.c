@@ -159,8 +159,7 @@ static enum fo_exit make(struct request *r, struct fo_unit *unit)
         r->file != NULL ? fo_unit_load_file(unit, r->file) : fo_unit_load(unit, r->root);
     if (result != FO_EXIT_OK)
         return result;
-    r->plan.library =
-        r->library != NULL ? fo_library_check(r->library) : fo_library_find();
+    r->plan.library = r->library != NULL ? fo_library_check(r->library) : fo_library_find();
     if (r->plan.library == NULL)
         return FO_EXIT_NO_INPUT;
     fo_plan_make(&r->plan, &r->set);

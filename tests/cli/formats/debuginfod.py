@@ -42,13 +42,13 @@ class Debuginfod(unittest.TestCase):
         thread.start()
         self.addCleanup(thread.join)
         self.addCleanup(self.server.shutdown)
-        first = subprocess.run([STRIPPED], capture_output=True, text=True, check=True, timeout=60).stdout
+        first = subprocess.run([STRIPPED], capture_output=True, text=True, check=True, timeout=300).stdout
         self.function, self.address, self.line = first.split('\n')[0].split()
 
     def resolve(self, urls):
         environment = {'PATH': os.environ['PATH'], 'HOME': self.folder, 'DEBUGINFOD_CACHE_PATH': self.folder,
                        'no_proxy': '127.0.0.1', **({} if urls is None else {'DEBUGINFOD_URLS': urls})}
-        return subprocess.run([RESOLVE, STRIPPED, BUILD_ID, self.address], env=environment, timeout=60,
+        return subprocess.run([RESOLVE, STRIPPED, BUILD_ID, self.address], env=environment, timeout=300,
                               capture_output=True, text=True, check=True).stdout.split()
 
     def test_the_configured_server_is_asked(self):

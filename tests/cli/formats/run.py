@@ -27,7 +27,7 @@ class Formats(unittest.TestCase):
 
     def write(self, form, model, run=(), environment=None):
         words = [PROGRAM, form, model, *run]
-        done = subprocess.run(words, cwd=self.folder, capture_output=True, timeout=60, check=False,
+        done = subprocess.run(words, cwd=self.folder, capture_output=True, timeout=300, check=False,
                               env={'PATH': os.environ['PATH'], **(environment or {})})
         self.assertEqual((done.returncode, done.stderr), (0, b''))
         return done.stdout.decode('utf-8')
