@@ -10,11 +10,14 @@
 static void *arena_alloc(size_t room, const char *file, int line)
 {
     size_t size = room - sizeof(struct fo_header);
+    bool borrows = fo_cache_enter();
     uintptr_t payload =
         size <= FO_REGION_SMALL ? fo_cache_take(fo_region_class_of(size)) : fo_large_take(size);
 
     (void)file;
     (void)line;
+    if (borrows)
+        fo_cache_leave();
     if (payload != 0)
         return (void *)(payload - sizeof(struct fo_header));
     errno = ENOMEM;
@@ -25,12 +28,15 @@ static void arena_free(void *block, size_t room, const char *file, int line)
 {
     size_t size = room - sizeof(struct fo_header);
     uintptr_t payload = (uintptr_t)block + sizeof(struct fo_header);
+    bool borrows = fo_cache_enter();
 
     if (size <= FO_REGION_SMALL)
         fo_cache_put(fo_region_class_of(size),
                      &(struct fo_cell){payload, fo_site_pack(file, line), 0});
     else
         fo_large_give(payload);
+    if (borrows)
+        fo_cache_leave();
 }
 
 const struct freeonce_backend fo_arena_backend = {

@@ -76,12 +76,13 @@ static void set_classes(struct fo_region *r)
 static uintptr_t lay_out_head(struct fo_region *r, uintptr_t at, uint32_t pages)
 {
     r->cache_count = pages / 8 < FO_CACHES ? pages / 8 : FO_CACHES;
+    r->owned_most = r->cache_count / 2;
     r->magazine_count = pages / 2 < FO_MAGAZINES_MOST ? pages / 2 : FO_MAGAZINES_MOST;
     at += sizeof *r;
     r->mark = (struct fo_mark *)at;
     at += FO_MARKS * sizeof *r->mark;
     r->cache = (struct fo_cache *)((at + 63) & ~(uintptr_t)63);
-    r->page_bin = (uint16_t *)(r->cache + r->cache_count + FO_GUESTS);
+    r->page_bin = (uint16_t *)(r->cache + r->cache_count);
     at = (uintptr_t)(r->page_bin + pages);
     at = (at + 63) & ~(uintptr_t)63;
     fo_layout_sets((uint64_t *)at, pages, r->magazine_count);
@@ -92,6 +93,8 @@ static uintptr_t lay_out_head(struct fo_region *r, uintptr_t at, uint32_t pages)
 static void begin(struct fo_region *r, uintptr_t base, uint32_t page_count, bool shared)
 {
     r->shared = shared;
+    if (!shared && r->owned_most > FO_OWNED_PRIVATELY)
+        r->owned_most = FO_OWNED_PRIVATELY;
     r->base = base;
     r->page_count = page_count;
     r->key = make_key(fo_hot.secret);

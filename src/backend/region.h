@@ -12,14 +12,14 @@
  * run of pages.  A slot begins with the block's header; what is free is known outside of the pages
  * only, so that no write through a stale pointer can lead the heap astray.
  *
- * Blocks travel in magazines (Bonwick, Adams 2001), arrays of 2 to 84 pointers of one class.  Each
- * thread has a cache, and in it a bin for each class: allocations take from one magazine, frees put
- * into another, and between the two full ones wait, first in first out.  That queue is the
- * quarantine.  Those that have waited are ready, and the newest of them serves first.  What is more
- * goes to a set of full magazines common to all threads, and from there to the bitmaps of the
- * pages; pages all of whose slots are free give their memory back.  Where none shall wait, `take`
- * follows `put` through one magazine: still first in first out, by as few slots as will do, so that
- * many processes have room in the processor's cache.
+ * Blocks travel in magazines (Bonwick, Adams 2001), arrays of 2 to 84 pointers of one class.  A
+ * thread has a cache, its own or for a call, and in it a bin for each class: allocations take from
+ * one magazine, frees put into another, and between the two full ones wait, first in first out.
+ * That queue is the quarantine.  Those that have waited are ready, and the newest of them serves
+ * first.  What is more goes to a set of full magazines common to all threads, and from there to the
+ * bitmaps of the pages; pages all of whose slots are free give their memory back.  Where none shall
+ * wait, `take` follows `put` through one magazine: still first in first out, by as few slots as
+ * will do, so that many processes have room in the processor's cache.
  *
  *        free                                                  allocation
  *     --> [ put ] --> full, full --> ready --> [ take ] -->       of this thread
@@ -60,8 +60,11 @@
 #include "core/memory.h"
 
 enum {
-    FO_CACHES = 2048,
-    FO_GUESTS = 4,      /* caches behind those, for threads that come too late */
+    FO_CACHES = 4096,           /* owned and lent, region_owner.c; half of them each, but: */
+    FO_OWNED_PRIVATELY = 64,    /* of one process's threads: idle ones keep what they have */
+    FO_CALLS_TO_OWN = 1 << 17,  /* of threads that borrow, for one more that is owned: a dozen
+                                 * handshakes, for which an idle one may keep 272 kB */
+    FO_CALLS_TO_LOOK = 1 << 10, /* of a thread that borrows, for a look at those that are owned */
     FO_IDLE = 16,       /* pages without a block that keep their memory, for the next burst */
     FO_WARM = 32,       /* freed runs of one size that keep their memory for a while */
     FO_WARM_SIZES = 17, /* in pages of 4 KiB */
@@ -91,8 +94,9 @@ struct fo_region {
     bool shared; /* processes forked later map the same memory: backend `shm` */
     uint32_t pages, magazines, marks; /* used so far */
     uint32_t page_count, magazine_count;
-    uint32_t caches, cache_count;
-    uint32_t looked;               /* at so many, by those who had none */
+    uint32_t caches, lent;            /* made so far: those that are owned, and the others */
+    uint32_t owned_most, cache_count; /* so many of the first; of both */
+    uint32_t borrowed;                /* so many calls, each thread's from time to time */
     uint32_t idle[FO_IDLE], idled; /* the last pages that lost their last block; so many so far */
     uint16_t *page_bin;            /* as fo_direct.bins, by page: of those of slots */
     struct fo_cache *cache;
@@ -107,7 +111,7 @@ struct fo_region {
 
 extern FO_HIDDEN struct fo_region *fo_region; /* NULL: there is none */
 
-/* From 0, up to fo_region->cache_count and the guests behind those. */
+/* From 0, up to fo_region->cache_count. */
 static inline struct fo_cache *fo_cache_at(uint32_t index)
 {
     return &fo_region->cache[index];
@@ -264,6 +268,9 @@ void fo_cache_put(unsigned class, const struct fo_cell *freed);
 /* All that this thread has freed in this class, for all threads. */
 void fo_cache_share_all(unsigned class);
 
+/* What nobody has to wait for: pages, empty magazines, and those that have waited. */
+void fo_cache_shed(unsigned class);
+
 /* All that waits for this thread or for all threads goes back into its pages, and this thread's
  * pages are for others. */
 void fo_cache_spill(void);
@@ -277,7 +284,11 @@ const struct fo_cell *fo_cache_find(unsigned class, uintptr_t payload);
 extern FO_HIDDEN struct fo_cache fo_no_cache;
 void fo_caches_start(void);
 
-/* The cache of this thread, which gets one if it has none; NULL: there are too many. */
+/* A call begins that needs a cache.  True: this thread has one for this call only, and leaves it
+ * when the call ends.  False: it has its own, or had one already, or there is none to be had. */
+bool fo_cache_enter(void);
+
+/* That which this thread has, of its own or for this call; NULL: none. */
 struct fo_cache *fo_cache_own(void);
 
 /* From 1; 0: that of threads that have none. */
@@ -289,11 +300,14 @@ uint32_t fo_of_mine(enum fo_page_state state);
 /* In shared memory, a page that changes must be some cache's meanwhile: this thread has one. */
 bool fo_may_move(void);
 
-/* It is for others now: the thread ends, or its visit. */
+/* It is for others now. */
 void fo_cache_leave(void);
 
-/* In shared memory, for a thread that gets none: one for the next block.  False: all are in use. */
-bool fo_cache_visit(void);
+/* The thread ends: what has waited long enough in its own is for others, too. */
+void fo_cache_retire(void);
+
+/* In a child that shares the heap: it is the parent's. */
+void fo_cache_forget(void);
 
 /* It is this thread's, in this process: after a fork, in private memory. */
 void fo_cache_keep(void);

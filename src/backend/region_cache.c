@@ -184,6 +184,17 @@ void fo_cache_share_all(unsigned class)
         fo_magazine_share(bin, class);
 }
 
+void fo_cache_shed(unsigned class)
+{
+    struct fo_bin *bin = &fo_thread.cache->bins[class];
+
+    fo_slots_offer(bin);
+    while (bin->readied != 0)
+        fo_magazine_share(bin, class);
+    while (bin->spares != 0)
+        fo_magazine_spare(fo_magazine_take_spare(bin));
+}
+
 /* Empty from now on. */
 static void spill(uint32_t n)
 {

@@ -21,7 +21,7 @@ static bool is_held_back(void)
 {
     if ((uint32_t)syscall(SYS_gettid) != fo_getpid())
         return true;
-    fo_thread.cache = &fo_no_cache;
+    fo_cache_forget();
     return false;
 }
 
@@ -59,9 +59,24 @@ void fo_region_forked(void)
         return;
     if (fo_thread.cache != &fo_no_cache)
         fo_cache_keep();
-    else if ((uint32_t)syscall(SYS_gettid) != fo_getpid())
+    else if ((uint32_t)syscall(SYS_gettid) == fo_getpid())
+        fo_cache_forget();
+    else
         return;
     fo_hot.process->direct.orphans = true;
+}
+
+void fo_region_mark(void)
+{
+    uint64_t who = fo_who();
+    uint32_t n = __atomic_fetch_add(&fo_region->marks, 1, __ATOMIC_RELAXED);
+
+    if (n >= FO_MARKS)
+        n = n % (FO_MARKS - 1) + 1;
+    FO_RELAXED_STORE(&fo_mark_at(n)->process, fo_who_process(who));
+    FO_RELAXED_STORE(&fo_mark_at(n)->thread, fo_who_thread(who));
+    fo_thread.mark = (uint64_t)n << FO_ADDRESS_BITS;
+    fo_thread_enter(fo_thread.caller);
 }
 
 void fo_region_see_limit(struct fo_direct *d)
@@ -100,21 +115,15 @@ static FO_COLD uintptr_t take_when_full(size_t size)
     return payload;
 }
 
-/* Where there are more threads than caches, with one of a few that they take turns in. */
-static bool visit(void)
-{
-    return fo_region->shared && fo_cache_own() == NULL && fo_cache_visit();
-}
-
 void *fo_region_malloc(size_t size, fo_site site)
 {
     struct fo_direct *d = &fo_process_self()->direct;
-    bool large = size > FO_REGION_SMALL, visits = visit();
+    bool large = size > FO_REGION_SMALL, borrows = fo_cache_enter();
     uintptr_t payload = take(size);
 
     if (payload == 0 && fo_region->shared)
         payload = take_when_full(size);
-    if (visits)
+    if (borrows)
         fo_cache_leave();
     if (payload == 0)
         return NULL;
@@ -180,7 +189,12 @@ static void rename_held(const struct fo_at *held, const struct fo_at *now)
 
 bool fo_region_resize(const struct fo_at *held, size_t size, fo_site now)
 {
-    if (!is_large(held) || size > FO_SIZE_MAX || !fo_large_fit(held->payload, size))
+    if (!is_large(held) || size > FO_SIZE_MAX)
+        return false;
+    bool borrows = fo_cache_enter(), fits = fo_large_fit(held->payload, size);
+    if (borrows)
+        fo_cache_leave();
+    if (!fits)
         return false;
     struct fo_at resized = {FO_FOUND_LIVE, held->payload, (uint64_t)size << FO_SIZE_SHIFT, now};
     resized.word |= FO_RELAXED_LOAD(&fo_process_self()->direct.meta);
@@ -210,7 +224,7 @@ static void free_large(const struct fo_at *held, fo_site now)
 void fo_region_free_held(const struct fo_at *held, fo_site now)
 {
     size_t size = fo_word_size(held->word);
-    bool visits = visit();
+    bool borrows = fo_cache_enter();
 
     if (fo_thread.mark == 0)
         fo_region_mark();
@@ -220,6 +234,6 @@ void fo_region_free_held(const struct fo_at *held, fo_site now)
         free_large(held, now);
     else
         free_small(held, size, now);
-    if (visits)
+    if (borrows)
         fo_cache_leave();
 }

@@ -1,14 +1,18 @@
 /* The caches of threads: who has which, and how much each may keep.  A cache outlives its thread:
- * whoever comes next gets it with all that waits in it.  See region.h. */
-#include "backend/region.h"
+ * the next one gets it with all that waits in it.  See region.h.
+ *
+ * A thread that is idle should keep nothing, and there may be thousands.  So there is a cache to
+ * own for each dozen handshakes that were made without, up to a number; the other threads borrow
+ * one for each call, of as many as there are calls at the same time. */
+#include "backend/region_owner.h"
 
 #include <errno.h>
+#include <linux/futex.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "core/options.h"
-#include "core/raw.h"
 #include "fork/ending.h"
 #include "fork/process.h"
 
@@ -38,6 +42,28 @@ uint32_t fo_of_mine(enum fo_page_state state)
 bool fo_may_move(void)
 {
     return fo_cache_own() != NULL || !fo_region->shared;
+}
+
+/* --- two groups --------------------------------------------------------------------------------
+ */
+
+struct fo_caches fo_caches_owned(void)
+{
+    return (struct fo_caches){0, fo_region->owned_most, &fo_region->caches};
+}
+
+struct fo_caches fo_caches_lent(void)
+{
+    uint32_t first = fo_region->owned_most;
+
+    return (struct fo_caches){first, fo_region->cache_count - first, &fo_region->lent};
+}
+
+static uint32_t count_users(void)
+{
+    uint32_t users = FO_RELAXED_LOAD(&fo_region->caches) + FO_RELAXED_LOAD(&fo_region->lent);
+
+    return users != 0 ? users : 1;
 }
 
 /* --- owners ------------------------------------------------------------------------------------
@@ -73,9 +99,8 @@ static uint32_t least(uint32_t a, uint32_t b)
 
 static void set_limits(struct fo_cache *cache)
 {
-    uint32_t users = FO_RELAXED_LOAD(&fo_region->caches);
+    uint32_t users = count_users();
 
-    users = users != 0 ? users : 1;
     for (unsigned c = 0; c < FO_REGION_CLASSES; c++) {
         size_t bytes = (size_t)fo_region->class[c].cells * fo_class_slot(c);
         size_t keep = share_of(c) / users / bytes;
@@ -92,16 +117,12 @@ static void set_limits(struct fo_cache *cache)
 }
 
 /* Of another process: of the parent that this private heap was copied from, or of one that shares
- * it. */
-static bool may_inherit(uint64_t owner, uint64_t self, uint32_t used)
+ * it.  Of this one, a thread says when it goes; only if memory is short, all are asked. */
+static bool may_inherit(uint64_t owner, uint64_t self, bool asks_all)
 {
-    enum { MANY = 64 };
-
     if (owner >> 32 != self >> 32)
-        return fo_region->shared || fo_hot.process->direct.orphans;
-    /* Asking for each thread whether it lives takes time, so that is left until there are many: a
-     * thread says when it goes. */
-    return used >= MANY || (fo_region->shared && owner == self);
+        return fo_region->shared || FO_RELAXED_LOAD(&fo_hot.process->direct.orphans);
+    return fo_region->shared && (asks_all || owner == self);
 }
 
 static bool make(struct fo_cache *cache)
@@ -121,20 +142,20 @@ static bool is_made(struct fo_cache *cache, uint64_t self)
 
     if (__atomic_load_n(&cache->made, __ATOMIC_ACQUIRE))
         return true;
-    return maker != 0 && !fo_living_exists(maker) &&
+    return maker != 0 && (fo_region->shared || maker >> 32 != self >> 32) &&
+           !fo_living_exists(maker) &&
            __atomic_compare_exchange_n(&cache->maker, &maker, self, false, __ATOMIC_ACQ_REL,
                                        __ATOMIC_RELAXED) &&
            make(cache);
 }
 
-/* It has no owner, or one who is gone. */
-static bool take_over(struct fo_cache *cache, uint64_t self, uint32_t used)
+bool fo_cache_take_over(struct fo_cache *cache, uint64_t self, bool asks_all)
 {
     if (!is_made(cache, self))
         return false;
     if (fo_living_claim(&cache->owner, self))
         return true;
-    if (!may_inherit(FO_RELAXED_LOAD(&cache->owner.owner), self, used) ||
+    if (!may_inherit(FO_RELAXED_LOAD(&cache->owner.owner), self, asks_all) ||
         !fo_living_inherit(&cache->owner, self))
         return false;
     fo_thread.cache = cache; /* should this thread vanish, too, others go on with it */
@@ -142,55 +163,58 @@ static bool take_over(struct fo_cache *cache, uint64_t self, uint32_t used)
     return true;
 }
 
-/* When all are made, a few at a time: who has none asks again with each block. */
-static struct fo_cache *adopt(uint64_t self)
+/* Of those that are made, the first that is to be had; NULL: none. */
+static struct fo_cache *adopt(const struct fo_caches *g, uint64_t self)
 {
-    enum { A_FEW = 64 };
-    uint32_t used = FO_RELAXED_LOAD(&fo_region->caches), looks = used, first = 0;
+    uint32_t made = FO_RELAXED_LOAD(g->made);
 
-    if (used == fo_region->cache_count && used > A_FEW) {
-        looks = A_FEW;
-        first = __atomic_fetch_add(&fo_region->looked, A_FEW, __ATOMIC_RELAXED);
-    }
-    for (uint32_t i = 0; i < looks; i++) {
-        struct fo_cache *cache = fo_cache_at((first + i) % used);
-        if (take_over(cache, self, used))
-            return cache;
-    }
+    for (uint32_t i = 0; i < made; i++)
+        if (fo_cache_take_over(fo_cache_at(g->first + i), self, false))
+            return fo_cache_at(g->first + i);
     return NULL;
 }
 
 /* Whose it is to make is said first, then that it is there, by everybody. */
-static struct fo_cache *next_to_make(uint64_t self)
+static struct fo_cache *next_to_make(const struct fo_caches *g, uint64_t self)
 {
     for (;;) {
-        uint32_t n = FO_RELAXED_LOAD(&fo_region->caches);
+        uint32_t n = FO_RELAXED_LOAD(g->made);
         uint64_t nobody = 0;
-        if (n == fo_region->cache_count)
+        if (n == g->most)
             return NULL;
-        bool mine = __atomic_compare_exchange_n(&fo_cache_at(n)->maker, &nobody, self, false,
+        struct fo_cache *cache = fo_cache_at(g->first + n);
+        bool mine = __atomic_compare_exchange_n(&cache->maker, &nobody, self, false,
                                                 __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
-        struct fo_cache *cache = fo_cache_at(n);
-        __atomic_compare_exchange_n(&fo_region->caches, &n, n + 1, false, __ATOMIC_ACQ_REL,
-                                    __ATOMIC_RELAXED);
+        __atomic_compare_exchange_n(g->made, &n, n + 1, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
         if (mine)
             return cache;
     }
 }
 
-static struct fo_cache *new_cache(uint64_t self)
+/* The option is for all caches together: with another one, each may keep less. */
+static void share_out(void)
+{
+    uint32_t users = count_users();
+
+    if ((users & (users - 1)) != 0)
+        return;
+    for (unsigned n = 0; n < 2; n++) {
+        struct fo_caches g = n == 0 ? fo_caches_owned() : fo_caches_lent();
+        for (uint32_t i = 0; i < FO_RELAXED_LOAD(g.made); i++)
+            set_limits(fo_cache_at(g.first + i));
+    }
+}
+
+static struct fo_cache *new_cache(const struct fo_caches *g, uint64_t self)
 {
     struct fo_cache *cache;
 
     do {
-        cache = next_to_make(self);
+        cache = next_to_make(g, self);
         if (cache == NULL || !make(cache))
             return NULL;
     } while (!fo_living_claim(&cache->owner, self)); /* somebody was faster */
-    /* The option is for all threads together: with another one, each may keep less. */
-    uint32_t n = fo_cache_index(cache);
-    for (uint32_t i = 0; (n & (n + 1)) == 0 && i <= n; i++)
-        set_limits(fo_cache_at(i));
+    share_out();
     return cache;
 }
 
@@ -202,146 +226,183 @@ void fo_cache_leave(void)
     struct fo_cache *cache = fo_thread.cache;
 
     fo_thread.cache = &fo_no_cache;
-    if (cache != &fo_no_cache && FO_RELAXED_LOAD(&cache->owner.owner) == fo_living_me())
+    if (cache != &fo_no_cache && FO_RELAXED_LOAD(&cache->owner.owner) == fo_thread.me)
         fo_living_release(&cache->owner);
 }
 
-static struct fo_cache *guest(uint32_t i)
+void fo_cache_retire(void)
 {
-    return fo_cache_at(fo_region->cache_count + i);
+    struct fo_cache *cache = fo_thread.cache;
+
+    for (unsigned c = 0; cache != &fo_no_cache && c < FO_REGION_CLASSES; c++)
+        fo_cache_shed(c);
+    fo_cache_leave();
 }
 
 void fo_caches_start(void)
 {
     fo_cache_empty(&fo_no_cache);
-    for (uint32_t i = 0; i < FO_GUESTS && fo_region->shared; i++)
-        make(guest(i));
     fo_ending_start();
 }
 
-static bool take_over_guest(uint64_t self)
-{
-    for (uint32_t i = 0; i < FO_GUESTS; i++)
-        if (take_over(guest(i), self, fo_region->cache_count)) {
-            guest(i)->drained = false;
-            fo_thread.cache = guest(i);
-            return true;
-        }
-    return false;
-}
+/* --- for a call --------------------------------------------------------------------------------
+ */
 
-/* Whoever has one gives it back after one block, unless he is stopped: a second is enough. */
-bool fo_cache_visit(void)
+/* The one that this thread had last, if nobody has it now: another one only if two meet, so that
+ * there are no more of them than calls at the same time. */
+static struct fo_cache *borrow_free(uint32_t made, uint64_t self)
 {
-    const long a_moment = 1000000; /* ns */
-    uint64_t self = fo_living_me();
-    int saved_errno = errno;
-    bool has = take_over_guest(self);
+    struct fo_caches g = fo_caches_lent();
+    uint32_t last = fo_thread.lent != NULL ? fo_cache_index(fo_thread.lent) - g.first : 0;
 
-    for (unsigned turn = 0; turn < 1000 && !has; turn++) {
-        fo_raw_sleep(a_moment);
-        has = take_over_guest(self);
+    for (uint32_t i = 0; i < made; i++) {
+        struct fo_cache *cache = fo_cache_at(g.first + (last + i) % made);
+        if (__atomic_load_n(&cache->made, __ATOMIC_ACQUIRE) && fo_living_claim(&cache->owner, self))
+            return cache;
     }
-    errno = saved_errno;
-    return has;
+    return NULL;
 }
 
-FO_COLD static struct fo_cache *get_cache(void)
+static struct fo_cache *borrow_once(uint64_t self)
 {
-    uint64_t self = fo_living_me();
-    int saved_errno = errno;
-    struct fo_cache *cache = adopt(self);
+    struct fo_caches g = fo_caches_lent();
+    uint32_t made = FO_RELAXED_LOAD(g.made);
+    struct fo_cache *cache = made != 0 ? borrow_free(made, self) : NULL;
 
     if (cache == NULL)
-        cache = new_cache(self);
+        cache = adopt(&g, self);
+    return cache != NULL ? cache : new_cache(&g, self);
+}
+
+/* All that there can be are in use, by threads that were stopped in the middle: they go on when
+ * this one does not run.  Waiting as a lock does, since sandboxes allow that. */
+static FO_COLD struct fo_cache *await(uint64_t self)
+{
+    const struct timespec a_moment = {0, 1000000};
+    static uint32_t never;
+    struct fo_cache *cache = NULL;
+
+    for (unsigned turn = 0; turn < 1000 && cache == NULL; turn++) {
+        syscall(SYS_futex, &never, FUTEX_WAIT_PRIVATE, 0, &a_moment, NULL, 0);
+        cache = borrow_once(self);
+    }
+    return cache;
+}
+
+static struct fo_cache *borrow(uint64_t self)
+{
+    struct fo_cache *cache = borrow_once(self);
+
+    return cache == NULL && fo_region->shared ? await(self) : cache;
+}
+
+/* --- for good ----------------------------------------------------------------------------------
+ */
+
+/* A thread that is new: others may see to its end, and name it. */
+static void be_known(void)
+{
+    fo_ending_watch();
+    fo_region_mark();
+}
+
+/* Does this thread look for a cache of its own with this call?  With its first, and now and then:
+ * one that nobody owns costs nothing.  Another one may be made for the main thread, for whoever
+ * comes first, and when all those who borrow have called often, together. */
+static bool is_due(uint64_t self, bool *may_make)
+{
+    uint32_t calls = fo_thread.borrowed++;
+
+    if (fo_unlikely(calls == 0)) {
+        be_known();
+        *may_make = (uint32_t)self == self >> 32 || FO_RELAXED_LOAD(&fo_region->caches) == 0;
+        return true;
+    }
+    if (fo_likely(calls % FO_CALLS_TO_LOOK != 0))
+        return false;
+    uint32_t all = __atomic_add_fetch(&fo_region->borrowed, FO_CALLS_TO_LOOK, __ATOMIC_RELAXED);
+    *may_make = all % FO_CALLS_TO_OWN == 0;
+    return true;
+}
+
+static struct fo_cache *get_owned(uint64_t self, bool may_make)
+{
+    struct fo_caches g = fo_caches_owned();
+    struct fo_cache *cache = adopt(&g, self);
+
+    return cache == NULL && may_make ? new_cache(&g, self) : cache;
+}
+
+/* What nearly always happens.  After a fork, this thread's name is another one. */
+static inline bool borrow_again(void)
+{
+    struct fo_cache *cache = fo_thread.lent;
+    uint32_t calls = fo_thread.borrowed;
+
+    if (fo_unlikely(calls % FO_CALLS_TO_LOOK == 0) || fo_unlikely(cache == NULL) ||
+        fo_unlikely(fo_thread.me >> 32 != FO_RELAXED_LOAD(&fo_hot.process->pid)) ||
+        fo_unlikely(!fo_living_claim(&cache->owner, fo_thread.me)))
+        return false;
+    fo_thread.borrowed = calls + 1;
+    FO_RELAXED_STORE(&cache->drained, false);
+    fo_thread.cache = cache;
+    return true;
+}
+
+/* True: for this call. */
+static __attribute__((noinline)) bool get_cache(void)
+{
+    uint64_t self = fo_living_me();
+    int saved_errno = errno;
+    bool may_make = false;
+    struct fo_cache *cache = is_due(self, &may_make) ? get_owned(self, may_make) : NULL;
+    bool is_owned = cache != NULL;
+
+    if (!is_owned)
+        fo_thread.lent = cache = borrow(self);
     if (cache != NULL) {
-        fo_ending_watch();
-        fo_region_mark();
-        cache->drained = false;
+        FO_RELAXED_STORE(&cache->drained, false);
+        fo_thread.me = self;
         fo_thread.cache = cache;
     }
     errno = saved_errno;
-    return cache;
+    return !is_owned && cache != NULL;
 }
 
 void fo_cache_keep(void)
 {
-    __atomic_store_n(&fo_thread.cache->owner.owner, fo_living_me(), __ATOMIC_RELEASE);
+    fo_thread.me = fo_living_me();
+    __atomic_store_n(&fo_thread.cache->owner.owner, fo_thread.me, __ATOMIC_RELEASE);
     fo_region_mark();
 }
 
 /* In a child that a raw clone(2) made, and in which another thread was here before the one that was
  * forked: that one's cache is its parent's. */
-static FO_COLD struct fo_cache *own_while_held_back(void)
+static FO_COLD void go_ahead(void)
 {
-    struct fo_direct *d = &fo_process_self()->direct;
-    bool forked = (uint32_t)syscall(SYS_gettid) == fo_getpid();
+    if ((uint32_t)syscall(SYS_gettid) != fo_getpid())
+        return;
+    fo_thread.who = 0;
+    fo_cache_forget();
+    fo_region_go_ahead(&fo_process_self()->direct);
+}
 
-    if (forked) {
-        fo_thread.who = 0;
-        fo_thread.cache = &fo_no_cache;
-        fo_region_go_ahead(d);
-    }
-    return fo_thread.cache != &fo_no_cache ? fo_thread.cache : get_cache();
+void fo_cache_forget(void)
+{
+    fo_thread.cache = &fo_no_cache;
+    fo_thread.borrowed = 0;
+}
+
+bool fo_cache_enter(void)
+{
+    if (fo_unlikely(FO_RELAXED_LOAD(&fo_hot.process->direct.held_back)))
+        go_ahead();
+    return fo_thread.cache == &fo_no_cache && (fo_likely(borrow_again()) || get_cache());
 }
 
 struct fo_cache *fo_cache_own(void)
 {
-    struct fo_cache *cache = fo_thread.cache;
-
     if (fo_unlikely(FO_RELAXED_LOAD(&fo_hot.process->direct.held_back)))
-        return own_while_held_back();
-    return fo_likely(cache != &fo_no_cache) ? cache : get_cache();
-}
-
-/* In the name of the one who is gone. */
-static void hand_out(struct fo_cache *cache)
-{
-    struct fo_cache *mine = fo_thread.cache;
-
-    fo_thread.cache = cache;
-    for (unsigned c = 0; c < FO_REGION_CLASSES; c++)
-        fo_slots_offer(&cache->bins[c]);
-    fo_cache_tidy(cache);
-    for (unsigned c = 0; c < FO_REGION_CLASSES; c++)
-        fo_cache_share_all(c);
-    FO_RELAXED_STORE(&cache->drained, true);
-    fo_thread.cache = mine;
-    fo_living_release(&cache->owner);
-}
-
-static void reclaim(struct fo_cache *cache, uint64_t self)
-{
-    struct fo_cache *mine = fo_thread.cache;
-    bool drained = FO_RELAXED_LOAD(&cache->owner.owner) == 0 && FO_RELAXED_LOAD(&cache->drained);
-
-    if (cache == mine || drained || !take_over(cache, self, UINT32_MAX))
-        return;
-    fo_thread.cache = mine;
-    hand_out(cache);
-}
-
-void fo_caches_reclaim(void)
-{
-    uint64_t self = fo_living_me();
-
-    for (uint32_t i = 0; i < FO_RELAXED_LOAD(&fo_region->caches); i++)
-        reclaim(fo_cache_at(i), self);
-    for (uint32_t i = 0; i < FO_GUESTS; i++)
-        reclaim(guest(i), self);
-    fo_large_cool();
-    fo_pages_go_on(0);
-}
-
-void fo_region_mark(void)
-{
-    uint64_t who = fo_who();
-    uint32_t n = __atomic_fetch_add(&fo_region->marks, 1, __ATOMIC_RELAXED);
-
-    if (n >= FO_MARKS)
-        n = n % (FO_MARKS - 1) + 1;
-    FO_RELAXED_STORE(&fo_mark_at(n)->process, fo_who_process(who));
-    FO_RELAXED_STORE(&fo_mark_at(n)->thread, fo_who_thread(who));
-    fo_thread.mark = (uint64_t)n << FO_ADDRESS_BITS;
-    fo_thread_enter(fo_thread.caller);
+        go_ahead();
+    return fo_likely(fo_thread.cache != &fo_no_cache) ? fo_thread.cache : NULL;
 }

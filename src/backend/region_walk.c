@@ -119,10 +119,10 @@ static void walk_caches(struct walk *w, uint32_t from, uint32_t to)
 
 static void walk_bins(struct walk *w)
 {
-    uint32_t count = fo_region->cache_count;
+    uint32_t first_lent = fo_region->owned_most;
 
     walk_caches(w, 0, fo_region->caches);
-    walk_caches(w, count, count + FO_GUESTS);
+    walk_caches(w, first_lent, first_lent + fo_region->lent);
 }
 
 /* --- what is in pages --------------------------------------------------------------------------

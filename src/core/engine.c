@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "backend/backend.h"
+#include "core/libc_memory.h"
 #include "core/memory.h"
 #include "core/options.h"
 #include "core/stacks.h"
@@ -40,6 +41,7 @@ static bool start(void)
     understood &= fo_backend_known(fo_options.backend);
     if (!understood)
         fo_engine_refuse();
+    fo_libc_memory_find();
     fo_hot.secret = make_secret();
     fo_hot.memory = fo_memory_map(false);
     if (fo_hot.memory == NULL || !fo_process_start() || !fo_report_start() ||

@@ -119,13 +119,33 @@ static inline void *allocate_again(size_t size, const char *file, int line)
                     fo_registry_slot_known(payload));
 }
 
+static inline void *refill(const struct fo_direct *d, uint64_t most, size_t size, const char *file,
+                           int line)
+{
+    return fo_cache_fill(fo_region_class_of(size)) ? fo_malloc_short(d, most, size, file, line)
+                                                   : NULL;
+}
+
+/* By a thread that had no cache. */
+static void *allocate_with(const struct fo_direct *d, uint64_t most, size_t size, const char *file,
+                           int line)
+{
+    void *p = fo_malloc_short(d, most, size, file, line);
+
+    if (fo_unlikely(p == NULL))
+        p = refill(d, most, size, file, line);
+    fo_cache_leave();
+    return p;
+}
+
 void *fo_malloc_refill(size_t size, const char *file, int line)
 {
     const struct fo_direct *d = &fo_process_self()->direct;
     uint64_t most = __atomic_load_n(&d->size, __ATOMIC_ACQUIRE); /* another thread may begin it */
 
-    if (fo_likely(size - 1 < most) && fo_cache_fill(fo_region_class_of(size))) {
-        void *p = fo_malloc_short(d, most, size, file, line);
+    if (fo_likely(size - 1 < most)) {
+        void *p = fo_cache_enter() ? allocate_with(d, most, size, file, line)
+                                   : refill(d, most, size, file, line);
         if (fo_likely(p != NULL))
             return p;
     }

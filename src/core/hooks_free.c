@@ -83,9 +83,24 @@ void fo_free_long(uintptr_t payload, fo_site now)
     fo_quarantine_put(payload, h->site, word, now);
 }
 
+/* By a thread that has no cache: as one that has one, now that it has. */
+static __attribute__((noinline)) void free_without(uintptr_t payload, fo_site now)
+{
+    bool borrows = fo_cache_enter();
+
+    if (fo_cache_own() != NULL)
+        fo_free((void *)payload, fo_site_file(now), fo_site_line(now));
+    else
+        fo_free_long(payload, now);
+    if (borrows)
+        fo_cache_leave();
+}
+
 void fo_free_rotate(uintptr_t payload, fo_site now, const struct fo_bin *bin)
 {
-    if (fo_cache_rotate((unsigned)(bin - fo_thread.cache->bins)))
+    if (fo_thread.cache == &fo_no_cache)
+        free_without(payload, now);
+    else if (fo_cache_rotate((unsigned)(bin - fo_thread.cache->bins)))
         fo_free((void *)payload, fo_site_file(now), fo_site_line(now));
     else
         fo_free_long(payload, now);

@@ -23,16 +23,22 @@ static void *find(const char *name)
     return first != NULL && !is_ours(first) ? first : fo_real_dlsym(RTLD_NEXT, name);
 }
 
-static void find_free(void *p)
+void fo_libc_memory_find(void)
 {
     *(void **)&fo_libc_memory.free = find("free");
+    *(void **)&fo_libc_memory.realloc = find("realloc");
+}
+
+static void first_free(void *p)
+{
+    fo_libc_memory_find();
     fo_libc_memory.free(p);
 }
 
-static void *find_realloc(void *p, size_t size)
+static void *first_realloc(void *p, size_t size)
 {
-    *(void **)&fo_libc_memory.realloc = find("realloc");
+    fo_libc_memory_find();
     return fo_libc_memory.realloc(p, size);
 }
 
-struct fo_libc_memory fo_libc_memory = {find_free, find_realloc};
+struct fo_libc_memory fo_libc_memory = {first_free, first_realloc};

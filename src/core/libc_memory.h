@@ -13,4 +13,8 @@ extern struct fo_libc_memory {
     void *(*realloc)(void *p, size_t size);
 } fo_libc_memory;
 
+/* Look them up now.  Otherwise it is done at the first call, where dlsym(3) may have to wait for a
+ * thread that is loading a library. */
+void fo_libc_memory_find(void);
+
 #endif

@@ -109,6 +109,19 @@ void fo_libc_call(uintptr_t payload, enum fo_operation operation, const char *fu
         report(&r);
 }
 
+static enum fo_finding_kind libc_call_kind(enum fo_finding_kind judged)
+{
+    switch (judged) {
+    case FO_FINDING_DOUBLE_FREE:
+        return FO_FINDING_LIBC_CALL_FREED;
+    case FO_FINDING_INTERIOR:
+    case FO_FINDING_INTERIOR_FREED:
+        return FO_FINDING_LIBC_CALL_INTERIOR;
+    default:
+        return FO_FINDING_LIBC_CALL_NO_BLOCK;
+    }
+}
+
 size_t fo_libc_usable_size(uintptr_t p)
 {
     struct fo_record r = new_record(p, FO_OPERATION_FREE, 0);
@@ -127,8 +140,7 @@ size_t fo_libc_usable_size(uintptr_t p)
             return 0;
     } else {
         judge(&r);
-        r.kind = r.kind == FO_FINDING_DOUBLE_FREE ? FO_FINDING_LIBC_CALL_FREED
-                                                  : FO_FINDING_LIBC_CALL_INTERIOR;
+        r.kind = libc_call_kind(r.kind);
     }
     report(&r);
     return live ? r.size : 0;

@@ -18,7 +18,7 @@ static void thread_goes(void *rounds)
     if ((uintptr_t)rounds < PTHREAD_DESTRUCTOR_ITERATIONS - 1 &&
         pthread_setspecific(key, (char *)rounds + 1) == 0)
         return;
-    fo_cache_leave();
+    fo_cache_retire();
     fo_seat_leave();
 }
 

@@ -57,24 +57,30 @@ static bool take(struct fo_living *l, uint64_t before, uint64_t me)
                                        __ATOMIC_RELAXED);
 }
 
-/* Let the kernel tell others of this thread's end, where it can. */
-static void watch(struct fo_living *l)
+/* False: its owner lives. */
+static bool lock(struct fo_living *l)
 {
-    if (!FO_RELAXED_LOAD(&fo_hot.shared) || !is_watched_by_kernel())
-        return;
     int status = pthread_mutex_trylock(&l->mutex);
-    if (status == EOWNERDEAD) /* of an owner who died before it said so */
-        status = pthread_mutex_consistent(&l->mutex);
-    if (status == 0)
-        __atomic_store_n(&l->watched, 1, __ATOMIC_RELEASE);
+
+    return status == 0 || (status == EOWNERDEAD && pthread_mutex_consistent(&l->mutex) == 0);
 }
 
-bool fo_living_claim(struct fo_living *l, uint64_t me)
+/* The mutex first: an owner whom the kernel watches is never seen without it. */
+static bool claim_locked(struct fo_living *l, uint64_t me)
 {
-    if (FO_RELAXED_LOAD(&l->owner) != 0 || !take(l, 0, me))
+    if (!lock(l))
         return false;
-    watch(l);
+    if (!take(l, 0, me)) {
+        pthread_mutex_unlock(&l->mutex);
+        return false;
+    }
+    __atomic_store_n(&l->watched, 1, __ATOMIC_RELEASE);
     return true;
+}
+
+bool fo_living_claim_shared(struct fo_living *l, uint64_t me)
+{
+    return is_watched_by_kernel() ? claim_locked(l, me) : take(l, 0, me);
 }
 
 static bool is_of_this_process(uint64_t owner)
@@ -93,14 +99,14 @@ bool fo_living_exists(uint64_t owner)
     return FO_RELAXED_LOAD(&fo_hot.shared) && (kill(pid, 0) == 0 || errno != ESRCH);
 }
 
-/* By the mutex, which this thread holds: nobody else who inherits can come between.  Its last
- * holder died with it, or not; whether that is still the owner, only `watched` tells, or the
- * owner's pid.  A thread of this process that does not hold it is about to claim or to release. */
-static bool take_from_gone(struct fo_living *l, uint64_t me, bool died)
+/* By the mutex, which this thread holds: nobody else who inherits can come between.  An owner that
+ * is `watched` holds it as long as it lives.  Of another, or of one that died while it claimed or
+ * released, the pid has to tell; a thread of this process is about to claim or to release. */
+static bool take_from_gone(struct fo_living *l, uint64_t me)
 {
     uint64_t before = __atomic_load_n(&l->owner, __ATOMIC_ACQUIRE);
-    bool his = died && __atomic_load_n(&l->watched, __ATOMIC_ACQUIRE) != 0;
-    bool lives = !his && (is_of_this_process(before) || fo_living_exists(before));
+    bool gone = __atomic_load_n(&l->watched, __ATOMIC_ACQUIRE) != 0;
+    bool lives = !gone && (is_of_this_process(before) || fo_living_exists(before));
 
     if (before == 0 || lives || !take(l, before, me))
         return false;
@@ -110,12 +116,9 @@ static bool take_from_gone(struct fo_living *l, uint64_t me, bool died)
 
 static bool inherit_locked(struct fo_living *l, uint64_t me)
 {
-    int status = pthread_mutex_trylock(&l->mutex);
-    bool died = status == EOWNERDEAD && pthread_mutex_consistent(&l->mutex) == 0;
-
-    if (status != 0 && !died)
-        return false; /* its owner lives */
-    if (take_from_gone(l, me, died))
+    if (!lock(l))
+        return false;
+    if (take_from_gone(l, me))
         return true;
     pthread_mutex_unlock(&l->mutex);
     return false;
@@ -133,14 +136,11 @@ bool fo_living_inherit(struct fo_living *l, uint64_t me)
            take(l, before, me);
 }
 
-void fo_living_release(struct fo_living *l)
+void fo_living_release_watched(struct fo_living *l)
 {
-    bool watched = FO_RELAXED_LOAD(&l->watched) != 0;
-
     __atomic_store_n(&l->watched, 0, __ATOMIC_RELEASE);
-    if (watched)
-        pthread_mutex_unlock(&l->mutex);
     __atomic_store_n(&l->owner, 0, __ATOMIC_RELEASE);
+    pthread_mutex_unlock(&l->mutex);
 }
 
 void fo_living_leave_to_process(struct fo_living *l)

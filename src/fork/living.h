@@ -13,6 +13,7 @@
 #include <pthread.h>
 
 #include "core/base.h"
+#include "core/hot.h"
 
 struct fo_living {
     uint64_t owner; /* pid << 32 | tid, or 0 for all threads; 0: nobody */
@@ -29,14 +30,35 @@ bool fo_living_exists(uint64_t owner);
 /* Empty, for others to take.  False: this system cannot watch over owners. */
 bool fo_living_start(struct fo_living *l, bool shared);
 
+/* Where others share it, and the kernel tells of this thread's end. */
+bool fo_living_claim_shared(struct fo_living *l, uint64_t me);
+
 /* Take what belongs to nobody.  False: it belongs to somebody. */
-bool fo_living_claim(struct fo_living *l, uint64_t me);
+static inline bool fo_living_claim(struct fo_living *l, uint64_t me)
+{
+    uint64_t nobody = 0;
+
+    if (FO_RELAXED_LOAD(&l->owner) != 0)
+        return false;
+    if (fo_unlikely(FO_RELAXED_LOAD(&fo_hot.shared)))
+        return fo_living_claim_shared(l, me);
+    return __atomic_compare_exchange_n(&l->owner, &nobody, me, false, __ATOMIC_ACQ_REL,
+                                       __ATOMIC_RELAXED);
+}
 
 /* Take what belongs to somebody who is gone.  False: nobody, or somebody who lives. */
 bool fo_living_inherit(struct fo_living *l, uint64_t me);
 
+void fo_living_release_watched(struct fo_living *l);
+
 /* Give back what is the calling thread's. */
-void fo_living_release(struct fo_living *l);
+static inline void fo_living_release(struct fo_living *l)
+{
+    if (fo_unlikely(FO_RELAXED_LOAD(&l->watched) != 0))
+        fo_living_release_watched(l);
+    else
+        __atomic_store_n(&l->owner, 0, __ATOMIC_RELEASE);
+}
 
 /* The calling thread ends: its process is the owner from now on. */
 void fo_living_leave_to_process(struct fo_living *l);

@@ -63,6 +63,9 @@ extern __thread struct fo_thread {
     struct fo_cache *cache; /* backend/region.h */
     uint64_t mark;          /* this process and thread, where caller leaves room for it; the same */
     uint64_t stamp;         /* mark and caller */
+    uint64_t me;            /* as the owner of a cache; fork/living.h */
+    struct fo_cache *lent;  /* which it borrowed last; NULL: none */
+    uint32_t borrowed;      /* so often; region_owner.c */
 } fo_thread;
 
 /* Who calls OpenSSL now; 0: nobody whom we know. */

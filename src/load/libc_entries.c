@@ -3,7 +3,9 @@
  * a preloaded jemalloc's).  The others are answered by mixing.c.
  *
  * free() is called before any constructor ran, by the dynamic linker too, so the functions behind
- * us are looked up at the first call of each. */
+ * us are looked up at the first call of each; those that were not called by then, in the
+ * constructor: later, dlsym(3) may wait for a thread that is loading a library, or was when this
+ * process was forked. */
 #include <dlfcn.h>
 #include <errno.h>
 #include <malloc.h>
@@ -87,39 +89,90 @@ static size_t first_usable_size(void *p)
     return next.usable_size(p);
 }
 
+__attribute__((constructor)) static void find_all(void)
+{
+    static const char *const names[] = {"free", "realloc", "reallocarray", "malloc_usable_size"};
+    void **const slots[] = {(void **)&next.free, (void **)&next.realloc,
+                            (void **)&next.reallocarray, (void **)&next.usable_size};
+
+    for (int i = 0; i < 4; i++) {
+        void *found = find(names[i]);
+        if (found != NULL)
+            __atomic_store_n(slots[i], found, __ATOMIC_RELAXED);
+    }
+}
+
+/* Four instructions where there is no OpenSSL, about ten where no block of its was ever near. */
+static FO_ALWAYS_INLINE bool may_be_near(const void *p)
+{
+    uint8_t *const *root = __atomic_load_n(&fo_hot.root, __ATOMIC_ACQUIRE);
+
+    if (fo_likely(root == NULL))
+        return false;
+    size_t size = FO_RELAXED_LOAD(&fo_region_range.size);
+    if ((uintptr_t)p - fo_region_range.start < size)
+        return true;
+    return fo_is_address((uintptr_t)p) &&
+           FO_RELAXED_LOAD(&root[(uintptr_t)p >> FO_LEAF_SHIFT]) != NULL;
+}
+
 static FO_ALWAYS_INLINE bool may_be_ours(const void *p)
 {
     size_t size = FO_RELAXED_LOAD(&fo_region_range.size);
 
-    return fo_unlikely((uintptr_t)p - fo_region_range.start < size) ||
-           fo_unlikely(fo_registry_may_be_near(__atomic_load_n(&fo_hot.root, __ATOMIC_ACQUIRE),
-                                               (uintptr_t)p));
+    return (uintptr_t)p - fo_region_range.start < size ||
+           fo_registry_may_be_near(__atomic_load_n(&fo_hot.root, __ATOMIC_ACQUIRE), (uintptr_t)p);
+}
+
+/* Each entry ends in a jump: to the next function, whose caller is the program then, as without us;
+ * or to a longer look, one function a step, so that none saves registers for the next. */
+#define STEP static __attribute__((noinline))
+
+STEP void free_ours(void *p, uintptr_t caller)
+{
+    if (!fo_mixing_free(p, caller))
+        next.free(p);
+}
+
+STEP void free_near(void *p, uintptr_t caller)
+{
+    if (fo_unlikely(may_be_ours(p)))
+        free_ours(p, caller);
+    else
+        next.free(p);
 }
 
 FO_EXPORT void free(void *p)
 {
-    if (may_be_ours(p) && fo_mixing_free(p, (uintptr_t)__builtin_return_address(0)))
-        return;
-    next.free(p);
+    if (fo_unlikely(may_be_near(p)))
+        free_near(p, (uintptr_t)__builtin_return_address(0));
+    else
+        next.free(p);
+}
+
+STEP void *realloc_ours(void *p, size_t size, uintptr_t caller)
+{
+    void *answer;
+
+    return fo_mixing_realloc(p, size, "realloc", caller, &answer) ? answer : next.realloc(p, size);
+}
+
+STEP void *realloc_near(void *p, size_t size, uintptr_t caller)
+{
+    return fo_unlikely(may_be_ours(p)) ? realloc_ours(p, size, caller) : next.realloc(p, size);
 }
 
 FO_EXPORT void *realloc(void *p, size_t size)
 {
-    uintptr_t caller = (uintptr_t)__builtin_return_address(0);
-    void *answer;
-
-    if (may_be_ours(p) && fo_mixing_realloc(p, size, "realloc", caller, &answer))
-        return answer;
-    return next.realloc(p, size);
+    return fo_unlikely(may_be_near(p))
+               ? realloc_near(p, size, (uintptr_t)__builtin_return_address(0))
+               : next.realloc(p, size);
 }
 
-/* Handed on as it is: allocators that have no reallocarray (jemalloc, tcmalloc) rely on libc's,
- * which calls their realloc, also where they stand in front of us. */
-FO_EXPORT void *reallocarray(void *p, size_t count, size_t size)
+STEP void *reallocarray_near(void *p, size_t count, size_t size, uintptr_t caller)
 {
-    uintptr_t caller = (uintptr_t)__builtin_return_address(0);
-    void *answer;
     size_t bytes;
+    void *answer;
 
     if (may_be_ours(p) && !__builtin_mul_overflow(count, size, &bytes) &&
         fo_mixing_realloc(p, bytes, "reallocarray", caller, &answer))
@@ -127,11 +180,25 @@ FO_EXPORT void *reallocarray(void *p, size_t count, size_t size)
     return next.reallocarray(p, count, size);
 }
 
-FO_EXPORT size_t malloc_usable_size(void *p)
+/* Handed on as it is: allocators that have no reallocarray (jemalloc, tcmalloc) rely on libc's,
+ * which calls their realloc, also where they stand in front of us. */
+FO_EXPORT void *reallocarray(void *p, size_t count, size_t size)
+{
+    return fo_unlikely(may_be_near(p))
+               ? reallocarray_near(p, count, size, (uintptr_t)__builtin_return_address(0))
+               : next.reallocarray(p, count, size);
+}
+
+STEP size_t usable_size_near(void *p, uintptr_t caller)
 {
     size_t answer;
 
-    if (may_be_ours(p) && fo_mixing_usable_size(p, (uintptr_t)__builtin_return_address(0), &answer))
-        return answer;
-    return next.usable_size(p);
+    return may_be_ours(p) && fo_mixing_usable_size(p, caller, &answer) ? answer
+                                                                       : next.usable_size(p);
+}
+
+FO_EXPORT size_t malloc_usable_size(void *p)
+{
+    return fo_unlikely(may_be_near(p)) ? usable_size_near(p, (uintptr_t)__builtin_return_address(0))
+                                       : next.usable_size(p);
 }

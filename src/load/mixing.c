@@ -4,6 +4,9 @@
  * (reported again) or OPENSSL_free() takes back. */
 #include "load/mixing.h"
 
+#include <errno.h>
+
+#include "backend/backend.h"
 #include "backend/guard.h"
 #include "backend/region.h"
 #include "core/hooks.h"
@@ -15,6 +18,7 @@
 /* What is at p?  Only what is ours beyond doubt is not NOTHING: libc must get its own back. */
 enum what { NOTHING, LIVE, WRONG };
 
+/* Does the header of this block say that p is inside? */
 static bool covers(uintptr_t payload, uintptr_t p)
 {
     const struct fo_header *h = fo_header_of(payload);
@@ -30,38 +34,61 @@ static bool covers(uintptr_t payload, uintptr_t p)
         !fo_readable((uintptr_t)h, sizeof *h))
         return false;
     uint64_t word = FO_RELAXED_LOAD(&h->word);
+    fo_site site = FO_RELAXED_LOAD(&h->site);
+    __atomic_thread_fence(__ATOMIC_ACQUIRE);
     return p < payload + fo_word_size(word) &&
-           (word & FO_CHECK_MASK) ==
-               fo_check(fo_hot.secret, payload, FO_RELAXED_LOAD(&h->site), word);
+           (word & FO_CHECK_MASK) == fo_check(fo_hot.secret, payload, site, word) &&
+           fo_slot_is_ours(FO_RELAXED_LOAD(fo_registry_slot_known(payload))); /* still */
+}
+
+/* The registry says that p starts a block.  Memory of the program's own functions, or of a plug-in,
+ * may have become the program's again without a word to us, with the pool that it came from: there
+ * the header must say so, too. */
+static bool starts_block(uintptr_t p)
+{
+    unsigned backend = fo_word_backend(fo_process_meta(fo_process_self()));
+
+    return (backend != FO_BACKEND_HOST && backend != FO_BACKEND_PLUGIN) || covers(p, p);
 }
 
 static enum what look(uintptr_t p)
 {
-    if (fo_region_contains(p) && FO_RELAXED_LOAD(&fo_hot.direct)) {
+    bool in_region = fo_region_contains(p);
+
+    if (in_region && FO_RELAXED_LOAD(&fo_hot.direct)) {
         struct fo_at at = fo_region_at(p);
         return at.state == FO_FOUND_LIVE && at.payload == p ? LIVE : WRONG;
     }
     const uint8_t *slot = fo_registry_slot(p);
     uint8_t state = slot != NULL ? __atomic_load_n(slot, __ATOMIC_ACQUIRE) : FO_SLOT_NONE;
 
-    if (fo_slot_is_ours(state))
+    if (fo_slot_is_ours(state) && starts_block(p))
         return state == FO_SLOT_LIVE ? LIVE : WRONG;
+    if (in_region || fo_guard_contains(p)) /* nothing of libc's lies there */
+        return WRONG;
     uintptr_t below = fo_registry_near(p);
     return below != 0 && covers(below, p) ? WRONG : NOTHING;
 }
 
+struct call {
+    uintptr_t outer;
+    int saved_errno;
+};
+
 /* The caller stands where the OpenSSL function's caller stands in other reports. */
-static uintptr_t enter(uintptr_t caller)
+static struct call enter(uintptr_t caller)
 {
-    uintptr_t outer = fo_thread.caller;
+    struct call call = {fo_thread.caller, errno};
 
     fo_thread_enter(caller);
-    return outer;
+    return call;
 }
 
-static void leave(uintptr_t outer)
+/* libc's free leaves errno alone, and so do the others when they succeed. */
+static void leave(const struct call *call)
 {
-    fo_thread_enter(outer);
+    fo_thread_enter(call->outer);
+    errno = call->saved_errno;
 }
 
 bool fo_mixing_free(void *p, uintptr_t caller)
@@ -69,11 +96,11 @@ bool fo_mixing_free(void *p, uintptr_t caller)
     enum what what = look((uintptr_t)p);
     if (what == NOTHING)
         return false;
-    uintptr_t outer = enter(caller);
+    struct call call = enter(caller);
     if (what == LIVE)
         fo_libc_call((uintptr_t)p, FO_OPERATION_FREE, "free", "freed all the same");
     fo_free(p, NULL, 0);
-    leave(outer);
+    leave(&call);
     return true;
 }
 
@@ -82,12 +109,14 @@ bool fo_mixing_realloc(void *p, size_t size, const char *function, uintptr_t cal
     enum what what = look((uintptr_t)p);
     if (what == NOTHING)
         return false;
-    uintptr_t outer = enter(caller);
+    struct call call = enter(caller);
     if (what == LIVE)
         fo_libc_call((uintptr_t)p, FO_OPERATION_REALLOC, function,
                      size != 0 ? "moved within OpenSSL's memory" : "freed all the same");
     *answer = fo_realloc(p, size, NULL, 0);
-    leave(outer);
+    leave(&call);
+    if (*answer == NULL && size != 0)
+        errno = ENOMEM;
     return true;
 }
 
@@ -96,8 +125,8 @@ bool fo_mixing_usable_size(void *p, uintptr_t caller, size_t *answer)
     enum what what = look((uintptr_t)p);
     if (what == NOTHING)
         return false;
-    uintptr_t outer = enter(caller);
+    struct call call = enter(caller);
     *answer = fo_libc_usable_size((uintptr_t)p);
-    leave(outer);
+    leave(&call);
     return true;
 }

@@ -44,7 +44,8 @@ const char *fo_record_label(const struct fo_record *r)
 {
     if (r->kind >= FO_FINDING_GUARD_OVERFLOW && r->kind <= FO_FINDING_GUARD_USE_AFTER_FREE)
         return "accessed";
-    if (r->kind >= FO_FINDING_LIBC_CALL && r->kind <= FO_FINDING_LIBC_CALL_INTERIOR)
+    if ((r->kind >= FO_FINDING_LIBC_CALL && r->kind <= FO_FINDING_LIBC_CALL_INTERIOR) ||
+        r->kind == FO_FINDING_LIBC_CALL_NO_BLOCK)
         return "called";
     if (r->operation == FO_OPERATION_REALLOC)
         return "realloc";

@@ -1,5 +1,6 @@
 /* mix: OpenSSL's blocks handed to libc's functions, one case a run; and healthy programs, which
  * must stay silent.  Run by run.py, which knows what each must report. */
+#include <dlfcn.h>
 #include <errno.h>
 #include <malloc.h>
 #include <openssl/crypto.h>
@@ -38,6 +39,14 @@ static void *launder(void *p)
     return p;
 }
 
+/* libc's free leaves errno as it is. */
+static void libc_free(void *p)
+{
+    errno = 4321;
+    free(launder(p));
+    CHECK(errno == 4321);
+}
+
 static volatile size_t half_of_all = SIZE_MAX / 2;
 
 static char *block(void)
@@ -60,14 +69,23 @@ static void check_bytes(const char *p, size_t size)
 
 static void free_live(void)
 {
-    free(launder(block()));
+    libc_free(block());
 }
 
 static void free_then_openssl(void)
 {
     char *p = block();
 
-    free(launder(p));
+    libc_free(p);
+    FREE("now", launder(p));
+}
+
+/* For neighbours in front of the library: libc's functions play no part. */
+static void openssl_twice(void)
+{
+    char *p = block();
+
+    FREE("first", p);
     FREE("now", launder(p));
 }
 
@@ -76,14 +94,14 @@ static void free_freed(void)
     char *p = block();
 
     FREE("first", p);
-    free(launder(p));
+    libc_free(p);
 }
 
 static void free_inside(void)
 {
     char *p = block();
 
-    free(launder(p + 16));
+    libc_free(p + 16);
     check_bytes(p, 64);
     OPENSSL_free(p);
 }
@@ -92,7 +110,7 @@ static void free_inside_large(void)
 {
     char *p = ALLOC("alloc", 5000);
 
-    free(launder(p + 1024)); /* as far as is looked */
+    libc_free(p + 1024); /* as far as is looked */
     OPENSSL_free(p);
 }
 
@@ -101,7 +119,7 @@ static void free_inside_freed(void)
     char *p = block();
 
     FREE("first", p);
-    free(launder(p + 24));
+    libc_free(p + 24);
 }
 
 static void free_damaged(void)
@@ -109,7 +127,17 @@ static void free_damaged(void)
     char *p = block();
 
     memset(launder(p - 8), 'd', 8);
-    free(launder(p));
+    libc_free(p);
+}
+
+/* Where the block ends, or its neighbour's header begins. */
+static void free_behind(void)
+{
+    char *p = block();
+
+    libc_free(p + 64);
+    check_bytes(p, 64);
+    OPENSSL_free(p);
 }
 
 static void reallocate(size_t size)
@@ -146,13 +174,24 @@ static void realloc_freed(void)
     CHECK(realloc(launder(p), 100) == NULL);
 }
 
-static void realloc_inside(void)
+static void realloc_at(size_t offset)
 {
     char *p = block();
 
-    CHECK(realloc(launder(p + 32), 100) == NULL);
+    errno = 0;
+    CHECK(realloc(launder(p + offset), 100) == NULL && errno == ENOMEM);
     check_bytes(p, 64);
     OPENSSL_free(p);
+}
+
+static void realloc_inside(void)
+{
+    realloc_at(32);
+}
+
+static void realloc_behind(void)
+{
+    realloc_at(64);
 }
 
 static void realloc_array(void)
@@ -163,6 +202,33 @@ static void realloc_array(void)
     CHECK(moved != NULL);
     check_bytes(moved, 64);
     OPENSSL_free(moved);
+}
+
+static void realloc_array_freed(void)
+{
+    char *p = block();
+
+    FREE("first", p);
+    CHECK(reallocarray(launder(p), 10, 20) == NULL);
+}
+
+static void realloc_array_at(size_t offset)
+{
+    char *p = block();
+
+    CHECK(reallocarray(launder(p + offset), 10, 20) == NULL);
+    check_bytes(p, 64);
+    OPENSSL_free(p);
+}
+
+static void realloc_array_inside(void)
+{
+    realloc_array_at(32);
+}
+
+static void realloc_array_behind(void)
+{
+    realloc_array_at(64);
 }
 
 static void realloc_array_too_large(void)
@@ -198,6 +264,36 @@ static void usable_inside(void)
     OPENSSL_free(p);
 }
 
+static void usable_behind(void)
+{
+    char *p = block();
+
+    CHECK(malloc_usable_size(launder(p + 64)) == 0);
+    OPENSSL_free(p);
+}
+
+/* In a handler of atexit(3), and in a destructor of the program, which runs later. */
+static char *at_exit, *at_end;
+
+static void free_at_exit(void)
+{
+    libc_free(at_exit);
+}
+
+__attribute__((destructor)) static void end(void)
+{
+    free(malloc(100));
+    if (at_end != NULL)
+        libc_free(at_end);
+}
+
+static void exit_handlers(void)
+{
+    at_exit = block();
+    at_end = ALLOC("end", 64);
+    CHECK(atexit(free_at_exit) == 0);
+}
+
 /* A child frees what its parent allocated. */
 static void free_in_child(void)
 {
@@ -205,7 +301,7 @@ static void free_in_child(void)
     int status;
 
     if (fork() == 0) {
-        free(launder(p));
+        libc_free(p);
         _exit(0);
     }
     CHECK(wait(&status) > 0 && status == 0);
@@ -285,23 +381,36 @@ static void healthy(void)
     free(p);
 }
 
+/* The dynamic linker allocates and frees while libraries come and go. */
+static void *libraries(void *unused)
+{
+    for (int i = 0; i < 200; i++) {
+        void *library = dlopen("libresolv.so.2", RTLD_NOW);
+        CHECK(library != NULL && dlsym(library, "there is none") == NULL && dlerror() != NULL);
+        CHECK(dlclose(library) == 0);
+        CHECK(dlopen("there-is-none.so", RTLD_NOW) == NULL);
+    }
+    return unused;
+}
+
 static void threads(void)
 {
-    pthread_t ids[4];
+    pthread_t ids[5];
 
     for (uintptr_t i = 0; i < 4; i++)
         CHECK(pthread_create(&ids[i], NULL, churn, (void *)(i + 1)) == 0);
+    CHECK(pthread_create(&ids[4], NULL, libraries, NULL) == 0);
     for (int i = 0; i < 20; i++) {
         int status;
         pid_t child = fork();
         if (child == 0) {
             for (int n = 1; n < 1000; n++)
-                free(malloc((size_t)n));
+                free(reallocarray(malloc((size_t)n), 2, (size_t)n));
             _exit(0);
         }
         CHECK(waitpid(child, &status, 0) == child && status == 0);
     }
-    for (int i = 0; i < 4; i++)
+    for (int i = 0; i < 5; i++)
         CHECK(pthread_join(ids[i], NULL) == 0);
 }
 
@@ -355,15 +464,68 @@ static void host_free(void *p, const char *file, int line)
     free(p);
 }
 
-/* Before main(), as libraries do. */
+/* A pool that is thrown away with all that is in it, and becomes blocks of the program: each is
+ * libc's, also where a block of OpenSSL's began. */
+enum { POOL = 60000, REUSED = 4000 };
+static char *pool;
+static size_t pool_used;
+
+static void *pool_malloc(size_t size, const char *file, int line)
+{
+    (void)file;
+    (void)line;
+    if (pool == NULL)
+        return malloc(size);
+    pool_used += 48;
+    return size <= 32 && pool_used <= POOL ? pool + pool_used - 32 : NULL;
+}
+
+static void pool_free(void *p, const char *file, int line)
+{
+    (void)file;
+    (void)line;
+    given++;
+    if ((uintptr_t)p - (uintptr_t)pool >= POOL)
+        free(p);
+}
+
+static void thrown_away(void)
+{
+    static char *blocks[POOL / 48], *own[REUSED];
+    int same = 0;
+
+    pool = malloc(POOL);
+    CHECK(pool != NULL);
+    for (int i = 0; i < POOL / 48; i++)
+        blocks[i] = OPENSSL_malloc(8);
+    free(pool);
+    pool = NULL;
+    for (int i = 0; i < REUSED; i++) {
+        own[i] = malloc(24);
+        CHECK(own[i] != NULL);
+        memset(own[i], 'o', 24);
+        for (int n = 0; n < POOL / 48; n++)
+            same += own[i] == blocks[n];
+    }
+    CHECK(same > 100);
+    for (int i = 0; i < REUSED; i++)
+        libc_free(own[i]);
+}
+
+/* Before main(), as libraries do; and before all constructors, those of libraries included. */
 __attribute__((constructor)) static void early(void)
 {
     char *p = malloc(100);
 
     p = realloc(p, 1000);
     CHECK(p != NULL);
+    malloc_usable_size(p); /* tcmalloc does not know it yet */
+    p = reallocarray(p, 50, 40);
+    CHECK(p != NULL);
     free(p);
 }
+
+__attribute__((section(".preinit_array"), used)) static void (*const earliest)(void) = early;
 
 int main(int argc, char **argv)
 {
@@ -373,29 +535,40 @@ int main(int argc, char **argv)
     } cases[] = {
         {"free-live", free_live},
         {"free-then-openssl", free_then_openssl},
+        {"openssl-twice", openssl_twice},
         {"free-freed", free_freed},
         {"free-inside", free_inside},
         {"free-inside-large", free_inside_large},
         {"free-inside-freed", free_inside_freed},
         {"free-damaged", free_damaged},
+        {"free-behind", free_behind},
+        {"free-at-exit", exit_handlers},
         {"free-in-child", free_in_child},
         {"realloc-grow", realloc_grow},
         {"realloc-shrink", realloc_shrink},
         {"realloc-zero", realloc_zero},
         {"realloc-freed", realloc_freed},
         {"realloc-inside", realloc_inside},
+        {"realloc-behind", realloc_behind},
         {"reallocarray", realloc_array},
+        {"reallocarray-freed", realloc_array_freed},
+        {"reallocarray-inside", realloc_array_inside},
+        {"reallocarray-behind", realloc_array_behind},
         {"reallocarray-too-large", realloc_array_too_large},
         {"usable-live", usable_live},
         {"usable-freed", usable_freed},
         {"usable-inside", usable_inside},
+        {"usable-behind", usable_behind},
         {"healthy", healthy},
         {"threads", threads},
         {"handler", handler},
+        {"thrown-away", thrown_away},
     };
 
     if (argc == 3 && strcmp(argv[2], "host") == 0)
         CHECK(CRYPTO_set_mem_functions(host_malloc, host_realloc, host_free) == 1);
+    if (argc == 3 && strcmp(argv[2], "pool") == 0)
+        CHECK(CRYPTO_set_mem_functions(pool_malloc, host_realloc, pool_free) == 1);
     OPENSSL_free(OPENSSL_malloc(1)); /* the first block is never a guarded one */
     for (size_t i = 0; argc >= 2 && i < sizeof cases / sizeof *cases; i++)
         if (strcmp(argv[1], cases[i].name) == 0) {
@@ -407,6 +580,6 @@ int main(int argc, char **argv)
             free(malloc(1000));
             return 0;
         }
-    fprintf(stderr, "usage: mix CASE [host]\n");
+    fprintf(stderr, "usage: mix CASE [host|pool]\n");
     return 2;
 }

@@ -206,6 +206,34 @@ FRESH(killed_while_allocations_follow_frees)
     kill_all_the_way(&(struct operation){make_some, free_and_make_in_turns});
 }
 
+/* As a thread that has no cache of its own: with each call, one is borrowed. */
+static void own_nothing(void)
+{
+    nothing();
+    hold(0, 4, 96);
+    fo_cache_leave();
+}
+
+static void borrow(void)
+{
+    let_go(0, 3);
+    hold(0, 1, 600);
+    hold(1, 2, 20000);
+    let_go(0, 2);
+    assert_null(fo_cache_own());
+}
+
+FRESH(killed_while_it_borrows_a_cache)
+{
+    start("QUARANTINE=0", NULL);
+    block(16);
+    const struct operation o = {own_nothing, borrow};
+    assert_false(kill_after(&o, UINT_MAX)); /* whole, once: does it do that? */
+    assert_int_equal(fo_region->lent, 1);
+    kill_all_the_way(&o);
+    assert_in_range(fo_region->lent, 1, 2);
+}
+
 static void take_over_the_dead(void)
 {
     fo_caches_reclaim();
@@ -245,6 +273,7 @@ int main(void)
         cmocka_unit_test(killed_while_it_frees_what_is_wiped),
         cmocka_unit_test(killed_while_it_takes_what_others_shared),
         cmocka_unit_test(killed_while_allocations_follow_frees),
+        cmocka_unit_test(killed_while_it_borrows_a_cache),
         cmocka_unit_test(killed_while_it_takes_over_from_somebody_who_was_killed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -83,6 +83,10 @@ static const struct {
         {"Write to the header of a freed block",
          "Something wrote in front of a block after its free, mostly past the end of the block "
          "below."},
+    [FO_FINDING_LIBC_CALL_NO_BLOCK] =
+        {"A libc function was called with a pointer to OpenSSL's memory, but to no block",
+         "The pointer leads behind a block, in front of one, or to one whose header was "
+         "overwritten; and what OpenSSL allocated is not free's to take."},
 };
 
 json_t *fo_sarif_rules(void)

@@ -1,0 +1,21 @@
+/* Caches in two groups, for region_owner.c and region_reclaim.c. */
+#ifndef FO_BACKEND_REGION_OWNER_H
+#define FO_BACKEND_REGION_OWNER_H
+
+#include "backend/region.h"
+
+struct fo_caches {
+    uint32_t first, most, *made;
+};
+
+/* By one thread each, until it ends. */
+struct fo_caches fo_caches_owned(void);
+
+/* By any thread, for a call. */
+struct fo_caches fo_caches_lent(void);
+
+/* If the cache has no owner, or one who is gone; of threads of this process, the kernel is asked
+ * only if all are. */
+bool fo_cache_take_over(struct fo_cache *cache, uint64_t self, bool asks_all);
+
+#endif
