@@ -61,7 +61,8 @@
 
 enum {
     FO_CACHES = 4096,           /* owned and lent, region_owner.c; half of them each, but: */
-    FO_OWNED_PRIVATELY = 64,    /* of one process's threads: idle ones keep what they have */
+    FO_CACHES_PRIVATE = 1024,   /* of one process's threads: addresses count */
+    FO_OWNED_PRIVATELY = 64,    /* of those: idle ones keep what they have */
     FO_CALLS_TO_OWN = 1 << 17,  /* of threads that borrow, for one more that is owned: a dozen
                                  * handshakes, for which an idle one may keep 272 kB */
     FO_CALLS_TO_LOOK = 1 << 10, /* of a thread that borrows, for a look at those that are owned */
