@@ -16,6 +16,7 @@
 #include "core/hot.h"
 #include "core/nearest.h"
 #include "core/options.h"
+#include "core/quarantine.h"
 #include "fork/cures.h"
 #include "fork/mapping.h"
 #include "fork/process.h"
@@ -224,6 +225,8 @@ static bool decide(const char *file, int line)
         return false;
     set_paths(id);
     fo_process_serve(id);
+    if (!fo_hot.direct)
+        fo_quarantine_begin();
     fo_engine_tell(name_of(id));
     __atomic_store_n(&fo_hot.alloc, fo_hot.direct ? made_directly : fo_backends[id]->alloc,
                      __ATOMIC_RELEASE);

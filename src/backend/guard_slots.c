@@ -136,7 +136,7 @@ static void *map(size_t size, int protection)
  * registry and the backend beneath want some, too. */
 static uintptr_t reserve(size_t size)
 {
-    size_t others = 3 * size + 4 * (size_t)FO_LEAF_SIZE;
+    size_t others = 3 * size + 64 * (size_t)FO_LEAF_SIZE;
     char *p = map(size + others, PROT_NONE);
 
     if (p != NULL)

@@ -73,16 +73,15 @@ static void set_classes(struct fo_region *r)
 }
 
 /* What comes before the groups, from `at` on; returns where that ends. */
-static uintptr_t lay_out_head(struct fo_region *r, uintptr_t at, uint32_t pages, uint32_t caches)
+static uintptr_t lay_out_head(struct fo_region *r, uintptr_t at, uint32_t pages)
 {
-    r->cache_count = pages / 8 < caches ? pages / 8 : caches;
+    r->cache_count = pages / 8 < FO_CACHES ? pages / 8 : FO_CACHES;
     r->owned_most = r->cache_count / 2;
     r->magazine_count = pages / 2 < FO_MAGAZINES_MOST ? pages / 2 : FO_MAGAZINES_MOST;
     at += sizeof *r;
     r->mark = (struct fo_mark *)at;
     at += FO_MARKS * sizeof *r->mark;
-    r->cache = (struct fo_cache *)((at + 63) & ~(uintptr_t)63);
-    r->page_bin = (uint16_t *)(r->cache + r->cache_count);
+    r->page_bin = (uint16_t *)at;
     at = (uintptr_t)(r->page_bin + pages);
     at = (at + 63) & ~(uintptr_t)63;
     fo_layout_sets((uint64_t *)at, pages, r->magazine_count);
@@ -122,13 +121,13 @@ static bool start_private(void)
     static struct fo_region plan;
     enum { AT_FIRST = 1 << 20 };
     uint32_t pages = private_pages();
-    size_t size = lay_out_head(&plan, 0, pages, FO_CACHES_PRIVATE);
+    size_t size = lay_out_head(&plan, 0, pages);
     uintptr_t head = fo_system_map_apart(size);
 
     if (head == 0)
         return false;
     struct fo_region *r = (struct fo_region *)head;
-    lay_out_head(r, head, pages, FO_CACHES_PRIVATE);
+    lay_out_head(r, head, pages);
     r->size = size;
     uintptr_t base = fo_layout_has_page(0) && fo_layout_has_magazine(0)
                          ? fo_system_find_place(AT_FIRST, RANGE_MOST, make_key(~fo_hot.secret))
@@ -146,23 +145,14 @@ static bool start_private(void)
 /* --- shared ------------------------------------------------------------------------------------
  */
 
-static uint32_t groups_for(uint32_t numbers, uint32_t size)
-{
-    return (numbers + size - 1) / size;
-}
-
 /* Where everything is in a range of this size; returns where the pages begin. */
 static uintptr_t lay_out_shared(struct fo_region *r, uintptr_t start, uint64_t size)
 {
     uint32_t pages = (uint32_t)(size >> FO_PAGE_SHIFT);
-    uintptr_t groups = lay_out_head(r, start, pages, FO_CACHES);
-    uint32_t page_groups = groups_for(pages, FO_GROUP_PAGES);
-    uint32_t magazine_groups = groups_for(r->magazine_count, FO_GROUP_MAGAZINES);
-    uintptr_t magazines = groups + page_groups * sizeof(struct fo_page_group);
+    uintptr_t groups = lay_out_head(r, start, pages);
 
     r->size = size;
-    fo_layout_share(groups, page_groups, magazines, magazine_groups);
-    return round_to_page(magazines + magazine_groups * sizeof(struct fo_magazine_group));
+    return round_to_page(fo_layout_share(groups, pages, r->magazine_count, r->cache_count));
 }
 
 static bool start_shared(uint64_t size)

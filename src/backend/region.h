@@ -4,8 +4,8 @@
  * addresses that the kernel counts (RLIMIT_AS, mlockall(2)).  What it knows of pages and magazines
  * lies in chunks elsewhere (region_layout.h).  What processes share is mapped at once:
  *
- *   | struct fo_region | marks | caches | bins of pages | upper words of sets |
- *   | groups of pages | groups of magazines | gap | pages
+ *   | struct fo_region | marks | bins of pages | upper words of sets |
+ *   | groups of caches | of pages | of magazines | gap | pages
  * ... start                                         base committed
  *
  * Small blocks (region_classes.h) lie in slots of equal size, a page to a class; larger ones have a
@@ -60,9 +60,7 @@
 #include "core/memory.h"
 
 enum {
-    FO_CACHES = 4096,           /* owned and lent, region_owner.c; half of them each, but: */
-    FO_CACHES_PRIVATE = 1024,   /* of one process's threads: addresses count */
-    FO_OWNED_PRIVATELY = 64,    /* of those: idle ones keep what they have */
+    FO_OWNED_PRIVATELY = 64,    /* of one process's threads: idle ones keep what they have */
     FO_CALLS_TO_OWN = 1 << 17,  /* of threads that borrow, for one more that is owned: a dozen
                                  * handshakes, for which an idle one may keep 272 kB */
     FO_CALLS_TO_LOOK = 1 << 10, /* of a thread that borrows, for a look at those that are owned */
@@ -100,7 +98,6 @@ struct fo_region {
     uint32_t borrowed;                /* so many calls, each thread's from time to time */
     uint32_t idle[FO_IDLE], idled; /* the last pages that lost their last block; so many so far */
     uint16_t *page_bin;            /* as fo_direct.bins, by page: of those of slots */
-    struct fo_cache *cache;
     struct {
         uint32_t most;         /* magazines for all threads, about */
         uint32_t cells, slots; /* of a magazine, of a page */
@@ -111,17 +108,6 @@ struct fo_region {
 };
 
 extern FO_HIDDEN struct fo_region *fo_region; /* NULL: there is none */
-
-/* From 0, up to fo_region->cache_count. */
-static inline struct fo_cache *fo_cache_at(uint32_t index)
-{
-    return &fo_region->cache[index];
-}
-
-static inline uint32_t fo_cache_index(const struct fo_cache *cache)
-{
-    return (uint32_t)(cache - fo_region->cache);
-}
 
 static inline struct fo_mark *fo_mark_at(uint32_t number)
 {

@@ -50,6 +50,7 @@ _Static_assert(sizeof(struct fo_bin) == 64, "a cache line");
 struct fo_cache {
     _Alignas(64) struct fo_bin bins[FO_REGION_CLASSES];
     struct fo_living owner;
+    uint32_t index; /* fo_cache_at() */
     uint64_t maker; /* who saw to it first, as an owner (fork/living.h) */
     bool made;      /* its bins can be used */
     bool drained;   /* left, and what waited in it went to all threads */

@@ -33,13 +33,28 @@ bool fo_layout_has_magazine(uint32_t number)
                      sizeof(struct fo_magazine_group));
 }
 
-void fo_layout_share(uintptr_t pages, uint32_t page_groups, uintptr_t magazines,
-                     uint32_t magazine_groups)
+bool fo_layout_has_cache(uint32_t index)
 {
-    for (uint32_t i = 0; i < page_groups; i++)
-        fo_layout.pages[i] = pages + i * sizeof(struct fo_page_group);
-    for (uint32_t i = 0; i < magazine_groups; i++)
-        fo_layout.magazines[i] = magazines + i * sizeof(struct fo_magazine_group);
+    return has_chunk(&fo_layout.caches[index / FO_GROUP_CACHES], sizeof(struct fo_cache_group));
+}
+
+/* From `at` on, for so many things; returns where they end. */
+static uintptr_t share(uintptr_t *chunks, uintptr_t at, uint32_t count, uint32_t of_group,
+                       size_t size)
+{
+    for (uint32_t i = 0; i * of_group < count; i++) {
+        chunks[i] = at;
+        at += size;
+    }
+    return at;
+}
+
+uintptr_t fo_layout_share(uintptr_t at, uint32_t pages, uint32_t magazines, uint32_t caches)
+{
+    at = share(fo_layout.caches, at, caches, FO_GROUP_CACHES, sizeof(struct fo_cache_group));
+    at = share(fo_layout.pages, at, pages, FO_GROUP_PAGES, sizeof(struct fo_page_group));
+    return share(fo_layout.magazines, at, magazines, FO_GROUP_MAGAZINES,
+                 sizeof(struct fo_magazine_group));
 }
 
 /* --- sets --------------------------------------------------------------------------------------

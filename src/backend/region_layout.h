@@ -20,8 +20,11 @@ enum {
     FO_MAGAZINES_MOST = FO_PAGES_MOST / 2, /* a 64th of the memory, if all are used */
     FO_GROUP_PAGES = 512,
     FO_GROUP_MAGAZINES = 64,
+    FO_GROUP_CACHES = 16,
+    FO_CACHES = 4096, /* owned and lent, region_owner.c; half of them each, but see region.h */
     FO_PAGE_GROUPS = FO_PAGES_MOST / FO_GROUP_PAGES,
     FO_MAGAZINE_GROUPS = FO_MAGAZINES_MOST / FO_GROUP_MAGAZINES,
+    FO_CACHE_GROUPS = FO_CACHES / FO_GROUP_CACHES,
     FO_PAGE_SETS = FO_REGION_CLASSES + FO_RUN_CLASSES,
     FO_MAGAZINE_SETS = FO_REGION_CLASSES + 1,
     FO_SET_LINE = 8, /* sets of different things share no cache line */
@@ -57,9 +60,14 @@ _Static_assert(offsetof(struct fo_magazine_group, magazine) % FO_MAGAZINE_SIZE =
                    sizeof(struct fo_magazine_group) % 4096 == 0,
                "the last cell of each magazine begins at a multiple of its size");
 
+struct fo_cache_group {
+    _Alignas(4096) struct fo_cache cache[FO_GROUP_CACHES];
+};
+
 extern FO_HIDDEN struct fo_layout {
     uintptr_t pages[FO_PAGE_GROUPS];         /* struct fo_page_group; 0: not mapped */
     uintptr_t magazines[FO_MAGAZINE_GROUPS]; /* struct fo_magazine_group */
+    uintptr_t caches[FO_CACHE_GROUPS];       /* struct fo_cache_group */
     struct {
         struct fo_set full;  /* magazines for all threads */
         struct fo_set pages; /* FO_PAGE_PARTIAL */
@@ -90,13 +98,22 @@ static inline struct fo_magazine *fo_magazine_at(uint32_t number)
     return &((struct fo_magazine_group *)group)->magazine[number % FO_GROUP_MAGAZINES];
 }
 
-/* Map the chunk for the group of this page or magazine, unless it is there.  False: no memory. */
+static inline struct fo_cache *fo_cache_at(uint32_t index)
+{
+    uintptr_t group = FO_RELAXED_LOAD(&fo_layout.caches[index / FO_GROUP_CACHES]);
+
+    return &((struct fo_cache_group *)group)->cache[index % FO_GROUP_CACHES];
+}
+
+/* Map the chunk for the group of this page, magazine or cache, unless it is there.  False: no
+ * memory. */
 bool fo_layout_has_page(uint32_t page);
 bool fo_layout_has_magazine(uint32_t number);
+bool fo_layout_has_cache(uint32_t index);
 
-/* Where groups of a heap that processes share lie, one after another. */
-void fo_layout_share(uintptr_t pages, uint32_t page_groups, uintptr_t magazines,
-                     uint32_t magazine_groups);
+/* Where groups of a heap that processes share lie, one after another, for so many pages, magazines
+ * and caches; returns where that ends. */
+uintptr_t fo_layout_share(uintptr_t start, uint32_t pages, uint32_t magazines, uint32_t caches);
 
 /* So many bytes, for the upper words of all sets together. */
 size_t fo_layout_above_size(uint32_t pages, uint32_t magazines);

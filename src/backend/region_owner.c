@@ -31,7 +31,7 @@ void fo_cache_empty(struct fo_cache *cache)
 
 uint16_t fo_cache_number(const struct fo_cache *cache)
 {
-    return cache == &fo_no_cache ? 0 : (uint16_t)(fo_cache_index(cache) + 1);
+    return cache == &fo_no_cache ? 0 : (uint16_t)(FO_RELAXED_LOAD(&cache->index) + 1);
 }
 
 uint32_t fo_of_mine(enum fo_page_state state)
@@ -166,7 +166,7 @@ bool fo_cache_take_over(struct fo_cache *cache, uint64_t self, bool asks_all)
 /* Of those that are made, the first that is to be had; NULL: none. */
 static struct fo_cache *adopt(const struct fo_caches *g, uint64_t self)
 {
-    uint32_t made = FO_RELAXED_LOAD(g->made);
+    uint32_t made = __atomic_load_n(g->made, __ATOMIC_ACQUIRE);
 
     for (uint32_t i = 0; i < made; i++)
         if (fo_cache_take_over(fo_cache_at(g->first + i), self, false))
@@ -178,11 +178,14 @@ static struct fo_cache *adopt(const struct fo_caches *g, uint64_t self)
 static struct fo_cache *next_to_make(const struct fo_caches *g, uint64_t self)
 {
     for (;;) {
-        uint32_t n = FO_RELAXED_LOAD(g->made);
+        uint32_t n = __atomic_load_n(g->made, __ATOMIC_ACQUIRE);
         uint64_t nobody = 0;
         if (n == g->most)
             return NULL;
+        if (!fo_layout_has_cache(g->first + n))
+            return NULL;
         struct fo_cache *cache = fo_cache_at(g->first + n);
+        FO_RELAXED_STORE(&cache->index, g->first + n);
         bool mine = __atomic_compare_exchange_n(&cache->maker, &nobody, self, false,
                                                 __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
         __atomic_compare_exchange_n(g->made, &n, n + 1, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
@@ -200,7 +203,7 @@ static void share_out(void)
         return;
     for (unsigned n = 0; n < 2; n++) {
         struct fo_caches g = n == 0 ? fo_caches_owned() : fo_caches_lent();
-        for (uint32_t i = 0; i < FO_RELAXED_LOAD(g.made); i++)
+        for (uint32_t i = 0; i < __atomic_load_n(g.made, __ATOMIC_ACQUIRE); i++)
             set_limits(fo_cache_at(g.first + i));
     }
 }
@@ -253,7 +256,7 @@ void fo_caches_start(void)
 static struct fo_cache *borrow_free(uint32_t made, uint64_t self)
 {
     struct fo_caches g = fo_caches_lent();
-    uint32_t last = fo_thread.lent != NULL ? fo_cache_index(fo_thread.lent) - g.first : 0;
+    uint32_t last = fo_thread.lent != NULL ? FO_RELAXED_LOAD(&fo_thread.lent->index) - g.first : 0;
 
     for (uint32_t i = 0; i < made; i++) {
         struct fo_cache *cache = fo_cache_at(g.first + (last + i) % made);
@@ -266,7 +269,7 @@ static struct fo_cache *borrow_free(uint32_t made, uint64_t self)
 static struct fo_cache *borrow_once(uint64_t self)
 {
     struct fo_caches g = fo_caches_lent();
-    uint32_t made = FO_RELAXED_LOAD(g.made);
+    uint32_t made = __atomic_load_n(g.made, __ATOMIC_ACQUIRE);
     struct fo_cache *cache = made != 0 ? borrow_free(made, self) : NULL;
 
     if (cache == NULL)

@@ -12,6 +12,7 @@
 
 #include "backend/region_hot.h"
 #include "core/options.h"
+#include "core/raw.h"
 #include "report/output.h"
 
 #ifndef MADV_POPULATE_WRITE
@@ -26,12 +27,18 @@ enum { PAGE = 1 << FO_PAGE_SHIFT, SYSTEM_PAGE = 4096 };
 /* --- mapping -----------------------------------------------------------------------------------
  */
 
-/* 0: none. */
+/* See core/raw.h for why not mmap(3).  0: none. */
 static uintptr_t map(uintptr_t at, size_t size, int protection, int flags)
 {
-    void *p = mmap((void *)at, size, protection, flags | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    void *p = (void *)syscall(SYS_mmap, at, size, protection, flags | MAP_ANONYMOUS | MAP_NORESERVE,
+                              -1, 0);
 
     return p == MAP_FAILED ? 0 : (uintptr_t)p;
+}
+
+static void unmap(uintptr_t at, size_t size)
+{
+    syscall(SYS_munmap, at, size);
 }
 
 static bool map_over(uintptr_t at, size_t size, int flags)
@@ -76,7 +83,7 @@ uintptr_t fo_system_map_apart(size_t size)
     uintptr_t start = guard + SYSTEM_PAGE;
 
     if (guard != 0 && !map_over(start, size, 0)) {
-        munmap((void *)guard, size + 2 * SYSTEM_PAGE);
+        unmap(guard, size + 2 * SYSTEM_PAGE);
         guard = 0;
     }
     if (guard != 0)
@@ -89,8 +96,19 @@ void fo_system_unmap_apart(uintptr_t start, size_t size)
 {
     int saved_errno = errno;
 
-    munmap((void *)(start - SYSTEM_PAGE), size + 2 * SYSTEM_PAGE);
+    unmap((start - SYSTEM_PAGE), size + 2 * SYSTEM_PAGE);
     errno = saved_errno;
+}
+
+uintptr_t fo_system_map_sparse(size_t size)
+{
+    int saved_errno = errno;
+    uintptr_t start = map(0, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_STACK);
+
+    if (start != 0)
+        advise(start, size);
+    errno = saved_errno;
+    return start;
 }
 
 /* Kernels before 4.17, and valgrind, take the address for a wish: then it is elsewhere. */
@@ -103,7 +121,7 @@ static enum fo_mapped map_at(uintptr_t start, size_t size, int protection)
                                                          : FO_MAPPED_NOT;
 
     if (at != 0 && at != start)
-        munmap((void *)at, size);
+        unmap(at, size);
     errno = saved_errno;
     return mapped;
 }
@@ -124,7 +142,7 @@ bool fo_system_has_room(uint64_t size)
     uintptr_t at = map(0, size, PROT_NONE, MAP_PRIVATE);
 
     if (at != 0)
-        munmap((void *)at, size);
+        unmap(at, size);
     errno = saved_errno;
     return at != 0;
 }
@@ -146,7 +164,7 @@ static bool take(uintptr_t at, size_t size)
         advise(at, size);
         return true;
     }
-    munmap((void *)(at - PAGE), PAGE + size);
+    unmap((at - PAGE), PAGE + size);
     return false;
 }
 
@@ -158,7 +176,7 @@ static uintptr_t middle_of(uint64_t room, uint64_t random)
 
     if (free == 0)
         return 0;
-    munmap((void *)free, room);
+    unmap(free, room);
     return round_up(free + room / 4 + random % (room / 4));
 }
 
@@ -193,7 +211,7 @@ uintptr_t fo_system_find_place(size_t size, uint64_t room, uint64_t random)
     if (at == 0)
         next = map(0, size, PROT_NONE, MAP_PRIVATE);
     if (next != 0) {
-        munmap((void *)next, size);
+        unmap(next, size);
         at = take_away_from(next, size, room, random);
     }
     errno = saved_errno;
@@ -207,9 +225,9 @@ uintptr_t fo_system_map_shared(size_t size)
     uintptr_t p = map(0, size + PAGE, PROT_READ | PROT_WRITE, MAP_SHARED), start = round_up(p);
 
     if (p != 0 && start != p)
-        munmap((void *)p, start - p);
+        unmap(p, start - p);
     if (p != 0) {
-        munmap((void *)(start + size), p + PAGE - start);
+        unmap((start + size), p + PAGE - start);
         madvise((void *)start, size, MADV_NOHUGEPAGE);
         madvise((void *)start, size, MADV_DONTDUMP);
     }

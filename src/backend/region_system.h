@@ -9,7 +9,10 @@
 uintptr_t fo_system_map_apart(size_t size);
 void fo_system_unmap_apart(uintptr_t start, size_t size);
 
-/* The same at this address, if nothing is there. */
+/* So many bytes, of which few will be touched; 0: none. */
+uintptr_t fo_system_map_sparse(size_t size);
+
+/* As fo_system_map_apart(), at this address, if nothing is there. */
 enum fo_mapped {
     FO_MAPPED,
     FO_MAPPED_NOT,  /* no memory, or no addresses */

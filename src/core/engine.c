@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "backend/backend.h"
+#include "backend/region_system.h"
 #include "core/libc_memory.h"
 #include "core/memory.h"
 #include "core/options.h"
@@ -33,9 +34,26 @@ static uint64_t make_secret(void)
     return mixed;
 }
 
+/* What the library maps at start is less, and the program wants some, too.  Asked before anything
+ * is mapped. */
+static bool has_room(void)
+{
+    if (fo_system_has_room(UINT64_C(32) << 20))
+        return true;
+    fo_say_words(
+        "limits leave less than 32 MB of addresses (ulimit -v; ulimit -l, if all memory is "
+        "locked); this process runs unprotected",
+        NULL);
+    fo_journal_how(FO_JOURNAL_UNPROTECTED, "");
+    fo_engine_refuse();
+    return false;
+}
+
 static bool start(void)
 {
     fo_output_open();
+    if (!has_room())
+        return false;
     bool understood = fo_options_complain() == 0;
     understood &= fo_journal_complain();
     understood &= fo_backend_known(fo_options.backend);

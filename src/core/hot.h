@@ -16,13 +16,14 @@
 
 struct fo_process;
 struct fo_memory;
+struct fo_root;
 
 typedef void *fo_alloc_function(size_t size, const char *file, int line);
 
 struct fo_hot {
     const char *alone;          /* *alone != 0: no other thread or process touches our structures */
     uint64_t secret;            /* keys the check bits; one per process tree */
-    uint8_t **root;             /* registry.h */
+    struct fo_root *root;       /* registry.h */
     struct fo_process *process; /* fork/process.h: zeroed by the kernel in a forked child */
     fo_alloc_function *alloc;   /* the active backend, or the function that chooses it */
     struct fo_memory *memory;   /* what is shared exactly when the blocks are */

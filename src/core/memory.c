@@ -4,12 +4,13 @@
 
 #include <sys/mman.h>
 
+#include "backend/region_system.h"
 #include "core/options.h"
 
 /* A shared map must have room for all leaves beforehand, for a leaf made after a fork has to be
- * seen by everybody.  64 leaves cover 16 GiB of pools; half as many are tried where an address
+ * seen by everybody.  1,024 leaves cover 16 GiB of pools; half as many are tried where an address
  * space limit forbids them. */
-enum { SHARED_LEAVES = 64 };
+enum { SHARED_LEAVES = 1024 };
 
 static size_t round_page(size_t n)
 {
@@ -50,28 +51,69 @@ static void *map(void *at, size_t size, int sharing)
     return p;
 }
 
-static struct fo_freed *lay_out_queue(struct fo_queue *q, struct fo_freed *at, uint32_t capacity,
-                                      size_t tombstones)
+/* --- shards --------------------------------------------------------------------------------------
+ */
+
+static uint32_t capacity_of(int queue)
 {
-    *q = (struct fo_queue){.mask = capacity - 1, .entries = at};
-    q->held = capacity - (tombstones < capacity / 2 ? (uint32_t)tombstones : capacity / 2);
-    return at + capacity;
+    return queue < FO_CLASSES ? class_capacity(queue) : other_capacity();
 }
 
-static void lay_out(struct fo_memory *m, char *at)
+static size_t tombstones_of(int queue)
 {
-    struct fo_freed *entries = (struct fo_freed *)(at + FO_ROOT_SIZE);
+    return queue < FO_CLASSES ? 64 : fo_options.tombstones;
+}
 
-    m->root = (uint8_t **)at;
-    for (int i = 0; i < FO_SHARDS; i++) {
-        m->shards[i].limit = fo_options.quarantine / 2;
-        for (int c = 0; c < FO_CLASSES; c++)
-            entries = lay_out_queue(&m->shards[i].queues[c], entries, class_capacity(c), 64);
-        entries = lay_out_queue(&m->shards[i].queues[FO_CLASSES], entries, other_capacity(),
-                                fo_options.tombstones);
+static size_t entries_of_shard(void)
+{
+    size_t entries = 0;
+
+    for (int i = 0; i < FO_QUEUES; i++)
+        entries += capacity_of(i);
+    return entries;
+}
+
+static void lay_out_shard(struct fo_shard *s)
+{
+    s->limit = fo_options.quarantine / 2;
+    for (int i = 0; i < FO_QUEUES; i++) {
+        uint32_t capacity = capacity_of(i);
+        size_t tombstones = tombstones_of(i);
+        s->queues[i].mask = capacity - 1;
+        s->queues[i].held =
+            capacity - (tombstones < capacity / 2 ? (uint32_t)tombstones : capacity / 2);
     }
-    m->processes_used = 1;
 }
+
+/* Two threads may do this at once: they write the same. */
+static void open_with(struct fo_shard *s, struct fo_freed *entries)
+{
+    for (int i = 0; i < FO_QUEUES; i++) {
+        FO_RELAXED_STORE(&s->queues[i].entries, entries);
+        entries += capacity_of(i);
+    }
+    __atomic_store_n(&s->open, true, __ATOMIC_RELEASE);
+}
+
+bool fo_shard_open(struct fo_shard *s)
+{
+    struct fo_freed *none = NULL;
+
+    if (__atomic_load_n(&s->open, __ATOMIC_ACQUIRE))
+        return true;
+    size_t size = round_page(entries_of_shard() * sizeof(struct fo_freed));
+    struct fo_freed *entries = (struct fo_freed *)fo_system_map_sparse(size);
+    if (entries == NULL)
+        return false;
+    if (!__atomic_compare_exchange_n(&s->entries, &none, entries, false, __ATOMIC_ACQ_REL,
+                                     __ATOMIC_ACQUIRE))
+        munmap(entries, size);
+    open_with(s, __atomic_load_n(&s->entries, __ATOMIC_ACQUIRE));
+    return true;
+}
+
+/* --- the map -------------------------------------------------------------------------------------
+ */
 
 static size_t head_size(void)
 {
@@ -79,29 +121,43 @@ static size_t head_size(void)
 }
 
 /* All but the leaves. */
-static size_t fixed_size(void)
+static size_t fixed_size(bool shared)
 {
-    size_t records = other_capacity();
+    size_t entries = shared ? FO_SHARDS * entries_of_shard() : 0;
 
-    for (int c = 0; c < FO_CLASSES; c++)
-        records += class_capacity(c);
-    records *= FO_SHARDS;
-    return head_size() + FO_ROOT_SIZE + round_page(records * sizeof(struct fo_freed));
+    return head_size() + FO_ROOT_SIZE + round_page(entries * sizeof(struct fo_freed));
 }
 
+static void lay_out(struct fo_memory *m, bool shared)
+{
+    struct fo_freed *entries = (struct fo_freed *)((char *)m + head_size() + FO_ROOT_SIZE);
+
+    m->root = (struct fo_root *)((char *)m + head_size());
+    fo_root_start(m->root);
+    for (int i = 0; i < FO_SHARDS; i++) {
+        lay_out_shard(&m->shards[i]);
+        if (shared)
+            open_with(&m->shards[i], entries + (size_t)i * entries_of_shard());
+    }
+    m->processes_used = 1;
+}
+
+/* A dump would make the kernel give memory to every page of a shared map. */
 struct fo_memory *fo_memory_map(bool shared)
 {
     uint32_t leaves = shared ? SHARED_LEAVES : 0;
     size_t size;
     char *p;
 
-    while ((p = map(NULL, size = fixed_size() + (size_t)leaves * FO_LEAF_SIZE,
+    while ((p = map(NULL, size = fixed_size(shared) + (size_t)leaves * FO_LEAF_SIZE,
                     shared ? MAP_SHARED : MAP_PRIVATE)) == NULL)
         if ((leaves /= 2) == 0)
             return NULL;
+    if (shared)
+        madvise(p + head_size(), size - head_size(), MADV_DONTDUMP);
     struct fo_memory *m = (struct fo_memory *)p;
-    lay_out(m, p + head_size());
-    m->pool = (struct fo_leaf_pool){(uint8_t *)p + fixed_size(), leaves, 0};
+    lay_out(m, shared);
+    m->pool = (struct fo_leaf_pool){(uint8_t *)p + fixed_size(shared), leaves, 0};
     m->size = size;
     return m;
 }
@@ -113,11 +169,15 @@ void fo_memory_unmap(struct fo_memory *m)
 
 bool fo_memory_make_private(struct fo_memory *m)
 {
-    size_t size = m->size;
+    size_t size = m->size, needed = fixed_size(false);
 
-    if (map(m, size, MAP_PRIVATE | MAP_FIXED) == NULL)
+    if (map(m, needed, MAP_PRIVATE | MAP_FIXED) == NULL)
         return false;
-    lay_out(m, (char *)m + head_size());
+    lay_out(m, false);
     m->size = size;
+    if (fo_hot_concurrent()) /* another thread may be looking at the rest */
+        return true;
+    munmap((char *)m + needed, size - needed);
+    m->size = needed;
     return true;
 }

@@ -50,6 +50,8 @@ struct fo_shard {
     size_t limit;   /* for each of the two below: half the option's, divided by the shards in use */
     size_t classed; /* bytes of the payloads that wait in the classes' queues */
     size_t other; /* and in the last one; apart, or a few large blocks would push all others out */
+    struct fo_freed *entries; /* of all queues; NULL: none yet */
+    bool open;                /* the queues can be used */
     struct fo_queue queues[FO_QUEUES];
 };
 
@@ -65,7 +67,7 @@ struct fo_lineage {
 };
 
 struct fo_memory {
-    uint8_t **root;
+    struct fo_root *root;
     struct fo_leaf_pool pool; /* none in a private map */
     size_t size;
     uint32_t processes_used;
@@ -77,6 +79,9 @@ struct fo_memory {
     struct fo_lineage processes[FO_PROCESSES];
     struct fo_shard shards[FO_SHARDS];
 };
+
+/* In private memory a shard has no entries until a thread wants it.  False: no memory. */
+bool fo_shard_open(struct fo_shard *s);
 
 /* A new, empty map; NULL when the system has no room for it. */
 struct fo_memory *fo_memory_map(bool shared);

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "backend/backend.h"
+#include "backend/region_system.h"
 #include "core/options.h"
 #include "core/watch.h"
 
@@ -51,12 +52,12 @@ struct fo_shard *fo_quarantine_lock_slowly(uint32_t pid)
 {
     struct fo_memory *m = fo_hot.memory;
     int saved_errno = errno;
-    uint32_t first = (uint32_t)(fo_thread.home - m->shards);
+    uint32_t first = fo_thread.home != NULL ? (uint32_t)(fo_thread.home - m->shards) : 0;
     struct fo_shard *locked = NULL;
 
     for (uint32_t i = 0; i < FO_SHARDS && locked == NULL; i++) {
         struct fo_shard *s = &m->shards[(first + i) % FO_SHARDS];
-        if (fo_shard_try(s, pid) || take_over(s, pid))
+        if (fo_shard_open(s) && (fo_shard_try(s, pid) || take_over(s, pid)))
             locked = s;
     }
     errno = saved_errno;
@@ -138,15 +139,23 @@ static void choose_home(void)
 
     if (n > 0 && n < FO_SHARDS)
         lower_limits(m, n + 1);
-    fo_thread.home = &m->shards[n % FO_SHARDS];
+    /* Each has addresses of its own.  Where a limit leaves few, one is enough. */
+    bool may_open = fo_system_has_room(UINT64_C(64) << 20);
+    struct fo_shard *s = &m->shards[may_open ? n % FO_SHARDS : 0];
+    fo_thread.home = fo_shard_open(s) ? s : NULL;
+}
+
+void fo_quarantine_begin(void)
+{
+    if (fo_thread.home == NULL)
+        choose_home();
 }
 
 static struct fo_shard *lock_any(void)
 {
     struct fo_process *me = fo_process_self();
 
-    if (fo_thread.home == NULL)
-        choose_home();
+    fo_quarantine_begin();
     fo_who();
     /* 0: another thread is noticing a fork, and slow */
     return fo_quarantine_lock_slowly(me->pid != 0 ? me->pid : fo_getpid());
@@ -155,9 +164,8 @@ static struct fo_shard *lock_any(void)
 bool fo_quarantine_is_too_small(size_t size)
 {
     fo_process_self();
-    if (fo_thread.home == NULL)
-        choose_home();
-    return size > FO_RELAXED_LOAD(&fo_thread.home->limit);
+    fo_quarantine_begin();
+    return fo_thread.home == NULL || size > FO_RELAXED_LOAD(&fo_thread.home->limit);
 }
 
 void fo_quarantine_remember(uintptr_t payload, fo_site allocated, uint64_t word, fo_site freed)
@@ -190,6 +198,8 @@ void fo_quarantine_put_slowly(uintptr_t payload, fo_site allocated, uint64_t wor
 
 static enum fo_remembered find_in(const struct fo_queue *q, uintptr_t payload, struct fo_freed *out)
 {
+    if (FO_RELAXED_LOAD(&q->entries) == NULL)
+        return FO_FORGOTTEN;
     uint32_t number = __atomic_load_n(&q->head, __ATOMIC_ACQUIRE);
     uint32_t tail = __atomic_load_n(&q->tail, __ATOMIC_ACQUIRE), waiting = number - tail;
 

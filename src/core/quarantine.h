@@ -28,6 +28,10 @@ enum { FO_CLASS_KEEP = 16 };
 /* Another shard than this thread's, locked, or NULL: all are taken. */
 FO_COLD struct fo_shard *fo_quarantine_lock_slowly(uint32_t pid);
 
+/* A place for what the calling thread frees, before it enters a sandbox that may forbid to map
+ * one. */
+void fo_quarantine_begin(void);
+
 /* fo_quarantine_put() where anything is out of the ordinary. */
 void fo_quarantine_put_slowly(uintptr_t payload, fo_site allocated, uint64_t word, fo_site freed);
 

@@ -3,50 +3,84 @@
 
 #include <sys/mman.h>
 
+#include "backend/region_system.h"
 #include "core/memory.h"
 
-static uint8_t *new_leaf(void)
-{
-    struct fo_leaf_pool *pool = &fo_hot.memory->pool;
+/* --- leaves ------------------------------------------------------------------------------------
+ */
 
-    if (pool->count != 0) {
-        uint32_t n = __atomic_fetch_add(&pool->used, 1, __ATOMIC_RELAXED);
-        return n < pool->count ? pool->base + (size_t)n * FO_LEAF_SIZE : NULL;
+/* Part 0, if it has a leaf, is the only one that looks like an entry without one. */
+void fo_root_start(struct fo_root *root)
+{
+    root[0].part = 1;
+}
+
+uint8_t *fo_root_search(const struct fo_root *root, uintptr_t part)
+{
+    for (uintptr_t i = 0; i < FO_ROOT_COUNT; i++) {
+        const struct fo_root *entry = &root[(part + i) % FO_ROOT_COUNT];
+        uintptr_t claim = __atomic_load_n(&entry->claim, __ATOMIC_ACQUIRE);
+        if (claim == part + 1)
+            return __atomic_load_n(&entry->leaf, __ATOMIC_ACQUIRE);
+        if (claim == 0)
+            return NULL;
     }
-    void *p = mmap(NULL, FO_LEAF_SIZE, PROT_READ | PROT_WRITE,
-                   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (p == MAP_FAILED)
-        return NULL;
-    madvise(p, FO_LEAF_SIZE, MADV_NOHUGEPAGE);
-    return p;
+    return NULL;
+}
+
+/* NULL: there are too many. */
+static struct fo_root *claim(uintptr_t part)
+{
+    for (uintptr_t i = 0; i < FO_ROOT_COUNT; i++) {
+        struct fo_root *entry = &fo_hot.root[(part + i) % FO_ROOT_COUNT];
+        uintptr_t owner = 0;
+        if (__atomic_compare_exchange_n(&entry->claim, &owner, part + 1, false, __ATOMIC_ACQ_REL,
+                                        __ATOMIC_ACQUIRE) ||
+            owner == part + 1)
+            return entry;
+    }
+    return NULL;
 }
 
 uint8_t *fo_registry_leaf(void)
 {
-    return new_leaf();
+    struct fo_leaf_pool *pool = &fo_hot.memory->pool;
+
+    if (pool->count == 0)
+        return (uint8_t *)fo_system_map_sparse(FO_LEAF_SIZE);
+    uint32_t n = __atomic_fetch_add(&pool->used, 1, __ATOMIC_RELAXED);
+    return n < pool->count ? pool->base + (size_t)n * FO_LEAF_SIZE : NULL;
+}
+
+static void give_back(uint8_t *leaf)
+{
+    if (fo_hot.memory->pool.count == 0)
+        munmap(leaf, FO_LEAF_SIZE);
 }
 
 /* NULL: there was no memory for a leaf. */
 static void enter_leaf(uintptr_t p, uint8_t *leaf)
 {
-    uintptr_t index = p >> FO_LEAF_SHIFT;
-    uintptr_t biased = (uintptr_t)leaf - (index << (FO_LEAF_SHIFT - FO_GRANULE_SHIFT));
+    uintptr_t part = p >> FO_LEAF_SHIFT;
+    uintptr_t biased = (uintptr_t)leaf - (part << (FO_LEAF_SHIFT - FO_GRANULE_SHIFT));
     uint8_t *none = NULL;
 
     if (leaf == NULL)
         return;
-    bool first = __atomic_compare_exchange_n(&fo_hot.root[index], &none, (uint8_t *)biased, false,
-                                             __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
-    if (!first && fo_hot.memory->pool.count == 0)
-        munmap(leaf, FO_LEAF_SIZE);
+    struct fo_root *entry = claim(part);
+    if (entry == NULL || !__atomic_compare_exchange_n(&entry->leaf, &none, (uint8_t *)biased, false,
+                                                      __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
+        give_back(leaf);
+    if (entry != NULL)
+        __atomic_store_n(&entry->part, part, __ATOMIC_RELEASE);
 }
 
 uint8_t *fo_registry_slot_make(uintptr_t p)
 {
     if ((p & 15) != 0 || !fo_is_address(p))
         return NULL;
-    if (__atomic_load_n(&fo_hot.root[p >> FO_LEAF_SHIFT], __ATOMIC_ACQUIRE) == NULL)
-        enter_leaf(p, new_leaf());
+    if (fo_root_find(fo_hot.root, p) == NULL)
+        enter_leaf(p, fo_registry_leaf());
     return fo_registry_slot(p);
 }
 
@@ -56,14 +90,16 @@ uint8_t *fo_registry_slot_with(uintptr_t p, uint8_t *leaf)
     return fo_registry_slot(p);
 }
 
+/* --- looking around ------------------------------------------------------------------------------
+ */
+
 uintptr_t fo_registry_near(uintptr_t p)
 {
     if (!fo_is_address(p) || p < FO_NEAR_MOST)
         return 0;
     uintptr_t granule = p >> FO_GRANULE_SHIFT;
     for (int i = 0; i < FO_NEAR_WORDS; i++) {
-        uintptr_t index = granule >> (FO_LEAF_SHIFT - FO_GRANULE_SHIFT);
-        uintptr_t biased = (uintptr_t)__atomic_load_n(&fo_hot.root[index], __ATOMIC_ACQUIRE);
+        uintptr_t biased = (uintptr_t)fo_root_find(fo_hot.root, granule << FO_GRANULE_SHIFT);
         if (biased != 0) {
             const uint64_t *at = (const uint64_t *)((biased + granule) & ~(uintptr_t)7);
             uint64_t slots = FO_RELAXED_LOAD(at) << (~granule & 7) * 8 & FO_SLOTS_OURS;
@@ -84,7 +120,7 @@ uintptr_t fo_registry_below(uintptr_t p)
     enum { LEAF_GRANULES = FO_LEAF_SHIFT - FO_GRANULE_SHIFT };
 
     while (granule > least) {
-        uint8_t *biased = __atomic_load_n(&fo_hot.root[granule >> LEAF_GRANULES], __ATOMIC_ACQUIRE);
+        uint8_t *biased = fo_root_find(fo_hot.root, granule << FO_GRANULE_SHIFT);
         uintptr_t leaf_start = granule >> LEAF_GRANULES << LEAF_GRANULES;
         if (biased == NULL) {
             granule = leaf_start - (leaf_start != 0);

@@ -1,7 +1,9 @@
 /* Which addresses hold a block of ours right now?  The answer never reads the block itself, so it
  * is sound for any 64-bit value: for every 16 bytes of address space there is one byte of state,
- * in leaves of 16 MiB that are made when a block first appears in their 256 MiB.  (The idea is the
- * shadow memory of AddressSanitizer, made sparse.)
+ * in leaves of 1 MiB that are made when a block first appears in their 16 MiB.  (The idea is the
+ * shadow memory of AddressSanitizer, made sparse.)  A hash table finds them, with linear probing:
+ * neighbours are neighbours there, and the heap of a program is mostly one terabyte or less, so
+ * that its leaves are found at the first look.
  *
  * A state changes hands by compare-and-exchange on its byte: of two threads, or two processes when
  * the map is shared, that free one block, exactly one wins.  Nobody ever waits. */
@@ -26,11 +28,43 @@ enum fo_slot {
 
 enum {
     FO_GRANULE_SHIFT = 4,
-    FO_LEAF_SHIFT = 28, /* address bits that one leaf covers */
+    FO_LEAF_SHIFT = 24, /* address bits that one leaf covers */
     FO_LEAF_SIZE = 1 << (FO_LEAF_SHIFT - FO_GRANULE_SHIFT),
+    FO_ROOT_COUNT = 1 << 16,
 };
-#define FO_ROOT_COUNT (UINT64_C(1) << (FO_ADDRESS_BITS - FO_LEAF_SHIFT))
-#define FO_ROOT_SIZE  (FO_ROOT_COUNT * sizeof(uint8_t *))
+
+/* Filled from the end: an entry that is claimed belongs to that part of the address space for ever,
+ * whoever claimed it, and anybody may go on. */
+struct fo_root {
+    uintptr_t part;  /* p >> FO_LEAF_SHIFT, once the leaf is there */
+    uint8_t *leaf;   /* where it would begin if it covered the space from address 0 */
+    uintptr_t claim; /* part + 1; 0: free */
+    uintptr_t unused;
+};
+#define FO_ROOT_SIZE ((size_t)FO_ROOT_COUNT * sizeof(struct fo_root))
+
+/* All zero; without an entry, no part of the address space has one. */
+void fo_root_start(struct fo_root *root);
+
+/* Not at the first look, or not at all. */
+uint8_t *fo_root_search(const struct fo_root *root, uintptr_t part);
+
+/* False: there is no leaf for this address. */
+static inline bool fo_root_may_find(const struct fo_root *root, uintptr_t p)
+{
+    return FO_RELAXED_LOAD(&root[(p >> FO_LEAF_SHIFT) % FO_ROOT_COUNT].claim) != 0;
+}
+
+/* NULL: there is none. */
+static inline uint8_t *fo_root_find(const struct fo_root *root, uintptr_t p)
+{
+    uintptr_t part = p >> FO_LEAF_SHIFT;
+    const struct fo_root *entry = &root[part % FO_ROOT_COUNT];
+
+    if (fo_likely(__atomic_load_n(&entry->part, __ATOMIC_ACQUIRE) == part))
+        return FO_RELAXED_LOAD(&entry->leaf);
+    return FO_RELAXED_LOAD(&entry->claim) == 0 ? NULL : fo_root_search(root, part);
+}
 
 /* Is the memory of a payload in this state ours? */
 static inline bool fo_slot_is_ours(uint8_t state)
@@ -41,26 +75,24 @@ static inline bool fo_slot_is_ours(uint8_t state)
 /* The state byte of the payload that would start at p, or NULL: not a place where one can start. */
 static inline uint8_t *fo_registry_slot(uintptr_t p)
 {
-    if (fo_unlikely((p & 15) != 0 || !fo_is_address(p)))
+    if (fo_unlikely((p & 15) != 0))
         return NULL;
-    /* Roots point at where their leaf would begin if it covered the space from address 0. */
-    uint8_t *biased = __atomic_load_n(&fo_hot.root[p >> FO_LEAF_SHIFT], __ATOMIC_ACQUIRE);
-    return fo_unlikely(biased == NULL) ? NULL : biased + (p >> FO_GRANULE_SHIFT);
+    uint8_t *leaf = fo_root_find(fo_hot.root, p);
+    return fo_unlikely(leaf == NULL) ? NULL : leaf + (p >> FO_GRANULE_SHIFT);
 }
 
 /* The state byte of the 16 bytes around p, or NULL: no payload was ever near. */
 static inline uint8_t *fo_registry_slot_around(uintptr_t p)
 {
-    if (fo_unlikely(p >> FO_LEAF_SHIFT >= FO_ROOT_COUNT))
-        return NULL;
-    uint8_t *biased = __atomic_load_n(&fo_hot.root[p >> FO_LEAF_SHIFT], __ATOMIC_ACQUIRE);
-    return biased == NULL ? NULL : biased + (p >> FO_GRANULE_SHIFT);
+    uint8_t *leaf = fo_root_find(fo_hot.root, p);
+
+    return leaf == NULL ? NULL : leaf + (p >> FO_GRANULE_SHIFT);
 }
 
 /* The state byte of a payload that the registry has seen: nothing to check. */
 static inline uint8_t *fo_registry_slot_known(uintptr_t p)
 {
-    return fo_hot.root[p >> FO_LEAF_SHIFT] + (p >> FO_GRANULE_SHIFT);
+    return fo_root_find(fo_hot.root, p) + (p >> FO_GRANULE_SHIFT);
 }
 
 /* The same, making the leaf when there is none.  NULL: no memory for it. */
@@ -96,11 +128,11 @@ uintptr_t fo_registry_below(uintptr_t p);
  * of slots; "yes" also where that is not enough to say. */
 enum { FO_NEAR_WORDS = 9 };
 #define FO_NEAR_MOST ((uintptr_t)FO_NEAR_WORDS * 8 << FO_GRANULE_SHIFT)
-static inline bool fo_registry_may_be_near(uint8_t *const *root, uintptr_t p)
+static inline bool fo_registry_may_be_near(const struct fo_root *root, uintptr_t p)
 {
-    if (root == NULL || fo_unlikely(!fo_is_address(p)))
+    if (root == NULL)
         return false;
-    uintptr_t biased = (uintptr_t)__atomic_load_n(&root[p >> FO_LEAF_SHIFT], __ATOMIC_ACQUIRE);
+    uintptr_t biased = (uintptr_t)fo_root_find(root, p);
     if (biased == 0)
         return false;
     if (fo_unlikely((p & ((UINT64_C(1) << FO_LEAF_SHIFT) - 1)) < FO_NEAR_MOST))

@@ -28,6 +28,7 @@ bool fo_stacks_start(void)
     void *p = fo_raw_map(sizeof *depot, MAP_SHARED | MAP_NORESERVE);
     if (p == MAP_FAILED)
         return false;
+    madvise(p, sizeof *depot, MADV_DONTDUMP); /* the kernel would give memory to each page */
     depot = p;
     depot->used = 1;
     return true;

@@ -105,15 +105,14 @@ __attribute__((constructor)) static void find_all(void)
 /* Four instructions where there is no OpenSSL, about ten where no block of its was ever near. */
 static FO_ALWAYS_INLINE bool may_be_near(const void *p)
 {
-    uint8_t *const *root = __atomic_load_n(&fo_hot.root, __ATOMIC_ACQUIRE);
+    const struct fo_root *root = __atomic_load_n(&fo_hot.root, __ATOMIC_ACQUIRE);
 
     if (fo_likely(root == NULL))
         return false;
     size_t size = FO_RELAXED_LOAD(&fo_region_range.size);
     if ((uintptr_t)p - fo_region_range.start < size)
         return true;
-    return fo_is_address((uintptr_t)p) &&
-           FO_RELAXED_LOAD(&root[(uintptr_t)p >> FO_LEAF_SHIFT]) != NULL;
+    return fo_root_may_find(root, (uintptr_t)p);
 }
 
 static FO_ALWAYS_INLINE bool may_be_ours(const void *p)

@@ -15,7 +15,8 @@ def syslog_listens():
 
 
 NO_SPACE = (
-    "no memory for the registry of blocks (address space limit?); this process runs unprotected\n"
+    "limits leave less than 32 MB of addresses (ulimit -v; ulimit -l, if all memory is locked); this process runs "
+    "unprotected\n"
 )
 ENDED = "FREEONCE_REQUIRE=1: the program is ended (exit status 78)\n"
 LOG = {"FREEONCE_LOG": "{dir}/report.log"}

@@ -321,6 +321,33 @@ FRESH(what_finds_no_room_comes_from_libc)
     fixture_expect("%s", "");
 }
 
+/* So many that could still be mapped. */
+static void leave_addresses(size_t mib)
+{
+    FILE *f = fopen("/proc/self/statm", "re");
+    size_t pages = 0;
+
+    assert_non_null(f);
+    assert_int_equal(fscanf(f, "%zu", &pages), 1);
+    fclose(f);
+    limit_addresses((pages * 4096 >> 20) + mib);
+}
+
+FRESH(without_room_for_a_region_libc_serves_and_that_is_said_once)
+{
+    if (FIXTURE_ASAN || FIXTURE_TSAN)
+        return;
+    start(NULL);
+    leave_addresses(2);
+    void *p = fo_malloc(100, "a.c", 1);
+    assert_non_null(p);
+    assert_null(fo_region);
+    fo_free(p, "f.c", 1);
+    fo_free(fo_malloc(100, "a.c", 1), "f.c", 1);
+    assert_int_equal(fixture_count("no addresses for backend arena"), 1);
+    assert_int_equal(fixture_count("freeonce: "), 1);
+}
+
 /* Where the heap would still have room, but what is known of blocks has none (about 35 MiB). */
 FRESH(without_room_for_backend_shm_another_one_serves)
 {
@@ -351,6 +378,7 @@ int main(void)
         cmocka_unit_test(all_bins_together_keep_a_part_of_the_empty_magazines),
         cmocka_unit_test(without_any_other_magazine_one_of_another_size_serves),
         cmocka_unit_test(what_finds_no_room_comes_from_libc),
+        cmocka_unit_test(without_room_for_a_region_libc_serves_and_that_is_said_once),
         cmocka_unit_test(without_room_for_backend_shm_another_one_serves),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

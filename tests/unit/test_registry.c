@@ -98,7 +98,7 @@ FRESH(below_looks_back_so_far_and_no_further)
     mark(PLACE + 16, FO_SLOT_LIVE);
     assert_int_equal(fo_registry_below(PLACE + 16 + FO_LOOK_BACK - 16), PLACE + 16);
     assert_int_equal(fo_registry_below(PLACE + 16 + FO_LOOK_BACK + 16), 0);
-    assert_int_equal(fo_registry_below(PLACE + 4 * LEAF_SPAN), 0);
+    assert_int_equal(fo_registry_below(PLACE + 5 * LEAF_SPAN), 0);
 }
 
 FRESH(below_ends_at_the_ends_of_the_address_space)
