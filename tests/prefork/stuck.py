@@ -1,5 +1,5 @@
 """What does a process wait for, and who has it?  Looks at one that hangs, through /proc; what a
-futex lies in is read as glibc's rwlock (OpenSSL's locks) or mutex.  x86-64 and arm64."""
+futex lies in is read as the library's rwlock or glibc's (OpenSSL's locks), or as a mutex.  x86-64 and arm64."""
 
 import os
 import pathlib
@@ -70,6 +70,14 @@ def rwlock_at(pid, address):
     return None
 
 
+def own_rwlock_at(pid, address):
+    """The word of the library's rwlock (src/fork/rwlock.h) whose futex this is, or None."""
+    words = memory(pid, address - 8, 16)
+    if len(words) != 16 or struct.unpack_from("<I", words)[0] != 0x4F466B63:
+        return None
+    return struct.unpack_from("<Q", words, 8)[0]
+
+
 def callers(pid, stack, most=10):
     """Addresses on the stack that lie in code: roughly, who called."""
     code = [(s, e) for s, e, mode, _, _ in mappings(pid) if "x" in mode]
@@ -93,9 +101,11 @@ def look(pid):
         seen.append(f"syscall {WAITS.get(number, number)}")
         if number == FUTEX:
             address = arguments[0]
-            lock = rwlock_at(pid, address)
+            lock, own = rwlock_at(pid, address), own_rwlock_at(pid, address)
             seen[-1] = f"futex {name_of(pid, address)}"
-            if lock is not None:
+            if own is not None:
+                seen.append(f"the library's rwlock, its word {own:#x}")
+            elif lock is not None:
                 owner = lock["owner"]
                 lives = state_of(owner) if owner else "none"
                 dead = lives in ("gone", "Z")
