@@ -12,34 +12,33 @@
 /* Part 0, if it has a leaf, is the only one that looks like an entry without one. */
 void fo_root_start(struct fo_root *root)
 {
-    root[0].part = 1;
+    root->part[0] = 1;
 }
 
 uint8_t *fo_root_search(const struct fo_root *root, uintptr_t part)
 {
     for (uintptr_t i = 0; i < FO_ROOT_COUNT; i++) {
-        const struct fo_root *entry = &root[(part + i) % FO_ROOT_COUNT];
-        uintptr_t claim = __atomic_load_n(&entry->claim, __ATOMIC_ACQUIRE);
+        uintptr_t at = (part + i) % FO_ROOT_COUNT;
+        uintptr_t claim = __atomic_load_n(&root->claim[at], __ATOMIC_ACQUIRE);
         if (claim == part + 1)
-            return __atomic_load_n(&entry->leaf, __ATOMIC_ACQUIRE);
+            return __atomic_load_n(&root->leaf[at], __ATOMIC_ACQUIRE);
         if (claim == 0)
             return NULL;
     }
     return NULL;
 }
 
-/* NULL: there are too many. */
-static struct fo_root *claim(uintptr_t part)
+/* The entry of this part; FO_ROOT_COUNT: there are too many. */
+static uintptr_t claim(uintptr_t part)
 {
     for (uintptr_t i = 0; i < FO_ROOT_COUNT; i++) {
-        struct fo_root *entry = &fo_hot.root[(part + i) % FO_ROOT_COUNT];
-        uintptr_t owner = 0;
-        if (__atomic_compare_exchange_n(&entry->claim, &owner, part + 1, false, __ATOMIC_ACQ_REL,
-                                        __ATOMIC_ACQUIRE) ||
+        uintptr_t at = (part + i) % FO_ROOT_COUNT, owner = 0;
+        if (__atomic_compare_exchange_n(&fo_hot.root->claim[at], &owner, part + 1, false,
+                                        __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE) ||
             owner == part + 1)
-            return entry;
+            return at;
     }
-    return NULL;
+    return FO_ROOT_COUNT;
 }
 
 uint8_t *fo_registry_leaf(void)
@@ -67,12 +66,15 @@ static void enter_leaf(uintptr_t p, uint8_t *leaf)
 
     if (leaf == NULL)
         return;
-    struct fo_root *entry = claim(part);
-    if (entry == NULL || !__atomic_compare_exchange_n(&entry->leaf, &none, (uint8_t *)biased, false,
-                                                      __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
+    uintptr_t at = claim(part);
+    if (at == FO_ROOT_COUNT) {
         give_back(leaf);
-    if (entry != NULL)
-        __atomic_store_n(&entry->part, part, __ATOMIC_RELEASE);
+        return;
+    }
+    if (!__atomic_compare_exchange_n(&fo_hot.root->leaf[at], &none, (uint8_t *)biased, false,
+                                     __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
+        give_back(leaf);
+    __atomic_store_n(&fo_hot.root->part[at], part, __ATOMIC_RELEASE);
 }
 
 uint8_t *fo_registry_slot_make(uintptr_t p)

@@ -36,12 +36,11 @@ enum {
 /* Filled from the end: an entry that is claimed belongs to that part of the address space for ever,
  * whoever claimed it, and anybody may go on. */
 struct fo_root {
-    uintptr_t part;  /* p >> FO_LEAF_SHIFT, once the leaf is there */
-    uint8_t *leaf;   /* where it would begin if it covered the space from address 0 */
-    uintptr_t claim; /* part + 1; 0: free */
-    uintptr_t unused;
+    uintptr_t part[FO_ROOT_COUNT]; /* p >> FO_LEAF_SHIFT, once the leaf is there */
+    uint8_t *leaf[FO_ROOT_COUNT];  /* where it would begin if it covered the space from address 0 */
+    uintptr_t claim[FO_ROOT_COUNT]; /* part + 1; 0: free */
 };
-#define FO_ROOT_SIZE ((size_t)FO_ROOT_COUNT * sizeof(struct fo_root))
+#define FO_ROOT_SIZE sizeof(struct fo_root)
 
 /* All zero; without an entry, no part of the address space has one. */
 void fo_root_start(struct fo_root *root);
@@ -52,18 +51,18 @@ uint8_t *fo_root_search(const struct fo_root *root, uintptr_t part);
 /* False: there is no leaf for this address. */
 static inline bool fo_root_may_find(const struct fo_root *root, uintptr_t p)
 {
-    return FO_RELAXED_LOAD(&root[(p >> FO_LEAF_SHIFT) % FO_ROOT_COUNT].claim) != 0;
+    return FO_RELAXED_LOAD(&root->claim[(p >> FO_LEAF_SHIFT) % FO_ROOT_COUNT]) != 0;
 }
 
 /* NULL: there is none. */
 static inline uint8_t *fo_root_find(const struct fo_root *root, uintptr_t p)
 {
     uintptr_t part = p >> FO_LEAF_SHIFT;
-    const struct fo_root *entry = &root[part % FO_ROOT_COUNT];
+    uintptr_t at = part % FO_ROOT_COUNT;
 
-    if (fo_likely(__atomic_load_n(&entry->part, __ATOMIC_ACQUIRE) == part))
-        return FO_RELAXED_LOAD(&entry->leaf);
-    return FO_RELAXED_LOAD(&entry->claim) == 0 ? NULL : fo_root_search(root, part);
+    if (fo_likely(FO_HOT_LOAD(&root->part[at]) == part))
+        return FO_RELAXED_LOAD(&root->leaf[at]);
+    return FO_RELAXED_LOAD(&root->claim[at]) == 0 ? NULL : fo_root_search(root, part);
 }
 
 /* Is the memory of a payload in this state ours? */
