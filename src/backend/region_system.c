@@ -5,10 +5,8 @@
 #include "backend/region_system.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/utsname.h>
 
 #include "backend/region_hot.h"
 #include "core/options.h"
@@ -46,34 +44,12 @@ static bool map_over(uintptr_t at, size_t size, int flags)
     return map(at, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_FIXED | flags) != 0;
 }
 
-/* FREEONCE_DUMP=0 keeps it out of core dumps. */
+/* FREEONCE_DUMP=0 keeps it out of core dumps.  Huge pages are not forbidden here, as madvise(2)
+ * would: stacks have none since Linux 6.7, hence MAP_STACK. */
 static void hide(uintptr_t start, size_t size)
 {
     if (!fo_options.dump)
         madvise((void *)start, size, MADV_DONTDUMP);
-}
-
-/* Of what is used sparsely, and given back in parts, huge pages would be a waste.  Stacks have none
- * since Linux 6.7. */
-static bool stacks_have_huge_pages(void)
-{
-    static enum { NOT_ASKED, YES, NO } answer;
-    struct utsname system;
-    unsigned major = 0, minor = 0;
-
-    if (answer == NOT_ASKED) {
-        if (uname(&system) == 0)
-            sscanf(system.release, "%u.%u", &major, &minor);
-        answer = major > 6 || (major == 6 && minor >= 7) ? NO : YES;
-    }
-    return answer == YES;
-}
-
-static void advise(uintptr_t start, size_t size)
-{
-    if (stacks_have_huge_pages())
-        madvise((void *)start, size, MADV_NOHUGEPAGE);
-    hide(start, size);
 }
 
 uintptr_t fo_system_map_apart(size_t size)
@@ -106,7 +82,7 @@ uintptr_t fo_system_map_sparse(size_t size)
     uintptr_t start = map(0, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_STACK);
 
     if (start != 0)
-        advise(start, size);
+        hide(start, size);
     errno = saved_errno;
     return start;
 }
@@ -131,7 +107,7 @@ enum fo_mapped fo_system_map_at(uintptr_t start, size_t size)
     enum fo_mapped mapped = map_at(start, size, PROT_READ | PROT_WRITE);
 
     if (mapped == FO_MAPPED)
-        advise(start, size);
+        hide(start, size);
     return mapped;
 }
 
@@ -161,7 +137,7 @@ static bool take(uintptr_t at, size_t size)
     if (at < 2 * PAGE || map_at(at - PAGE, PAGE + size, PROT_NONE) != FO_MAPPED)
         return false;
     if (map_over(at, size, MAP_STACK)) {
-        advise(at, size);
+        hide(at, size);
         return true;
     }
     unmap((at - PAGE), PAGE + size);
