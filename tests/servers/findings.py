@@ -7,10 +7,10 @@ import re
 Site = collections.namedtuple("Site", "place pid program")
 Finding = collections.namedtuple("Finding", "headline sites")
 
-HEADLINE = re.compile(r"^freeonce: (?:double free|free|realloc) of .+")
+HEADLINE = re.compile(r"^freeonce: (?:double free|free|realloc|libc \w+) of .+")
 # "  freed again  ssl/ssl_lib.c:3457   pid 4131 (nginx), forked from 4120"
 SITE = re.compile(
-    r"^  (allocated|freed first|freed again|freed now|realloc)\s+(\S.*?)\s+pid (\d+) \((.*?)\)"
+    r"^  (allocated|freed first|freed again|freed now|realloc|called)\s+(\S.*?)\s+pid (\d+) \((.*?)\)"
 )
 SOURCE = re.compile(r"^\S+\.[ch]:\d+$")
 
