@@ -199,7 +199,8 @@ void fo_region_dump(void)
     if (!fo_region->shared)
         return;
     uint64_t pages = (fo_region_committed() >> FO_PAGE_SHIFT) / STEP * STEP + STEP;
-    uint64_t used = (__atomic_load_n(&fo_region->magazines, __ATOMIC_ACQUIRE) + STEP) / STEP * STEP;
+    uint64_t used =
+        ((uint64_t)__atomic_load_n(&fo_region->magazines, __ATOMIC_ACQUIRE) + STEP) / STEP * STEP;
     pages = pages < fo_region->page_count ? pages : fo_region->page_count;
     used = used < fo_region->magazine_count ? used : fo_region->magazine_count;
     dump_up_to(&head, (uintptr_t)fo_region, fo_layout.pages[0] - (uintptr_t)fo_region);

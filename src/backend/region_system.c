@@ -55,11 +55,11 @@ static void hide(uintptr_t start, size_t size)
 uintptr_t fo_system_map_apart(size_t size)
 {
     int saved_errno = errno;
-    uintptr_t guard = map(0, size + 2 * SYSTEM_PAGE, PROT_NONE, MAP_PRIVATE);
+    uintptr_t guard = map(0, size + (size_t)2 * SYSTEM_PAGE, PROT_NONE, MAP_PRIVATE);
     uintptr_t start = guard + SYSTEM_PAGE;
 
     if (guard != 0 && !map_over(start, size, 0)) {
-        unmap(guard, size + 2 * SYSTEM_PAGE);
+        unmap(guard, size + (size_t)2 * SYSTEM_PAGE);
         guard = 0;
     }
     if (guard != 0)
@@ -72,7 +72,7 @@ void fo_system_unmap_apart(uintptr_t start, size_t size)
 {
     int saved_errno = errno;
 
-    unmap((start - SYSTEM_PAGE), size + 2 * SYSTEM_PAGE);
+    unmap(start - SYSTEM_PAGE, size + (size_t)2 * SYSTEM_PAGE);
     errno = saved_errno;
 }
 
@@ -134,7 +134,7 @@ static uintptr_t round_up(uintptr_t p)
 /* With a page in front that cannot be touched. */
 static bool take(uintptr_t at, size_t size)
 {
-    if (at < 2 * PAGE || map_at(at - PAGE, PAGE + size, PROT_NONE) != FO_MAPPED)
+    if (at < (uintptr_t)2 * PAGE || map_at(at - PAGE, PAGE + size, PROT_NONE) != FO_MAPPED)
         return false;
     if (map_over(at, size, MAP_STACK)) {
         hide(at, size);
