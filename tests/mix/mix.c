@@ -393,14 +393,14 @@ static void *libraries(void *unused)
     return unused;
 }
 
-static void threads(void)
+static void run_threads(int forks)
 {
     pthread_t ids[5];
 
     for (uintptr_t i = 0; i < 4; i++)
         CHECK(pthread_create(&ids[i], NULL, churn, (void *)(i + 1)) == 0);
     CHECK(pthread_create(&ids[4], NULL, libraries, NULL) == 0);
-    for (int i = 0; i < 20; i++) {
+    for (int i = 0; i < forks; i++) {
         int status;
         pid_t child = fork();
         if (child == 0) {
@@ -412,6 +412,17 @@ static void threads(void)
     }
     for (int i = 0; i < 5; i++)
         CHECK(pthread_join(ids[i], NULL) == 0);
+}
+
+static void threads(void)
+{
+    run_threads(20);
+}
+
+/* AddressSanitizer's malloc does not work in a child that was forked beside threads. */
+static void threads_alone(void)
+{
+    run_threads(0);
 }
 
 /* A wrong free in a signal handler, while the program is in the middle of OpenSSL's malloc. */
@@ -527,6 +538,20 @@ __attribute__((constructor)) static void early(void)
 
 __attribute__((section(".preinit_array"), used)) static void (*const earliest)(void) = early;
 
+/* A module whose malloc and free are libc's own, beside ours. */
+static int run_deep(const char *path)
+{
+    int (*deep)(void);
+    void *module = dlopen(path, RTLD_NOW | RTLD_DEEPBIND);
+
+    CHECK(module != NULL);
+    *(void **)&deep = dlsym(module, "deep");
+    CHECK(deep != NULL && deep() == 0);
+    churn((void *)1);
+    CHECK(dlclose(module) == 0);
+    return 0;
+}
+
 int main(int argc, char **argv)
 {
     static const struct {
@@ -561,10 +586,13 @@ int main(int argc, char **argv)
         {"usable-behind", usable_behind},
         {"healthy", healthy},
         {"threads", threads},
+        {"threads-alone", threads_alone},
         {"handler", handler},
         {"thrown-away", thrown_away},
     };
 
+    if (argc == 3 && strcmp(argv[1], "deep") == 0)
+        return run_deep(argv[2]);
     if (argc == 3 && strcmp(argv[2], "host") == 0)
         CHECK(CRYPTO_set_mem_functions(host_malloc, host_realloc, host_free) == 1);
     if (argc == 3 && strcmp(argv[2], "pool") == 0)
@@ -580,6 +608,6 @@ int main(int argc, char **argv)
             free(malloc(1000));
             return 0;
         }
-    fprintf(stderr, "usage: mix CASE [host|pool]\n");
+    fprintf(stderr, "usage: mix CASE [host|pool], or mix deep MODULE\n");
     return 2;
 }

@@ -123,6 +123,7 @@ PYTHON = (
 def environment(libraries, settings):
     env = {k: v for k, v in os.environ.items() if not k.startswith("FREEONCE_")}
     env["LD_PRELOAD"] = ":".join(map(str, libraries))
+    env["MALLOC_CHECK_"] = "3"  # has a meaning beside libc_malloc_debug.so only
     env.update({"FREEONCE_" + name: value for name, value in settings.items()})
     return env
 
