@@ -4,8 +4,8 @@
 
 #include "core/base.h"
 
-/* Where backend arena is, for a first look at a pointer; the size is 0 where there is none, or
- * where the registry knows its blocks. */
+/* Where backend arena is or may be, for a first look at a pointer: not all of it is ours.  The size
+ * is 0 where there is none, or where the registry knows its blocks. */
 struct fo_region_range {
     uintptr_t start;
     size_t size;

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -308,6 +309,67 @@ static void free_in_child(void)
     FREE("now", p); /* in shared memory it is the child's free that was right */
 }
 
+/* --- the heap's place --------------------------------------------------------------------------
+ */
+
+enum { LARGE = 100000, MANY = 1000 };
+
+/* Where the mappings around p end that have no gap between them. */
+static char *end_of_mappings(const char *p)
+{
+    FILE *maps = fopen("/proc/self/maps", "re");
+    unsigned long start, end, last = 0;
+
+    CHECK(maps != NULL);
+    while (fscanf(maps, "%lx-%lx%*[^\n]", &start, &end) == 2)
+        if (start == last || (start <= (unsigned long)p && (unsigned long)p < end))
+            last = end;
+    fclose(maps);
+    CHECK(last != 0);
+    return (char *)last; /* NOLINT(performance-no-int-to-ptr) */
+}
+
+/* What is in the way of the heap stays the program's, and blocks behind it are OpenSSL's: here one
+ * of libc's, as it makes of a mapping. */
+static void hole(void)
+{
+    char *p = block(), *mapping = end_of_mappings(p), *behind = NULL;
+
+    CHECK(mmap(mapping, 65536, PROT_READ | PROT_WRITE,
+               MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0) == mapping);
+    ((size_t *)mapping)[1] = 65536 | 2; /* of glibc's struct malloc_chunk: size, IS_MMAPPED */
+    CHECK(malloc_usable_size(mapping + 16) == 65536 - 16);
+    fact("alloc", __LINE__ + 2);
+    for (int i = 0; i < MANY; i++) {
+        char *q = OPENSSL_malloc(LARGE);
+        CHECK(q != NULL);
+        if (q > mapping)
+            behind = q;
+    }
+    CHECK(behind != NULL && behind - mapping < (ptrdiff_t)LARGE * MANY * 2);
+    libc_free(mapping + 16);
+    CHECK(msync(mapping, 65536, MS_ASYNC) != 0 && errno == ENOMEM);
+    libc_free(behind);
+    OPENSSL_free(p);
+}
+
+/* Another process made the heap larger. */
+static void grown(void)
+{
+    char **common = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    int status;
+
+    CHECK(common != MAP_FAILED);
+    fact("alloc", __LINE__ + 3);
+    if (fork() == 0) {
+        for (int i = 0; i < MANY; i++)
+            *common = OPENSSL_malloc(LARGE);
+        _exit(0);
+    }
+    CHECK(wait(&status) > 0 && status == 0);
+    libc_free(*common);
+}
+
 /* --- healthy -----------------------------------------------------------------------------------
  */
 
@@ -584,6 +646,8 @@ int main(int argc, char **argv)
         {"usable-freed", usable_freed},
         {"usable-inside", usable_inside},
         {"usable-behind", usable_behind},
+        {"hole", hole},
+        {"grown", grown},
         {"healthy", healthy},
         {"threads", threads},
         {"threads-alone", threads_alone},

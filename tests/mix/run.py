@@ -94,6 +94,10 @@ WAYS = {
 SHARED_CHILD = CASES["free-in-child"] + report(
     "double free of block ADDR (64 bytes), skipped", ALLOCATED, FIRST_BY_LIBC.rstrip("\n") + FORKED, AGAIN)
 
+LARGE = report("libc free of OpenSSL block ADDR (100000 bytes), freed all the same", ALLOCATED, CALLED)
+LARGE_OF_CHILD = report("libc free of OpenSSL block ADDR (100000 bytes), freed all the same",
+                        ALLOCATED.rstrip("\n") + FORKED, CALLED)
+
 # What lies behind a block is OpenSSL's memory only where that is a heap of its own; else libc's, which decides.
 BEHIND = {case for case in CASES if case.endswith("-behind")}
 HEAP = {"default", "shm", "watched", "guard", "jemalloc"}
@@ -142,9 +146,13 @@ def run(libraries, settings, *arguments):
 
 
 def check_case(libraries, settings, program, case, *how):
-    done = run(libraries, settings, program, case, *how)
-    told = collections.defaultdict(lambda: "?", (line.split() for line in done.stdout.splitlines()))
     expected = SHARED_CHILD if (settings.get("BACKEND"), case) == ("shm", "free-in-child") else CASES[case]
+    return check_report(libraries, settings, expected, program, case, *how)
+
+
+def check_report(libraries, settings, expected, *arguments):
+    done = run(libraries, settings, *arguments)
+    told = collections.defaultdict(lambda: "?", (line.split() for line in done.stdout.splitlines()))
     expected = expected.format_map(told)
     problems = [] if done.returncode == 0 else [f"status {done.returncode}"]
     if normal(done.stderr) != expected:
@@ -192,7 +200,10 @@ def checks(known, program, handshake):
             if case in LEFT_OUT.get(way, ()) or case in BEHIND and way not in HEAP:
                 continue
             yield f"{way}.{case}", lambda a=(libraries, settings, program, case, *argument): check_case(*a)
-    yield "host.thrown-away", lambda: silent([known["lib"]], {}, program, "thrown-away", "pool")
+    alone = [known["lib"]]
+    yield "arena.hole", lambda: check_report(alone, {"BACKEND": "arena"}, LARGE, program, "hole")
+    yield "shm.grown", lambda: check_report(alone, {"BACKEND": "shm"}, LARGE_OF_CHILD, program, "grown")
+    yield "host.thrown-away", lambda: silent(alone, {}, program, "thrown-away", "pool")
     sets = {"alone": [known["lib"]]}
     for name in NEIGHBOURS:
         if name not in missing:
