@@ -18,9 +18,9 @@ static bool is_ours(const void *function)
 /* As the library's calls of malloc are bound, unless that is an entry of ours. */
 static void *find(const char *name)
 {
-    void *first = fo_real_dlsym(RTLD_DEFAULT, name);
+    void *first = fo_real_malloc_function(RTLD_DEFAULT, name);
 
-    return first != NULL && !is_ours(first) ? first : fo_real_dlsym(RTLD_NEXT, name);
+    return first != NULL && !is_ours(first) ? first : fo_real_malloc_function(RTLD_NEXT, name);
 }
 
 void fo_libc_memory_find(void)

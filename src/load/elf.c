@@ -80,6 +80,18 @@ bool fo_elf_module(uintptr_t code, struct fo_module *out)
     return true;
 }
 
+bool fo_elf_comes_first(uintptr_t code, uintptr_t other)
+{
+    struct dl_find_object first, second;
+
+    if (_dl_find_object((void *)code, &first) != 0 || _dl_find_object((void *)other, &second) != 0)
+        return false;
+    const struct link_map *map = second.dlfo_link_map;
+    while (map != NULL && map != first.dlfo_link_map)
+        map = map->l_prev;
+    return map != NULL;
+}
+
 /* Notes of the segment at `at`: the one that is called GNU and has the type of a build-id. */
 static size_t build_id_in(const char *at, size_t size, const unsigned char **id)
 {

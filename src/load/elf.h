@@ -20,6 +20,11 @@ struct fo_module {
 /* The module around this code.  Takes no lock.  False: none. */
 bool fo_elf_module(uintptr_t code, struct fo_module *out);
 
+/* Was the module around `code` loaded before that around `other`?  At start, that is the order in
+ * which symbols are searched.  Takes no lock: what was loaded before a module that stays must stay,
+ * too. */
+bool fo_elf_comes_first(uintptr_t code, uintptr_t other);
+
 /* The address of the function that this module itself defines under `name`, or NULL.  Takes no
  * lock; the module must stay loaded meanwhile. */
 void *fo_elf_function(const struct fo_module *module, const char *name);

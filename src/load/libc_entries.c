@@ -31,7 +31,9 @@ static struct {
 
 /* The look-up allocates nothing when it finds what it looks for; should it free something all the
  * same, that is lost. */
-static FO_COLD void *find(const char *name)
+enum age { OLD, YOUNG }; /* as old as the C library, or not */
+
+static FO_COLD void *find(const char *name, enum age age)
 {
     static __thread bool inside;
 
@@ -39,7 +41,8 @@ static FO_COLD void *find(const char *name)
         return NULL;
     inside = true;
     int saved_errno = errno;
-    void *found = fo_real_dlsym(RTLD_NEXT, name);
+    void *found =
+        age == OLD ? fo_real_malloc_function(RTLD_NEXT, name) : fo_real_dlsym(RTLD_NEXT, name);
     errno = saved_errno;
     inside = false;
     return found;
@@ -47,7 +50,7 @@ static FO_COLD void *find(const char *name)
 
 static void first_free(void *p)
 {
-    void *found = find("free");
+    void *found = find("free", OLD);
 
     if (found == NULL)
         return;
@@ -57,7 +60,7 @@ static void first_free(void *p)
 
 static void *first_realloc(void *p, size_t size)
 {
-    void *found = find("realloc");
+    void *found = find("realloc", OLD);
 
     if (found == NULL) {
         errno = ENOMEM;
@@ -69,7 +72,7 @@ static void *first_realloc(void *p, size_t size)
 
 static void *first_reallocarray(void *p, size_t count, size_t size)
 {
-    void *found = find("reallocarray");
+    void *found = find("reallocarray", YOUNG);
 
     if (found == NULL) {
         errno = ENOMEM;
@@ -81,7 +84,7 @@ static void *first_reallocarray(void *p, size_t count, size_t size)
 
 static size_t first_usable_size(void *p)
 {
-    void *found = find("malloc_usable_size");
+    void *found = find("malloc_usable_size", OLD);
 
     if (found == NULL)
         return 0;
@@ -91,14 +94,21 @@ static size_t first_usable_size(void *p)
 
 __attribute__((constructor)) static void find_all(void)
 {
-    static const char *const names[] = {"free", "realloc", "reallocarray", "malloc_usable_size"};
-    void **const slots[] = {(void **)&next.free, (void **)&next.realloc,
-                            (void **)&next.reallocarray, (void **)&next.usable_size};
+    static const struct {
+        void *slot;
+        const char *name;
+        enum age age;
+    } all[] = {
+        {&next.free, "free", OLD},
+        {&next.realloc, "realloc", OLD},
+        {&next.reallocarray, "reallocarray", YOUNG},
+        {&next.usable_size, "malloc_usable_size", OLD},
+    };
 
-    for (int i = 0; i < 4; i++) {
-        void *found = find(names[i]);
+    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
+        void *found = find(all[i].name, all[i].age);
         if (found != NULL)
-            __atomic_store_n(slots[i], found, __ATOMIC_RELAXED);
+            __atomic_store_n((void **)all[i].slot, found, __ATOMIC_RELAXED);
     }
 }
 

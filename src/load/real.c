@@ -5,6 +5,7 @@
 #include <dlfcn.h>
 #include <stdlib.h>
 
+#include "load/elf.h"
 #include "report/output.h"
 
 /* dlvsym is not interposed, so it finds what dlsym cannot name: dlsym itself. */
@@ -27,6 +28,22 @@ fo_dlsym_function *fo_real_dlsym_function(void)
 void *fo_real_dlsym(void *handle, const char *name)
 {
     return fo_real_dlsym_function()(handle, name);
+}
+
+#if defined(__x86_64__)
+#define FIRST_VERSION "GLIBC_2.2.5"
+#else
+#define FIRST_VERSION "GLIBC_2.17"
+#endif
+
+void *fo_real_malloc_function(void *handle, const char *name)
+{
+    void *newest = fo_real_dlsym(handle, name), *oldest = dlvsym(handle, name, FIRST_VERSION);
+
+    if (newest == oldest || oldest == NULL)
+        return newest;
+    return newest != NULL && fo_elf_comes_first((uintptr_t)newest, (uintptr_t)oldest) ? newest
+                                                                                      : oldest;
 }
 
 void *fo_real(void **slot, const char *name)

@@ -9,6 +9,12 @@ typedef void *fo_dlsym_function(void *handle, const char *name);
 fo_dlsym_function *fo_real_dlsym_function(void);
 void *fo_real_dlsym(void *handle, const char *name);
 
+/* The first definition, or the next behind us (RTLD_DEFAULT, RTLD_NEXT), of a function that is as
+ * old as the C library: the one to which a program's reference is bound.  dlsym(3) passes over
+ * definitions whose version is marked as old, which those of libc_malloc_debug.so are; dlvsym(3)
+ * over those without a version, as other allocators have. */
+void *fo_real_malloc_function(void *handle, const char *name);
+
 /* The function `name` behind us; ends the program when there is none, for then nothing works.
  * `slot` keeps it.  Safe before the constructor ran. */
 void *fo_real(void **slot, const char *name);

@@ -466,6 +466,7 @@ static void run_threads(int forks)
         int status;
         pid_t child = fork();
         if (child == 0) {
+            alarm(300); /* should it hang, it does not stay */
             for (int n = 1; n < 1000; n++)
                 free(reallocarray(malloc((size_t)n), 2, (size_t)n));
             _exit(0);
@@ -481,7 +482,8 @@ static void threads(void)
     run_threads(20);
 }
 
-/* AddressSanitizer's malloc does not work in a child that was forked beside threads. */
+/* The mallocs of AddressSanitizer and of libc_malloc_debug.so do not work in a child that was
+ * forked beside threads. */
 static void threads_alone(void)
 {
     run_threads(0);

@@ -170,7 +170,7 @@ def test_ld_so_preload(stage, cluster):
     harness.step("/etc/ld.so.preload: served, and reported")
 
 
-def test(stage, arguments):
+def test(stage, _):
     recipes.need_root("PostgreSQL's tools change to the user postgres")
     harness.need("pgbouncer")
     cluster = postgresql.Cluster(stage)
@@ -182,9 +182,9 @@ def test(stage, arguments):
     if stage.lib is not None:
         test_by_name(stage, cluster)
         test_ld_so_preload(stage, cluster)
-    if stage.lib is not None and arguments.freeonce is not None:
-        test_launcher(stage, cluster, arguments.freeonce)
-        test_drop_in(stage, cluster, arguments.freeonce)
+    if stage.lib is not None and stage.freeonce is not None:
+        test_launcher(stage, cluster, stage.freeonce)
+        test_drop_in(stage, cluster, stage.freeonce)
     cluster.stop()
 
 
