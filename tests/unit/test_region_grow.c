@@ -177,6 +177,10 @@ FRESH(what_libc_moved_is_freed_where_it_was)
     assert_int_equal(fixture_count("new.c:1"), 1);
     assert_int_equal(fixture_count("grow.c:2"), 1);
     fixture_forget();
+    if (FIXTURE_ASAN) { /* whose own addresses are more than any limit */
+        fo_free(q, "free.c", 7);
+        return;
+    }
     const struct rlimit little = {(rlim_t)2 << 30, (rlim_t)2 << 30};
     assert_int_equal(setrlimit(RLIMIT_AS, &little), 0);
     assert_null(fo_realloc(q, (size_t)1 << 33, "huge.c", 6)); /* it stays what it was */
