@@ -29,10 +29,10 @@ static struct {
     size_t (*usable_size)(void *);
 } next = {first_free, first_realloc, first_reallocarray, first_usable_size};
 
-/* The look-up allocates nothing when it finds what it looks for; should it free something all the
- * same, that is lost. */
 enum age { OLD, YOUNG }; /* as old as the C library, or not */
 
+/* The look-up allocates nothing when it finds what it looks for; should it free something all the
+ * same, that is lost. */
 static FO_COLD void *find(const char *name, enum age age)
 {
     static __thread bool inside;
