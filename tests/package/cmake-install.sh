@@ -31,7 +31,7 @@ installed() {
 }
 
 version=$(sed -n 's/^project(freeonce VERSION \([0-9.]*\).*/\1/p' "$tree/CMakeLists.txt")
-libraries=(include/freeonce/backend.h lib/libfreeonce{,-libc}.so{,.0,".$version"} lib/pkgconfig/freeonce.pc
+libraries=(include/freeonce/backend.h lib/libfreeonce.so{,.0,".$version"} lib/pkgconfig/freeonce.pc
     share/man/man3/freeonce-backend.3 share/man/man7/{,lib}freeonce.7)
 command=(bin/freeonce share/bash-completion/completions/freeonce share/man/man1/freeonce.1
     share/zsh/site-functions/_freeonce)
