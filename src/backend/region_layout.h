@@ -34,7 +34,7 @@ struct fo_magazine {
     uint32_t next; /* in a bin */
     uint32_t what; /* number of the cache << 16 | state << 8 | class; as that of a page */
     /* Behind them an end, always empty, whose address is a multiple of FO_MAGAZINE_SIZE, and which
-     * has the number of the magazine.  The last ones are used, as many as the class has. */
+     * says which magazine this is.  The last ones are used, as many as the class has. */
     struct fo_cell cells[FO_MAGAZINE_CELLS + 1];
 };
 _Static_assert(sizeof(struct fo_magazine) == FO_MAGAZINE_SIZE, "ends are told from addresses");

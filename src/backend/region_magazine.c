@@ -28,9 +28,10 @@ static void become(uint32_t n, uint32_t to)
 static uint32_t numbered(uint32_t n)
 {
     struct fo_cell *end = fo_end_cell(fo_magazine_at(n));
+    uint64_t sign = fo_magazine_sign((uintptr_t)end, n);
 
-    if (FO_RELAXED_LOAD(&end->by) != n)
-        FO_RELAXED_STORE(&end->by, n);
+    if (FO_RELAXED_LOAD(&end->by) != sign)
+        FO_RELAXED_STORE(&end->by, sign);
     return n;
 }
 

@@ -11,16 +11,20 @@ static inline struct fo_cell *fo_magazine_first(uint32_t number)
     return fo_first_cell(fo_magazine_at(number));
 }
 
+/* What the last cell of a magazine says: its own address, of 2048 bytes each, and the number. */
+static inline uint64_t fo_magazine_sign(uintptr_t end, uint32_t number)
+{
+    return (uint64_t)(end / FO_MAGAZINE_SIZE) << 20 | number;
+}
+_Static_assert(FO_MAGAZINES_MOST < 1 << 20, "a number has room there");
+
 /* The one that a cell is in; 0: none. */
 static inline uint32_t fo_magazine_of(const struct fo_cell *cell)
 {
     uintptr_t end = ((uintptr_t)cell + FO_MAGAZINE_SIZE - 1) & ~(uintptr_t)(FO_MAGAZINE_SIZE - 1);
-    uint64_t number = FO_RELAXED_LOAD(&((const struct fo_cell *)end)->by);
+    uint64_t sign = FO_RELAXED_LOAD(&((const struct fo_cell *)end)->by);
 
-    if (number >= __atomic_load_n(&fo_region->magazines, __ATOMIC_ACQUIRE) ||
-        (uintptr_t)fo_end_cell(fo_magazine_at((uint32_t)number)) != end)
-        return 0;
-    return (uint32_t)number;
+    return sign >> 20 == end / FO_MAGAZINE_SIZE ? sign % FO_MAGAZINES_MOST : 0;
 }
 
 /* An empty one for this class.  When no more can be made, one that another bin keeps for itself, or

@@ -207,6 +207,7 @@ static bool is_somewhere(uint32_t page)
 {
     switch (fo_page_state(fo_page_at(page))) {
     case FO_PAGE_BLOCK:
+    case FO_PAGE_BLOCKED:
         return true;
     case FO_PAGE_WARM:
         return fo_large_can_be_found(page);
@@ -224,9 +225,14 @@ static bool is_inside(const struct fo_page *pg, uint32_t behind)
 
 static void walk_run(struct walk *w, uint32_t page, uint32_t pages)
 {
+    bool ours = fo_page_state(fo_page_at(page)) != FO_PAGE_BLOCKED;
+
     for (uint32_t i = 1; i < pages; i++)
         if (!is_inside(fo_page_at(page + i), i))
             wrong(w, "a page is not what the run says that it is in", fo_page_start(page + i));
+    for (uint32_t i = 0; i < pages; i++)
+        if (fo_page_is_ours(page + i) != ours)
+            wrong(w, "a run has pages that are not ours, or says so", fo_page_start(page + i));
     w->out->pages_lost += !is_somewhere(page);
 }
 
