@@ -189,6 +189,5 @@ bool fo_region_start(bool shared)
         return false;
     fo_caches_start();
     fo_region_commit(FO_PAGE_SIZE);
-    fo_region_dump();
     return true;
 }

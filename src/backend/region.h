@@ -198,7 +198,7 @@ FO_COLD void fo_region_tell_full(size_t wanted);
  * memory. */
 bool fo_region_commit(uint64_t wanted);
 
-/* What is in use belongs in a core dump of this process. */
+/* The blocks that are in use belong in a core dump of this process. */
 void fo_region_dump(void);
 
 /* FREEONCE_LOCK=1 again: a forked child does not inherit it. */

@@ -170,6 +170,7 @@ bool fo_region_commit(uint64_t wanted)
         grow_shared(wanted);
     else if (!grow(wanted))
         return false;
+    fo_region_dump();
     if (FO_RELAXED_LOAD(&fo_hot.direct))
         fo_region_see_limit(&fo_hot.process->direct);
     return true;
@@ -178,38 +179,23 @@ bool fo_region_commit(uint64_t wanted)
 /* --- core dumps --------------------------------------------------------------------------------
  */
 
-/* From how many bytes on is this mapping not in dumps yet? */
-static void dump_up_to(uint64_t *dumped, uintptr_t start, uint64_t size)
-{
-    uint64_t before = FO_RELAXED_LOAD(dumped);
-
-    if (before >= size)
-        return;
-    fo_system_dump(start + before, size - before);
-    FO_RELAXED_STORE(dumped, size);
-}
-
-/* Of a shared heap, what was not in use when it was mapped; a forked child inherits that.  In large
- * steps: a process that forked needs few, and a worker in a sandbox mostly none. */
+/* Of a shared heap the blocks, as far as it is in use; a forked child inherits what was said here
+ * before.  In large steps: a process that forked needs few, and a worker in a sandbox mostly none.
+ */
 void fo_region_dump(void)
 {
-    enum { STEP = (16 << 20) >> FO_PAGE_SHIFT };
-    static uint64_t head, blocks, groups, magazines;
+    enum { STEP = 4 << 20 };
+    static uint64_t dumped;
+    uint64_t before = FO_RELAXED_LOAD(&dumped);
 
-    if (!fo_region->shared)
+    if (!fo_region->shared || before > fo_region_committed())
         return;
-    uint64_t pages = (fo_region_committed() >> FO_PAGE_SHIFT) / STEP * STEP + STEP;
-    uint64_t used =
-        ((uint64_t)__atomic_load_n(&fo_region->magazines, __ATOMIC_ACQUIRE) + STEP) / STEP * STEP;
-    pages = pages < fo_region->page_count ? pages : fo_region->page_count;
-    used = used < fo_region->magazine_count ? used : fo_region->magazine_count;
-    dump_up_to(&head, (uintptr_t)fo_region, fo_layout.pages[0] - (uintptr_t)fo_region);
-    dump_up_to(&blocks, fo_region->base, pages << FO_PAGE_SHIFT);
-    dump_up_to(&groups, fo_layout.pages[0],
-               (pages + FO_GROUP_PAGES - 1) / FO_GROUP_PAGES * sizeof(struct fo_page_group));
-    dump_up_to(&magazines, fo_layout.magazines[0],
-               (used + FO_GROUP_MAGAZINES - 1) / FO_GROUP_MAGAZINES *
-                   sizeof(struct fo_magazine_group));
+    uint64_t end = fo_region_committed() / STEP * STEP + STEP;
+    end = end < most() ? end : most();
+    if (before >= end)
+        return;
+    fo_system_dump(fo_region->base + before, end - before);
+    FO_RELAXED_STORE(&dumped, end);
 }
 
 void fo_region_lock(void)

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -20,7 +21,8 @@
     } while (0)
 
 struct mapping {
-    size_t resident, locked;          /* KiB, of the whole region */
+    size_t resident, locked, dumped;  /* KiB, of the whole region */
+    size_t size;                      /* of the last part */
     unsigned parts, with_dd, with_lo; /* mappings that can be touched; VmFlags of them */
 };
 
@@ -36,19 +38,22 @@ static void read_line(const char *line, struct mapping *m, bool *inside)
     }
     if (!*inside)
         return;
+    if (sscanf(line, "Size: %zu kB", &kib) == 1)
+        m->size = kib;
     if (sscanf(line, "Rss: %zu kB", &kib) == 1)
         m->resident += kib;
     if (sscanf(line, "Locked: %zu kB", &kib) == 1)
         m->locked += kib;
     if (strncmp(line, "VmFlags:", 8) == 0) {
         m->with_dd += strstr(line, " dd") != NULL;
+        m->dumped += strstr(line, " dd") != NULL ? 0 : m->size;
         m->with_lo += strstr(line, " lo") != NULL;
     }
 }
 
 static struct mapping read_smaps(void)
 {
-    struct mapping m = {0, 0, 0, 0, 0};
+    struct mapping m = {0};
     FILE *f = fopen("/proc/self/smaps", "re");
     bool inside = false;
     char line[512];
@@ -253,6 +258,49 @@ FRESH(core_dumps_have_the_region_by_default)
     assert_int_equal(read_smaps().with_dd, 0);
 }
 
+/* The kernel gives memory to each page of shared memory that it writes into a dump. */
+FRESH(core_dumps_have_what_is_in_use_of_shared_memory)
+{
+    enum { MANY = 50, KIB = 1024 };
+
+    fixture_start("BACKEND=shm", "SHM_SIZE=1G", NULL);
+    fo_free(fo_malloc(1, "a.c", 1), "f.c", 1);
+    assert_in_range(read_smaps().dumped, 1, 8 * KIB);
+    for (int i = 0; i < MANY; i++)
+        assert_non_null(fo_malloc(1000 * KIB, "a.c", 1));
+    assert_in_range(read_smaps().dumped, MANY * KIB, (MANY + 16) * KIB);
+}
+
+/* As mlockall(2) sees it, all that is mapped. */
+FRESH(a_program_that_locks_all_its_memory_locks_little_of_ours)
+{
+    struct rlimit limit;
+
+    start(NULL);
+    if (FIXTURE_ASAN || FIXTURE_TSAN)
+        return;
+    if (mlockall(MCL_CURRENT | MCL_FUTURE) != 0) {
+        assert_int_equal(getrlimit(RLIMIT_MEMLOCK, &limit), 0);
+        print_message("skipped: mlockall is not permitted here (%ld kB)\n",
+                      (long)limit.rlim_cur / 1024);
+        return;
+    }
+    assert_in_range(read_smaps().locked, 1, 6 * 1024);
+    void *blocks[100];
+    for (int i = 0; i < 100; i++)
+        assert_non_null(blocks[i] = fo_malloc(17000, "a.c", 1));
+    for (int i = 0; i < 100; i++)
+        fo_free(blocks[i], "f.c", 1);
+    FILE *f = fopen("/proc/self/status", "re");
+    char line[256];
+    size_t locked = 0;
+    assert_non_null(f);
+    while (fgets(line, sizeof line, f) != NULL)
+        sscanf(line, "VmLck: %zu kB", &locked);
+    fclose(f);
+    assert_in_range(locked, 1, 40 * 1024); /* the program and its libraries: 8 MB */
+}
+
 static void is_locked(void *unused)
 {
     (void)unused;
@@ -337,6 +385,8 @@ int main(void)
         cmocka_unit_test(a_moved_block_is_wiped_where_it_was),
         cmocka_unit_test(core_dumps_leave_the_region_out_on_request),
         cmocka_unit_test(core_dumps_have_the_region_by_default),
+        cmocka_unit_test(core_dumps_have_what_is_in_use_of_shared_memory),
+        cmocka_unit_test(a_program_that_locks_all_its_memory_locks_little_of_ours),
         cmocka_unit_test(the_region_is_locked_on_request_in_children_too),
         cmocka_unit_test(that_it_cannot_be_locked_is_said_once),
         cmocka_unit_test(by_default_nothing_is_locked),
