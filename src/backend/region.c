@@ -84,7 +84,7 @@ static uintptr_t lay_out_head(struct fo_region *r, uintptr_t at, uint32_t pages)
     r->page_bin = (uint16_t *)at;
     at = (uintptr_t)(r->page_bin + pages);
     at = (at + 63) & ~(uintptr_t)63;
-    fo_layout_sets((uint64_t *)at, pages, r->magazine_count);
+    fo_layout_sets((uint64_t *)at, r->magazine_count);
     at += fo_layout_above_size(pages, r->magazine_count);
     return (at + 4095) & ~(uintptr_t)4095;
 }
@@ -118,8 +118,8 @@ static uint32_t private_pages(void)
 
 static bool start_private(void)
 {
-    static struct fo_region plan;
     enum { AT_FIRST = 1 << 20 };
+    struct fo_region plan = {0};
     uint32_t pages = private_pages();
     size_t size = lay_out_head(&plan, 0, pages);
     uintptr_t head = fo_system_map_apart(size);
@@ -157,7 +157,7 @@ static uintptr_t lay_out_shared(struct fo_region *r, uintptr_t start, uint64_t s
 
 static bool start_shared(uint64_t size)
 {
-    static struct fo_region plan;
+    struct fo_region plan = {0};
     uintptr_t start = fo_system_map_shared(size);
 
     if (start == 0)

@@ -6,14 +6,14 @@
 
 #include "backend/region_system.h"
 
-struct fo_layout fo_layout;
+FO_BULKY struct fo_layout fo_layout;
 
 /* Two threads may map a chunk each: the second one is given back. */
-static bool has_chunk(uintptr_t *chunk, size_t size)
+static bool has_chunk(uintptr_t *chunk, size_t size, uintptr_t (*map)(size_t size))
 {
     if (fo_likely(__atomic_load_n(chunk, __ATOMIC_ACQUIRE) != 0))
         return true;
-    uintptr_t fresh = fo_system_map_apart(size), none = 0;
+    uintptr_t fresh = map(size), none = 0;
     if (fresh == 0)
         return false;
     if (!__atomic_compare_exchange_n(chunk, &none, fresh, false, __ATOMIC_ACQ_REL,
@@ -24,18 +24,22 @@ static bool has_chunk(uintptr_t *chunk, size_t size)
 
 bool fo_layout_has_page(uint32_t page)
 {
-    return has_chunk(&fo_layout.pages[page / FO_GROUP_PAGES], sizeof(struct fo_page_group));
+    return has_chunk(&fo_layout.pages[page / FO_GROUP_PAGES], sizeof(struct fo_page_group),
+                     fo_system_map_apart);
 }
 
+/* A program that only starts and ends uses all of the first group. */
 bool fo_layout_has_magazine(uint32_t number)
 {
     return has_chunk(&fo_layout.magazines[number / FO_GROUP_MAGAZINES],
-                     sizeof(struct fo_magazine_group));
+                     sizeof(struct fo_magazine_group),
+                     number < FO_GROUP_MAGAZINES ? fo_system_map_populated : fo_system_map_apart);
 }
 
 bool fo_layout_has_cache(uint32_t index)
 {
-    return has_chunk(&fo_layout.caches[index / FO_GROUP_CACHES], sizeof(struct fo_cache_group));
+    return has_chunk(&fo_layout.caches[index / FO_GROUP_CACHES], sizeof(struct fo_cache_group),
+                     fo_system_map_apart);
 }
 
 /* From `at` on, for so many things; returns where they end. */
@@ -71,41 +75,40 @@ size_t fo_layout_above_size(uint32_t pages, uint32_t magazines)
                                FO_MAGAZINE_SETS * line_of_words(fo_set_above(magazines)));
 }
 
-static struct fo_set set_of_pages(unsigned index, uint64_t **above, uint32_t pages)
+static struct fo_set set_of_pages(unsigned index, uint64_t *above)
 {
-    struct fo_set set = {
-        .above = *above,
+    return (struct fo_set){
+        .above = above + (size_t)index * FO_SET_LINE,
         .chunks = fo_layout.pages,
         .offset = (uint32_t)(offsetof(struct fo_page_group, sets) +
                              index * sizeof(((struct fo_page_group *)0)->sets[0])),
         .words = FO_GROUP_PAGES / 64,
+        .row = FO_PAGE_SETS * FO_SET_LINE,
     };
-
-    *above += line_of_words(fo_set_above(pages));
-    return set;
 }
 
-static struct fo_set set_of_magazines(unsigned index, uint64_t **above, uint32_t magazines)
+static struct fo_set set_of_magazines(unsigned index, uint64_t *above)
 {
-    struct fo_set set = {
-        .above = *above,
+    return (struct fo_set){
+        .above = above + (size_t)index * FO_SET_LINE,
         .chunks = fo_layout.magazines,
         .offset = (uint32_t)(offsetof(struct fo_magazine_group, sets) +
                              index * sizeof(((struct fo_magazine_group *)0)->sets[0])),
         .words = FO_GROUP_MAGAZINES / 64,
+        .row = FO_MAGAZINE_SETS * FO_SET_LINE,
     };
-
-    *above += line_of_words(fo_set_above(magazines));
-    return set;
 }
 
-void fo_layout_sets(uint64_t *above, uint32_t pages, uint32_t magazines)
+/* Those of magazines come first: there are fewer, so that the first rows of both lie close. */
+void fo_layout_sets(uint64_t *above, uint32_t magazines)
 {
+    uint64_t *of_pages = above + FO_MAGAZINE_SETS * line_of_words(fo_set_above(magazines));
+
     for (unsigned c = 0; c < FO_REGION_CLASSES; c++) {
-        fo_layout.class[c].full = set_of_magazines(c, &above, magazines);
-        fo_layout.class[c].pages = set_of_pages(c, &above, pages);
+        fo_layout.class[c].full = set_of_magazines(c, above);
+        fo_layout.class[c].pages = set_of_pages(c, of_pages);
     }
     for (unsigned c = 0; c < FO_RUN_CLASSES; c++)
-        fo_layout.runs[c] = set_of_pages(FO_REGION_CLASSES + c, &above, pages);
-    fo_layout.spare = set_of_magazines(FO_REGION_CLASSES, &above, magazines);
+        fo_layout.runs[c] = set_of_pages(FO_REGION_CLASSES + c, of_pages);
+    fo_layout.spare = set_of_magazines(FO_REGION_CLASSES, above);
 }

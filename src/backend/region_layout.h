@@ -27,7 +27,6 @@ enum {
     FO_CACHE_GROUPS = FO_CACHES / FO_GROUP_CACHES,
     FO_PAGE_SETS = FO_REGION_CLASSES + FO_RUN_CLASSES,
     FO_MAGAZINE_SETS = FO_REGION_CLASSES + 1,
-    FO_SET_LINE = 8, /* sets of different things share no cache line */
 };
 
 struct fo_magazine {
@@ -65,15 +64,15 @@ struct fo_cache_group {
 };
 
 extern FO_HIDDEN struct fo_layout {
-    uintptr_t pages[FO_PAGE_GROUPS];         /* struct fo_page_group; 0: not mapped */
-    uintptr_t magazines[FO_MAGAZINE_GROUPS]; /* struct fo_magazine_group */
-    uintptr_t caches[FO_CACHE_GROUPS];       /* struct fo_cache_group */
     struct {
         struct fo_set full;  /* magazines for all threads */
         struct fo_set pages; /* FO_PAGE_PARTIAL */
     } class[FO_REGION_CLASSES];
-    struct fo_set runs[FO_RUN_CLASSES]; /* FO_PAGE_FREE */
-    struct fo_set spare;                /* empty magazines */
+    struct fo_set runs[FO_RUN_CLASSES];      /* FO_PAGE_FREE */
+    struct fo_set spare;                     /* empty magazines */
+    uintptr_t caches[FO_CACHE_GROUPS];       /* struct fo_cache_group; 0: not mapped */
+    uintptr_t pages[FO_PAGE_GROUPS];         /* struct fo_page_group */
+    uintptr_t magazines[FO_MAGAZINE_GROUPS]; /* struct fo_magazine_group */
 } fo_layout;
 
 /* Of a number that is in use, or of one below the next to be used. */
@@ -117,6 +116,6 @@ uintptr_t fo_layout_share(uintptr_t start, uint32_t pages, uint32_t magazines, u
 
 /* So many bytes, for the upper words of all sets together. */
 size_t fo_layout_above_size(uint32_t pages, uint32_t magazines);
-void fo_layout_sets(uint64_t *above, uint32_t pages, uint32_t magazines);
+void fo_layout_sets(uint64_t *above, uint32_t magazines);
 
 #endif

@@ -21,7 +21,9 @@ static uint64_t *lower(const struct fo_set *s, uint32_t number)
 
 static uint64_t *upper(const struct fo_set *s, uint32_t word)
 {
-    return &s->above[word / BITS];
+    uint32_t above = word / BITS;
+
+    return &s->above[above / FO_SET_LINE * s->row + above % FO_SET_LINE];
 }
 
 static uint64_t look_at(const uint64_t *word)
@@ -70,7 +72,7 @@ static uint32_t take_below(const struct fo_set *s, uint32_t above)
 {
     uint64_t words;
 
-    while ((words = look_at(&s->above[above])) != 0) {
+    while ((words = look_at(upper(s, above * BITS))) != 0) {
         uint32_t word = above * BITS + (uint32_t)__builtin_ctzll(words);
         uint64_t bits = look_at(lower(s, word * BITS));
         uint32_t number = bits == 0 ? 0 : word * BITS + (uint32_t)__builtin_ctzll(bits);

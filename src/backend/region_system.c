@@ -52,13 +52,13 @@ static void hide(uintptr_t start, size_t size)
         madvise((void *)start, size, MADV_DONTDUMP);
 }
 
-uintptr_t fo_system_map_apart(size_t size)
+static uintptr_t map_apart(size_t size, int flags)
 {
     int saved_errno = errno;
     uintptr_t guard = map(0, size + (size_t)2 * SYSTEM_PAGE, PROT_NONE, MAP_PRIVATE);
     uintptr_t start = guard + SYSTEM_PAGE;
 
-    if (guard != 0 && !map_over(start, size, 0)) {
+    if (guard != 0 && !map_over(start, size, flags)) {
         unmap(guard, size + (size_t)2 * SYSTEM_PAGE);
         guard = 0;
     }
@@ -66,6 +66,16 @@ uintptr_t fo_system_map_apart(size_t size)
         hide(start, size);
     errno = saved_errno;
     return guard != 0 ? start : 0;
+}
+
+uintptr_t fo_system_map_apart(size_t size)
+{
+    return map_apart(size, 0);
+}
+
+uintptr_t fo_system_map_populated(size_t size)
+{
+    return map_apart(size, MAP_POPULATE);
 }
 
 void fo_system_unmap_apart(uintptr_t start, size_t size)

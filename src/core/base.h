@@ -8,10 +8,13 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#define FO_EXPORT        __attribute__((visibility("default")))
-#define FO_HIDDEN        __attribute__((visibility("hidden"))) /* saves a load of the address */
-#define FO_COLD          __attribute__((cold, noinline))
-#define FO_HOT           __attribute__((hot, aligned(64))) /* it fills few cache lines */
+#define FO_EXPORT __attribute__((visibility("default")))
+#define FO_HIDDEN __attribute__((visibility("hidden"))) /* saves a load of the address */
+#define FO_COLD   __attribute__((cold, noinline))
+#define FO_HOT    __attribute__((hot, aligned(64))) /* it fills few cache lines */
+/* A large table lies behind all other variables, so that those that each start touches share few
+ * pages; src/CMakeLists.txt has the order. */
+#define FO_BULKY         __attribute__((section(".bss.bulky")))
 #define FO_ALWAYS_INLINE inline __attribute__((always_inline))
 #define fo_likely(x)     __builtin_expect(!!(x), 1)
 #define fo_unlikely(x)   __builtin_expect(!!(x), 0)

@@ -73,15 +73,19 @@ static size_t entries_of_shard(void)
     return entries;
 }
 
-static void lay_out_shard(struct fo_shard *s)
+/* Another thread may do this, or lower the limits (core/quarantine.c), at the same time. */
+static void lay_out_shard(struct fo_shard *s, uint32_t users)
 {
-    s->limit = fo_options.quarantine / 2;
+    size_t none = 0, share = fo_options.quarantine / 2 / (users == 0 ? 1 : users);
+
+    __atomic_compare_exchange_n(&s->limit, &none, share, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED);
     for (int i = 0; i < FO_QUEUES; i++) {
         uint32_t capacity = capacity_of(i);
         size_t tombstones = tombstones_of(i);
-        s->queues[i].mask = capacity - 1;
-        s->queues[i].held =
-            capacity - (tombstones < capacity / 2 ? (uint32_t)tombstones : capacity / 2);
+        FO_RELAXED_STORE(&s->queues[i].mask, capacity - 1);
+        FO_RELAXED_STORE(&s->queues[i].held,
+                         capacity -
+                             (tombstones < capacity / 2 ? (uint32_t)tombstones : capacity / 2));
     }
 }
 
@@ -101,6 +105,8 @@ bool fo_shard_open(struct fo_shard *s)
 
     if (__atomic_load_n(&s->open, __ATOMIC_ACQUIRE))
         return true;
+    uint32_t users = FO_RELAXED_LOAD(&fo_hot.memory->shards_used);
+    lay_out_shard(s, users < FO_SHARDS ? users : FO_SHARDS);
     size_t size = round_page(entries_of_shard() * sizeof(struct fo_freed));
     struct fo_freed *entries = (struct fo_freed *)fo_system_map_sparse(size);
     if (entries == NULL)
@@ -134,10 +140,9 @@ static void lay_out(struct fo_memory *m, bool shared)
 
     m->root = (struct fo_root *)((char *)m + head_size());
     fo_root_start(m->root);
-    for (int i = 0; i < FO_SHARDS; i++) {
-        lay_out_shard(&m->shards[i]);
-        if (shared)
-            open_with(&m->shards[i], entries + (size_t)i * entries_of_shard());
+    for (int i = 0; i < FO_SHARDS && shared; i++) {
+        lay_out_shard(&m->shards[i], 1);
+        open_with(&m->shards[i], entries + (size_t)i * entries_of_shard());
     }
     m->processes_used = 1;
 }

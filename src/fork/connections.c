@@ -7,7 +7,7 @@
 
 enum { KNOWN = 16384, PROBES = 16, BEING_WRITTEN = 1 };
 
-static struct known {
+static FO_BULKY struct known {
     uintptr_t object; /* 0: free */
     uint32_t pid;     /* who made it */
     uint32_t forks;   /* there had been, in all processes */

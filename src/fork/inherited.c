@@ -11,7 +11,7 @@
  * lives for longer than it should. */
 enum { COUNTED = 512, PROBES = 16 };
 
-static struct {
+static FO_BULKY struct {
     uintptr_t object; /* 0: free */
     int32_t count;
     uint32_t pid; /* of this process: what a parent counted is its own */

@@ -56,8 +56,9 @@ static const struct row {
 _Static_assert(sizeof texts < UINT16_MAX, "offsets fit");
 
 /* Filled when objects are judged; otherwise the other one is, so that one look tells both. */
-fo_object_function *fo_object_real[FO_OBJECT_COUNT * 2];
-static fo_object_function *unguarded[FO_OBJECT_COUNT * 2];
+FO_BULKY fo_object_function *fo_object_real[FO_OBJECT_COUNT * 2];
+static FO_BULKY fo_object_function *unguarded[FO_OBJECT_COUNT * 2];
+static bool has_found; /* else both are all NULL, and stay memory that nothing has touched */
 
 static const char *text_at(uint16_t offset)
 {
@@ -71,6 +72,8 @@ static unsigned major_of(size_t entry)
 
 void fo_objects_forget(void)
 {
+    if (!__atomic_exchange_n(&has_found, false, __ATOMIC_SEQ_CST))
+        return;
     for (size_t i = 0; i < sizeof unguarded / sizeof unguarded[0]; i++) {
         __atomic_store_n(&fo_object_real[i], NULL, __ATOMIC_SEQ_CST);
         __atomic_store_n(&unguarded[i], NULL, __ATOMIC_SEQ_CST);
@@ -107,6 +110,7 @@ static FO_COLD fo_object_function *find_real(fo_object_function **slot, size_t e
     const char *name = text_at(row->name);
     fo_object_function *found;
 
+    __atomic_store_n(&has_found, true, __ATOMIC_SEQ_CST);
     *(void **)&found = fo_library_function((void **)slot, row->part, major_of(entry), name, caller);
     return found != NULL ? found : find_elsewhere(name);
 }

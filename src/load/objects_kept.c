@@ -9,7 +9,7 @@
 
 enum { KEPT = 1024 };
 
-static struct kept {
+static FO_BULKY struct kept {
     void *object;        /* NULL: free */
     uint32_t pid;        /* whose it is: a child inherits this table */
     uint32_t after;      /* its users were forked after so many forks, */

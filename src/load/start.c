@@ -16,7 +16,7 @@
 extern const char freeonce_version[];
 FO_EXPORT const char freeonce_version[] = FREEONCE_VERSION;
 
-static struct fo_conf conf;
+static FO_BULKY struct fo_conf conf;
 
 /* A program that runs with more rights than its caller takes no orders: from the caller's
  * environment it must not, and root's file goes the same way, so that there is one rule. */

@@ -30,6 +30,7 @@ struct seen {
 /* Shared by all processes of the tree. */
 static struct shared {
     struct fo_unprinted unprinted;
+    uint32_t has_findings; /* else the table is all zero, and needs no memory to be looked at */
     struct seen table[KINDS_OF_FINDING_MAX];
 } * shared;
 
@@ -149,8 +150,8 @@ static void first_printer_is_slow(struct seen *s, const struct fo_record *record
 
 static void count(const struct fo_record *record)
 {
+    __atomic_store_n(&shared->has_findings, 1, __ATOMIC_RELEASE);
     struct seen *s = find(key_of(record));
-
     uint32_t unseen = 0;
 
     fo_journal_finding(record, s != NULL ? &s->journal : &unseen);
@@ -184,10 +185,8 @@ void fo_report(const struct fo_record *record)
 
 /* The process that the tree descends from tells every count; one of its children, which may be
  * many, only what has grown fourfold since it was told. */
-void fo_report_counts(void)
+static void print_grown_counts(void)
 {
-    if (shared == NULL)
-        return;
     const struct fo_process *me = fo_process_self();
     bool root = fo_hot.memory->processes[me->index].parent == 0;
 
@@ -200,5 +199,13 @@ void fo_report_counts(void)
                                         __ATOMIC_RELAXED))
             print_seen(&s->record, n);
     }
+}
+
+void fo_report_counts(void)
+{
+    if (shared == NULL)
+        return;
+    if (__atomic_load_n(&shared->has_findings, __ATOMIC_ACQUIRE) != 0)
+        print_grown_counts();
     fo_output_unprinted();
 }
