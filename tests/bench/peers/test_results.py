@@ -118,9 +118,9 @@ class Limits(unittest.TestCase):
 
     def test_more_is_better(self):
         for value, expected in (
-            (1.02, (False, False)),
-            (1.04, (True, False)),
-            (1.07, (True, True)),
+            (0.97, (False, False)),
+            (1.02, (True, False)),
+            (1.04, (True, True)),
         ):
             self.assertEqual(self.verdict("nginx_ec", {"stock": [1], "arena": [value]}), expected)
 
@@ -149,11 +149,11 @@ class Limits(unittest.TestCase):
 
     def test_a_bound_within_the_spread_is_noise(self):
         for rounds, said in (
-            ((0.93, 0.94, 0.96), "met, goal missed, by less than the noise"),
+            ((0.96, 0.97, 0.99), "met, goal missed, by less than the noise"),
             ((0.93, 0.935, 0.94), "met, goal missed"),
             ((0.91, 0.925, 0.93), "met, goal missed, by less than the noise"),
             ((0.91, 0.915, 0.93), "goal met, by less than the noise"),
-            ((0.94, 0.96, 0.98), "missed, by less than the noise"),
+            ((0.97, 0.99, 1.01), "missed, by less than the noise"),
             ((0.8, 0.81, 0.82), "goal met"),
         ):
             # The quartiles of three values lie half way to the outer ones.
@@ -177,10 +177,10 @@ class Limits(unittest.TestCase):
 
 class Document(unittest.TestCase):
     def test_shows_noise_limits_and_who_is_left_out(self):
-        made = measured("cpu", {"stock": [10, 10, 10], "arena": [9, 10.5, 11]})
+        made = measured("cpu", {"stock": [10, 10, 10], "arena": [9.9, 10.5, 11]})
         made.leave_out("cpu", "scudo", "a reason")
         text = document.document(complete(made), [], {})
-        self.assertIn("1.050 (0.975 to 1.075), noise", text)
+        self.assertIn("1.050 (1.020 to 1.075)", text)
         self.assertIn("**missed**", text)
         self.assertIn("Scudo: left out, a reason.", text)
 
