@@ -14,6 +14,7 @@
 #include "core/registry.h"
 #include "core/verdict.h"
 #include "fork/process.h"
+#include "load/engine_memory.h"
 
 /* What is at p?  Only what is ours beyond doubt is not NOTHING: libc must get its own back. */
 enum what { NOTHING, LIVE, WRONG };
@@ -70,6 +71,11 @@ static enum what look(uintptr_t p)
     return below != 0 && covers(below, p) ? WRONG : NOTHING;
 }
 
+bool fo_mixing_is_ours(const void *p)
+{
+    return p != NULL && look((uintptr_t)p) != NOTHING;
+}
+
 struct call {
     uintptr_t outer;
     int saved_errno;
@@ -97,7 +103,7 @@ bool fo_mixing_free(void *p, uintptr_t caller)
     if (what == NOTHING)
         return false;
     struct call call = enter(caller);
-    if (what == LIVE)
+    if (what == LIVE && !fo_engine_may_mix(caller))
         fo_libc_call((uintptr_t)p, FO_OPERATION_FREE, "free", "freed all the same");
     fo_free(p, NULL, 0);
     leave(&call);
@@ -110,7 +116,7 @@ bool fo_mixing_realloc(void *p, size_t size, const char *function, uintptr_t cal
     if (what == NOTHING)
         return false;
     struct call call = enter(caller);
-    if (what == LIVE)
+    if (what == LIVE && !fo_engine_may_mix(caller))
         fo_libc_call((uintptr_t)p, FO_OPERATION_REALLOC, function,
                      size != 0 ? "moved within OpenSSL's memory" : "freed all the same");
     *answer = fo_realloc(p, size, NULL, 0);

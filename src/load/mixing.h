@@ -12,6 +12,9 @@ struct fo_region_range {
 };
 extern FO_HIDDEN struct fo_region_range fo_region_range;
 
+/* Is p a block of ours, live or freed, or inside one? */
+bool fo_mixing_is_ours(const void *p);
+
 /* `p` belongs to a block of ours, or seems to: report, and answer for libc.  False: it does not,
  * nothing was done.  `caller` is the code that called libc. */
 bool fo_mixing_free(void *p, uintptr_t caller);

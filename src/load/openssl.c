@@ -31,6 +31,14 @@ static void put_version(struct fo_text *t, const struct fo_openssl *o)
         fo_put_char(t, *version);
 }
 
+void fo_openssl_put(struct fo_text *t, const struct fo_openssl *o)
+{
+    put_version(t, o);
+    fo_put(t, " (");
+    fo_put(t, o->in_executable ? "in the executable" : o->how);
+    fo_put_char(t, ')');
+}
+
 void fo_openssl_describe(struct fo_text *t)
 {
     const char *word = "in front of ";
@@ -38,10 +46,7 @@ void fo_openssl_describe(struct fo_text *t)
     for (unsigned i = 0; i < known_count; i++)
         if (known[i].ours) {
             fo_put(t, word);
-            put_version(t, &known[i]);
-            fo_put(t, " (");
-            fo_put(t, known[i].in_executable ? "in the executable" : known[i].how);
-            fo_put(t, ")");
+            fo_openssl_put(t, &known[i]);
             word = " and ";
         }
 }
@@ -74,10 +79,8 @@ static void tell_too_late(const struct fo_openssl *o)
     char line[256];
     struct fo_text t = {line, sizeof line - 1, 0};
 
-    put_version(&t, o);
-    fo_put(&t, " (");
-    fo_put(&t, o->how);
-    fo_put(&t, ") had allocated before freeonce could get in");
+    fo_openssl_put(&t, o);
+    fo_put(&t, " had allocated before freeonce could get in");
     line[t.used] = '\0';
     fo_journal_how(FO_JOURNAL_UNPROTECTED, line);
     fo_put(&t, "; this process runs unprotected. Start it with LD_PRELOAD=libfreeonce.so");

@@ -66,8 +66,11 @@ void fo_openssl_cleanup(const struct fo_openssl *o);
 /* Do the cures reach them all?  What they do not reach is told. */
 void fo_openssl_check_cures(void);
 
-/* " in front of OpenSSL 3.0.19 (linked)" for each that is ours. */
+/* "OpenSSL 3.0.19 (linked)". */
 struct fo_text;
+void fo_openssl_put(struct fo_text *t, const struct fo_openssl *o);
+
+/* " in front of OpenSSL 3.0.19 (linked)" for each that is ours. */
 void fo_openssl_describe(struct fo_text *t);
 
 #endif

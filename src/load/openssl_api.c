@@ -6,6 +6,7 @@
 #include "core/hot.h"
 #include "core/options.h"
 #include "fork/shared.h"
+#include "load/engine_memory.h"
 #include "load/entries.h"
 #include "load/forward.h"
 #include "load/openssl.h"
@@ -55,13 +56,15 @@ static bool has_no_pool(const struct fo_host *h)
  * the program's functions become the backend `host`, whole or not at all (a pool that allocates
  * but never frees is none); after it nothing changes any more.  A NULL leaves that one as it is.
  * Functions without a pool are answered as after the first allocation. */
-static int adopt(struct fo_openssl *o, struct fo_host wanted)
+static int adopt(struct fo_openssl *o, struct fo_host wanted, uintptr_t caller)
 {
     struct fo_host now = current(o);
 
     wanted.malloc = wanted.malloc != NULL ? wanted.malloc : now.malloc;
     wanted.realloc = wanted.realloc != NULL ? wanted.realloc : now.realloc;
     wanted.free = wanted.free != NULL ? wanted.free : now.free;
+    if (!same(&wanted, &now) && fo_engine_contains(caller))
+        return fo_engine_registers(o, &wanted, has_allocated(), caller);
     if (has_allocated())
         return same(&wanted, &now);
     if (same(&wanted, &now))
@@ -104,13 +107,13 @@ static struct fo_host as_the_programs(const struct fo_openssl *o, struct fo_host
     return h;
 }
 
-static int set_mem(unsigned major, const struct fo_host *wanted)
+static int set_mem(unsigned major, const struct fo_host *wanted, uintptr_t caller)
 {
     struct fo_openssl *o = fo_openssl_meant(major);
 
     if (o == NULL)
         return 0;
-    return o->ours ? adopt(o, as_ours(o, *wanted))
+    return o->ours ? adopt(o, as_ours(o, *wanted), caller)
                    : o->set_mem(wanted->malloc, wanted->realloc, wanted->free);
 }
 
@@ -122,6 +125,8 @@ static void get_mem(unsigned major, struct fo_host *out)
         *out = as_the_programs(o, current(o));
     else if (o != NULL && o->get_mem != NULL)
         o->get_mem(&out->malloc, &out->realloc, &out->free);
+    if (fo_engine_hides(*(void *const *)&out->malloc))
+        *out = as_the_programs(o, current(o));
 }
 
 static void cleanup(unsigned major)
@@ -137,7 +142,7 @@ static void cleanup(unsigned major)
     int fo_CRYPTO_set_mem_functions_##major(fo_malloc_function *m, fo_realloc_function *r,         \
                                             fo_free_function *f)                                   \
     {                                                                                              \
-        return set_mem(major, &(struct fo_host){m, r, f});                                         \
+        return set_mem(major, &(struct fo_host){m, r, f}, (uintptr_t)__builtin_return_address(0)); \
     }                                                                                              \
     ENTRY(CRYPTO_get_mem_functions, major)                                                         \
     void fo_CRYPTO_get_mem_functions_##major(fo_malloc_function **m, fo_realloc_function **r,      \

@@ -20,8 +20,42 @@ TOO_LATE = (
     " Start it with LD_PRELOAD=libfreeonce.so\n"
 )
 
+BY_ENGINE = (
+    "{openssl} (loaded by dlopen) has the memory functions of the program's own OpenSSL, from the"
+    " engine libcases-engine.so; its blocks are not guarded\n"
+)
+DOUBLE_EARLY = """
+double free of block {block} (40 bytes), skipped
+  allocated    engine.c:1  {main}
+  freed first  engine.c:5  {main}
+  freed again  engine.c:5  {main}
+"""
+
+
+def engine(backend, how, after="", status=0, **env):
+    """A static OpenSSL, and an engine with the shared one."""
+    if how.split("-")[0] in ("freed", "moved"):
+        env["CASE_EARLY"] = "1"
+    return Case(
+        f"engine-in-a-static-program-{how}-{backend}",
+        f"engine_host {{programs}}/libcases-engine.so {how}",
+        BY_ENGINE + after,
+        ANY,
+        {"FREEONCE_BACKEND": backend, **env},
+        status,
+        same_without=status == 0 and not after,
+        optional=True,
+    )
+
+
+HOW = ("blocks", "pool", "freed-here", "moved-here", "freed-there", "moved-there")
 
 CASES = [
+    *(engine(backend, how) for backend in ("arena", "libc", "shm", "guard") for how in HOW),
+    *(engine("host", how) for how in ("blocks", "pool")),
+    engine("arena", "freed-twice", DOUBLE_EARLY),
+    engine("libc", "freed-twice", DOUBLE_EARLY),
+    engine("auto", "required", ENDED, 78, FREEONCE_REQUIRE="1"),
     Case("linked", "faults tell-version", told(), ANY, VERBOSE),
     Case(
         "dlopen",
