@@ -1,0 +1,177 @@
+"""Do the servers that Debian ships behave with freeonce in front as they do without it?
+
+Each is run twice, plain and with the library, and goes through the same: good clients, bad ones of each kind, a
+reload, good clients again, and a stop with connections open.  What the clients see and the exit status must be the
+same, and the library silent.  The memory of both is printed.
+
+The tests of one commit take three servers, by turns: which ones follows from the commit.  All: scripts/check fleet.
+"""
+
+import json
+import os
+import pathlib
+import subprocess
+import time
+
+import fleet_clients
+import fleet_servers
+import harness
+import processes
+
+SERVERS = {server.name(): server for server in fleet_servers.ALL}
+A_TURN = 3
+SOURCE = pathlib.Path(__file__).resolve().parents[2]
+
+
+# --- memory --------------------------------------------------------------------------------------
+
+
+def memory_of(process):
+    """The proportional set size of a process and all below it, in kB."""
+    total = 0
+    for pid in {process.pid} | processes.descendants(process.pid):
+        try:
+            rows = pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+        except OSError:
+            continue  # it has ended
+        total += sum(int(row.split()[1]) for row in rows if row.startswith("Pss:"))
+    return total
+
+
+def compared(plain, seen):
+    return f"{plain} kB plain, {seen} kB with the library: {100 * (seen - plain) / plain:+.0f} %, {seen - plain:+d} kB"
+
+
+# --- one run -------------------------------------------------------------------------------------
+
+
+class Run:
+    """One run of a server from start to stop: what was seen of it, by name."""
+
+    def __init__(self, stage, kind, count, preload):
+        self.stage, self.count, self.preload = stage, count, preload
+        self.seen = {}
+        self.memory = 0
+        self.journal = stage.dir / f"journal-{kind.name()}"
+        self.server = kind(stage)
+        try:
+            self.play()
+        finally:
+            self.server.close()
+
+    def expected(self, door):
+        answer = self.server.good_answer
+        return answer[door.name] if isinstance(answer, dict) else answer
+
+    def good_clients(self, when, count):
+        for door in self.server.doors():
+            for kind in fleet_clients.GOOD:
+                what = f"{when}: {door.name}, {kind}"
+                self.seen[what] = fleet_clients.visits(door, self.stage.certs, kind, count)
+                self.stage.check(f"{self.server.name()}, {what}", {self.expected(door): count}, self.seen[what])
+
+    def bad_clients(self):
+        for door in self.server.doors():
+            for kind in fleet_clients.BAD if door.mutual else fleet_clients.BAD[2:]:
+                what = f"{door.name}, {kind}"
+                self.seen[what] = fleet_clients.visits(door, self.stage.certs, kind, 5)
+                admitted = self.seen[what].get(self.expected(door), 0)
+                self.stage.check(f"{self.server.name()}, {what}: answered like good ones", 0, admitted)
+
+    def play(self):
+        server, stage = self.server, self.stage
+        settings = {"FREEONCE_JOURNAL": str(self.journal)} if self.preload else {}
+        argv = server.argv()
+        process = stage.start(server.name(), argv, server.port, preload=self.preload, **settings)
+        server.started(process)
+        self.good_clients("first", self.count)
+        self.bad_clients()
+        if server.can_reload():
+            server.reload(process)
+            self.good_clients("after a reload", self.count // 4)
+        with fleet_clients.held(server.doors()[0], stage.certs, 4):
+            self.memory = memory_of(process)
+            self.seen["exit status"] = stage.stop(process, server.stop_number)
+        stage.check_no_crash(process)
+        said = [line for line in process.text().splitlines() if "freeonce:" in line]
+        stage.check(f"freeonce's lines in what {server.name()} printed", [], said)
+
+
+# --- a server, plain and with the library -----------------------------------------------------------
+
+
+def check_journal(stage, run):
+    """No finding; and the library really was in front, where it can be."""
+    if stage.freeonce is None:
+        return
+    argv = [stage.freeonce, "report", run.journal, "--format", "json"]
+    status, text = stage.run("freeonce-report", argv, preload=False)
+    stage.check("exit status of freeonce report", 0, status if status == 0 else text)
+    guarded = json.loads(text.splitlines()[0])["guarded"]
+    stage.check(f"{run.server.name()}: guarded processes", "at least 1", guarded, guarded > 0)
+
+
+def compare(stage, name, count):
+    began = time.monotonic()
+    plain = Run(stage, SERVERS[name], count, preload=False)
+    if stage.lib is None:
+        harness.step(f"{name}: {plain.seen['exit status']}, {plain.memory} kB")
+        return
+    with_library = Run(stage, SERVERS[name], count, preload=True)
+    for what, seen in plain.seen.items():
+        stage.check(f"{name} as without the library, {what}", seen, with_library.seen.get(what))
+    stage.check_silent()
+    check_journal(stage, with_library)
+    seconds = time.monotonic() - began
+    harness.step(f"{name}: no difference, no finding; {compared(plain.memory, with_library.memory)}; {seconds:.0f} s")
+
+
+# --- which ones ------------------------------------------------------------------------------------
+
+
+def turn():
+    """The servers of this commit: a number that every machine finds alike, and why."""
+    argv = ["git", "-C", SOURCE, "rev-parse", "HEAD"]
+    done = subprocess.run(argv, capture_output=True, text=True, check=False)
+    if done.returncode == 0:
+        number, why = int(done.stdout[:8], 16), f"commit {done.stdout[:12]}"
+    else:
+        number = int(time.time() // 86400)
+        why = f"day {number} since 1970, as there is no commit"
+    names = list(SERVERS)
+    turns = -(-len(names) // A_TURN)
+    first = number % turns
+    return names[first::turns], f"turn {first + 1} of {turns}, by {why}"
+
+
+def test(stage, arguments):
+    if arguments.servers:
+        names, why = arguments.servers, "as asked for"
+    elif arguments.all:
+        names, why = list(SERVERS), "all"
+    else:
+        names, why = turn()
+    print(f"servers: {', '.join(names)} ({why})", flush=True)
+    if os.geteuid() != 0:
+        raise harness.Skipped("needs root: the servers change to users of their own")
+    missing = []
+    for name in names:
+        try:
+            compare(stage, name, arguments.count)
+        except harness.Skipped as reason:
+            missing.append(name)
+            print(f"skipped  {name}: {reason}", flush=True)
+    if missing and not arguments.all and os.environ.get("CI") == "true":
+        raise harness.Failed(f"missing where CI=true: {', '.join(missing)}")
+    if missing == names:
+        raise harness.Skipped("none of them is on this machine")
+
+
+def add_options(parser):
+    parser.add_argument("--all", action="store_true", help="all servers, not those whose turn it is")
+    parser.add_argument("--count", type=int, default=40, help="good clients of each kind (default 40)")
+    parser.add_argument("servers", nargs="*", help=f"only these: {', '.join(SERVERS)}")
+
+
+if __name__ == "__main__":
+    harness.main(test, __doc__, add_options)
