@@ -52,6 +52,7 @@ static bool has_room(void)
 static bool start(void)
 {
     fo_output_open();
+    fo_journal_make();
     if (!has_room())
         return false;
     bool understood = fo_options_complain() == 0;

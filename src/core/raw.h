@@ -48,6 +48,11 @@ static inline ssize_t fo_raw_read_at(int fd, void *data, size_t size, off_t at)
     return syscall(SYS_pread64, fd, data, size, at);
 }
 
+static inline ssize_t fo_raw_write_at(int fd, const void *data, size_t size, off_t at)
+{
+    return syscall(SYS_pwrite64, fd, data, size, at);
+}
+
 static inline int fo_raw_resize(int fd, off_t size)
 {
     return (int)syscall(SYS_ftruncate, fd, size);
@@ -57,6 +62,17 @@ static inline int fo_raw_resize(int fd, off_t size)
 static inline int fo_raw_stat(int fd, struct stat *st)
 {
     return (int)syscall(SYS_newfstatat, fd, "", st, AT_EMPTY_PATH);
+}
+
+/* Of the file itself, if it is a symbolic link. */
+static inline int fo_raw_stat_path(const char *path, struct stat *st)
+{
+    return (int)syscall(SYS_newfstatat, AT_FDCWD, path, st, AT_SYMLINK_NOFOLLOW);
+}
+
+static inline int fo_raw_chown(int fd, uid_t owner)
+{
+    return (int)syscall(SYS_fchown, fd, owner, (gid_t)-1);
 }
 
 /* Of zeroes, readable and writable; MAP_FAILED: no memory. */

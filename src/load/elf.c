@@ -210,6 +210,21 @@ bool fo_elf_refers_to(const struct fo_module *module, uintptr_t start, uintptr_t
     return false;
 }
 
+bool fo_elf_imports(const struct fo_module *module, const char *name)
+{
+    struct relocations parts[2];
+    struct tables t;
+
+    find_relocations(module, parts);
+    if (!find_tables(module, &t))
+        return false;
+    for (int part = 0; part < 2; part++)
+        for (const ElfW(Rela) * r; (r = next_slot(&parts[part])) != NULL;)
+            if (strcmp(t.strings + t.symbols[ELF64_R_SYM(r->r_info)].st_name, name) == 0)
+                return true;
+    return false;
+}
+
 const char *fo_elf_slot_name(const struct fo_module *module, uintptr_t slot)
 {
     struct relocations parts[2];

@@ -42,6 +42,10 @@ bool fo_elf_stays(const struct fo_module *module);
  * tells which of several libraries with the same symbols the module got. */
 bool fo_elf_refers_to(const struct fo_module *module, uintptr_t start, uintptr_t end);
 
+/* Has this module a slot for the address of a symbol of this name, as for a function that it calls?
+ */
+bool fo_elf_imports(const struct fo_module *module, const char *name);
+
 /* The symbol whose address the dynamic linker puts into this slot of the module's global offset
  * table, now or at the first call; NULL: it is no such slot. */
 const char *fo_elf_slot_name(const struct fo_module *module, uintptr_t slot);

@@ -6,6 +6,7 @@
 #include "core/probe.h"
 #include "core/quarantine.h"
 #include "fork/process.h"
+#include "load/exec.h"
 #include "load/jumps.h"
 #include "load/library.h"
 #include "load/openssl.h"
@@ -41,6 +42,7 @@ __attribute__((constructor)) static void begin(int argc, char **argv, char **env
     fo_output_begin();
     (void)getpid(); /* finds the real one, before a signal handler asks */
     fo_jumps_find();
+    fo_exec_find();
     read_options(argv, envp);
     fo_stack_end = (uintptr_t)envp;
     fo_process_name(argc > 0 ? argv[0] : NULL);

@@ -17,6 +17,7 @@
 struct fo_journal *fo_journal;
 
 static const char *trouble; /* why there is no journal; NULL: there is one, or none is asked for */
+static bool is_wanted;      /* it is to be made when an OpenSSL comes */
 static char executable[sizeof(((struct fo_journal_module *)NULL)->path)];
 
 /* --- the file --------------------------------------------------------------------------------- */
@@ -34,24 +35,81 @@ static const char *map(int fd)
     return NULL;
 }
 
-void fo_journal_open(void)
+static void see_dlopen(const struct fo_module *module, void *found)
 {
-    int saved_errno = errno;
+    struct fo_module own;
 
-    if (fo_options.journal[0] == '\0')
-        return;
-    ssize_t n = readlink("/proc/self/exe", executable, sizeof executable - 1);
-    executable[n > 0 ? n : 0] = '\0';
-    /* O_CREAT also where the file is there: then the kernel refuses one that somebody else has put
-     * into a folder like /tmp (fs.protected_regular).  O_NONBLOCK: it might be a FIFO. */
-    int fd = fo_raw_open(fo_options.journal,
-                         O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0600);
+    if (fo_elf_module((uintptr_t)see_dlopen, &own) && own.dynamic != module->dynamic)
+        *(bool *)found |= fo_elf_imports(module, "dlopen") || fo_elf_imports(module, "dlmopen");
+}
+
+/* May the program load an OpenSSL later?  It may be in a chroot or a sandbox by then. */
+static bool may_load(void)
+{
+    unsigned long long seen = 0;
+    bool found = false;
+
+    fo_elf_each(see_dlopen, &found, &seen);
+    return found;
+}
+
+/* What root makes in the folder of another user is for a service of that user: a helper of the
+ * service may run as root, and come first (ExecStartPre=+). */
+static void give_to_owner_of_folder(int fd)
+{
+    char folder[sizeof fo_options.journal];
+    const char *slash = strrchr(fo_options.journal, '/');
+    size_t length = slash != NULL ? (size_t)(slash - fo_options.journal) : 0;
+    struct stat st;
+
+    memcpy(folder, fo_options.journal, length);
+    folder[length] = '\0';
+    const char *path = length != 0 ? folder : slash != NULL ? "/" : ".";
+    if (geteuid() == 0 && fo_raw_stat_path(path, &st) == 0 && st.st_uid != 0)
+        (void)fo_raw_chown(fd, st.st_uid);
+}
+
+static void open_file(void)
+{
+    const int flags = O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC | O_NOCTTY | O_NONBLOCK;
+    int fd = fo_raw_open(fo_options.journal, flags | O_EXCL, 0600);
+
+    if (fd >= 0)
+        give_to_owner_of_folder(fd);
+    else if (errno == EEXIST)
+        /* O_CREAT also where the file is there: then the kernel refuses one that another user has
+         * put into a folder like /tmp (fs.protected_regular).  O_NONBLOCK: it might be a FIFO. */
+        fd = fo_raw_open(fo_options.journal, flags, 0600);
     if (fd < 0) {
         trouble = errno == ELOOP ? "it is a symbolic link" : strerrorname_np(errno);
     } else {
         trouble = map(fd);
         fo_raw_close(fd);
     }
+}
+
+void fo_journal_open(void)
+{
+    int saved_errno = errno;
+    struct stat st;
+
+    if (fo_options.journal[0] == '\0')
+        return;
+    ssize_t n = readlink("/proc/self/exe", executable, sizeof executable - 1);
+    executable[n > 0 ? n : 0] = '\0';
+    is_wanted = fo_raw_stat_path(fo_options.journal, &st) != 0 && errno == ENOENT && !may_load();
+    if (!is_wanted)
+        open_file();
+    errno = saved_errno;
+}
+
+void fo_journal_make(void)
+{
+    int saved_errno = errno;
+
+    if (is_wanted)
+        open_file();
+    is_wanted = false;
     errno = saved_errno;
 }
 

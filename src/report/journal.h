@@ -10,9 +10,12 @@
 /* NULL: none is kept. */
 extern struct fo_journal *fo_journal;
 
-/* Open or make the file that FREEONCE_JOURNAL names, and map it.  Called from the constructor: a
- * program may enter a chroot before it loads OpenSSL.  Prints nothing. */
+/* Open and map the file that FREEONCE_JOURNAL names.  Called from the constructor: a program may
+ * enter a chroot before it loads OpenSSL.  A file that is not there is made if the program may load
+ * OpenSSL, and else by fo_journal_make() when OpenSSL is seen: helpers of a service (chown, sh)
+ * leave nothing behind.  Both print nothing. */
 void fo_journal_open(void);
+void fo_journal_make(void);
 
 /* Tell why fo_journal_open() could not.  False: it could not. */
 bool fo_journal_complain(void);
@@ -22,6 +25,13 @@ void fo_journal_process(uint32_t index);
 
 /* How the library got into this process, or why it could not. */
 void fo_journal_how(enum fo_journal_guard guard, const char *how);
+
+/* This process is about to execute another program, which counts for itself.  True: the journal
+ * counts it no longer as guarded, and fo_journal_stay() is to be called if that fails.  Both are
+ * for any place: the child of a vfork(2), which has its parent's memory, is not taken for its
+ * parent. */
+bool fo_journal_leave(void);
+void fo_journal_stay(void);
 
 /* Keep a finding.  *row remembers where it is, for the next time; 0 at first.  It may lie in memory
  * that processes share. */

@@ -64,6 +64,7 @@ enum fo_journal_guard {
     FO_JOURNAL_SEEN,        /* OpenSSL was seen, and not used yet */
     FO_JOURNAL_GUARDED,     /* its blocks are ours */
     FO_JOURNAL_UNPROTECTED, /* they are not, `how` tells why */
+    FO_JOURNAL_LEFT,        /* was guarded, and executed another program since */
 };
 
 struct fo_journal_process {
@@ -108,7 +109,7 @@ struct fo_journal_finding {
 
 struct fo_journal_counters {
     uint64_t guarded; /* processes that used OpenSSL with the library in front, or were forked from
-                         one */
+                         one; without those that executed another program since */
     uint64_t unprotected; /* and without */
     uint64_t findings;    /* all, repeated ones too */
     uint64_t processes;   /* rows handed out */

@@ -32,7 +32,7 @@ static bool lock(int fd)
             return true;
         if (errno != EWOULDBLOCK && errno != EINTR)
             return false;
-        nanosleep(&(struct timespec){0, 5000000}, NULL);
+        fo_raw_sleep(5000000);
     }
     return false;
 }
@@ -57,8 +57,8 @@ static const char *lay_out(int fd)
     }
     memcpy(head.magic, FO_JOURNAL_MAGIC, sizeof head.magic);
     size_t rest = offsetof(struct fo_journal_head, version);
-    if (pwrite(fd, (char *)&head + rest, sizeof head - rest, (off_t)rest) < 0 ||
-        pwrite(fd, &head, rest, 0) < 0)
+    if (fo_raw_write_at(fd, (char *)&head + rest, sizeof head - rest, (off_t)rest) < 0 ||
+        fo_raw_write_at(fd, &head, rest, 0) < 0)
         return strerrorname_np(errno);
     return NULL;
 }

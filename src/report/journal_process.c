@@ -1,5 +1,6 @@
 /* Rows of processes.  They are used again, the oldest first, but for those that a finding names: a
  * server that forks for each connection would fill any table. */
+#include <errno.h>
 #include <string.h>
 
 #include "core/memory.h"
@@ -11,6 +12,7 @@ static struct {
     uint32_t pid, row;
     uint64_t started;
     enum fo_journal_guard guard;
+    uint32_t leaving; /* a thread of it is in execve(2) */
 } own;
 
 static struct fo_journal_process *row_at(uint32_t row)
@@ -94,6 +96,7 @@ void fo_journal_process(uint32_t index)
     l->started = fo_journal_now();
     own.pid = l->pid;
     own.started = l->started;
+    __atomic_store_n(&own.leaving, 0, __ATOMIC_RELAXED); /* a thread of the parent may be there */
     if (l->parent == 0) {
         own.row = write_row(l, 0, (uint32_t)getppid());
         return;
@@ -146,4 +149,40 @@ void fo_journal_how(enum fo_journal_guard guard, const char *how)
     p->guard = guard;
     copy(p->how, sizeof p->how, how);
     finish(p, before);
+}
+
+/* The row of this process, if it still is that. */
+static void set_guard(enum fo_journal_guard from, enum fo_journal_guard to)
+{
+    if (own.row == 0)
+        return;
+    struct fo_journal_process *p = row_at(own.row);
+    enum fo_journal_state before = FO_RELAXED_LOAD(&p->row.state);
+    if ((before != FO_JOURNAL_WRITTEN && before != FO_JOURNAL_KEPT) || !take(p, before))
+        return;
+    if (p->pid == own.pid && p->started == own.started && p->guard == from)
+        p->guard = to;
+    finish(p, before);
+}
+
+bool fo_journal_leave(void)
+{
+    if (fo_journal == NULL || own.guard != FO_JOURNAL_GUARDED || own.pid == 0 ||
+        __atomic_load_n(&fo_hot.process->pid, __ATOMIC_RELAXED) != own.pid ||
+        (uint32_t)fo_getpid() != own.pid ||
+        __atomic_exchange_n(&own.leaving, 1, __ATOMIC_ACQ_REL) != 0)
+        return false;
+    __atomic_sub_fetch(&fo_journal->counters.guarded, 1, __ATOMIC_RELAXED);
+    set_guard(FO_JOURNAL_GUARDED, FO_JOURNAL_LEFT);
+    return true;
+}
+
+void fo_journal_stay(void)
+{
+    int saved_errno = errno;
+
+    __atomic_add_fetch(&fo_journal->counters.guarded, 1, __ATOMIC_RELAXED);
+    set_guard(FO_JOURNAL_LEFT, FO_JOURNAL_GUARDED);
+    __atomic_store_n(&own.leaving, 0, __ATOMIC_RELEASE);
+    errno = saved_errno;
 }

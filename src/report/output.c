@@ -8,7 +8,9 @@
 
 #include "core/options.h"
 #include "core/raw.h"
+#include "fork/process.h"
 #include "report/journal.h"
+#include "report/log_daemon.h"
 #include "report/target.h"
 
 /* Servers close the low descriptors when they become daemons, and hand their numbers out again. */
@@ -119,7 +121,10 @@ static bool open_syslog(void)
 static void open_target(const char *log)
 {
     if (strcmp(log, "syslog") == 0) {
-        if (!open_syslog())
+        if (fo_is_log_daemon(fo_program))
+            fo_say_words("FREEONCE_LOG=syslog: ", fo_program,
+                         " is the log daemon itself, reports go to stderr", NULL);
+        else if (!open_syslog())
             fo_say_words("FREEONCE_LOG=syslog: no daemon listens at /dev/log (",
                          strerrorname_np(errno), "), reports go to stderr", NULL);
     } else if (strchr(log, '/') != NULL) {
@@ -207,7 +212,7 @@ static enum fo_written write_to_stderr(const char *text, size_t length, bool *sa
 /* For this report alone: a descriptor that stayed open might be in the program's way. */
 static enum fo_written write_to_syslog(const char *text, size_t length)
 {
-    int fd = connect_to_syslog();
+    int fd = fo_is_log_daemon(fo_program) ? -1 : connect_to_syslog();
 
     if (fd < 0)
         return FO_WRITTEN_NOT;

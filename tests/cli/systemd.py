@@ -256,6 +256,14 @@ class Reports(Case):
                 self.assertEqual(log, self.log(text))
                 self.assertIn(word, self.said(text))
 
+    def test_a_log_daemon(self):
+        """... would get its own reports."""
+        for program in "/usr/sbin/rsyslogd -n", "/usr/sbin/syslog-ng -F", "/lib/systemd/systemd-journald":
+            text = f"[Service]\nExecStart={program}\nStandardOutput=null\n"
+            lines, _, errors = self.run_on(text)
+            self.assertEqual([], [line for line in lines if "FREEONCE_LOG" in line])
+            self.assertIn("syslog is the service itself", errors)
+
     def test_a_given_one(self):
         self.assertEqual(["stderr"], self.log("Type=forking\n", "--log", "stderr"))
         self.assertIn("AF_UNIX", self.said("RestrictAddressFamilies=AF_INET\n", "--log", "syslog"))

@@ -285,6 +285,7 @@ class Debian(Case):
         "apache2.service": "apache.md", "haproxy.service": "haproxy.md",
         "dovecot.service": "dovecot.md", "postfix@-.service": "postfix.md",
         "postgresql@15-main.service": "postgresql.md", "ssh.service": "sshd.md",
+        "squid.service": "squid.md",
         "named.service": "", "stunnel@x.service": "",
     }
 

@@ -7,6 +7,7 @@ import functools
 import os
 import pathlib
 import pty
+import shutil
 import socket
 import subprocess
 import sys
@@ -116,6 +117,25 @@ def to_syslog(given, steps):
         line = receive(daemon)
         expect_in("syslog", f"]: {REPORT}", line)
         expect_in("syslog", "<27>reports[", line)
+    return None
+
+
+def in_a_log_daemon(given, name):
+    """... reports do not go to syslog, which it would read itself."""
+    if os.geteuid() != 0:
+        return "needs root, for chroot"
+    with folder() as path, socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as daemon:
+        (path / "dev").mkdir()
+        daemon.bind(f"{path}/dev/log")
+        daemon.setblocking(False)
+        program = pathlib.Path(shutil.copy(given.reports, path / name))
+        harness.finish(where(given, ["close", f"chroot={path}", "find"], program=program))
+        harness.expect("syslog", "", receive(daemon))
+        steps = [f"chroot={path}", "find"]
+        errors = harness.finish(where(given, steps, program=program, options={"LOG": "syslog"}))[1]
+        harness.expect("syslog", "", receive(daemon))
+        expect_in("stderr", "is the log daemon itself", errors)
+        expect_in("stderr", REPORT, errors)
     return None
 
 
@@ -251,6 +271,8 @@ def cases(given):
     listed["becomes-closed"] = functools.partial(becomes, given, ["close"])
     for name, steps in {"pipe": ["pipe"], "closed": ["close"], "dev-null": ["file=/dev/null"]}.items():
         listed[f"{name}-then-syslog"] = functools.partial(to_syslog, given, steps)
+    for name in ("rsyslogd", "syslog-ng", "systemd-journald"):
+        listed[f"in-{name}"] = functools.partial(in_a_log_daemon, given, name)
     for kind in ("STREAM", "DGRAM", "SEQPACKET"):
         listed[f"a-socket-that-nobody-reads-{kind}"] = functools.partial(
             a_socket_that_nobody_reads, given, socket.SocketKind[f"SOCK_{kind}"]

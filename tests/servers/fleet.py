@@ -14,11 +14,12 @@ import subprocess
 import time
 
 import fleet_clients
+import fleet_languages
 import fleet_servers
 import harness
 import processes
 
-SERVERS = {server.name(): server for server in fleet_servers.ALL}
+SERVERS = {server.name(): server for server in fleet_servers.ALL + fleet_languages.ALL}
 A_TURN = 3
 SOURCE = pathlib.Path(__file__).resolve().parents[2]
 
@@ -52,8 +53,8 @@ class Run:
         self.stage, self.count, self.preload = stage, count, preload
         self.seen = {}
         self.memory = 0
-        self.journal = stage.dir / f"journal-{kind.name()}"
         self.server = kind(stage)
+        self.journal = self.server.folder / "journal"
         try:
             self.play()
         finally:
@@ -82,6 +83,8 @@ class Run:
         server, stage = self.server, self.stage
         settings = {"FREEONCE_JOURNAL": str(self.journal)} if self.preload else {}
         argv = server.argv()
+        stage.log.touch()
+        stage.log.chmod(0o666)  # also for servers that start as another user
         process = stage.start(server.name(), argv, server.port, preload=self.preload, **settings)
         server.started(process)
         self.good_clients("first", self.count)
@@ -103,12 +106,17 @@ class Run:
 def check_journal(stage, run):
     """No finding; and the library really was in front, where it can be."""
     if stage.freeonce is None:
-        return
+        return "no command"
     argv = [stage.freeonce, "report", run.journal, "--format", "json"]
     status, text = stage.run("freeonce-report", argv, preload=False)
     stage.check("exit status of freeonce report", 0, status if status == 0 else text)
-    guarded = json.loads(text.splitlines()[0])["guarded"]
+    lines = [json.loads(line) for line in text.splitlines()]
+    guarded = lines[0]["guarded"]
     stage.check(f"{run.server.name()}: guarded processes", "at least 1", guarded, guarded > 0)
+    left = [line["program"] for line in lines if line.get("guard") == "left"]
+    if run.server.left:
+        stage.check(f"{run.server.name()}: processes that left", "at least 1", left, len(left) > 0)
+    return f"{guarded} guarded"
 
 
 def compare(stage, name, count):
@@ -121,9 +129,10 @@ def compare(stage, name, count):
     for what, seen in plain.seen.items():
         stage.check(f"{name} as without the library, {what}", seen, with_library.seen.get(what))
     stage.check_silent()
-    check_journal(stage, with_library)
+    guarded = check_journal(stage, with_library)
     seconds = time.monotonic() - began
-    harness.step(f"{name}: no difference, no finding; {compared(plain.memory, with_library.memory)}; {seconds:.0f} s")
+    memory = compared(plain.memory, with_library.memory)
+    harness.step(f"{name}: no difference, no finding, {guarded}; {memory}; {seconds:.0f} s")
 
 
 # --- which ones ------------------------------------------------------------------------------------

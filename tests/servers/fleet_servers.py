@@ -1,11 +1,7 @@
-"""The servers of the fleet that are programs of C: how each is started, asked, reloaded and stopped.
-
-One class for each; Server says what can be said of them.
-"""
+"""The servers of the fleet that are programs of C: how each is started, asked, reloaded and stopped."""
 
 import contextlib
 import http.server
-import itertools
 import re
 import shutil
 import signal
@@ -16,61 +12,8 @@ import threading
 import time
 
 import fleet_clients
-import harness
 from fleet_clients import Door
-
-
-class Server:
-    """A server of the fleet on a stage; one object is one run of it."""
-
-    program = None  # as in PATH
-    good_answer = None  # what each good client is answered
-    reload_line = None  # the server has reloaded when it has logged this once more
-    stop_number = signal.SIGTERM
-
-    def __init__(self, stage):
-        self.stage = stage
-        self.path = harness.need(self.program)
-        self.port = stage.port()
-        self.folder = stage.folder(f"{self.name()}-{self.port}")
-        self.certs = stage.certs
-        self.numbers = itertools.count()
-
-    @classmethod
-    def name(cls):
-        return cls.__name__.lower().replace("_", "-")
-
-    def configure(self, text, name="conf"):
-        """A file of the server: {port}, {dir}, {certs} and what else the object has are filled in."""
-        values = {**vars(self), "dir": self.folder}
-        return self.stage.file(f"{self.folder.name}/{name}", text.format(**values))
-
-    def argv(self):
-        raise NotImplementedError
-
-    def doors(self):
-        return [Door("TLS", self.port, fleet_clients.speak_http)]
-
-    def started(self, process):
-        """What there is to be waited for, beyond a connection."""
-
-    def reload(self, process):
-        """Returns when the reload is done."""
-        seen = len(re.findall(self.reload_line, process.text()))
-        self.ask_to_reload(process)
-        self.stage.wait_until(
-            f"{self.name()} logs {self.reload_line}",
-            lambda: len(re.findall(self.reload_line, process.text())) > seen,
-        )
-
-    def ask_to_reload(self, process):
-        process.send(signal.SIGHUP)
-
-    def can_reload(self):
-        return self.reload_line is not None
-
-    def close(self):
-        """Ends what is not a process."""
+from fleet_server import Server
 
 
 class Redis(Server):
@@ -376,6 +319,7 @@ class Squid(Server):
     program = "squid"
     good_answer = "200 hello"
     reload_line = r"Accepting reverse-proxy HTTPS"
+    left = True
 
     def argv(self):
         self.origin = Origin(self.certs)
@@ -403,4 +347,13 @@ shutdown_lifetime 1 seconds
         self.origin.close()
 
 
-ALL = [Redis, Mosquitto, Lighttpd, Unbound, Rsyslog, Proftpd, Squid]
+class Squid_as_proxy(Squid):
+    """With the recipe of docs/servers/squid.md: it has no user to change to, and the worker keeps the library."""
+
+    left = False
+
+    def argv(self):
+        return ["setpriv", "--reuid=proxy", "--regid=proxy", "--init-groups", *super().argv()]
+
+
+ALL = [Redis, Mosquitto, Lighttpd, Unbound, Rsyslog, Proftpd, Squid, Squid_as_proxy]

@@ -15,8 +15,8 @@ points='accept accept4 aio_suspend clock_nanosleep close closedir connect copy_f
     sigpause sigsuspend sigtimedwait sigwait sigwaitinfo sleep splice sync_file_range syslog system tcdrain tee
     usleep vmsplice vsyslog wait wait3 wait4 waitid waitpid write writev'
 
-# These run at the start alone, before the program has a thread that could be cancelled.
-starting='conf.c.o journal.c.o journal_make.c.o'
+# This runs at the start alone, before the program has a thread that could be cancelled.
+starting='conf.c.o'
 
 nm -uA "$@" | awk -v points="$points" -v starting="$starting" '
     BEGIN {

@@ -107,7 +107,7 @@ static void read_processes(struct reading *r)
         out->name = text_of(r->model, p->name, sizeof p->name);
         out->how = text_of(r->model, p->how, sizeof p->how);
         out->started = p->started;
-        out->guard = p->guard <= FO_JOURNAL_UNPROTECTED ? (int)p->guard : FO_JOURNAL_SEEN;
+        out->guard = p->guard <= FO_JOURNAL_LEFT ? (int)p->guard : FO_JOURNAL_SEEN;
         out->forked = code_at(r, &p->forked);
     }
 }
@@ -141,6 +141,25 @@ static void find_parents(struct reading *r)
         else
             child->parent = parent_of(r, child);
     }
+}
+
+/* Has the program that this process executed the library, too?  Then it has a row of its own. */
+static bool is_there_again(const struct reading *r, const struct fo_process_shown *before)
+{
+    for (size_t i = 0; i < FO_JOURNAL_PROCESSES; i++) {
+        const struct fo_process_shown *p = r->processes[i];
+        if (p != NULL && p != before && p->pid == before->pid && !p->is_fork &&
+            p->started >= before->started)
+            return true;
+    }
+    return false;
+}
+
+static void count_left(struct reading *r)
+{
+    for (size_t i = 0; i < FO_JOURNAL_PROCESSES; i++)
+        if (r->processes[i] != NULL && r->processes[i]->guard == FO_JOURNAL_LEFT)
+            r->model->left += !is_there_again(r, r->processes[i]);
 }
 
 /* Debian builds OpenSSL beside its source. */
@@ -310,6 +329,7 @@ static void read_one(struct reading *r)
     read_modules(r);
     read_processes(r);
     find_parents(r);
+    count_left(r);
     read_findings(r);
     r->model->guarded += c->guarded;
     r->model->unprotected += c->unprotected;

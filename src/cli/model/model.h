@@ -63,6 +63,7 @@ struct fo_model {
     struct fo_finding_shown *findings;
     size_t finding_count;
     uint64_t guarded, unprotected; /* processes */
+    uint64_t left;                 /* were guarded, and executed another program since */
     uint64_t occurrences;          /* of findings, repeated ones too */
     uint64_t dropped; /* findings that are in no row: no room, or the writer was killed */
     uint64_t unfinished, damaged; /* rows */

@@ -120,6 +120,7 @@ static const char *guard(int which)
 {
     return which == FO_JOURNAL_GUARDED       ? "guarded"
            : which == FO_JOURNAL_UNPROTECTED ? "unprotected"
+           : which == FO_JOURNAL_LEFT        ? "left"
                                              : "seen";
 }
 

@@ -176,9 +176,10 @@ static void put_process(const struct page *page, const struct fo_model *model,
     } else if (p->is_fork) {
         append(where, sizeof where, "forked");
     }
-    fprintf(page->out, "  %*s%u %s: %s%s%s\n", 2 * depth, "", p->pid, p->name, where,
+    fprintf(page->out, "  %*s%u %s: %s%s%s%s\n", 2 * depth, "", p->pid, p->name, where,
             where[0] != '\0' && p->how[0] != '\0' ? ", " : "",
-            p->how[0] != '\0' || p->is_fork ? p->how : "OpenSSL was not used");
+            p->how[0] != '\0' || p->is_fork ? p->how : "OpenSSL was not used",
+            p->guard == FO_JOURNAL_LEFT ? "; then it executed another program" : "");
     for (size_t i = 0; i < model->process_count && depth < 40; i++)
         if (model->processes[i].parent == p)
             put_process(page, model, &model->processes[i], depth + 1);
@@ -223,6 +224,9 @@ static void put_counts(const struct page *page, const struct fo_model *model)
                 model->guarded == 1 ? "" : "es");
     if (model->unprotected != 0)
         fprintf(page->out, ", %llu unprotected", (unsigned long long)model->unprotected);
+    if (model->left != 0)
+        fprintf(page->out, ", %llu left to execute another program",
+                (unsigned long long)model->left);
 }
 
 void fo_text_summary(FILE *out, const struct fo_model *model, const struct fo_run_shown *run)

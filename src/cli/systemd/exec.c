@@ -56,6 +56,10 @@ static const struct recipe {
      "pg_ctlcluster empties the environment: the drop-in alone guards nothing, the variables "
      "belong "
      "into the cluster's file `environment`"},
+    {"squid", "squid", FO_NOTE_WARN,
+     "squid executes its worker, which does all of the TLS, with mixed user ids: that takes the "
+     "library away, unless squid is started as its user. The drop-in alone guards nothing that "
+     "matters"},
     {"postgres", "postgresql", FO_NOTE, "The journal must be where the user postgres can make it"},
 };
 
@@ -279,7 +283,7 @@ static void check_line(struct fo_plan *plan, const char *line)
         fo_note(
             plan, FO_NOTE_WARN,
             "ExecStart=+%s runs as root and outside the sandbox: the library works there, and a "
-            "journal that it makes belongs to root.",
+            "journal that it makes belongs to the owner of its directory.",
             program);
     bool has_recipe = hint(plan, base_name(program));
     if (strcmp(base_name(program), "true") == 0)

@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 
 #include "cli/systemd/notes.h"
+#include "report/log_daemon.h"
 
 /* --- the journal -------------------------------------------------------------------------------
  */
@@ -208,6 +209,16 @@ static void place_library(struct fo_plan *plan)
 /* --- where reports go --------------------------------------------------------------------------
  */
 
+static bool runs_log_daemon(struct fo_unit *u)
+{
+    struct fo_list words = fo_unit_words(u, "ExecStart");
+    const char *slash = words.count == 0 ? NULL : strrchr(words.items[0], '/');
+    bool is = slash != NULL && fo_is_log_daemon(slash + 1);
+
+    fo_list_free(&words);
+    return is;
+}
+
 static void place_log(struct fo_plan *plan)
 {
     const char *to = fo_unit_value(plan->unit, "StandardError"), *why, *type,
@@ -229,7 +240,10 @@ static void place_log(struct fo_plan *plan)
         fo_sandbox_access(&plan->sandbox, "/run/systemd/journal/dev-log", &why) < FO_PRIVATE;
     const char *what = nowhere ? fo_print("%s=null discards what is written to stderr", key)
                                : "Type=forking: a daemon closes its stderr";
-    if (socket && fo_family_allowed(plan->unit, "AF_UNIX")) {
+    if (runs_log_daemon(plan->unit)) {
+        fo_note(plan, FO_NOTE_WARN,
+                "%s, and syslog is the service itself: reports are in the journal alone.", what);
+    } else if (socket && fo_family_allowed(plan->unit, "AF_UNIX")) {
         plan->log = "syslog";
         fo_note(plan, FO_NOTE, "%s, so reports go to syslog: journalctl -u %s.", what,
                 plan->unit->name);

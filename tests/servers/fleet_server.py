@@ -1,0 +1,66 @@
+"""What can be said of every server of the fleet: how it is configured, asked and reloaded."""
+
+import itertools
+import re
+import signal
+
+import fleet_clients
+import harness
+from fleet_clients import Door
+
+
+class Server:
+    """A server of the fleet on a stage; one object is one run of it."""
+
+    program = None  # as in PATH
+    good_answer = None  # what each good client is answered
+    reload_line = None  # the server has reloaded when it has logged this once more
+    stop_number = signal.SIGTERM
+    left = False  # does a process execute a program that the library cannot follow?
+
+    def __init__(self, stage):
+        self.stage = stage
+        self.path = self.find()
+        self.port = stage.port()
+        self.folder = stage.folder(f"{self.name()}-{self.port}")
+        self.certs = stage.certs
+        self.numbers = itertools.count()
+
+    @classmethod
+    def name(cls):
+        return cls.__name__.lower().replace("_", "-")
+
+    def find(self):
+        return harness.need(self.program)
+
+    def configure(self, text, name="conf"):
+        """A file of the server: {port}, {dir}, {certs} and what else the object has are filled in."""
+        values = {**vars(self), "dir": self.folder}
+        return self.stage.file(f"{self.folder.name}/{name}", text.format(**values))
+
+    def argv(self):
+        raise NotImplementedError
+
+    def doors(self):
+        return [Door("TLS", self.port, fleet_clients.speak_http)]
+
+    def started(self, process):
+        """What there is to be waited for, beyond a connection."""
+
+    def reload(self, process):
+        """Returns when the reload is done."""
+        seen = len(re.findall(self.reload_line, process.text()))
+        self.ask_to_reload(process)
+        self.stage.wait_until(
+            f"{self.name()} logs {self.reload_line}",
+            lambda: len(re.findall(self.reload_line, process.text())) > seen,
+        )
+
+    def ask_to_reload(self, process):
+        process.send(signal.SIGHUP)
+
+    def can_reload(self):
+        return self.reload_line is not None
+
+    def close(self):
+        """Ends what is not a process."""
