@@ -116,6 +116,15 @@ class Makes(Case):
                 self.assertEqual(owner == 0, "EACCES" in done.stderr, done.stderr)
                 shutil.rmtree(folder)
 
+    def test_by_root_in_a_sandbox(self):
+        """... whose filter may kill for fchown: the file stays root's."""
+        self.unprivileged()
+        os.chown(self.dir, 65534, 65534)
+        for actions, owner in ((["late"], 65534), (["filtered", "late"], 0)):
+            self.loads_late(*actions)
+            self.assertEqual(owner, self.journal.stat().st_uid)
+            self.journal.unlink()
+
     def test_a_file_that_another_user_made(self):
         """... stays that user's."""
         self.unprivileged()

@@ -82,7 +82,7 @@ class Syscalls(Case):
                      FREEONCE_LOG="syslog")
         self.assertIn("flock", ours)
         known = set(self.added("SystemCallFilter=brk\n", "--log", "syslog"))
-        known |= {"getpid", "getppid", "gettid"}  # of @default, which is always allowed
+        known |= {"geteuid", "getpid", "getppid", "gettid"}  # of @default, which is always allowed
         self.assertEqual(set(), ours - plain - known)
 
     def test_no_memory_is_writable_and_executable(self):
