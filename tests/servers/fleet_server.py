@@ -3,10 +3,25 @@
 import itertools
 import re
 import signal
+import subprocess
 
 import fleet_clients
 import harness
 from fleet_clients import Door
+
+
+def unpack(stage, *packages):
+    """A folder with the files of Debian's packages, which are not installed."""
+    folder = stage.folder("-".join(("unpacked", *packages)))
+    folder.chmod(0o755)
+    commands = [["apt-get", "-q", "download", *packages]]
+    for package in packages:
+        commands.append(["sh", "-c", f'dpkg-deb -x {package}_*.deb .'])
+    for command in commands:
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            raise harness.Skipped(f"{' '.join(command)}: {done.stderr.strip()[-200:]}")
+    return folder
 
 
 class Server:

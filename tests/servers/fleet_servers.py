@@ -12,6 +12,7 @@ import threading
 import time
 
 import fleet_clients
+import fleet_server
 from fleet_clients import Door
 from fleet_server import Server
 
@@ -207,16 +208,22 @@ input(type="imtcp" port="{port}" address="127.0.0.1")
 
 
 class Proftpd(Server):
-    program = "proftpd"
+    """Where vsftpd is installed, which has a test of its own, Debian does not let this one be."""
+
     good_answer = "hello"
     reload_line = r"SIGHUP -- master server reparsing configuration file"
+
+    def find(self):
+        installed = shutil.which("proftpd", path="/usr/sbin:/usr/bin")
+        self.root = "" if installed else fleet_server.unpack(self.stage, "proftpd-core", "proftpd-mod-crypto")
+        return installed or self.root / "usr/sbin/proftpd"
 
     def argv(self):
         root = self.stage.folder(f"{self.folder.name}/root")
         root.chmod(0o755)
         self.configure("hello\n", "root/file")
         text = """
-ModulePath /usr/lib/proftpd
+ModulePath {root}/usr/lib/proftpd
 LoadModule mod_tls.c
 ServerType standalone
 Port {port}
