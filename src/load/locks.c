@@ -126,9 +126,11 @@ FO_EXPORT int pthread_mutex_init(pthread_mutex_t *lock, const pthread_mutexattr_
 
 FO_EXPORT int pthread_cond_init(pthread_cond_t *condition, const pthread_condattr_t *attributes)
 {
-    REAL(pthread_cond_init, pthread_cond_t *, const pthread_condattr_t *);
+    static void *slot;
+    int (*real)(pthread_cond_t *, const pthread_condattr_t *);
     pthread_condattr_t copy;
 
+    *(void **)&real = fo_real_cond_init(&slot);
     if (!wanted(condition))
         return real(condition, attributes);
     if (attributes != NULL)

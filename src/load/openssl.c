@@ -7,10 +7,12 @@
 #include "backend/backend.h"
 #include "core/engine.h"
 #include "core/hooks.h"
+#include "core/options.h"
 #include "fork/cures.h"
 #include "load/elf.h"
 #include "load/entries.h"
 #include "load/library.h"
+#include "load/older.h"
 #include "load/reach.h"
 #include "load/real.h"
 #include "report/journal.h"
@@ -141,11 +143,15 @@ void fo_openssl_look_around(const char *how)
 
     for (unsigned i = 0; i < n; i++)
         add((uintptr_t)found[i], how);
+    if (known_count == 0 && fo_options.require)
+        fo_older_refuse();
 }
 
 void fo_openssl_found_at(uintptr_t code)
 {
     add(code, "loaded by dlopen");
+    if (known_count == 0 && fo_options.require)
+        fo_older_refuse();
 }
 
 void fo_openssl_asked_for(const char *name)

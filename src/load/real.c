@@ -31,9 +31,11 @@ void *fo_real_dlsym(void *handle, const char *name)
 }
 
 #if defined(__x86_64__)
-#define FIRST_VERSION "GLIBC_2.2.5"
+#define FIRST_VERSION     "GLIBC_2.2.5"
+#define COND_INIT_VERSION "GLIBC_2.3.2"
 #else
-#define FIRST_VERSION "GLIBC_2.17"
+#define FIRST_VERSION     "GLIBC_2.17"
+#define COND_INIT_VERSION FIRST_VERSION
 #endif
 
 void *fo_real_malloc_function(void *handle, const char *name)
@@ -46,13 +48,8 @@ void *fo_real_malloc_function(void *handle, const char *name)
                                                                                       : oldest;
 }
 
-void *fo_real(void **slot, const char *name)
+static void *keep(void **slot, void *found, const char *name)
 {
-    void *found = __atomic_load_n(slot, __ATOMIC_ACQUIRE);
-
-    if (fo_likely(found != NULL))
-        return found;
-    found = fo_real_dlsym(RTLD_NEXT, name);
     if (found == NULL) {
         fo_say_words("there is no ", name, " behind libfreeonce.so; was it opened with dlopen?",
                      NULL);
@@ -60,4 +57,32 @@ void *fo_real(void **slot, const char *name)
     }
     __atomic_store_n(slot, found, __ATOMIC_RELEASE);
     return found;
+}
+
+void *fo_real(void **slot, const char *name)
+{
+    void *found = __atomic_load_n(slot, __ATOMIC_ACQUIRE);
+
+    return fo_likely(found != NULL) ? found : keep(slot, fo_real_dlsym(RTLD_NEXT, name), name);
+}
+
+void *fo_real_of_both(void *by_name, void *by_version)
+{
+    bool versioned =
+        by_version != NULL && fo_elf_comes_first((uintptr_t)by_version, (uintptr_t)by_name);
+
+    return versioned ? by_version : by_name;
+}
+
+void *fo_real_cond_init(void **slot)
+{
+    static const char name[] = "pthread_cond_init";
+    void *found = __atomic_load_n(slot, __ATOMIC_ACQUIRE);
+
+    if (fo_likely(found != NULL))
+        return found;
+    return keep(
+        slot,
+        fo_real_of_both(fo_real_dlsym(RTLD_NEXT, name), dlvsym(RTLD_NEXT, name, COND_INIT_VERSION)),
+        name);
 }

@@ -15,6 +15,16 @@ void *fo_real_dlsym(void *handle, const char *name);
  * over those without a version, as other allocators have. */
 void *fo_real_malloc_function(void *handle, const char *name);
 
+/* Of two definitions of a function behind us, that to which a program's reference with a version is
+ * bound: `by_name` is dlsym(3)'s, which before glibc 2.36 is the oldest of libc's versions (BZ
+ * 14932); `by_version` is dlvsym(3)'s, which passes over other libraries' definitions without a
+ * version. */
+void *fo_real_of_both(void *by_name, void *by_version);
+
+/* pthread_cond_init: x86-64's glibc has two, and the first one knows no clock and does not write to
+ * all of the condition variable.  `slot` as below. */
+void *fo_real_cond_init(void **slot);
+
 /* The function `name` behind us; ends the program when there is none, for then nothing works.
  * `slot` keeps it.  Safe before the constructor ran. */
 void *fo_real(void **slot, const char *name);

@@ -50,6 +50,10 @@ def engine(backend, how, after="", status=0, **env):
 
 HOW = ("blocks", "pool", "freed-here", "moved-here", "freed-there", "moved-there")
 
+ONLY_1_1 = (
+    "this process uses OpenSSL 1.1, which the library does not guard (OpenSSL 3 and 4 only)\n" + ENDED
+)
+
 CASES = [
     *(engine(backend, how) for backend in ("arena", "libc", "shm", "guard") for how in HOW),
     *(engine("host", how) for how in ("blocks", "pool")),
@@ -140,6 +144,32 @@ CASES = [
         double("beside.c"),
         ANY,
         facts={"other": "its own"},
+    ),
+    Case(
+        "beside-openssl-1.1-required",
+        "beside-crypto-1.1",
+        double("beside.c"),
+        ANY,
+        REQUIRE,
+        facts={"other": "its own"},
+    ),
+    Case(
+        "alone-openssl-1.1",
+        "alone-crypto-1.1",
+        "",
+        ANY,
+        WORDS,
+        facts={"other": "its own"},
+        same_without=True,
+    ),
+    Case("alone-openssl-1.1-required", "alone-crypto-1.1", ONLY_1_1, ANY, REQUIRE, status=78),
+    Case(
+        "dlopen-of-openssl-1.1-required",
+        "dlopener {programs}/libcrypto.so.1.1",
+        ONLY_1_1,
+        ANY,
+        REQUIRE,
+        status=78,
     ),
     Case(
         "beside-unversioned",

@@ -1,6 +1,7 @@
 /* Another library with OpenSSL's names: as libcrypto.so.1.1, with symbol version OPENSSL_1_1_0, or
  * unversioned, as LibreSSL is.  Each function answers in a way that OpenSSL 3 would not. */
 #include <stddef.h>
+#include <stdlib.h>
 
 int CRYPTO_set_mem_functions(void *m, void *r, void *f);
 void CRYPTO_get_mem_functions(void **m, void **r, void **f);
@@ -8,6 +9,27 @@ void *CRYPTO_malloc(size_t size, const char *file, int line);
 void *CRYPTO_realloc(void *p, size_t size, const char *file, int line);
 void CRYPTO_free(void *p, const char *file, int line);
 void OPENSSL_cleanup(void);
+unsigned long OpenSSL_version_num(void);
+
+/* What Debian 11's OpenSSL 1.1.1 answers, and any LibreSSL. */
+#ifdef OTHER_IS_OPENSSL
+enum { VERSION = 0x101010ef };
+#else
+enum { VERSION = 0x20000000 };
+#endif
+
+unsigned long OpenSSL_version_num(void)
+{
+    return VERSION;
+}
+
+#ifdef OTHER_IS_OPENSSL
+/* As OPENSSL_cpuid_setup() does on x86-64. */
+__attribute__((constructor)) static void ask(void)
+{
+    (void)getenv("OPENSSL_ia32cap");
+}
+#endif
 
 int other_calls;
 int other_cleanups;

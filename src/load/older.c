@@ -1,0 +1,39 @@
+/* See older.h.  OpenSSL 1.1 is told from LibreSSL and BoringSSL, which have functions of the same
+ * names, by its version number. */
+#include "load/older.h"
+
+#include "core/engine.h"
+#include "load/elf.h"
+#include "report/journal.h"
+#include "report/output.h"
+
+enum { OPENSSL_1_1 = 0x101 };
+
+/* Called under the dynamic linker's lock. */
+static void look(const struct fo_module *module, void *data)
+{
+    unsigned long (*number)(void);
+    enum { SERIES_SHIFT = 20 };
+    bool *found = data;
+
+    *(void **)&number = fo_elf_function(module, "OpenSSL_version_num");
+    if (number != NULL && fo_elf_function(module, "CRYPTO_set_mem_functions") != NULL &&
+        fo_elf_function(module, "OPENSSL_version_major") == NULL)
+        *found = *found || number() >> SERIES_SHIFT == OPENSSL_1_1;
+}
+
+void fo_older_refuse(void)
+{
+    static unsigned long long seen;
+    bool found = false;
+
+    fo_elf_each(look, &found, &seen);
+    if (!found)
+        return;
+    fo_output_open();
+    fo_journal_how(FO_JOURNAL_UNPROTECTED, "OpenSSL 1.1");
+    fo_say_words("this process uses OpenSSL 1.1, which the library does not guard (OpenSSL 3 and 4 "
+                 "only)",
+                 NULL);
+    fo_engine_refuse();
+}
