@@ -238,9 +238,9 @@ static bool decide(const char *file, int line)
  * uses OpenSSL while it loads) is served by libc. */
 void *fo_backend_first(size_t size, const char *file, int line)
 {
-    static uint64_t deciding; /* pid and thread of who decides */
+    static uint64_t deciding; /* the process of the thread that decides; 0: none */
     static __thread bool inside;
-    uint64_t me = (uint64_t)fo_getpid() << 32 | 1, owner = 0;
+    uint64_t me = (uint64_t)fo_process_serial() << 32 | 1, owner = 0;
 
     if (inside)
         return fo_libc_backend.alloc(size, file, line);

@@ -83,8 +83,8 @@ static void forget(const struct fo_guard_slot *s)
 /* A slot with its pages open. */
 static struct fo_guard_slot *new_slot(struct fo_guard_class *c, size_t room)
 {
-    uint32_t pid = fo_process_self()->pid;
-    struct fo_guard_slot *s = fo_guard_next(c, pid);
+    uint32_t process = fo_process_serial();
+    struct fo_guard_slot *s = fo_guard_next(c, process);
 
     if (s == NULL) {
         tell_bound("all places for blocks of one size are in use");
@@ -95,7 +95,7 @@ static struct fo_guard_slot *new_slot(struct fo_guard_class *c, size_t room)
     publish(&s->record.address, 0);
     if (fo_guard_open(fo_guard_run_end(c, s), room))
         return s;
-    fo_guard_queue(c, s, pid);
+    fo_guard_queue(c, s, process);
     tell_bound("the system gives no more mappings");
     return NULL;
 }
@@ -174,7 +174,7 @@ static void guard_free(void *block, size_t size, const char *file, int line)
 {
     struct fo_guard_class *c;
     struct fo_guard_slot *s = fo_guard_slot_at((uintptr_t)block, &c);
-    uint32_t pid = fo_process_self()->pid;
+    uint32_t process = fo_process_serial();
     int saved_errno = errno;
 
     (void)size;
@@ -186,7 +186,7 @@ static void guard_free(void *block, size_t size, const char *file, int line)
     FO_RELAXED_STORE(&s->record.stacks, fo_thread.stacks);
     __atomic_store_n(&s->state, FO_GUARD_FREED, __ATOMIC_RELEASE);
     fo_guard_close(fo_guard_run_end(c, s), fo_guard_room(fo_word_size(s->record.word)));
-    fo_guard_queue(c, s, pid);
+    fo_guard_queue(c, s, process);
     leave_live();
     errno = saved_errno;
 }
@@ -204,20 +204,20 @@ const struct freeonce_backend fo_guard_backend = {
 
 /* Each thread draws numbers of its own (xorshift64*), sown anew in each process: siblings that were
  * forked from one parent, and the same program tomorrow, guard other blocks. */
-bool fo_guard_chooses(uint32_t pid)
+bool fo_guard_chooses(uint32_t process)
 {
     static __thread struct {
         uint64_t state;
-        uint32_t pid;
+        uint32_t process;
     } draw;
 
     if (one_in == 1)
         return true;
-    if (fo_unlikely(draw.pid != pid)) {
-        uint64_t seed = fo_hot.secret ^ (uint64_t)pid << 32 ^ (uintptr_t)&draw;
+    if (fo_unlikely(draw.process != process)) {
+        uint64_t seed = fo_hot.secret ^ (uint64_t)fo_getpid() << 32 ^ process ^ (uintptr_t)&draw;
         seed = (seed ^ seed >> 31) * UINT64_C(0x9e3779b97f4a7c15);
         draw.state = (seed ^ seed >> 29) | 1;
-        draw.pid = pid;
+        draw.process = process;
     }
     draw.state ^= draw.state >> 12;
     draw.state ^= draw.state << 25;

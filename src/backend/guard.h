@@ -30,7 +30,7 @@ static inline bool fo_guard_contains(uintptr_t p)
 bool fo_guard_start(uint32_t one_in);
 
 /* Shall the next block of this process be guarded? */
-bool fo_guard_chooses(uint32_t pid);
+bool fo_guard_chooses(uint32_t process);
 
 /* Pages for a block with this word (size and process; its check bits do not matter): returns the
  * place of the payload, or 0: not this one, ask the backend beneath.  errno is kept. */

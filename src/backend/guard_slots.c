@@ -53,12 +53,12 @@ struct fo_guard_class *fo_guard_class_for(size_t room)
 /* --- which -------------------------------------------------------------------------------------
  */
 
-static bool lock(struct fo_guard_class *c, uint32_t pid)
+static bool lock(struct fo_guard_class *c, uint32_t process)
 {
     for (int i = 0; i < PATIENCE; i++) {
         uint32_t owner = FO_RELAXED_LOAD(&c->lock);
-        if (owner != pid && __atomic_compare_exchange_n(&c->lock, &owner, pid, false,
-                                                        __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
+        if (owner != process && __atomic_compare_exchange_n(&c->lock, &owner, process, false,
+                                                            __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
             return true;
         sched_yield();
     }
@@ -78,11 +78,11 @@ static struct fo_guard_slot *fresh(struct fo_guard_class *c)
     return n < c->count ? &c->slots[n] : NULL;
 }
 
-struct fo_guard_slot *fo_guard_next(struct fo_guard_class *c, uint32_t pid)
+struct fo_guard_slot *fo_guard_next(struct fo_guard_class *c, uint32_t process)
 {
     struct fo_guard_slot *s = fresh(c);
 
-    if (s != NULL || !lock(c, pid))
+    if (s != NULL || !lock(c, process))
         return s;
     if (c->head != c->tail) {
         s = &c->slots[c->ring[c->tail & (c->count - 1)]];
@@ -92,9 +92,9 @@ struct fo_guard_slot *fo_guard_next(struct fo_guard_class *c, uint32_t pid)
     return s;
 }
 
-void fo_guard_queue(struct fo_guard_class *c, const struct fo_guard_slot *s, uint32_t pid)
+void fo_guard_queue(struct fo_guard_class *c, const struct fo_guard_slot *s, uint32_t process)
 {
-    if (!lock(c, pid))
+    if (!lock(c, process))
         return; /* the slot is lost, its pages are not */
     c->ring[c->head & (c->count - 1)] = (uint32_t)(s - c->slots);
     __atomic_store_n(&c->head, c->head + 1, __ATOMIC_RELEASE);

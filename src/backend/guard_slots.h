@@ -13,8 +13,8 @@ struct fo_guard_slot {
 };
 
 /* Slots of one size: `fresh` of them were used, the ring holds those that were freed.  The lock
- * holds its owner's pid: it is waited for a short while only, and an owner that a fork left behind
- * in the parent is taken over. */
+ * holds its owner's serial number (fork/process.h): it is waited for a short while only, and an
+ * owner that a fork left behind in the parent is taken over. */
 struct fo_guard_class {
     uintptr_t start;
     size_t stride;
@@ -40,8 +40,8 @@ struct fo_guard_class *fo_guard_class_for(size_t room);
 
 /* One that was never used, or else the one that was freed longest ago; NULL: none, or the lock
  * cannot be had.  And back. */
-struct fo_guard_slot *fo_guard_next(struct fo_guard_class *c, uint32_t pid);
-void fo_guard_queue(struct fo_guard_class *c, const struct fo_guard_slot *s, uint32_t pid);
+struct fo_guard_slot *fo_guard_next(struct fo_guard_class *c, uint32_t process);
+void fo_guard_queue(struct fo_guard_class *c, const struct fo_guard_slot *s, uint32_t process);
 
 /* Pages at the end of a run, for `room` bytes: accessible, and inaccessible again. */
 bool fo_guard_open(uintptr_t end, size_t room);

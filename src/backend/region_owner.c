@@ -155,7 +155,7 @@ bool fo_cache_take_over(struct fo_cache *cache, uint64_t self, bool asks_all)
         return false;
     if (fo_living_claim(&cache->owner, self))
         return true;
-    if (!may_inherit(FO_RELAXED_LOAD(&cache->owner.owner), self, asks_all) ||
+    if (!may_inherit(fo_living_owner(&cache->owner), self, asks_all) ||
         !fo_living_inherit(&cache->owner, self))
         return false;
     fo_thread.cache = cache; /* should this thread vanish, too, others go on with it */
@@ -229,7 +229,7 @@ void fo_cache_leave(void)
     struct fo_cache *cache = fo_thread.cache;
 
     fo_thread.cache = &fo_no_cache;
-    if (cache != &fo_no_cache && FO_RELAXED_LOAD(&cache->owner.owner) == fo_thread.me)
+    if (cache != &fo_no_cache && fo_living_owner(&cache->owner) == fo_thread.me)
         fo_living_release(&cache->owner);
 }
 
@@ -318,7 +318,8 @@ static bool is_due(uint64_t self, bool *may_make)
 
     if (fo_unlikely(calls == 0)) {
         be_known();
-        *may_make = (uint32_t)self == self >> 32 || FO_RELAXED_LOAD(&fo_region->caches) == 0;
+        *may_make =
+            (uint32_t)self == fo_process_self()->pid || FO_RELAXED_LOAD(&fo_region->caches) == 0;
         return true;
     }
     if (fo_likely(calls % FO_CALLS_TO_LOOK != 0))
@@ -343,7 +344,7 @@ static inline bool borrow_again(void)
     uint32_t calls = fo_thread.borrowed;
 
     if (fo_unlikely(calls % FO_CALLS_TO_LOOK == 0) || fo_unlikely(cache == NULL) ||
-        fo_unlikely(fo_thread.me >> 32 != FO_RELAXED_LOAD(&fo_hot.process->pid)) ||
+        fo_unlikely(fo_thread.me >> 32 != FO_RELAXED_LOAD(&fo_hot.process->id)) ||
         fo_unlikely(!fo_living_claim(&cache->owner, fo_thread.me)))
         return false;
     fo_thread.borrowed = calls + 1;

@@ -4,7 +4,6 @@
 
 #include "backend/region_magazine.h"
 
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -76,9 +75,7 @@ static void walk_list(struct walk *w, uint32_t first, uint32_t count)
 /* Killed, and nobody has taken over yet? */
 static bool has_vanished(const struct fo_cache *cache)
 {
-    uint64_t owner = FO_RELAXED_LOAD(&cache->owner.owner);
-
-    return owner != 0 && kill((pid_t)(owner >> 32), 0) != 0;
+    return fo_living_is_orphan(&cache->owner);
 }
 
 static bool has(const struct fo_cache *cache, uint32_t page)

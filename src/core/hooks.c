@@ -51,7 +51,7 @@ static FO_COLD void *dress_slowly(void *base, size_t size, const char *file, int
 static FO_COLD void *allocate_guarded(size_t size, const char *file, int line)
 {
     const struct fo_process *me = fo_process_self();
-    if (!fo_guard_chooses(me->pid))
+    if (!fo_guard_chooses(fo_process_serial()))
         return NULL;
     uint64_t word = fo_new_word(size, fo_with_backend(fo_process_meta(me), FO_BACKEND_GUARD));
     fo_site site = fo_site_pack(file, line);
@@ -109,10 +109,10 @@ static __attribute__((noinline)) void *allocate(size_t size, const char *file, i
 static inline void *allocate_again(size_t size, const char *file, int line)
 {
     struct fo_process *me = fo_hot.process;
-    uint32_t pid = __atomic_load_n(&me->pid, __ATOMIC_ACQUIRE);
-    if (fo_unlikely(pid == 0))
+    uint32_t id = __atomic_load_n(&me->id, __ATOMIC_ACQUIRE);
+    if (fo_unlikely(id == 0))
         return allocate(size, file, line);
-    uintptr_t payload = fo_quarantine_recycle(fo_class_of(size + fo_hot.tail), pid);
+    uintptr_t payload = fo_quarantine_recycle(fo_class_of(size + fo_hot.tail), id);
     if (fo_unlikely(payload == 0))
         return allocate(size, file, line);
     return fo_dress(payload, fo_new_word(size, fo_process_meta(me)), fo_site_pack(file, line),

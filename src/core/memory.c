@@ -164,6 +164,7 @@ struct fo_memory *fo_memory_map(bool shared)
     lay_out(m, shared);
     m->pool = (struct fo_leaf_pool){(uint8_t *)p + fixed_size(shared), leaves, 0};
     m->size = size;
+    m->common = shared;
     return m;
 }
 

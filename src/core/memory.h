@@ -4,6 +4,8 @@
 #ifndef FO_CORE_MEMORY_H
 #define FO_CORE_MEMORY_H
 
+#include <pthread.h>
+
 #include "core/base.h"
 #include "core/block.h"
 #include "core/registry.h"
@@ -41,8 +43,8 @@ struct fo_queue {
 };
 _Static_assert(sizeof(struct fo_queue) == 32, "found by a shift on the hot path");
 
-/* A queue for each size class, and one for all other blocks.  The lock holds the owner's pid;
- * nobody waits for it, see quarantine.h. */
+/* A queue for each size class, and one for all other blocks.  The lock holds the owner's name
+ * (fork/process.h); nobody waits for it, see quarantine.h. */
 struct fo_shard {
     _Alignas(64) uint32_t lock;
     uint64_t clock; /* its frees so far */
@@ -57,7 +59,7 @@ struct fo_shard {
 
 /* One process of the tree.  Index 0 means "not known". */
 struct fo_lineage {
-    uint32_t pid;
+    uint32_t pid;    /* in its own pid namespace; 0: it has not begun */
     uint32_t parent; /* index */
     uintptr_t place; /* return address of its parent's fork(), 0: not known */
     char name[16];
@@ -66,10 +68,20 @@ struct fo_lineage {
     uint32_t born;    /* so many forks there had been, with this one; before it has a pid */
 };
 
+/* Whether the process of a row lives; fork/life.h. */
+struct fo_life {
+    uint32_t id;      /* whose row it is; 0: nobody's yet */
+    uint32_t watched; /* its main thread holds the mutex */
+    uint64_t seen;    /* pid | the namespace where it is that process's << 32; 0: not known */
+    pthread_mutex_t mutex;
+};
+
 struct fo_memory {
     struct fo_root *root;
     struct fo_leaf_pool pool; /* none in a private map */
     size_t size;
+    bool common;      /* processes share it */
+    uint32_t serials; /* given to processes so far */
     uint32_t processes_used;
     uint32_t forks;             /* in all processes */
     uint32_t processes_unknown; /* found no row; fork/rows.h */
@@ -78,6 +90,7 @@ struct fo_memory {
     bool own_generators; /* the program's; fork/fork_id.h */
     struct fo_lineage processes[FO_PROCESSES];
     struct fo_shard shards[FO_SHARDS];
+    struct fo_life lives[FO_PROCESSES]; /* used where processes share it */
 };
 
 /* In private memory a shard has no entries until a thread wants it.  False: no memory. */

@@ -2,22 +2,18 @@
 #include "core/quarantine.h"
 
 #include <errno.h>
-#include <signal.h>
-#include <sys/types.h>
-#include <unistd.h>
 
 #include "backend/backend.h"
 #include "backend/region_system.h"
 #include "core/options.h"
 #include "core/watch.h"
+#include "fork/life.h"
 
-/* Is the process that holds this lock gone?  In private memory a foreign pid is a leftover of the
- * parent's other threads; in shared memory ask the system. */
-static bool owner_is_gone(uint32_t owner, uint32_t pid)
+/* Is the process that holds this lock gone?  In private memory another process's id is a leftover
+ * of the parent's other threads. */
+static bool owner_is_gone(uint32_t owner)
 {
-    if (owner == pid)
-        return false;
-    return !fo_hot.shared || (kill((pid_t)owner, 0) != 0 && errno == ESRCH);
+    return !fo_process_is_self(owner) && (!fo_hot.shared || fo_life_is_over(owner));
 }
 
 static size_t bytes_waiting(const struct fo_queue *q)
@@ -32,12 +28,12 @@ static size_t bytes_waiting(const struct fo_queue *q)
 }
 
 /* From an owner that is gone.  Its queues are consistent, its sums may not be. */
-static bool take_over(struct fo_shard *s, uint32_t pid)
+static bool take_over(struct fo_shard *s, uint32_t id)
 {
     uint32_t owner = FO_RELAXED_LOAD(&s->lock);
 
-    if (owner == 0 || !owner_is_gone(owner, pid) ||
-        !__atomic_compare_exchange_n(&s->lock, &owner, pid, false, __ATOMIC_ACQUIRE,
+    if (owner == 0 || !owner_is_gone(owner) ||
+        !__atomic_compare_exchange_n(&s->lock, &owner, id, false, __ATOMIC_ACQUIRE,
                                      __ATOMIC_RELAXED))
         return false;
     size_t classed = 0;
@@ -48,7 +44,7 @@ static bool take_over(struct fo_shard *s, uint32_t pid)
     return true;
 }
 
-struct fo_shard *fo_quarantine_lock_slowly(uint32_t pid)
+struct fo_shard *fo_quarantine_lock_slowly(uint32_t id)
 {
     struct fo_memory *m = fo_hot.memory;
     int saved_errno = errno;
@@ -57,7 +53,7 @@ struct fo_shard *fo_quarantine_lock_slowly(uint32_t pid)
 
     for (uint32_t i = 0; i < FO_SHARDS && locked == NULL; i++) {
         struct fo_shard *s = &m->shards[(first + i) % FO_SHARDS];
-        if (fo_shard_open(s) && (fo_shard_try(s, pid) || take_over(s, pid)))
+        if (fo_shard_open(s) && (fo_shard_try(s, id) || take_over(s, id)))
             locked = s;
     }
     errno = saved_errno;
@@ -128,7 +124,7 @@ static void lower_limits(struct fo_memory *m, uint32_t users)
     for (uint32_t i = 0; i < FO_SHARDS; i++)
         FO_RELAXED_STORE(&m->shards[i].limit, fo_options.quarantine / 2 / users);
     for (uint32_t i = 0; i < FO_SHARDS; i++)
-        if (fo_shard_try(&m->shards[i], fo_process_self()->pid))
+        if (fo_shard_try(&m->shards[i], fo_process_id()))
             fo_quarantine_drain(&m->shards[i], &m->shards[i].queues[0]);
 }
 
@@ -153,12 +149,10 @@ void fo_quarantine_begin(void)
 
 static struct fo_shard *lock_any(void)
 {
-    struct fo_process *me = fo_process_self();
-
+    fo_process_self();
     fo_quarantine_begin();
     fo_who();
-    /* 0: another thread is noticing a fork, and slow */
-    return fo_quarantine_lock_slowly(me->pid != 0 ? me->pid : fo_getpid());
+    return fo_quarantine_lock_slowly(fo_process_id());
 }
 
 bool fo_quarantine_is_too_small(size_t size)
@@ -251,7 +245,7 @@ void fo_quarantine_sweep(void)
     for (uint32_t i = 0; fo_hot.fill && i < FO_SHARDS * FO_QUEUES; i++) {
         struct fo_shard *s = &m->shards[i / FO_QUEUES];
         struct fo_queue *q = &s->queues[i % FO_QUEUES];
-        if (!fo_shard_try(s, fo_process_self()->pid))
+        if (!fo_shard_try(s, fo_process_id()))
             continue;
         for (uint32_t n = q->tail; n != q->head; n++)
             if ((fo_queue_entry(q, n)->address & 1) == 0)

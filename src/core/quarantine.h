@@ -26,7 +26,7 @@
 enum { FO_CLASS_KEEP = 16 };
 
 /* Another shard than this thread's, locked, or NULL: all are taken. */
-FO_COLD struct fo_shard *fo_quarantine_lock_slowly(uint32_t pid);
+FO_COLD struct fo_shard *fo_quarantine_lock_slowly(uint32_t id);
 
 /* A place for what the calling thread frees, before it enters a sandbox that may forbid to map
  * one. */
@@ -54,17 +54,17 @@ enum fo_remembered { FO_FORGOTTEN, FO_TOMBSTONE, FO_WAITING };
  * have no order among them: any one of them is taken. */
 enum fo_remembered fo_quarantine_find(uintptr_t payload, struct fo_freed *out);
 
-static inline bool fo_shard_try(struct fo_shard *s, uint32_t pid)
+static inline bool fo_shard_try(struct fo_shard *s, uint32_t id)
 {
     uint32_t nobody = 0;
 
     if (fo_unlikely(fo_hot_concurrent()))
-        return __atomic_compare_exchange_n(&s->lock, &nobody, pid, false, __ATOMIC_ACQUIRE,
+        return __atomic_compare_exchange_n(&s->lock, &nobody, id, false, __ATOMIC_ACQUIRE,
                                            __ATOMIC_RELAXED);
     /* One thread: a signal handler comes and goes between two instructions as a whole. */
     if (fo_unlikely(FO_RELAXED_LOAD(&s->lock) != 0))
         return false;
-    FO_RELAXED_STORE(&s->lock, pid);
+    FO_RELAXED_STORE(&s->lock, id);
     __atomic_signal_fence(__ATOMIC_SEQ_CST);
     return true;
 }
@@ -101,12 +101,12 @@ static inline void fo_queue_record(struct fo_shard *s, struct fo_queue *q, uint6
 static inline void fo_quarantine_put(uintptr_t payload, fo_site allocated, uint64_t word,
                                      fo_site freed)
 {
-    uint32_t pid = __atomic_load_n(&fo_hot.process->pid, __ATOMIC_ACQUIRE);
+    uint32_t id = __atomic_load_n(&fo_hot.process->id, __ATOMIC_ACQUIRE);
     struct fo_shard *s = fo_thread.home; /* set only together with fo_thread.who */
     size_t size = fo_word_size(word);
 
-    if (fo_unlikely(pid == 0) || fo_unlikely(s == NULL) ||
-        fo_unlikely(size + fo_hot.tail > FO_CLASS_MAX) || fo_unlikely(!fo_shard_try(s, pid))) {
+    if (fo_unlikely(id == 0) || fo_unlikely(s == NULL) ||
+        fo_unlikely(size + fo_hot.tail > FO_CLASS_MAX) || fo_unlikely(!fo_shard_try(s, id))) {
         fo_quarantine_put_slowly(payload, allocated, word, freed);
         return;
     }
@@ -124,13 +124,13 @@ static inline void fo_quarantine_put(uintptr_t payload, fo_site allocated, uint6
 
 /* The payload of the oldest block of this class that has waited long enough, or 0.  Its slot is
  * still FREED and it is the caller's now. */
-static inline uintptr_t fo_quarantine_recycle(size_t class, uint32_t pid)
+static inline uintptr_t fo_quarantine_recycle(size_t class, uint32_t id)
 {
     struct fo_shard *s = fo_thread.home;
 
     if (fo_unlikely(s == NULL) ||
         fo_unlikely(FO_RELAXED_LOAD(&s->classed) < FO_RELAXED_LOAD(&s->limit) / 2) ||
-        fo_unlikely(!fo_shard_try(s, pid)))
+        fo_unlikely(!fo_shard_try(s, id)))
         return 0;
     struct fo_queue *q = &s->queues[class];
     uint32_t tail = q->tail;

@@ -9,9 +9,9 @@ enum { KNOWN = 16384, PROBES = 16, BEING_WRITTEN = 1 };
 
 static FO_BULKY struct known {
     uintptr_t object; /* 0: free */
-    uint32_t pid;     /* who made it */
+    uint32_t maker;   /* the process's serial number */
     uint32_t forks;   /* there had been, in all processes */
-    uint32_t freed;   /* pid of the process whose table this is, once it has freed it */
+    uint32_t freed;   /* serial number of the process whose table this is, once it has freed it */
 } known[KNOWN];
 
 static struct known *place(uintptr_t p, unsigned probe)
@@ -46,7 +46,7 @@ void fo_connection_made(uintptr_t p)
 
     if (k == NULL && (k = take(p)) == NULL)
         return;
-    FO_RELAXED_STORE(&k->pid, fo_process_self()->pid);
+    FO_RELAXED_STORE(&k->maker, fo_process_serial());
     FO_RELAXED_STORE(&k->forks, fo_row_forks());
     FO_RELAXED_STORE(&k->freed, 0);
     __atomic_store_n(&k->object, p, __ATOMIC_RELEASE);
@@ -56,14 +56,14 @@ bool fo_connection_is_inherited(uintptr_t p)
 {
     const struct known *k = find(p);
 
-    return k != NULL && FO_RELAXED_LOAD(&k->pid) != fo_process_self()->pid && fo_inherited(p);
+    return k != NULL && FO_RELAXED_LOAD(&k->maker) != fo_process_serial() && fo_inherited(p);
 }
 
 bool fo_connection_is_own(uintptr_t p, uint32_t *forks)
 {
     const struct known *k = find(p);
 
-    if (k == NULL || FO_RELAXED_LOAD(&k->pid) != fo_process_self()->pid || !fo_inherited_is_own(p))
+    if (k == NULL || FO_RELAXED_LOAD(&k->maker) != fo_process_serial() || !fo_inherited_is_own(p))
         return false;
     *forks = FO_RELAXED_LOAD(&k->forks);
     return true;
@@ -72,7 +72,7 @@ bool fo_connection_is_own(uintptr_t p, uint32_t *forks)
 bool fo_connection_first_free(uintptr_t p)
 {
     struct known *k = find(p);
-    uint32_t pid = fo_process_self()->pid;
+    uint32_t self = fo_process_serial();
 
-    return k != NULL && __atomic_exchange_n(&k->freed, pid, __ATOMIC_ACQ_REL) != pid;
+    return k != NULL && __atomic_exchange_n(&k->freed, self, __ATOMIC_ACQ_REL) != self;
 }

@@ -2,17 +2,14 @@
  * load/locks.c and load/identity.c. */
 #include "fork/cures.h"
 
-#include <errno.h>
 #include <pthread.h>
-#include <signal.h>
-#include <sys/types.h>
-#include <unistd.h>
 
 #include "backend/region.h"
 #include "core/memory.h"
 #include "core/options.h"
 #include "fork/ending.h"
 #include "fork/fork_id.h"
+#include "fork/life.h"
 #include "fork/process.h"
 #include "load/openssl.h"
 
@@ -22,8 +19,8 @@ void (*fo_cure_locks_begun)(void);
 #define FOR_FORK_ID (FO_CURE_STATE | FO_CURE_LOCKS | FO_CURE_IDENTITY)
 
 static unsigned applied;
-static uint32_t initialiser; /* pid */
-static uint32_t state_of;    /* pid: of one made by a raw clone(2), its parent's */
+/* Serial numbers of processes; in one made by a raw clone(2), state_of is its parent's. */
+static uint32_t initialiser, state_of;
 static bool at_fork;
 
 bool fo_cure_applied(unsigned cure)
@@ -45,13 +42,13 @@ static void drop_thread_state(void)
 
 static void begin_in_child(void)
 {
-    state_of = fo_getpid();
+    state_of = fo_process_serial();
     fo_fork_id_in_child();
 }
 
 bool fo_cure_state_is_own(void)
 {
-    return fo_cure_applied(FO_CURE_STATE) && at_fork && state_of == fo_getpid();
+    return fo_cure_applied(FO_CURE_STATE) && at_fork && state_of == fo_process_serial();
 }
 
 static void begin_locks(void)
@@ -64,7 +61,7 @@ static void begin_locks(void)
 
 void fo_cures_begin(void)
 {
-    initialiser = state_of = fo_process_self()->pid;
+    initialiser = state_of = fo_process_serial();
     __atomic_store_n(&applied, fo_options.cures, __ATOMIC_SEQ_CST);
     if (fo_cure_applied(FO_CURE_LOCKS))
         begin_locks();
@@ -82,18 +79,16 @@ bool fo_cure_at_fork(void)
 }
 
 /* Rows of processes that are not descendants do not occur: the table began with the initialiser. */
-static bool descendants_live(uint32_t self)
+static bool descendants_live(void)
 {
     const struct fo_memory *m = fo_hot.memory;
-    uint32_t used = FO_RELAXED_LOAD(&m->processes_used);
+    uint32_t used = FO_RELAXED_LOAD(&m->processes_used), self = fo_process_self()->index;
 
     if (FO_RELAXED_LOAD(&m->processes_unknown) != 0)
         return true;
-    for (uint32_t i = 1; i < used && i < FO_PROCESSES; i++) {
-        uint32_t pid = FO_RELAXED_LOAD(&m->processes[i].pid);
-        if (pid != 0 && pid != self && (kill((pid_t)pid, 0) == 0 || errno == EPERM))
+    for (uint32_t i = 1; i < used && i < FO_PROCESSES; i++)
+        if (i != self && fo_life_lasts(m, i))
             return true;
-    }
     return false;
 }
 
@@ -123,18 +118,13 @@ bool fo_cure_workers_live(uint32_t after, uint32_t until)
 {
     const struct fo_memory *m = fo_hot.memory;
     uint32_t rows = FO_RELAXED_LOAD(&m->processes_used);
-    int saved_errno = errno;
-    bool live = FO_RELAXED_LOAD(&m->processes_unknown) != 0; /* nobody can say */
+    bool live = FO_RELAXED_LOAD(&m->processes_unknown) != 0; /* it cannot be known */
     bool known = fo_process_self()->index != 0;
 
     if (after == until)
         return false;
-    for (uint32_t i = 1; known && i < rows && i < FO_PROCESSES && !live; i++) {
-        uint32_t pid = FO_RELAXED_LOAD(&m->processes[i].pid);
-        live = pid != 0 && was_forked(m, i, after, until) &&
-               (kill((pid_t)pid, 0) == 0 || errno == EPERM);
-    }
-    errno = saved_errno;
+    for (uint32_t i = 1; known && i < rows && i < FO_PROCESSES && !live; i++)
+        live = was_forked(m, i, after, until) && fo_life_lasts(m, i);
     return live;
 }
 
@@ -142,9 +132,5 @@ bool fo_cure_may_clean_up(void)
 {
     if (!fo_cure_applied(FO_CURE_EXIT))
         return true;
-    int saved_errno = errno;
-    uint32_t self = fo_getpid();
-    bool may = self == initialiser && !descendants_live(self);
-    errno = saved_errno;
-    return may;
+    return fo_process_serial() == initialiser && !descendants_live();
 }

@@ -5,6 +5,7 @@
 #include <pthread.h>
 
 #include "backend/region.h"
+#include "fork/life.h"
 #include "fork/seat.h"
 
 static pthread_key_t key;
@@ -20,6 +21,7 @@ static void thread_goes(void *rounds)
         return;
     fo_cache_retire();
     fo_seat_leave();
+    fo_life_unwatch();
 }
 
 void fo_ending_start(void)

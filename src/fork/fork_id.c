@@ -2,10 +2,11 @@
  * child, so that one that came by a raw clone(2) has it not. */
 #include "fork/fork_id.h"
 
+#include "fork/life.h"
 #include "fork/process.h"
 #include "fork/rwlock.h"
 
-enum { COMMON = 1 << 30 };
+enum { COMMON = 1 << 30, APART = 1 << 29 };
 
 /* Of the thread that forks. */
 static __thread struct {
@@ -28,6 +29,11 @@ uint32_t fo_fork_id(void)
         FO_RELAXED_LOAD(&m->own_generators) || me->pid != fo_getpid())
         return 0;
     return COMMON | (FO_RELAXED_LOAD(&m->locks_left) & (COMMON - 1));
+}
+
+uint32_t fo_fork_id_apart(void)
+{
+    return fo_life_is_apart() ? APART | (fo_process_serial() & (APART - 1)) : 0;
 }
 
 void fo_fork_id_used(void)

@@ -25,6 +25,10 @@ void fo_fork_id_begin(void);
  * that is a generator, it is seeded anew. */
 uint32_t fo_fork_id(void);
 
+/* In a process of another pid namespace than the first one of the tree, where a pid says nothing: a
+ * number that is its own in all of the tree, and no pid (bit 29 is set).  0: its pid is good. */
+uint32_t fo_fork_id_apart(void);
+
 /* The calling thread has a generator in use, or may have. */
 void fo_fork_id_used(void);
 

@@ -14,7 +14,7 @@ enum { COUNTED = 512, PROBES = 16 };
 static FO_BULKY struct {
     uintptr_t object; /* 0: free */
     int32_t count;
-    uint32_t pid; /* of this process: what a parent counted is its own */
+    uint32_t process; /* serial number of this one: what a parent counted is its own */
 } counted[COUNTED];
 
 /* Row of the process that made the block, and whether it lives; 0: neither does it, nor is known.
@@ -64,12 +64,12 @@ static unsigned place(uintptr_t object, unsigned probe)
 
 void fo_inherited_reference(uintptr_t p)
 {
-    uint32_t pid = fo_process_self()->pid;
+    uint32_t self = fo_process_serial();
 
     for (unsigned i = 0; i < PROBES; i++) {
         unsigned at = place(p, i);
         uintptr_t object = __atomic_load_n(&counted[at].object, __ATOMIC_ACQUIRE);
-        bool old = object != 0 && FO_RELAXED_LOAD(&counted[at].pid) != pid;
+        bool old = object != 0 && FO_RELAXED_LOAD(&counted[at].process) != self;
         if (object == p && !old) {
             __atomic_fetch_add(&counted[at].count, 1, __ATOMIC_RELAXED);
             return;
@@ -78,7 +78,7 @@ void fo_inherited_reference(uintptr_t p)
             __atomic_compare_exchange_n(&counted[at].object, &object, p, false, __ATOMIC_ACQ_REL,
                                         __ATOMIC_RELAXED)) {
             FO_RELAXED_STORE(&counted[at].count, 1);
-            FO_RELAXED_STORE(&counted[at].pid, pid);
+            FO_RELAXED_STORE(&counted[at].process, self);
             return;
         }
     }
@@ -86,12 +86,12 @@ void fo_inherited_reference(uintptr_t p)
 
 bool fo_inherited_give_back(uintptr_t p)
 {
-    uint32_t pid = fo_process_self()->pid;
+    uint32_t self = fo_process_serial();
 
     for (unsigned i = 0; i < PROBES; i++) {
         unsigned at = place(p, i);
         if (__atomic_load_n(&counted[at].object, __ATOMIC_ACQUIRE) != p ||
-            FO_RELAXED_LOAD(&counted[at].pid) != pid)
+            FO_RELAXED_LOAD(&counted[at].process) != self)
             continue;
         if (__atomic_fetch_sub(&counted[at].count, 1, __ATOMIC_RELAXED) > 0)
             return true;

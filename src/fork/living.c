@@ -1,4 +1,5 @@
-/* See living.h.  `watched` is set only while the mutex is held, or was by whoever died with it. */
+/* See living.h.  The order of each step: the word names the thread, then it locks the mutex, then
+ * the word says that it is watched; and back. */
 #include "fork/living.h"
 
 #include <errno.h>
@@ -6,14 +7,16 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "fork/life.h"
 #include "fork/process.h"
+
+enum { OWNER_SHIFT = 32 };
 
 uint64_t fo_living_me(void)
 {
-    const struct fo_process *self = fo_process_self();
-    uint32_t thread = fo_who_thread(fo_who());
+    uint32_t id = fo_process_id(), thread = fo_who_thread(fo_who());
 
-    return (uint64_t)self->pid << 32 | (thread != 0 ? thread : self->pid);
+    return (uint64_t)id << OWNER_SHIFT | (thread != 0 ? thread : fo_process_self()->pid);
 }
 
 bool fo_living_start(struct fo_living *l, bool shared)
@@ -21,7 +24,6 @@ bool fo_living_start(struct fo_living *l, bool shared)
     pthread_mutexattr_t how;
 
     l->owner = 0;
-    l->watched = 0;
     if (!shared)
         return true;
     pthread_mutexattr_init(&how);
@@ -37,16 +39,14 @@ bool fo_living_start(struct fo_living *l, bool shared)
 static bool is_watched_by_kernel(void)
 {
     static __thread struct {
-        uint32_t pid;
+        uint32_t serial; /* of the process */
         bool watched;
     } known;
-    uint32_t pid = fo_process_self()->pid;
-    void *head = NULL;
-    size_t size;
+    uint32_t serial = fo_process_serial();
 
-    if (known.pid == 0 || known.pid != pid) {
-        known.watched = syscall(SYS_get_robust_list, 0, &head, &size) == 0 && head != NULL;
-        known.pid = pid;
+    if (known.serial != serial) {
+        known.watched = fo_thread_is_watched();
+        known.serial = serial;
     }
     return known.watched;
 }
@@ -57,101 +57,94 @@ static bool take(struct fo_living *l, uint64_t before, uint64_t me)
                                        __ATOMIC_RELAXED);
 }
 
-/* False: its owner lives. */
-static bool lock(struct fo_living *l)
+/* For the owner.  The mutex is free, or its holder was killed; if it is not, a process wrote here
+ * that may, but should not: then this owner goes without. */
+static void watch(struct fo_living *l, uint64_t me)
 {
     int status = pthread_mutex_trylock(&l->mutex);
 
-    return status == 0 || (status == EOWNERDEAD && pthread_mutex_consistent(&l->mutex) == 0);
-}
-
-/* The mutex first: an owner whom the kernel watches is never seen without it. */
-static bool claim_locked(struct fo_living *l, uint64_t me)
-{
-    if (!lock(l))
-        return false;
-    if (!take(l, 0, me)) {
-        pthread_mutex_unlock(&l->mutex);
-        return false;
-    }
-    __atomic_store_n(&l->watched, 1, __ATOMIC_RELEASE);
-    return true;
+    if (status == 0 || (status == EOWNERDEAD && pthread_mutex_consistent(&l->mutex) == 0))
+        __atomic_store_n(&l->owner, me | FO_LIVING_WATCHED, __ATOMIC_RELEASE);
 }
 
 bool fo_living_claim_shared(struct fo_living *l, uint64_t me)
 {
-    return is_watched_by_kernel() ? claim_locked(l, me) : take(l, 0, me);
+    if (!take(l, 0, me))
+        return false;
+    if (is_watched_by_kernel())
+        watch(l, me);
+    return true;
 }
 
 static bool is_of_this_process(uint64_t owner)
 {
-    return owner >> 32 == fo_process_self()->pid;
+    return fo_process_is_self((uint32_t)(owner >> OWNER_SHIFT));
 }
 
 /* Of this process: the thread; of another: the process. */
 bool fo_living_exists(uint64_t owner)
 {
-    pid_t pid = (pid_t)(owner >> 32);
+    pid_t thread = (pid_t)(owner & ~FO_LIVING_WATCHED & UINT32_MAX);
 
     if (is_of_this_process(owner))
-        return fo_living_is_left(owner) ||
-               syscall(SYS_tgkill, pid, (pid_t)(uint32_t)owner, 0) == 0 || errno != ESRCH;
-    return FO_RELAXED_LOAD(&fo_hot.shared) && (kill(pid, 0) == 0 || errno != ESRCH);
+        return thread == 0 || syscall(SYS_tgkill, fo_getpid(), thread, 0) == 0 || errno != ESRCH;
+    return FO_RELAXED_LOAD(&fo_hot.shared) && !fo_life_is_over((uint32_t)(owner >> OWNER_SHIFT));
 }
 
-/* By the mutex, which this thread holds: nobody else who inherits can come between.  An owner that
- * is `watched` holds it as long as it lives.  Of another, or of one that died while it claimed or
- * released, the pid has to tell; a thread of this process is about to claim or to release. */
-static bool take_from_gone(struct fo_living *l, uint64_t me)
+/* What the word says of an owner that is watched, the mutex knows.  One that is not may be about to
+ * claim or to release. */
+static bool is_gone(const struct fo_living *l, uint64_t owner)
 {
-    uint64_t before = __atomic_load_n(&l->owner, __ATOMIC_ACQUIRE);
-    bool gone = __atomic_load_n(&l->watched, __ATOMIC_ACQUIRE) != 0;
-    bool lives = !gone && (is_of_this_process(before) || fo_living_exists(before));
-
-    if (before == 0 || lives || !take(l, before, me))
-        return false;
-    __atomic_store_n(&l->watched, 1, __ATOMIC_RELEASE);
-    return true;
+    if ((owner & FO_LIVING_WATCHED) != 0)
+        return fo_mutex_is_orphan(&l->mutex);
+    bool may_be_about_to = FO_RELAXED_LOAD(&fo_hot.shared) && is_of_this_process(owner);
+    return !may_be_about_to && !fo_living_exists(owner);
 }
 
-static bool inherit_locked(struct fo_living *l, uint64_t me)
+bool fo_living_is_orphan(const struct fo_living *l)
 {
-    if (!lock(l))
-        return false;
-    if (take_from_gone(l, me))
-        return true;
-    pthread_mutex_unlock(&l->mutex);
-    return false;
+    uint64_t owner = __atomic_load_n(&l->owner, __ATOMIC_ACQUIRE);
+
+    return owner != 0 && is_gone(l, owner);
 }
 
 bool fo_living_inherit(struct fo_living *l, uint64_t me)
 {
     uint64_t before = __atomic_load_n(&l->owner, __ATOMIC_ACQUIRE);
+    bool watches = FO_RELAXED_LOAD(&fo_hot.shared) && is_watched_by_kernel();
 
-    if (before == 0)
+    /* Whose end the kernel would not tell takes nothing that is watched. */
+    if (before == 0 || ((before & FO_LIVING_WATCHED) != 0 && !watches) || !is_gone(l, before) ||
+        !take(l, before, me))
         return false;
-    if (FO_RELAXED_LOAD(&fo_hot.shared) && is_watched_by_kernel())
-        return inherit_locked(l, me);
-    return __atomic_load_n(&l->watched, __ATOMIC_ACQUIRE) == 0 && !fo_living_exists(before) &&
-           take(l, before, me);
+    if (watches)
+        watch(l, me);
+    return true;
+}
+
+/* The owner's mutex, before the word changes any further. */
+static uint64_t unwatch(struct fo_living *l)
+{
+    uint64_t owner = FO_RELAXED_LOAD(&l->owner);
+
+    if ((owner & FO_LIVING_WATCHED) == 0)
+        return owner;
+    __atomic_store_n(&l->owner, owner & ~FO_LIVING_WATCHED, __ATOMIC_RELEASE);
+    pthread_mutex_unlock(&l->mutex);
+    return owner & ~FO_LIVING_WATCHED;
 }
 
 void fo_living_release_watched(struct fo_living *l)
 {
-    __atomic_store_n(&l->watched, 0, __ATOMIC_RELEASE);
+    unwatch(l);
     __atomic_store_n(&l->owner, 0, __ATOMIC_RELEASE);
-    pthread_mutex_unlock(&l->mutex);
 }
 
 void fo_living_leave_to_process(struct fo_living *l)
 {
-    uint64_t owner = FO_RELAXED_LOAD(&l->owner);
-    bool watched = FO_RELAXED_LOAD(&l->watched) != 0;
+    uint64_t owner = unwatch(l);
 
-    __atomic_store_n(&l->owner, owner >> 32 << 32, __ATOMIC_RELEASE);
-    __atomic_store_n(&l->watched, 0, __ATOMIC_RELEASE);
-    if (watched)
-        pthread_mutex_unlock(&l->mutex);
+    __atomic_store_n(&l->owner, owner >> OWNER_SHIFT << OWNER_SHIFT, __ATOMIC_RELEASE);
 }
 
 bool fo_living_disown(struct fo_living *l, uint64_t owner)

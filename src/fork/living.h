@@ -1,10 +1,15 @@
 /* Does a thread live, of this process or of another?  Something in shared memory belongs to one
- * thread, and when that is gone, killed at any instruction, somebody else takes it over.
+ * thread, and when that is gone, killed at any instruction, another thread takes it over.
  *
- * The owner holds a robust mutex for as long as it lives.  Nobody ever waits for it: it is the
+ * The owner holds a robust mutex for as long as it lives.  No thread ever waits for it: it is the
  * kernel's word on whether its owner is gone (set_robust_list(2)), which needs no /proc, knows
- * other pid namespaces and is not misled by a pid that was given to somebody else.  A process made
- * by a raw clone(2) has no such word from the kernel; there, whether its pid exists has to do.
+ * other pid namespaces and is not misled by a pid that was given to another process.  A process
+ * made by a raw clone(2) has no such word from the kernel; there, whether it exists has to do
+ * (life.h).
+ *
+ * Only the thread that the owner's word names ever tries the mutex.  Two that try it at once could
+ * have the same tid, in two pid namespaces: when the kernel kills the one, it takes the other's
+ * mutex for that one's.
  *
  * In private memory the mutex is not used: there are only threads of this process. */
 #ifndef FO_FORK_LIVING_H
@@ -16,16 +21,27 @@
 #include "core/hot.h"
 
 struct fo_living {
-    uint64_t owner; /* pid << 32 | tid, or 0 for all threads; 0: nobody */
-    uint32_t watched;
-    pthread_mutex_t mutex; /* held by the owner while `watched` */
+    /* The process's id << 32 | FO_LIVING_WATCHED | tid, or 0 for all threads; 0: none */
+    uint64_t owner;
+    pthread_mutex_t mutex; /* held by the owner while it is watched */
 };
+
+#define FO_LIVING_WATCHED (UINT64_C(1) << 31)
+
+/* Without the flag; 0: none. */
+static inline uint64_t fo_living_owner(const struct fo_living *l)
+{
+    return __atomic_load_n(&l->owner, __ATOMIC_ACQUIRE) & ~FO_LIVING_WATCHED;
+}
 
 /* The calling thread, as an owner. */
 uint64_t fo_living_me(void);
 
-/* Does it exist?  A number that was given to somebody else does, too. */
+/* Does it exist?  A tid that was given to another thread of the same process does, too. */
 bool fo_living_exists(uint64_t owner);
+
+/* It has an owner, which is gone. */
+bool fo_living_is_orphan(const struct fo_living *l);
 
 /* Empty, for others to take.  False: this system cannot watch over owners. */
 bool fo_living_start(struct fo_living *l, bool shared);
@@ -46,7 +62,7 @@ static inline bool fo_living_claim(struct fo_living *l, uint64_t me)
                                        __ATOMIC_RELAXED);
 }
 
-/* Take what belongs to somebody who is gone.  False: nobody, or somebody who lives. */
+/* Take what belongs to an owner that is gone.  False: it has none, or one that lives. */
 bool fo_living_inherit(struct fo_living *l, uint64_t me);
 
 void fo_living_release_watched(struct fo_living *l);
@@ -54,7 +70,7 @@ void fo_living_release_watched(struct fo_living *l);
 /* Give back what is the calling thread's. */
 static inline void fo_living_release(struct fo_living *l)
 {
-    if (fo_unlikely(FO_RELAXED_LOAD(&l->watched) != 0))
+    if (fo_unlikely((FO_RELAXED_LOAD(&l->owner) & FO_LIVING_WATCHED) != 0))
         fo_living_release_watched(l);
     else
         __atomic_store_n(&l->owner, 0, __ATOMIC_RELEASE);

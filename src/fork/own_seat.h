@@ -5,11 +5,11 @@
 #include "fork/process.h"
 #include "fork/seat.h"
 
-/* This thread's, in the process with this pid: a forked child gets one of its own. */
+/* This thread's, in the process with this id: a forked child gets one of its own. */
 extern __thread struct fo_own_seat {
-    uint64_t *top; /* where the next entry is put, in the first line; fo_line_is_full() */
-    uint64_t bit;  /* of fo_rwlock.word: this seat reads the lock */
-    uint32_t pid;
+    uint64_t *top;        /* where the next entry is put, in the first line; fo_line_is_full() */
+    uint64_t bit;         /* of fo_rwlock.word: this seat reads the lock */
+    uint32_t process;     /* its id */
     uint32_t owner;       /* as a lock names it */
     struct fo_seat *seat; /* NULL: none is left; then the line is full */
     struct fo_line *last; /* in use */
@@ -19,15 +19,13 @@ extern __thread struct fo_own_seat {
 extern struct fo_line fo_no_reads;
 #define FO_NO_READS_END ((uint64_t *)(&fo_no_reads + 1))
 
-FO_COLD void fo_seat_claim(uint32_t pid);
+FO_COLD void fo_seat_claim(void);
 
 /* The calling thread's. */
 static inline struct fo_own_seat *fo_seat_own(void)
 {
-    uint32_t pid = fo_process_self()->pid;
-
-    if (fo_unlikely(fo_own_seat.pid != pid || fo_own_seat.seat == NULL))
-        fo_seat_claim(pid);
+    if (fo_unlikely(fo_own_seat.process != fo_process_self()->id || fo_own_seat.seat == NULL))
+        fo_seat_claim();
     return &fo_own_seat;
 }
 

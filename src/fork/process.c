@@ -11,6 +11,7 @@
 #include "backend/backend.h"
 #include "backend/region.h"
 #include "core/raw.h"
+#include "fork/life.h"
 #include "fork/rows.h"
 #include "report/journal.h"
 #include "report/output.h"
@@ -89,7 +90,21 @@ static void enter(struct fo_process *me, uint32_t pid, uint32_t parent)
     FO_RELAXED_STORE(&me->meta, meta_of(row));
     if (FO_RELAXED_LOAD(&fo_hot.direct))
         fo_region_enter(&me->direct, row, parent != 0);
-    __atomic_store_n(&me->pid, pid, __ATOMIC_RELEASE);
+    me->pid = pid;
+    uint32_t id = me->serial << FO_PROCESS_BITS | row;
+    fo_life_enter(m, row, id, pid);
+    __atomic_store_n(&me->id, id, __ATOMIC_RELEASE);
+}
+
+/* Its lower bits are not all 0, since they alone are part of an id. */
+static uint32_t new_serial(struct fo_memory *m)
+{
+    uint32_t serial;
+
+    do
+        serial = __atomic_add_fetch(&m->serials, 1, __ATOMIC_RELAXED);
+    while (serial << FO_PROCESS_BITS == 0);
+    return serial;
 }
 
 /* Who we are is the only system call here (the time comes from the vDSO): a sandbox may allow
@@ -97,22 +112,25 @@ static void enter(struct fo_process *me, uint32_t pid, uint32_t parent)
 void fo_process_noticed(void)
 {
     struct fo_process *me = fo_hot.process;
-    uint32_t nobody = 0;
+    uint32_t none = 0, serial = new_serial(fo_hot.memory);
 
-    if (!__atomic_compare_exchange_n(&me->claimed, &nobody, 1, false, __ATOMIC_ACQ_REL,
+    if (!__atomic_compare_exchange_n(&me->serial, &none, serial, false, __ATOMIC_ACQ_REL,
                                      __ATOMIC_RELAXED)) {
         /* Another thread is at it.  Or this one, under a signal handler: so do not wait for ever.
          */
-        for (int i = 0; i < 1000 && __atomic_load_n(&me->pid, __ATOMIC_ACQUIRE) == 0; i++)
+        for (int i = 0; i < 1000 && __atomic_load_n(&me->id, __ATOMIC_ACQUIRE) == 0; i++)
             sched_yield();
         if (fo_process_meta(me) == 0) /* for now, a process that nobody knows */
             FO_RELAXED_STORE(&me->meta, meta_of(0));
         return;
     }
     bool forked = known_index != 0;
+    fo_life_find_namespace(fo_hot.memory, serial, forked);
     enter(me, fo_getpid(), known_index);
     /* A fork leaves one thread, the main one; but this may be a new one that was faster. */
     fo_thread.who = forked && fo_thread.who != 0 ? who(me, 0) : 0;
+    if (fo_hot.shared)
+        fo_life_watch(fo_hot.memory, me->index);
     if (fo_hot.shared)
         fo_thread.home = NULL; /* workers need not crowd into their parent's shard */
     if (FO_RELAXED_LOAD(&fo_hot.direct))
@@ -124,7 +142,10 @@ void fo_process_noticed(void)
 void fo_process_moved(void)
 {
     struct fo_process *me = fo_process_self();
+    uint32_t *serials = &fo_hot.memory->serials;
 
+    if (*serials < me->serial) /* else a child might get that of an ancestor */
+        FO_RELAXED_STORE(serials, me->serial);
     known_index = 0;
     enter(me, me->pid, 0);
     fo_thread.who = who(me, fo_who_thread(fo_who()));

@@ -9,11 +9,15 @@
 #include "core/hot.h"
 #include "core/memory.h"
 
+/* A process is named by numbers of ours, never by its pid: pid namespaces repeat pids. */
 struct fo_process {
     uint64_t meta;  /* of every header: this process, the active backend, state LIVE */
-    uint32_t pid;   /* 0: wiped */
+    uint32_t id;    /* index | serial << FO_PROCESS_BITS: its name in shared memory; 0: wiped */
     uint32_t index; /* in the table of processes */
-    uint32_t claimed;
+    /* Unlike that of each ancestor, and of all processes that share memory with this one.  Set
+     * before id: it names the process in memory of its own. */
+    uint32_t serial;
+    uint32_t pid;            /* for people, and for calls of the kernel */
     bool common_id;          /* fork_id.h */
     struct fo_direct direct; /* the short way to backend arena */
 };
@@ -37,9 +41,30 @@ void fo_process_serve(unsigned backend);
 static inline struct fo_process *fo_process_self(void)
 {
     struct fo_process *me = fo_hot.process;
-    if (fo_unlikely(__atomic_load_n(&me->pid, __ATOMIC_ACQUIRE) == 0))
+    if (fo_unlikely(__atomic_load_n(&me->id, __ATOMIC_ACQUIRE) == 0))
         fo_process_noticed();
     return me;
+}
+
+static inline uint32_t fo_process_serial(void)
+{
+    return FO_RELAXED_LOAD(&fo_process_self()->serial);
+}
+
+/* Its name in shared memory, also while another thread is still noticing the fork: then without the
+ * index. */
+static inline uint32_t fo_process_id(void)
+{
+    const struct fo_process *me = fo_process_self();
+    uint32_t id = __atomic_load_n(&me->id, __ATOMIC_ACQUIRE);
+
+    return id != 0 ? id : FO_RELAXED_LOAD(&me->serial) << FO_PROCESS_BITS;
+}
+
+/* Is this the calling process's name? */
+static inline bool fo_process_is_self(uint32_t id)
+{
+    return ((id ^ fo_process_id()) >> FO_PROCESS_BITS) == 0;
 }
 
 static inline uint64_t fo_process_meta(const struct fo_process *me)

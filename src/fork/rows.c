@@ -1,10 +1,8 @@
 /* See rows.h. */
 #include "fork/rows.h"
 
-#include <errno.h>
-#include <signal.h>
-
 #include "core/hot.h"
+#include "fork/life.h"
 
 enum { NOBODY = UINT32_MAX }; /* in place of a pid: the fork failed */
 
@@ -30,35 +28,30 @@ static bool has_children(const struct fo_memory *m, uint32_t row)
     return false;
 }
 
-static bool is_gone(uint32_t pid)
-{
-    return pid == NOBODY || (pid != 0 && kill((pid_t)pid, 0) != 0 && errno == ESRCH);
-}
-
 static bool take(struct fo_memory *m, uint32_t row)
 {
     uint32_t pid = FO_RELAXED_LOAD(&m->processes[row].pid);
 
-    return is_gone(pid) && !fo_row_is_ancestor(row) && !has_children(m, row) &&
-           __atomic_compare_exchange_n(&m->processes[row].pid, &pid, 0, false, __ATOMIC_ACQ_REL,
-                                       __ATOMIC_RELAXED);
+    if (pid == 0 || fo_life_lasts(m, row) || fo_row_is_ancestor(row) || has_children(m, row) ||
+        !__atomic_compare_exchange_n(&m->processes[row].pid, &pid, 0, false, __ATOMIC_ACQ_REL,
+                                     __ATOMIC_RELAXED))
+        return false;
+    fo_life_clear(m, row);
+    return true;
 }
 
 static uint32_t take_any(struct fo_memory *m)
 {
     static uint32_t last;
     uint32_t first = FO_RELAXED_LOAD(&last);
-    int saved_errno = errno;
 
     for (uint32_t i = 1; i < FO_PROCESSES; i++) {
         uint32_t row = (first + i) % (FO_PROCESSES - 1) + 1;
         if (take(m, row)) {
             FO_RELAXED_STORE(&last, row);
-            errno = saved_errno;
             return row;
         }
     }
-    errno = saved_errno;
     return 0;
 }
 
@@ -96,9 +89,11 @@ void fo_rows_after_fork(struct fo_memory *m, pid_t child)
 {
     uint32_t nobody = 0, pid = child > 0 ? (uint32_t)child : NOBODY;
 
-    if (reserved != 0) /* unless the child was faster */
+    if (reserved != 0) { /* unless the child was faster */
+        fo_life_seen(m, reserved, child);
         __atomic_compare_exchange_n(&m->processes[reserved].pid, &nobody, pid, false,
                                     __ATOMIC_RELEASE, __ATOMIC_RELAXED);
+    }
     reserved = 0;
 }
 

@@ -13,8 +13,9 @@
 uint32_t fo_row_new(struct fo_memory *m);
 
 /* Where memory is shared, the parent chooses the row of the child that it forks: so it knows of it
- * before it goes on, and can ask the system who is gone, which a child in a sandbox may not.  When
- * all were used: that of a process which is gone and has no children in the table. */
+ * before it goes on, and can ask the system which processes are gone, which a child in a sandbox
+ * may not.  When all were used: that of a process which is gone and has no children in the table.
+ */
 void fo_rows_before_fork(struct fo_memory *m, uint32_t parent);
 void fo_rows_after_fork(struct fo_memory *m, pid_t child); /* -1: it failed */
 

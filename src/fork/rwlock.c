@@ -190,7 +190,7 @@ int fo_rwlock_unlock_struck(pthread_rwlock_t *lock, uint64_t *entry, uint64_t wa
 
 bool fo_rwlock_writes(void)
 {
-    return fo_own_seat.seat != NULL && fo_own_seat.pid == fo_process_self()->pid &&
+    return fo_own_seat.seat != NULL && fo_own_seat.process == fo_process_self()->id &&
            fo_seat_writes(fo_own_seat.seat);
 }
 

@@ -6,10 +6,10 @@
 #include "fork/own_seat.h"
 #include "fork/rwlock.h"
 
-/* A process that was just forked has no pid here yet. */
+/* A process that was just forked has no id here yet. */
 static FO_ALWAYS_INLINE bool fo_own_seat_is_this(void)
 {
-    return fo_own_seat.pid == FO_RELAXED_LOAD(&fo_hot.process->pid);
+    return fo_own_seat.process == FO_RELAXED_LOAD(&fo_hot.process->id);
 }
 
 static FO_ALWAYS_INLINE int fo_rwlock_read_short(pthread_rwlock_t *lock)

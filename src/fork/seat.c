@@ -95,7 +95,7 @@ void fo_seat_leave(void)
 {
     struct fo_seat *seat = fo_own_seat.seat;
 
-    if (seat == NULL || fo_own_seat.pid != fo_process_self()->pid)
+    if (seat == NULL || fo_own_seat.process != fo_process_self()->id)
         return;
     fo_own_seat = (struct fo_own_seat){.top = FO_NO_READS_END};
     if (fo_seat_is_empty(seat) && !fo_seat_writes(seat)) {
@@ -266,16 +266,11 @@ static void begin(struct fo_own_seat *own, struct fo_seat *seat, uint32_t thread
     own->owner = number | (generation & ((1u << FO_GENERATION_BITS) - 1)) << FO_SEAT_BITS;
 }
 
-void fo_seat_claim(uint32_t pid)
+void fo_seat_claim(void)
 {
     int saved_errno = errno;
     uint64_t me = fo_living_me();
-
-    if (pid == 0) { /* nobody has noticed the fork to the end */
-        pid = fo_getpid();
-        me = (uint64_t)pid << 32 | (uint32_t)syscall(SYS_gettid);
-    }
-    struct fo_own_seat own = {.top = FO_NO_READS_END, .pid = pid};
+    struct fo_own_seat own = {.top = FO_NO_READS_END, .process = fo_process_id()};
     struct fo_seat *seat = claim(me);
 
     if (seat != NULL) {

@@ -6,6 +6,8 @@
 #include "core/memory.h"
 #include "core/options.h"
 #include "fork/cures.h"
+#include "fork/ending.h"
+#include "fork/life.h"
 #include "fork/mapping.h"
 #include "fork/process.h"
 #include "fork/seat.h"
@@ -65,6 +67,8 @@ bool fo_shared_decide(bool shared)
         static const char never = 0;
         FO_RELAXED_STORE(&fo_hot.alone, &never);
         fo_cures_begin();
+        fo_ending_start();
+        fo_life_watch(fo_hot.memory, fo_process_self()->index);
     }
     return true;
 }

@@ -16,14 +16,15 @@
 #include "load/real.h"
 
 /* A user address has zeros in its low 6 bits (glibc aligns the thread descriptor to 64) and in its
- * high 16: room for the 22 bits of a pid. */
-_Static_assert(FO_ADDRESS_BITS <= 48, "the pid fits beside the address");
+ * high 16: room for 22 bits of an id, which differ between processes that live. */
+_Static_assert(FO_ADDRESS_BITS <= 48, "they fit beside the address");
+_Static_assert(FO_PROCESS_BITS <= 22, "the index is among them");
 
 static pthread_t of_this_process(pthread_t self)
 {
-    uint64_t pid = fo_process_self()->pid;
+    uint64_t id = fo_process_id();
 
-    return self ^ (pid & 63) ^ (pid >> 6) << 48;
+    return self ^ (id & 63) ^ (id >> 6) << 48;
 }
 
 FO_EXPORT pthread_t pthread_self(void)
@@ -44,7 +45,8 @@ static uint32_t of_the_generators(const struct fo_openssl *o)
 {
     fo_fork_id_used();
     bool shared = o->ours && o->secure_heap != NULL && o->secure_heap() == 0;
-    return shared ? fo_fork_id() : 0;
+    uint32_t common = shared ? fo_fork_id() : 0;
+    return common != 0 ? common : fo_fork_id_apart();
 }
 
 FO_EXPORT pid_t getpid(void)

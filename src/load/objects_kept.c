@@ -11,7 +11,7 @@ enum { KEPT = 1024 };
 
 static FO_BULKY struct kept {
     void *object;        /* NULL: free */
-    uint32_t pid;        /* whose it is: a child inherits this table */
+    uint32_t process;    /* whose it is, by its serial number: a child inherits this table */
     uint32_t after;      /* its users were forked after so many forks, */
     uint32_t until;      /* and before so many; 0: nothing to free here */
     uint32_t connection; /* major version */
@@ -23,7 +23,7 @@ static uint32_t waiting;
 
 static bool is_mine(const struct kept *k)
 {
-    return FO_RELAXED_LOAD(&k->pid) == fo_process_self()->pid;
+    return FO_RELAXED_LOAD(&k->process) == fo_process_serial();
 }
 
 bool fo_object_keep(void *p, fo_object_function *function, uint32_t after, unsigned connection)
@@ -41,7 +41,7 @@ bool fo_object_keep(void *p, fo_object_function *function, uint32_t after, unsig
             continue;
         FO_RELAXED_STORE(&kept[i].until, 0);
         FO_RELAXED_STORE(&kept[i].after, after);
-        FO_RELAXED_STORE(&kept[i].pid, fo_process_self()->pid);
+        FO_RELAXED_STORE(&kept[i].process, fo_process_serial());
         kept[i].connection = connection;
         kept[i].function = function;
         __atomic_store_n(&kept[i].until, until, __ATOMIC_RELEASE);

@@ -9,6 +9,7 @@
 
 /* This process, as it was entered.  A child finds what its parent wrote here. */
 static struct {
+    uint32_t process; /* its serial number */
     uint32_t pid, row;
     uint64_t started;
     enum fo_journal_guard guard;
@@ -88,12 +89,13 @@ void fo_journal_process(uint32_t index)
     struct fo_lineage *l = &fo_hot.memory->processes[index];
     const struct fo_lineage *parent = &fo_hot.memory->processes[l->parent];
 
-    if (own.pid == l->pid) { /* the table of processes has moved */
+    if (own.process == fo_process_serial()) { /* the table of processes has moved */
         l->started = own.started;
         l->journal = own.row;
         return;
     }
     l->started = fo_journal_now();
+    own.process = fo_process_serial();
     own.pid = l->pid;
     own.started = l->started;
     __atomic_store_n(&own.leaving, 0, __ATOMIC_RELAXED); /* a thread of the parent may be there */
@@ -168,7 +170,7 @@ static void set_guard(enum fo_journal_guard from, enum fo_journal_guard to)
 bool fo_journal_leave(void)
 {
     if (fo_journal == NULL || own.guard != FO_JOURNAL_GUARDED || own.pid == 0 ||
-        __atomic_load_n(&fo_hot.process->pid, __ATOMIC_RELAXED) != own.pid ||
+        __atomic_load_n(&fo_hot.process->serial, __ATOMIC_RELAXED) != own.process ||
         (uint32_t)fo_getpid() != own.pid ||
         __atomic_exchange_n(&own.leaving, 1, __ATOMIC_ACQ_REL) != 0)
         return false;

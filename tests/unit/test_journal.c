@@ -179,6 +179,7 @@ static void enter_process(uint32_t index, uint32_t pid)
 {
     fo_hot.memory->processes[index] =
         (struct fo_lineage){.pid = pid, .parent = 1, .name = "worker"};
+    fo_process_self()->serial = pid; /* another process */
     fo_journal_process(index);
 }
 

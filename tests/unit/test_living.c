@@ -12,6 +12,7 @@ enum { PLENTY = 5000 }; /* instructions: more than it takes */
 
 static struct common {
     struct fo_living it;
+    uint64_t heirs[2]; /* their processes' ids */
     bool has[2], over[2];
 } * common;
 
@@ -32,8 +33,14 @@ static void release(void)
     fo_living_release(&common->it);
 }
 
+static uint64_t owner_process(void)
+{
+    return fo_living_owner(&common->it) >> 32;
+}
+
 static void inherit(void)
 {
+    common->heirs[who] = fo_process_id();
     common->has[who] = fo_living_inherit(&common->it, fo_living_me());
     common->over[who] = true;
     for (;;)
@@ -72,9 +79,9 @@ static void anew(void)
 static void ends_well(pid_t first, pid_t second)
 {
     assert_false(common->has[0] && common->has[1]);
-    assert_true(common->it.owner >> 32 == (uint64_t)(common->has[0]   ? first
-                                                     : common->has[1] ? second
-                                                                      : 0));
+    assert_true(owner_process() == (common->has[0]   ? common->heirs[0]
+                                    : common->has[1] ? common->heirs[1]
+                                                     : 0));
     stepping_kill(first);
     stepping_kill(second);
     uint64_t me = fo_living_me();
@@ -89,11 +96,11 @@ static bool two_inherit(unsigned steps)
     pid_t owner = stepping_start(claim, release), late = start_heir(1);
     stepping_lead(late, steps);
     bool began = !common->over[1];
-    while (common->it.watched != 0)
+    while ((common->it.owner & FO_LIVING_WATCHED) != 0)
         assert_true(stepping_lead(owner, 1));
     stepping_kill(owner);
     pid_t early = start_heir(0);
-    while (!common->over[0] && common->it.owner >> 32 != (uint64_t)early)
+    while (!common->over[0] && (common->heirs[0] == 0 || owner_process() != common->heirs[0]))
         assert_true(stepping_lead(early, 1));
     lead_to_the_end(late, 1);
     lead_to_the_end(early, 0);

@@ -320,7 +320,7 @@ FRESH(a_cloned_child_whose_second_thread_is_first_leaves_its_parents_cache_alone
                     pthread_join(thread, NULL) == 0;
         fo_free(block(40), "child.c", 1);
         _exit(good && fo_thread.cache != parents &&
-                      fo_thread.cache->owner.owner >> 32 == (uint64_t)getpid()
+                      fo_thread.cache->owner.owner >> 32 == fo_process_id()
                   ? 0
                   : 3);
     }
