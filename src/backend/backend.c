@@ -196,6 +196,7 @@ static void set_paths(enum fo_backend_id id)
     bool guard = one_in != 0 && fo_guard_start(one_in);
     if (one_in != 0 && !guard)
         fo_engine_refuse();
+    FO_RELAXED_STORE(&fo_hot.spent, id == FO_BACKEND_HOST ? FO_SPENT_BY_HOST : 0);
     /* Other threads may look already: their first block waits for this decision. */
     FO_RELAXED_STORE(&fo_hot.guard, guard);
     FO_RELAXED_STORE(&fo_hot.watch, FO_RELAXED_LOAD(&fo_hot.watch) || guard);

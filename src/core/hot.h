@@ -31,6 +31,7 @@ struct fo_hot {
     bool fill;                  /* freed payloads are filled with a pattern */
     bool watch;                 /* either of the two, or guard: frees are looked at */
     bool guard;                 /* some or all blocks lie on guarded pages; backend/guard.h */
+    uint32_t spent;             /* bytes for a block beside its payload; core/quarantine.h */
     uint32_t pad;               /* 8 once the backend has returned a block aligned to 8 only */
     bool objects;               /* X_free() of freed objects is refused; load/objects.c */
     bool recycle; /* blocks in quarantine may serve again: the backend is libc or arena */

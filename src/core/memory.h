@@ -50,7 +50,7 @@ struct fo_shard {
     uint64_t clock; /* its frees so far */
     uint32_t hand;  /* the class that gives next when too much waits */
     size_t limit;   /* for each of the two below: half the option's, divided by the shards in use */
-    size_t classed; /* bytes of the payloads that wait in the classes' queues */
+    size_t classed; /* bytes that wait in the classes' queues; fo_quarantine_bytes() */
     size_t other; /* and in the last one; apart, or a few large blocks would push all others out */
     struct fo_freed *entries; /* of all queues; NULL: none yet */
     bool open;                /* the queues can be used */

@@ -23,7 +23,7 @@ static size_t bytes_waiting(const struct fo_queue *q)
     /* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): q is part of a shard */
     for (uint32_t n = q->tail; n != q->head; n++)
         if ((fo_queue_entry(q, n)->address & 1) == 0)
-            bytes += fo_word_size(fo_queue_entry(q, n)->word);
+            bytes += fo_quarantine_bytes(fo_word_size(fo_queue_entry(q, n)->word));
     return bytes;
 }
 
@@ -88,7 +88,7 @@ static void release_oldest(struct fo_queue *q, size_t *bytes)
     __atomic_store_n(&q->tail, q->tail + 1, __ATOMIC_RELEASE);
     if ((e.address & 1) != 0)
         return;
-    FO_RELAXED_STORE(bytes, *bytes - fo_word_size(e.word));
+    FO_RELAXED_STORE(bytes, *bytes - fo_quarantine_bytes(fo_word_size(e.word)));
     if (fo_hot.fill)
         fo_watch_leave(&e);
     give_back((uintptr_t)e.address, e.word, e.freed);
@@ -182,7 +182,7 @@ void fo_quarantine_put_slowly(uintptr_t payload, fo_site allocated, uint64_t wor
     if (s != NULL) {
         struct fo_queue *q = &s->queues[classed ? fo_class_of(size + fo_hot.tail) : FO_CLASSES];
         size_t *bytes = classed ? &s->classed : &s->other;
-        FO_RELAXED_STORE(bytes, *bytes + (waits ? size : 0));
+        FO_RELAXED_STORE(bytes, *bytes + (waits ? fo_quarantine_bytes(size) : 0));
         fo_queue_record(s, q, !waits, payload, allocated, word, freed);
         fo_quarantine_drain(s, q);
     }
