@@ -1,5 +1,7 @@
-/* Finding OpenSSLs and getting in: see openssl.h.  An OpenSSL is told from LibreSSL, BoringSSL and
- * OpenSSL 1.1 by OPENSSL_version_major(), which is new in 3.0. */
+/* Finding OpenSSLs and getting in: see openssl.h.  OpenSSL 3 is told from LibreSSL, BoringSSL and
+ * OpenSSL 1.1 by functions that are new in 3.0: OPENSSL_version_major(), and in a program with a
+ * static one, which exports only what it has of it, those of ERR_raise(), which every other part of
+ * OpenSSL calls. */
 #include "load/openssl.h"
 
 #include <string.h>
@@ -53,13 +55,25 @@ void fo_openssl_describe(struct fo_text *t)
         }
 }
 
-static bool resolve(struct fo_openssl *o, const struct fo_module *module)
+/* 0: it is no OpenSSL, or older than 3.0. */
+static unsigned major_of(const struct fo_module *module)
 {
     unsigned (*major)(void);
 
-    *(void **)&o->set_mem = fo_elf_function(module, "CRYPTO_set_mem_functions");
     *(void **)&major = fo_elf_function(module, "OPENSSL_version_major");
-    if (o->set_mem == NULL || major == NULL)
+    if (major != NULL)
+        return major();
+    return fo_elf_function(module, "ERR_new") != NULL &&
+                   fo_elf_function(module, "ERR_set_debug") != NULL &&
+                   fo_elf_function(module, "ERR_set_error") != NULL
+               ? 3
+               : 0;
+}
+
+static bool resolve(struct fo_openssl *o, const struct fo_module *module)
+{
+    *(void **)&o->set_mem = fo_elf_function(module, "CRYPTO_set_mem_functions");
+    if (o->set_mem == NULL)
         return false;
     *(void **)&o->get_mem = fo_elf_function(module, "CRYPTO_get_mem_functions");
     *(void **)&o->default_malloc = fo_elf_function(module, "CRYPTO_malloc");
@@ -72,8 +86,7 @@ static bool resolve(struct fo_openssl *o, const struct fo_module *module)
     *(void **)&o->set_thread = fo_elf_function(module, "BN_BLINDING_set_current_thread");
     *(void **)&o->read_lock = fo_elf_function(module, "CRYPTO_THREAD_read_lock");
     *(void **)&o->unlock = fo_elf_function(module, "CRYPTO_THREAD_unlock");
-    o->major = major();
-    return o->major >= 3;
+    return true;
 }
 
 static void tell_too_late(const struct fo_openssl *o)
@@ -123,11 +136,17 @@ static void add(uintptr_t code, const char *how)
                 known[i].set_mem(fo_malloc, fo_realloc, fo_free);
             return;
         }
-    if (known_count == OPENSSLS_MAX || !fo_try_alone(&adding))
+    unsigned major = major_of(&module);
+    if (major < 3 || known_count == OPENSSLS_MAX || !fo_try_alone(&adding))
         return;
     struct fo_openssl *o = &known[known_count];
     *o = (struct fo_openssl){
-        .start = module.start, .end = module.end, .in_executable = module.executable, .how = how};
+        .major = major,
+        .start = module.start,
+        .end = module.end,
+        .in_executable = module.executable,
+        .how = how,
+    };
     if (resolve(o, &module)) {
         __atomic_store_n(&known_count, known_count + 1, __ATOMIC_RELEASE);
         fo_libraries_look();
@@ -139,7 +158,7 @@ static void add(uintptr_t code, const char *how)
 void fo_openssl_look_around(const char *how)
 {
     void *found[OPENSSLS_MAX];
-    unsigned n = fo_elf_search("OPENSSL_version_major", found, OPENSSLS_MAX);
+    unsigned n = fo_elf_search("CRYPTO_set_mem_functions", found, OPENSSLS_MAX);
 
     for (unsigned i = 0; i < n; i++)
         add((uintptr_t)found[i], how);
@@ -178,12 +197,18 @@ void *fo_openssl_entry(const char *name, void *handle)
     return NULL;
 }
 
+/* A call that a static one in the executable is meant by never comes here: the executable is first
+ * in the search.  What it did not link of OpenSSL, a library that uses the shared one may call. */
 static struct fo_openssl *known_of(unsigned major)
 {
+    struct fo_openssl *in_executable = NULL;
+
     for (unsigned i = 0; i < known_count; i++)
-        if (known[i].major == major)
+        if (known[i].major == major && !known[i].in_executable)
             return &known[i];
-    return NULL;
+        else if (known[i].major == major && in_executable == NULL)
+            in_executable = &known[i];
+    return in_executable;
 }
 
 struct fo_openssl *fo_openssl_meant(unsigned major)

@@ -121,6 +121,22 @@ CASES = [
         env={"FREEONCE_BACKEND": "shm", "FREEONCE_CURES": "state,exit,locks"},
         optional=True,
     ),
+    Case(
+        "exported-in-part",
+        "exported_partly",
+        told("in the executable") + double("exported_partly.c", "{main}"),
+        ANY,
+        VERBOSE,
+        facts={"digest": "1"},
+        optional=True,
+    ),
+    Case(
+        "exported-in-part-healthy",
+        "exported_partly healthy",
+        backends=ANY,
+        facts={"digest": "1"},
+        optional=True,
+    ),
     Case("exported-by-the-executable-healthy", "exported healthy", "", ANY, optional=True),
     Case(
         "too-late",
