@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """OpenSSL's own command line under the settings of CI: each command ends as it does without the
-library, and nothing is found.
+library, and nothing is found.  (OpenSSL's own test suite: suite.py.)
 
     run.py --lib L [--openssl PATH] [PART...]     parts: see PARTS at the end
 
