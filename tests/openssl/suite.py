@@ -23,7 +23,7 @@ import tempfile
 import time
 
 RUNS = "plain,arena,libc,shm"
-RECIPE = re.compile(r"(\d\d-\w\S*\.t) \.+ ?(.*)")
+RECIPE = re.compile(r"((?!00-)\d\d-\w\S*\.t) \.+ ?(.*)")
 GUARDED = re.compile(r"freeonce: freeonce \S+ in front of ", re.M)
 FINDING = re.compile(r"^freeonce: (.*(?:\n  .*)+)", re.M)  # a headline and its places
 NOT_GUARDED = re.compile(r"^freeonce: (.*(?:unprotected|not guarded).*)$", re.M)
