@@ -186,7 +186,7 @@ class Puma(Server):
         self.configure('require "openssl"\nrun ->(environment) {{ [200, {{"Content-Length" => "6"}}, ["hello\\n"]] }}\n', "config.ru")
         keys = f"key={self.certs}/server.key&cert={self.certs}/server.pem"
         keys += f"&ca={self.certs}/ca.pem&verify_mode=force_peer"
-        text = f'workers 2\nbind "ssl://127.0.0.1:{self.port}?{keys}"\npersistent_timeout 1\n'
+        text = f'workers 2\nbind "ssl://127.0.0.1:{self.port}?{keys}"\nfirst_data_timeout 1\n'
         config = self.configure(text, "puma.rb")
         return [self.path, "-C", config, self.folder / "config.ru"]
 
