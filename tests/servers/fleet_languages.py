@@ -174,7 +174,7 @@ def application(environment, start):
         shutil.chown(self.folder, "www-data")  # that user executes the program again
         address = f"127.0.0.1:{self.port},{self.certs}/server.pem,{self.certs}/server.key,HIGH,!{self.certs}/ca.pem"
         argv = [self.path, "--plugin", "python3", "--https-socket", address, "--wsgi-file", script]
-        return argv + ["--master", "--processes", 2, "--die-on-term", "--uid", "www-data", "--gid", "www-data"]
+        return argv + ["--master", "--processes", 2, "--die-on-term", "--socket-timeout", 1, "--uid", "www-data", "--gid", "www-data"]
 
 
 class Puma(Server):

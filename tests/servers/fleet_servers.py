@@ -325,7 +325,7 @@ class Squid(Server):
 
     program = "squid"
     good_answer = "200 hello"
-    reload_line = r"Accepting reverse-proxy HTTPS"
+    reload_line = r"Reconfiguring Squid Cache[\s\S]*?Accepting reverse-proxy HTTPS"
     left = True
 
     def argv(self):
