@@ -164,7 +164,7 @@ class UWSGI(Server):
 import ssl
 
 def application(environment, start):
-    ssl.create_default_context()
+    ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     start("200 OK", [("Content-Length", "6")])
     return [b"hello\\n"]
 """
