@@ -27,9 +27,9 @@ enum { FO_CLASS_KEEP = 16 };
 
 /* Where the program's own functions are in charge, blocks that wait are a part of its pool: our
  * header, what a size is rounded up by on average, and the pool's own header, which it does not
- * tell of: 24 to 88 bytes in Kamailio's and OpenSIPS' allocators.  Most blocks are of 16 to 32
- * bytes. */
-enum { FO_SPENT_BY_HOST = sizeof(struct fo_header) + 8 + 48 };
+ * tell of.  That is about 88 bytes in the allocator of Debian's Kamailio (qm), and less in others.
+ * Most blocks are of 16 to 32 bytes. */
+enum { FO_SPENT_BY_HOST = sizeof(struct fo_header) + 8 + 88 };
 
 /* How much of the option's bytes a waiting block takes. */
 static inline size_t fo_quarantine_bytes(size_t size)

@@ -158,6 +158,12 @@ class Programs(Case):
         for line in ("/usr/bin/env A=1 /x", "/bin/sh -c 'x -i'", "/usr/bin/printf sudoers"):
             self.assertNotIn("ld-so-preload", self.start(line))
 
+    def test_recipes(self):
+        """Servers of which Debian has no package; the others: systemd_units.py, class Debian."""
+        said = self.said("ExecStart=\nExecStart=/usr/sbin/opensips -P /run/opensips.pid\n")
+        self.assertIn("memory that its processes share", said)
+        self.assertIn("docs/servers/opensips.md", said)
+
     def test_prefixes(self):
         self.assertIn("outside the sandbox", self.start("-+/bin/cat"))
         for prefix in "-", "@", ":", "!", "!!", "-:":

@@ -38,6 +38,8 @@ static const struct recipe {
 #define ENVVARS "apachectl reads /etc/apache2/envvars last: what it sets wins over the drop-in"
     {"kamailio", "kamailio", FO_NOTE,
      "Kamailio keeps OpenSSL's memory in memory that its processes share, which the library cures"},
+    {"opensips", "opensips", FO_NOTE,
+     "OpenSIPS keeps OpenSSL's memory in memory that its processes share, which the library cures"},
     {"nginx", "nginx", FO_NOTE,
      "nginx loses the variables in a binary upgrade, unless nginx.conf names each with `env`"},
     {"apachectl", "apache", FO_NOTE, ENVVARS},
