@@ -279,9 +279,10 @@ FRESH(a_lock_of_a_process_that_lives_is_left_alone)
     pool_register();
     uint32_t *lock = my_lock();
     pid_t child = fork();
-    while (child == 0) {
+    if (child == 0) {
         lock_it(lock);
-        pause();
+        for (;;)
+            pause();
     }
     while (__atomic_load_n(lock, __ATOMIC_ACQUIRE) == 0)
         sched_yield();
