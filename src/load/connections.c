@@ -6,14 +6,18 @@
 #include "core/hot.h"
 #include "core/raw.h"
 #include "fork/connections.h"
+#include "fork/process.h"
 #include "load/entries.h"
 #include "load/library.h"
+#include "load/passed.h"
 
 static void *make(unsigned major, void *context, uintptr_t caller)
 {
     void *(*real)(void *);
 
     *(void **)&real = fo_library_function(NULL, FO_PART_SSL, major, "SSL_new", caller);
+    if (fo_unlikely(!fo_direct_contains(&fo_hot.process->direct, (uintptr_t)context)))
+        fo_passed_look(context, "SSL_CTX", "SSL_new", major);
     void *connection = real != NULL ? real(context) : NULL;
     if (connection != NULL && FO_RELAXED_LOAD(&fo_hot.keep))
         fo_connection_made((uintptr_t)connection);

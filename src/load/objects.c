@@ -20,6 +20,7 @@
 #include "load/library.h"
 #include "load/objects_kept.h"
 #include "load/openssl.h"
+#include "load/passed.h"
 #include "load/real.h"
 #include "report/output.h"
 
@@ -247,6 +248,14 @@ static inline __attribute__((always_inline)) void *go_on(fo_object_function *fun
     return frees ? call(function, p, second, caller) : function(p, second);
 }
 
+static FO_COLD void look_for_passed(const void *p, fo_object_function **slot)
+{
+    const size_t entry = (size_t)(slot - fo_object_real);
+    const struct row *row = &rows[entry / 2];
+
+    fo_passed_look(p, text_at(row->type), text_at(row->name), major_of(entry));
+}
+
 static FO_COLD void *call_slowly(void *p, const void *second, fo_object_function **slot,
                                  uintptr_t caller)
 {
@@ -266,6 +275,7 @@ static FO_COLD void *call_slowly(void *p, const void *second, fo_object_function
         return NULL;
     if (!guard)
         return function(p, second);
+    look_for_passed(p, &fo_object_real[entry]);
     if (!frees && FO_RELAXED_LOAD(&fo_hot.keep))
         return refer(function, p, second, &fo_object_real[entry], caller);
     return call(function, p, second, caller);
@@ -287,10 +297,15 @@ judge(void *p, const void *second, fo_object_function **slot, uintptr_t caller, 
     if (p == NULL)
         return function(p, second);
     const uint8_t *state = fo_registry_slot_around((uintptr_t)p);
-    if (state == NULL) /* far from all that OpenSSL allocated */
+    if (state == NULL) { /* far from all that OpenSSL allocated */
+        look_for_passed(p, slot);
         return function(p, second);
-    if (fo_unlikely(__atomic_load_n(state, __ATOMIC_ACQUIRE) > FO_SLOT_LIVE))
+    }
+    uint8_t now = __atomic_load_n(state, __ATOMIC_ACQUIRE);
+    if (fo_unlikely(now > FO_SLOT_LIVE))
         return call_slowly(p, second, slot, caller);
+    if (fo_unlikely(now == FO_SLOT_NONE))
+        look_for_passed(p, slot);
     return go_on(function, p, second, slot, caller, frees);
 }
 

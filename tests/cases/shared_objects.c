@@ -250,6 +250,37 @@ static void connection_passed_on(void)
     SSL_CTX_free(context);
 }
 
+/* OpenSSL finds nothing there, and does what it does without the library: in a process of its own.
+ */
+static void passed_where_memory_is_private(void)
+{
+    SSL_CTX *context = SSL_CTX_new(TLS_server_method());
+    int to[2], stay[2], end;
+    SSL *connection;
+    char byte;
+
+    CHECK(context != NULL && pipe(to) == 0 && pipe(stay) == 0);
+    pid_t maker = fork();
+    if (maker == 0) {
+        close(stay[1]);
+        connection = SSL_new(context);
+        CHECK(write(to[1], &connection, sizeof connection) == sizeof connection);
+        CHECK(read(stay[0], &byte, 1) == 0);
+        _exit(0);
+    }
+    CHECK(read(to[0], &connection, sizeof connection) == sizeof connection);
+    pid_t receiver = fork();
+    if (receiver == 0) {
+        alarm(20);
+        SSL_free(connection);
+        _exit(0);
+    }
+    CHECK(waitpid(receiver, &end, 0) == receiver);
+    close(stay[1]);
+    wait_for(maker);
+    SSL_CTX_free(context);
+}
+
 const struct fault shared_object_faults[] = {
     {"free-under-a-worker", free_under_a_worker},
     {"free-in-callback-under-a-worker", free_in_callback_under_a_worker},
@@ -259,5 +290,6 @@ const struct fault shared_object_faults[] = {
     {"descriptor-of-a-connection", descriptor_of_a_connection},
     {"descriptor-of-a-connection-freed-twice", descriptor_of_a_connection_freed_twice},
     {"connection-passed-on", connection_passed_on},
+    {"passed-where-memory-is-private", passed_where_memory_is_private},
     {NULL, NULL},
 };
