@@ -118,7 +118,7 @@ free of {pointer}, which OpenSSL never allocated (static data), skipped
     Case(
         "signal-handler",
         "faults in-signal-handler",
-        env={"FREEONCE_QUARANTINE": "1M"},
+        env={"FREEONCE_QUARANTINE": "64M"},  # what the signals free waits until the end
         backends=EVERY,
         check=lambda outcome: count_is(outcome, outcome.facts["signals"]),
     ),
