@@ -55,6 +55,8 @@ def main():
         expect(good, 0, "OpenSSL 3.9.7", "plain  3 of 3", "arena  3 of 3", "1 processes guarded, 0 fi")
         other = run(arguments, folder, arguments.healthy, "Failed 1/2 subtests")
         expect(other, 1, "arena  2 of 3", "arena: 03-test_c.t: Failed 1/2", "(without the library: ok)")
+        silent = run(arguments, folder, "printf 'not ok 1'", "\\\\nDubious, test returned 1")
+        expect(silent, 1, "arena  2 of 3", "arena: 03-test_c.t: failed")
         found = run(arguments, folder, f"[ -z \"$$LD_PRELOAD\" ] || {arguments.plant}", "ok")
         expect(found, 1, "1 findings", "arena: found 1 times: double free")
         idle = run(arguments, folder, "true", "ok")
