@@ -91,7 +91,7 @@ void fo_region_see_limit(struct fo_direct *d)
     __atomic_store_n(&d->bytes, limit - FO_PAGE_SIZE, __ATOMIC_RELEASE);
     if (!fo_options.wipe && !FO_RELAXED_LOAD(&d->held_back)) /* else every free goes the long way */
         __atomic_store_n(&d->limit, (limit - FO_PAGE_SIZE) >> 4, __ATOMIC_RELEASE);
-    fo_region_range.start = fo_region->base;
+    FO_RELAXED_STORE(&fo_region_range.start, fo_region->base);
     /* What other processes add, this one does not hear of. */
     FO_RELAXED_STORE(&fo_region_range.size, fo_region->shared
                                                 ? (uint64_t)fo_region->page_count << FO_PAGE_SHIFT
