@@ -218,6 +218,7 @@ static void grow_in_the_child(void *unused)
         assert_non_null(p);
         memset(p, 1, 700000);
     }
+    fo_caches_reclaim(); /* and what it had begun is done now */
     walk();
 }
 
