@@ -125,7 +125,7 @@ static void get_mem(unsigned major, struct fo_host *out)
         *out = as_the_programs(o, current(o));
     else if (o != NULL && o->get_mem != NULL)
         o->get_mem(&out->malloc, &out->realloc, &out->free);
-    if (fo_engine_hides(*(void *const *)&out->malloc))
+    if (o != NULL && fo_engine_hides(*(void *const *)&out->malloc))
         *out = as_the_programs(o, current(o));
 }
 
