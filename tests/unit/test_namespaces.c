@@ -6,6 +6,7 @@
 #include <sys/wait.h>
 
 #include "backend/region.h"
+#include "fork/fork_id.h"
 #include "fork/life.h"
 #include "fork/living.h"
 #include "locks.h"
@@ -17,6 +18,7 @@ enum { WORKERS = 3, BLOCKS = 200, PLENTY = 5000 };
 static struct worker {
     pid_t outer; /* its pid, seen from here */
     uint32_t pid, tid, id, index;
+    uint32_t fork_id; /* instead of its pid, for OpenSSL's random generators */
     struct fo_cache *cache;
     void *blocks[BLOCKS];
     pthread_rwlock_t *lock;
@@ -101,6 +103,7 @@ static void prepare(void)
 
     start(NULL);
     fo_free(block(16), "f.c", 1);
+    assert_int_equal(fo_fork_id_apart(), 0);
     workers = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     assert_ptr_not_equal(workers, MAP_FAILED);
     it = (struct fo_living *)(workers + WORKERS);
@@ -116,6 +119,7 @@ static void fill(struct worker *w)
     w->tid = (uint32_t)syscall(SYS_gettid);
     w->id = fo_process_id();
     w->index = fo_process_self()->index;
+    w->fork_id = fo_fork_id_apart();
     w->cache = fo_thread.cache;
 }
 
@@ -157,6 +161,8 @@ static void are_apart(const struct worker *a, const struct worker *b)
     assert_int_equal(a->tid, b->tid);
     assert_int_not_equal(a->id, b->id);
     assert_int_not_equal(a->index, b->index);
+    assert_int_not_equal(a->fork_id, 0);
+    assert_int_not_equal(a->fork_id, b->fork_id);
     assert_ptr_not_equal(a->cache, b->cache);
     assert_int_not_equal(fo_living_owner(&a->cache->owner), fo_living_owner(&b->cache->owner));
 }
