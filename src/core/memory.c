@@ -6,6 +6,8 @@
 
 #include "backend/region_system.h"
 #include "core/options.h"
+#include "fork/futex.h"
+#include "fork/process.h"
 
 /* A shared map must have room for all leaves beforehand, for a leaf made after a fork has to be
  * seen by everybody.  1,024 leaves cover 16 GiB of pools; half as many are tried where an address
@@ -73,8 +75,8 @@ static size_t entries_of_shard(void)
     return entries;
 }
 
-/* Another thread may do this, or lower the limits (core/quarantine.c), at the same time. */
-static void lay_out_shard(struct fo_shard *s, uint32_t users)
+/* Another thread may lower the limits (core/quarantine.c) at the same time. */
+static void lay_out_shard(struct fo_shard *s, uint32_t users, struct fo_freed *entries)
 {
     size_t none = 0, share = fo_options.quarantine / 2 / (users == 0 ? 1 : users);
 
@@ -82,39 +84,53 @@ static void lay_out_shard(struct fo_shard *s, uint32_t users)
     for (int i = 0; i < FO_QUEUES; i++) {
         uint32_t capacity = capacity_of(i);
         size_t tombstones = tombstones_of(i);
-        FO_RELAXED_STORE(&s->queues[i].mask, capacity - 1);
-        FO_RELAXED_STORE(&s->queues[i].held,
-                         capacity -
-                             (tombstones < capacity / 2 ? (uint32_t)tombstones : capacity / 2));
-    }
-}
-
-/* Two threads may do this at once: they write the same. */
-static void open_with(struct fo_shard *s, struct fo_freed *entries)
-{
-    for (int i = 0; i < FO_QUEUES; i++) {
-        FO_RELAXED_STORE(&s->queues[i].entries, entries);
-        entries += capacity_of(i);
+        s->queues[i].mask = capacity - 1;
+        s->queues[i].held =
+            capacity - (tombstones < capacity / 2 ? (uint32_t)tombstones : capacity / 2);
+        s->queues[i].entries = entries;
+        entries += capacity;
     }
     __atomic_store_n(&s->open, true, __ATOMIC_RELEASE);
 }
 
+/* One thread opens it.  A forked child takes that over from a thread of its parent. */
+static bool is_ours_to_open(struct fo_shard *s)
+{
+    uint32_t before = 0, me = fo_process_id();
+
+    return __atomic_compare_exchange_n(&s->opener, &before, me, false, __ATOMIC_ACQUIRE,
+                                       __ATOMIC_RELAXED) ||
+           (before != me && __atomic_compare_exchange_n(&s->opener, &before, me, false,
+                                                        __ATOMIC_ACQUIRE, __ATOMIC_RELAXED));
+}
+
+/* Another thread opens it at this moment.  Not waited for in earnest: other shards serve, too. */
+static bool is_opened_soon(const struct fo_shard *s)
+{
+    enum { PATIENCE = 10000 };
+
+    for (int i = 0; i < PATIENCE; i++) {
+        if (__atomic_load_n(&s->open, __ATOMIC_ACQUIRE))
+            return true;
+        fo_relax();
+    }
+    return false;
+}
+
 bool fo_shard_open(struct fo_shard *s)
 {
-    struct fo_freed *none = NULL;
-
     if (__atomic_load_n(&s->open, __ATOMIC_ACQUIRE))
         return true;
-    uint32_t users = FO_RELAXED_LOAD(&fo_hot.memory->shards_used);
-    lay_out_shard(s, users < FO_SHARDS ? users : FO_SHARDS);
-    size_t size = round_page(entries_of_shard() * sizeof(struct fo_freed));
-    struct fo_freed *entries = (struct fo_freed *)fo_system_map_sparse(size);
-    if (entries == NULL)
+    if (!is_ours_to_open(s))
+        return is_opened_soon(s);
+    struct fo_freed *entries = (struct fo_freed *)fo_system_map_sparse(
+        round_page(entries_of_shard() * sizeof(struct fo_freed)));
+    if (entries == NULL) {
+        __atomic_store_n(&s->opener, 0, __ATOMIC_RELEASE);
         return false;
-    if (!__atomic_compare_exchange_n(&s->entries, &none, entries, false, __ATOMIC_ACQ_REL,
-                                     __ATOMIC_ACQUIRE))
-        munmap(entries, size);
-    open_with(s, __atomic_load_n(&s->entries, __ATOMIC_ACQUIRE));
+    }
+    uint32_t users = FO_RELAXED_LOAD(&fo_hot.memory->shards_used);
+    lay_out_shard(s, users < FO_SHARDS ? users : FO_SHARDS, entries);
     return true;
 }
 
@@ -140,10 +156,8 @@ static void lay_out(struct fo_memory *m, bool shared)
 
     m->root = (struct fo_root *)((char *)m + head_size());
     fo_root_start(m->root);
-    for (int i = 0; i < FO_SHARDS && shared; i++) {
-        lay_out_shard(&m->shards[i], 1);
-        open_with(&m->shards[i], entries + (size_t)i * entries_of_shard());
-    }
+    for (int i = 0; i < FO_SHARDS && shared; i++)
+        lay_out_shard(&m->shards[i], 1, entries + (size_t)i * entries_of_shard());
     m->processes_used = 1;
 }
 

@@ -52,8 +52,8 @@ struct fo_shard {
     size_t limit;   /* for each of the two below: half the option's, divided by the shards in use */
     size_t classed; /* bytes that wait in the classes' queues; fo_quarantine_bytes() */
     size_t other; /* and in the last one; apart, or a few large blocks would push all others out */
-    struct fo_freed *entries; /* of all queues; NULL: none yet */
-    bool open;                /* the queues can be used */
+    uint32_t opener; /* the process a thread of which opened it, or does so */
+    bool open;       /* the queues can be used; else all of them are zero */
     struct fo_queue queues[FO_QUEUES];
 };
 

@@ -48,7 +48,7 @@ struct fo_shard *fo_quarantine_lock_slowly(uint32_t id)
 {
     struct fo_memory *m = fo_hot.memory;
     int saved_errno = errno;
-    uint32_t first = fo_thread.home != NULL ? (uint32_t)(fo_thread.home - m->shards) : 0;
+    uint32_t first = fo_thread.shard != NULL ? (uint32_t)(fo_thread.shard - m->shards) : 0;
     struct fo_shard *locked = NULL;
 
     for (uint32_t i = 0; i < FO_SHARDS && locked == NULL; i++) {
@@ -118,13 +118,18 @@ void fo_quarantine_drain(struct fo_shard *s, struct fo_queue *q)
     fo_shard_unlock(s);
 }
 
+static bool is_open(const struct fo_shard *s)
+{
+    return __atomic_load_n(&s->open, __ATOMIC_ACQUIRE);
+}
+
 /* The option is for all threads together: with another one, each may keep less. */
 static void lower_limits(struct fo_memory *m, uint32_t users)
 {
     for (uint32_t i = 0; i < FO_SHARDS; i++)
         FO_RELAXED_STORE(&m->shards[i].limit, fo_options.quarantine / 2 / users);
     for (uint32_t i = 0; i < FO_SHARDS; i++)
-        if (fo_shard_try(&m->shards[i], fo_process_id()))
+        if (is_open(&m->shards[i]) && fo_shard_try(&m->shards[i], fo_process_id()))
             fo_quarantine_drain(&m->shards[i], &m->shards[i].queues[0]);
 }
 
@@ -138,12 +143,14 @@ static void choose_home(void)
     /* Each has addresses of its own.  Where a limit leaves few, one is enough. */
     bool may_open = fo_system_has_room(UINT64_C(64) << 20);
     struct fo_shard *s = &m->shards[may_open ? n % FO_SHARDS : 0];
-    fo_thread.home = fo_shard_open(s) ? s : NULL;
+    fo_thread.shard = fo_shard_open(s) ? s : NULL;
+    /* The fast path counts payloads alone; fo_quarantine_bytes(). */
+    fo_thread.home = FO_RELAXED_LOAD(&fo_hot.spent) == 0 ? fo_thread.shard : NULL;
 }
 
 void fo_quarantine_begin(void)
 {
-    if (fo_thread.home == NULL)
+    if (fo_thread.shard == NULL)
         choose_home();
 }
 
@@ -159,7 +166,7 @@ bool fo_quarantine_is_too_small(size_t size)
 {
     fo_process_self();
     fo_quarantine_begin();
-    return fo_thread.home == NULL || size > FO_RELAXED_LOAD(&fo_thread.home->limit);
+    return fo_thread.shard == NULL || size > FO_RELAXED_LOAD(&fo_thread.shard->limit);
 }
 
 void fo_quarantine_remember(uintptr_t payload, fo_site allocated, uint64_t word, fo_site freed)
@@ -192,8 +199,6 @@ void fo_quarantine_put_slowly(uintptr_t payload, fo_site allocated, uint64_t wor
 
 static enum fo_remembered find_in(const struct fo_queue *q, uintptr_t payload, struct fo_freed *out)
 {
-    if (FO_RELAXED_LOAD(&q->entries) == NULL)
-        return FO_FORGOTTEN;
     uint32_t number = __atomic_load_n(&q->head, __ATOMIC_ACQUIRE);
     uint32_t tail = __atomic_load_n(&q->tail, __ATOMIC_ACQUIRE), waiting = number - tail;
 
@@ -223,12 +228,12 @@ enum fo_remembered fo_quarantine_find(uintptr_t payload, struct fo_freed *out)
     enum fo_remembered best = FO_FORGOTTEN;
 
     /* Most wrong frees are by the thread of the first one: its shard comes first. */
-    uint32_t home = fo_thread.home != NULL ? (uint32_t)(fo_thread.home - m->shards) : 0;
+    uint32_t home = fo_thread.shard != NULL ? (uint32_t)(fo_thread.shard - m->shards) : 0;
     for (uint32_t i = 0; i < FO_SHARDS * FO_QUEUES && best != FO_WAITING; i++) {
         struct fo_freed f;
         const struct fo_shard *s = &m->shards[(home + i / FO_QUEUES) % FO_SHARDS];
         const struct fo_queue *q = &s->queues[i % FO_QUEUES];
-        enum fo_remembered here = find_in(q, payload, &f);
+        enum fo_remembered here = is_open(s) ? find_in(q, payload, &f) : FO_FORGOTTEN;
         if (here > best ||
             (here == best && here != FO_FORGOTTEN && fo_who_newer(f.who, out->who))) {
             best = here;
@@ -245,7 +250,7 @@ void fo_quarantine_sweep(void)
     for (uint32_t i = 0; fo_hot.fill && i < FO_SHARDS * FO_QUEUES; i++) {
         struct fo_shard *s = &m->shards[i / FO_QUEUES];
         struct fo_queue *q = &s->queues[i % FO_QUEUES];
-        if (!fo_shard_try(s, fo_process_id()))
+        if (!is_open(s) || !fo_shard_try(s, fo_process_id()))
             continue;
         for (uint32_t n = q->tail; n != q->head; n++)
             if ((fo_queue_entry(q, n)->address & 1) == 0)

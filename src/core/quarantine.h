@@ -123,7 +123,7 @@ static inline void fo_quarantine_put(uintptr_t payload, fo_site allocated, uint6
         return;
     }
     struct fo_queue *q = &s->queues[fo_class_of(size + fo_hot.tail)];
-    size_t classed = s->classed + fo_quarantine_bytes(size);
+    size_t classed = s->classed + size;
     FO_RELAXED_STORE(&s->classed, classed);
     fo_queue_record(s, q, 0, payload, allocated, word, freed);
     if (fo_unlikely(classed > FO_RELAXED_LOAD(&s->limit)) ||
@@ -156,7 +156,7 @@ static inline uintptr_t fo_quarantine_recycle(size_t class, uint32_t id)
     /* What serves next has not been touched for long. */
     __builtin_prefetch((const char *)fo_queue_entry(q, tail + 2)->address - 16, 1);
     __atomic_store_n(&q->tail, tail + 1, __ATOMIC_RELEASE);
-    FO_RELAXED_STORE(&s->classed, s->classed - fo_quarantine_bytes(size));
+    FO_RELAXED_STORE(&s->classed, s->classed - size);
     if (fo_unlikely(fo_hot.fill))
         fo_watch_leave(e);
     fo_shard_unlock(s);

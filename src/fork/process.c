@@ -132,7 +132,7 @@ void fo_process_noticed(void)
     if (fo_hot.shared)
         fo_life_watch(fo_hot.memory, me->index);
     if (fo_hot.shared)
-        fo_thread.home = NULL; /* workers need not crowd into their parent's shard */
+        fo_thread.shard = fo_thread.home = NULL; /* workers need not crowd into their parent's */
     if (FO_RELAXED_LOAD(&fo_hot.direct))
         fo_region_forked();
     fo_journal_process(me->index);
@@ -149,7 +149,7 @@ void fo_process_moved(void)
     known_index = 0;
     enter(me, me->pid, 0);
     fo_thread.who = who(me, fo_who_thread(fo_who()));
-    fo_thread.home = NULL;
+    fo_thread.shard = fo_thread.home = NULL;
     fo_journal_process(me->index);
 }
 

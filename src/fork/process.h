@@ -82,7 +82,8 @@ enum { FO_WHO_KNOWN = 31, FO_WHO_PROCESS = 32, FO_WHO_CLOCK = FO_WHO_PROCESS + F
 
 extern __thread struct fo_thread {
     uint64_t who;
-    struct fo_shard *home;  /* core/quarantine.h */
+    struct fo_shard *shard; /* core/quarantine.h; NULL: none yet */
+    struct fo_shard *home;  /* the same, where the fast path may use it */
     uintptr_t caller;       /* of the outermost X_free() that is running; load/objects.c */
     uint64_t stacks;        /* of the block that is being freed; as in struct fo_freed */
     struct fo_cache *cache; /* backend/region.h */

@@ -253,6 +253,8 @@ static FO_COLD void look_for_passed(const void *p, fo_object_function **slot)
     const size_t entry = (size_t)(slot - fo_object_real);
     const struct row *row = &rows[entry / 2];
 
+    if (row->part != FO_PART_SSL) /* others may be static data, or the program's */
+        return;
     fo_passed_look(p, text_at(row->type), text_at(row->name), major_of(entry));
 }
 
