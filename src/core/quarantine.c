@@ -183,7 +183,10 @@ void fo_quarantine_put_slowly(uintptr_t payload, fo_site allocated, uint64_t wor
 {
     size_t size = fo_word_size(word);
     struct fo_shard *s = lock_any();
-    bool waits = s != NULL && size <= FO_RELAXED_LOAD(&s->limit) && !is_guarded(word);
+    /* As on the fast path, which a pool's blocks do not take: draining sees to the limit. */
+    bool short_way = FO_RELAXED_LOAD(&fo_hot.spent) != 0 && size + fo_hot.tail <= FO_CLASS_MAX;
+    bool waits =
+        s != NULL && !is_guarded(word) && (short_way || size <= FO_RELAXED_LOAD(&s->limit));
     /* What does not wait must never serve again: only its record stays, apart from the classes. */
     bool classed = waits && size + fo_hot.tail <= FO_CLASS_MAX;
     if (s != NULL) {

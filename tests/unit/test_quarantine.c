@@ -187,7 +187,7 @@ FRESH(what_was_given_back_at_once_never_serves_again)
 {
     fixture_start("BACKEND=libc", "QUARANTINE=16K", NULL);
     for (unsigned i = 0; i < 20 * FO_SHARDS; i++) {
-        fo_thread.home = NULL; /* as in a thread that frees for the first time */
+        fo_thread.shard = NULL; /* as in a thread that frees for the first time */
         fo_thread.who = 0;
         freed_block(600); /* more than may wait */
     }
@@ -239,9 +239,9 @@ static void lock_it(void *lock)
 static uint32_t *my_lock(void)
 {
     freed_block(8);
-    assert_non_null(fo_thread.home);
-    assert_int_equal(fo_thread.home->lock, 0);
-    return &fo_thread.home->lock;
+    assert_non_null(fo_thread.shard);
+    assert_int_equal(fo_thread.shard->lock, 0);
+    return &fo_thread.shard->lock;
 }
 
 FRESH(a_lock_of_a_dead_process_is_taken_over)
@@ -263,7 +263,7 @@ FRESH(what_a_dead_process_miscounted_does_not_stay)
     fixture_start("SHARED=1", "CURES=none", "QUARANTINE=16K", NULL);
     pool_register();
     uint32_t *lock = my_lock();
-    struct fo_shard *s = fo_thread.home;
+    struct fo_shard *s = fo_thread.shard;
     s->classed += 100000;
     s->other += 100000;
     fixture_fork(lock_it, lock);
