@@ -8,7 +8,7 @@
 #include "fork/ending.h"
 #include "fork/process.h"
 
-enum { NOBODY = UINT32_MAX, SEEN_SHIFT = 32 }; /* in place of a pid: the fork failed */
+enum { SEEN_SHIFT = 32 };
 
 /* A pid namespace, by the serial number of its first process that was noticed; ordinary memory,
  * inherited with the rest. */
@@ -103,7 +103,7 @@ void fo_life_unwatch(void)
 void fo_life_seen(struct fo_memory *m, uint32_t row, pid_t child)
 {
     if (m->common)
-        see(&m->lives[row], child > 0 ? (uint32_t)child : NOBODY);
+        see(&m->lives[row], child > 0 ? (uint32_t)child : FO_PID_NOBODY);
 }
 
 void fo_life_clear(struct fo_memory *m, uint32_t row)
@@ -121,7 +121,7 @@ static bool pid_lives(uint64_t seen)
 {
     uint32_t pid = (uint32_t)seen;
 
-    if (pid == 0 || pid == NOBODY)
+    if (pid == 0 || pid == FO_PID_NOBODY)
         return false;
     if (seen != seen_as(pid)) /* another namespace: it cannot be asked */
         return true;

@@ -11,6 +11,8 @@
 
 #include "core/memory.h"
 
+enum { FO_PID_NOBODY = UINT32_MAX }; /* in place of a pid: the fork failed */
+
 /* This process was forked, or is the first one: in which pid namespace is it? */
 void fo_life_find_namespace(const struct fo_memory *m, uint32_t serial, bool forked);
 

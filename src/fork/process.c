@@ -108,7 +108,8 @@ static uint32_t new_serial(struct fo_memory *m)
 }
 
 /* Who we are is the only system call here (the time comes from the vDSO): a sandbox may allow
- * little else by now. */
+ * little else by now.  Where processes share memory there are three more (fork/life.h); fork(3)
+ * makes them before the program goes on in the child. */
 void fo_process_noticed(void)
 {
     struct fo_process *me = fo_hot.process;

@@ -4,8 +4,6 @@
 #include "core/hot.h"
 #include "fork/life.h"
 
-enum { NOBODY = UINT32_MAX }; /* in place of a pid: the fork failed */
-
 static uint64_t ancestors[FO_PROCESSES / 64]; /* ordinary memory, inherited with the rest */
 static __thread uint32_t reserved;            /* for the child that this thread forks; 0: none */
 
@@ -87,7 +85,7 @@ void fo_rows_before_fork(struct fo_memory *m, uint32_t parent)
 
 void fo_rows_after_fork(struct fo_memory *m, pid_t child)
 {
-    uint32_t nobody = 0, pid = child > 0 ? (uint32_t)child : NOBODY;
+    uint32_t nobody = 0, pid = child > 0 ? (uint32_t)child : FO_PID_NOBODY;
 
     if (reserved != 0) { /* unless the child was faster */
         fo_life_seen(m, reserved, child);

@@ -1,0 +1,50 @@
+#!/usr/bin/env python3
+"""What does the library cost a process that starts OpenSSL and ends?  Page faults repeat, times do not.
+
+    short_process.py LIB
+
+`openssl version`, plain and with the library: no more faults than LIMITS say.  Standard library only.
+"""
+
+import os
+import statistics
+import subprocess
+import sys
+
+RUNS = 7
+LIMITS = {"arena": 140, "libc": 140}  # beyond the plain run; 113 and 114 were measured
+COMMAND = ["openssl", "version"]
+SKIPPED = 77  # SKIP_RETURN_CODE of ctest
+
+
+def faults(**settings):
+    """The median of some runs, which differ by a few."""
+    environment = {"PATH": os.environ["PATH"], "LC_ALL": "C", **settings}
+    counts = []
+    for _ in range(RUNS):
+        process = subprocess.Popen(COMMAND, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        said = process.stderr.read()
+        _, status, usage = os.wait4(process.pid, 0)
+        if status != 0 or said:
+            sys.exit(f"{COMMAND} {settings}: wait status {status}, stderr {said!r}")
+        counts.append(usage.ru_minflt)
+    return statistics.median(counts)
+
+
+def main():
+    lib = os.path.realpath(sys.argv[1])
+    try:
+        plain = faults()
+    except FileNotFoundError:
+        print("SKIP: no openssl on this machine")
+        sys.exit(SKIPPED)
+    failed = False
+    for backend, limit in LIMITS.items():
+        more = faults(LD_PRELOAD=lib, FREEONCE_BACKEND=backend) - plain
+        print(f"{backend}: {more:.0f} page faults more than {plain:.0f}; limit {limit}")
+        failed |= more > limit
+    sys.exit(failed)
+
+
+if __name__ == "__main__":
+    main()
