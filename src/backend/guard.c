@@ -11,6 +11,7 @@
 #include "core/options.h"
 #include "core/raw.h"
 #include "core/registry.h"
+#include "core/shared_number.h"
 #include "fork/process.h"
 #include "report/output.h"
 
@@ -23,7 +24,8 @@ enum {
 
 static uint32_t one_in;
 static uint32_t live, live_max; /* blocks of this process */
-static uint32_t *told; /* by any process of the tree: what keeps blocks from being guarded */
+static struct fo_shared_u32
+    *told; /* by any process of the tree: what keeps blocks from being guarded */
 
 /* --- the bound ---------------------------------------------------------------------------------
  */
@@ -33,7 +35,7 @@ static FO_COLD void tell_bound(const char *why)
     char line[300];
     struct fo_text t = FO_TEXT(line);
 
-    if (__atomic_exchange_n(told, 1, __ATOMIC_RELAXED) != 0)
+    if (fo_shared_swap(told, 1) != 0)
         return;
     fo_put(&t, "guard: ");
     fo_put(&t, why);

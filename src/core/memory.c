@@ -158,7 +158,7 @@ static void lay_out(struct fo_memory *m, bool shared)
     fo_root_start(m->root);
     for (int i = 0; i < FO_SHARDS && shared; i++)
         lay_out_shard(&m->shards[i], 1, entries + (size_t)i * entries_of_shard());
-    m->processes_used = 1;
+    fo_shared_set(&m->processes_used, 1);
 }
 
 /* A dump would make the kernel give memory to every page of a shared map. */

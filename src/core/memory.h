@@ -9,6 +9,7 @@
 #include "core/base.h"
 #include "core/block.h"
 #include "core/registry.h"
+#include "core/shared_number.h"
 
 enum { FO_SHARDS = 16, FO_PROCESSES = 1 << FO_PROCESS_BITS };
 
@@ -57,22 +58,25 @@ struct fo_shard {
     struct fo_queue queues[FO_QUEUES];
 };
 
-/* One process of the tree.  Index 0 means "not known". */
+/* One process of the tree.  Index 0 means "not known".  Read with fork/rows.h where another process
+ * may have written it. */
 struct fo_lineage {
-    uint32_t pid;    /* in its own pid namespace; 0: it has not begun */
-    uint32_t parent; /* index */
-    uintptr_t place; /* return address of its parent's fork(), 0: not known */
-    char name[16];
-    uint64_t started; /* time, where a journal is kept */
-    uint32_t journal; /* its row there; 0: none */
-    uint32_t born;    /* so many forks there had been, with this one; before it has a pid */
+    struct fo_shared_u32 pid;    /* in its own pid namespace; 0: it has not begun */
+    struct fo_shared_u32 parent; /* index */
+    struct fo_shared_u64 place;  /* return address of its parent's fork(), 0: not known */
+    struct fo_shared_name name;
+    struct fo_shared_u64 started; /* time, where a journal is kept */
+    struct fo_shared_u32 journal; /* its row there; 0: none */
+    struct fo_shared_u32
+        born; /* so many forks there had been, with this one; before it has a pid */
 };
 
 /* Whether the process of a row lives; fork/life.h. */
 struct fo_life {
-    uint32_t id;      /* whose row it is; 0: nobody's yet */
-    uint32_t watched; /* its main thread holds the mutex */
-    uint64_t seen;    /* pid | the namespace where it is that process's << 32; 0: not known */
+    struct fo_shared_u32 id;      /* whose row it is; 0: nobody's yet */
+    struct fo_shared_u32 watched; /* its main thread holds the mutex */
+    struct fo_shared_u64
+        seen; /* pid | the namespace where it is that process's << 32; 0: not known */
     pthread_mutex_t mutex;
 };
 
@@ -80,11 +84,11 @@ struct fo_memory {
     struct fo_root *root;
     struct fo_leaf_pool pool; /* none in a private map */
     size_t size;
-    bool common;      /* processes share it */
-    uint32_t serials; /* given to processes so far */
-    uint32_t processes_used;
-    uint32_t forks;             /* in all processes */
-    uint32_t processes_unknown; /* found no row; fork/rows.h */
+    bool common;                  /* processes share it */
+    struct fo_shared_u32 serials; /* given to processes so far */
+    struct fo_shared_u32 processes_used;
+    struct fo_shared_u32 forks;             /* in all processes */
+    struct fo_shared_u32 processes_unknown; /* found no row; fork/rows.h */
     uint32_t shards_used;
     uint32_t locks_left; /* by dead processes; fork/rwlock.h */
     bool own_generators; /* the program's; fork/fork_id.h */

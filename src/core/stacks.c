@@ -12,15 +12,17 @@
 #include "core/hot.h"
 #include "core/options.h"
 #include "core/raw.h"
+#include "core/shared_number.h"
 #include "load/elf.h"
 
 enum { SLOTS = 1 << 17, WORDS = 1 << 23, PROBES = 16 };
 
-/* A stack is a word with its length, and its frames; its number is where it starts. */
+/* A stack is a word with its length and the keyed hash of its frames, and its frames; its number is
+ * where it starts.  Any process of the tree can have written any of it. */
 static struct depot {
-    uint32_t used;
-    uint32_t slots[SLOTS];
-    uintptr_t words[WORDS];
+    struct fo_shared_u32 used;
+    struct fo_shared_u32 slots[SLOTS];
+    struct fo_shared_u64 words[WORDS];
 } * depot;
 
 bool fo_stacks_start(void)
@@ -30,35 +32,56 @@ bool fo_stacks_start(void)
         return false;
     madvise(p, sizeof *depot, MADV_DONTDUMP); /* the kernel would give memory to each page */
     depot = p;
-    depot->used = 1;
+    fo_shared_set(&depot->used, 1);
     return true;
 }
 
 static uint32_t hash_of(const uintptr_t *frames, unsigned count)
 {
-    uint64_t h = count;
+    uint64_t h = fo_hot.secret ^ count;
 
     for (unsigned i = 0; i < count; i++)
         h = (h ^ frames[i]) * UINT64_C(0x9e3779b97f4a7c15);
     return (uint32_t)(h >> 32);
 }
 
+static uint64_t first_word(const uintptr_t *frames, unsigned count)
+{
+    return (uint64_t)hash_of(frames, count) << 32 | count;
+}
+
+/* Frames of the stack that starts there, if it is whole; else 0. */
+static unsigned read_stack(uint32_t stack, uintptr_t out[FO_STACK_MAX])
+{
+    if (stack == 0 || stack >= WORDS)
+        return 0;
+    uint64_t first = fo_shared_number(&depot->words[stack]);
+    uint32_t count = (uint32_t)first;
+    if (count > FO_STACK_MAX || count >= WORDS - stack)
+        return 0;
+    for (uint32_t i = 0; i < count; i++)
+        out[i] = fo_shared_number(&depot->words[stack + 1 + i]);
+    return first_word(out, count) == first ? count : 0;
+}
+
 static bool same(uint32_t stack, const uintptr_t *frames, unsigned count)
 {
-    return depot->words[stack] == count &&
-           memcmp(&depot->words[stack + 1], frames, count * sizeof *frames) == 0;
+    uintptr_t there[FO_STACK_MAX];
+
+    return read_stack(stack, there) == count && memcmp(there, frames, count * sizeof *frames) == 0;
 }
 
 static uint32_t enter(const uintptr_t *frames, unsigned count)
 {
-    uint32_t at = __atomic_fetch_add(&depot->used, count + 1, __ATOMIC_RELAXED);
+    uint32_t at = fo_shared_add(&depot->used, count + 1);
 
-    if (at + count + 1 > WORDS) {
-        __atomic_store_n(&depot->used, WORDS, __ATOMIC_RELAXED); /* it stays full */
+    if (at == 0 || at >= WORDS || count >= WORDS - at) {
+        fo_shared_set(&depot->used, WORDS); /* it stays full */
         return 0;
     }
-    memcpy(&depot->words[at + 1], frames, count * sizeof *frames);
-    depot->words[at] = count;
+    for (unsigned i = 0; i < count; i++)
+        fo_shared_set(&depot->words[at + 1 + i], frames[i]);
+    fo_shared_set(&depot->words[at], first_word(frames, count));
     return at;
 }
 
@@ -67,15 +90,14 @@ static uint32_t find_or_enter(const uintptr_t *frames, unsigned count)
     uint32_t hash = hash_of(frames, count);
 
     for (uint32_t i = 0; i < PROBES; i++) {
-        uint32_t *slot = &depot->slots[(hash + i) % SLOTS];
-        uint32_t stack = __atomic_load_n(slot, __ATOMIC_ACQUIRE);
+        struct fo_shared_u32 *slot = &depot->slots[(hash + i) % SLOTS];
+        uint32_t stack = fo_shared_index(slot, WORDS), none = 0;
         if (stack != 0 && same(stack, frames, count))
             return stack;
         if (stack == 0) {
-            uint32_t fresh = enter(frames, count), none = 0;
+            uint32_t fresh = enter(frames, count);
             if (fresh != 0)
-                __atomic_compare_exchange_n(slot, &none, fresh, false, __ATOMIC_RELEASE,
-                                            __ATOMIC_RELAXED);
+                fo_shared_replace(slot, &none, fresh);
             return fresh;
         }
     }
@@ -113,14 +135,13 @@ uint32_t fo_stack_capture(void)
 
 unsigned fo_stack_frames(uint32_t stack, uintptr_t *out, unsigned room)
 {
-    if (depot == NULL || stack == 0 || stack >= WORDS)
-        return 0;
-    uintptr_t count = depot->words[stack];
-    if (count > FO_STACK_MAX || stack + count >= WORDS)
-        return 0;
-    for (unsigned i = 0; i < count && i < room; i++)
-        out[i] = depot->words[stack + 1 + i];
-    return count < room ? (unsigned)count : room;
+    uintptr_t frames[FO_STACK_MAX];
+    unsigned count = depot != NULL ? read_stack(stack, frames) : 0;
+
+    if (count > room)
+        count = room;
+    memcpy(out, frames, count * sizeof *frames);
+    return count;
 }
 
 static uint64_t *kept_at(uintptr_t payload, size_t size)

@@ -82,9 +82,9 @@ bool fo_cure_at_fork(void)
 static bool descendants_live(void)
 {
     const struct fo_memory *m = fo_hot.memory;
-    uint32_t used = FO_RELAXED_LOAD(&m->processes_used), self = fo_process_self()->index;
+    uint32_t used = fo_shared_number(&m->processes_used), self = fo_process_self()->index;
 
-    if (FO_RELAXED_LOAD(&m->processes_unknown) != 0)
+    if (fo_shared_number(&m->processes_unknown) != 0)
         return true;
     for (uint32_t i = 1; i < used && i < FO_PROCESSES; i++)
         if (i != self && fo_life_lasts(m, i))
@@ -98,7 +98,7 @@ static uint32_t branch_of(const struct fo_memory *m, uint32_t row, uint32_t ance
     uint32_t at = row;
 
     for (unsigned depth = 0; at != 0 && depth < FO_PROCESSES; depth++) {
-        uint32_t parent = FO_RELAXED_LOAD(&m->processes[at].parent);
+        uint32_t parent = fo_shared_index(&m->processes[at].parent, FO_PROCESSES);
         if (parent == ancestor)
             return at;
         at = parent;
@@ -109,7 +109,7 @@ static uint32_t branch_of(const struct fo_memory *m, uint32_t row, uint32_t ance
 static bool was_forked(const struct fo_memory *m, uint32_t row, uint32_t after, uint32_t until)
 {
     uint32_t branch = branch_of(m, row, fo_process_self()->index);
-    uint32_t born = FO_RELAXED_LOAD(&m->processes[branch].born);
+    uint32_t born = fo_shared_number(&m->processes[branch].born);
 
     return branch != 0 && born - after - 1 < until - after;
 }
@@ -117,8 +117,8 @@ static bool was_forked(const struct fo_memory *m, uint32_t row, uint32_t after, 
 bool fo_cure_workers_live(uint32_t after, uint32_t until)
 {
     const struct fo_memory *m = fo_hot.memory;
-    uint32_t rows = FO_RELAXED_LOAD(&m->processes_used);
-    bool live = FO_RELAXED_LOAD(&m->processes_unknown) != 0; /* it cannot be known */
+    uint32_t rows = fo_shared_number(&m->processes_used);
+    bool live = fo_shared_number(&m->processes_unknown) != 0; /* it cannot be known */
     bool known = fo_process_self()->index != 0;
 
     if (after == until)

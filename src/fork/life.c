@@ -41,8 +41,7 @@ static void see(struct fo_life *l, uint32_t pid)
 {
     uint64_t unknown = 0;
 
-    __atomic_compare_exchange_n(&l->seen, &unknown, seen_as(pid), false, __ATOMIC_RELEASE,
-                                __ATOMIC_RELAXED);
+    fo_shared_replace(&l->seen, &unknown, seen_as(pid));
 }
 
 void fo_life_enter(struct fo_memory *m, uint32_t row, uint32_t id, uint32_t pid)
@@ -50,7 +49,7 @@ void fo_life_enter(struct fo_memory *m, uint32_t row, uint32_t id, uint32_t pid)
     if (!m->common || row == 0)
         return;
     see(&m->lives[row], pid);
-    __atomic_store_n(&m->lives[row].id, id, __ATOMIC_RELEASE);
+    fo_shared_set(&m->lives[row].id, id);
 }
 
 bool fo_thread_is_watched(void)
@@ -82,7 +81,7 @@ void fo_life_watch(struct fo_memory *m, uint32_t row)
         fo_thread_is_watched() && lock(&l->mutex)) {
         watched = l;
         watched_serial = fo_process_serial();
-        __atomic_store_n(&l->watched, 1, __ATOMIC_RELEASE);
+        fo_shared_set(&l->watched, 1);
         fo_ending_watch();
     }
     errno = saved_errno;
@@ -96,7 +95,7 @@ void fo_life_unwatch(void)
         (uint32_t)syscall(SYS_gettid) != fo_getpid())
         return;
     watched = NULL;
-    __atomic_store_n(&l->watched, 0, __ATOMIC_RELEASE);
+    fo_shared_set(&l->watched, 0);
     pthread_mutex_unlock(&l->mutex);
 }
 
@@ -112,9 +111,9 @@ void fo_life_clear(struct fo_memory *m, uint32_t row)
 
     if (!m->common)
         return;
-    FO_RELAXED_STORE(&l->id, 0);
-    FO_RELAXED_STORE(&l->watched, 0);
-    __atomic_store_n(&l->seen, 0, __ATOMIC_RELEASE);
+    fo_shared_set(&l->id, 0);
+    fo_shared_set(&l->watched, 0);
+    fo_shared_set(&l->seen, 0);
 }
 
 static bool pid_lives(uint64_t seen)
@@ -135,9 +134,9 @@ bool fo_life_lasts(const struct fo_memory *m, uint32_t row)
 {
     const struct fo_life *l = &m->lives[row];
 
-    if (__atomic_load_n(&l->watched, __ATOMIC_ACQUIRE) != 0)
+    if (fo_shared_number(&l->watched) != 0)
         return !fo_mutex_is_orphan(&l->mutex);
-    return pid_lives(__atomic_load_n(&l->seen, __ATOMIC_ACQUIRE));
+    return pid_lives(fo_shared_number(&l->seen));
 }
 
 bool fo_life_is_over(uint32_t id)
@@ -145,6 +144,5 @@ bool fo_life_is_over(uint32_t id)
     const struct fo_memory *m = fo_hot.memory;
     uint32_t row = id & (FO_PROCESSES - 1);
 
-    return row != 0 &&
-           (__atomic_load_n(&m->lives[row].id, __ATOMIC_ACQUIRE) != id || !fo_life_lasts(m, row));
+    return row != 0 && (fo_shared_number(&m->lives[row].id) != id || !fo_life_lasts(m, row));
 }

@@ -27,10 +27,10 @@ void fo_process_name(const char *argv0)
 {
     const char *slash = argv0 != NULL ? strrchr(argv0, '/') : NULL;
     const char *name = slash != NULL ? slash + 1 : argv0 != NULL ? argv0 : "?";
-    size_t n = strnlen(name, sizeof fo_program - 1);
+    struct fo_text t = {fo_program, sizeof fo_program - 1, 0};
 
-    memcpy(fo_program, name, n);
-    fo_program[n] = '\0';
+    fo_put_clean(&t, name, sizeof fo_program - 1);
+    fo_program[t.used] = '\0';
 }
 
 static uint64_t who(const struct fo_process *me, uint32_t thread)
@@ -80,9 +80,10 @@ static void enter(struct fo_process *me, uint32_t pid, uint32_t parent)
     uint32_t row = fo_row_new(m);
 
     if (row != 0) {
-        m->processes[row] = (struct fo_lineage){
-            .pid = pid, .parent = parent, .place = fo_fork_place, .born = m->processes[row].born};
-        memcpy(m->processes[row].name, fo_program, sizeof fo_program);
+        struct fo_lineage *l = &m->processes[row];
+        *l = (struct fo_lineage){
+            .pid = {pid}, .parent = {parent}, .place = {fo_fork_place}, .born = l->born};
+        memcpy(l->name.raw, fo_program, sizeof fo_program);
     }
     fo_fork_place = 0;
     known_index = row;
@@ -102,7 +103,7 @@ static uint32_t new_serial(struct fo_memory *m)
     uint32_t serial;
 
     do
-        serial = __atomic_add_fetch(&m->serials, 1, __ATOMIC_RELAXED);
+        serial = fo_shared_add(&m->serials, 1) + 1;
     while (serial << FO_PROCESS_BITS == 0);
     return serial;
 }
@@ -143,10 +144,10 @@ void fo_process_noticed(void)
 void fo_process_moved(void)
 {
     struct fo_process *me = fo_process_self();
-    uint32_t *serials = &fo_hot.memory->serials;
+    struct fo_shared_u32 *serials = &fo_hot.memory->serials;
 
-    if (*serials < me->serial) /* else a child might get that of an ancestor */
-        FO_RELAXED_STORE(serials, me->serial);
+    if (fo_shared_number(serials) < me->serial) /* else a child might get that of an ancestor */
+        fo_shared_set(serials, me->serial);
     known_index = 0;
     enter(me, me->pid, 0);
     fo_thread.who = who(me, fo_who_thread(fo_who()));

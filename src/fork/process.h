@@ -22,7 +22,7 @@ struct fo_process {
     struct fo_direct direct; /* the short way to backend arena */
 };
 
-/* Name of the program, from argv[0]; call before fo_process_start(). */
+/* Name of the program, from argv[0], cleaned; call before fo_process_start(). */
 extern char fo_program[16];
 void fo_process_name(const char *argv0);
 

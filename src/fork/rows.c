@@ -4,6 +4,33 @@
 #include "core/hot.h"
 #include "fork/life.h"
 
+static const struct fo_lineage *row_at(uint32_t row)
+{
+    return &fo_hot.memory->processes[row < FO_PROCESSES ? row : 0];
+}
+
+uint32_t fo_row_pid(uint32_t row)
+{
+    return fo_shared_number(&row_at(row)->pid);
+}
+
+uint32_t fo_row_parent(uint32_t row)
+{
+    return fo_shared_index(&row_at(row)->parent, FO_PROCESSES);
+}
+
+uintptr_t fo_row_place(uint32_t row)
+{
+    return fo_shared_number(&row_at(row)->place);
+}
+
+void fo_row_put_name(struct fo_text *t, uint32_t row)
+{
+    struct fo_shared_name name = row_at(row)->name;
+
+    fo_put_clean(t, name.raw, sizeof name.raw);
+}
+
 static uint64_t ancestors[FO_PROCESSES / 64]; /* ordinary memory, inherited with the rest */
 static __thread uint32_t reserved;            /* for the child that this thread forks; 0: none */
 
@@ -21,18 +48,17 @@ void fo_row_descend(uint32_t parent)
 static bool has_children(const struct fo_memory *m, uint32_t row)
 {
     for (uint32_t i = 1; i < FO_PROCESSES; i++)
-        if (FO_RELAXED_LOAD(&m->processes[i].parent) == row)
+        if (fo_shared_number(&m->processes[i].parent) == row)
             return true;
     return false;
 }
 
 static bool take(struct fo_memory *m, uint32_t row)
 {
-    uint32_t pid = FO_RELAXED_LOAD(&m->processes[row].pid);
+    uint32_t pid = fo_shared_number(&m->processes[row].pid);
 
     if (pid == 0 || fo_life_lasts(m, row) || fo_row_is_ancestor(row) || has_children(m, row) ||
-        !__atomic_compare_exchange_n(&m->processes[row].pid, &pid, 0, false, __ATOMIC_ACQ_REL,
-                                     __ATOMIC_RELAXED))
+        !fo_shared_replace(&m->processes[row].pid, &pid, 0))
         return false;
     fo_life_clear(m, row);
     return true;
@@ -55,31 +81,29 @@ static uint32_t take_any(struct fo_memory *m)
 
 uint32_t fo_row_forks(void)
 {
-    return __atomic_load_n(&fo_hot.memory->forks, __ATOMIC_ACQUIRE);
+    return fo_shared_number(&fo_hot.memory->forks);
 }
 
 static void is_born(struct fo_memory *m, uint32_t row)
 {
-    uint32_t forks = __atomic_add_fetch(&m->forks, 1, __ATOMIC_ACQ_REL);
-
-    FO_RELAXED_STORE(&m->processes[row].born, forks);
+    fo_shared_set(&m->processes[row].born, fo_shared_add(&m->forks, 1) + 1);
 }
 
 static uint32_t count(struct fo_memory *m)
 {
-    return __atomic_fetch_add(&m->processes_used, 1, __ATOMIC_RELAXED);
+    return fo_shared_add(&m->processes_used, 1);
 }
 
 void fo_rows_before_fork(struct fo_memory *m, uint32_t parent)
 {
     if (!fo_hot.shared)
         return;
-    bool full = FO_RELAXED_LOAD(&m->processes_used) >= FO_PROCESSES;
+    bool full = fo_shared_number(&m->processes_used) >= FO_PROCESSES;
     uint32_t row = full ? take_any(m) : count(m);
     reserved = row < FO_PROCESSES ? row : 0;
     if (reserved == 0)
         return;
-    FO_RELAXED_STORE(&m->processes[reserved].parent, parent);
+    fo_shared_set(&m->processes[reserved].parent, parent);
     is_born(m, reserved);
 }
 
@@ -89,15 +113,14 @@ void fo_rows_after_fork(struct fo_memory *m, pid_t child)
 
     if (reserved != 0) { /* unless the child was faster */
         fo_life_seen(m, reserved, child);
-        __atomic_compare_exchange_n(&m->processes[reserved].pid, &nobody, pid, false,
-                                    __ATOMIC_RELEASE, __ATOMIC_RELAXED);
+        fo_shared_replace(&m->processes[reserved].pid, &nobody, pid);
     }
     reserved = 0;
 }
 
 static uint32_t unknown(struct fo_memory *m)
 {
-    __atomic_fetch_add(&m->processes_unknown, 1, __ATOMIC_RELAXED);
+    fo_shared_add(&m->processes_unknown, 1);
     return 0;
 }
 

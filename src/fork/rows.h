@@ -6,6 +6,7 @@
 #include <sys/types.h>
 
 #include "core/memory.h"
+#include "report/format.h"
 
 /* A row for this process, which the caller fills in.  When all were used: in private memory only
  * our ancestors' blocks can be here, so that any other row serves again; in shared memory see
@@ -21,6 +22,13 @@ void fo_rows_after_fork(struct fo_memory *m, pid_t child); /* -1: it failed */
 
 /* So many forks there have been, in all processes that use this table. */
 uint32_t fo_row_forks(void);
+
+/* What a row says, for any index; 0 if it does not say.  Where memory is shared, any process of the
+ * tree can have written it. */
+uint32_t fo_row_pid(uint32_t row);
+uint32_t fo_row_parent(uint32_t row); /* a row of the table */
+uintptr_t fo_row_place(uint32_t row); /* nothing may be read there */
+void fo_row_put_name(struct fo_text *t, uint32_t row);
 
 /* Of this process and those from whom it descends. */
 bool fo_row_is_ancestor(uint32_t row);

@@ -92,42 +92,6 @@ bool fo_elf_comes_first(uintptr_t code, uintptr_t other)
     return map != NULL;
 }
 
-/* Notes of the segment at `at`: the one that is called GNU and has the type of a build-id. */
-static size_t build_id_in(const char *at, size_t size, const unsigned char **id)
-{
-    while (size >= sizeof(ElfW(Nhdr))) {
-        const ElfW(Nhdr) *note = (const ElfW(Nhdr) *)at;
-        size_t name = (note->n_namesz + 3u) & ~(size_t)3;
-        size_t length = sizeof *note + name + ((note->n_descsz + 3u) & ~(size_t)3);
-        if (length > size)
-            break;
-        if (note->n_type == NT_GNU_BUILD_ID && note->n_namesz == 4 &&
-            memcmp(note + 1, "GNU", 4) == 0) {
-            *id = (const unsigned char *)(note + 1) + name;
-            return note->n_descsz;
-        }
-        at += length;
-        size -= length;
-    }
-    return 0;
-}
-
-/* A module's first page starts with its ELF header. */
-size_t fo_elf_build_id(const struct fo_module *module, const unsigned char **id)
-{
-    const ElfW(Ehdr) *header = (const ElfW(Ehdr) *)module->start;
-    const ElfW(Phdr) *segment = (const ElfW(Phdr) *)(module->start + header->e_phoff);
-    size_t length = 0;
-
-    if (memcmp(header->e_ident, ELFMAG, SELFMAG) != 0)
-        return 0;
-    for (int i = 0; i < header->e_phnum && length == 0; i++)
-        if (segment[i].p_type == PT_NOTE)
-            length = build_id_in((const char *)(module->base + segment[i].p_vaddr),
-                                 segment[i].p_memsz, id);
-    return length;
-}
-
 bool fo_elf_defines_version(const struct fo_module *module, const char *version)
 {
     const ElfW(Verdef) *at = NULL;

@@ -29,8 +29,14 @@ bool fo_elf_comes_first(uintptr_t code, uintptr_t other);
  * lock; the module must stay loaded meanwhile. */
 void *fo_elf_function(const struct fo_module *module, const char *name);
 
-/* The GNU build-id of a module; returns its length in bytes, 0: it has none. */
+/* The GNU build-id of a module; returns its length in bytes, at most 64; 0: it has none, or its
+ * program headers are not mapped. */
 size_t fo_elf_build_id(const struct fo_module *module, const unsigned char **id);
+
+/* Copy the printable string at `address` to out, if it lies in read-only memory of a loaded module,
+ * as the names of source files do.  False: it does not, or see fo_probe_string().  So a damaged
+ * pointer makes no report of what the program has in its memory.  Takes no lock. */
+bool fo_elf_string(const char *address, char *out, size_t size);
 
 /* Does this module define symbols under this version, such as "OPENSSL_3.0.0"? */
 bool fo_elf_defines_version(const struct fo_module *module, const char *version);

@@ -13,6 +13,39 @@ void fo_put(struct fo_text *t, const char *s)
         fo_put_char(t, *s++);
 }
 
+size_t fo_clean_length(const char *s, size_t size)
+{
+    static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
+    unsigned char first = size != 0 ? (unsigned char)*s : 0;
+    size_t length = first < 0x80 ? 1 : first < 0xc0 ? 0 : first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4;
+
+    if (length == 0 || first > 0xf4 || length > size)
+        return 0;
+    if (length == 1)
+        return first >= 0x20 && first != 0x7f;
+    uint32_t code = first & (0x7fU >> length);
+    for (size_t i = 1; i < length; i++) {
+        if ((s[i] & 0xc0) != 0x80) /* the end of the string too */
+            return 0;
+        code = code << 6 | (s[i] & 0x3f);
+    }
+    if (code < least[length] || code < 0xa0 || code > 0x10ffff || (code & 0xfffe) == 0xfffe ||
+        (code >= 0xd800 && code <= 0xdfff) || (code >= 0xfdd0 && code <= 0xfdef))
+        return 0;
+    return length;
+}
+
+void fo_put_clean(struct fo_text *t, const char *s, size_t size)
+{
+    for (size_t at = 0, length; at < size && s[at] != '\0'; at += length != 0 ? length : 1) {
+        length = fo_clean_length(s + at, size - at);
+        if (length == 0)
+            fo_put_char(t, '?');
+        for (size_t i = 0; i < length; i++)
+            fo_put_char(t, s[at + i]);
+    }
+}
+
 static void put_number(struct fo_text *t, uint64_t value, unsigned base)
 {
     char digits[20];

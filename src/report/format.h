@@ -18,6 +18,15 @@ struct fo_text {
 
 void fo_put(struct fo_text *t, const char *s);
 void fo_put_char(struct fo_text *t, char c);
+
+/* Text of others: `?` stands for each byte that is a control character or no UTF-8, so that it can
+ * move no cursor and start no line.  It ends at a NUL, or after `size` bytes. */
+void fo_put_clean(struct fo_text *t, const char *s, size_t size);
+
+/* The length of the character at s, of which `size` bytes are there, if every output can show it;
+ * 0 if not: a control character, a surrogate, a noncharacter, or no UTF-8. */
+size_t fo_clean_length(const char *s, size_t size);
+
 void fo_put_dec(struct fo_text *t, uint64_t value);
 void fo_put_hex(struct fo_text *t, uint64_t value); /* with 0x */
 void fo_put_pad(struct fo_text *t, size_t since, size_t width);

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "core/options.h"
+#include "core/probe.h"
 #include "core/raw.h"
 #include "load/elf.h"
 #include "report/output.h"
@@ -18,6 +19,7 @@ struct fo_journal *fo_journal;
 
 static const char *trouble; /* why there is no journal; NULL: there is one, or none is asked for */
 static bool is_wanted;      /* it is to be made when an OpenSSL comes */
+static bool is_given_up;    /* it was truncated */
 static char executable[sizeof(((struct fo_journal_module *)NULL)->path)];
 
 /* --- the file --------------------------------------------------------------------------------- */
@@ -33,6 +35,33 @@ static const char *map(int fd)
         return strerrorname_np(errno);
     fo_journal = p;
     return NULL;
+}
+
+bool fo_journal_is_kept(void)
+{
+    return fo_journal != NULL && !FO_RELAXED_LOAD(&is_given_up);
+}
+
+/* All of it is there, and nobody has begun it anew. */
+static bool is_whole(void)
+{
+    uintptr_t start = (uintptr_t)fo_journal;
+
+    return fo_readable(start + sizeof *fo_journal - 8, 8) &&
+           fo_readable(start, sizeof(struct fo_journal_head)) &&
+           memcmp(fo_journal->head.magic, FO_JOURNAL_MAGIC, sizeof fo_journal->head.magic) == 0;
+}
+
+bool fo_journal_is_usable(void)
+{
+    if (!fo_journal_is_kept())
+        return false;
+    if (is_whole())
+        return true;
+    if (!__atomic_exchange_n(&is_given_up, true, __ATOMIC_RELAXED))
+        fo_say_words("FREEONCE_JOURNAL=", fo_options.journal,
+                     " was truncated; findings are not kept there any more", NULL);
+    return false;
 }
 
 static void see_dlopen(const struct fo_module *module, void *found)

@@ -7,8 +7,16 @@
 #include "report/journal_format.h"
 #include "report/journal_make.h"
 
-/* NULL: none is kept. */
+/* NULL: none is kept.  Any process that can write to the file can have written what is read there
+ * (law 9): only numbers are read back, which are compared, counted, or bounded. */
 extern struct fo_journal *fo_journal;
+
+/* Is one kept, and not given up? */
+bool fo_journal_is_kept(void);
+
+/* May it be touched now?  The file may have been truncated by then, and what is touched behind its
+ * end is a SIGBUS; a journal that was is given up, with a message.  To be asked before each row. */
+bool fo_journal_is_usable(void);
 
 /* Open and map the file that FREEONCE_JOURNAL names.  Called from the constructor: a program may
  * enter a chroot before it loads OpenSSL.  A file that is not there is made if the program may load

@@ -2,9 +2,10 @@
  * finding the same as another is its kind and, for each place, source line, module and offset. */
 #include <string.h>
 
-#include "core/probe.h"
 #include "core/stacks.h"
 #include "core/memory.h"
+#include "fork/rows.h"
+#include "load/elf.h"
 #include "report/journal.h"
 #include "report/record.h"
 
@@ -18,7 +19,7 @@ static uint32_t file_of(fo_site site)
 {
     char file[160];
 
-    return fo_journal_intern(fo_probe_string(fo_site_file(site), file, sizeof file) ? file : NULL);
+    return fo_journal_intern(fo_elf_string(fo_site_file(site), file, sizeof file) ? file : NULL);
 }
 
 static void put_place(struct fo_journal_place *out, const struct fo_place *place)
@@ -31,7 +32,7 @@ static void put_place(struct fo_journal_place *out, const struct fo_place *place
     out->file = file_of(place->site);
     out->line = (uint32_t)fo_site_line(place->site);
     out->process = fo_journal_keep_process(place->process);
-    out->pid = place->process < FO_PROCESSES ? fo_hot.memory->processes[place->process].pid : 0;
+    out->pid = fo_row_pid(place->process);
     out->thread = place->thread;
     out->caller = fo_journal_code(place->caller);
     out->frames = fo_stack_frames(place->stack, frames, FO_JOURNAL_FRAMES);
@@ -43,7 +44,7 @@ static void keep_ancestors(uint32_t index)
 {
     for (int depth = 0; depth < FO_PROCESSES && index != 0 && index < FO_PROCESSES; depth++) {
         fo_journal_keep_process(index);
-        index = fo_hot.memory->processes[index].parent;
+        index = fo_row_parent(index);
     }
 }
 
@@ -114,7 +115,7 @@ static struct fo_journal_finding *claim(uint64_t key, bool *is_new)
 
 void fo_journal_finding(const struct fo_record *record, uint32_t *row)
 {
-    if (fo_journal == NULL)
+    if (!fo_journal_is_usable())
         return;
     __atomic_add_fetch(&fo_journal->counters.findings, 1, __ATOMIC_RELAXED);
     uint32_t known = __atomic_load_n(row, __ATOMIC_RELAXED);

@@ -5,6 +5,7 @@
 
 #include "core/memory.h"
 #include "fork/process.h"
+#include "fork/rows.h"
 #include "report/journal.h"
 
 /* This process, as it was entered.  A child finds what its parent wrote here. */
@@ -46,6 +47,12 @@ static void finish(struct fo_journal_process *p, enum fo_journal_state state)
     __atomic_store_n(&p->row.state, state, __ATOMIC_RELEASE);
 }
 
+/* The row that the table of processes names; 0: none. */
+static uint32_t row_in(const struct fo_lineage *l)
+{
+    return fo_shared_index(&l->journal, FO_JOURNAL_PROCESSES + 1);
+}
+
 static void copy(char *out, size_t size, const char *in)
 {
     size_t n = strnlen(in, size - 1);
@@ -54,56 +61,63 @@ static void copy(char *out, size_t size, const char *in)
     memset(out + n, 0, size - n);
 }
 
-static bool is_row_of(const struct fo_lineage *l)
+static bool is_row_of(uint32_t row, const struct fo_lineage *l)
 {
-    return l->journal != 0 && row_at(l->journal)->pid == l->pid &&
-           row_at(l->journal)->started == l->started;
+    return row != 0 && row_at(row)->pid == fo_shared_number(&l->pid) &&
+           row_at(row)->started == fo_shared_number(&l->started);
 }
 
-static uint32_t write_row(struct fo_lineage *l, uint32_t parent_row, uint32_t parent_pid)
+/* Process `index`. */
+static uint32_t write_row(uint32_t index, uint32_t parent_row, uint32_t parent_pid)
 {
+    struct fo_lineage *l = &fo_hot.memory->processes[index];
     uint32_t row = new_row();
     if (row == 0)
         return 0;
     struct fo_journal_process *p = row_at(row);
+    char name[sizeof p->name] = "";
+    struct fo_text t = {name, sizeof name - 1, 0};
 
     p->row.key = row;
-    p->started = l->started;
-    p->pid = l->pid;
+    p->started = fo_shared_number(&l->started);
+    p->pid = fo_row_pid(index);
     p->parent_pid = parent_pid;
     p->parent = parent_row;
     p->guard = own.guard;
-    p->is_fork = l->parent != 0;
-    p->forked = fo_journal_code(l->place);
-    copy(p->name, sizeof p->name, l->name);
+    p->is_fork = fo_row_parent(index) != 0;
+    p->forked = fo_journal_code(fo_row_place(index));
+    fo_row_put_name(&t, index);
+    copy(p->name, sizeof p->name, name);
     copy(p->how, sizeof p->how, "");
     finish(p, FO_JOURNAL_WRITTEN);
-    l->journal = row;
+    fo_shared_set(&l->journal, row);
     return row;
 }
 
 void fo_journal_process(uint32_t index)
 {
-    if (fo_journal == NULL || index == 0)
+    if (index == 0 || !fo_journal_is_usable())
         return;
     struct fo_lineage *l = &fo_hot.memory->processes[index];
-    const struct fo_lineage *parent = &fo_hot.memory->processes[l->parent];
 
     if (own.process == fo_process_serial()) { /* the table of processes has moved */
-        l->started = own.started;
-        l->journal = own.row;
+        fo_shared_set(&l->started, own.started);
+        fo_shared_set(&l->journal, own.row);
         return;
     }
-    l->started = fo_journal_now();
     own.process = fo_process_serial();
-    own.pid = l->pid;
-    own.started = l->started;
+    own.pid = fo_row_pid(index);
+    own.started = fo_journal_now();
+    fo_shared_set(&l->started, own.started);
     __atomic_store_n(&own.leaving, 0, __ATOMIC_RELAXED); /* a thread of the parent may be there */
-    if (l->parent == 0) {
-        own.row = write_row(l, 0, (uint32_t)getppid());
+    uint32_t parent = fo_row_parent(index);
+    if (parent == 0) {
+        own.row = write_row(index, 0, (uint32_t)getppid());
         return;
     }
-    own.row = write_row(l, is_row_of(parent) ? parent->journal : 0, parent->pid);
+    uint32_t row = row_in(&fo_hot.memory->processes[parent]);
+    bool known = is_row_of(row, &fo_hot.memory->processes[parent]);
+    own.row = write_row(index, known ? row : 0, fo_row_pid(parent));
     if (own.guard == FO_JOURNAL_GUARDED)
         __atomic_add_fetch(&fo_journal->counters.guarded, 1, __ATOMIC_RELAXED);
 }
@@ -112,18 +126,18 @@ uint32_t fo_journal_keep_process(uint32_t index)
 {
     if (index == 0 || index >= FO_PROCESSES)
         return 0;
-    struct fo_lineage *l = &fo_hot.memory->processes[index];
-    uint32_t parent_pid = fo_hot.memory->processes[l->parent].pid;
+    const struct fo_lineage *l = &fo_hot.memory->processes[index];
 
     for (int tries = 0; tries < 2; tries++) {
-        if (is_row_of(l)) {
+        uint32_t row = row_in(l);
+        if (is_row_of(row, l)) {
             uint32_t written = FO_JOURNAL_WRITTEN;
-            __atomic_compare_exchange_n(&row_at(l->journal)->row.state, &written, FO_JOURNAL_KEPT,
-                                        false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
-            if ((written == FO_JOURNAL_WRITTEN || written == FO_JOURNAL_KEPT) && is_row_of(l))
-                return l->journal;
+            __atomic_compare_exchange_n(&row_at(row)->row.state, &written, FO_JOURNAL_KEPT, false,
+                                        __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
+            if ((written == FO_JOURNAL_WRITTEN || written == FO_JOURNAL_KEPT) && is_row_of(row, l))
+                return row;
         }
-        if (write_row(l, 0, parent_pid) == 0)
+        if (write_row(index, 0, fo_row_pid(fo_row_parent(index))) == 0)
             break;
     }
     return 0;
@@ -131,7 +145,7 @@ uint32_t fo_journal_keep_process(uint32_t index)
 
 void fo_journal_how(enum fo_journal_guard guard, const char *how)
 {
-    if (fo_journal == NULL)
+    if (!fo_journal_is_usable())
         return;
     own.guard = guard;
     uint64_t *counter = guard == FO_JOURNAL_UNPROTECTED ? &fo_journal->counters.unprotected
@@ -142,9 +156,10 @@ void fo_journal_how(enum fo_journal_guard guard, const char *how)
     if (fo_hot.memory == NULL || fo_hot.process == NULL)
         return;
     const struct fo_lineage *l = &fo_hot.memory->processes[fo_process_self()->index];
-    if (!is_row_of(l))
+    uint32_t row = row_in(l);
+    if (!is_row_of(row, l))
         return;
-    struct fo_journal_process *p = row_at(l->journal);
+    struct fo_journal_process *p = row_at(row);
     enum fo_journal_state before = FO_RELAXED_LOAD(&p->row.state);
     if ((before != FO_JOURNAL_WRITTEN && before != FO_JOURNAL_KEPT) || !take(p, before))
         return;
@@ -169,9 +184,9 @@ static void set_guard(enum fo_journal_guard from, enum fo_journal_guard to)
 
 bool fo_journal_leave(void)
 {
-    if (fo_journal == NULL || own.guard != FO_JOURNAL_GUARDED || own.pid == 0 ||
+    if (own.guard != FO_JOURNAL_GUARDED || own.pid == 0 ||
         __atomic_load_n(&fo_hot.process->serial, __ATOMIC_RELAXED) != own.process ||
-        (uint32_t)fo_getpid() != own.pid ||
+        (uint32_t)fo_getpid() != own.pid || !fo_journal_is_usable() ||
         __atomic_exchange_n(&own.leaving, 1, __ATOMIC_ACQ_REL) != 0)
         return false;
     __atomic_sub_fetch(&fo_journal->counters.guarded, 1, __ATOMIC_RELAXED);
@@ -183,8 +198,10 @@ void fo_journal_stay(void)
 {
     int saved_errno = errno;
 
-    __atomic_add_fetch(&fo_journal->counters.guarded, 1, __ATOMIC_RELAXED);
-    set_guard(FO_JOURNAL_LEFT, FO_JOURNAL_GUARDED);
+    if (fo_journal_is_usable()) {
+        __atomic_add_fetch(&fo_journal->counters.guarded, 1, __ATOMIC_RELAXED);
+        set_guard(FO_JOURNAL_LEFT, FO_JOURNAL_GUARDED);
+    }
     __atomic_store_n(&own.leaving, 0, __ATOMIC_RELEASE);
     errno = saved_errno;
 }

@@ -230,7 +230,7 @@ static bool print(const char *text, size_t length, bool is_finding)
         written = write_to_stderr(text, length, &sandbox);
     if (written != FO_WRITTEN_NOT || sandbox || target.syslog)
         return written == FO_WRITTEN;
-    if (is_finding && fo_journal != NULL)
+    if (is_finding && fo_journal_is_kept())
         return true; /* that has it */
     return write_to_syslog(text, length) == FO_WRITTEN;
 }
@@ -240,8 +240,7 @@ static bool print(const char *text, size_t length, bool is_finding)
 
 void fo_output_share(struct fo_unprinted *counts)
 {
-    counts->findings = own_counts.findings;
-    counts->messages = own_counts.messages;
+    *counts = own_counts;
     __atomic_store_n(&unprinted, counts, __ATOMIC_RELEASE);
 }
 
@@ -267,18 +266,18 @@ static void print_counts(uint64_t findings, uint64_t messages)
     fo_put(&t, " could not be printed\n");
     if (print(line, t.used, false))
         return;
-    __atomic_fetch_add(&unprinted->findings, findings, __ATOMIC_RELAXED);
-    __atomic_fetch_add(&unprinted->messages, messages, __ATOMIC_RELAXED);
+    fo_shared_add(&unprinted->findings, findings);
+    fo_shared_add(&unprinted->messages, messages);
 }
 
 void fo_output_unprinted(void)
 {
-    if (fo_likely((FO_RELAXED_LOAD(&unprinted->findings) | FO_RELAXED_LOAD(&unprinted->messages)) ==
-                  0))
+    if (fo_likely(
+            (fo_shared_number(&unprinted->findings) | fo_shared_number(&unprinted->messages)) == 0))
         return;
     int saved_errno = errno;
-    uint64_t findings = __atomic_exchange_n(&unprinted->findings, 0, __ATOMIC_RELAXED);
-    uint64_t messages = __atomic_exchange_n(&unprinted->messages, 0, __ATOMIC_RELAXED);
+    uint64_t findings = fo_shared_swap(&unprinted->findings, 0);
+    uint64_t messages = fo_shared_swap(&unprinted->messages, 0);
     if ((findings | messages) != 0)
         print_counts(findings, messages);
     errno = saved_errno;
@@ -290,14 +289,13 @@ static void print_or_count(const char *text, size_t length, bool is_finding)
 
     fo_output_unprinted();
     if (!print(text, length, is_finding))
-        __atomic_fetch_add(is_finding ? &unprinted->findings : &unprinted->messages, 1,
-                           __ATOMIC_RELAXED);
+        fo_shared_add(is_finding ? &unprinted->findings : &unprinted->messages, 1);
     errno = saved_errno;
 }
 
 bool fo_output_has_findings(void)
 {
-    return fo_journal == NULL || strcmp(fo_options.log, "journal") != 0;
+    return !fo_journal_is_kept() || strcmp(fo_options.log, "journal") != 0;
 }
 
 void fo_output_finding(const char *text, size_t length)
@@ -311,8 +309,7 @@ void fo_say(const struct fo_text *text)
     struct fo_text t = {line, sizeof line - 1, 0};
 
     fo_put(&t, "freeonce: ");
-    for (size_t i = 0; i < text->used; i++)
-        fo_put_char(&t, text->data[i]);
+    fo_put_clean(&t, text->data, text->used);
     line[t.used] = '\n';
     print_or_count(line, t.used + 1, false);
 }

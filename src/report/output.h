@@ -9,6 +9,7 @@
 #ifndef FO_REPORT_OUTPUT_H
 #define FO_REPORT_OUTPUT_H
 
+#include "core/shared_number.h"
 #include "report/format.h"
 
 /* Record what standard error is.  Called first of all, before the program runs. */
@@ -28,7 +29,7 @@ void fo_output_forked(void);
 /* Counts of what could not be printed.  By default they are of this process; in shared memory they
  * are of all processes of the tree. */
 struct fo_unprinted {
-    uint64_t findings, messages;
+    struct fo_shared_u64 findings, messages;
 };
 void fo_output_share(struct fo_unprinted *counts);
 

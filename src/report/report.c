@@ -1,6 +1,9 @@
 /* Findings are many (4,650 at one shutdown of 11 processes): the same finding, of the same kind at
  * the same three places, is printed once and then counted, for all processes of the tree together.
- * The count is printed when it reaches a power of ten, and at exit. */
+ * The count is printed when it reaches a power of ten, and at exit.
+ *
+ * Processes share the counts, and nothing else: what a finding was, each process knows of those
+ * that it or its ancestors saw. */
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -8,31 +11,36 @@
 #include "core/memory.h"
 #include "core/options.h"
 #include "core/raw.h"
+#include "core/shared_number.h"
 #include "fork/process.h"
+#include "fork/rows.h"
 #include "report/format.h"
 #include "report/journal.h"
 #include "report/output.h"
 #include "report/record.h"
 
-enum { KINDS_OF_FINDING_MAX = 1024 }; /* distinct ones; those beyond are printed each time */
-
-enum kept { NOT_KEPT, KEEPING, KEPT };
+enum { KINDS_OF_FINDING_MAX = 1024 }; /* distinct ones; of those beyond, each is new */
 
 /* A finding seen.  The key is a hash of what makes it the same; 0: free. */
 struct seen {
-    uint64_t key;
-    uint64_t count, printed;
-    uint32_t journal;        /* row of the finding there; 0: not yet */
-    uint32_t kept;           /* enum kept: is the record there? */
-    struct fo_record record; /* for the count that is told at exit */
+    struct fo_shared_u64 key, count, printed;
 };
 
 /* Shared by all processes of the tree. */
 static struct shared {
     struct fo_unprinted unprinted;
-    uint32_t has_findings; /* else the table is all zero, and needs no memory to be looked at */
+    struct fo_shared_u32 has_findings; /* else the table is all zero, and is not looked at */
     struct seen table[KINDS_OF_FINDING_MAX];
 } * shared;
+
+enum kept { NOT_KEPT, KEEPING, KEPT };
+
+/* The same rows, in memory of this process. */
+static FO_BULKY struct own {
+    uint32_t kept;           /* enum kept: is the record there? */
+    uint32_t journal;        /* row of the finding there; 0: not yet */
+    struct fo_record record; /* for the count that is printed at exit */
+} own[KINDS_OF_FINDING_MAX];
 
 void fo_record_freed(struct fo_record *r, const struct fo_freed *f)
 {
@@ -66,17 +74,16 @@ static uint64_t key_of(const struct fo_record *r)
     return key | 1;
 }
 
-static struct seen *find(uint64_t key)
+/* Its row; KINDS_OF_FINDING_MAX: the table is full. */
+static size_t find(uint64_t key)
 {
     for (size_t i = 0; i < KINDS_OF_FINDING_MAX; i++) {
-        struct seen *s = &shared->table[((key >> 40) + i) % KINDS_OF_FINDING_MAX];
+        size_t row = ((key >> 40) + i) % KINDS_OF_FINDING_MAX;
         uint64_t none = 0;
-        if (__atomic_compare_exchange_n(&s->key, &none, key, false, __ATOMIC_ACQ_REL,
-                                        __ATOMIC_ACQUIRE) ||
-            none == key)
-            return s;
+        if (fo_shared_replace(&shared->table[row].key, &none, key) || none == key)
+            return row;
     }
-    return NULL;
+    return KINDS_OF_FINDING_MAX;
 }
 
 static bool is_power_of_ten(uint64_t n)
@@ -101,27 +108,27 @@ static void print_seen(const struct fo_record *record, uint64_t count)
     fo_output_finding(text, t.used);
 }
 
-static bool is_kept(const struct seen *s)
+static bool is_kept(const struct own *mine)
 {
-    return __atomic_load_n(&s->kept, __ATOMIC_ACQUIRE) == KEPT;
+    return __atomic_load_n(&mine->kept, __ATOMIC_ACQUIRE) == KEPT;
 }
 
-/* One of those who see it writes it down.  If that one is killed meanwhile, exit tells no count. */
-static void keep(struct seen *s, const struct fo_record *record)
+/* One of the threads that see it writes it down. */
+static void keep(struct own *mine, const struct fo_record *record)
 {
     uint32_t not_yet = NOT_KEPT;
 
-    if (!__atomic_compare_exchange_n(&s->kept, &not_yet, KEEPING, false, __ATOMIC_ACQ_REL,
+    if (!__atomic_compare_exchange_n(&mine->kept, &not_yet, KEEPING, false, __ATOMIC_ACQ_REL,
                                      __ATOMIC_RELAXED))
         return;
-    s->record = *record;
-    __atomic_store_n(&s->kept, KEPT, __ATOMIC_RELEASE);
+    mine->record = *record;
+    __atomic_store_n(&mine->kept, KEPT, __ATOMIC_RELEASE);
 }
 
-/* The count with the finding as it was first printed, or with this one. */
-static void print_count(const struct seen *s, const struct fo_record *record, uint64_t count)
+/* The count with the finding as this process first saw it. */
+static void print_count(const struct own *mine, const struct fo_record *record, uint64_t count)
 {
-    print_seen(is_kept(s) ? &s->record : record, count);
+    print_seen(is_kept(mine) ? &mine->record : record, count);
 }
 
 static void print(const struct fo_record *record)
@@ -135,43 +142,44 @@ static void print(const struct fo_record *record)
     fo_output_finding(text, t.used);
 }
 
-/* Whoever saw this finding first has not printed it yet.  It may never do so, if it was killed:
- * once it has come up a few times, somebody else does. */
-static void first_printer_is_slow(struct seen *s, const struct fo_record *record, uint64_t n)
+/* The process that saw this finding first has not printed it yet.  It may never do so, if it was
+ * killed: once the finding has come up a few times, another process prints it. */
+static void first_printer_is_slow(size_t row, const struct fo_record *record, uint64_t n)
 {
     uint64_t none = 0;
 
-    if (n < 4 || !__atomic_compare_exchange_n(&s->printed, &none, n, false, __ATOMIC_ACQ_REL,
-                                              __ATOMIC_RELAXED))
-        return;
-    keep(s, record);
-    print_count(s, record, n);
+    if (n >= 4 && fo_shared_replace(&shared->table[row].printed, &none, n))
+        print_count(&own[row], record, n);
+}
+
+static void count_in_row(size_t row, const struct fo_record *record)
+{
+    struct seen *s = &shared->table[row];
+    uint64_t n = fo_shared_add(&s->count, 1) + 1, none = 0;
+
+    keep(&own[row], record);
+    if (n == 1) {
+        print(record);
+        fo_shared_replace(&s->printed, &none, 1);
+    } else if (fo_shared_number(&s->printed) == 0) {
+        first_printer_is_slow(row, record, n);
+    } else if (is_power_of_ten(n)) {
+        fo_shared_set(&s->printed, n);
+        print_count(&own[row], record, n);
+    }
 }
 
 static void count(const struct fo_record *record)
 {
-    __atomic_store_n(&shared->has_findings, 1, __ATOMIC_RELEASE);
-    struct seen *s = find(key_of(record));
     uint32_t unseen = 0;
 
-    fo_journal_finding(record, s != NULL ? &s->journal : &unseen);
-    if (s == NULL) {
+    fo_shared_set(&shared->has_findings, 1);
+    size_t row = find(key_of(record));
+    fo_journal_finding(record, row < KINDS_OF_FINDING_MAX ? &own[row].journal : &unseen);
+    if (row < KINDS_OF_FINDING_MAX)
+        count_in_row(row, record);
+    else
         print(record);
-        return;
-    }
-    uint64_t n = __atomic_add_fetch(&s->count, 1, __ATOMIC_ACQ_REL);
-    if (n == 1) {
-        keep(s, record);
-        print(record);
-        uint64_t none = 0;
-        __atomic_compare_exchange_n(&s->printed, &none, 1, false, __ATOMIC_RELEASE,
-                                    __ATOMIC_RELAXED);
-    } else if (__atomic_load_n(&s->printed, __ATOMIC_ACQUIRE) == 0) {
-        first_printer_is_slow(s, record, n);
-    } else if (is_power_of_ten(n)) {
-        __atomic_store_n(&s->printed, n, __ATOMIC_RELEASE);
-        print_count(s, record, n);
-    }
 }
 
 void fo_report(const struct fo_record *record)
@@ -183,29 +191,46 @@ void fo_report(const struct fo_record *record)
         abort();
 }
 
-/* The process that the tree descends from tells every count; one of its children, which may be
- * many, only what has grown fourfold since it was told. */
+/* Of findings that this process knows nothing of: their processes have printed them. */
+static void print_others(uint64_t times)
+{
+    if (times == 0 || !fo_output_has_findings())
+        return;
+    char line[120];
+    struct fo_text t = FO_TEXT(line);
+
+    fo_put(&t, "freeonce: findings of other processes were seen ");
+    fo_put_dec(&t, times);
+    fo_put(&t, times == 1 ? " more time\n" : " more times\n");
+    fo_output_finding(line, t.used);
+}
+
+/* The process that the tree descends from prints every count; one of its children, which may be
+ * many, only what has grown fourfold since it was printed. */
 static void print_grown_counts(void)
 {
-    const struct fo_process *me = fo_process_self();
-    bool root = fo_hot.memory->processes[me->index].parent == 0;
+    bool root = fo_row_parent(fo_process_self()->index) == 0;
+    uint64_t others = 0;
 
     for (size_t i = 0; i < KINDS_OF_FINDING_MAX; i++) {
         struct seen *s = &shared->table[i];
-        uint64_t n = FO_RELAXED_LOAD(&s->count);
-        uint64_t printed = __atomic_load_n(&s->printed, __ATOMIC_ACQUIRE);
-        if (is_kept(s) && printed != 0 && n > printed && (root || n / 4 >= printed) &&
-            __atomic_compare_exchange_n(&s->printed, &printed, n, false, __ATOMIC_ACQ_REL,
-                                        __ATOMIC_RELAXED))
-            print_seen(&s->record, n);
+        uint64_t n = fo_shared_number(&s->count), printed = fo_shared_number(&s->printed);
+        bool known = is_kept(&own[i]), grown = known ? root || n / 4 >= printed : root;
+        if (printed == 0 || n <= printed || !grown || !fo_shared_replace(&s->printed, &printed, n))
+            continue;
+        if (known)
+            print_seen(&own[i].record, n);
+        else
+            others += n - printed;
     }
+    print_others(others);
 }
 
 void fo_report_counts(void)
 {
     if (shared == NULL)
         return;
-    if (__atomic_load_n(&shared->has_findings, __ATOMIC_ACQUIRE) != 0)
+    if (fo_shared_number(&shared->has_findings) != 0)
         print_grown_counts();
     fo_output_unprinted();
 }

@@ -92,7 +92,7 @@ static int write_lines_to_syslog(int fd, const char *text, size_t length)
         fo_put(&t, "<");
         fo_put_dec(&t, SYSLOG_DAEMON_ERR);
         fo_put(&t, ">");
-        fo_put(&t, program_invocation_short_name);
+        fo_put_clean(&t, program_invocation_short_name, sizeof line);
         fo_put(&t, "[");
         fo_put_dec(&t, (uint64_t)fo_getpid());
         fo_put(&t, "]: ");

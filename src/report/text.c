@@ -10,10 +10,9 @@
 #include <link.h>
 #include <string.h>
 
-#include "core/memory.h"
-#include "core/probe.h"
 #include "core/stacks.h"
 #include "fork/process.h"
+#include "fork/rows.h"
 #include "load/elf.h"
 #include "report/format.h"
 #include "report/headline.h"
@@ -26,7 +25,7 @@ static void put_site(struct fo_text *t, fo_site site)
     char file[FILE_MAX];
     const char *shown = file;
 
-    if (!fo_probe_string(fo_site_file(site), file, sizeof file)) {
+    if (!fo_elf_string(fo_site_file(site), file, sizeof file)) {
         fo_put(t, "?");
         return;
     }
@@ -46,7 +45,8 @@ static void put_code(struct fo_text *t, uintptr_t address)
         return;
     }
     const char *path = module.dlfo_link_map->l_name, *slash = strrchr(path, '/');
-    fo_put(t, slash != NULL ? slash + 1 : *path != '\0' ? path : fo_program);
+    const char *name = slash != NULL ? slash + 1 : *path != '\0' ? path : fo_program;
+    fo_put_clean(t, name, strlen(name));
     fo_put(t, "+");
     fo_put_hex(t, address - module.dlfo_link_map->l_addr);
 }
@@ -67,28 +67,28 @@ static void put_build_id(struct fo_text *t, const struct fo_module *module)
 
 static void put_process(struct fo_text *t, uint32_t index, uint32_t thread)
 {
-    const struct fo_lineage *row = &fo_hot.memory->processes[index];
-
     if (index == 0 || index >= FO_PROCESSES) {
         fo_put(t, "pid ?");
         return;
     }
     fo_put(t, "pid ");
-    fo_put_dec(t, row->pid);
+    fo_put_dec(t, fo_row_pid(index));
     fo_put(t, " (");
-    fo_put(t, row->name);
+    fo_row_put_name(t, index);
     fo_put(t, ")");
     if (thread != 0) {
         fo_put(t, " thread ");
         fo_put_dec(t, thread);
     }
-    if (row->parent == 0)
+    uint32_t parent = fo_row_parent(index);
+    uintptr_t place = fo_row_place(index);
+    if (parent == 0)
         return;
     fo_put(t, ", forked from ");
-    fo_put_dec(t, fo_hot.memory->processes[row->parent].pid);
-    if (row->place != 0) {
+    fo_put_dec(t, fo_row_pid(parent));
+    if (place != 0) {
         fo_put(t, " at ");
-        put_code(t, row->place);
+        put_code(t, place);
     }
 }
 

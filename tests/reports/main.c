@@ -9,7 +9,10 @@ int main(int argc, char **argv)
     static const struct {
         const char *name;
         void (*run)(char **);
-    } parts[] = {{"where", run_where}, {"cancelled", run_cancelled}, {"left", run_left}};
+    } parts[] = {{"where", run_where},
+                 {"cancelled", run_cancelled},
+                 {"left", run_left},
+                 {"neighbours", run_neighbours}};
 
     alarm(120); /* whatever a case waits for: its runner may be gone */
     for (size_t i = 0; argc > 1 && i < sizeof parts / sizeof *parts; i++)

@@ -10,6 +10,7 @@
 void run_where(char **steps);
 void run_cancelled(char **kinds);
 void run_left(char **way);
+void run_neighbours(char **way);
 
 /* A message on stdout, since stderr is what is tested, and exit status 1. */
 #define CHECK(condition)                                                                           \

@@ -121,7 +121,7 @@ FRESH(a_row_says_what_the_record_says)
 /* Another process has the same file name at another address. */
 FRESH(the_same_words_are_the_same_finding)
 {
-    static char first[] = "c.c", second[] = "c.c";
+    static const char first[] = "c.c", second[] = "c.c";
     uint64_t count;
 
     start();
@@ -178,7 +178,7 @@ FRESH(a_name_that_is_long_is_cut)
 static void enter_process(uint32_t index, uint32_t pid)
 {
     fo_hot.memory->processes[index] =
-        (struct fo_lineage){.pid = pid, .parent = 1, .name = "worker"};
+        (struct fo_lineage){.pid = {pid}, .parent = {1}, .name = {"worker"}};
     fo_process_self()->serial = pid; /* another process */
     fo_journal_process(index);
 }

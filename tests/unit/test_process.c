@@ -34,9 +34,9 @@ static void check_self(uint32_t parent)
 
     assert_int_equal(me->pid, getpid());
     assert_in_range(me->index, 1, FO_PROCESSES - 1);
-    assert_int_equal(row_of(me->index)->pid, getpid());
-    assert_int_equal(row_of(me->index)->parent, parent);
-    assert_string_equal(row_of(me->index)->name, "unit");
+    assert_int_equal(fo_row_pid(me->index), getpid());
+    assert_int_equal(fo_row_parent(me->index), parent);
+    assert_string_equal(row_of(me->index)->name.raw, "unit");
     assert_int_equal(fo_word_process(me->meta), me->index);
     assert_int_equal(fo_who_process(fo_who()), me->index);
 }
@@ -46,7 +46,7 @@ FRESH(the_first_process_has_no_parent)
     start();
     check_self(0);
     assert_int_equal(fo_who_thread(fo_who()), 0);
-    assert_int_equal(row_of(0)->pid, 0);
+    assert_int_equal(fo_row_pid(0), 0);
 }
 
 FRESH(the_name_is_the_last_part_of_argv0)
@@ -62,7 +62,7 @@ FRESH(the_name_is_the_last_part_of_argv0)
         fo_process_name(names[i][0]);
         pid_t child = fork();
         if (child == 0) {
-            assert_string_equal(row_of(fo_process_self()->index)->name, names[i][1]);
+            assert_string_equal(row_of(fo_process_self()->index)->name.raw, names[i][1]);
             _exit(0);
         }
         int status;
@@ -165,7 +165,7 @@ static int go_on(unsigned generation, uint32_t pids[GENERATIONS + 1], uint32_t r
     rows[generation] = me->index;
     check_self(generation == 0 ? 0 : rows[generation - 1]);
     for (unsigned i = 0; i <= generation; i++)
-        assert_int_equal(row_of(rows[i])->pid, pids[i]);
+        assert_int_equal(fo_row_pid(rows[i]), pids[i]);
     if (generation == GENERATIONS)
         return 0;
     pid_t child = fork();
@@ -182,7 +182,7 @@ FRESH(a_full_table_takes_rows_again_but_none_of_an_ancestor)
 
     start();
     /* After so many forks that the rows of all of us come up again while we need them. */
-    fo_hot.memory->processes_used = 2 * (FO_PROCESSES - 1) - 5;
+    fo_hot.memory->processes_used.raw = 2 * (FO_PROCESSES - 1) - 5;
     assert_int_equal(go_on(0, pids, rows), 0);
 }
 
@@ -202,7 +202,7 @@ FRESH(a_full_table_in_shared_memory_makes_later_processes_unknown)
     start();
     fo_hot.shared = true; /* as far as the table is concerned */
     struct fo_lineage before[FO_PROCESSES];
-    fo_hot.memory->processes_used = FO_PROCESSES;
+    fo_hot.memory->processes_used.raw = FO_PROCESSES;
     memcpy(before, fo_hot.memory->processes, sizeof before);
     fixture_fork(expect_unknown, NULL);
     assert_memory_equal(before, fo_hot.memory->processes, sizeof before);
@@ -211,7 +211,7 @@ FRESH(a_full_table_in_shared_memory_makes_later_processes_unknown)
 /* As load/fork.c does. */
 static pid_t fork_from_full_table(void)
 {
-    fo_hot.memory->processes_used = FO_PROCESSES;
+    fo_hot.memory->processes_used.raw = FO_PROCESSES;
     fo_rows_before_fork(fo_hot.memory, fo_process_self()->index);
     pid_t child = fork();
     if (child != 0)
@@ -226,10 +226,10 @@ static void expect_row(uint32_t row)
 
     if (child == 0) {
         assert_int_equal(fo_process_self()->index, row);
-        assert_true(row == 0 || row_of(row)->pid == (uint32_t)getpid());
+        assert_true(row == 0 || fo_row_pid(row) == (uint32_t)getpid());
         _exit(0);
     }
-    assert_true(row == 0 || row_of(row)->pid == (uint32_t)child); /* whether it is there or not */
+    assert_true(row == 0 || fo_row_pid(row) == (uint32_t)child); /* whether it is there or not */
     waitpid(child, &status, 0);
     assert_int_equal(status, 0);
 }

@@ -1,0 +1,113 @@
+/* What of a module's file is mapped: its program headers, its build-id, its constants.  Called on
+ * the report path.  The dynamic linker takes files whose program headers or notes lie where nothing
+ * is mapped, so that every range is looked at before it is read. */
+#include <dlfcn.h>
+#include <string.h>
+
+#include "core/probe.h"
+#include "load/elf.h"
+
+enum { NOTES_MAX = 16 << 10, BUILD_ID_MAX = 64 };
+
+struct headers {
+    const ElfW(Phdr) * first;
+    size_t count;
+};
+
+static bool is_inside(const struct fo_module *module, uintptr_t at, size_t size)
+{
+    return at >= module->start && at <= module->end && size <= module->end - at;
+}
+
+/* Offsets of the file are offsets in memory only where the file's first bytes are mapped. */
+static bool is_mapped_at_start(const struct fo_module *module, const struct headers *h)
+{
+    uintptr_t end = (uintptr_t)(h->first + h->count);
+
+    for (size_t i = 0; i < h->count; i++) {
+        const ElfW(Phdr) *p = &h->first[i];
+        if (p->p_type == PT_LOAD && p->p_offset == 0 && module->base + p->p_vaddr == module->start)
+            return p->p_filesz >= end - module->start;
+    }
+    return false;
+}
+
+static bool find_headers(const struct fo_module *module, struct headers *out)
+{
+    const ElfW(Ehdr) *e = (const ElfW(Ehdr) *)module->start;
+
+    if (!is_inside(module, module->start, sizeof *e) || !fo_readable(module->start, sizeof *e) ||
+        memcmp(e->e_ident, ELFMAG, SELFMAG) != 0 || e->e_phentsize != sizeof *out->first ||
+        e->e_phoff % _Alignof(ElfW(Phdr)) != 0 || e->e_phoff > module->end - module->start)
+        return false;
+    uintptr_t at = module->start + e->e_phoff;
+    size_t size = e->e_phnum * sizeof *out->first;
+    if (size == 0 || !is_inside(module, at, size) || !fo_readable(at, size))
+        return false;
+    *out = (struct headers){(const ElfW(Phdr) *)at, e->e_phnum};
+    return is_mapped_at_start(module, out);
+}
+
+/* Notes of the segment at `at`: the one that is called GNU and has the type of a build-id. */
+static size_t build_id_in(const char *at, size_t size, const unsigned char **id)
+{
+    while (size >= sizeof(ElfW(Nhdr))) {
+        const ElfW(Nhdr) *note = (const ElfW(Nhdr) *)at;
+        size_t name = ((size_t)note->n_namesz + 3) & ~(size_t)3;
+        size_t length = sizeof *note + name + (((size_t)note->n_descsz + 3) & ~(size_t)3);
+        if (length > size)
+            break;
+        if (note->n_type == NT_GNU_BUILD_ID && note->n_namesz == 4 &&
+            memcmp(note + 1, "GNU", 4) == 0) {
+            *id = (const unsigned char *)(note + 1) + name;
+            return note->n_descsz < BUILD_ID_MAX ? note->n_descsz : BUILD_ID_MAX;
+        }
+        at += length;
+        size -= length;
+    }
+    return 0;
+}
+
+size_t fo_elf_build_id(const struct fo_module *module, const unsigned char **id)
+{
+    struct headers h;
+    size_t length = 0;
+
+    if (!find_headers(module, &h))
+        return 0;
+    for (size_t i = 0; i < h.count && length == 0; i++) {
+        const ElfW(Phdr) *p = &h.first[i];
+        uintptr_t at = module->base + p->p_vaddr;
+        size_t size = p->p_memsz < NOTES_MAX ? p->p_memsz : NOTES_MAX;
+        if (p->p_type == PT_NOTE && at % _Alignof(ElfW(Nhdr)) == 0 && size != 0 &&
+            is_inside(module, at, size) && fo_readable(at, size))
+            length = build_id_in((const char *)at, size, id);
+    }
+    return length;
+}
+
+/* Where the read-only segment around this address ends; 0: there is none. */
+static uintptr_t end_of_constants(uintptr_t address)
+{
+    struct fo_module module;
+    struct headers h;
+
+    if (!fo_elf_module(address, &module) || !find_headers(&module, &h))
+        return 0;
+    for (size_t i = 0; i < h.count; i++) {
+        const ElfW(Phdr) *p = &h.first[i];
+        uintptr_t start = module.base + p->p_vaddr;
+        if (p->p_type == PT_LOAD && (p->p_flags & PF_W) == 0 &&
+            is_inside(&module, start, p->p_memsz) && address >= start &&
+            address < start + p->p_memsz)
+            return start + p->p_memsz;
+    }
+    return 0;
+}
+
+bool fo_elf_string(const char *address, char *out, size_t size)
+{
+    uintptr_t end = end_of_constants((uintptr_t)address), room = end - (uintptr_t)address;
+
+    return end != 0 && fo_probe_string(address, out, room < size ? room : size);
+}
