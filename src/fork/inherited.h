@@ -7,6 +7,9 @@
  *
  * If that was before, the process gives back what it never had: that is no finding either.
  *
+ * In a pool of the program's own (backend `host`), where the program knows that the memory is
+ * shared, that does not hold for an SSL_CTX: load/objects_kept.h.
+ *
  * A reference that this process itself counted with X_up_ref() it may give back.  What OpenSSL does
  * within its own functions is its own affair.  Connections (SSL) have a rule of their own
  * (connections.h), and sessions (SSL_SESSION) are freed by whoever has them. */

@@ -73,6 +73,11 @@ bool fo_shared_decide(bool shared)
     return true;
 }
 
+bool fo_shared_is_pool(void)
+{
+    return FO_RELAXED_LOAD(&fo_hot.shared) && (fo_region == NULL || !fo_region->shared);
+}
+
 static const struct fo_mapping *known(uintptr_t address)
 {
     unsigned n = __atomic_load_n(&range_count, __ATOMIC_ACQUIRE);

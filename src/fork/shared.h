@@ -13,6 +13,9 @@ bool fo_shared_prepare(void);
 /* It is known now.  Called once in a process, before its first block.  False: no memory. */
 bool fo_shared_decide(bool shared);
 
+/* Are they in a pool of the program's own?  Then the program knows that processes share it. */
+bool fo_shared_is_pool(void);
+
 /* Does the address lie in a shared mapping from which a block came? */
 bool fo_shared_contains(uintptr_t address);
 

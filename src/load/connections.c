@@ -1,4 +1,5 @@
-/* SSL_new(): in shared memory, what fork/connections.h needs to hear of.  And connections.h. */
+/* SSL_new() and SSL_CTX_new(): in shared memory, what fork/connections.h and objects_kept.h need to
+ * know.  And connections.h. */
 #include "load/connections.h"
 
 #include <errno.h>
@@ -9,6 +10,7 @@
 #include "fork/process.h"
 #include "load/entries.h"
 #include "load/library.h"
+#include "load/objects_kept.h"
 #include "load/passed.h"
 
 static void *make(unsigned major, void *context, uintptr_t caller)
@@ -19,9 +21,23 @@ static void *make(unsigned major, void *context, uintptr_t caller)
     if (fo_unlikely(!fo_direct_contains(&fo_hot.process->direct, (uintptr_t)context)))
         fo_passed_look(context, "SSL_CTX", "SSL_new", major);
     void *connection = real != NULL ? real(context) : NULL;
-    if (connection != NULL && FO_RELAXED_LOAD(&fo_hot.keep))
+    if (connection != NULL && FO_RELAXED_LOAD(&fo_hot.keep)) {
         fo_connection_made((uintptr_t)connection);
+        fo_objects_kept_made();
+    }
     return connection;
+}
+
+static void *make_context(const char *name, unsigned major, void *const arguments[3],
+                          uintptr_t caller)
+{
+    void *(*real)(void *, void *, void *);
+
+    *(void **)&real = fo_library_function(NULL, FO_PART_SSL, major, name, caller);
+    void *context = real != NULL ? real(arguments[0], arguments[1], arguments[2]) : NULL;
+    if (context != NULL && FO_RELAXED_LOAD(&fo_hot.keep))
+        fo_objects_kept_made();
+    return context;
 }
 
 #define DEFINE_ENTRY(major)                                                                        \
@@ -29,6 +45,19 @@ static void *make(unsigned major, void *context, uintptr_t caller)
     FO_EXPORT void *fo_SSL_new_##major(void *context)                                              \
     {                                                                                              \
         return make(major, context, (uintptr_t)__builtin_return_address(0));                       \
+    }                                                                                              \
+    __asm__(".symver fo_SSL_CTX_new_" #major ",SSL_CTX_new@OPENSSL_" #major ".0.0");               \
+    FO_EXPORT void *fo_SSL_CTX_new_##major(void *method)                                           \
+    {                                                                                              \
+        return make_context("SSL_CTX_new", major, (void *const[3]){method},                        \
+                            (uintptr_t)__builtin_return_address(0));                               \
+    }                                                                                              \
+    __asm__(".symver fo_SSL_CTX_new_ex_" #major ",SSL_CTX_new_ex@OPENSSL_" #major ".0.0");         \
+    FO_EXPORT void *fo_SSL_CTX_new_ex_##major(void *context, void *properties, void *method)       \
+    {                                                                                              \
+        return make_context("SSL_CTX_new_ex", major,                                               \
+                            (void *const[3]){context, properties, method},                         \
+                            (uintptr_t)__builtin_return_address(0));                               \
     }
 
 DEFINE_ENTRY(3)

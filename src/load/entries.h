@@ -17,9 +17,13 @@ void fo_memory_by_name_if(bool all_ours);
 void *fo_EVP_RAND_CTX_new_3(void *, void *);
 void *fo_EVP_RAND_CTX_new_4(void *, void *);
 
-/* Connections that the program makes: connections.c. */
+/* Connections and contexts that the program makes: connections.c. */
 void *fo_SSL_new_3(void *);
 void *fo_SSL_new_4(void *);
+void *fo_SSL_CTX_new_3(void *);
+void *fo_SSL_CTX_new_4(void *);
+void *fo_SSL_CTX_new_ex_3(void *, void *, void *);
+void *fo_SSL_CTX_new_ex_4(void *, void *, void *);
 
 /* What a program takes for OpenSSL's own CRYPTO_malloc or CRYPTO_free. */
 struct fo_openssl;

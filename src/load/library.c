@@ -56,7 +56,7 @@ static void visit(const struct fo_module *module, void *data)
     for (unsigned i = 0; i < 2; i++)
         if (fo_elf_defines_version(module, versions[i])) {
             note(module, FO_PART_CRYPTO, 3 + i, "OPENSSL_version_major");
-            note(module, FO_PART_SSL, 3 + i, "SSL_CTX_new");
+            note(module, FO_PART_SSL, 3 + i, "SSL_CTX_ctrl");
         }
 }
 

@@ -16,6 +16,7 @@
 #include "fork/cures.h"
 #include "fork/inherited.h"
 #include "fork/process.h"
+#include "fork/shared.h"
 #include "load/connections.h"
 #include "load/library.h"
 #include "load/objects_kept.h"
@@ -151,11 +152,6 @@ static inline void *call(fo_object_function *function, void *p, const void *seco
                                  : call_outermost(function, p, second, caller);
 }
 
-void fo_object_call(fo_object_function *function, void *p, uintptr_t caller)
-{
-    call(function, p, NULL, caller);
-}
-
 static FO_COLD bool is_freed(const void *p, size_t entry, uintptr_t caller)
 {
     const struct row *row = &rows[entry / 2];
@@ -170,6 +166,13 @@ static FO_COLD bool is_freed(const void *p, size_t entry, uintptr_t caller)
         fo_thread_enter(0);
     errno = saved_errno;
     return freed;
+}
+
+void fo_object_free_now(fo_object_function *function, void *p, fo_object_function **slot,
+                        uintptr_t caller)
+{
+    if (!fo_hot.objects || !is_freed(p, (size_t)(slot - fo_object_real), caller))
+        call(function, p, NULL, caller);
 }
 
 static bool is_a(const char *type, size_t entry)
@@ -189,17 +192,22 @@ static bool is_inherited(const void *p, size_t entry)
 
 /* Workers hold on to the SSL_CTX that their parent made, also after the parent read its files anew
  * and frees the old one (nginx); a child to the connection that its parent accepted for it. */
-static bool is_in_use(fo_object_function *function, void *p, size_t entry, uintptr_t caller)
+static bool is_in_use(const struct fo_kept *kept, size_t entry)
 {
+    uintptr_t p = (uintptr_t)kept->object;
     uint32_t made = 0;
-    bool connection = is_a("SSL", entry);
-    bool may_be = connection ? fo_connection_is_own((uintptr_t)p, &made)
-                             : is_a("SSL_CTX", entry) && fo_inherited_is_own((uintptr_t)p);
+    bool may_be = is_a("SSL", entry) ? fo_connection_is_own(p, &made)
+                                     : is_a("SSL_CTX", entry) && fo_inherited_is_own(p);
 
-    if (!may_be)
+    return may_be && fo_object_keep(kept, made);
+}
+
+/* Its ancestor made it, too. */
+static bool is_for_others(const struct fo_kept *kept, size_t entry)
+{
+    if (fo_inherited_give_back((uintptr_t)kept->object))
         return false;
-    fo_objects_kept_free(caller);
-    return fo_object_keep(p, function, made, connection ? major_of(entry) : 0);
+    return !is_a("SSL_CTX", entry) || !fo_shared_is_pool() || fo_object_keep_replaced(kept);
 }
 
 /* Must the object stay, though the program frees it? */
@@ -207,12 +215,15 @@ static FO_COLD bool stays(fo_object_function *function, void *p, fo_object_funct
                           uintptr_t caller)
 {
     size_t entry = (size_t)(slot - fo_object_real);
+    bool connection = is_a("SSL", entry);
+    const struct fo_kept kept = {p, function, slot, caller, connection ? major_of(entry) : 0};
 
     if (fo_libraries_contain(caller))
         return false;
-    bool stay = is_inherited(p, entry) ? !fo_inherited_give_back((uintptr_t)p)
-                                       : is_in_use(function, p, entry, caller);
-    if (stay && is_a("SSL", entry) && fo_connection_first_free((uintptr_t)p) &&
+    if (connection || is_a("SSL_CTX", entry))
+        fo_objects_kept_free();
+    bool stay = is_inherited(p, entry) ? is_for_others(&kept, entry) : is_in_use(&kept, entry);
+    if (stay && connection && fo_connection_first_free((uintptr_t)p) &&
         fo_inherited_lives((uintptr_t)p))
         fo_connection_close(p, major_of(entry), caller);
     return stay;

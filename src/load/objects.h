@@ -33,9 +33,10 @@ void *fo_object_free_short(void *p, const void *second, fo_object_function **slo
 void *fo_object_reference_short(void *p, const void *second, fo_object_function **slot,
                                 uintptr_t caller);
 
-/* Call this function of OpenSSL's with p, and report what it frees as freed by the code at
- * `caller`. */
-void fo_object_call(fo_object_function *function, void *p, uintptr_t caller);
+/* Free p by this function of OpenSSL's, for the code at `caller` that called it by the name of this
+ * slot; or report that it is freed already. */
+void fo_object_free_now(fo_object_function *function, void *p, fo_object_function **slot,
+                        uintptr_t caller);
 
 /* Another library came: functions that were found may not be those that a caller means. */
 void fo_objects_forget(void);

@@ -3,72 +3,113 @@
 
 #include "core/memory.h"
 #include "fork/cures.h"
+#include "fork/inherited.h"
 #include "fork/process.h"
 #include "fork/rows.h"
+#include "fork/shared.h"
 #include "load/connections.h"
 
 enum { KEPT = 1024 };
 
-static FO_BULKY struct kept {
-    void *object;        /* NULL: free */
+static FO_BULKY struct place {
+    struct fo_kept kept; /* its object is NULL: free */
     uint32_t process;    /* whose it is, by its serial number: a child inherits this table */
     uint32_t after;      /* its users were forked after so many forks, */
     uint32_t until;      /* and before so many; 0: nothing to free here */
-    uint32_t connection; /* major version */
-    fo_object_function *function;
-} kept[KEPT];
+    uint32_t made;       /* this process had made so many SSL_CTX and SSL */
+    bool inherited;      /* whom it serves is not known */
+} places[KEPT];
 
 /* About: a child inherits that, too, and what found no room counts for ever. */
 static uint32_t waiting;
+static uint32_t made;
 
-static bool is_mine(const struct kept *k)
+static bool is_mine(const struct place *at)
 {
-    return FO_RELAXED_LOAD(&k->process) == fo_process_serial();
+    return FO_RELAXED_LOAD(&at->process) == fo_process_serial();
 }
 
-bool fo_object_keep(void *p, fo_object_function *function, uint32_t after, unsigned connection)
+static bool put(const struct fo_kept *kept, uint32_t after, uint32_t until, bool inherited)
+{
+    __atomic_fetch_add(&waiting, 1, __ATOMIC_RELAXED);
+    for (struct place *at = places; at < places + KEPT; at++) {
+        void *before = __atomic_load_n(&at->kept.object, __ATOMIC_ACQUIRE);
+        if ((before != NULL && is_mine(at)) ||
+            !__atomic_compare_exchange_n(&at->kept.object, &before, kept->object, false,
+                                         __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
+            continue;
+        FO_RELAXED_STORE(&at->until, 0);
+        FO_RELAXED_STORE(&at->after, after);
+        FO_RELAXED_STORE(&at->made, FO_RELAXED_LOAD(&made));
+        FO_RELAXED_STORE(&at->inherited, inherited);
+        FO_RELAXED_STORE(&at->process, fo_process_serial());
+        at->kept.function = kept->function;
+        at->kept.slot = kept->slot;
+        at->kept.caller = kept->caller;
+        at->kept.connection = kept->connection;
+        __atomic_store_n(&at->until, until, __ATOMIC_RELEASE);
+        return true;
+    }
+    return false;
+}
+
+bool fo_object_keep(const struct fo_kept *kept, uint32_t after)
 {
     uint32_t until = fo_row_forks();
 
     if (!fo_cure_workers_live(after, until))
         return false;
-    __atomic_fetch_add(&waiting, 1, __ATOMIC_RELAXED);
-    for (unsigned i = 0; i < KEPT; i++) {
-        void *before = __atomic_load_n(&kept[i].object, __ATOMIC_ACQUIRE);
-        if ((before != NULL && is_mine(&kept[i])) ||
-            !__atomic_compare_exchange_n(&kept[i].object, &before, p, false, __ATOMIC_ACQ_REL,
-                                         __ATOMIC_RELAXED))
-            continue;
-        FO_RELAXED_STORE(&kept[i].until, 0);
-        FO_RELAXED_STORE(&kept[i].after, after);
-        FO_RELAXED_STORE(&kept[i].process, fo_process_serial());
-        kept[i].connection = connection;
-        kept[i].function = function;
-        __atomic_store_n(&kept[i].until, until, __ATOMIC_RELEASE);
-        break;
-    }
-    return true;
+    return put(kept, after, until, false) || !fo_shared_is_pool();
 }
 
-static void free_now(const struct kept *k, uintptr_t caller)
+bool fo_object_keep_replaced(const struct fo_kept *kept)
 {
-    if (k->connection != 0)
-        fo_connection_is_closed(k->object, k->connection, caller);
-    fo_object_call(k->function, k->object, caller);
+    return put(kept, 0, UINT32_MAX, true);
 }
 
-void fo_objects_kept_free(uintptr_t caller)
+void fo_objects_kept_made(void)
 {
-    for (unsigned i = 0; i < KEPT && FO_RELAXED_LOAD(&waiting) != 0; i++) {
-        uint32_t until = __atomic_load_n(&kept[i].until, __ATOMIC_ACQUIRE);
-        if (until == 0 || !is_mine(&kept[i]) ||
-            fo_cure_workers_live(FO_RELAXED_LOAD(&kept[i].after), until) ||
-            !__atomic_compare_exchange_n(&kept[i].until, &until, 0, false, __ATOMIC_ACQ_REL,
+    __atomic_fetch_add(&made, 1, __ATOMIC_RELAXED);
+}
+
+static bool is_replaced(const struct place *at)
+{
+    return at->kept.connection == 0 && FO_RELAXED_LOAD(&at->made) != FO_RELAXED_LOAD(&made) &&
+           fo_shared_is_pool();
+}
+
+static bool is_over(const struct place *at, uint32_t until)
+{
+    if (is_replaced(at))
+        return true;
+    return !FO_RELAXED_LOAD(&at->inherited) &&
+           !fo_cure_workers_live(FO_RELAXED_LOAD(&at->after), until);
+}
+
+static void free_now(const struct place *at)
+{
+    const struct fo_kept *kept = &at->kept;
+    uintptr_t p = (uintptr_t)kept->object;
+
+    /* Another process may have freed it, and the address may be another object's by now. */
+    if (at->inherited && (fo_inherited_lives(p) ? !fo_inherited(p) : !fo_hot.objects))
+        return;
+    if (kept->connection != 0)
+        fo_connection_is_closed(kept->object, kept->connection, kept->caller);
+    fo_object_free_now(kept->function, kept->object, kept->slot, kept->caller);
+}
+
+void fo_objects_kept_free(void)
+{
+    for (struct place *at = places; at < places + KEPT && FO_RELAXED_LOAD(&waiting) != 0; at++) {
+        uint32_t until = __atomic_load_n(&at->until, __ATOMIC_ACQUIRE);
+        if (until == 0 || !is_mine(at) || !is_over(at, until) ||
+            !__atomic_compare_exchange_n(&at->until, &until, 0, false, __ATOMIC_ACQ_REL,
                                          __ATOMIC_RELAXED))
             continue;
-        struct kept k = kept[i];
-        __atomic_store_n(&kept[i].object, NULL, __ATOMIC_RELEASE);
+        struct place copy = *at;
+        __atomic_store_n(&at->kept.object, NULL, __ATOMIC_RELEASE);
         __atomic_fetch_sub(&waiting, 1, __ATOMIC_RELAXED);
-        free_now(&k, caller);
+        free_now(&copy);
     }
 }

@@ -187,6 +187,8 @@ void *fo_entry_named(const char *name, unsigned major)
         {"OPENSSL_cleanup", {fo_OPENSSL_cleanup_3, fo_OPENSSL_cleanup_4}},
         {"EVP_RAND_CTX_new", {fo_EVP_RAND_CTX_new_3, fo_EVP_RAND_CTX_new_4}},
         {"SSL_new", {fo_SSL_new_3, fo_SSL_new_4}},
+        {"SSL_CTX_new", {fo_SSL_CTX_new_3, fo_SSL_CTX_new_4}},
+        {"SSL_CTX_new_ex", {fo_SSL_CTX_new_ex_3, fo_SSL_CTX_new_ex_4}},
     };
 
     for (size_t i = 0; i < sizeof entries / sizeof entries[0]; i++)

@@ -1,5 +1,7 @@
 """Cures for OpenSSL in memory that processes share: applied there, and nowhere else."""
 
+import re
+
 from model import ANY, PRIVATE, Case
 
 NONE = {"FREEONCE_CURES": "none"}
@@ -52,7 +54,50 @@ def passed_is_told(outcome):
     return None if (outcome.status, told, hint) == (0, 1, 1) else f"not told once: {outcome.errors!r}"
 
 
+def context_freed_twice(outcome):
+    """By the program's two calls; the program is named in both lines."""
+    named = re.findall(r"^  freed (?:first|again) .* by faults\+0x", outcome.errors, flags=re.M)
+    if "double free of SSL_CTX" not in outcome.errors or len(named) != 2:
+        return f"the second free is not reported: {outcome.errors!r}"
+    freed = outcome.facts.get("first-freed")
+    return None if (outcome.status, freed) == (0, "1") else f"freed {freed} times"
+
+
+QUARANTINE_0 = {"FREEONCE_QUARANTINE": "0"}
+RELOADS = [
+    *(
+        Case(
+            f"{run}{how}",
+            f"faults {run}",
+            backends=("shared",),
+            env=QUARANTINE_0 | env,
+            facts={"growth": "0", "first-freed": "1"},
+        )
+        for run in ("reload-by-a-worker", "reload-by-the-parent")
+        for how, env in (("", {}), ("-uncured", NONE))
+    ),
+    Case(
+        "reload-under-a-connection",
+        "faults reload-under-a-connection",
+        backends=("shared",),
+        facts={"while-it-lives": "0", "afterwards": "1"},
+    ),
+    Case(
+        "contexts-of-a-worker-that-ends",
+        "faults contexts-of-a-worker-that-ends",
+        backends=("shared", "shm"),
+        facts={"by-workers": "0", "freed": "1"},
+    ),
+    Case(
+        "context-freed-twice-by-a-worker",
+        "faults context-freed-twice-by-a-worker",
+        backends=("shared",),
+        check=context_freed_twice,
+    ),
+]
+
 CASES = [
+    *RELOADS,
     Case(
         "passed-where-memory-is-private",
         "faults passed-where-memory-is-private",
