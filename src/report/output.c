@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <string.h>
 #include <sys/un.h>
+#include <time.h>
 
 #include "core/options.h"
 #include "core/raw.h"
@@ -15,6 +16,8 @@
 
 /* Servers close the low descriptors when they become daemons, and hand their numbers out again. */
 enum { HIGH_FD = 200 };
+
+enum { LINES_A_SECOND = 100 }; /* of findings that may be without number */
 
 static bool begun;
 static struct fo_target standard_error;
@@ -251,7 +254,8 @@ static void put_count(struct fo_text *t, uint64_t count, const char *what)
     fo_put(t, count == 1 ? "" : "s");
 }
 
-static void print_counts(uint64_t findings, uint64_t messages)
+/* False: no output took it. */
+static bool print_counts(uint64_t findings, uint64_t messages)
 {
     char line[120];
     struct fo_text t = FO_TEXT(line);
@@ -264,22 +268,42 @@ static void print_counts(uint64_t findings, uint64_t messages)
     if (messages != 0)
         put_count(&t, messages, " message");
     fo_put(&t, " could not be printed\n");
-    if (print(line, t.used, false))
-        return;
-    fo_shared_add(&unprinted->findings, findings);
-    fo_shared_add(&unprinted->messages, messages);
+    return print(line, t.used, false);
+}
+
+static bool print_left_out(uint64_t findings)
+{
+    char line[160];
+    struct fo_text t = FO_TEXT(line);
+
+    fo_put(&t, "freeonce: ");
+    put_count(&t, findings, " finding");
+    fo_put(&t, findings == 1 ? " was" : " were");
+    fo_put(&t, " left out: of those beyond the first 1,024 different ones, ");
+    fo_put_dec(&t, LINES_A_SECOND);
+    fo_put(&t, " lines a second are printed\n");
+    return print(line, t.used, false);
+}
+
+static uint64_t take(struct fo_shared_u64 *count)
+{
+    return fo_shared_number(count) != 0 ? fo_shared_swap(count, 0) : 0;
 }
 
 void fo_output_unprinted(void)
 {
-    if (fo_likely(
-            (fo_shared_number(&unprinted->findings) | fo_shared_number(&unprinted->messages)) == 0))
+    if (fo_likely((fo_shared_number(&unprinted->findings) | fo_shared_number(&unprinted->messages) |
+                   fo_shared_number(&unprinted->left_out)) == 0))
         return;
     int saved_errno = errno;
-    uint64_t findings = fo_shared_swap(&unprinted->findings, 0);
-    uint64_t messages = fo_shared_swap(&unprinted->messages, 0);
-    if ((findings | messages) != 0)
-        print_counts(findings, messages);
+    uint64_t findings = take(&unprinted->findings), messages = take(&unprinted->messages);
+    uint64_t left_out = take(&unprinted->left_out);
+    if ((findings | messages) != 0 && !print_counts(findings, messages)) {
+        fo_shared_add(&unprinted->findings, findings);
+        fo_shared_add(&unprinted->messages, messages);
+    }
+    if (left_out != 0 && !print_left_out(left_out))
+        fo_shared_add(&unprinted->left_out, left_out);
     errno = saved_errno;
 }
 
@@ -301,6 +325,40 @@ bool fo_output_has_findings(void)
 void fo_output_finding(const char *text, size_t length)
 {
     print_or_count(text, length, true);
+}
+
+static uint32_t lines_of(const char *text, size_t length)
+{
+    uint32_t lines = 0;
+
+    for (size_t i = 0; i < length; i++)
+        lines += text[i] == '\n';
+    return lines;
+}
+
+/* Of one second of the clock, whichever it is in another time namespace. */
+static bool are_few(uint32_t lines)
+{
+    struct timespec now = {0, 0};
+
+    clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+    uint64_t second = (uint32_t)now.tv_sec, before = fo_shared_number(&unprinted->second);
+    for (int tries = 0; tries < 8; tries++) {
+        uint64_t so_far = before >> 32 == second ? (uint32_t)before : 0;
+        if (so_far != 0 && so_far + lines > LINES_A_SECOND)
+            return false;
+        if (fo_shared_replace(&unprinted->second, &before, second << 32 | (so_far + lines)))
+            return true;
+    }
+    return false;
+}
+
+void fo_output_finding_bounded(const char *text, size_t length)
+{
+    if (are_few(lines_of(text, length)))
+        print_or_count(text, length, true);
+    else
+        fo_shared_add(&unprinted->left_out, 1);
 }
 
 void fo_say(const struct fo_text *text)

@@ -26,10 +26,12 @@ void fo_output_before_fork(void);
 /* In a child: with %p in the path it gets a file of its own. */
 void fo_output_forked(void);
 
-/* Counts of what could not be printed.  By default they are of this process; in shared memory they
- * are of all processes of the tree. */
+/* Counts of what was not printed.  By default they are of this process; in shared memory they are
+ * of all processes of the tree. */
 struct fo_unprinted {
-    struct fo_shared_u64 findings, messages;
+    struct fo_shared_u64 findings, messages; /* no output took them */
+    struct fo_shared_u64 left_out;           /* findings that would have been too many lines */
+    struct fo_shared_u64 second;             /* a second << 32 | lines that were bounded in it */
 };
 void fo_output_share(struct fo_unprinted *counts);
 
@@ -39,7 +41,11 @@ bool fo_output_has_findings(void);
 /* Whole lines, which already start with "freeonce: " or blanks. */
 void fo_output_finding(const char *text, size_t length);
 
-/* Print the count of what could not be printed, if there is one. */
+/* The same, but no more than 100 lines a second of all that come this way; what is left out is
+ * counted. */
+void fo_output_finding_bounded(const char *text, size_t length);
+
+/* Print the counts of what was not printed, if there are any. */
 void fo_output_unprinted(void);
 
 /* "freeonce: " + text + newline; the strings of the second end with NULL. */

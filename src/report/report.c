@@ -19,7 +19,9 @@
 #include "report/output.h"
 #include "report/record.h"
 
-enum { KINDS_OF_FINDING_MAX = 1024 }; /* distinct ones; of those beyond, each is new */
+enum {
+    KINDS_OF_FINDING_MAX = 1024
+}; /* distinct ones; each of those beyond is taken for a new one */
 
 /* A finding seen.  The key is a hash of what makes it the same; 0: free. */
 struct seen {
@@ -131,7 +133,7 @@ static void print_count(const struct own *mine, const struct fo_record *record, 
     print_seen(is_kept(mine) ? &mine->record : record, count);
 }
 
-static void print(const struct fo_record *record)
+static void print(const struct fo_record *record, void (*output)(const char *text, size_t length))
 {
     if (!fo_output_has_findings())
         return;
@@ -139,7 +141,7 @@ static void print(const struct fo_record *record)
     struct fo_text t = FO_TEXT(text);
 
     fo_record_text(&t, record);
-    fo_output_finding(text, t.used);
+    output(text, t.used);
 }
 
 /* The process that saw this finding first has not printed it yet.  It may never do so, if it was
@@ -159,7 +161,7 @@ static void count_in_row(size_t row, const struct fo_record *record)
 
     keep(&own[row], record);
     if (n == 1) {
-        print(record);
+        print(record, fo_output_finding);
         fo_shared_replace(&s->printed, &none, 1);
     } else if (fo_shared_number(&s->printed) == 0) {
         first_printer_is_slow(row, record, n);
@@ -179,7 +181,7 @@ static void count(const struct fo_record *record)
     if (row < KINDS_OF_FINDING_MAX)
         count_in_row(row, record);
     else
-        print(record);
+        print(record, fo_output_finding_bounded);
 }
 
 void fo_report(const struct fo_record *record)

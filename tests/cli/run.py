@@ -111,7 +111,11 @@ class Finds(tools.Case):
         suite = xml.etree.ElementTree.fromstring(out["junit"])
         (failure,) = suite.findall(".//failure")
         self.assertEqual("476 more findings are not in the journal", failure.get("message"))
-        self.assertIn("476 more findings are not in the journal", out["sarif"])
+        (run,) = json.loads(out["sarif"])["runs"]
+        (invocation,) = run["invocations"]
+        (notification,) = invocation["toolExecutionNotifications"]
+        self.assertEqual("476 more findings are not in the journal", notification["message"]["text"])
+        self.assertEqual(("error", False), (notification["level"], invocation["executionSuccessful"]))
         self.assertIn("476 more findings are not in the journal", out["github"])
         self.assertIn('"dropped":476', out["json"])
 

@@ -19,6 +19,7 @@ LINES = re.compile(
     |freeonce:\ seen\ \d+\ times\ in\ all\ processes:
     |freeonce:\ findings\ of\ other\ processes\ were\ seen\ \d+\ more\ times?
     |freeonce:\ (\d+\ findings?)?(\ and\ )?(\d+\ messages?)?\ could\ not\ be\ printed
+    |freeonce:\ \d+\ findings?\ (was|were)\ left\ out:\ of\ those\ beyond\ the\ first\ 1,024\ [a-z,0-9 ]+
     |freeonce:\ FREEONCE_JOURNAL=\S+\ was\ truncated;\ findings\ are\ not\ kept\ there\ any\ more""",
     re.VERBOSE,
 )

@@ -95,6 +95,31 @@ static void padding_ends_when_the_buffer_is_full(void **state)
     expect(&t, "abc  ");
 }
 
+static void text_of_others_is_cleaned(void **state)
+{
+    static const char *const texts[][2] = {
+        {"nginx: worker", "nginx: worker"},
+        {"a\nb\rc\td", "a?b?c?d"},
+        {"\033[2Jx\177", "?[2Jx?"},
+        {"gr\xc3\xbc\xc3\x9f", "gr\xc3\xbc\xc3\x9f"}, /* UTF-8 */
+        {"\xc2\x9b"
+         "2J",
+         "??2J"},                /* a control character of 8 bits */
+        {"\xfc\xe2\x82", "???"}, /* no UTF-8, and cut off */
+        {"\xed\xa0\x80", "???"}, /* a surrogate */
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+        struct fo_text t = fresh(sizeof buffer);
+        fo_put_clean(&t, texts[i][0], 100);
+        expect(&t, texts[i][1]);
+    }
+    struct fo_text t = fresh(sizeof buffer);
+    fo_put_clean(&t, "gr\xc3\xbc", 3);
+    expect(&t, "gr?");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -102,6 +127,7 @@ int main(void)
         cmocka_unit_test(text_is_copied_as_it_is),
         cmocka_unit_test(what_does_not_fit_is_cut_off),
         cmocka_unit_test(padding_fills_a_column_with_one_blank_at_least),
+        cmocka_unit_test(text_of_others_is_cleaned),
         cmocka_unit_test(padding_ends_when_the_buffer_is_full),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,6 +1,7 @@
 /* Is a finding printed once and then counted, over all processes, without losing one? */
 #include <fcntl.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
@@ -142,6 +143,29 @@ FRESH(findings_beyond_the_table_are_printed_each_time)
     assert_int_equal(fixture_count("freeonce: seen 10 times"), 1);
 }
 
+/* A program that goes on with ever new ones must not fill the disk: and nothing is lost silently.
+ */
+FRESH(a_flood_of_different_findings_is_bounded_and_counted)
+{
+    enum { FLOOD = 20000 }; /* to print them all would take a quarter of an hour */
+    unsigned long left_out = 0;
+
+    fixture_start(NULL);
+    for (int line = 1; line <= TABLE + FLOOD; line++)
+        report(line, 1);
+    fo_report_counts();
+    for (const char *at = fixture_log(); (at = strstr(at, " left out: ")) != NULL; at++) {
+        const char *start = at;
+        while (start[-1] != '\n')
+            start--;
+        left_out += strtoul(start + strlen("freeonce: "), NULL, 10);
+    }
+    assert_true(left_out > 0);
+    assert_int_equal(headlines() + left_out, TABLE + FLOOD);
+    report(7, 9); /* those of the table are counted as ever */
+    assert_int_equal(fixture_count("freeonce: seen 10 times"), 1);
+}
+
 static void report_four(void *unused)
 {
     (void)unused;
@@ -159,6 +183,23 @@ FRESH(processes_count_together)
     fixture_forget();
     fo_report_counts();
     assert_int_equal(fixture_count("freeonce: seen 21 times in all processes:\n"), 1);
+}
+
+static void report_57(void *unused)
+{
+    (void)unused;
+    report(1, 57);
+}
+
+/* What a finding was is not shared: its own process has printed it. */
+FRESH(the_first_process_counts_what_others_have_seen)
+{
+    fixture_start(NULL);
+    fixture_fork(report_57, NULL);
+    assert_int_equal(headlines(), 2);
+    fixture_forget();
+    fo_report_counts();
+    fixture_expect("freeonce: findings of other processes were seen 47 more times\n");
 }
 
 static void report_and_leave(void *unused)
@@ -301,7 +342,9 @@ int main(void)
         cmocka_unit_test(nothing_found_nothing_counted),
         cmocka_unit_test(what_differs_in_one_place_or_kind_is_another_finding),
         cmocka_unit_test(findings_beyond_the_table_are_printed_each_time),
+        cmocka_unit_test(a_flood_of_different_findings_is_bounded_and_counted),
         cmocka_unit_test(processes_count_together),
+        cmocka_unit_test(the_first_process_counts_what_others_have_seen),
         cmocka_unit_test(children_that_leave_do_not_each_print_the_count),
         cmocka_unit_test(a_reporter_that_is_killed_does_not_silence_the_finding),
         cmocka_unit_test(a_report_into_a_pipe_without_a_reader_kills_nobody),

@@ -127,12 +127,12 @@ static json_t *result(const struct fo_finding_shown *f)
     return value;
 }
 
-static void add_notification(json_t *list, struct fo_description *text)
+static void add_notification(json_t *list, struct fo_description *text, const char *level)
 {
     json_t *one = fo_json_object();
     char *made = fo_describe_end(text);
 
-    fo_json_set(one, "level", fo_json_text("warning"));
+    fo_json_set(one, "level", fo_json_text(level));
     fo_json_set(one, "message", fo_sarif_message(made));
     fo_json_add(list, one);
     free(made);
@@ -152,17 +152,18 @@ static json_t *notifications(const struct fo_model *model)
         fo_describe_text(text.out, process->name);
         fprintf(text.out, " (pid %u) used OpenSSL unprotected: ", process->pid);
         fo_describe_text(text.out, process->how);
-        add_notification(list, &text);
+        add_notification(list, &text, "warning");
     }
     if (model->dropped > 0) {
         fo_describe_start(&text);
         fo_describe_dropped(text.out, model->dropped);
-        add_notification(list, &text);
+        add_notification(list, &text, "error");
     }
     return list;
 }
 
-/* Successful is what came to its end by itself, whatever its status: its findings are complete. */
+/* Successful is what came to its end by itself, whatever its status, and of which every finding is
+ * here: its findings are complete. */
 static json_t *invocation(const struct fo_model *model, const struct fo_run_shown *run)
 {
     json_t *value = fo_json_object(), *words = fo_json_array();
@@ -176,8 +177,9 @@ static json_t *invocation(const struct fo_model *model, const struct fo_run_show
         if (run->signal != 0)
             fo_json_set(value, "exitSignalNumber", fo_json_number((uint64_t)run->signal));
     }
-    fo_json_set(value, "executionSuccessful",
-                json_boolean(!run->ended || (started && run->signal == 0)));
+    fo_json_set(
+        value, "executionSuccessful",
+        json_boolean(model->dropped == 0 && (!run->ended || (started && run->signal == 0))));
     set_filled(value, "toolExecutionNotifications", notifications(model));
     return value;
 }
