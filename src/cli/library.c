@@ -121,7 +121,7 @@ static const char *beside_self(char *tried, size_t size)
             if (is_file(path))
                 return fo_library_check(path);
             if (at < size && strstr(tried, path) == NULL)
-                at += (size_t)snprintf(tried + at, size - at, "\n  %s", path);
+                at += (size_t)snprintf(tried + at, size - at, "%s %s", at != 0 ? "," : "", path);
         }
     return NULL;
 }

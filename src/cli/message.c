@@ -6,6 +6,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "cli/model/clean.h"
+
 bool fo_colours(FILE *out)
 {
     const char *no = getenv("NO_COLOR"), *terminal = getenv("TERM");
@@ -18,10 +20,15 @@ __attribute__((format(printf, 2, 0))) static void say(const char *colour, const 
                                                       va_list arguments)
 {
     bool colours = fo_colours(stderr);
+    char *text;
 
-    fprintf(stderr, "%sfreeonce:%s ", colours ? colour : "", colours ? "\033[0m" : "");
-    vfprintf(stderr, format, arguments);
-    fputc('\n', stderr);
+    if (vasprintf(&text, format, arguments) < 0)
+        text = NULL;
+    if (text != NULL)
+        fo_clean(text, text); /* it may name files, programs and what others wrote */
+    fprintf(stderr, "%sfreeonce:%s %s\n", colours ? colour : "", colours ? "\033[0m" : "",
+            text != NULL ? text : "there is no memory for a message");
+    free(text);
 }
 
 void fo_error(const char *format, ...)

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "cli/message.h"
+#include "cli/model/clean.h"
 
 enum { WIDTH = 80, INDENT = 4 };
 
@@ -41,7 +42,10 @@ static bool is_set(const struct fo_row *row)
 
 static const char *shown(const char *value)
 {
-    return *value != '\0' ? value : "-";
+    static char clean[sizeof((struct fo_row *)NULL)->value];
+
+    fo_clean(clean, value);
+    return *value != '\0' ? clean : "-";
 }
 
 static void put_file(const struct fo_shown *s)

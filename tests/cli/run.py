@@ -5,6 +5,7 @@ import os
 import pty
 import re
 import select
+import shutil
 import signal
 import subprocess
 import time
@@ -118,6 +119,29 @@ class Finds(tools.Case):
         self.assertEqual(("error", False), (notification["level"], invocation["executionSuccessful"]))
         self.assertIn("476 more findings are not in the journal", out["github"])
         self.assertIn('"dropped":476', out["json"])
+
+    def test_names_cannot_write_to_a_terminal(self):
+        """Nor begin a line of their own: not that of a program, nor of its file, in any output."""
+        nasty = "n\x1b[2J\n::error::x\x9b\r"
+        program = self.dir / nasty
+        shutil.copy(tools.arguments.planted, program)
+        for script in ('"$NASTY" bug', 'exec -a "$NASTY" "$PLANTED" bug'):
+            formats = []
+            for name in ("text", "json", "junit", "sarif", "github"):
+                formats += ["--format", name, "-o", self.dir / name]
+            done = self.freeonce(
+                "--processes", *formats, "--", "bash", "-c", script, expect=99,
+                env={"NASTY": str(program), "PLANTED": tools.arguments.planted})
+            for name in ("text", "json", "junit", "sarif", "github"):
+                text = (self.dir / name).read_text()
+                self.assertNotRegex(text, "[\x00-\x08\x0b-\x1f\x7f-\x9f]", name)
+                self.assertNotRegex(text, "(?m)^::error::x", name)
+            self.assertIn("1 finding", done.stderr)
+            self.assertNotIn("\x1b", done.stderr)
+        for argv in (["report", program / "none"], ["--", program / "none"], ["options", nasty]):
+            done = self.freeonce(*argv)
+            self.assertNotRegex(done.stderr, "[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+            self.assertNotRegex(done.stderr, "(?m)^::error::x")
 
     def test_processes(self):
         """The tree, and how the library got into each."""

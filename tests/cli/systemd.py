@@ -50,7 +50,7 @@ class Dropin(Case):
                 self.assertEqual("", done.stdout)
         done = self.run_program(shutil.copy(tools.arguments.freeonce, self.dir / "alone"),
                                 "systemd", path, expect=66)
-        self.assertIn("Looked for\n  ", done.stderr)
+        self.assertIn("Looked for /", done.stderr)
 
     def test_options_of_the_library(self):
         lines = self.settings("", "-s", "FREEONCE_FILL=1", "--set", "BACKEND=/a b%/\"p\".so",

@@ -5,8 +5,10 @@
  *                  then the master finds what it finds
  *   racing SEED    the same, while the master finds 50
  *   truncate HOW   the journal is "emptied", "shortened", or "begun" anew as zeroes
+ *   load FILE      the library FILE is loaded, and finds something
  *   stale          a write through a stale pointer into many freed blocks: the address of a secret
  */
+#include <dlfcn.h>
 #include <fcntl.h>
 #include <grp.h>
 #include <openssl/crypto.h>
@@ -213,6 +215,17 @@ static void stale(void)
             CRYPTO_free(blocks[i], "neighbours", 3);
 }
 
+static void load(const char *path)
+{
+    void *library = dlopen(path, RTLD_NOW);
+    void (*plant)(void) = NULL;
+
+    if (library != NULL)
+        *(void **)&plant = dlsym(library, "plant");
+    CHECK(plant != NULL);
+    plant();
+}
+
 void run_neighbours(char **way)
 {
     private_heap = malloc(PRIVATE);
@@ -224,6 +237,8 @@ void run_neighbours(char **way)
         racing(strtoull(way[1], NULL, 10));
     else if (strcmp(way[0], "truncate") == 0 && way[1] != NULL)
         truncate_journal(way[1]);
+    else if (strcmp(way[0], "load") == 0 && way[1] != NULL)
+        load(way[1]);
     else if (strcmp(way[0], "stale") == 0)
         stale();
     else

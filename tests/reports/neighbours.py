@@ -6,6 +6,8 @@ import contextlib
 import functools
 import pathlib
 import re
+import shutil
+import struct
 import tempfile
 
 import harness
@@ -91,6 +93,38 @@ def name_is_cleaned(given):
         harness.expect("escapes in the journal", False, b"\x1b[2J" in journal.read_bytes())
 
 
+def without_headers(path, out):
+    """The library, its program headers far behind all else, where nothing maps them."""
+    data, end = bytearray(path.read_bytes()), 64 << 30
+    (offset,) = struct.unpack_from("<Q", data, 0x20)
+    size, count = struct.unpack_from("<HH", data, 0x36)
+    headers = data[offset : offset + size * count]
+    struct.pack_into("<Q", data, 0x20, end)
+    with out.open("wb") as file:
+        file.write(data)
+        file.seek(end)
+        file.write(headers)
+
+
+def loaded(given, odd):
+    original = given.reports.parent / "libloaded.so"
+    with folder() as path:
+        library, journal = path / "libnew\x1b[2J.so", path / "journal"
+        if odd:
+            without_headers(original, library)
+        else:
+            shutil.copy(original, library)
+        options = {"STACKS": "8", "JOURNAL": str(journal)}
+        argv = ["neighbours", "load", str(library)]
+        errors = harness.finish(harness.start(given, "arena", argv, options))[1]
+        harness.expect("the finding", True, "freeonce: double free of block" in errors)
+        harness.expect("its place", True, f"freed again  {'?' if odd else 'loaded:3'} " in errors)
+        frame = re.search(r"#0 libnew\?\[2J\.so\+0x[0-9a-f]+( build-id [0-9a-f]{40})?\n", errors)
+        harness.expect("the innermost frame", True, frame is not None)
+        harness.expect("its build-id", odd, frame[1] is None)
+        harness.expect("escapes", False, "\x1b" in errors)
+
+
 def cases(given):
     listed = {}
     for setting in SETTINGS:
@@ -101,6 +135,8 @@ def cases(given):
         listed[f"truncated.{how}"] = functools.partial(truncated, given, how)
     for backend in ("arena", "libc", "shm"):  # guard ends the program at the write
         listed[f"stale.{backend}"] = functools.partial(stale, given, backend)
+    listed["loaded.odd"] = functools.partial(loaded, given, True)
+    listed["loaded.plain"] = functools.partial(loaded, given, False)
     listed["name"] = functools.partial(name_is_cleaned, given)
     return listed
 

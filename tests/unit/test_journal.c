@@ -213,6 +213,25 @@ FRESH(processes_that_nobody_names_make_room)
     assert_int_equal(fo_journal->counters.dropped.processes, 0);
 }
 
+/* Where memory is shared, any process can write the table of processes. */
+FRESH(a_row_that_names_none_is_not_followed)
+{
+    static const uint32_t rows[] = {FO_JOURNAL_PROCESSES + 1, 0x10000000, UINT32_MAX};
+
+    start();
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        enter_process(2, 1000000);
+        fo_hot.memory->processes[2].journal.raw = rows[i];
+        uint32_t kept = fo_journal_keep_process(2);
+        assert_in_range(kept, 1, FO_JOURNAL_PROCESSES);
+        assert_int_equal(fo_journal->processes[kept - 1].pid, 1000000);
+        fo_hot.memory->processes[2].journal.raw = rows[i];
+        fo_hot.memory->processes[2].parent.raw = rows[i];
+        fo_journal_how(FO_JOURNAL_GUARDED, "");
+        report("c.c", 1);
+    }
+}
+
 FRESH(a_table_full_of_named_processes_is_told)
 {
     start();
@@ -336,6 +355,7 @@ int main(void)
         cmocka_unit_test(more_names_than_there_is_room_for),
         cmocka_unit_test(a_name_that_is_long_is_cut),
         cmocka_unit_test(processes_that_nobody_names_make_room),
+        cmocka_unit_test(a_row_that_names_none_is_not_followed),
         cmocka_unit_test(a_table_full_of_named_processes_is_told),
         cmocka_unit_test(an_unfinished_row_does_not_swallow_the_finding),
         cmocka_unit_test(a_writer_that_was_away_for_long_loses_nothing),

@@ -15,6 +15,7 @@
 #include "fork/process.h"
 #include "fork/rows.h"
 #include "fork/shared.h"
+#include "report/record.h"
 
 static void start(void)
 {
@@ -208,6 +209,29 @@ FRESH(a_full_table_in_shared_memory_makes_later_processes_unknown)
     assert_memory_equal(before, fo_hot.memory->processes, sizeof before);
 }
 
+/* Where memory is shared, any process of the tree can write the table. */
+FRESH(rows_that_say_anything_are_bounded)
+{
+    char line[2000];
+    struct fo_text t = {line, sizeof line - 1, 0};
+    struct fo_record r = {.object = "block", .answer = "skipped"};
+
+    fixture_start(NULL);
+    memset(fo_hot.memory->processes, 0xff, sizeof fo_hot.memory->processes);
+    for (uint32_t i = 0; i < 3 * FO_PROCESSES; i++) {
+        assert_int_equal(fo_row_parent(i), 0);
+        assert_int_equal(fo_row_pid(i), UINT32_MAX);
+    }
+    memcpy(fo_hot.memory->processes[5].name.raw, "x\033[2J\n0123456789", 16);
+    fo_hot.memory->processes[5].parent.raw = 6;
+    r.now = (struct fo_place){.known = true, .process = 5};
+    fo_record_text(&t, &r);
+    line[t.used] = '\0';
+    assert_non_null(strstr(line, "(x?[2J?0123456789), forked from 4294967295 at 0xffff"));
+    fo_report(&r);
+    fo_report_counts();
+}
+
 /* As load/fork.c does. */
 static pid_t fork_from_full_table(void)
 {
@@ -327,6 +351,7 @@ int main(void)
         cmocka_unit_test(a_free_notices_the_fork_by_itself),
         cmocka_unit_test(a_child_may_free_what_it_inherited),
         cmocka_unit_test(a_full_table_takes_rows_again_but_none_of_an_ancestor),
+        cmocka_unit_test(rows_that_say_anything_are_bounded),
         cmocka_unit_test(a_full_table_in_shared_memory_makes_later_processes_unknown),
         cmocka_unit_test(a_full_table_in_shared_memory_takes_rows_of_the_dead_again),
         cmocka_unit_test(a_thread_is_known_by_its_kernel_id),

@@ -2,8 +2,8 @@
 #ifndef FO_CLI_MODEL_CLEAN_H
 #define FO_CLI_MODEL_CLEAN_H
 
-/* A copy of text to `to`, which has room for strlen(text) + 1; '?' stands for each byte that is a
- * control character or no UTF-8. */
+/* A copy of text to `to`, which has room for strlen(text) + 1 and may be text itself; '?' stands
+ * for each byte that is a control character or no UTF-8. */
 void fo_clean(char *to, const char *text);
 
 /* The same in memory that the caller frees; without memory the command ends. */
