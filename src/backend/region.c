@@ -4,6 +4,7 @@
 #include <sys/mman.h>
 #include <sys/resource.h>
 
+#include "backend/region_magazine.h"
 #include "backend/region_system.h"
 #include "core/options.h"
 #include "fork/process.h"
@@ -77,7 +78,7 @@ static uintptr_t lay_out_head(struct fo_region *r, uintptr_t at, uint32_t pages)
 {
     r->cache_count = pages / 8 < FO_CACHES ? pages / 8 : FO_CACHES;
     r->owned_most = r->cache_count / 2;
-    r->magazine_count = pages / 2 < FO_MAGAZINES_MOST ? pages / 2 : FO_MAGAZINES_MOST;
+    r->magazine_count = pages < FO_MAGAZINES_MOST ? pages : FO_MAGAZINES_MOST;
     at += sizeof *r;
     r->mark = (struct fo_mark *)at;
     at += FO_MARKS * sizeof *r->mark;
@@ -97,7 +98,8 @@ static void begin(struct fo_region *r, uintptr_t base, uint32_t page_count, bool
     r->base = base;
     r->page_count = page_count;
     r->key = make_key(fo_hot.secret);
-    r->pages = r->magazines = r->marks = 1;
+    r->pages = r->marks = 1;
+    r->magazines = FO_FIRST_MAGAZINE;
     set_classes(r);
     fo_region = r;
 }
@@ -187,6 +189,7 @@ bool fo_region_start(bool shared)
 {
     if (!(shared ? start_shared_within_limit() : start_private()))
         return false;
+    fo_magazines_start();
     fo_caches_start();
     fo_region_commit(FO_PAGE_SIZE);
     return true;

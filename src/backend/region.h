@@ -119,15 +119,15 @@ static inline unsigned fo_magazine_class(const struct fo_magazine *m)
     return FO_RELAXED_LOAD(&m->what) & 0xff;
 }
 
-/* Of those that are used, up to where fo_cell_is_end(). */
-static inline struct fo_cell *fo_first_cell(struct fo_magazine *m)
-{
-    return &m->cells[FO_MAGAZINE_CELLS - fo_region->class[fo_magazine_class(m)].cells];
-}
-
 static inline struct fo_cell *fo_end_cell(struct fo_magazine *m)
 {
-    return &m->cells[FO_MAGAZINE_CELLS];
+    return (struct fo_cell *)m;
+}
+
+/* Of those that its class uses, up to where fo_cell_is_end(). */
+static inline struct fo_cell *fo_first_cell(struct fo_magazine *m)
+{
+    return fo_end_cell(m) - fo_region->class[fo_magazine_class(m)].cells;
 }
 
 /* For bins without a magazine. */

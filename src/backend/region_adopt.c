@@ -79,7 +79,7 @@ static void recover_magazines(struct fo_cache *cache, uint32_t me)
 {
     uint32_t used = __atomic_load_n(&fo_region->magazines, __ATOMIC_ACQUIRE);
 
-    for (uint32_t n = 1; n < used; n++)
+    for (uint32_t n = FO_FIRST_MAGAZINE; n < used; n++)
         if (fo_magazine_go_on(n, me))
             gather(&cache->bins[fo_magazine_class(fo_magazine_at(n))], n);
     for (unsigned c = 0; c < FO_REGION_CLASSES; c++)

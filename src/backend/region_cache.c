@@ -244,7 +244,7 @@ const struct fo_cell *fo_cache_find(unsigned class, uintptr_t payload)
 {
     uint32_t used = __atomic_load_n(&fo_region->magazines, __ATOMIC_ACQUIRE);
 
-    for (uint32_t n = 1; n < used; n++) {
+    for (uint32_t n = FO_FIRST_MAGAZINE; n < used; n++) {
         struct fo_magazine *m = fo_magazine_at(n);
         if (fo_magazine_class(m) != class)
             continue;

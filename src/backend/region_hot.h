@@ -7,7 +7,7 @@
 #include "core/block.h"
 #include "fork/living.h"
 
-enum { FO_PAGE_SHIFT = 16, FO_MAGAZINE_SIZE = 2048 };
+enum { FO_PAGE_SHIFT = 16, FO_MAGAZINE_END = 1024 };
 
 #define FO_REGION_FREED (UINT64_C(1) << FO_PAD8_SHIFT) /* blocks in here are never padded */
 #define FO_REGION_HELD  (FO_REGION_FREED | UINT64_C(4) << FO_BACKEND_SHIFT)
@@ -30,7 +30,7 @@ struct fo_cell {
  * have to come into the processor's cache first. */
 static inline bool fo_cell_is_end(const struct fo_cell *cell)
 {
-    return (uintptr_t)cell % FO_MAGAZINE_SIZE == 0;
+    return (uintptr_t)cell % FO_MAGAZINE_END == 0;
 }
 
 struct fo_bin {

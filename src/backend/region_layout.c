@@ -28,12 +28,10 @@ bool fo_layout_has_page(uint32_t page)
                      fo_system_map_apart);
 }
 
-/* A program that only starts and ends uses all of the first group. */
 bool fo_layout_has_magazine(uint32_t number)
 {
     return has_chunk(&fo_layout.magazines[number / FO_GROUP_MAGAZINES],
-                     sizeof(struct fo_magazine_group),
-                     number < FO_GROUP_MAGAZINES ? fo_system_map_populated : fo_system_map_apart);
+                     sizeof(struct fo_magazine_group), fo_system_map_apart);
 }
 
 bool fo_layout_has_cache(uint32_t index)
@@ -110,5 +108,6 @@ void fo_layout_sets(uint64_t *above, uint32_t magazines)
     }
     for (unsigned c = 0; c < FO_RUN_CLASSES; c++)
         fo_layout.runs[c] = set_of_pages(FO_REGION_CLASSES + c, of_pages);
-    fo_layout.spare = set_of_magazines(FO_REGION_CLASSES, above);
+    for (unsigned i = 0; i < 2; i++)
+        fo_layout.spare[i] = set_of_magazines(FO_REGION_CLASSES + i, above);
 }

@@ -14,29 +14,34 @@
 enum {
     FO_PAGE_SIZE = 1 << FO_PAGE_SHIFT,
     FO_BITMAP_WORDS = (FO_PAGE_SIZE / 32) / 64,
-    FO_MAGAZINE_CELLS = 84,
+    FO_MAGAZINE_CELLS = 84, /* of a long one, see struct fo_magazine_group */
+    FO_SHORT_CELLS = 41,
+    FO_FIRST_MAGAZINE = 2, /* 0 is none, and 1 the long one beside it */
     FO_RUN_CLASSES = 72,
-    FO_PAGES_MOST = 1 << 20,               /* 64 GiB */
-    FO_MAGAZINES_MOST = FO_PAGES_MOST / 2, /* a 64th of the memory, if all are used */
+    FO_PAGES_MOST = 1 << 20,           /* 64 GiB */
+    FO_MAGAZINES_MOST = FO_PAGES_MOST, /* a 64th of the memory, if all are used */
     FO_GROUP_PAGES = 512,
-    FO_GROUP_MAGAZINES = 64,
+    FO_GROUP_MAGAZINES = 128,
     FO_GROUP_CACHES = 16,
     FO_CACHES = 4096, /* owned and lent, region_owner.c; half of them each, but see region.h */
     FO_PAGE_GROUPS = FO_PAGES_MOST / FO_GROUP_PAGES,
     FO_MAGAZINE_GROUPS = FO_MAGAZINES_MOST / FO_GROUP_MAGAZINES,
     FO_CACHE_GROUPS = FO_CACHES / FO_GROUP_CACHES,
     FO_PAGE_SETS = FO_REGION_CLASSES + FO_RUN_CLASSES,
-    FO_MAGAZINE_SETS = FO_REGION_CLASSES + 1,
+    FO_MAGAZINE_SETS = FO_REGION_CLASSES + 2,
 };
 
+/* The last cell of a magazine, which is always empty, so that it ends the others; their class says
+ * how many they are. */
 struct fo_magazine {
-    uint32_t next; /* in a bin */
-    uint32_t what; /* number of the cache << 16 | state << 8 | class; as that of a page */
-    /* Behind them an end, always empty, whose address is a multiple of FO_MAGAZINE_SIZE, and which
-     * says which magazine this is.  The last ones are used, as many as the class has. */
-    struct fo_cell cells[FO_MAGAZINE_CELLS + 1];
+    uintptr_t payload; /* 0 */
+    uint32_t next;     /* in a bin */
+    uint32_t what;     /* number of the cache << 16 | state << 8 | class; as that of a page */
+    uint64_t sign;     /* region_magazine.h */
 };
-_Static_assert(sizeof(struct fo_magazine) == FO_MAGAZINE_SIZE, "ends are told from addresses");
+_Static_assert(sizeof(struct fo_magazine) == sizeof(struct fo_cell) &&
+                   offsetof(struct fo_magazine, payload) == offsetof(struct fo_cell, payload),
+               "an end is read as a cell");
 
 struct fo_page_group {
     struct fo_page page[FO_GROUP_PAGES];
@@ -46,18 +51,33 @@ struct fo_page_group {
 _Static_assert(FO_GROUP_PAGES / 64 == FO_SET_LINE && sizeof(struct fo_page_group) % 4096 == 0,
                "a group's part of a set is a cache line, and groups can lie side by side");
 
-/* Chunks begin at a page of the system. */
+/* Small blocks are many, and have long magazines; for the many sizes of which a program has a block
+ * or two, short ones touch less memory.  Even numbers are short, odd ones long.  The ends of both
+ * lie at multiples of FO_MAGAZINE_END, by which they are told from other cells: none of the 127 in
+ * front of one has such an address.  Chunks begin at a page of the system. */
 struct fo_magazine_group {
-    uint64_t sets[FO_MAGAZINE_SETS][FO_SET_LINE]; /* of which the first word is used */
-    char unused[2 * FO_MAGAZINE_SIZE + sizeof(struct fo_cell) -
-                sizeof(uint64_t[FO_MAGAZINE_SETS][FO_SET_LINE])];
-    struct fo_magazine magazine[FO_GROUP_MAGAZINES];
-    char end[4096 - sizeof(struct fo_cell)];
+    uint64_t sets[FO_MAGAZINE_SETS][FO_SET_LINE]; /* of which the first two words are used */
+    char
+        unused[4096 + sizeof(struct fo_magazine) - sizeof(uint64_t[FO_MAGAZINE_SETS][FO_SET_LINE])];
+    struct {
+        uint64_t unused[2];
+        struct fo_cell cells[FO_SHORT_CELLS];
+        struct fo_magazine end;
+    } shorts[FO_GROUP_MAGAZINES / 2];
+    struct {
+        uint64_t unused;
+        struct fo_cell cells[FO_MAGAZINE_CELLS];
+        struct fo_magazine end;
+    } longs[FO_GROUP_MAGAZINES / 2];
+    char rest[4096 - sizeof(struct fo_magazine)];
 };
-_Static_assert(offsetof(struct fo_magazine_group, magazine) % FO_MAGAZINE_SIZE ==
-                       sizeof(struct fo_cell) &&
+_Static_assert(offsetof(struct fo_magazine_group, shorts[0].end) % FO_MAGAZINE_END == 0 &&
+                   offsetof(struct fo_magazine_group, shorts[1].end) % FO_MAGAZINE_END == 0 &&
+                   offsetof(struct fo_magazine_group, longs[0].end) % FO_MAGAZINE_END == 0 &&
+                   offsetof(struct fo_magazine_group, longs[1].end) % FO_MAGAZINE_END == 0 &&
                    sizeof(struct fo_magazine_group) % 4096 == 0,
-               "the last cell of each magazine begins at a multiple of its size");
+               "ends are told from addresses");
+_Static_assert(FO_MAGAZINE_CELLS < FO_MAGAZINE_END / 8, "24 k is no multiple of 1,024 for k < 128");
 
 struct fo_cache_group {
     _Alignas(4096) struct fo_cache cache[FO_GROUP_CACHES];
@@ -69,7 +89,7 @@ extern FO_HIDDEN struct fo_layout {
         struct fo_set pages; /* FO_PAGE_PARTIAL */
     } class[FO_REGION_CLASSES];
     struct fo_set runs[FO_RUN_CLASSES];      /* FO_PAGE_FREE */
-    struct fo_set spare;                     /* empty magazines */
+    struct fo_set spare[2];                  /* empty magazines: short, long */
     uintptr_t caches[FO_CACHE_GROUPS];       /* struct fo_cache_group; 0: not mapped */
     uintptr_t pages[FO_PAGE_GROUPS];         /* struct fo_page_group */
     uintptr_t magazines[FO_MAGAZINE_GROUPS]; /* struct fo_magazine_group */
@@ -90,11 +110,24 @@ static inline uint64_t *fo_bitmap_of(uint32_t page)
     return ((struct fo_page_group *)group)->bitmap[page % FO_GROUP_PAGES];
 }
 
+static inline bool fo_magazine_is_long(uint32_t number)
+{
+    return number % 2 != 0;
+}
+
+/* What it has room for, whatever its class uses of that. */
+static inline uint32_t fo_magazine_cells(uint32_t number)
+{
+    return fo_magazine_is_long(number) ? FO_MAGAZINE_CELLS : FO_SHORT_CELLS;
+}
+
 static inline struct fo_magazine *fo_magazine_at(uint32_t number)
 {
-    uintptr_t group = FO_RELAXED_LOAD(&fo_layout.magazines[number / FO_GROUP_MAGAZINES]);
+    struct fo_magazine_group *group = (struct fo_magazine_group *)FO_RELAXED_LOAD(
+        &fo_layout.magazines[number / FO_GROUP_MAGAZINES]);
+    uint32_t at = number % FO_GROUP_MAGAZINES / 2;
 
-    return &((struct fo_magazine_group *)group)->magazine[number % FO_GROUP_MAGAZINES];
+    return fo_magazine_is_long(number) ? &group->longs[at].end : &group->shorts[at].end;
 }
 
 static inline struct fo_cache *fo_cache_at(uint32_t index)

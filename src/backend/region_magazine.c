@@ -24,14 +24,18 @@ static void become(uint32_t n, uint32_t to)
     __atomic_store_n(&fo_magazine_at(n)->what, to, __ATOMIC_SEQ_CST);
 }
 
-/* Its thread finds it by its last cell.  Memory that is read before it is written costs two faults.
- */
-static uint32_t numbered(uint32_t n)
+/* Its thread finds it by its end. */
+static uint32_t sign(uint32_t n)
 {
-    struct fo_cell *end = fo_end_cell(fo_magazine_at(n));
+    struct fo_magazine *m = fo_magazine_at(n);
 
-    FO_RELAXED_STORE(&end->by, fo_magazine_sign((uintptr_t)end, n));
+    FO_RELAXED_STORE(&m->sign, fo_magazine_sign((uintptr_t)m, n));
     return n;
+}
+
+void fo_magazines_start(void)
+{
+    sign(0);
 }
 
 /* For this class from now on. */
@@ -42,21 +46,34 @@ static uint32_t take(const struct fo_set *set, uint32_t from, unsigned class)
     do
         n = fo_set_take(set, FO_RELAXED_LOAD(&fo_region->magazines));
     while (n != 0 && !change(n, from, what(FO_MAGAZINE_OWNED, class)));
-    return n != 0 ? numbered(n) : 0;
+    return n != 0 ? sign(n) : 0;
 }
 
-/* Whoever clears up after the dead may find it first, and make it everybody's. */
+static bool wants_long(unsigned class)
+{
+    return fo_region->class[class].cells > FO_SHORT_CELLS;
+}
+
+static const struct fo_set *spares_of(uint32_t n)
+{
+    return &fo_layout.spare[fo_magazine_is_long(n)];
+}
+
+/* A short one and a long one begin to be used together; the one that is not wanted is a spare.
+ * Whoever clears up after the dead may find either first, and make it everybody's. */
 static uint32_t fresh_magazine(unsigned class)
 {
-    uint32_t n = FO_RELAXED_LOAD(&fo_region->magazines);
+    uint32_t n = FO_RELAXED_LOAD(&fo_region->magazines), mine;
 
     do {
-        if (n == fo_region->magazine_count || !fo_layout_has_magazine(n))
+        if (n + 2 > fo_region->magazine_count || !fo_layout_has_magazine(n))
             return 0;
-    } while (!__atomic_compare_exchange_n(&fo_region->magazines, &n, n + 1, true, __ATOMIC_ACQ_REL,
+        mine = n + wants_long(class);
+    } while (!__atomic_compare_exchange_n(&fo_region->magazines, &n, n + 2, true, __ATOMIC_ACQ_REL,
                                           __ATOMIC_RELAXED) ||
-             !change(n, what(FO_MAGAZINE_SPARE, 0), what(FO_MAGAZINE_OWNED, class)));
-    return numbered(n);
+             !change(mine, what(FO_MAGAZINE_SPARE, 0), what(FO_MAGAZINE_OWNED, class)));
+    fo_set_add(spares_of(mine ^ 1), mine ^ 1);
+    return sign(mine);
 }
 
 uint32_t fo_magazine_take_spare(struct fo_bin *bin)
@@ -75,7 +92,7 @@ void fo_magazine_spare(uint32_t n)
     if (n == 0)
         return;
     become(n, what(FO_MAGAZINE_SPARE, 0));
-    fo_set_add(&fo_layout.spare, n);
+    fo_set_add(spares_of(n), n);
 }
 
 void fo_magazine_keep_spare(struct fo_bin *bin, uint32_t n)
@@ -182,21 +199,23 @@ void fo_magazine_move_on(struct fo_bin *bin, unsigned class)
 /* --- where they come from ------------------------------------------------------------------------
  */
 
-static uint32_t spare_of_another_bin(void)
+static uint32_t spare_of_another_bin(bool is_long)
 {
-    for (unsigned c = 0; c < FO_REGION_CLASSES; c++) {
-        uint32_t n = fo_magazine_take_spare(&fo_thread.cache->bins[c]);
-        if (n != 0)
-            return n;
-    }
-    return 0;
+    uint32_t n = 0;
+
+    for (unsigned c = 0; n == 0 && c < FO_REGION_CLASSES; c++)
+        if (wants_long(c) == is_long)
+            n = fo_magazine_take_spare(&fo_thread.cache->bins[c]);
+    return n;
 }
 
 /* What it held could serve the other bin, which finds it in its pages now. */
-static uint32_t full_of_another_bin(void)
+static uint32_t full_of_another_bin(bool is_long)
 {
     for (unsigned c = 0; c < FO_REGION_CLASSES; c++) {
         struct fo_bin *bin = &fo_thread.cache->bins[c];
+        if (wants_long(c) != is_long)
+            continue;
         uint32_t n = bin->readied != 0  ? fo_magazine_take_ready(bin)
                      : bin->queued != 0 ? fo_magazine_take_queued(bin)
                                         : fo_magazine_take_shared(c);
@@ -209,18 +228,19 @@ static uint32_t full_of_another_bin(void)
 }
 
 /* No more can be made. */
-static FO_COLD uint32_t of_another_bin(void)
+static FO_COLD uint32_t of_another_bin(bool is_long)
 {
-    uint32_t n = spare_of_another_bin();
+    uint32_t n = spare_of_another_bin(is_long);
 
-    return n != 0 ? n : full_of_another_bin();
+    return n != 0 ? n : full_of_another_bin(is_long);
 }
 
 uint32_t fo_magazine_new(unsigned class)
 {
-    uint32_t n = take(&fo_layout.spare, what(FO_MAGAZINE_SPARE, 0), class);
+    const struct fo_set *spares = &fo_layout.spare[wants_long(class)];
+    uint32_t n = take(spares, what(FO_MAGAZINE_SPARE, 0), class);
 
-    if (n != 0 || (n = fresh_magazine(class)) != 0 || (n = of_another_bin()) == 0)
+    if (n != 0 || (n = fresh_magazine(class)) != 0 || (n = of_another_bin(wants_long(class))) == 0)
         return n;
     become(n, what(FO_MAGAZINE_OWNED, class));
     return n;
@@ -235,7 +255,7 @@ static const struct fo_set *set_of(uint32_t n)
     uint32_t is = __atomic_load_n(&m->what, __ATOMIC_SEQ_CST);
 
     if (is == what(FO_MAGAZINE_SPARE, 0))
-        return &fo_layout.spare;
+        return spares_of(n);
     return is == what(FO_MAGAZINE_FULL, is & 0xff) ? &fo_layout.class[is & 0xff].full : NULL;
 }
 

@@ -11,21 +11,29 @@ static inline struct fo_cell *fo_magazine_first(uint32_t number)
     return fo_first_cell(fo_magazine_at(number));
 }
 
-/* What the last cell of a magazine says: its own address, of 2048 bytes each, and the number. */
+/* What the end of a magazine says: its own address and the number.  Odd, as no payload is, which
+ * may lie where another end would be. */
 static inline uint64_t fo_magazine_sign(uintptr_t end, uint32_t number)
 {
-    return (uint64_t)(end / FO_MAGAZINE_SIZE) << 20 | number;
+    return (uint64_t)(end / FO_MAGAZINE_END) << 21 | number << 1 | 1;
 }
-_Static_assert(FO_MAGAZINES_MOST < 1 << 20, "a number has room there");
+_Static_assert(FO_MAGAZINES_MOST <= 1 << 20, "a number has room there");
 
 /* The one that a cell is in; 0: none. */
 static inline uint32_t fo_magazine_of(const struct fo_cell *cell)
 {
-    uintptr_t end = ((uintptr_t)cell + FO_MAGAZINE_SIZE - 1) & ~(uintptr_t)(FO_MAGAZINE_SIZE - 1);
-    uint64_t sign = FO_RELAXED_LOAD(&((const struct fo_cell *)end)->by);
+    uintptr_t end = ((uintptr_t)cell + FO_MAGAZINE_END - 1) & ~(uintptr_t)(FO_MAGAZINE_END - 1);
 
-    return sign >> 20 == end / FO_MAGAZINE_SIZE ? sign % FO_MAGAZINES_MOST : 0;
+    for (int i = 0; i < 2; i++, end += FO_MAGAZINE_END) { /* a long one has room for two */
+        uint64_t sign = FO_RELAXED_LOAD(&((const struct fo_magazine *)end)->sign);
+        if ((sign & 1) != 0 && sign >> 21 == end / FO_MAGAZINE_END)
+            return (uint32_t)(sign >> 1) % FO_MAGAZINES_MOST;
+    }
+    return 0;
 }
+
+/* That bins without a magazine have none. */
+void fo_magazines_start(void);
 
 /* An empty one for this class.  When no more can be made, one that another bin keeps for itself, or
  * one that is full of freed blocks of another size: those go back into their pages.  0: none. */

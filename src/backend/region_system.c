@@ -52,13 +52,13 @@ static void hide(uintptr_t start, size_t size)
         madvise((void *)start, size, MADV_DONTDUMP);
 }
 
-static uintptr_t map_apart(size_t size, int flags)
+uintptr_t fo_system_map_apart(size_t size)
 {
     int saved_errno = errno;
     uintptr_t guard = map(0, size + (size_t)2 * SYSTEM_PAGE, PROT_NONE, MAP_PRIVATE);
     uintptr_t start = guard + SYSTEM_PAGE;
 
-    if (guard != 0 && !map_over(start, size, flags)) {
+    if (guard != 0 && !map_over(start, size, 0)) {
         unmap(guard, size + (size_t)2 * SYSTEM_PAGE);
         guard = 0;
     }
@@ -66,16 +66,6 @@ static uintptr_t map_apart(size_t size, int flags)
         hide(start, size);
     errno = saved_errno;
     return guard != 0 ? start : 0;
-}
-
-uintptr_t fo_system_map_apart(size_t size)
-{
-    return map_apart(size, 0);
-}
-
-uintptr_t fo_system_map_populated(size_t size)
-{
-    return map_apart(size, MAP_POPULATE);
 }
 
 void fo_system_unmap_apart(uintptr_t start, size_t size)

@@ -8,8 +8,6 @@
  * none.  A size is a multiple of 4096, as all here. */
 uintptr_t fo_system_map_apart(size_t size);
 
-/* The same for what will be used at once: one call instead of a fault for each 4 KiB. */
-uintptr_t fo_system_map_populated(size_t size);
 void fo_system_unmap_apart(uintptr_t start, size_t size);
 
 /* So many bytes, of which few will be touched; 0: none. */

@@ -51,12 +51,13 @@ static void enter_cell(struct walk *w, unsigned class, uintptr_t payload)
 
 static void walk_magazines(struct walk *w)
 {
-    for (uint32_t n = 1; n < fo_region->magazines; n++) {
-        const struct fo_magazine *m = fo_magazine_at(n);
+    for (uint32_t n = FO_FIRST_MAGAZINE; n < fo_region->magazines; n++) {
+        struct fo_magazine *m = fo_magazine_at(n);
         w->out->magazines_lost += !fo_magazine_can_be_found(n);
-        for (unsigned i = 0; i < FO_MAGAZINE_CELLS; i++)
-            if (m->cells[i].payload != 0)
-                enter_cell(w, fo_magazine_class(m), m->cells[i].payload);
+        const struct fo_cell *first = fo_end_cell(m) - fo_magazine_cells(n);
+        for (const struct fo_cell *cell = first; !fo_cell_is_end(cell); cell++)
+            if (cell->payload != 0)
+                enter_cell(w, fo_magazine_class(m), cell->payload);
     }
 }
 

@@ -34,8 +34,11 @@ static inline uint64_t points_state(void)
     }
     for (uint32_t i = 0; i < r->caches; i++)
         sum = points_add(sum, &fo_cache_at(i)->bins, sizeof fo_cache_at(i)->bins);
-    for (uint32_t i = 0; i < r->magazines; i++)
-        sum = points_add(sum, fo_magazine_at(i), sizeof(struct fo_magazine));
+    for (uint32_t i = FO_FIRST_MAGAZINE; i < r->magazines; i++) {
+        const struct fo_cell *end = fo_end_cell(fo_magazine_at(i));
+        uint32_t cells = fo_magazine_cells(i);
+        sum = points_add(sum, end - cells, (cells + 1) * sizeof *end);
+    }
     return sum;
 }
 

@@ -271,8 +271,9 @@ FRESH(without_any_other_magazine_one_of_another_size_serves)
         if (round == 0)
             free_blocks(blocks, COUNT);
     }
-    while (fo_set_take(&fo_layout.spare, fo_region->magazines) != 0)
-        ;
+    for (unsigned i = 0; i < 2; i++)
+        while (fo_set_take(&fo_layout.spare[i], fo_region->magazines) != 0)
+            ;
     fo_region->magazine_count = fo_region->magazines;
     void *p = fo_malloc(1000, "b.c", 1);
     assert_true(fo_region_contains((uintptr_t)p));

@@ -46,9 +46,10 @@ static bool a_cell_holds_what_its_page_does_not_count(void)
 {
     bool found = false;
 
-    for (uint32_t n = 1; n < fo_region->magazines; n++) {
+    for (uint32_t n = FO_FIRST_MAGAZINE; n < fo_region->magazines; n++) {
         struct fo_magazine *m = fo_magazine_at(n);
-        for (struct fo_cell *cell = m->cells; !fo_cell_is_end(cell); cell++)
+        struct fo_cell *first = fo_end_cell(m) - fo_magazine_cells(n);
+        for (struct fo_cell *cell = first; !fo_cell_is_end(cell); cell++)
             found |= is_not_counted(fo_magazine_class(m), cell->payload);
     }
     return found;
