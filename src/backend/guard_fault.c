@@ -1,23 +1,17 @@
 /* An access to guarded memory that is not allowed: report it on the way to the program's death.
- *
- * The handler is installed only if blocks are guarded.  It changes nothing about what follows: what
- * was installed before gets the signal, and where that is the default, returning from the handler
- * with the default restored makes the access fault again, so that exit status and core dump are
- * those of the access itself. */
-#include <errno.h>
+ * The handler is installed only if blocks are guarded. */
 #include <signal.h>
 #include <string.h>
 #include <ucontext.h>
 
 #include "backend/guard.h"
+#include "core/fault.h"
 #include "core/probe.h"
 #include "core/stacks.h"
 #include "fork/process.h"
 #include "report/record.h"
 
 enum access { READ, WRITE, EXECUTE };
-
-static struct sigaction previous;
 
 #if defined(__x86_64__)
 /* The page fault's error code: bit 1 a write, bit 4 an instruction fetch. */
@@ -116,45 +110,14 @@ static void report(uintptr_t address, const ucontext_t *context)
         fo_report(&r);
 }
 
-/* Give the signal to what was there before us. */
-static void pass_on(int number, siginfo_t *info, void *context)
+static bool on_fault(siginfo_t *info, void *context)
 {
-    bool by_kernel = info->si_code > 0;
-    bool function = previous.sa_handler != SIG_DFL && previous.sa_handler != SIG_IGN;
-    unsigned flags = (unsigned)previous.sa_flags;
-
-    if (function && (flags & ((unsigned)SA_RESETHAND | SA_NODEFER)) == 0) {
-        sigprocmask(SIG_BLOCK, &previous.sa_mask, NULL); /* undone when ours returns */
-        if ((flags & SA_SIGINFO) != 0)
-            previous.sa_sigaction(number, info, context);
-        else
-            previous.sa_handler(number);
-        return;
-    }
-    if (!by_kernel && previous.sa_handler == SIG_IGN)
-        return;
-    sigaction(number, &previous, NULL);
-    if (!by_kernel)
-        raise(number); /* a fault comes again by itself, a kill(2) does not */
-}
-
-static void on_fault(int number, siginfo_t *info, void *context)
-{
-    int saved_errno = errno;
-
-    if (info->si_code > 0 && fo_guard_contains((uintptr_t)info->si_addr))
+    if (fo_guard_contains((uintptr_t)info->si_addr))
         report((uintptr_t)info->si_addr, context);
-    errno = saved_errno;
-    pass_on(number, info, context);
+    return false;
 }
 
 void fo_guard_watch_faults(void)
 {
-    struct sigaction action = {.sa_flags = SA_SIGINFO | SA_ONSTACK};
-
-    action.sa_sigaction = on_fault;
-    sigemptyset(&action.sa_mask);
-    /* Ours must know what was there before it can be called. */
-    if (sigaction(SIGSEGV, NULL, &previous) == 0)
-        sigaction(SIGSEGV, &action, NULL);
+    fo_fault_watch(SIGSEGV, on_fault);
 }

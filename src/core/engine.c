@@ -53,6 +53,7 @@ static bool start(void)
 {
     fo_output_open();
     fo_journal_make();
+    fo_journal_watch();
     if (!has_room())
         return false;
     bool understood = fo_options_complain() == 0;

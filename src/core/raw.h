@@ -87,6 +87,13 @@ static inline void *fo_raw_map_file(size_t size, int fd)
     return (void *)syscall(SYS_mmap, NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 }
 
+/* Zeroes of this process in place of what is mapped there. */
+static inline void *fo_raw_map_over(void *at, size_t size)
+{
+    return (void *)syscall(SYS_mmap, at, size, PROT_READ | PROT_WRITE,
+                           MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
+}
+
 static inline int fo_raw_connect(int fd, const struct sockaddr *to, socklen_t size)
 {
     return (int)syscall(SYS_connect, fd, to, size);

@@ -9,6 +9,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "core/fault.h"
 #include "core/options.h"
 #include "core/probe.h"
 #include "core/raw.h"
@@ -19,6 +20,7 @@ struct fo_journal *fo_journal;
 
 static const char *trouble; /* why there is no journal; NULL: there is one, or none is asked for */
 static bool is_wanted;      /* it is to be made when an OpenSSL comes */
+static bool is_exposed;     /* others than its owner can truncate it */
 static bool is_given_up;    /* it was truncated */
 static char executable[sizeof(((struct fo_journal_module *)NULL)->path)];
 
@@ -30,10 +32,13 @@ static const char *map(int fd)
 
     if (why != NULL)
         return why;
+    struct stat st;
     void *p = fo_raw_map_file(sizeof(struct fo_journal), fd);
     if (p == MAP_FAILED)
         return strerrorname_np(errno);
     fo_journal = p;
+    is_exposed = fo_raw_stat(fd, &st) != 0 || (st.st_uid != 0 && st.st_uid != geteuid()) ||
+                 (st.st_mode & (S_IWGRP | S_IWOTH)) != 0;
     return NULL;
 }
 
@@ -54,14 +59,35 @@ static bool is_whole(void)
 
 bool fo_journal_is_usable(void)
 {
-    if (!fo_journal_is_kept())
+    static bool is_told;
+
+    if (fo_journal == NULL)
         return false;
-    if (is_whole())
+    if (fo_journal_is_kept() && is_whole())
         return true;
-    if (!__atomic_exchange_n(&is_given_up, true, __ATOMIC_RELAXED))
+    FO_RELAXED_STORE(&is_given_up, true);
+    if (!__atomic_exchange_n(&is_told, true, __ATOMIC_RELAXED))
         fo_say_words("FREEONCE_JOURNAL=", fo_options.journal,
                      " was truncated; findings are not kept there any more", NULL);
     return false;
+}
+
+/* What was just being written goes to memory of this process. */
+static bool on_bus_error(siginfo_t *info, void *context)
+{
+    uintptr_t at = (uintptr_t)info->si_addr - (uintptr_t)fo_journal;
+
+    (void)context;
+    if (at >= sizeof *fo_journal || fo_raw_map_over(fo_journal, sizeof *fo_journal) == MAP_FAILED)
+        return false;
+    FO_RELAXED_STORE(&is_given_up, true);
+    return true;
+}
+
+void fo_journal_watch(void)
+{
+    if (fo_journal != NULL && is_exposed)
+        fo_fault_watch(SIGBUS, on_bus_error);
 }
 
 static void see_dlopen(const struct fo_module *module, void *found)

@@ -18,6 +18,10 @@ bool fo_journal_is_kept(void);
  * end is a SIGBUS; a journal that was is given up, with a message.  To be asked before each row. */
 bool fo_journal_is_usable(void);
 
+/* Where users other than this one and root can truncate the file, survive that between the question
+ * and the row, too: by a handler for SIGBUS.  (Others could end this process anyway.) */
+void fo_journal_watch(void);
+
 /* Open and map the file that FREEONCE_JOURNAL names.  Called from the constructor: a program may
  * enter a chroot before it loads OpenSSL.  A file that is not there is made if the program may load
  * OpenSSL, and else by fo_journal_make() when OpenSSL is seen: helpers of a service (chown, sh)

@@ -141,4 +141,6 @@ void fo_journal_finding(const struct fo_record *record, uint32_t *row)
         fo_journal_finish(&f->row, &f->first, sizeof made - body);
     }
     __atomic_store_n(row, (uint32_t)(f - fo_journal->findings) + 1, __ATOMIC_RELAXED);
+    if (!fo_journal_is_kept()) /* no more: truncated meanwhile */
+        (void)fo_journal_is_usable();
 }

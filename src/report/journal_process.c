@@ -163,8 +163,11 @@ void fo_journal_how(enum fo_journal_guard guard, const char *how)
     enum fo_journal_state before = FO_RELAXED_LOAD(&p->row.state);
     if ((before != FO_JOURNAL_WRITTEN && before != FO_JOURNAL_KEPT) || !take(p, before))
         return;
+    char clean[sizeof p->how] = "";
+    struct fo_text t = {clean, sizeof clean - 1, 0};
+    fo_put_clean(&t, how, sizeof clean - 1);
     p->guard = guard;
-    copy(p->how, sizeof p->how, how);
+    copy(p->how, sizeof p->how, clean);
     finish(p, before);
 }
 
