@@ -15,6 +15,7 @@ enum { FO_SHARDS = 16, FO_PROCESSES = 1 << FO_PROCESS_BITS };
 
 /* Payloads up to FO_CLASS_MAX bytes, with what is watched behind them, fall into size classes, 16
  * bytes apart. */
+enum { FO_CLASS_KEEP = 16 }; /* at least so many of a class wait before the oldest serves again */
 enum { FO_CLASSES = 64, FO_CLASS_MAX = FO_CLASSES * 16, FO_QUEUES = FO_CLASSES + 1 };
 
 static inline size_t fo_class_of(size_t size)
@@ -40,7 +41,8 @@ struct fo_queue {
     uint32_t mask; /* capacity - 1, a power of two less one */
     uint32_t held; /* no more of them wait */
     struct fo_freed *entries;
-    uint64_t unused;
+    uint32_t ripe; /* if more wait, the oldest may serve the next allocation */
+    uint32_t unused;
 };
 _Static_assert(sizeof(struct fo_queue) == 32, "found by a shift on the hot path");
 
@@ -96,6 +98,9 @@ struct fo_memory {
     struct fo_shard shards[FO_SHARDS];
     struct fo_life lives[FO_PROCESSES]; /* used where processes share it */
 };
+
+/* So many bytes of each half may wait in the shard from now on. */
+void fo_shard_limit(struct fo_shard *s, size_t limit);
 
 /* In private memory a shard has no entries until a thread wants it.  False: no memory. */
 bool fo_shard_open(struct fo_shard *s);

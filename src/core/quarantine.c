@@ -127,7 +127,7 @@ static bool is_open(const struct fo_shard *s)
 static void lower_limits(struct fo_memory *m, uint32_t users)
 {
     for (uint32_t i = 0; i < FO_SHARDS; i++)
-        FO_RELAXED_STORE(&m->shards[i].limit, fo_options.quarantine / 2 / users);
+        fo_shard_limit(&m->shards[i], fo_options.quarantine / 2 / users);
     for (uint32_t i = 0; i < FO_SHARDS; i++)
         if (is_open(&m->shards[i]) && fo_shard_try(&m->shards[i], fo_process_id()))
             fo_quarantine_drain(&m->shards[i], &m->shards[i].queues[0]);

@@ -2,9 +2,10 @@
  * both source lines, processes and thread.  Kept outside the blocks, so that no write through a
  * stale pointer can falsify it.
  *
- * Blocks of `libc` leave the quarantine in one of two ways.  Once it is half full, the block of a
- * size class that has waited longest serves the next allocation of that class, if FO_CLASS_KEEP
- * others wait behind it: that saves a call of malloc and one of free, which pays for the checks.
+ * Blocks of `libc` leave the quarantine in one of two ways.  Once a size
+ * class has its share of the bytes (core/memory.c), its block that has waited longest serves
+ * the next allocation of that class: that saves a call of malloc and one of free, which pays for
+ * the checks.
  * And when too much waits, blocks go back to libc, in turn from each queue.  Blocks of other
  * backends always go back: their owners want to see every allocation.
  *
@@ -22,8 +23,6 @@
 #include "core/registry.h"
 #include "core/watch.h"
 #include "fork/process.h"
-
-enum { FO_CLASS_KEEP = 16 };
 
 /* Where the program's own functions are in charge, blocks that wait are a part of its pool: our
  * header, what a size is rounded up by on average, and the pool's own header, which it does not
@@ -140,13 +139,11 @@ static inline uintptr_t fo_quarantine_recycle(size_t class, uint32_t id)
 {
     struct fo_shard *s = fo_thread.home;
 
-    if (fo_unlikely(s == NULL) ||
-        fo_unlikely(FO_RELAXED_LOAD(&s->classed) < FO_RELAXED_LOAD(&s->limit) / 2) ||
-        fo_unlikely(!fo_shard_try(s, id)))
+    if (fo_unlikely(s == NULL) || fo_unlikely(!fo_shard_try(s, id)))
         return 0;
     struct fo_queue *q = &s->queues[class];
     uint32_t tail = q->tail;
-    if (fo_unlikely(q->head - tail <= FO_CLASS_KEEP)) {
+    if (fo_unlikely(q->head - tail <= FO_RELAXED_LOAD(&q->ripe))) {
         fo_shard_unlock(s);
         return 0;
     }

@@ -183,6 +183,22 @@ FRESH(a_block_serves_again_only_after_others_waited_behind_it)
     fixture_expect("%s", "");
 }
 
+/* A share of the bytes for each class, whatever waits in the others. */
+FRESH(a_class_has_its_share_before_its_oldest_block_serves_again)
+{
+    enum { SHARE = (1 << 20) / 2 / 64 };
+
+    fixture_start("BACKEND=libc", "QUARANTINE=1M", NULL);
+    for (size_t size = 16; size <= 128; size *= 2) {
+        const void *first = freed_block(size);
+        unsigned behind = 0;
+        while (freed_block(size) != first && behind < 10000)
+            behind++;
+        assert_int_equal(behind, SHARE / size);
+    }
+    fixture_expect("%s", "");
+}
+
 FRESH(what_was_given_back_at_once_never_serves_again)
 {
     fixture_start("BACKEND=libc", "QUARANTINE=16K", NULL);
@@ -345,6 +361,7 @@ int main(void)
         cmocka_unit_test(a_free_stays_known_while_it_waits_and_after),
         cmocka_unit_test(the_newest_free_of_an_address_counts),
         cmocka_unit_test(a_block_serves_again_only_after_others_waited_behind_it),
+        cmocka_unit_test(a_class_has_its_share_before_its_oldest_block_serves_again),
         cmocka_unit_test(what_was_given_back_at_once_never_serves_again),
         cmocka_unit_test(every_block_comes_back_once_and_only_once),
         cmocka_unit_test(a_lock_of_a_dead_process_is_taken_over),
