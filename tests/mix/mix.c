@@ -540,8 +540,8 @@ static void host_free(void *p, const char *file, int line)
 }
 
 /* A pool that is thrown away with all that is in it, and becomes blocks of the program: each is
- * libc's, also where a block of OpenSSL's began. Not many: what the program writes there passes for a
- * header of ours once in 65,536 blocks. */
+ * libc's, also where a block of OpenSSL's began. Not many: what the program writes there passes for
+ * a header of ours once in 65,536 blocks. */
 enum { POOL = 6000, REUSED = 4000 };
 static char *pool;
 static size_t pool_used;
