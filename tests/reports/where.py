@@ -120,6 +120,20 @@ def to_syslog(given, steps):
     return None
 
 
+def a_name_in_syslog(given):
+    """argv[0] ends no line of the log, and begins none."""
+    if os.geteuid() != 0:
+        return "needs root, for chroot"
+    with folder() as path, socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as daemon:
+        (path / "dev").mkdir()
+        daemon.bind(f"{path}/dev/log")
+        prefix = ["bash", "-c", 'exec -a "$0" "$@"', "x\x1b[2J\n<27>sshd"]
+        harness.finish(where(given, ["close", f"chroot={path}", "find"], prefix=prefix))
+        daemon.setblocking(False)
+        expect_in("syslog", "<27>x?[2J?<27>sshd[", receive(daemon))
+    return None
+
+
 def in_a_log_daemon(given, name):
     """... reports do not go to syslog, which it would read itself."""
     if os.geteuid() != 0:
@@ -288,6 +302,7 @@ def cases(given):
         a_fifo_without_a_reader,
         a_fifo_that_is_full,
         a_log_daemon_that_does_not_read,
+        a_name_in_syslog,
     ):
         listed[case.__name__.replace("_", "-")] = functools.partial(case, given)
     return listed

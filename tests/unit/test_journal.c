@@ -1,10 +1,8 @@
 /* Are the journal's rows what was found, by whomever, however many there are, and always whole? */
 #include <pthread.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -339,84 +337,6 @@ FRESH(threads_and_processes_at_once_lose_nothing)
     assert_int_equal(fo_journal->counters.findings, count);
 }
 
-/* A journal that others can truncate, and do so after it was asked whether it is whole. */
-static int start_exposed(mode_t mode)
-{
-    char path[] = "/tmp/freeonce-unit-XXXXXX", option[64];
-    int fd = mkstemp(path);
-
-    assert_true(fd >= 0 && fchmod(fd, mode) == 0);
-    snprintf(option, sizeof option, "JOURNAL=%s", path);
-    fixture_start(option, NULL);
-    unlink(path);
-    assert_non_null(fo_journal);
-    return fd;
-}
-
-FRESH(a_journal_that_is_truncated_meanwhile_is_given_up)
-{
-    int fd = start_exposed(0666);
-
-    report("c.c", 1);
-    assert_int_equal(ftruncate(fd, 4096), 0);
-    fo_journal->counters.findings++;   /* there still */
-    fo_journal->findings[7].count = 1; /* there no more */
-    assert_false(fo_journal_is_kept());
-    report("c.c", 2);
-    report("c.c", 3);
-    assert_int_equal(fixture_count(" was truncated; findings are not kept there any more\n"), 1);
-}
-
-static void (*handler_of_sigbus(void))(int)
-{
-    struct sigaction action;
-
-    assert_int_equal(sigaction(SIGBUS, NULL, &action), 0);
-    return action.sa_handler;
-}
-
-FRESH(a_journal_of_the_owner_alone_needs_no_handler)
-{
-    signal(SIGBUS, SIG_DFL); /* cmocka and sanitizers have handlers of their own */
-    start_exposed(0600);
-    assert_true(handler_of_sigbus() == SIG_DFL);
-}
-
-static void access_behind_the_end(void *unused)
-{
-    int fd = memfd_create("short", 0);
-    volatile char *p = mmap(NULL, 4096, PROT_READ, MAP_SHARED, fd, 0);
-
-    (void)unused;
-    _exit(*p == 0 ? 0 : 1);
-}
-
-static void leave(int number)
-{
-    _exit(number == SIGBUS ? 42 : 1);
-}
-
-FRESH(other_bus_errors_are_the_programs_own)
-{
-    int status;
-
-    signal(SIGBUS, SIG_DFL);
-    start_exposed(0666);
-    assert_true(handler_of_sigbus() != SIG_DFL);
-    fixture_fork_any(access_behind_the_end, NULL, &status);
-    assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGBUS);
-}
-
-FRESH(a_handler_of_the_program_gets_its_bus_errors)
-{
-    int status;
-
-    signal(SIGBUS, leave);
-    start_exposed(0666);
-    fixture_fork_any(access_behind_the_end, NULL, &status);
-    assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 42);
-}
-
 FRESH(without_a_journal_nothing_happens)
 {
     fixture_start(NULL);
@@ -440,10 +360,6 @@ int main(void)
         cmocka_unit_test(an_unfinished_row_does_not_swallow_the_finding),
         cmocka_unit_test(a_writer_that_was_away_for_long_loses_nothing),
         cmocka_unit_test(threads_and_processes_at_once_lose_nothing),
-        cmocka_unit_test(a_journal_that_is_truncated_meanwhile_is_given_up),
-        cmocka_unit_test(a_journal_of_the_owner_alone_needs_no_handler),
-        cmocka_unit_test(other_bus_errors_are_the_programs_own),
-        cmocka_unit_test(a_handler_of_the_program_gets_its_bus_errors),
         cmocka_unit_test(without_a_journal_nothing_happens),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
