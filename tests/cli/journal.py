@@ -39,6 +39,13 @@ class Survives(tools.Case):
         done = self.planted("bug", LOG="journal", journal=self.dir)
         self.assertIn("double free of block", done.stderr)
 
+    def test_names_that_had_no_room_are_told(self):
+        self.planted("bug")
+        with open(self.journal, "r+b") as file:
+            file.seek(80)  # struct fo_journal: the counter of strings that were dropped
+            file.write(struct.pack("<Q", 3))
+        self.assertIn("; a name, module or process had no room in the journal 3 times", self.check_found())
+
     def test_no_finding(self):
         self.planted("alloc")
         text = self.report(self.journal, expect=0).stdout

@@ -155,3 +155,11 @@ void fo_describe_dropped(FILE *out, uint64_t dropped)
     fprintf(out, "%" PRIu64 " more finding%s not in the journal", dropped,
             dropped == 1 ? " is" : "s are");
 }
+
+void fo_describe_nameless(FILE *out, uint64_t times)
+{
+    fprintf(out,
+            "a name, module or process had no room in the journal %" PRIu64
+            " time%s, and is missing from the findings",
+            times, times == 1 ? "" : "s");
+}

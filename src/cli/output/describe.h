@@ -16,6 +16,7 @@ void fo_describe_place(FILE *out, const struct fo_place_shown *place);
 void fo_describe_finding(FILE *out, const struct fo_finding_shown *finding);
 
 /* "2 more findings are not in the journal" */
+void fo_describe_nameless(FILE *out, uint64_t times);
 void fo_describe_dropped(FILE *out, uint64_t dropped);
 
 /* The name of its program; "?": not known. */

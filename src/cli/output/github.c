@@ -158,5 +158,10 @@ void fo_format_github(FILE *out, const struct fo_model *model, const struct fo_r
         fo_describe_dropped(out, model->dropped);
         fputc('\n', out);
     }
+    if (model->nameless > 0) {
+        fputs("::warning title=freeonce::", out);
+        fo_describe_nameless(out, model->nameless);
+        fputc('\n', out);
+    }
     put_summary(out, counting);
 }

@@ -216,6 +216,10 @@ static void put_counts(const struct page *page, const struct fo_model *model)
         fputs("; ", page->out);
         fo_describe_dropped(page->out, model->dropped);
     }
+    if (model->nameless != 0) {
+        fputs("; ", page->out);
+        fo_describe_nameless(page->out, model->nameless);
+    }
     if (model->guarded == 0)
         fputs("; no process used OpenSSL with the library in front: nothing was checked",
               page->out);

@@ -167,7 +167,8 @@ void made_model(struct fo_model *model, enum made which)
                                .finding_count = counts[which],
                                .guarded = 3,
                                .unprotected = which == MADE_UNPROTECTED,
-                               .dropped = which == MADE_THREE ? 2 : 0};
+                               .dropped = which == MADE_THREE ? 2 : 0,
+                               .nameless = which == MADE_SUPPRESSED ? 7 : 0};
     if (which == MADE_SUPPRESSED)
         findings[0].suppressed = &suppression;
     else if (which == MADE_UNKNOWN)

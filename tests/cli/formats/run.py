@@ -73,7 +73,7 @@ class Formats(unittest.TestCase):
         lines = documents.json_lines(self.write('json', 'three'))
         self.assertIsNone(lines['run'][0]['command'])
         self.assertEqual(lines['finding'][1]['neighbour']['block'], '0x4f00')
-        self.assertEqual(lines['summary'][0], {'type': 'summary', 'findings': 3, 'suppressed': 0, 'dropped': 2,
+        self.assertEqual(lines['summary'][0], {'type': 'summary', 'findings': 3, 'suppressed': 0, 'dropped': 2, 'nameless': 0,
                                                'occurrences': 4652, 'unfinished': 0, 'damaged': 0})
         lines = documents.json_lines(self.write('json', 'suppressed'))
         self.assertEqual(lines['finding'][0]['suppressed'], {'name': 'bug 123', 'file': 'known.txt', 'line': 3})
@@ -94,6 +94,17 @@ class Formats(unittest.TestCase):
     def test_junit_without_findings_passes_one_case(self):
         case, = documents.junit(self.write('junit', 'empty')).findall('.//testcase')
         self.assertEqual((case.get('name'), len(case)), ('no findings', 0))
+
+    def test_names_that_had_no_room_are_told(self):
+        said = 'a name, module or process had no room in the journal 7 times, and is missing from the findings'
+        summary, = documents.json_lines(self.write('json', 'suppressed'))['summary']
+        self.assertEqual(summary['nameless'], 7)
+        self.assertEqual(documents.junit(self.write('junit', 'suppressed')).find('.//system-out').text, said)
+        run = documents.sarif(self.write('sarif', 'suppressed'))
+        self.assertIn(said, [one['message']['text'] for one in run['invocations'][0]['toolExecutionNotifications']])
+        self.assertIn(f'::warning title=freeonce::{said}\n', self.write('github', 'suppressed'))
+        for form in ('junit', 'sarif', 'github'):
+            self.assertNotIn('no room', self.write(form, 'three'), form)
 
     def test_junit_skips_what_is_suppressed(self):
         root = documents.junit(self.write('junit', 'suppressed'))
@@ -167,7 +178,7 @@ class Formats(unittest.TestCase):
         self.assertEqual((warning[0], warning[2]),
                          ('warning', 'static (pid 9) used OpenSSL unprotected: OpenSSL is linked statically'))
         self.assertEqual([command[0] for command in documents.github(self.write('github', 'suppressed'))],
-                         ['notice', 'error', 'error'])
+                         ['notice', 'error', 'error', 'warning'])
 
     def test_no_text_breaks_out_of_its_place(self):
         finding, = documents.json_lines(self.write('json', 'nasty'))['finding']
