@@ -103,6 +103,16 @@ void fo_options_read(char *const *envp)
             read_one(*envp);
 }
 
+void fo_options_remove(char **envp)
+{
+    char **kept = envp;
+
+    for (; *envp != NULL; envp++)
+        if (strncmp(*envp, prefix, PREFIX_LENGTH) != 0)
+            *kept++ = *envp;
+    *kept = NULL;
+}
+
 static const char *base_name(const char *path)
 {
     const char *slash = path != NULL ? strrchr(path, '/') : NULL;

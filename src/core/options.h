@@ -60,6 +60,9 @@ struct fo_option_source {
  * most processes never see OpenSSL. */
 void fo_options_read(char *const *envp);
 
+/* Remove every FREEONCE_ variable, also those that are no options, from envp. */
+void fo_options_remove(char **envp);
+
 /* After that: what the file says to all programs, and in its sections to this one (its argv[0]),
  * where the environment is silent.  A later line wins.  With check, the lines of other programs and
  * of a file that would not be obeyed count among the problems.  The file must stay. */

@@ -19,13 +19,15 @@ FO_EXPORT const char freeonce_version[] = FREEONCE_VERSION;
 
 static FO_BULKY struct fo_conf conf;
 
-/* A program that runs with more rights than its caller takes no orders: from the caller's
- * environment it must not, and root's file goes the same way, so that there is one rule. */
+/* A program with more rights than its caller obeys root's file alone.  What it executes may have no
+ * more rights than the program itself, and so obey its environment: the variables are removed, as
+ * the dynamic linker removes its own. */
 static void read_options(char **argv, char **envp)
 {
     if (getauxval(AT_SECURE) != 0) {
-        fo_options_read(NULL);
-        return;
+        fo_options_remove(envp);
+        if (environ != envp)
+            fo_options_remove(environ);
     }
     fo_options_read(envp);
     fo_conf_read(&conf, FO_CONF_PATH, false);

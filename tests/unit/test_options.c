@@ -44,6 +44,20 @@ static void understood(const char *option)
     assert_string_equal(complaints(option, 0), "");
 }
 
+static void variables_are_removed(void **state)
+{
+    char *envp[] = {"FREEONCE_LOG=/a", "A=1", "FREEONCE_", "FREEONCE=1", "FREEONCE_X=", NULL};
+    char *none[] = {NULL};
+
+    (void)state;
+    fo_options_remove(envp);
+    assert_string_equal(envp[0], "A=1");
+    assert_string_equal(envp[1], "FREEONCE=1");
+    assert_null(envp[2]);
+    fo_options_remove(none);
+    assert_null(none[0]);
+}
+
 static void every_default_is_a_valid_value(void **state)
 {
     char unset[1024], set[1024];
@@ -370,6 +384,7 @@ static void a_list_that_does_not_fit_is_cut_and_ends(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(variables_are_removed),
         cmocka_unit_test(every_default_is_a_valid_value),
         cmocka_unit_test(nothing_set_means_the_defaults),
         cmocka_unit_test(flags_are_0_or_1),
