@@ -3,6 +3,7 @@
  * is mapped, so that every range is looked at before it is read. */
 #include <dlfcn.h>
 #include <string.h>
+#include <sys/auxv.h>
 
 #include "core/probe.h"
 #include "load/elf.h"
@@ -14,38 +15,49 @@ struct headers {
     size_t count;
 };
 
-static bool is_inside(const struct fo_module *module, uintptr_t at, size_t size)
+/* Does one segment of the file have all of these bytes? */
+static bool are_loaded(const struct fo_module *module, const struct headers *h, uintptr_t at,
+                       size_t size)
 {
-    return at >= module->start && at <= module->end && size <= module->end - at;
-}
-
-/* Offsets of the file are offsets in memory only where the file's first bytes are mapped. */
-static bool is_mapped_at_start(const struct fo_module *module, const struct headers *h)
-{
-    uintptr_t end = (uintptr_t)(h->first + h->count);
-
     for (size_t i = 0; i < h->count; i++) {
         const ElfW(Phdr) *p = &h->first[i];
-        if (p->p_type == PT_LOAD && p->p_offset == 0 && module->base + p->p_vaddr == module->start)
-            return p->p_filesz >= end - module->start;
+        uintptr_t offset = at - (module->base + p->p_vaddr);
+        if (p->p_type == PT_LOAD && offset < p->p_filesz && size <= p->p_filesz - offset)
+            return true;
     }
     return false;
 }
 
-static bool find_headers(const struct fo_module *module, struct headers *out)
+/* The kernel tells where those of the executable are.  The dynamic linker knows each segment of the
+ * executable as a module of its own, if there are holes between them. */
+static bool find_headers_of_executable(struct headers *out)
+{
+    *out = (struct headers){(const ElfW(Phdr) *)getauxval(AT_PHDR), getauxval(AT_PHNUM)};
+    return getauxval(AT_PHENT) == sizeof *out->first;
+}
+
+static bool find_headers_of_library(const struct fo_module *module, struct headers *out)
 {
     const ElfW(Ehdr) *e = (const ElfW(Ehdr) *)module->start;
+    size_t extent = module->end - module->start;
 
-    if (!is_inside(module, module->start, sizeof *e) || !fo_readable(module->start, sizeof *e) ||
+    if (extent < sizeof *e || !fo_readable(module->start, sizeof *e) ||
         memcmp(e->e_ident, ELFMAG, SELFMAG) != 0 || e->e_phentsize != sizeof *out->first ||
-        e->e_phoff % _Alignof(ElfW(Phdr)) != 0 || e->e_phoff > module->end - module->start)
+        e->e_phoff > extent || e->e_phnum * sizeof *out->first > extent - e->e_phoff)
         return false;
-    uintptr_t at = module->start + e->e_phoff;
-    size_t size = e->e_phnum * sizeof *out->first;
-    if (size == 0 || !is_inside(module, at, size) || !fo_readable(at, size))
+    *out = (struct headers){(const ElfW(Phdr) *)(module->start + e->e_phoff), e->e_phnum};
+    return true;
+}
+
+static bool find_headers(const struct fo_module *module, struct headers *out)
+{
+    if (!(module->executable ? find_headers_of_executable(out)
+                             : find_headers_of_library(module, out)))
         return false;
-    *out = (struct headers){(const ElfW(Phdr) *)at, e->e_phnum};
-    return is_mapped_at_start(module, out);
+    uintptr_t at = (uintptr_t)out->first;
+    size_t size = out->count * sizeof *out->first;
+    return out->count != 0 && out->count <= UINT16_MAX && at % _Alignof(ElfW(Phdr)) == 0 &&
+           fo_readable(at, size) && are_loaded(module, out, at, size);
 }
 
 /* Notes of the segment at `at`: the one that is called GNU and has the type of a build-id. */
@@ -80,7 +92,7 @@ size_t fo_elf_build_id(const struct fo_module *module, const unsigned char **id)
         uintptr_t at = module->base + p->p_vaddr;
         size_t size = p->p_memsz < NOTES_MAX ? p->p_memsz : NOTES_MAX;
         if (p->p_type == PT_NOTE && at % _Alignof(ElfW(Nhdr)) == 0 && size != 0 &&
-            is_inside(module, at, size) && fo_readable(at, size))
+            are_loaded(module, &h, at, size) && fo_readable(at, size))
             length = build_id_in((const char *)at, size, id);
     }
     return length;
@@ -97,10 +109,8 @@ static uintptr_t end_of_constants(uintptr_t address)
     for (size_t i = 0; i < h.count; i++) {
         const ElfW(Phdr) *p = &h.first[i];
         uintptr_t start = module.base + p->p_vaddr;
-        if (p->p_type == PT_LOAD && (p->p_flags & PF_W) == 0 &&
-            is_inside(&module, start, p->p_memsz) && address >= start &&
-            address < start + p->p_memsz)
-            return start + p->p_memsz;
+        if (p->p_type == PT_LOAD && (p->p_flags & PF_W) == 0 && address - start < p->p_filesz)
+            return start + p->p_filesz;
     }
     return 0;
 }

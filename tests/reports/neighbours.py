@@ -125,6 +125,15 @@ def loaded(given, odd):
         harness.expect("escapes", False, "\x1b" in errors)
 
 
+def sparse(given):
+    """A program with holes between its segments: names of files and build-ids are found as ever."""
+    program = given.reports.parent / "sparse"
+    argv = ["neighbours", "random", "1"]
+    errors = harness.finish(harness.start(given, "arena", argv, {"STACKS": "8"}, program=program))[1]
+    harness.expect("the place", True, "freed again  neighbours:3 " in errors)
+    harness.expect("a build-id", True, re.search(r"#0 sparse\+0x[0-9a-f]+ build-id [0-9a-f]{40}\n", errors) is not None)
+
+
 def cases(given):
     listed = {}
     for setting in SETTINGS:
@@ -137,6 +146,7 @@ def cases(given):
         listed[f"stale.{backend}"] = functools.partial(stale, given, backend)
     listed["loaded.odd"] = functools.partial(loaded, given, True)
     listed["loaded.plain"] = functools.partial(loaded, given, False)
+    listed["loaded.sparse"] = functools.partial(sparse, given)
     listed["name"] = functools.partial(name_is_cleaned, given)
     return listed
 
