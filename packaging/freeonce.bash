@@ -6,6 +6,7 @@
 _freeonce_options=(
     'FREEONCE_BACKEND=auto|host|arena|shm|libc|guard|/path/to/plugin.so'
     'FREEONCE_SHM_SIZE=8M to 64G'
+    'FREEONCE_SHM_CHANGES=refuse|report|allow'
     'FREEONCE_GUARD=0|1|1/N'
     'FREEONCE_GUARD_MAX=number'
     'FREEONCE_REQUIRE=0|1'

@@ -9,8 +9,9 @@
 #include "report/format.h"
 
 enum fo_on_error { FO_ON_ERROR_SKIP, FO_ON_ERROR_ABORT, FO_ON_ERROR_EXIT };
-enum { FO_FOREIGN_REPORT, FO_FOREIGN_FREE };          /* order of the choices in options.def */
-enum { FO_SHARED_AUTO, FO_SHARED_NO, FO_SHARED_YES }; /* the same */
+enum { FO_FOREIGN_REPORT, FO_FOREIGN_FREE }; /* order of the choices in options.def */
+enum { FO_SHM_CHANGES_REFUSE, FO_SHM_CHANGES_REPORT, FO_SHM_CHANGES_ALLOW }; /* the same */
+enum { FO_SHARED_AUTO, FO_SHARED_NO, FO_SHARED_YES };                        /* the same */
 enum fo_cure { FO_CURE_STATE = 1, FO_CURE_EXIT = 2, FO_CURE_LOCKS = 4, FO_CURE_IDENTITY = 8 };
 enum { FO_CURE_COUNT = 4 };
 #define FO_CURES_ALL ((1u << FO_CURE_COUNT) - 1)

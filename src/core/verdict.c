@@ -109,6 +109,27 @@ void fo_libc_call(uintptr_t payload, enum fo_operation operation, const char *fu
         report(&r);
 }
 
+/* Other processes may free it at this moment: nothing is held, and the shared heap stays mapped. */
+void fo_changed_object(uintptr_t p, const char *type, const char *function, const char *answer)
+{
+    struct fo_record r = new_record(p, FO_OPERATION_FREE, 0);
+    const struct fo_header *h = fo_header_of(p);
+    uint64_t word = FO_RELAXED_LOAD(&h->word);
+
+    r.kind = FO_FINDING_CHANGE;
+    r.object = type;
+    r.verb = function;
+    r.answer = answer;
+    r.size = fo_word_size(word);
+    r.allocated = (struct fo_place){true,
+                                    FO_RELAXED_LOAD(&h->site),
+                                    fo_word_process(word),
+                                    0,
+                                    0,
+                                    fo_options.stacks != 0 ? fo_stack_of(p, r.size) : 0};
+    report(&r);
+}
+
 static enum fo_finding_kind libc_call_kind(enum fo_finding_kind judged)
 {
     switch (judged) {

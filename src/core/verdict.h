@@ -23,6 +23,11 @@ FO_COLD size_t fo_libc_usable_size(uintptr_t p);
 FO_COLD bool fo_freed_object(uintptr_t p, const char *type, enum fo_operation operation,
                              bool remembered);
 
+/* OpenSSL's `function` was called to change an object of this type that another process made, and
+ * `answer` is what is about to be done: report. */
+FO_COLD void fo_changed_object(uintptr_t p, const char *type, const char *function,
+                               const char *answer);
+
 /* A live block whose header does not check: report.  The block must be marked DAMAGED before. */
 FO_COLD void fo_damaged_block(uintptr_t payload, enum fo_operation operation, fo_site now);
 

@@ -10,6 +10,7 @@
 #include "fork/ending.h"
 #include "fork/fork_id.h"
 #include "fork/life.h"
+#include "fork/made.h"
 #include "fork/process.h"
 #include "load/openssl.h"
 
@@ -66,6 +67,7 @@ void fo_cures_begin(void)
     if (fo_cure_applied(FO_CURE_LOCKS))
         begin_locks();
     FO_RELAXED_STORE(&fo_hot.keep, fo_cure_applied(FO_CURE_EXIT));
+    fo_made_begin();
     if ((fo_options.cures & FO_CURE_STATE) != 0 && !at_fork)
         at_fork = pthread_atfork(drop_thread_state, NULL, begin_in_child) == 0;
     if (at_fork && fo_region != NULL && fo_region->shared &&

@@ -42,6 +42,14 @@ bool fo_inherited_lives(uintptr_t p)
     return maker_of(p, &lives) != 0 && lives;
 }
 
+uint32_t fo_inherited_maker(uintptr_t p)
+{
+    bool lives;
+    uint32_t maker = maker_of(p, &lives);
+
+    return lives ? maker : 0;
+}
+
 bool fo_inherited(uintptr_t p)
 {
     bool lives;

@@ -22,6 +22,9 @@
  * known. */
 bool fo_inherited(uintptr_t p);
 
+/* The row of the process that made the live block at p; 0: it is none, or that is not known. */
+uint32_t fo_inherited_maker(uintptr_t p);
+
 /* Is it a block that was not freed? */
 bool fo_inherited_lives(uintptr_t p);
 

@@ -2,6 +2,7 @@
  * is about to be used.  Entries are made under the dynamic linker's lock, read without any. */
 #include "load/library.h"
 
+#include "load/changes.h"
 #include "load/elf.h"
 #include "load/entries.h"
 #include "load/objects.h"
@@ -45,6 +46,7 @@ static void note(const struct fo_module *seen, enum fo_part part, unsigned major
     libraries[library_count] = (struct library){module, major, part, !started};
     __atomic_store_n(&library_count, library_count + 1, __ATOMIC_RELEASE);
     fo_objects_forget();
+    fo_changes_forget();
 }
 
 /* Ourselves, who export the same versions, are no OpenSSL: we have neither witness. */
@@ -56,7 +58,7 @@ static void visit(const struct fo_module *module, void *data)
     for (unsigned i = 0; i < 2; i++)
         if (fo_elf_defines_version(module, versions[i])) {
             note(module, FO_PART_CRYPTO, 3 + i, "OPENSSL_version_major");
-            note(module, FO_PART_SSL, 3 + i, "SSL_CTX_ctrl");
+            note(module, FO_PART_SSL, 3 + i, "SSL_do_handshake");
         }
 }
 
@@ -67,12 +69,17 @@ void fo_libraries_look(void)
     fo_elf_each(visit, NULL, &seen);
 }
 
-bool fo_libraries_contain(uintptr_t code)
+unsigned fo_libraries_major(uintptr_t code)
 {
     for (unsigned i = 0, n = count_now(); i < n; i++)
         if (code >= libraries[i].module.start && code < libraries[i].module.end)
-            return true;
-    return false;
+            return libraries[i].major;
+    return 0;
+}
+
+bool fo_libraries_contain(uintptr_t code)
+{
+    return fo_libraries_major(code) != 0;
 }
 
 void fo_libraries_started(void)

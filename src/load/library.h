@@ -17,6 +17,9 @@ void fo_libraries_started(void);
 /* Is this code in one of them? */
 bool fo_libraries_contain(uintptr_t code);
 
+/* Then the major version of that one; 0: it is in none. */
+unsigned fo_libraries_major(uintptr_t code);
+
 /* The function that the code at `caller` would have called without us, or NULL: there is none.
  * If it is the same for every caller it is kept in the slot (if not NULL), until
  * fo_objects_forget() is called. */

@@ -90,9 +90,7 @@ static void *nothing(void *p, const void *second)
     return NULL;
 }
 
-/* In no OpenSSL of that version.  Then the call meant somebody else, whom the dynamic linker may
- * know: our definitions are hidden from a search without a version. */
-static fo_object_function *find_elsewhere(const char *name)
+fo_object_function *fo_object_find_elsewhere(const char *name)
 {
     fo_object_function *found;
 
@@ -114,7 +112,7 @@ static FO_COLD fo_object_function *find_real(fo_object_function **slot, size_t e
 
     __atomic_store_n(&has_found, true, __ATOMIC_SEQ_CST);
     *(void **)&found = fo_library_function((void **)slot, row->part, major_of(entry), name, caller);
-    return found != NULL ? found : find_elsewhere(name);
+    return found != NULL ? found : fo_object_find_elsewhere(name);
 }
 
 /* A C++ exception, pthread_exit(3) or a cancellation leaves call_outermost() out of one of the

@@ -38,6 +38,10 @@ void *fo_object_reference_short(void *p, const void *second, fo_object_function 
 void fo_object_free_now(fo_object_function *function, void *p, fo_object_function **slot,
                         uintptr_t caller);
 
+/* In no OpenSSL of that version.  Then the call meant another library, which the dynamic linker may
+ * know: our definitions are hidden from a search without a version.  Never NULL. */
+fo_object_function *fo_object_find_elsewhere(const char *name);
+
 /* Another library came: functions that were found may not be those that a caller means. */
 void fo_objects_forget(void);
 

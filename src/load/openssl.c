@@ -11,6 +11,8 @@
 #include "core/hooks.h"
 #include "core/options.h"
 #include "fork/cures.h"
+#include "fork/made.h"
+#include "load/changes.h"
 #include "load/elf.h"
 #include "load/entries.h"
 #include "load/library.h"
@@ -185,8 +187,21 @@ void fo_openssl_asked_for(const char *name)
         }
 }
 
+/* Their libraries know where they lie: libssl is none of those above. */
+static void *entry_of_change(const char *name, void *handle)
+{
+    if (fo_change_entry(name, 3) == NULL && fo_change_entry(name, 4) == NULL)
+        return NULL;
+    return fo_change_entry(name, fo_libraries_major((uintptr_t)fo_real_dlsym(handle, name)));
+}
+
 void *fo_openssl_entry(const char *name, void *handle)
 {
+    if (FO_RELAXED_LOAD(&fo_made_watched)) {
+        void *change = entry_of_change(name, handle);
+        if (change != NULL)
+            return change;
+    }
     if (fo_entry_named(name, 3) == NULL)
         return NULL;
     uintptr_t real = (uintptr_t)fo_real_dlsym(handle, name);

@@ -76,7 +76,8 @@ static void put_record(struct fo_journal_finding *f, const struct fo_record *r)
 static uint64_t key_of(const struct fo_journal_finding *f)
 {
     const struct fo_journal_place *places[] = {&f->allocated, &f->freed, &f->now};
-    uint64_t key = (uint64_t)f->kind << 32 | f->operation << 16 | f->object;
+    uint64_t key =
+        (uint64_t)f->verb << 48 ^ (uint64_t)f->kind << 32 ^ f->operation << 16 ^ f->object;
 
     for (size_t i = 0; i < 3; i++) {
         const uint64_t parts[] = {(uint64_t)places[i]->file << 32 | places[i]->line,

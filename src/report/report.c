@@ -66,9 +66,10 @@ bool fo_report_start(void)
 
 static uint64_t key_of(const struct fo_record *r)
 {
-    const uint64_t parts[] = {
-        (uint64_t)r->kind << 2 | r->operation, r->allocated.known ? r->allocated.site : 0,
-        r->first.known ? r->first.site ^ r->first.caller : 0, r->now.site ^ r->now.caller};
+    const uint64_t parts[] = {((uint64_t)r->kind << 2 | r->operation) ^ (uintptr_t)r->verb,
+                              r->allocated.known ? r->allocated.site : 0,
+                              r->first.known ? r->first.site ^ r->first.caller : 0,
+                              r->now.site ^ r->now.caller};
     uint64_t key = 0;
 
     for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++)

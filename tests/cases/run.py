@@ -23,6 +23,7 @@ import tempfile
 import time
 
 import model
+import table_changes
 import table_cures
 import table_doubles
 import table_forks
@@ -45,6 +46,7 @@ TABLES = {
     "loader": table_loader,
     "options": table_options,
     "cures": table_cures,
+    "changes": table_changes,
     "generators": table_generators,
     "watch": table_watch,
 }

@@ -7,9 +7,14 @@ set -eu
 library=$1 expected=$2 newest=GLIBC_2.36
 failed=0
 
+# And the functions of src/load/changes.def: test changes.table.
+changes=$(sed -n 's/^FO_CHANGE(\([A-Za-z0-9_]*\),.*/\1/p' "$(dirname "$0")/../../src/load/changes.def")
+
 exported=$(readelf -W --dyn-syms "$library" |
     awk '$7 != "UND" && $5 != "LOCAL" && $8 != "" && $1 ~ /^[0-9]+:$/ { print $8, $4 }' |
     grep -Ev '_(free|free_all|vfree|up_ref)@OPENSSL_[0-9.]+ ' |
+    awk -v changes="$changes" 'BEGIN { n = split(changes, names, "\n"); while (n > 0) change[names[n--]] }
+                              { split($1, name, "@") } !($1 ~ /@OPENSSL_/ && name[1] in change)' |
     LC_ALL=C sort)
 if ! printf '%s\n' "$exported" | diff -u "$expected" -; then
     echo "the exported names differ from $(basename "$expected")"

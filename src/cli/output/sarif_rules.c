@@ -83,6 +83,11 @@ static const struct {
         {"Write to the header of a freed block",
          "Something wrote in front of a block after its free, mostly past the end of the block "
          "below."},
+    [FO_FINDING_CHANGE] = {"Change of an object that another process made",
+                           "With FREEONCE_BACKEND=shm all processes share OpenSSL's objects: what "
+                           "a child sets in its "
+                           "parent's SSL_CTX, it sets for all. A server whose children do so needs "
+                           "FREEONCE_BACKEND=arena."},
     [FO_FINDING_LIBC_CALL_NO_BLOCK] =
         {"A libc function was called with a pointer to OpenSSL's memory, but to no block",
          "The pointer leads behind a block, in front of one, or to one whose header was "
