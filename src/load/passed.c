@@ -35,7 +35,8 @@ static void tell(const void *p, const char *type, const char *function)
     fo_put(&t, " at ");
     fo_put_hex(&t, (uintptr_t)p);
     fo_put(&t, "; did another process make it? OpenSSL's memory is private to each process here. "
-               "Objects that are passed between processes need FREEONCE_BACKEND=shm");
+               "Objects that are passed between processes need FREEONCE_BACKEND=shm; freeonce(7) "
+               "names the servers that are tested with it");
     fo_say(&t);
 }
 
