@@ -85,18 +85,26 @@ static uint32_t ripe_in(int class, size_t limit)
     return ripe < FO_CLASS_KEEP ? FO_CLASS_KEEP : (uint32_t)(ripe < UINT32_MAX ? ripe : UINT32_MAX);
 }
 
+static void set_ripe(struct fo_shard *s, size_t limit)
+{
+    for (int i = 0; i < FO_CLASSES; i++)
+        FO_RELAXED_STORE(&s->queues[i].ripe, ripe_in(i, limit));
+}
+
 void fo_shard_limit(struct fo_shard *s, size_t limit)
 {
     FO_RELAXED_STORE(&s->limit, limit);
-    for (int i = 0; i < FO_CLASSES; i++)
-        FO_RELAXED_STORE(&s->queues[i].ripe, ripe_in(i, limit));
+    set_ripe(s, limit);
 }
 
 /* Another thread may lower the limits (core/quarantine.c) at the same time. */
 static void lay_out_shard(struct fo_shard *s, uint32_t users, struct fo_freed *entries)
 {
-    if (FO_RELAXED_LOAD(&s->limit) == 0)
-        fo_shard_limit(s, fo_options.quarantine / 2 / (users == 0 ? 1 : users));
+    size_t none = 0, share = fo_options.quarantine / 2 / (users == 0 ? 1 : users);
+
+    if (__atomic_compare_exchange_n(&s->limit, &none, share, false, __ATOMIC_RELAXED,
+                                    __ATOMIC_RELAXED))
+        set_ripe(s, share);
     for (int i = 0; i < FO_QUEUES; i++) {
         uint32_t capacity = capacity_of(i);
         size_t tombstones = tombstones_of(i);
