@@ -89,7 +89,8 @@ void fo_region_see_limit(struct fo_direct *d)
     FO_RELAXED_STORE(&d->object_bits,
                      FO_REGION_FREED | (FO_RELAXED_LOAD(&fo_hot.keep) ? FO_REGION_MAKER : 0));
     __atomic_store_n(&d->bytes, limit - FO_PAGE_SIZE, __ATOMIC_RELEASE);
-    if (!fo_options.wipe && !FO_RELAXED_LOAD(&d->held_back)) /* else every free goes the long way */
+    if (!fo_options.wipe && !fo_memory_wrapped &&
+        !FO_RELAXED_LOAD(&d->held_back)) /* else every free goes the long way */
         __atomic_store_n(&d->limit, (limit - FO_PAGE_SIZE) >> 4, __ATOMIC_RELEASE);
     FO_RELAXED_STORE(&fo_region_range.start, fo_region->base);
     /* What other processes add, this one does not hear of. */

@@ -10,7 +10,9 @@ int __cxa_atexit(void (*function)(void *), void *argument, void *module);
 
 static void clean_up(void *openssl)
 {
-    fo_openssl_cleanup(openssl);
+    const struct fo_openssl *o = openssl;
+
+    fo_openssl_cleanup(o, o->cleanup);
 }
 
 FO_EXPORT int __cxa_atexit(void (*function)(void *), void *argument, void *module)

@@ -13,7 +13,7 @@ enum { MAJOR = 3 };
 
 static void *function(const char *name, uintptr_t caller)
 {
-    return fo_library_function(NULL, FO_PART_CRYPTO, MAJOR, name, caller);
+    return fo_library_own_function(FO_PART_CRYPTO, MAJOR, name, caller);
 }
 
 static FO_COLD void make_anew(void *blinding, uintptr_t caller)
@@ -37,11 +37,13 @@ __asm__(".symver fo_BN_BLINDING_lock,BN_BLINDING_lock@OPENSSL_3.0.0");
 FO_EXPORT int fo_BN_BLINDING_lock(void *blinding);
 FO_EXPORT int fo_BN_BLINDING_lock(void *blinding)
 {
+    static struct fo_library_slot slot;
     uintptr_t caller = (uintptr_t)__builtin_return_address(0);
     uint32_t before = fo_rwlocks_taken_over;
     int (*real)(void *);
 
-    *(void **)&real = function("BN_BLINDING_lock", caller);
+    *(void **)&real =
+        fo_library_function_kept(&slot, FO_PART_CRYPTO, MAJOR, "BN_BLINDING_lock", caller);
     int locked = real != NULL ? real(blinding) : 0;
     if (fo_unlikely(locked == 1 && fo_rwlocks_taken_over != before))
         make_anew(blinding, caller);

@@ -15,9 +15,10 @@
 
 static void *make(unsigned major, void *context, uintptr_t caller)
 {
+    static struct fo_library_slot slot;
     void *(*real)(void *);
 
-    *(void **)&real = fo_library_function(NULL, FO_PART_SSL, major, "SSL_new", caller);
+    *(void **)&real = fo_library_function_kept(&slot, FO_PART_SSL, major, "SSL_new", caller);
     if (fo_unlikely(!fo_direct_contains(&fo_hot.process->direct, (uintptr_t)context)))
         fo_passed_look(context, "SSL_CTX", "SSL_new", major);
     void *connection = real != NULL ? real(context) : NULL;
@@ -28,17 +29,19 @@ static void *make(unsigned major, void *context, uintptr_t caller)
     return connection;
 }
 
-static void *make_context(const char *name, unsigned major, void *const arguments[3],
-                          uintptr_t caller)
+static void *make_context(struct fo_library_slot *slot, const char *name, unsigned major,
+                          void *const arguments[3], uintptr_t caller)
 {
     void *(*real)(void *, void *, void *);
 
-    *(void **)&real = fo_library_function(NULL, FO_PART_SSL, major, name, caller);
+    *(void **)&real = fo_library_function_kept(slot, FO_PART_SSL, major, name, caller);
     void *context = real != NULL ? real(arguments[0], arguments[1], arguments[2]) : NULL;
     if (context != NULL && FO_RELAXED_LOAD(&fo_hot.keep))
         fo_objects_kept_made();
     return context;
 }
+
+static struct fo_library_slot context_new, context_new_ex;
 
 #define DEFINE_ENTRY(major)                                                                        \
     __asm__(".symver fo_SSL_new_" #major ",SSL_new@OPENSSL_" #major ".0.0");                       \
@@ -49,13 +52,13 @@ static void *make_context(const char *name, unsigned major, void *const argument
     __asm__(".symver fo_SSL_CTX_new_" #major ",SSL_CTX_new@OPENSSL_" #major ".0.0");               \
     FO_EXPORT void *fo_SSL_CTX_new_##major(void *method)                                           \
     {                                                                                              \
-        return make_context("SSL_CTX_new", major, (void *const[3]){method},                        \
+        return make_context(&context_new, "SSL_CTX_new", major, (void *const[3]){method},          \
                             (uintptr_t)__builtin_return_address(0));                               \
     }                                                                                              \
     __asm__(".symver fo_SSL_CTX_new_ex_" #major ",SSL_CTX_new_ex@OPENSSL_" #major ".0.0");         \
     FO_EXPORT void *fo_SSL_CTX_new_ex_##major(void *context, void *properties, void *method)       \
     {                                                                                              \
-        return make_context("SSL_CTX_new_ex", major,                                               \
+        return make_context(&context_new_ex, "SSL_CTX_new_ex", major,                              \
                             (void *const[3]){context, properties, method},                         \
                             (uintptr_t)__builtin_return_address(0));                               \
     }
@@ -78,10 +81,10 @@ struct bio_functions {
 static bool find_functions(struct bio_functions *f, const char *of, unsigned major,
                            uintptr_t caller)
 {
-    *(void **)&f->of = fo_library_function(NULL, FO_PART_SSL, major, of, caller);
+    *(void **)&f->of = fo_library_own_function(FO_PART_SSL, major, of, caller);
     *(void **)&f->find_type =
-        fo_library_function(NULL, FO_PART_CRYPTO, major, "BIO_find_type", caller);
-    *(void **)&f->ctrl = fo_library_function(NULL, FO_PART_CRYPTO, major, "BIO_ctrl", caller);
+        fo_library_own_function(FO_PART_CRYPTO, major, "BIO_find_type", caller);
+    *(void **)&f->ctrl = fo_library_own_function(FO_PART_CRYPTO, major, "BIO_ctrl", caller);
     return f->of != NULL && f->find_type != NULL && f->ctrl != NULL;
 }
 

@@ -9,6 +9,8 @@ struct tables {
     const ElfW(Sym) * symbols;
     const char *strings;
     const uint32_t *hash;
+    const ElfW(Versym) * versions; /* of each symbol; NULL: none has one */
+    const ElfW(Verdef) * defined;  /* versions that the module defines */
 };
 
 /* glibc relocates the addresses of a dynamic section where it is writable. */
@@ -19,7 +21,7 @@ static const void *table_at(const struct fo_module *module, ElfW(Addr) value)
 
 static bool find_tables(const struct fo_module *module, struct tables *out)
 {
-    *out = (struct tables){NULL, NULL, NULL};
+    *out = (struct tables){NULL, NULL, NULL, NULL, NULL};
     for (const ElfW(Dyn) *d = module->dynamic; d != NULL && d->d_tag != DT_NULL; d++) {
         if (d->d_tag == DT_SYMTAB)
             out->symbols = table_at(module, d->d_un.d_ptr);
@@ -27,6 +29,10 @@ static bool find_tables(const struct fo_module *module, struct tables *out)
             out->strings = table_at(module, d->d_un.d_ptr);
         else if (d->d_tag == DT_GNU_HASH)
             out->hash = table_at(module, d->d_un.d_ptr);
+        else if (d->d_tag == DT_VERSYM)
+            out->versions = table_at(module, d->d_un.d_ptr);
+        else if (d->d_tag == DT_VERDEF)
+            out->defined = table_at(module, d->d_un.d_ptr);
     }
     return out->symbols != NULL && out->strings != NULL && out->hash != NULL;
 }
@@ -40,27 +46,87 @@ static uint32_t hash_of(const char *name)
     return h;
 }
 
-void *fo_elf_function(const struct fo_module *module, const char *name)
+static const char *version_name(const struct tables *t, const ElfW(Verdef) * at)
 {
-    struct tables t;
-    if (!find_tables(module, &t))
+    return t->strings + ((const ElfW(Verdaux) *)((const char *)at + at->vd_aux))->vda_name;
+}
+
+static const ElfW(Verdef) * next_version(const ElfW(Verdef) * at)
+{
+    return at->vd_next != 0 ? (const void *)((const char *)at + at->vd_next) : NULL;
+}
+
+enum { VERSION_HIDDEN = 0x8000, VERSION_NUMBER = 0x7fff };
+
+/* Does the dynamic linker bind a reference to symbol i whose version begins with `versions`?
+ * (check_match() in glibc's elf/dl-lookup.c.) */
+static bool is_bound(const struct tables *t, uint32_t i, const char *versions)
+{
+    if (t->versions == NULL)
+        return true;
+    unsigned version = t->versions[i], number = version & VERSION_NUMBER;
+    if (number <= VER_NDX_GLOBAL)
+        return (version & VERSION_HIDDEN) == 0;
+    const ElfW(Verdef) *at = t->defined;
+    while (at != NULL && at->vd_ndx != number)
+        at = next_version(at);
+    return at != NULL && strncmp(version_name(t, at), versions, strlen(versions)) == 0;
+}
+
+/* Most modules do not have the name, and their filter says so. */
+static bool may_define(const struct tables *t, uint32_t hash)
+{
+    enum { BITS = sizeof(ElfW(Addr)) * 8 };
+    const ElfW(Addr) *filter = (const void *)(t->hash + 4);
+    ElfW(Addr) word = filter[hash / BITS & (t->hash[2] - 1)];
+
+    return (word >> hash % BITS & word >> (hash >> t->hash[3]) % BITS & 1) != 0;
+}
+
+/* `versions`: NULL for any. */
+static void *find_function(const struct tables *t, ElfW(Addr) base, const char *name,
+                           const char *versions)
+{
+    uint32_t hash = hash_of(name), buckets = t->hash[0], first = t->hash[1];
+    if (buckets == 0 || !may_define(t, hash))
         return NULL;
-    uint32_t hash = hash_of(name), buckets = t.hash[0], first = t.hash[1], filter = t.hash[2];
-    const uint32_t *bucket = t.hash + 4 + filter * (sizeof(ElfW(Addr)) / sizeof(uint32_t));
+    const uint32_t *bucket = t->hash + 4 + t->hash[2] * (sizeof(ElfW(Addr)) / sizeof(uint32_t));
     const uint32_t *chain = bucket + buckets;
-    uint32_t i = buckets != 0 ? bucket[hash % buckets] : 0;
+    uint32_t i = bucket[hash % buckets];
 
     if (i < first)
         return NULL;
     for (;; i++) {
-        const ElfW(Sym) *s = &t.symbols[i];
+        const ElfW(Sym) *s = &t->symbols[i];
         uint32_t h = chain[i - first];
         if ((h | 1) == (hash | 1) && s->st_shndx != SHN_UNDEF &&
-            ELF64_ST_TYPE(s->st_info) == STT_FUNC && strcmp(t.strings + s->st_name, name) == 0)
-            return (void *)(module->base + s->st_value);
+            ELF64_ST_TYPE(s->st_info) == STT_FUNC && strcmp(t->strings + s->st_name, name) == 0 &&
+            (versions == NULL || is_bound(t, i, versions)))
+            return (void *)(base + s->st_value);
         if ((h & 1) != 0)
             return NULL;
     }
+}
+
+void *fo_elf_function(const struct fo_module *module, const char *name)
+{
+    struct tables t;
+
+    return find_tables(module, &t) ? find_function(&t, module->base, name, NULL) : NULL;
+}
+
+void *fo_elf_bound_function(const struct fo_module *module, const char *name, const char *versions)
+{
+    struct tables t;
+
+    return find_tables(module, &t) ? find_function(&t, module->base, name, versions) : NULL;
+}
+
+const struct link_map *fo_elf_map(uintptr_t code)
+{
+    struct dl_find_object found;
+
+    return _dl_find_object((void *)code, &found) == 0 ? found.dlfo_link_map : NULL;
 }
 
 bool fo_elf_module(uintptr_t code, struct fo_module *out)
@@ -82,33 +148,24 @@ bool fo_elf_module(uintptr_t code, struct fo_module *out)
 
 bool fo_elf_comes_first(uintptr_t code, uintptr_t other)
 {
-    struct dl_find_object first, second;
+    const struct link_map *first = fo_elf_map(code), *map = fo_elf_map(other);
 
-    if (_dl_find_object((void *)code, &first) != 0 || _dl_find_object((void *)other, &second) != 0)
+    if (first == NULL)
         return false;
-    const struct link_map *map = second.dlfo_link_map;
-    while (map != NULL && map != first.dlfo_link_map)
+    while (map != NULL && map != first)
         map = map->l_prev;
     return map != NULL;
 }
 
 bool fo_elf_defines_version(const struct fo_module *module, const char *version)
 {
-    const ElfW(Verdef) *at = NULL;
     struct tables t;
 
     if (!find_tables(module, &t))
         return false;
-    for (const ElfW(Dyn) *d = module->dynamic; d->d_tag != DT_NULL; d++)
-        if (d->d_tag == DT_VERDEF)
-            at = table_at(module, d->d_un.d_ptr);
-    while (at != NULL) {
-        const char *here = (const char *)at;
-        const ElfW(Verdaux) *name = (const void *)(here + at->vd_aux);
-        if (strcmp(t.strings + name->vda_name, version) == 0)
+    for (const ElfW(Verdef) *at = t.defined; at != NULL; at = next_version(at))
+        if (strcmp(version_name(&t, at), version) == 0)
             return true;
-        at = at->vd_next != 0 ? (const void *)(here + at->vd_next) : NULL;
-    }
     return false;
 }
 

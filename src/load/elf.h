@@ -29,6 +29,14 @@ bool fo_elf_comes_first(uintptr_t code, uintptr_t other);
  * lock; the module must stay loaded meanwhile. */
 void *fo_elf_function(const struct fo_module *module, const char *name);
 
+/* The same, but NULL where the dynamic linker would not bind a reference to it whose version begins
+ * with `versions`, such as "OPENSSL_3.": it has another version.  A definition without a version
+ * serves all. */
+void *fo_elf_bound_function(const struct fo_module *module, const char *name, const char *versions);
+
+/* The dynamic linker's entry of the module around `code`, NULL: none.  Takes no lock. */
+const struct link_map *fo_elf_map(uintptr_t code);
+
 /* The GNU build-id of a module; returns its length in bytes, at most 64; 0: it has none, or its
  * program headers are not mapped. */
 size_t fo_elf_build_id(const struct fo_module *module, const unsigned char **id);

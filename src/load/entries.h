@@ -13,6 +13,11 @@ void *fo_entry_named(const char *name, unsigned major);
 extern bool fo_memory_by_name;
 void fo_memory_by_name_if(bool all_ours);
 
+/* Does another library stand in front of CRYPTO_malloc, CRYPTO_zalloc or CRYPTO_free?  Then none of
+ * them is answered by the short way.  Looked for before OpenSSL's first allocation. */
+extern bool fo_memory_wrapped;
+void fo_memory_find_wrappers(unsigned major);
+
 /* Random generators that the program makes: generators.c. */
 void *fo_EVP_RAND_CTX_new_3(void *, void *);
 void *fo_EVP_RAND_CTX_new_4(void *, void *);

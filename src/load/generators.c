@@ -7,9 +7,11 @@
 
 static void *make(unsigned major, void *kind, void *parent, uintptr_t caller)
 {
+    static struct fo_library_slot slot;
     void *(*real)(void *, void *);
 
-    *(void **)&real = fo_library_function(NULL, FO_PART_CRYPTO, major, "EVP_RAND_CTX_new", caller);
+    *(void **)&real =
+        fo_library_function_kept(&slot, FO_PART_CRYPTO, major, "EVP_RAND_CTX_new", caller);
     void *generator = real != NULL ? real(kind, parent) : NULL;
     if (fo_openssl_of(caller) == NULL)
         fo_fork_id_end();

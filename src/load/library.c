@@ -6,6 +6,7 @@
 #include "load/elf.h"
 #include "load/entries.h"
 #include "load/objects.h"
+#include "load/wrappers.h"
 
 enum { LIBRARIES_MAX = 32 };
 
@@ -85,6 +86,7 @@ bool fo_libraries_contain(uintptr_t code)
 void fo_libraries_started(void)
 {
     started = true;
+    fo_wrappers_started();
 }
 
 static bool is_loaded(const struct library *l)
@@ -131,29 +133,81 @@ static const struct library *meant(enum fo_part part, unsigned major, uintptr_t 
     return n > 1 ? of_caller(candidates, n, caller) : n == 1 ? candidates[0] : NULL;
 }
 
-static void *find(enum fo_part part, unsigned major, const char *name, uintptr_t caller,
-                  bool *for_good)
+static const struct library *find_library(enum fo_part part, unsigned major, uintptr_t caller,
+                                          bool *for_good)
 {
     const struct library *l = meant(part, major, caller, for_good);
 
-    if (l == NULL) {
-        fo_libraries_look();
-        l = meant(part, major, caller, for_good);
+    if (l != NULL)
+        return l;
+    fo_libraries_look();
+    return meant(part, major, caller, for_good);
+}
+
+static void *find(enum fo_part part, unsigned major, const char *name, uintptr_t caller,
+                  bool *for_good)
+{
+    const struct library *l = find_library(part, major, caller, for_good);
+    void *wrapper = fo_wrapper(name, major, l != NULL ? l->module.start : 0);
+
+    if (wrapper != NULL) {
+        *for_good = true;
+        return wrapper;
     }
     return l != NULL ? fo_elf_function(&l->module, name) : NULL;
+}
+
+void *fo_library_wrapper(enum fo_part part, unsigned major, const char *name)
+{
+    bool for_good;
+    const struct library *l = meant(part, major, 0, &for_good);
+
+    return fo_wrapper(name, major, l != NULL ? l->module.start : 0);
+}
+
+void *fo_library_own_function(enum fo_part part, unsigned major, const char *name, uintptr_t caller)
+{
+    bool for_good;
+    const struct library *l = find_library(part, major, caller, &for_good);
+
+    return l != NULL ? fo_elf_function(&l->module, name) : NULL;
+}
+
+static bool is_for_good(enum fo_part part, unsigned major, uintptr_t caller)
+{
+    bool for_good;
+
+    return find_library(part, major, caller, &for_good) != NULL && for_good;
 }
 
 void *fo_library_function(void **slot, enum fo_part part, unsigned major, const char *name,
                           uintptr_t caller)
 {
-    bool for_good, still;
+    bool for_good;
     void *found = find(part, major, name, caller, &for_good);
 
-    if (found == NULL || !for_good || slot == NULL)
+    if (found == NULL || !for_good)
         return found;
     __atomic_store_n(slot, found, __ATOMIC_SEQ_CST);
     /* If a library came meanwhile, all may have been forgotten too early. */
-    if (find(part, major, name, caller, &still) == NULL || !still)
+    if (!is_for_good(part, major, caller))
         __atomic_store_n(slot, NULL, __ATOMIC_SEQ_CST);
+    return found;
+}
+
+void *fo_library_function_kept(struct fo_library_slot *slot, enum fo_part part, unsigned major,
+                               const char *name, uintptr_t caller)
+{
+    void **kept = &slot->function[major - 3];
+    unsigned now = count_now();
+    bool for_good;
+
+    if (fo_likely(now != 0 && __atomic_load_n(&slot->known[major - 3], __ATOMIC_ACQUIRE) == now))
+        return FO_RELAXED_LOAD(kept);
+    void *found = find(part, major, name, caller, &for_good);
+    if (found != NULL && for_good && now == count_now()) {
+        FO_RELAXED_STORE(kept, found);
+        __atomic_store_n(&slot->known[major - 3], now, __ATOMIC_RELEASE);
+    }
     return found;
 }

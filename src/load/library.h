@@ -21,9 +21,25 @@ bool fo_libraries_contain(uintptr_t code);
 unsigned fo_libraries_major(uintptr_t code);
 
 /* The function that the code at `caller` would have called without us, or NULL: there is none.
- * If it is the same for every caller it is kept in the slot (if not NULL), until
- * fo_objects_forget() is called. */
+ * That is OpenSSL's, or another library's in front of it (wrappers.h).
+ * If it is the same for every caller it is kept in the slot, until fo_objects_forget() is called.
+ */
 void *fo_library_function(void **slot, enum fo_part part, unsigned major, const char *name,
                           uintptr_t caller);
+
+/* The same for functions outside those tables, with a slot of their own.  Zero at first. */
+struct fo_library_slot {
+    void *function[2]; /* for OpenSSL 3 and 4 */
+    unsigned known[2]; /* how many libraries were known then */
+};
+void *fo_library_function_kept(struct fo_library_slot *slot, enum fo_part part, unsigned major,
+                               const char *name, uintptr_t caller);
+
+/* Another library's function of this name in front of OpenSSL's; NULL: none. */
+void *fo_library_wrapper(enum fo_part part, unsigned major, const char *name);
+
+/* OpenSSL's own function, for calls of ours that the program did not make. */
+void *fo_library_own_function(enum fo_part part, unsigned major, const char *name,
+                              uintptr_t caller);
 
 #endif

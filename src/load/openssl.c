@@ -19,6 +19,7 @@
 #include "load/older.h"
 #include "load/reach.h"
 #include "load/real.h"
+#include "load/wrappers.h"
 #include "report/journal.h"
 #include "report/output.h"
 
@@ -110,6 +111,7 @@ static void get_in(struct fo_openssl *o)
     if (!fo_engine_start())
         return;
     o->ours = o->set_mem(fo_malloc, fo_realloc, fo_free) == 1;
+    fo_memory_find_wrappers(o->major);
     fo_memory_by_name_if(fo_openssl_all_ours(3) && fo_openssl_all_ours(4));
     if (!o->ours)
         tell_too_late(o);
@@ -187,12 +189,21 @@ void fo_openssl_asked_for(const char *name)
         }
 }
 
+/* With another library in front of OpenSSL, our entry goes on to that, which this caller did not
+ * ask, and which may be the caller. */
+static void *unless_wrapped(void *entry, const char *name, unsigned major, uintptr_t real)
+{
+    return entry != NULL && fo_wrapper(name, major, real) == NULL ? entry : NULL;
+}
+
 /* Their libraries know where they lie: libssl is none of those above. */
 static void *entry_of_change(const char *name, void *handle)
 {
     if (fo_change_entry(name, 3) == NULL && fo_change_entry(name, 4) == NULL)
         return NULL;
-    return fo_change_entry(name, fo_libraries_major((uintptr_t)fo_real_dlsym(handle, name)));
+    uintptr_t real = (uintptr_t)fo_real_dlsym(handle, name);
+    unsigned major = fo_libraries_major(real);
+    return unless_wrapped(fo_change_entry(name, major), name, major, real);
 }
 
 void *fo_openssl_entry(const char *name, void *handle)
@@ -208,7 +219,7 @@ void *fo_openssl_entry(const char *name, void *handle)
     for (unsigned i = 0; i < known_count; i++)
         if (known[i].ours && !known[i].in_executable && real >= known[i].start &&
             real < known[i].end)
-            return fo_entry_named(name, known[i].major);
+            return unless_wrapped(fo_entry_named(name, known[i].major), name, known[i].major, real);
     return NULL;
 }
 
@@ -276,10 +287,10 @@ bool fo_openssl_thread_stop(void)
     return all;
 }
 
-void fo_openssl_cleanup(const struct fo_openssl *o)
+void fo_openssl_cleanup(const struct fo_openssl *o, void (*function)(void))
 {
     if (fo_cure_may_clean_up())
-        o->cleanup();
+        function();
     else if (o->ours && o->thread_stop != NULL && fo_cure_state_is_own())
         o->thread_stop();
 }

@@ -59,9 +59,10 @@ struct fo_openssl *fo_openssl_with_cleanup(const void *function);
 /* OPENSSL_thread_stop() of each; false: one that is ours has none. */
 bool fo_openssl_thread_stop(void);
 
-/* What its OPENSSL_cleanup() was called for.  Who may not clean up, because others use the same
- * memory, gives back what is this thread's alone: its random generators, its errors. */
-void fo_openssl_cleanup(const struct fo_openssl *o);
+/* Its OPENSSL_cleanup() was called: call `function`, which is it or stands in front of it.  Who may
+ * not clean up, because others use the same memory, gives back what is this thread's alone: its
+ * random generators, its errors. */
+void fo_openssl_cleanup(const struct fo_openssl *o, void (*function)(void));
 
 /* Do the cures reach them all?  What they do not reach is told. */
 void fo_openssl_check_cures(void);

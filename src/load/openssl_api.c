@@ -9,6 +9,7 @@
 #include "load/engine_memory.h"
 #include "load/entries.h"
 #include "load/forward.h"
+#include "load/library.h"
 #include "load/openssl.h"
 
 /* The versions are hidden (one @): a search without a version never finds us, so that programs
@@ -129,12 +130,17 @@ static void get_mem(unsigned major, struct fo_host *out)
         *out = as_the_programs(o, current(o));
 }
 
-static void cleanup(unsigned major)
+static void cleanup(unsigned major, uintptr_t caller)
 {
+    static struct fo_library_slot slot;
     const struct fo_openssl *o = fo_openssl_meant(major);
+    void (*function)(void);
 
-    if (o != NULL && o->cleanup != NULL)
-        fo_openssl_cleanup(o);
+    if (o == NULL || o->cleanup == NULL)
+        return;
+    *(void **)&function =
+        fo_library_function_kept(&slot, FO_PART_CRYPTO, major, "OPENSSL_cleanup", caller);
+    fo_openssl_cleanup(o, function != NULL ? function : o->cleanup);
 }
 
 #define DEFINE_ENTRIES(major)                                                                      \
@@ -159,7 +165,7 @@ static void cleanup(unsigned major)
     }                                                                                              \
     ENTRY(OPENSSL_cleanup, major) void fo_OPENSSL_cleanup_##major(void)                            \
     {                                                                                              \
-        cleanup(major);                                                                            \
+        cleanup(major, (uintptr_t)__builtin_return_address(0));                                    \
     }
 
 int fo_CRYPTO_set_mem_functions_3(fo_malloc_function *, fo_realloc_function *, fo_free_function *);

@@ -8,10 +8,29 @@
 #include "core/hooks.h"
 #include "core/short.h"
 #include "load/entries.h"
+#include "load/library.h"
 #include "load/openssl.h"
 #include "load/real.h"
 
-bool fo_memory_by_name;
+bool fo_memory_by_name, fo_memory_wrapped;
+
+/* Those of another library in front of OpenSSL, for OpenSSL 3 and 4. */
+static struct wrappers {
+    fo_malloc_function *malloc, *zalloc;
+    fo_free_function *free;
+} wrappers[2];
+
+void fo_memory_find_wrappers(unsigned major)
+{
+    if (major > 4)
+        return;
+    struct wrappers *w = &wrappers[major - 3];
+    *(void **)&w->malloc = fo_library_wrapper(FO_PART_CRYPTO, major, "CRYPTO_malloc");
+    *(void **)&w->zalloc = fo_library_wrapper(FO_PART_CRYPTO, major, "CRYPTO_zalloc");
+    *(void **)&w->free = fo_library_wrapper(FO_PART_CRYPTO, major, "CRYPTO_free");
+    if (w->malloc != NULL || w->zalloc != NULL || w->free != NULL)
+        fo_memory_wrapped = true;
+}
 
 /* OpenSSL's own, which ask the hook; when not even that is known yet, the next one that is loaded.
  */
@@ -21,6 +40,8 @@ static FO_COLD fo_malloc_function *real_malloc(unsigned major)
     const struct fo_openssl *o = fo_openssl_meant(major);
     fo_malloc_function *real = o != NULL ? o->default_malloc : NULL;
 
+    if (wrappers[major - 3].malloc != NULL)
+        return wrappers[major - 3].malloc;
     if (real == NULL)
         *(void **)&real = fo_real(&slot, "CRYPTO_malloc");
     return real;
@@ -32,6 +53,8 @@ static FO_COLD fo_free_function *real_free(unsigned major)
     const struct fo_openssl *o = fo_openssl_meant(major);
     fo_free_function *real = o != NULL ? o->default_free : NULL;
 
+    if (wrappers[major - 3].free != NULL)
+        return wrappers[major - 3].free;
     if (real == NULL)
         *(void **)&real = fo_real(&slot, "CRYPTO_free");
     return real;
@@ -98,6 +121,7 @@ static FO_ALWAYS_INLINE void *by_name(size_t size, const char *file, int line, u
 
 void fo_memory_by_name_if(bool all_ours)
 {
+    all_ours = all_ours && !fo_memory_wrapped;
     FO_RELAXED_STORE(&fo_memory_by_name, all_ours);
     FO_RELAXED_STORE(&rest[0], NULL);
     FO_RELAXED_STORE(&rest[1], NULL);
@@ -137,6 +161,8 @@ static FO_ALWAYS_INLINE void zero(char *p, size_t size)
 static __attribute__((noinline)) void *zeroed_long(size_t size, const char *file, int line,
                                                    unsigned major)
 {
+    if (fo_unlikely(wrappers[major - 3].zalloc != NULL))
+        return wrappers[major - 3].zalloc(size, file, line);
     void *p = allocate_long(size, file, line, major);
 
     return p != NULL ? memset(p, 0, size) : NULL;

@@ -54,7 +54,46 @@ ONLY_1_1 = (
     "this process uses OpenSSL 1.1, which the library does not guard (OpenSSL 3 and 4 only)\n" + ENDED
 )
 
+WRAPPED_SSL = (
+    "SSL_CTX_new SSL_CTX_up_ref SSL_CTX_set_options SSL_CTX_ctrl SSL_new SSL_free SSL_CTX_free"
+    " X509_STORE_set_flags X509_STORE_free EVP_PKEY_free EVP_RAND_CTX_new EVP_RAND_CTX_free"
+    " BN_BLINDING_lock CRYPTO_malloc CRYPTO_realloc CRYPTO_free CRYPTO_zalloc OPENSSL_cleanup"
+).split()
+WRAPPED_LIBC = (
+    "malloc_usable_size realloc reallocarray free pthread_rwlock_init pthread_rwlock_rdlock"
+    " pthread_rwlock_trywrlock pthread_rwlock_unlock pthread_rwlock_destroy pthread_mutex_init"
+    " pthread_cond_init pthread_self getpid getenv secure_getenv __cxa_atexit execve execvp fork"
+).split()
+
+
+def wrapped(order, run, how, names, **env):
+    """Each call reaches a wrapper of OpenSSL's and libc's functions once, as without the library."""
+    wrapper = "{programs}/libcases-wrapper%s.so" % how
+    preload = {"alone": wrapper, "first": f"{wrapper} {{lib}}", "behind": f"{{lib}} {wrapper}"}
+    return Case(
+        "-".join(filter(None, ("wrapper", order, *env.values(), run.split()[0]))) + how,
+        run,
+        backends=ANY,
+        env={"LD_PRELOAD": preload[order], **env},
+        facts=dict.fromkeys(names, "1"),
+        preload=False,
+    )
+
+
+def wrappers():
+    """A library that the program opens itself is not found with RTLD_NEXT."""
+    opened = "dlopener module {programs}/libcases-wrapped.so"
+    for order in ("alone", "first", "behind"):
+        for env in ({}, {"FREEONCE_BACKEND": "shm"}):
+            if order == "alone" and env:
+                continue
+            yield wrapped(order, "wrapped", "", WRAPPED_SSL + WRAPPED_LIBC, **env)
+            yield wrapped(order, "wrapped", "-by-handle", WRAPPED_SSL, **env)
+            yield wrapped(order, opened, "-by-handle", WRAPPED_SSL, **env)
+
+
 CASES = [
+    *wrappers(),
     *(engine(backend, how) for backend in ("arena", "libc", "shm", "guard") for how in HOW),
     *(engine("host", how) for how in ("blocks", "pool")),
     engine("arena", "freed-twice", DOUBLE_EARLY),

@@ -60,12 +60,28 @@ static void what_a_module_does_not_define_is_not_found(void **state)
     assert_null(fo_elf_function(&cmocka, "__libc_start_main"));
 }
 
+/* Symbols of libc have versions, those of cmocka none. */
+static void a_function_is_bound_by_its_version_or_has_none(void **state)
+{
+    void *own = dlsym(RTLD_DEFAULT, "_cmocka_run_group_tests");
+    struct fo_module libc_itself = module_of(dlsym(libc(), "getpid")), cmocka = module_of(own);
+
+    (void)state;
+    for (size_t i = 0; i < sizeof functions / sizeof functions[0]; i++) {
+        assert_non_null(fo_elf_bound_function(&libc_itself, functions[i], "GLIBC_2."));
+        assert_null(fo_elf_bound_function(&libc_itself, functions[i], "OPENSSL_3."));
+    }
+    assert_ptr_equal(fo_elf_bound_function(&cmocka, "_cmocka_run_group_tests", "OPENSSL_3."), own);
+    assert_null(fo_elf_bound_function(&cmocka, "getpid", "OPENSSL_3."));
+}
+
 static void a_module_without_tables_has_no_functions(void **state)
 {
     const struct fo_module nothing = {0};
 
     (void)state;
     assert_null(fo_elf_function(&nothing, "getpid"));
+    assert_null(fo_elf_bound_function(&nothing, "getpid", "GLIBC_2."));
 }
 
 static void code_lies_in_its_module_and_data_in_none(void **state)
@@ -259,6 +275,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(functions_are_found_where_dlsym_finds_them),
         cmocka_unit_test(what_a_module_does_not_define_is_not_found),
+        cmocka_unit_test(a_function_is_bound_by_its_version_or_has_none),
         cmocka_unit_test(a_module_without_tables_has_no_functions),
         cmocka_unit_test(code_lies_in_its_module_and_data_in_none),
         cmocka_unit_test(a_search_sees_every_module_and_only_new_ones_again),
