@@ -12,6 +12,17 @@
 #define FO_HIDDEN __attribute__((visibility("hidden"))) /* saves a load of the address */
 #define FO_COLD   __attribute__((cold, noinline))
 #define FO_HOT    __attribute__((hot, aligned(64))) /* it fills few cache lines */
+/* A function that each malloc, realloc or free may run: its frame has no canary of the compiler.
+ * It writes to no array there, only to words of fixed size, and the check would be 1 % of a TLS
+ * handshake's instructions with FREEONCE_FILL and FREEONCE_CANARY. */
+#if defined(__has_attribute)
+#if __has_attribute(no_stack_protector)
+#define FO_NO_STACK_PROTECTOR __attribute__((no_stack_protector))
+#endif
+#endif
+#ifndef FO_NO_STACK_PROTECTOR
+#define FO_NO_STACK_PROTECTOR
+#endif
 /* A large table lies behind all other variables, so that those that each start touches share few
  * pages; src/CMakeLists.txt has the order. */
 #define FO_BULKY         __attribute__((section(".bss.bulky")))

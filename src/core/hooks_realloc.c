@@ -143,7 +143,7 @@ static void *move_by_libc(uintptr_t payload, uint8_t *slot, size_t size, fo_site
 
 /* But for large blocks, a new block and a copy: so the old address goes through the quarantine, and
  * a stale pointer to it is found. */
-void *fo_realloc(void *p, size_t size, const char *file, int line)
+FO_NO_STACK_PROTECTOR void *fo_realloc(void *p, size_t size, const char *file, int line)
 {
     uintptr_t payload = (uintptr_t)p;
 

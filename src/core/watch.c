@@ -100,8 +100,8 @@ static struct fo_record new_record(enum fo_finding_kind kind, uintptr_t payload,
     };
 }
 
-void fo_watch_end(uintptr_t payload, fo_site allocated, uint64_t word, enum fo_operation operation,
-                  fo_site now)
+FO_NO_STACK_PROTECTOR void fo_watch_end(uintptr_t payload, fo_site allocated, uint64_t word,
+                                        enum fo_operation operation, fo_site now)
 {
     size_t size = fo_word_size(word);
     long damage = fo_watch_damage(payload, size);
@@ -152,7 +152,7 @@ static bool is_reference(const unsigned char *at, size_t size, size_t offset)
     return word == pattern - 1 && first_change(at + offset + sizeof word, behind) == behind;
 }
 
-void fo_watch_leave(const struct fo_freed *f)
+FO_NO_STACK_PROTECTOR void fo_watch_leave(const struct fo_freed *f)
 {
     uintptr_t payload = (uintptr_t)f->address;
     const unsigned char *at = (const unsigned char *)payload;

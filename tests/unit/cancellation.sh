@@ -30,6 +30,8 @@ nm -uA "$@" | awk -v points="$points" -v starting="$starting" '
         sub(/:$/, "", object)
         sub(/.*\//, "", object)
         sub(/@.*/, "", $NF)
+        sub(/^__/, "", $NF) # with _FORTIFY_SOURCE: __read_chk, __open_2
+        sub(/_(chk|2)$/, "", $NF)
         seen++
         if (is_point[$NF] && !is_excused[object]) {
             print object " calls " $NF ", a cancellation point"
