@@ -272,9 +272,9 @@ struct fo_journal_code fo_journal_code(uintptr_t address)
     const char *path;
 
     if (address == 0)
-        return (struct fo_journal_code){0, 0, 0};
+        return (struct fo_journal_code){{0}, 0, 0};
     if (!fo_elf_module(address, &module))
-        return (struct fo_journal_code){0, 0, address};
+        return (struct fo_journal_code){{0}, 0, address};
     path = module.executable ? executable : module.path;
-    return (struct fo_journal_code){module_row(&module, path), 0, address - module.base};
+    return (struct fo_journal_code){{module_row(&module, path)}, 0, address - module.base};
 }

@@ -29,9 +29,9 @@ static void put_place(struct fo_journal_place *out, const struct fo_place *place
     if (!place->known)
         return;
     out->known = 1;
-    out->file = file_of(place->site);
+    out->file.raw = file_of(place->site);
     out->line = (uint32_t)fo_site_line(place->site);
-    out->process = fo_journal_keep_process(place->process);
+    out->process.raw = fo_journal_keep_process(place->process);
     out->pid = fo_row_pid(place->process);
     out->thread = place->thread;
     out->caller = fo_journal_code(place->caller);
@@ -50,12 +50,12 @@ static void keep_ancestors(uint32_t index)
 
 static void put_record(struct fo_journal_finding *f, const struct fo_record *r)
 {
-    f->kind = fo_journal_intern(ids[r->kind]);
+    f->kind.raw = fo_journal_intern(ids[r->kind]);
     f->operation = r->operation;
-    f->object = fo_journal_intern(r->object);
-    f->answer = fo_journal_intern(r->answer);
-    f->memory = fo_journal_intern(r->memory);
-    f->verb = fo_journal_intern(r->verb);
+    f->object.raw = fo_journal_intern(r->object);
+    f->answer.raw = fo_journal_intern(r->answer);
+    f->memory.raw = fo_journal_intern(r->memory);
+    f->verb.raw = fo_journal_intern(r->verb);
     f->pointer = r->pointer;
     f->block = r->block;
     f->size = r->size;
@@ -64,7 +64,7 @@ static void put_record(struct fo_journal_finding *f, const struct fo_record *r)
     f->neighbour_block = r->neighbour.block;
     f->neighbour_size = r->neighbour.size;
     if (r->neighbour.block != 0) {
-        f->neighbour_file = file_of(r->neighbour.allocated);
+        f->neighbour_file.raw = file_of(r->neighbour.allocated);
         f->neighbour_line = (uint32_t)fo_site_line(r->neighbour.allocated);
     }
     put_place(&f->allocated, &r->allocated);
@@ -76,12 +76,12 @@ static void put_record(struct fo_journal_finding *f, const struct fo_record *r)
 static uint64_t key_of(const struct fo_journal_finding *f)
 {
     const struct fo_journal_place *places[] = {&f->allocated, &f->freed, &f->now};
-    uint64_t key =
-        (uint64_t)f->verb << 48 ^ (uint64_t)f->kind << 32 ^ f->operation << 16 ^ f->object;
+    uint64_t key = (uint64_t)f->verb.raw << 48 ^ (uint64_t)f->kind.raw << 32 ^ f->operation << 16 ^
+                   f->object.raw;
 
     for (size_t i = 0; i < 3; i++) {
-        const uint64_t parts[] = {(uint64_t)places[i]->file << 32 | places[i]->line,
-                                  (uint64_t)places[i]->caller.module << 48 ^
+        const uint64_t parts[] = {(uint64_t)places[i]->file.raw << 32 | places[i]->line,
+                                  (uint64_t)places[i]->caller.module.raw << 48 ^
                                       places[i]->caller.address};
         for (size_t part = 0; part < 2; part++)
             key = ((key ^ parts[part]) * UINT64_C(0x9e3779b97f4a7c15)) ^ (key >> 29);

@@ -6,10 +6,12 @@
  * Every table has a fixed place and a fixed number of rows; what does not fit is counted.  Numbers
  * are in the byte order of the machine.  A row is claimed, filled, and only then marked as written:
  * a process may be killed between any two instructions, and what it leaves unfinished is never
- * read. A reference to a row is its index plus one; 0 means none. */
+ * read.  Any process that can write the file can have written anything there: a reader bounds every
+ * number by which it finds something. */
 #ifndef FO_REPORT_JOURNAL_FORMAT_H
 #define FO_REPORT_JOURNAL_FORMAT_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /* As PNG's: a byte that is no text, and line ends that a transfer as text would change. */
@@ -33,6 +35,19 @@ enum fo_journal_state {
     FO_JOURNAL_KEPT, /* written, and named by a finding */
 };
 
+/* A reference to a row of a table: its index plus one; 0: none.  To be read by fo_journal_refers()
+ * alone. */
+struct fo_journal_reference {
+    uint32_t raw;
+};
+
+/* False: to none of these rows. */
+static inline bool fo_journal_refers(struct fo_journal_reference to, uint32_t rows, uint32_t *index)
+{
+    *index = to.raw - 1;
+    return *index < rows;
+}
+
 /* Starts every row. */
 struct fo_journal_row {
     uint64_t key;   /* hash of what makes the row the same as another; 0: free */
@@ -55,7 +70,7 @@ struct fo_journal_module {
 
 /* A place in code: an address as the module's ELF file has it, which is what addr2line takes. */
 struct fo_journal_code {
-    uint32_t module;
+    struct fo_journal_reference module;
     uint32_t reserved;
     uint64_t address;
 };
@@ -71,7 +86,7 @@ struct fo_journal_process {
     struct fo_journal_row row;
     uint64_t started; /* when it was noticed; nanoseconds since 1970 */
     uint32_t pid, parent_pid;
-    uint32_t parent;               /* row */
+    struct fo_journal_reference parent;
     uint32_t guard;                /* enum fo_journal_guard */
     struct fo_journal_code forked; /* where its parent called fork() */
     char name[16];
@@ -81,11 +96,11 @@ struct fo_journal_process {
 
 struct fo_journal_place {
     uint32_t known;
-    uint32_t file; /* string */
+    struct fo_journal_reference file; /* string */
     uint32_t line;
     uint32_t pid;
-    uint32_t process; /* row */
-    uint32_t thread;  /* 0: main, or not known */
+    struct fo_journal_reference process;
+    uint32_t thread; /* 0: main, or not known */
     struct fo_journal_code caller;
     uint64_t frames; /* of the stack, innermost first */
     struct fo_journal_code stack[FO_JOURNAL_FRAMES];
@@ -96,13 +111,14 @@ struct fo_journal_finding {
     uint64_t count; /* these two change after the row was written */
     uint64_t last;  /* time */
     /* body */
-    uint64_t first;                        /* time */
-    uint32_t kind;                         /* string: the id of findings.def */
-    uint32_t operation;                    /* enum fo_operation */
-    uint32_t object, answer, memory, verb; /* strings, of struct fo_record */
+    uint64_t first;                                           /* time */
+    struct fo_journal_reference kind;                         /* string: the id of findings.def */
+    uint32_t operation;                                       /* enum fo_operation */
+    struct fo_journal_reference object, answer, memory, verb; /* strings, of struct fo_record */
     uint64_t pointer, block, size, offset;
     uint64_t neighbour_block, neighbour_size;
-    uint32_t neighbour_file, neighbour_line;
+    struct fo_journal_reference neighbour_file;
+    uint32_t neighbour_line;
     uint64_t racing;
     struct fo_journal_place allocated, freed, now;
 };

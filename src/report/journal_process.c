@@ -82,7 +82,7 @@ static uint32_t write_row(uint32_t index, uint32_t parent_row, uint32_t parent_p
     p->started = fo_shared_number(&l->started);
     p->pid = fo_row_pid(index);
     p->parent_pid = parent_pid;
-    p->parent = parent_row;
+    p->parent.raw = parent_row;
     p->guard = own.guard;
     p->is_fork = fo_row_parent(index) != 0;
     p->forked = fo_journal_code(fo_row_place(index));

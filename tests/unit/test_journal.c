@@ -57,10 +57,12 @@ static void report(const char *file, int line)
     fo_journal_finding(&r, &row);
 }
 
-static const char *text(uint32_t reference)
+static const char *text(struct fo_journal_reference reference)
 {
-    assert_in_range(reference, 1, FO_JOURNAL_STRINGS);
-    return fo_journal->strings[reference - 1].text;
+    uint32_t row;
+
+    assert_true(fo_journal_refers(reference, FO_JOURNAL_STRINGS, &row));
+    return fo_journal->strings[row].text;
 }
 
 static bool is_whole(const struct fo_journal_finding *f)
@@ -112,7 +114,7 @@ FRESH(a_row_says_what_the_record_says)
     assert_int_equal(f->now.pid, getpid());
     assert_int_equal(f->size, 24);
     assert_int_equal(f->count, 1);
-    const struct fo_journal_process *p = &fo_journal->processes[f->now.process - 1];
+    const struct fo_journal_process *p = &fo_journal->processes[f->now.process.raw - 1];
     assert_int_equal(p->pid, getpid());
     assert_int_equal(p->row.state, FO_JOURNAL_KEPT);
     assert_string_equal(p->name, "unit");
@@ -160,7 +162,8 @@ FRESH(more_names_than_there_is_room_for)
     }
     assert_true(fo_journal->counters.dropped.strings >= 10);
     assert_int_equal(fo_journal_intern("one more"), 0);
-    assert_string_equal(text(fo_journal_intern("file5.c")), "file5.c");
+    assert_string_equal(text((struct fo_journal_reference){fo_journal_intern("file5.c")}),
+                        "file5.c");
 }
 
 FRESH(a_name_that_is_long_is_cut)

@@ -78,17 +78,20 @@ static void read_modules(struct reading *r)
     }
 }
 
-static const char *string_at(const struct reading *r, uint32_t reference)
+static const char *string_at(const struct reading *r, struct fo_journal_reference reference)
 {
-    return reference - 1 < FO_JOURNAL_STRINGS ? r->strings[reference - 1] : NULL;
+    uint32_t row;
+
+    return fo_journal_refers(reference, FO_JOURNAL_STRINGS, &row) ? r->strings[row] : NULL;
 }
 
 static struct fo_code code_at(const struct reading *r, const struct fo_journal_code *c)
 {
     struct fo_code code = {.module = NULL};
+    uint32_t row;
 
-    if (c->module - 1 < FO_JOURNAL_MODULES)
-        code = r->modules[c->module - 1];
+    if (fo_journal_refers(c->module, FO_JOURNAL_MODULES, &row))
+        code = r->modules[row];
     code.address = c->address;
     return code;
 }
@@ -132,11 +135,11 @@ static void find_parents(struct reading *r)
 {
     for (size_t i = 0; i < FO_JOURNAL_PROCESSES; i++) {
         struct fo_process_shown *child = r->processes[i];
-        uint32_t row = r->journal->processes[i].parent - 1;
+        uint32_t row;
         if (child == NULL)
             continue;
-        if (row < FO_JOURNAL_PROCESSES && r->processes[row] != NULL &&
-            r->processes[row]->pid == child->parent_pid)
+        if (fo_journal_refers(r->journal->processes[i].parent, FO_JOURNAL_PROCESSES, &row) &&
+            r->processes[row] != NULL && r->processes[row]->pid == child->parent_pid)
             child->parent = r->processes[row];
         else
             child->parent = parent_of(r, child);
@@ -163,7 +166,7 @@ static void count_left(struct reading *r)
 }
 
 /* Debian builds OpenSSL beside its source. */
-static const char *source_file(const struct reading *r, uint32_t reference)
+static const char *source_file(const struct reading *r, struct fo_journal_reference reference)
 {
     const char *file = string_at(r, reference);
 
@@ -175,6 +178,7 @@ static const char *source_file(const struct reading *r, uint32_t reference)
 static struct fo_place_shown place_of(const struct reading *r, const struct fo_journal_place *p)
 {
     struct fo_place_shown out = {.known = p->known != 0};
+    uint32_t row;
 
     if (!out.known)
         return out;
@@ -183,8 +187,8 @@ static struct fo_place_shown place_of(const struct reading *r, const struct fo_j
     out.pid = p->pid;
     out.thread = p->thread;
     out.caller = code_at(r, &p->caller);
-    if (p->process - 1 < FO_JOURNAL_PROCESSES)
-        out.process = r->processes[p->process - 1];
+    if (fo_journal_refers(p->process, FO_JOURNAL_PROCESSES, &row))
+        out.process = r->processes[row];
     out.frames = p->frames <= FO_JOURNAL_FRAMES ? p->frames : 0;
     if (out.frames != 0)
         out.stack = fo_model_allocate(r->model, out.frames * sizeof *out.stack);
