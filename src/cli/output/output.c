@@ -8,9 +8,15 @@
 
 #include "cli/exit.h"
 #include "cli/message.h"
-#include "cli/model/symbols.h"
 
-enum { KEY_SUPPRESSIONS = 0x200, KEY_GENERATE, KEY_EXIT_CODE, KEY_NO_SYMBOLS, KEY_PROCESSES };
+enum {
+    KEY_SUPPRESSIONS = 0x200,
+    KEY_GENERATE,
+    KEY_EXIT_CODE,
+    KEY_SYMBOLS,
+    KEY_NO_SYMBOLS,
+    KEY_PROCESSES
+};
 
 static const struct argp_option options[] = {
     {"format", 'f', "FORMAT", 0, "text, json, junit, sarif or github; may be given several times",
@@ -22,14 +28,17 @@ static const struct argp_option options[] = {
     {"exit-code", KEY_EXIT_CODE, "N", 0, "exit status when there are findings (99)", 3},
     {"processes", KEY_PROCESSES, NULL, 0,
      "the text also lists the processes, and how the library got in", 3},
-    {"no-symbols", KEY_NO_SYMBOLS, NULL, 0, "leave modules and offsets as they are", 3},
+    {"symbols", KEY_SYMBOLS, "no|own|all", 0,
+     "whose files are read for functions and lines: none, root's and your own (the default), any",
+     3},
+    {"no-symbols", KEY_NO_SYMBOLS, NULL, 0, "the same as --symbols=no", 3},
     {NULL, 0, NULL, 0, NULL, 0},
 };
 
 void fo_outputs_init(struct fo_outputs *outputs, FILE *text)
 {
     *outputs = (struct fo_outputs){
-        .fallback = stdout, .text = text, .symbols = true, .exit_code = FO_EXIT_FINDINGS};
+        .fallback = stdout, .text = text, .symbols = FO_SYMBOLS_OWN, .exit_code = FO_EXIT_FINDINGS};
 }
 
 static error_t add_format(struct fo_outputs *o, const char *name, struct argp_state *state)
@@ -67,6 +76,20 @@ static error_t set_exit_code(struct fo_outputs *o, const char *text, struct argp
     return 0;
 }
 
+static error_t set_symbols(struct fo_outputs *o, const char *text, struct argp_state *state)
+{
+    static const char *const words[] = {
+        [FO_SYMBOLS_NO] = "no", [FO_SYMBOLS_OWN] = "own", [FO_SYMBOLS_ALL] = "all"};
+
+    for (int i = FO_SYMBOLS_NO; i <= FO_SYMBOLS_ALL; i++)
+        if (strcmp(text, words[i]) == 0) {
+            o->symbols = (enum fo_symbols)i;
+            return 0;
+        }
+    argp_error(state, "--symbols %s: no, own and all are known", text);
+    return 0;
+}
+
 static error_t parse(int key, char *argument, struct argp_state *state)
 {
     struct fo_outputs *o = state->input;
@@ -89,8 +112,10 @@ static error_t parse(int key, char *argument, struct argp_state *state)
     case KEY_PROCESSES:
         o->processes = true;
         return 0;
+    case KEY_SYMBOLS:
+        return set_symbols(o, argument, state);
     case KEY_NO_SYMBOLS:
-        o->symbols = false;
+        o->symbols = FO_SYMBOLS_NO;
         return 0;
     default:
         return ARGP_ERR_UNKNOWN;
@@ -184,8 +209,7 @@ int fo_outputs_write(struct fo_outputs *o, struct fo_model *model, const struct 
     int status = FO_EXIT_OK;
 
     model->show_processes = o->processes;
-    if (o->symbols)
-        fo_symbols_resolve(model);
+    fo_symbols_resolve(model, o->symbols);
     fo_suppressions_apply(o->suppressions, model);
     for (int i = 0; i < o->count; i++) {
         o->list[i].format->write(o->list[i].file, model, run);

@@ -7,6 +7,7 @@
 
 #include "cli/output/format.h"
 #include "cli/output/suppress.h"
+#include "cli/symbols/symbols.h"
 
 enum { FO_OUTPUTS_MAX = 16, FO_SUPPRESSION_FILES_MAX = 64 };
 
@@ -23,7 +24,7 @@ struct fo_outputs {
     int suppression_file_count;
     struct fo_suppression *suppressions; /* what is in them */
     bool generate;                       /* --gen-suppressions */
-    bool symbols;
+    enum fo_symbols symbols;
     bool processes; /* --processes */
     int exit_code;  /* when there are findings */
 };

@@ -2,7 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "cli/model/symbols.h"
+#include "cli/symbols/symbols.h"
 
 int main(int argc, char **argv)
 {
@@ -13,7 +13,7 @@ int main(int argc, char **argv)
         return 64;
     process.forked = (struct fo_code){
         .module = argv[1], .build_id = argv[2], .address = strtoull(argv[3], NULL, 16)};
-    fo_symbols_resolve(&model);
+    fo_symbols_resolve(&model, FO_SYMBOLS_OWN);
     printf("%s %s %u\n", process.forked.function != NULL ? process.forked.function : "-",
            process.forked.file != NULL ? process.forked.file : "-", process.forked.line);
     model.processes = NULL;

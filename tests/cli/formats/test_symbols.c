@@ -14,7 +14,7 @@
 
 #include "cli/model/model.h"
 #include "cli/model/source_path.h"
-#include "cli/model/symbols.h"
+#include "cli/symbols/symbols.h"
 
 #define ID "0123456789abcdef0123456789abcdef0123f0e" /* and a digit: of CMakeLists.txt */
 
@@ -53,7 +53,7 @@ static void look_up(struct fo_model *model, const char *program, const char *mod
     for (int i = 0; i < CALLS; i++)
         finding.now.stack[i] =
             (struct fo_code){.module = module, .build_id = build_id, .address = calls[i].address};
-    fo_symbols_resolve(model);
+    fo_symbols_resolve(model, FO_SYMBOLS_OWN);
 }
 
 static void assert_nothing(const struct fo_model *model)
@@ -179,7 +179,7 @@ static void addresses_outside_the_module_give_nothing(void **state)
         memset(&process, 0, sizeof process);
         process.forked =
             (struct fo_code){.module = PROGRAM_DEBUG, .build_id = ID "1", .address = addresses[i]};
-        fo_symbols_resolve(&model);
+        fo_symbols_resolve(&model, FO_SYMBOLS_OWN);
         assert_null(process.forked.file);
     }
     model.processes = NULL;
@@ -207,7 +207,7 @@ static void places_processes_and_modules_are_all_resolved(void **state)
                              : (struct fo_code){.module = PROGRAM_FIXED,
                                                 .build_id = ID "2",
                                                 .address = fixed[PLAIN].address};
-    fo_symbols_resolve(&model);
+    fo_symbols_resolve(&model, FO_SYMBOLS_OWN);
     for (int i = 0; i < 4; i++) {
         assert_string_equal(all[i]->function, "plain_function");
         assert_int_equal(all[i]->line, debug[PLAIN].line);

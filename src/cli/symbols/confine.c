@@ -1,0 +1,118 @@
+/* See confine.h.  Each step can be refused, by a seccomp filter or in a container: then the caller
+ * gives up. */
+#include "cli/symbols/confine.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <linux/capability.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+/* AddressSanitizer maps terabytes. */
+#if defined(__SANITIZE_ADDRESS__)
+#define HAS_SHADOW 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define HAS_SHADOW 1
+#endif
+#endif
+#ifndef HAS_SHADOW
+#define HAS_SHADOW 0
+#endif
+
+enum { DESCRIPTORS = 16, CAPABILITY_WORDS = 2, CLOSED_MAX = 65536 };
+
+/* A limit that is lower already stays. */
+static bool limit(int resource, rlim_t value)
+{
+    struct rlimit now;
+
+    if (getrlimit(resource, &now) != 0)
+        return false;
+    if (now.rlim_max < value)
+        value = now.rlim_max;
+    if (now.rlim_cur < value)
+        value = now.rlim_cur;
+    return setrlimit(resource, &(struct rlimit){value, value}) == 0;
+}
+
+static bool limit_all(void)
+{
+    return (HAS_SHADOW || limit(RLIMIT_AS, FO_CONFINE_MEMORY)) &&
+           limit(RLIMIT_CPU, FO_CONFINE_SECONDS) && limit(RLIMIT_CORE, 0) &&
+           limit(RLIMIT_FSIZE, 0) && limit(RLIMIT_NOFILE, DESCRIPTORS);
+}
+
+/* Whatever else is open is the command's: its outputs, above all. */
+static bool keep_two_descriptors(int socket, int file)
+{
+    int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+    int high_socket = fcntl(socket, F_DUPFD, FO_CONFINE_FILE + 1);
+    int high_file = fcntl(file, F_DUPFD, FO_CONFINE_FILE + 1);
+
+    for (int i = 0; i < FO_CONFINE_SOCKET; i++)
+        if (null < 0 || dup2(null, i) < 0)
+            close(i);
+    if (dup2(high_socket, FO_CONFINE_SOCKET) < 0 || dup2(high_file, FO_CONFINE_FILE) < 0)
+        return false;
+    if (syscall(SYS_close_range, FO_CONFINE_FILE + 1, ~0U, 0) != 0) /* before Linux 5.9 */
+        for (int i = FO_CONFINE_FILE + 1; i < CLOSED_MAX; i++)
+            close(i);
+    return true;
+}
+
+/* A process that is not root may have capabilities all the same. */
+static bool drop_capabilities(void)
+{
+    struct __user_cap_header_struct head = {_LINUX_CAPABILITY_VERSION_3, 0};
+    struct __user_cap_data_struct none[CAPABILITY_WORDS];
+
+    memset(none, 0, sizeof none);
+    return syscall(SYS_capset, &head, none) == 0;
+}
+
+static bool drop_root(void)
+{
+    if (geteuid() != 0 && getuid() != 0)
+        return true;
+    return setgroups(0, NULL) == 0 &&
+           setresgid(FO_CONFINE_USER, FO_CONFINE_USER, FO_CONFINE_USER) == 0 &&
+           setresuid(FO_CONFINE_USER, FO_CONFINE_USER, FO_CONFINE_USER) == 0;
+}
+
+const char *fo_confine(int socket, int file)
+{
+    static char why[128];
+    const char *what = NULL;
+
+    if (!keep_two_descriptors(socket, file))
+        what = "its other descriptors cannot be closed";
+    else if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 || !drop_root() || !drop_capabilities())
+        what = "its rights cannot be dropped";
+    else if (!limit_all())
+        what = "its memory and time cannot be limited";
+    if (what != NULL) {
+        snprintf(why, sizeof why, "%s (%s)", what, strerror(errno));
+        return why;
+    }
+    prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0); /* the change of user has cleared it */
+    fo_confine_descriptors(0);
+    return NULL;
+}
+
+void fo_confine_descriptors(int allowed)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+        limit.rlim_cur = allowed ? limit.rlim_max : 0;
+        setrlimit(RLIMIT_NOFILE, &limit);
+    }
+}

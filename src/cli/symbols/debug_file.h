@@ -1,0 +1,23 @@
+/* Where may the debug information of a module be?  In the places where libdw looks for it, and at
+ * the servers of DEBUGINFOD_URLS. */
+#ifndef FO_CLI_SYMBOLS_DEBUG_FILE_H
+#define FO_CLI_SYMBOLS_DEBUG_FILE_H
+
+#include <stdint.h>
+
+#include "cli/symbols/trusted_file.h"
+
+struct fo_debug_search {
+    const char *module;                 /* path, as the journal has it */
+    const struct fo_trusted_file *file; /* the module's, or the debug file's that names the link */
+    bool all;                           /* of any owner */
+    bool has_told;                      /* that a candidate was refused */
+};
+
+/* Open the first candidate from number *next on, and set *next to the number of the one after it.
+ * `build_id` is hexadecimal or ""; link is a name, or NULL.  With `alt` it is the file that several
+ * debug files share, otherwise the debug file of the module.  False: there is none left. */
+bool fo_debug_file_open(struct fo_debug_search *search, bool alt, const char *link,
+                        const char *build_id, uint32_t *next, struct fo_trusted_file *found);
+
+#endif

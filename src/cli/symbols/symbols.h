@@ -1,0 +1,19 @@
+/* Function, file and line of addresses in modules, through elfutils (libdw; debuginfod where
+ * DEBUGINFOD_URLS is set). */
+#ifndef FO_CLI_SYMBOLS_SYMBOLS_H
+#define FO_CLI_SYMBOLS_SYMBOLS_H
+
+#include "cli/model/model.h"
+
+/* Whose files may be read? */
+enum fo_symbols {
+    FO_SYMBOLS_NO,  /* none */
+    FO_SYMBOLS_OWN, /* root's and the caller's */
+    FO_SYMBOLS_ALL,
+};
+
+/* Fill in what can be found for all code of the model.  A module whose file has another build-id
+ * than was loaded is not used.  A file that is there and cannot be read is a warning. */
+void fo_symbols_resolve(struct fo_model *model, enum fo_symbols which);
+
+#endif
