@@ -30,7 +30,7 @@
 enum { DESCRIPTORS = 16, CAPABILITY_WORDS = 2, CLOSED_MAX = 65536 };
 
 /* A limit that is lower already stays. */
-static bool limit(int resource, rlim_t value)
+static bool limit(__rlimit_resource_t resource, rlim_t value)
 {
     struct rlimit now;
 

@@ -225,7 +225,7 @@ void fo_lookup(struct fo_model *model, const struct fo_symbols_wanted *wanted,
                        .wanted = wanted,
                        .bounds = bounds,
                        .search = {.module = path, .all = bounds->all},
-                       .left = FO_LOOKUP_SECONDS * 1000};
+                       .left = INT64_C(1000) * FO_LOOKUP_SECONDS};
 
     if (bounds->is_stopped)
         return;

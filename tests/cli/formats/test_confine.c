@@ -38,7 +38,7 @@ static int tear_down(void **state)
     return close(pair[0]) | close(pair[1]) | close(file);
 }
 
-static bool is_limited(int resource, rlim_t value)
+static bool is_limited(__rlimit_resource_t resource, rlim_t value)
 {
     struct rlimit limit;
 
