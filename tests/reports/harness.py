@@ -15,6 +15,7 @@ def arguments():
     parser = argparse.ArgumentParser()
     parser.add_argument("--lib", type=pathlib.Path, required=True)
     parser.add_argument("--reports", type=pathlib.Path, required=True)
+    parser.add_argument("--runs", type=int, default=12, help="of a case that has chance in it")
     parser.add_argument("names", nargs="*", help="cases; default: all")
     return parser.parse_args()
 

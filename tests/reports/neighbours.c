@@ -2,11 +2,11 @@
  * page that the two share, and a journal that it may write to.  The first argument is the way:
  *
  *   random SEED    random words in all shared writable pages, of a kind that depends on the seed;
- *                  then the master finds what it finds
- *   racing SEED    the same, while the master finds 50
- *   truncate HOW   the journal is "emptied", "shortened", or "begun" anew as zeroes
- *   load FILE      the library FILE is loaded, and finds something
- *   stale          a write through a stale pointer into many freed blocks: the address of a secret
+ *                  then the master and its next children find what they find
+ *   racing SEED    the same, time and again, while the master finds 50; of large mappings some
+ * pages truncate HOW   the journal is "emptied", "shortened", or "begun" anew as zeroes load FILE
+ * the library FILE is loaded, and finds something stale          a write through a stale pointer
+ * into many freed blocks: the address of a secret
  */
 #include <dlfcn.h>
 #include <fcntl.h>
@@ -20,9 +20,10 @@
 
 #include "reports.h"
 
-/* No word of these may change, nor be printed. */
-enum { PRIVATE = 64 * 1024 };
+/* No word of these may change, nor be printed.  Blocks are OpenSSL's, of all sizes. */
+enum { PRIVATE = 64 * 1024, BLOCKS = 600 };
 static char private_data[PRIVATE] = {1}, private_zeroes[PRIVATE], *private_heap;
+static char *private_block[BLOCKS];
 
 static uint64_t next(uint64_t *state)
 {
@@ -32,10 +33,32 @@ static uint64_t next(uint64_t *state)
     return *state;
 }
 
+static size_t size_of_block(int i)
+{
+    return i < BLOCKS - 10 ? 16 * (size_t)(i % 60 + 1) : 10000 * (size_t)(BLOCKS - i);
+}
+
 static void fill_private(void)
 {
+    private_heap = malloc(PRIVATE);
+    CHECK(private_heap != NULL);
     for (int i = 0; i < PRIVATE; i++)
         private_data[i] = private_heap[i] = "SECRET"[i % 7];
+    for (int i = 0; i < BLOCKS; i++) {
+        private_block[i] = CRYPTO_malloc(size_of_block(i), "neighbours", 1);
+        CHECK(private_block[i] != NULL);
+        for (size_t k = 0; k < size_of_block(i); k++)
+            private_block[i][k] = "SECRET"[k % 7];
+    }
+}
+
+static bool are_blocks_whole(void)
+{
+    for (int i = 0; i < BLOCKS; i++)
+        for (size_t k = 0; k < size_of_block(i); k++)
+            if (private_block[i][k] != "SECRET"[k % 7])
+                return false;
+    return true;
 }
 
 static bool is_private_whole(void)
@@ -44,7 +67,7 @@ static bool is_private_whole(void)
         if (private_data[i] != "SECRET"[i % 7] || private_heap[i] != private_data[i] ||
             private_zeroes[i] != 0)
             return false;
-    return true;
+    return are_blocks_whole();
 }
 
 static void find(int line)
@@ -53,6 +76,19 @@ static void find(int line)
 
     CRYPTO_free(p, "neighbours", 2);
     CRYPTO_free(p, "neighbours", line);
+}
+
+/* Of other kinds: each has a way of its own to what it prints. */
+static void find_others(void)
+{
+    char *p = CRYPTO_malloc(40, "neighbours", 1), *large = CRYPTO_malloc(40000, "neighbours", 1);
+
+    CRYPTO_free(p + 16, "neighbours", 2);
+    CRYPTO_free(private_data, "neighbours", 2);
+    CRYPTO_free(large, "neighbours", 2);
+    CRYPTO_free(large, "neighbours", 2);
+    CRYPTO_free(p, "neighbours", 2);
+    CHECK(CRYPTO_realloc(p, 80, "neighbours", 2) == NULL);
 }
 
 /* --- the worker ---------------------------------------------------------------------------------
@@ -86,14 +122,14 @@ static uint64_t word(uint64_t seed, uint64_t *state)
     }
 }
 
-/* The beginning of each mapping, and some pages of the rest: the depot of stacks has 64 MiB. */
-static void write_into(char *start, char *end, uint64_t seed, uint64_t *state)
+/* So many pages of the mapping: its beginning, then others. */
+static void write_into(char *start, char *end, size_t most, uint64_t seed, uint64_t *state)
 {
-    enum { PAGE = 4096, BEGINNING = 512, SOME = 32 };
-    size_t pages = (size_t)(end - start) / PAGE;
+    enum { PAGE = 4096 };
+    size_t pages = (size_t)(end - start) / PAGE, beginning = most - most / 16;
 
-    for (size_t i = 0; i < pages && i < BEGINNING + SOME; i++) {
-        size_t page = i < BEGINNING ? i : next(state) % pages;
+    for (size_t i = 0; i < pages && i < most; i++) {
+        size_t page = i < beginning || pages <= most ? i : next(state) % pages;
         uint64_t *at = (uint64_t *)(start + page * PAGE);
         for (size_t k = 0; k < PAGE / sizeof *at; k++)
             if (seed % 3 != 0 || next(state) % 3 == 0)
@@ -101,22 +137,59 @@ static void write_into(char *start, char *end, uint64_t seed, uint64_t *state)
     }
 }
 
-static int write_everywhere(uint64_t seed)
+enum { MAPPINGS = 64, ALL_PAGES = 1 << 20, SOME_PAGES = 544 };
+
+struct mapping {
+    char *start, *end;
+    unsigned long inode;
+};
+
+static int read_mappings(struct mapping *found)
 {
-    uint64_t state = seed * UINT64_C(0x9e3779b97f4a7c15) | 1;
     FILE *maps = fopen("/proc/self/maps", "re");
-    char line[1024], *start, *end;
-    int found = 0;
+    char line[1024], how[5];
+    int count = 0;
 
     CHECK(maps != NULL);
-    while (fgets(line, sizeof line, maps) != NULL)
-        if (sscanf(line, "%p-%p rw-s", (void **)&start, (void **)&end) == 2 &&
-            strstr(line, " rw-s ") != NULL) {
-            write_into(start, end, seed, &state);
-            found++;
-        }
+    while (fgets(line, sizeof line, maps) != NULL) {
+        struct mapping *m = &found[count];
+        CHECK(sscanf(line, "%p-%p %4s %*x %*s %lu", (void **)&m->start, (void **)&m->end, how,
+                     &m->inode) == 4);
+        count += strcmp(how, "rw-s") == 0;
+        CHECK(count < MAPPINGS);
+    }
     fclose(maps);
-    return found;
+    return count;
+}
+
+/* In memory that processes share by choice (shm), OpenSSL's objects lie there, with pointers, and
+ * what the library knows of each block: docs/security.md.  The tables, which have a mapping each,
+ * are told by their sizes: some KiB, 2 to 5 MiB (a journal) and 64 MiB. */
+static bool is_table(const struct mapping *all, int count, unsigned long inode)
+{
+    const char *backend = getenv("FREEONCE_BACKEND");
+    size_t size = 0;
+
+    if (backend == NULL || strcmp(backend, "shm") != 0)
+        return true;
+    for (int i = 0; i < count; i++)
+        if (all[i].inode == inode)
+            size += (size_t)(all[i].end - all[i].start);
+    return size >> 20 < 8 || size >> 20 == 64;
+}
+
+static int write_everywhere(uint64_t seed, size_t most)
+{
+    uint64_t state = seed * UINT64_C(0x9e3779b97f4a7c15) | 1;
+    struct mapping all[MAPPINGS];
+    int count = read_mappings(all), written = 0;
+
+    for (int i = 0; i < count; i++)
+        if (is_table(all, count, all[i].inode)) {
+            write_into(all[i].start, all[i].end, most, seed, &state);
+            written++;
+        }
+    return written;
 }
 
 static void wait_for(pid_t child)
@@ -147,13 +220,15 @@ static void random_words(uint64_t seed)
     pid_t worker = fork();
     if (worker == 0) {
         drop_rights();
-        _exit(write_everywhere(seed) > 0 ? 0 : 1);
+        _exit(write_everywhere(seed, ALL_PAGES) > 0 ? 0 : 1);
     }
     wait_for(worker);
     find(3);
     for (int line = 4; line < 12; line++)
         find(line);
-    fork_one_that_finds(12);
+    find_others();
+    for (int line = 12; line < 15; line++)
+        fork_one_that_finds(line);
     CHECK(is_private_whole());
 }
 
@@ -168,9 +243,9 @@ static void racing(uint64_t seed)
     pid_t worker = fork();
     if (worker == 0) {
         drop_rights();
-        CHECK(write_everywhere(seed) > 0 && write(begun[1], "!", 1) == 1);
+        CHECK(write_everywhere(seed, SOME_PAGES) > 0 && write(begun[1], "!", 1) == 1);
         for (uint64_t i = 1; i < ROUNDS; i++)
-            write_everywhere(seed + i);
+            write_everywhere(seed + i, SOME_PAGES);
         _exit(0);
     }
     CHECK(read(begun[0], &byte, 1) == 1);
@@ -197,20 +272,20 @@ static void truncate_journal(const char *how)
 
 static void stale(void)
 {
-    enum { BLOCKS = 20000 };
-    static void *blocks[BLOCKS];
+    enum { MANY = 20000 };
+    static void *blocks[MANY];
 
-    for (int i = 0; i < BLOCKS; i++)
+    for (int i = 0; i < MANY; i++)
         blocks[i] = CRYPTO_malloc(100, "neighbours", 1);
-    for (int i = 0; i < BLOCKS; i++)
+    for (int i = 0; i < MANY; i++)
         if (i % 8 != 0)
             CRYPTO_free(blocks[i], "neighbours", 2);
-    for (int i = 0; i < BLOCKS; i++) {
+    for (int i = 0; i < MANY; i++) {
         uint64_t site = UINT64_C(7) << 48 | (uintptr_t)(i % 2 == 0 ? private_heap : private_data);
         if (i % 8 != 0)
             memcpy(blocks[i], &site, sizeof site);
     }
-    for (int i = BLOCKS - 1001; i > 1000; i -= 997)
+    for (int i = MANY - 1001; i > 1000; i -= 997)
         if (i % 8 != 0)
             CRYPTO_free(blocks[i], "neighbours", 3);
 }
@@ -228,8 +303,7 @@ static void load(const char *path)
 
 void run_neighbours(char **way)
 {
-    private_heap = malloc(PRIVATE);
-    CHECK(way[0] != NULL && private_heap != NULL);
+    CHECK(way[0] != NULL);
     fill_private();
     if (strcmp(way[0], "random") == 0 && way[1] != NULL)
         random_words(strtoull(way[1], NULL, 10));

@@ -15,8 +15,11 @@ import harness
 PROCESS = r"pid \d+ \((reports|\?)\)(, forked from \d+( at (reports|[\w.-]+)\+0x[0-9a-f]+)?)?"
 SITE = r"neighbours:\d+"
 LINES = re.compile(
-    rf"""freeonce:\ double\ free\ of\ block\ 0x[0-9a-f]+\ \(40\ bytes\),\ skipped
-    |\ \ (allocated|freed\ first|freed\ again)\ +{SITE}\ +{PROCESS.replace(" ", chr(92) + " ")}
+    rf"""freeonce:\ double\ free\ of\ block\ 0x[0-9a-f]+\ \(40(000)?\ bytes\),\ skipped
+    |freeonce:\ free\ of\ 0x[0-9a-f]+,\ 16\ bytes\ inside\ block\ 0x[0-9a-f]+\ \(40\ bytes\),\ skipped
+    |freeonce:\ free\ of\ 0x[0-9a-f]+,\ which\ OpenSSL\ never\ allocated\ \(static\ data\),\ skipped
+    |freeonce:\ realloc\ of\ freed\ block\ 0x[0-9a-f]+\ \(40\ bytes\),\ answered\ NULL
+    |\ \ (allocated|freed\ first|freed\ again|freed\ now|realloc)\ +{SITE}\ +{PROCESS.replace(" ", chr(92) + " ")}
     |\ {{4}}\#\d+\ [\w.-]+\+0x[0-9a-f]+(\ build-id\ [0-9a-f]+)?
     |freeonce:\ seen\ \d+\ times\ in\ all\ processes:
     |freeonce:\ findings\ of\ other\ processes\ were\ seen\ \d+\ more\ times?
@@ -25,13 +28,13 @@ LINES = re.compile(
     |freeonce:\ FREEONCE_JOURNAL=\S+\ was\ truncated;\ findings\ are\ not\ kept\ there\ any\ more""",
     re.VERBOSE,
 )
-SEEDS = 100
 SETTINGS = {
     "default": ("arena", {}),
     "stacks": ("arena", {"STACKS": "8"}),
     "journal": ("arena", {"JOURNAL": "{}/journal"}),
     "guard": ("guard", {}),
     "libc": ("libc", {}),
+    "shm": ("shm", {"JOURNAL": "{}/journal", "STACKS": "8"}),
     "everything": ("arena", {"JOURNAL": "{}/journal", "STACKS": "8", "CANARY": "1"}),
 }
 
@@ -137,7 +140,7 @@ def sparse(given):
 def cases(given):
     listed = {}
     for setting in SETTINGS:
-        seeds = range(1, (SEEDS if setting in ("default", "stacks", "journal") else 24) + 1)
+        seeds = range(1, given.runs + 1)
         listed[f"random.{setting}"] = functools.partial(writes, given, setting, "random", seeds)
         listed[f"racing.{setting}"] = functools.partial(writes, given, setting, "racing", range(1, 7))
     for how in ("emptied", "shortened", "begun"):
