@@ -66,7 +66,7 @@ static const struct row {
 #define FO_CHANGE(name, type, how, argument, part, since3, since4) {#name, type, how, argument},
 #include "../../src/load/changes.def"
 };
-enum { ROWS = sizeof rows / sizeof rows[0], OBJECTS = 6, SEEN = 256 };
+enum { ROWS = sizeof rows / sizeof rows[0], OBJECTS = 7, SEEN = 256 };
 
 static struct object {
     const char *type;
@@ -85,6 +85,7 @@ static void make_objects(void)
         {.type = "X509_VERIFY_PARAM", .p = X509_VERIFY_PARAM_new(), .size = 64},
         {.type = "CTLOG_STORE", .p = CTLOG_STORE_new(), .size = 16},
         {.type = "SRP_VBASE", .p = SRP_VBASE_new(NULL), .size = 16},
+        {.type = "SSL_CONF_CTX", .p = SSL_CONF_CTX_new(), .size = 64},
     };
 
     for (int i = 0; i < OBJECTS; i++) {
@@ -203,6 +204,29 @@ static void change_parameters(void)
     SSL_CTX_free(context);
 }
 
+/* The commands that a server reads from its configuration lead to the context, too. */
+static void change_by_command(void)
+{
+    SSL_CTX *context = strict_context();
+    SSL_CONF_CTX *commands = SSL_CONF_CTX_new();
+
+    CHECK(commands != NULL);
+    SSL_CONF_CTX_set_flags(commands, SSL_CONF_FLAG_FILE | SSL_CONF_FLAG_SERVER);
+    SSL_CONF_CTX_set_ssl_ctx(commands, context);
+    CHECK(SSL_CONF_cmd(commands, "VerifyMode", "Require") == 2);
+    pid_t child = fork_told();
+    if (child == 0) {
+        fact("answer", "%d", SSL_CONF_cmd(commands, "VerifyMode", "Request"));
+        fact("in-child", "%d", mode_of(context));
+        CHECK(SSL_CONF_cmd_value_type(commands, "VerifyMode") == SSL_CONF_TYPE_STRING);
+        _exit(0);
+    }
+    wait_for(child);
+    fact("in-parent", "%d", mode_of(context));
+    SSL_CONF_CTX_free(commands);
+    SSL_CTX_free(context);
+}
+
 /* A child makes it, and another child changes it. */
 static void change_by_a_sibling(void)
 {
@@ -283,6 +307,7 @@ const struct fault change_faults[] = {
     {"change-by-its-maker", change_by_its_maker},
     {"read-in-child", read_in_child},
     {"change-parameters", change_parameters},
+    {"change-by-command", change_by_command},
     {"change-by-a-sibling", change_by_a_sibling},
     {"change-in-background", change_in_background},
     {"change-beside-a-worker", change_beside_a_worker},

@@ -51,6 +51,8 @@ CASES = [
     Case("change-in-child-uncured", "faults change-by-a-sibling", backends=("shm",), env={"FREEONCE_CURES": "locks,identity,state"},
          facts={"in-maker": "3", "in-sibling": "3"}, check=REFUSED),
     Case("change-by-every-function", "faults change-by-every-function", backends=("shm",), check=every_function),
+    Case("change-by-command", "faults change-by-command", backends=("shm",), facts=KEPT | {"answer": "0"},
+         check=reported("SSL_CONF_cmd", "SSL_CONF_CTX", "refused")),
     Case("change-by-a-sibling", "faults change-by-a-sibling", backends=("shm",), facts={"in-maker": "3", "in-sibling": "3"}, check=REFUSED),
     Case("change-by-its-maker", "faults change-by-its-maker", backends=("shm",), facts={"own": "1", "parents": "1"}),
     Case("read-in-child", "faults read-in-child", backends=("shm", *PRIVATE)),
