@@ -28,6 +28,11 @@ static inline int fo_raw_open(const char *path, int flags, mode_t mode)
     return (int)syscall(SYS_openat, AT_FDCWD, path, flags, mode);
 }
 
+static inline int fo_raw_open_at(int folder, const char *name, int flags, mode_t mode)
+{
+    return (int)syscall(SYS_openat, folder, name, flags, mode);
+}
+
 static inline int fo_raw_close(int fd)
 {
     return (int)syscall(SYS_close, fd);
@@ -70,9 +75,26 @@ static inline int fo_raw_stat_path(const char *path, struct stat *st)
     return (int)syscall(SYS_newfstatat, AT_FDCWD, path, st, AT_SYMLINK_NOFOLLOW);
 }
 
-static inline int fo_raw_chown(int fd, uid_t owner)
+static inline int fo_raw_stat_at(int folder, const char *name, struct stat *st)
 {
-    return (int)syscall(SYS_fchown, fd, owner, (gid_t)-1);
+    return (int)syscall(SYS_newfstatat, folder, name, st, AT_SYMLINK_NOFOLLOW);
+}
+
+/* What a symbolic link says that was opened with O_PATH; no NUL is added. */
+static inline ssize_t fo_raw_read_link(int fd, char *out, size_t size)
+{
+    return syscall(SYS_readlinkat, fd, "", out, size);
+}
+
+static inline int fo_raw_status_flags(int fd)
+{
+    return (int)syscall(SYS_fcntl, fd, F_GETFL);
+}
+
+/* fakeroot(1) answers 0 for geteuid(3). */
+static inline uid_t fo_raw_euid(void)
+{
+    return (uid_t)syscall(SYS_geteuid);
 }
 
 /* Of zeroes, readable and writable; MAP_FAILED: no memory. */

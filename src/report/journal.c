@@ -14,6 +14,7 @@
 #include "core/probe.h"
 #include "core/raw.h"
 #include "load/elf.h"
+#include "report/open.h"
 #include "report/output.h"
 
 struct fo_journal *fo_journal;
@@ -108,52 +109,14 @@ static bool may_load(void)
     return found;
 }
 
-/* A filter of system calls may kill for what is not in its list.  Without /proc: true. */
-static bool is_filtered(void)
-{
-    char text[4096];
-    int fd = fo_raw_open("/proc/self/status", O_RDONLY | O_CLOEXEC, 0);
-    ssize_t n = fd < 0 ? -1 : fo_raw_read(fd, text, sizeof text - 1);
-
-    if (fd >= 0)
-        fo_raw_close(fd);
-    text[n > 0 ? n : 0] = '\0';
-    return strstr(text, "\nSeccomp:\t0\n") == NULL;
-}
-
-/* What root makes in the folder of another user is for a service of that user: a helper of the
- * service may run as root, outside its sandbox, and come first (ExecStartPre=+). */
-static void give_to_owner_of_folder(int fd)
-{
-    char folder[sizeof fo_options.journal];
-    const char *slash = strrchr(fo_options.journal, '/');
-    size_t length = slash != NULL ? (size_t)(slash - fo_options.journal) : 0;
-    struct stat st;
-
-    memcpy(folder, fo_options.journal, length);
-    folder[length] = '\0';
-    const char *path = length != 0 ? folder : slash != NULL ? "/" : ".";
-    if (geteuid() == 0 && fo_raw_stat_path(path, &st) == 0 && st.st_uid != 0 && !is_filtered())
-        (void)fo_raw_chown(fd, st.st_uid);
-}
-
 static void open_file(void)
 {
-    const int flags = O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC | O_NOCTTY | O_NONBLOCK;
-    int fd = fo_raw_open(fo_options.journal, flags | O_EXCL, 0600);
+    int fd = fo_open_to_write(fo_options.journal, O_RDWR, 0600, &trouble);
 
-    if (fd >= 0)
-        give_to_owner_of_folder(fd);
-    else if (errno == EEXIST)
-        /* O_CREAT also where the file is there: then the kernel refuses one that another user has
-         * put into a folder like /tmp (fs.protected_regular).  O_NONBLOCK: it might be a FIFO. */
-        fd = fo_raw_open(fo_options.journal, flags, 0600);
-    if (fd < 0) {
-        trouble = errno == ELOOP ? "it is a symbolic link" : strerrorname_np(errno);
-    } else {
-        trouble = map(fd);
-        fo_raw_close(fd);
-    }
+    if (fd < 0)
+        return;
+    trouble = map(fd);
+    fo_raw_close(fd);
 }
 
 void fo_journal_open(void)

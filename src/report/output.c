@@ -12,6 +12,7 @@
 #include "fork/process.h"
 #include "report/journal.h"
 #include "report/log_daemon.h"
+#include "report/open.h"
 #include "report/target.h"
 
 /* Servers close the low descriptors when they become daemons, and hand their numbers out again. */
@@ -26,6 +27,7 @@ static struct fo_target standard_error;
 static struct {
     int fd;
     bool syslog, per_process;
+    bool inherited; /* a number that the program may have given to another file since */
     struct fo_target is;
 } target = {.fd = -1};
 
@@ -81,18 +83,25 @@ static void path_of(char *out, size_t size)
     out[t.used] = '\0';
 }
 
-/* Non-blocking: the path may be a FIFO, or a terminal. */
-static bool open_file(void)
+/* -1, and why not. */
+static int open_path(const char **why)
 {
     char path[FO_TEXT_MAX + 32];
 
     path_of(path, sizeof path);
-    int fd =
-        fo_raw_open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0640);
-    if (fd < 0)
-        return false;
-    remember(move_up(fd));
-    return true;
+    int inherited = fo_open_names_descriptor(path);
+    target.inherited = inherited >= 0;
+    return inherited >= 0 ? fo_open_inherited(inherited, why)
+                          : fo_open_to_write(path, O_WRONLY | O_APPEND, 0640, why);
+}
+
+static bool open_file(const char **why)
+{
+    int fd = open_path(why);
+
+    if (fd >= 0)
+        remember(move_up(fd));
+    return fd >= 0;
 }
 
 /* A socket to the log daemon, or -1. */
@@ -132,10 +141,9 @@ static void open_target(const char *log)
                          strerrorname_np(errno), "), reports go to stderr", NULL);
     } else if (strchr(log, '/') != NULL) {
         target.per_process = strstr(log, "%p") != NULL;
-        if (!open_file())
-            fo_say_words("FREEONCE_LOG=", log, " cannot be opened (",
-                         errno == ENXIO ? "it is a FIFO that no process reads"
-                                        : strerrorname_np(errno),
+        const char *why;
+        if (!open_file(&why))
+            fo_say_words("FREEONCE_LOG=", log, " cannot be opened (", why,
                          "), reports go to stderr", NULL);
     }
 }
@@ -147,7 +155,7 @@ void fo_output_open(void)
     if (!begun)
         fo_output_begin();
     target.fd = -1;
-    target.syslog = target.per_process = false;
+    target.syslog = target.per_process = target.inherited = false;
     open_target(fo_options.log);
     errno = saved_errno;
 }
@@ -157,7 +165,8 @@ void fo_output_forked(void)
     if (!target.per_process)
         return;
     int saved_errno = errno, before = target.fd;
-    if (open_file() && before >= 0)
+    const char *why;
+    if (open_file(&why) && before >= 0)
         fo_raw_close(before);
     errno = saved_errno;
 }
@@ -174,8 +183,8 @@ static int current_fd(bool *sandbox)
         target.fd = -1;
         if (target.syslog)
             open_syslog();
-        else
-            open_file();
+        else if (!target.inherited)
+            open_file(&(const char *){NULL});
     }
     return target.fd;
 }

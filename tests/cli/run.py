@@ -363,6 +363,72 @@ class Transparent(tools.Case):
         self.freeonce("--", tools.arguments.planted, "bug", env={"TMPDIR": self.dir}, expect=99)
         self.assertEqual([], list(self.dir.iterdir()))
 
+    def test_nobody_else_sees_the_journal(self):
+        """Another user could empty it, and the run be green."""
+        show = ["sh", "-c", 'stat -c %a "$FREEONCE_JOURNAL" "$(dirname "$FREEONCE_JOURNAL")"']
+        env = {"TMPDIR": self.dir}
+        self.assertEqual("600\n700\n", self.freeonce("--", *show, env=env, expect=0).stdout)
+        self.assertEqual("666\n711\n", self.freeonce("--any-user", "--", *show, env=env, expect=0).stdout)
+        named = self.freeonce("--journal", self.journal, "--", *show, expect=0)
+        self.assertEqual("600", named.stdout.split()[0])
+
+    def test_another_user(self):
+        """... may write the journal on request; what was mapped before the change is inherited."""
+        wrap = self.unprivileged()
+        argv = ["--", *wrap, tools.arguments.planted, "bug"]
+        self.freeonce("--any-user", *argv, expect=99)
+        self.assertIn("EACCES; findings are not kept there", self.freeonce(*argv, expect=0).stderr)
+        self.freeonce("--require", *argv, expect=78)
+        self.freeonce("--", tools.arguments.planted, "setuid=65534", "bug", expect=99)
+
+    def left_behind(self):
+        """The folder of a run whose launcher was killed."""
+        here = self.dir / "here"
+        argv = [tools.arguments.freeonce, "--", tools.arguments.planted, "alloc", f"touch={here}", "pause"]
+        with subprocess.Popen(
+            argv,
+            env=tools.clean_environment(TMPDIR=str(self.dir)),
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        ) as launcher:
+            self.wait_until("the command runs", here.exists)
+            (folder,) = self.dir.glob("freeonce.*")
+            yield folder
+            launcher.kill()
+            launcher.wait()
+            yield folder
+            os.killpg(launcher.pid, signal.SIGKILL)
+
+    def test_the_next_run_removes_what_a_killed_one_left(self):
+        made = {name: self.dir / f"freeonce.{name}" for name in ("aaaaaa", "bbbbbb", "cccccc", "dddddd", "longername")}
+        for name, folder in made.items():
+            folder.mkdir(mode=0o700)
+            (folder / "journal").write_bytes(b"\x89FOJ\r\n\x1a\n" if name != "aaaaaa" else b"precious")
+        (made["bbbbbb"] / "other").touch()
+        made["cccccc"].chmod(0o777)
+        if os.geteuid() == 0:
+            os.chown(made["dddddd"], 1, 1)
+        else:
+            made["dddddd"].chmod(0o777)
+        steps = self.left_behind()
+        folder = next(steps)
+        self.freeonce("--", "true", env={"TMPDIR": self.dir}, expect=0)
+        self.assertTrue((folder / "journal").exists())  # its launcher lives
+        next(steps)
+        self.freeonce("--", "true", env={"TMPDIR": self.dir}, expect=0)
+        self.assertFalse(folder.exists())
+        self.assertEqual([], list(steps))
+        for folder in made.values():
+            self.assertTrue((folder / "journal").exists(), folder)
+
+    def test_journal_in_a_folder_of_another_user(self):
+        if os.geteuid() != 0:
+            self.skipTest("only root is refused")
+        os.chown(self.dir, 65534, 65534)
+        done = self.freeonce("--journal", self.journal, "--", "echo", "ran", expect=125)
+        self.assertIn("a folder on its way belongs to another user", done.stderr)
+        self.assertEqual("", done.stdout)
+
     def test_journal_is_kept(self):
         argv = ["--journal", self.journal, "--", tools.arguments.planted, "bug"]
         self.freeonce(*argv, expect=99)

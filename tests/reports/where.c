@@ -1,10 +1,15 @@
 /* Findings, and what happens to descriptor 2 around them.  Each argument is a step:
  *
- *   find, find=N         one double free, or N different ones
- *   file=PATH            descriptor 2 becomes this file, as of a database that opens the lowest
- * free socket               or a socket, of whose other end nothing may be read at the end pipe or
- * a pipe, the same close                it is closed chroot=DIR wait                 "ready" on
- * stdout, then until a byte comes on stdin blocking             it still is as its owner opened it
+ *   find, find=N        one double free, or N different ones
+ *   file=PATH           descriptor 2 becomes this file, as of a database that opens the lowest free
+ *   socket              or a socket, of whose other end nothing may be read at the end
+ *   pipe                or a pipe, the same
+ *   close               it is closed
+ *   closefrom=N         as daemons do
+ *   open=PATH           the lowest free descriptor becomes this file
+ *   chroot=DIR
+ *   wait                "ready" on stdout, then until a byte comes on stdin
+ *   blocking            it still is as its owner opened it
  */
 #include <fcntl.h>
 #include <openssl/crypto.h>
@@ -79,6 +84,10 @@ static void step(const char *name, const char *value)
         be_pipe();
     else if (strcmp(name, "close") == 0)
         close(STDERR_FILENO);
+    else if (strcmp(name, "closefrom") == 0)
+        CHECK(value != NULL && close_range((unsigned)atoi(value), ~0u, 0) == 0);
+    else if (strcmp(name, "open") == 0)
+        CHECK(value != NULL && open(value, O_RDWR | O_CREAT, 0600) >= 0);
     else if (strcmp(name, "chroot") == 0)
         CHECK(value != NULL && chroot(value) == 0 && chdir("/") == 0);
     else if (strcmp(name, "wait") == 0)

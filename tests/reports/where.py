@@ -234,23 +234,181 @@ def a_socket_that_nobody_reads(given, kind):
         harness.finish(where(given, [f"find={2 * MANY}", "blocking"], stderr=theirs))
 
 
-def a_fifo_without_a_reader(given):
+def a_pipe_that_is_inherited(given):
+    """... is named by its number, and not waited for either."""
+    for name in "/dev/fd/{}", "/proc/self/fd/{}":
+        ours, theirs = os.pipe()
+        os.set_blocking(ours, False)
+        how = {"options": {"LOG": name.format(theirs)}, "pass_fds": [theirs]}
+        count_after(given, lambda fd=theirs: fill_with(fd), lambda fd=ours: read_all(fd), **how)
+        os.close(theirs)
+        os.close(ours)
+
+
+def an_inherited_number_is_reused(given):
+    """... by another file, which gets no report."""
     with folder() as path:
-        os.mkfifo(path / "fifo")
-        _, errors = harness.finish(where(given, ["find"], options={"LOG": f"{path}/fifo"}))
-        expect_in("stderr", "(it is a FIFO that no process reads), reports go to stderr", errors)
+        ours, theirs = os.pipe()
+        steps = ["find", "closefrom=3", f"open={path}/data", "find"]
+        options = {"LOG": f"/dev/fd/{theirs}"}
+        _, errors = harness.finish(where(given, steps, options=options, pass_fds=[theirs]))
+        os.close(theirs)
+        os.close(ours)
+        expect_in("stderr", "where:101", errors)
+        harness.expect("the file", "", (path / "data").read_text())
+
+
+def only_read(given):
+    with folder() as path, (path / "data").open("w+") as data:
+        read_only = os.open(path / "data", os.O_RDONLY)
+        options = {"LOG": f"/dev/fd/{read_only}"}
+        _, errors = harness.finish(where(given, ["find"], options=options, pass_fds=[read_only]))
+        os.close(read_only)
+        expect_in("stderr", "that descriptor is not open for writing", errors)
+        harness.expect("the file", "", data.read())
+
+
+# --- files that others prepared ---------------------------------------------------------------------
+
+
+def refused(given, path, why, **how):
+    """As log and as journal: a message with the reason, and the report on stderr."""
+    for option, words in {"LOG": "cannot be opened (", "JOURNAL": "cannot be used: "}.items():
+        _, errors = harness.finish(where(given, ["find"], options={option: str(path)}, **how))
+        expect_in(option, f"FREEONCE_{option}={path} {words}{why}", errors)
         expect_in("stderr", REPORT, errors)
 
 
-def a_fifo_that_is_full(given):
+def a_symbolic_link(given):
+    with folder() as path:
+        (path / "data").touch()
+        (path / "link").symlink_to("data")
+        (path / "dangling").symlink_to("new")
+        for name in "link", "dangling":
+            refused(given, path / name, "it is a symbolic link")
+        harness.expect("the file", b"", (path / "data").read_bytes())
+        harness.expect("a new one", False, (path / "new").exists())
+
+
+def a_hard_link(given):
+    with folder() as path:
+        (path / "data").touch()
+        os.link(path / "data", path / "link")
+        refused(given, path / "link", "it has several names (hard links)")
+        harness.expect("the file", b"", (path / "data").read_bytes())
+
+
+def a_fifo(given):
+    """... with and without a process that reads it."""
     with folder() as path:
         os.mkfifo(path / "fifo")
+        refused(given, path / "fifo", "it is no regular file")
         ours = os.open(path / "fifo", os.O_RDONLY | os.O_NONBLOCK)
-        theirs = os.open(path / "fifo", os.O_WRONLY)
-        options = {"LOG": f"{path}/fifo"}
-        count_after(given, lambda: fill_with(theirs), lambda: read_all(ours), options=options)
+        refused(given, path / "fifo", "it is no regular file")
+        harness.expect("the FIFO", b"", os.read(ours, 4096))
         os.close(ours)
-        os.close(theirs)
+
+
+def a_device(given):
+    for path in "/dev/null", "/dev/full":
+        refused(given, path, "it is no regular file")
+
+
+def as_nobody():
+    os.setgroups([])
+    os.setgid(65534)
+    os.setuid(65534)
+
+
+def need_users(given):
+    if os.geteuid() != 0:
+        return "needs root, for files of several users"
+    if subprocess.run([given.reports], preexec_fn=as_nobody, check=False, capture_output=True).returncode < 0:
+        return "nobody cannot run the program"
+    return None
+
+
+def a_file_of_another_user(given):
+    """Root does not write to a file of nobody, nor nobody to one of a third; both to one of root."""
+    if why := need_users(given):
+        return why
+    with folder() as path:
+        path.chmod(0o755)
+        for name, owner in {"root": 0, "nobody": 65534, "third": 1234}.items():
+            (path / name).touch()
+            os.chown(path / name, owner, owner)
+            (path / name).chmod(0o666)
+        for name, how in ("nobody", {}), ("third", {}), ("third", {"preexec_fn": as_nobody}):
+            refused(given, path / name, "it belongs to another user", **how)
+            harness.expect(name, b"", (path / name).read_bytes())
+        for name, how in ("root", {}), ("root", {"preexec_fn": as_nobody}), ("nobody", {"preexec_fn": as_nobody}):
+            (path / name).write_text("")
+            harness.expect("stderr", "", harness.finish(where(given, ["find"], options={"LOG": f"{path}/{name}"}, **how))[1])
+            expect_in(name, REPORT, (path / name).read_text())
+    return None
+
+
+def a_folder_of_another_user(given):
+    """... on the way to a file of root's, by its name or by a link which that user made."""
+    if why := need_users(given):
+        return why
+    owned = "a folder on its way belongs to another user or can be written by all"
+    with folder() as path:
+        path.chmod(0o755)
+        for name in "theirs/inner", "sticky/theirs", "sticky/inner", "ours", "group/inner", "all":
+            (path / name).mkdir(parents=True)
+        for name in "theirs", "sticky/theirs":
+            os.chown(path / name, 65534, 65534)
+        (path / "all").chmod(0o777)
+        (path / "sticky").chmod(0o1777)
+        os.chown(path / "group", 0, 65534)
+        (path / "group").chmod(0o775)
+        (path / "sticky/link").symlink_to(path / "ours")
+        (path / "ours/link").symlink_to("../theirs/inner")
+        for name in "theirs/log", "theirs/inner/log", "sticky/theirs/log", "ours/link/log", "all/log":
+            refused(given, path / name, owned)
+            harness.expect(f"{name} exists", False, (path / name).exists())
+        refused(given, path / "sticky/link/log", "a symbolic link on its way lies where another user can make one")
+        refused(given, path / "group/log", "its folder can be written by a group")
+
+        (path / "ours/link").unlink()
+        (path / "ours/link").symlink_to(f"{path}//ours/../group/inner")
+        for name in "sticky/log", "ours/log", "ours/link/log", "group/inner/log", "sticky/inner/log":
+            options = {"LOG": f"{path}/{name}"}
+            harness.expect(name, "", harness.finish(where(given, ["find"], options=options))[1])
+            expect_in(name, REPORT, (path / name).read_text())
+        harness.expect("relative", "", harness.finish(where(given, ["find"], options={"LOG": "ours/rel"}, cwd=path))[1])
+        expect_in("relative", REPORT, (path / "ours/rel").read_text())
+    return None
+
+
+def alone_in_a_namespace(given):
+    """Root of a user namespace is an ordinary user, to whom "/" does not belong."""
+    if subprocess.run(["unshare", "-Ur", "true"], capture_output=True, check=False).returncode != 0:
+        return "no user namespaces here"
+    with folder() as path:
+        options = {"LOG": f"{path}/log"}
+        process = where(given, ["find"], options=options, prefix=["unshare", "-Ur"])
+        harness.expect("stderr", "", harness.finish(process)[1])
+        expect_in("the log", REPORT, (path / "log").read_text())
+    return None
+
+
+def opened_again(given):
+    """A daemon closed the log's descriptor; meanwhile its name leads elsewhere."""
+    with folder() as path:
+        (path / "data").touch()
+        steps = ["find", "closefrom=3", "find", "wait", "closefrom=3", "find"]
+        options = {"LOG": f"{path}/log"}
+        process = where(given, steps, options=options, stdin=subprocess.PIPE)
+        until_ready(process)
+        text = (path / "log").read_text()
+        expect_in("the log", "where:101", text)
+        (path / "log").unlink()
+        (path / "log").symlink_to("data")
+        errors = harness.finish(process, b"x")[1]
+        expect_in("stderr", "where:102", errors)
+        harness.expect("the file", "", (path / "data").read_text())
 
 
 def a_log_daemon_that_does_not_read(given):
@@ -299,8 +457,17 @@ def cases(given):
         a_full_pipe,
         a_stopped_terminal,
         a_terminal_that_nobody_reads,
-        a_fifo_without_a_reader,
-        a_fifo_that_is_full,
+        a_pipe_that_is_inherited,
+        an_inherited_number_is_reused,
+        only_read,
+        a_symbolic_link,
+        a_hard_link,
+        a_fifo,
+        a_device,
+        a_file_of_another_user,
+        a_folder_of_another_user,
+        alone_in_a_namespace,
+        opened_again,
         a_log_daemon_that_does_not_read,
         a_name_in_syslog,
     ):

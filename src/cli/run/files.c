@@ -12,19 +12,21 @@
 
 #include "cli/exit.h"
 #include "cli/message.h"
+#include "cli/run/left.h"
 #include "core/options.h"
 #include "report/journal_format.h"
 #include "report/journal_make.h"
+#include "report/open.h"
 
 /* Made here and whole: were it left to the first process that uses it, one that has no room for it
- * would have its findings on stderr alone, and the run be green.  Processes of the tree may have
- * changed their user before they open it. */
-static int make_file(const char *path)
+ * would have its findings on stderr alone, and the run be green. */
+static int make_file(const char *path, bool any_user)
 {
-    int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0666);
+    const char *reason = NULL;
+    int fd = fo_open_to_write(path, O_RDWR, 0600, &reason);
 
-    if (fd < 0 || fchmod(fd, 0666) != 0) {
-        fo_error("the journal %s cannot be made: %s", path, strerror(errno));
+    if (fd < 0 || fchmod(fd, any_user ? 0666 : 0600) != 0) {
+        fo_error("the journal %s cannot be made: %s", path, fd < 0 ? reason : strerror(errno));
         if (fd >= 0)
             close(fd);
         return FO_EXIT_CANNOT_WRITE;
@@ -60,7 +62,7 @@ static int remove_old(const char *path)
     return FO_EXIT_CANNOT_WRITE;
 }
 
-static int make_named(struct fo_run_files *files, const char *path)
+static int make_named(struct fo_run_files *files, const char *path, bool any_user)
 {
     char folder[PATH_MAX] = "";
     int n;
@@ -76,26 +78,29 @@ static int make_named(struct fo_run_files *files, const char *path)
         return FO_EXIT_USAGE;
     }
     int status = remove_old(files->journal);
-    return status == FO_EXIT_OK ? make_file(files->journal) : status;
+    return status == FO_EXIT_OK ? make_file(files->journal, any_user) : status;
 }
 
-int fo_run_files_make(struct fo_run_files *files, const char *path)
+int fo_run_files_make(struct fo_run_files *files, const char *path, bool any_user)
 {
     const char *tmp = getenv("TMPDIR");
 
     files->folder[0] = '\0';
+    files->lock = -1;
     if (path != NULL)
-        return make_named(files, path);
+        return make_named(files, path, any_user);
     if (tmp == NULL || tmp[0] != '/' || strlen(tmp) > FO_TEXT_MAX - 40)
         tmp = "/tmp";
-    snprintf(files->folder, sizeof files->folder, "%s/freeonce.XXXXXX", tmp);
-    if (mkdtemp(files->folder) == NULL || chmod(files->folder, 0711) != 0) {
+    fo_run_remove_left(tmp);
+    snprintf(files->folder, sizeof files->folder, "%s/" FO_RUN_FOLDER, tmp);
+    if (mkdtemp(files->folder) == NULL || (files->lock = fo_run_lock(files->folder)) < 0 ||
+        (any_user && chmod(files->folder, 0711) != 0)) {
         fo_error("no folder can be made in %s (TMPDIR): %s", tmp, strerror(errno));
         files->folder[0] = '\0';
         return FO_EXIT_CANNOT_WRITE;
     }
     snprintf(files->journal, sizeof files->journal, "%.4000s/journal", files->folder);
-    int status = make_file(files->journal);
+    int status = make_file(files->journal, any_user);
     if (status != FO_EXIT_OK)
         rmdir(files->folder);
     return status;
@@ -107,4 +112,5 @@ void fo_run_files_remove(const struct fo_run_files *files)
         return;
     unlink(files->journal);
     rmdir(files->folder);
+    close(files->lock);
 }

@@ -14,7 +14,7 @@
 #include "cli/run/environment.h"
 #include "cli/run/files.h"
 
-enum { KEY_CI = 0x100, KEY_REQUIRE, KEY_JOURNAL, KEY_LIBRARY, KEY_WAIT };
+enum { KEY_CI = 0x100, KEY_REQUIRE, KEY_JOURNAL, KEY_LIBRARY, KEY_WAIT, KEY_ANY_USER };
 
 enum { WAIT_DEFAULT = 10 };
 
@@ -22,6 +22,7 @@ struct arguments {
     struct fo_outputs outputs;
     struct fo_run_settings settings;
     const char *journal;
+    bool any_user;
     double patience;
     char **command;
 };
@@ -35,6 +36,11 @@ static const struct argp_option options[] = {
     {"require", KEY_REQUIRE, NULL, 0,
      "exit status 78 if no process was guarded, or one ran unprotected", 0},
     {"journal", KEY_JOURNAL, "FILE", 0, "keep the journal there, for freeonce report", 0},
+    {"any-user", KEY_ANY_USER, NULL, 0,
+     "let processes of all users write the journal (mode 0666), for a command that starts a "
+     "program "
+     "as another user",
+     0},
     {"wait", KEY_WAIT, "SECONDS", 0,
      "after the command's end wait so long for processes that it left running (10); \"forever\"",
      0},
@@ -84,6 +90,9 @@ static error_t parse(int key, char *argument, struct argp_state *state)
         return 0;
     case KEY_JOURNAL:
         a->journal = argument;
+        return 0;
+    case KEY_ANY_USER:
+        a->any_user = true;
         return 0;
     case KEY_WAIT:
         return set_patience(a, argument, state);
@@ -178,7 +187,7 @@ int fo_run_main(int argc, char **argv)
     argp_parse(&argp, argc, argv, ARGP_IN_ORDER, NULL, &a);
     int status = fo_outputs_open(&a.outputs);
     if (status == FO_EXIT_OK)
-        status = fo_run_files_make(&files, a.journal);
+        status = fo_run_files_make(&files, a.journal, a.any_user);
     if (status == FO_EXIT_OK) {
         status = run(&a, &files);
         fo_run_files_remove(&files);
