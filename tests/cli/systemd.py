@@ -127,10 +127,31 @@ class Environment(Case):
         lines = self.settings(text)
         self.assertEqual([f"Environment=LD_PRELOAD={LIBC}"], lines)
 
-    def test_hostile_values_stay_on_their_line(self):
-        lines, text, _ = self.run_on(EXEC + 'Environment="LD_PRELOAD=/a.so\\nExecStart=/bin/sh"\n')
-        self.assertNotIn("\nExecStart", text)
-        self.assertIn("\\x0a", lines[0])
+    def test_values_with_control_characters_are_refused(self):
+        """A service's user writes its EnvironmentFile: no line of root's drop-in may come from there."""
+        evil = r"/var/lib/a\nExecStartPre=+/tmp/evil", "/var/lib/a\x1b[2Jb", r"/var/lib/a\x7fb", "/a\xc2\x9bb"
+        file = self.dir / "env"
+        for name in "LD_PRELOAD", "FREEONCE_JOURNAL", "FREEONCE_LOG", "FREEONCE_BACKEND":
+            for value in evil:
+                file.write_text(f'{name}="{value}"\n', encoding="latin-1")
+                for unit in f'Environment="{name}={value}"\n', f"EnvironmentFile={file}\n":
+                    for more in ([], ["--install", "--root", self.dir / "root"]):
+                        with self.subTest(name, value=value, unit=unit[:16], more=more):
+                            argv = [EXEC + unit, "--set", "BACKEND=libc", *more]
+                            _, text, errors = self.run_on(argv[0], *argv[1:], expect=78)
+                            self.assertRegex(errors, rf"sets {name} to a value with a control character")
+                            self.assertNotRegex(text + errors, r"(?m)^ExecStartPre|\x1b|\x7f|\x9b")
+                            self.assertFalse((self.dir / "root").exists())
+
+    def test_files_are_read_with_a_bound_and_without_waiting(self):
+        os.mkfifo(self.dir / "fifo")
+        (self.dir / "zero").symlink_to("/dev/zero")
+        with (self.dir / "large").open("w") as large:
+            large.truncate(1 << 32)
+        why = {"fifo": "no regular file", "zero": "no regular file", "large": "too large"}
+        for name, words in why.items():
+            said = self.said(f"EnvironmentFile={self.dir}/{name}\n", timeout=60)
+            self.assertIn(f"{name} was not read: it is {words}", said)
 
 
 class Journal(Case):

@@ -28,3 +28,11 @@ char *fo_clean_copy(const char *text)
     fo_clean(copy, text);
     return copy;
 }
+
+bool fo_is_clean(const char *text)
+{
+    for (size_t length; *text != '\0'; text += length)
+        if ((length = fo_clean_length(text, strlen(text))) == 0)
+            return false;
+    return true;
+}

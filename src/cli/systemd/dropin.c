@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "cli/message.h"
+#include "cli/model/clean.h"
 #include "cli/systemd/notes.h"
 
 enum { COMMENT_WIDTH = 96 };
@@ -19,11 +20,9 @@ void fo_note(struct fo_plan *plan, enum fo_note_kind kind, const char *format, .
     va_end(arguments);
     if (length < 0)
         exit(FO_EXIT_SOFTWARE);
-    for (char *c = text; *c != '\0'; c++) /* the unit's words, on a terminal */
-        if ((unsigned char)*c < ' ' || *c == 0x7f)
-            *c = '?';
+    fo_clean(text, text); /* the unit's words, on a terminal */
     if (!fo_list_has(&plan->notes[kind], text))
-        fo_list_add(&plan->notes[kind], fo_keep(text, (size_t)length));
+        fo_list_add(&plan->notes[kind], fo_keep(text, strlen(text)));
     free(text);
 }
 
@@ -37,7 +36,10 @@ void fo_setting(struct fo_plan *plan, const char *format, ...)
     va_end(arguments);
     if (length < 0)
         exit(FO_EXIT_SOFTWARE);
-    fo_list_add(&plan->settings, fo_keep(text, (size_t)length));
+    if (fo_is_clean(text))
+        fo_list_add(&plan->settings, fo_keep(text, (size_t)length));
+    else
+        fo_note(plan, FO_NOTE_FATAL, "A setting would hold a control character: %s", text);
     free(text);
 }
 

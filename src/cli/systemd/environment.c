@@ -1,10 +1,15 @@
 /* What does the unit do to the environment, and what must the drop-in say so that ours arrives? */
+#include <fcntl.h>
 #include <glob.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
+#include "cli/model/clean.h"
 #include "cli/systemd/notes.h"
+#include "cli/systemd/run.h"
 
 enum { ENVIRONMENT_FILE_MAX = 1 << 20 };
 
@@ -20,32 +25,55 @@ static const char *value_of(const char *assignment, const char *name)
     return assignment + length + 1;
 }
 
-/* One file of EnvironmentFile=: NAME=VALUE lines, quoted as in a shell. */
-static const char *find_in_file(struct fo_unit *u, const char *path, const char *name)
+/* The value of a NAME=VALUE line, quoted as in a shell; NULL: it is another line. */
+static const char *value_in_line(struct fo_unit *u, const char *line, const char *name)
+{
+    const char *start = line + strspn(line, " \t"), *equals = strchr(start, '='), *found = "";
+    struct fo_list words = {0};
+    struct fo_unit none = {.prefix = "", .instance = "", .name = u->name};
+
+    if (*start == '#' || *start == ';' || equals == NULL || value_of(start, name) == NULL)
+        return NULL;
+    fo_unit_split(&none, equals + 1, &words);
+    for (size_t i = 0; i < words.count; i++)
+        found = fo_print("%s%s%s", found, i == 0 ? "" : " ", words.items[i]);
+    fo_list_free(&none.unexpanded);
+    fo_list_free(&words);
+    return found;
+}
+
+/* The service's user may have made the file: anything but a regular one is passed over. */
+static char *read_file(struct fo_plan *plan, const char *path)
+{
+    struct stat status;
+    char *text = NULL;
+    size_t length;
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+
+    if (fd < 0)
+        return NULL;
+    bool regular = fstat(fd, &status) == 0 && S_ISREG(status.st_mode);
+    if (!regular || fo_read_all(fd, ENVIRONMENT_FILE_MAX, &text, &length) != FO_EXIT_OK) {
+        fo_note(plan, FO_NOTE_WARN, "%s was not read: it is %s.", path,
+                regular ? "too large" : "no regular file");
+        free(text);
+        text = NULL;
+    }
+    close(fd);
+    return text;
+}
+
+/* One file of EnvironmentFile=. */
+static const char *find_in_file(struct fo_plan *plan, const char *path, const char *name)
 {
     const char *found = NULL;
-    char *line = NULL;
-    size_t room = 0, sum = 0;
-    FILE *in = fopen(path, "re");
+    char *text = read_file(plan, path), *rest = text;
 
-    if (in == NULL)
-        return NULL;
-    for (ssize_t n; sum < ENVIRONMENT_FILE_MAX && (n = getline(&line, &room, in)) > 0;) {
-        const char *start = line + strspn(line, " \t"), *equals = strchr(start, '=');
-        struct fo_list words = {0};
-        struct fo_unit none = {.prefix = "", .instance = "", .name = u->name};
-        sum += (size_t)n;
-        if (*start == '#' || *start == ';' || equals == NULL || value_of(start, name) == NULL)
-            continue;
-        fo_unit_split(&none, equals + 1, &words);
-        found = "";
-        for (size_t i = 0; i < words.count; i++)
-            found = fo_print("%s%s%s", found, i == 0 ? "" : " ", words.items[i]);
-        fo_list_free(&none.unexpanded);
-        fo_list_free(&words);
+    for (char *line; rest != NULL && (line = strsep(&rest, "\n")) != NULL;) {
+        const char *value = value_in_line(plan->unit, line, name);
+        found = value != NULL ? value : found;
     }
-    free(line);
-    fclose(in);
+    free(text);
     return found;
 }
 
@@ -59,7 +87,7 @@ static const char *find_in_files(struct fo_plan *plan, const char *name, const c
         glob_t matches = {0};
         if (glob(fo_print("%s%s", plan->root, pattern), 0, NULL, &matches) == 0)
             for (size_t n = 0; n < matches.gl_pathc; n++) {
-                const char *value = find_in_file(plan->unit, matches.gl_pathv[n], name);
+                const char *value = find_in_file(plan, matches.gl_pathv[n], name);
                 if (value == NULL)
                     continue;
                 found = value;
@@ -71,9 +99,8 @@ static const char *find_in_files(struct fo_plan *plan, const char *name, const c
     return found;
 }
 
-const char *fo_environment_has(struct fo_plan *plan, const char *name, const char **file)
+static const char *find(struct fo_plan *plan, const char *name, const char **file)
 {
-    *file = NULL;
     const char *found = find_in_files(plan, name, file);
     if (found != NULL) /* wins over Environment= */
         return found;
@@ -85,6 +112,19 @@ const char *fo_environment_has(struct fo_plan *plan, const char *name, const cha
     }
     fo_list_free(&words);
     return found;
+}
+
+/* A line end in a value would begin a line of root's. */
+const char *fo_environment_has(struct fo_plan *plan, const char *name, const char **file)
+{
+    *file = NULL;
+    const char *found = find(plan, name, file);
+    if (found == NULL || fo_is_clean(found))
+        return found;
+    fo_note(plan, FO_NOTE_FATAL, "%s sets %s to a value with a control character.",
+            *file != NULL ? *file : "The unit", name);
+    *file = NULL;
+    return NULL;
 }
 
 /* --- what the drop-in sets ---------------------------------------------------------------------
