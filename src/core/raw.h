@@ -80,6 +80,11 @@ static inline int fo_raw_stat_at(int folder, const char *name, struct stat *st)
     return (int)syscall(SYS_newfstatat, folder, name, st, AT_SYMLINK_NOFOLLOW);
 }
 
+static inline int fo_raw_chown(int fd, uid_t owner)
+{
+    return (int)syscall(SYS_fchown, fd, owner, (gid_t)-1);
+}
+
 /* What a symbolic link says that was opened with O_PATH; no NUL is added. */
 static inline ssize_t fo_raw_read_link(int fd, char *out, size_t size)
 {

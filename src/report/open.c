@@ -1,30 +1,24 @@
-/* See open.h.  For root each folder is opened and checked before the next name is looked up in it;
- * symbolic links on the way are resolved here, and only where no other user can have made them. */
+/* See open.h.  For root each folder is opened and looked at before the next name is looked up in
+ * it; symbolic links on the way are resolved here, and only where root has made them. */
 #include "report/open.h"
 
 #include <errno.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/sysmacros.h>
 
 #include "core/raw.h"
 #include "report/format.h"
 
-enum { LINKS_MAX = 16, PATH_SIZE = 512 };
-
-/* Who can make, rename and remove names in a folder? */
-enum folder {
-    FOLDER_OF_ROOT,
-    FOLDER_STICKY, /* all users; but only root can remove or rename what is root's */
-    FOLDER_OF_GROUP,
-    FOLDER_OF_OTHERS,
-};
+enum { LINKS_MAX = 16, PATH_SIZE = 1024 };
 
 struct walk {
-    int folder; /* opened by us; -1: the working directory, not looked at */
-    enum folder kind;
+    int folder;     /* opened by us; AT_FDCWD: none */
+    struct stat is; /* that folder */
+    uid_t root;     /* the owner of "/": not 0 where root's number is unknown (user namespaces) */
     unsigned links;
     char left[PATH_SIZE]; /* of the path: what has not been walked */
-    char *name;           /* within left: the last one */
+    const char *name;     /* the last one */
     const char *why;
 };
 
@@ -43,39 +37,39 @@ static int refuse_as_kernel(const char **why)
     return -1;
 }
 
-/* --- folders ---------------------------------------------------------------------------------- */
-
-static enum folder kind_of(const struct stat *st)
-{
-    if (st->st_uid != 0)
-        return FOLDER_OF_OTHERS;
-    bool group = (st->st_mode & S_IWGRP) != 0 && st->st_gid != 0;
-    if ((st->st_mode & S_IWOTH) == 0 && !group)
-        return FOLDER_OF_ROOT;
-    if ((st->st_mode & S_ISVTX) != 0)
-        return FOLDER_STICKY;
-    return (st->st_mode & S_IWOTH) != 0 ? FOLDER_OF_OTHERS : FOLDER_OF_GROUP;
-}
-
-static void leave_folder(struct walk *w)
+static void close_quietly(int fd)
 {
     int saved_errno = errno;
 
-    if (w->folder >= 0)
-        fo_raw_close(w->folder);
-    w->folder = -1;
+    if (fd >= 0)
+        fo_raw_close(fd);
     errno = saved_errno;
+}
+
+/* --- folders ---------------------------------------------------------------------------------- */
+
+static bool is_roots(const struct walk *w, uid_t owner)
+{
+    return owner == 0 || owner == w->root;
+}
+
+/* Can only root make and rename names in this folder? */
+static bool is_private(const struct walk *w)
+{
+    bool group = (w->is.st_mode & S_IWGRP) != 0 && w->is.st_gid != 0;
+
+    return is_roots(w, w->is.st_uid) && !group && (w->is.st_mode & S_IWOTH) == 0;
 }
 
 /* From now on names are looked up in `fd`. */
 static bool enter_folder(struct walk *w, int fd, const struct stat *st)
 {
-    leave_folder(w);
+    close_quietly(w->folder);
     w->folder = fd;
-    w->kind = kind_of(st);
-    if (w->kind != FOLDER_OF_OTHERS)
+    w->is = *st;
+    if ((st->st_mode & S_IWOTH) == 0 || (st->st_mode & S_ISVTX) != 0)
         return true;
-    refuse(&w->why, EPERM, "a folder on its way belongs to another user or can be written by all");
+    refuse(&w->why, EPERM, "a folder on its way can be written by all users (chmod +t)");
     return false;
 }
 
@@ -84,33 +78,36 @@ static bool enter_first(struct walk *w, const char *name)
     struct stat st;
     int fd = fo_raw_open(name, O_PATH | O_DIRECTORY | O_CLOEXEC, 0);
 
-    if (fd < 0 || fo_raw_stat(fd, &st) != 0) {
-        refuse_as_kernel(&w->why);
-        if (fd >= 0)
-            fo_raw_close(fd);
-        return false;
-    }
-    return enter_folder(w, fd, &st);
+    if (fd >= 0 && fo_raw_stat(fd, &st) == 0)
+        return enter_folder(w, fd, &st);
+    refuse_as_kernel(&w->why);
+    close_quietly(fd);
+    return false;
 }
 
-/* What the symbolic link `fd` says comes before what is left. */
-static bool follow(struct walk *w, int fd, const char *rest)
+/* What the symbolic link `fd` says comes before what is left.  Several names: another user may have
+ * given it one where it leads elsewhere. */
+static bool follow(struct walk *w, int fd, const struct stat *st, const char *rest)
 {
-    char whole[PATH_SIZE];
     size_t more = strlen(rest) + 1;
+    char *end = w->left + sizeof w->left - more;
 
-    if (w->kind != FOLDER_OF_ROOT || ++w->links > LINKS_MAX) {
-        refuse(&w->why, ELOOP, "a symbolic link on its way lies where another user can make one");
+    if (!is_private(w) && (!is_roots(w, st->st_uid) || st->st_nlink != 1)) {
+        refuse(&w->why, EPERM, "a symbolic link on its way may be another user's");
         return false;
     }
-    ssize_t n = fo_raw_read_link(fd, whole, sizeof whole);
-    if (n <= 0 || (size_t)n + 1 + more > sizeof whole) {
+    if (++w->links > LINKS_MAX) {
+        refuse(&w->why, ELOOP, "ELOOP");
+        return false;
+    }
+    memmove(end, rest, more);
+    ssize_t n = fo_raw_read_link(fd, w->left, (size_t)(end - w->left));
+    if (n <= 0 || n >= end - w->left) {
         refuse(&w->why, ENAMETOOLONG, "its name is too long");
         return false;
     }
-    whole[n] = '/';
-    memcpy(whole + n + 1, rest, more);
-    memcpy(w->left, whole, (size_t)n + 1 + more);
+    w->left[n] = '/';
+    memmove(w->left + n + 1, end, more);
     return w->left[0] != '/' || enter_first(w, "/");
 }
 
@@ -118,126 +115,155 @@ static bool follow(struct walk *w, int fd, const char *rest)
 static bool step(struct walk *w, const char *name, const char *rest)
 {
     struct stat st;
+    bool further = false;
     int fd = fo_raw_open_at(w->folder, name, O_PATH | O_NOFOLLOW | O_CLOEXEC, 0);
 
-    if (fd < 0) {
-        refuse_as_kernel(&w->why);
-        return false;
-    }
-    bool further = false;
-    if (fo_raw_stat(fd, &st) != 0) {
+    if (fd < 0 || fo_raw_stat(fd, &st) != 0) {
         refuse_as_kernel(&w->why);
     } else if (S_ISDIR(st.st_mode)) {
         memmove(w->left, rest, strlen(rest) + 1);
         return enter_folder(w, fd, &st);
     } else if (S_ISLNK(st.st_mode)) {
-        further = follow(w, fd, rest);
+        further = follow(w, fd, &st, rest);
     } else {
         refuse(&w->why, ENOTDIR, "ENOTDIR");
     }
-    int saved_errno = errno;
-    fo_raw_close(fd);
-    errno = saved_errno;
+    close_quietly(fd);
     return further;
 }
 
-static bool walk(struct walk *w)
+static bool walk_as_root(struct walk *w)
 {
+    struct stat st;
+
+    w->root = fo_raw_stat_path("/", &st) == 0 ? st.st_uid : 0;
     if (!enter_first(w, w->left[0] == '/' ? "/" : "."))
         return false;
     for (;;) {
         char *name = w->left + strspn(w->left, "/"), *slash = strchr(name, '/');
-        w->name = name;
         if (slash == NULL)
-            break;
+            return true;
         *slash = '\0';
         if (!step(w, name, slash + 1))
             return false;
     }
-    if (w->kind != FOLDER_OF_GROUP)
+}
+
+/* To the folder of the file.  Others than root have no rights that another user could abuse. */
+static bool walk(struct walk *w, const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    size_t length = strlen(path);
+
+    w->folder = AT_FDCWD;
+    w->links = 0;
+    w->name = path;
+    if (fo_raw_euid() != 0)
         return true;
-    refuse(&w->why, EPERM, "its folder can be written by a group");
-    return false;
+    if (length >= sizeof w->left) {
+        refuse(&w->why, ENAMETOOLONG, "its name is too long");
+        return false;
+    }
+    memcpy(w->left, path, length + 1);
+    w->name = slash != NULL ? slash + 1 : path;
+    return walk_as_root(w);
+}
+
+int fo_open_folder(const char *path, const char **name, const char **why)
+{
+    struct walk w;
+    bool there = walk(&w, path);
+
+    *name = w.name;
+    *why = w.why;
+    if (!there)
+        close_quietly(w.folder);
+    return there ? w.folder : -1;
 }
 
 /* --- the file --------------------------------------------------------------------------------- */
 
-static const char *judge(const struct stat *st)
+/* Why it is refused, or NULL.  also: may own it, beside the caller. */
+static const char *judge(const struct stat *st, uid_t also)
 {
+    if (S_ISCHR(st->st_mode) && st->st_rdev == makedev(1, 3)) /* /dev/null */
+        return NULL;
     if (S_ISLNK(st->st_mode))
         return "it is a symbolic link";
+    if (S_ISFIFO(st->st_mode))
+        return "it is a FIFO";
+    if (S_ISDIR(st->st_mode))
+        return "it is a folder";
     if (!S_ISREG(st->st_mode))
         return "it is no regular file";
-    if (st->st_nlink != 1)
+    if (st->st_nlink > 1)
         return "it has several names (hard links)";
-    if (st->st_uid != 0 && st->st_uid != fo_raw_euid())
+    if (st->st_uid != fo_raw_euid() && st->st_uid != also)
         return "it belongs to another user";
     return NULL;
 }
 
 /* Looked at before it is opened: a device may do something when it is. */
-static int open_existing(int folder, const char *name, int flags, mode_t mode, const char **why)
+static int open_existing(struct walk *w, int flags)
 {
     struct stat st;
+    uid_t also = w->folder >= 0 ? w->is.st_uid : 0; /* of its folder; or root */
 
-    if (fo_raw_stat_at(folder, name, &st) == 0 && (*why = judge(&st)) != NULL)
-        return refuse(why, EPERM, *why);
+    if (fo_raw_stat_at(w->folder, w->name, &st) == 0 && (w->why = judge(&st, also)) != NULL)
+        return refuse(&w->why, EPERM, w->why);
     /* O_CREAT also where the file is there: then the kernel refuses one that another user has put
      * into a folder like /tmp (fs.protected_regular). */
-    int fd = fo_raw_open_at(folder, name, flags | O_CREAT, mode);
+    int fd = fo_raw_open_at(w->folder, w->name, flags | O_CREAT, 0600);
     if (fd < 0)
-        return refuse_as_kernel(why);
+        return refuse_as_kernel(&w->why);
     if (fo_raw_stat(fd, &st) != 0)
-        refuse_as_kernel(why);
-    else if ((*why = judge(&st)) == NULL)
+        refuse_as_kernel(&w->why);
+    else if ((w->why = judge(&st, also)) == NULL)
         return fd;
     fo_raw_close(fd);
-    return refuse(why, EPERM, *why);
+    return refuse(&w->why, EPERM, w->why);
 }
 
-static int open_last(int folder, const char *name, int flags, mode_t mode, const char **why)
+/* A filter of system calls may kill for what is not in its list.  Without /proc: true. */
+static bool is_filtered(void)
+{
+    char text[4096];
+    int fd = fo_raw_open("/proc/self/status", O_RDONLY | O_CLOEXEC, 0);
+    ssize_t n = fd < 0 ? -1 : fo_raw_read(fd, text, sizeof text - 1);
+
+    close_quietly(fd);
+    text[n > 0 ? n : 0] = '\0';
+    return strstr(text, "\nSeccomp:\t0\n") == NULL;
+}
+
+/* What root makes in the folder of another user is for a service of that user: a helper of the
+ * service may run as root, outside its sandbox, and come first (ExecStartPre=+). */
+static void give_to_owner_of_folder(int fd, const struct walk *w)
+{
+    if (w->folder >= 0 && w->is.st_uid != 0 && (w->is.st_mode & S_ISVTX) == 0 && !is_filtered())
+        (void)fo_raw_chown(fd, w->is.st_uid);
+}
+
+static int open_last(struct walk *w, int flags, mode_t mode)
 {
     flags |= O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC | O_NOCTTY;
-    int fd = fo_raw_open_at(folder, name, flags | O_CREAT | O_EXCL, mode);
+    int fd = fo_raw_open_at(w->folder, w->name, flags | O_CREAT | O_EXCL, mode);
     if (fd >= 0)
-        return fd;
-    return errno == EEXIST ? open_existing(folder, name, flags, mode, why) : refuse_as_kernel(why);
-}
-
-/* In a user namespace that maps one user, root is an ordinary user outside, alone inside, and "/"
- * belongs to a user without a name. */
-static bool is_root(void)
-{
-    char text[128];
-    unsigned words = 0, alone = 0;
-
-    if (fo_raw_euid() != 0)
-        return false;
-    int fd = fo_raw_open("/proc/self/uid_map", O_RDONLY | O_CLOEXEC, 0);
-    if (fd < 0)
-        return true;
-    ssize_t n = fo_raw_read(fd, text, sizeof text - 1);
-    fo_raw_close(fd);
-    text[n > 0 ? n : 0] = '\0';
-    for (const char *at = text; *(at += strspn(at, " \n")) != '\0'; at += strcspn(at, " \n"))
-        if (++words == 3)
-            alone = at[0] == '1' && strcspn(at, " \n") == 1;
-    return words != 3 || !alone;
+        give_to_owner_of_folder(fd, w);
+    else if (errno == EEXIST)
+        fd = open_existing(w, flags);
+    else
+        refuse_as_kernel(&w->why);
+    return fd;
 }
 
 int fo_open_to_write(const char *path, int flags, mode_t mode, const char **why)
 {
-    struct walk w = {.folder = -1};
-    size_t length = strlen(path);
+    struct walk w;
+    int fd = walk(&w, path) ? open_last(&w, flags, mode) : -1;
 
-    if (!is_root())
-        return open_last(AT_FDCWD, path, flags, mode, why);
-    if (length >= sizeof w.left)
-        return refuse(why, ENAMETOOLONG, "its name is too long");
-    memcpy(w.left, path, length + 1);
-    int fd = walk(&w) ? open_last(w.folder, w.name, flags, mode, &w.why) : -1;
     *why = w.why;
-    leave_folder(&w);
+    close_quietly(w.folder);
     return fd;
 }
 

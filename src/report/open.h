@@ -10,12 +10,19 @@
 
 /* A descriptor (close-on-exec, non-blocking), or -1 and the reason in *why, with errno.  The file
  * is made if it is not there.  It is refused if it
- *   - is a symbolic link, or no regular file,
+ *   - is a symbolic link, or neither a regular file nor /dev/null,
  *   - has several names,
- *   - belongs to a user who is neither root nor the caller,
- *   - for root: if a folder on its way belongs to another user or can be written by one.  In a
- *     folder with the sticky bit, like /tmp, files of root are safe. */
+ *   - belongs to a user who is neither root nor the caller.
+ * For root each folder on the way is looked at, too:
+ *   - one that all users can write is refused, unless it has the sticky bit, like /tmp;
+ *   - where another user or a group can make names, a symbolic link must be root's;
+ *   - the file may belong to the owner of its folder; one that is made there is given to that
+ *     owner, but in a folder with the sticky bit. */
 int fo_open_to_write(const char *path, int flags, mode_t mode, const char **why);
+
+/* The folder in which fo_open_to_write() looks for the file (O_PATH), and the file's name in it;
+ * AT_FDCWD and the whole path for a caller who is not root.  -1 and the reason: it is refused. */
+int fo_open_folder(const char *path, const char **name, const char **why);
 
 /* The number of the descriptor that this path names (/dev/stderr, /dev/stdout, /dev/fd/N,
  * /proc/self/fd/N); -1: none. */

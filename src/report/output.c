@@ -142,7 +142,7 @@ static void open_target(const char *log)
     } else if (strchr(log, '/') != NULL) {
         target.per_process = strstr(log, "%p") != NULL;
         const char *why;
-        if (!open_file(&why))
+        if (!open_file(&why) && fo_open_names_descriptor(log) != STDERR_FILENO)
             fo_say_words("FREEONCE_LOG=", log, " cannot be opened (", why,
                          "), reports go to stderr", NULL);
     }

@@ -2,6 +2,7 @@
  *
  *   alloc        allocate and free a block
  *   late         dlopen(3) libcrypto, without a reference to dlopen, and free a block twice
+ *   filtered     from now on fchown(2) kills (seccomp)
  *   fork         the rest is done by a child; the parent waits for it, and ends with status 0
  *   vfork        a child of vfork(2) becomes a shell
  *   FUNCTION     become a shell that prints its arguments and WORD: execl, execve, fexecve, ...
@@ -10,10 +11,15 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <openssl/crypto.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -100,6 +106,19 @@ static void load_late(void)
     give_back(p, "late.c", 3);
 }
 
+static void forbid_fchown(void)
+{
+    struct sock_filter code[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_fchown, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)};
+    struct sock_fprog program = {sizeof code / sizeof *code, code};
+
+    check(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0, "no_new_privs");
+    check(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0, "seccomp");
+}
+
 int main(int argc, char **argv)
 {
     setenv("WORD", "own", 1);
@@ -110,6 +129,8 @@ int main(int argc, char **argv)
         else if (strcmp(argv[i], "alloc") == 0)
             OPENSSL_free(OPENSSL_malloc(40));
 #endif
+        else if (strcmp(argv[i], "filtered") == 0)
+            forbid_fchown();
         else if (strcmp(argv[i], "fork") == 0)
             in_child();
         else if (strcmp(argv[i], "vfork") == 0)

@@ -173,11 +173,11 @@ class Refuses(tools.Case):
 
     def test_fifo(self):
         os.mkfifo(self.journal)
-        self.check_refused("no regular file")
+        self.check_refused("it is a FIFO")
 
     def test_folder(self):
         self.journal.mkdir()
-        self.check_refused("EISDIR")
+        self.check_refused("it is a folder")
 
     def test_missing_folder(self):
         self.check_refused("ENOENT", journal=self.dir / "no" / "journal")
@@ -224,7 +224,7 @@ class Refuses(tools.Case):
     def test_required(self):
         self.journal.mkdir()
         done = self.planted("alloc", "status=5", expect=78, REQUIRE=1)
-        self.assertIn("EISDIR", done.stderr)
+        self.assertIn("it is a folder", done.stderr)
 
     def test_program_without_openssl_says_nothing(self):
         self.journal.mkdir()

@@ -129,19 +129,21 @@ class Environment(Case):
 
     def test_values_with_control_characters_are_refused(self):
         """A service's user writes its EnvironmentFile: no line of root's drop-in may come from there."""
+        root = self.dir / "root"
+        file = root / "srv" / "env"
+        file.parent.mkdir(parents=True)
         evil = r"/var/lib/a\nExecStartPre=+/tmp/evil", "/var/lib/a\x1b[2Jb", r"/var/lib/a\x7fb", "/a\xc2\x9bb"
-        file = self.dir / "env"
         for name in "LD_PRELOAD", "FREEONCE_JOURNAL", "FREEONCE_LOG", "FREEONCE_BACKEND":
             for value in evil:
                 file.write_text(f'{name}="{value}"\n', encoding="latin-1")
-                for unit in f'Environment="{name}={value}"\n', f"EnvironmentFile={file}\n":
-                    for more in ([], ["--install", "--root", self.dir / "root"]):
+                for unit in f'Environment="{name}={value}"\n', "EnvironmentFile=/srv/env\n":
+                    for more in ([], ["--install"]):
                         with self.subTest(name, value=value, unit=unit[:16], more=more):
-                            argv = [EXEC + unit, "--set", "BACKEND=libc", *more]
-                            _, text, errors = self.run_on(argv[0], *argv[1:], expect=78)
+                            argv = ["--root", root, "--set", "BACKEND=libc", *more]
+                            _, text, errors = self.run_on(EXEC + unit, *argv, expect=78)
                             self.assertRegex(errors, rf"sets {name} to a value with a control character")
                             self.assertNotRegex(text + errors, r"(?m)^ExecStartPre|\x1b|\x7f|\x9b")
-                            self.assertFalse((self.dir / "root").exists())
+                            self.assertFalse((root / "etc").exists())
 
     def test_files_are_read_with_a_bound_and_without_waiting(self):
         os.mkfifo(self.dir / "fifo")

@@ -302,16 +302,28 @@ def a_fifo(given):
     """... with and without a process that reads it."""
     with folder() as path:
         os.mkfifo(path / "fifo")
-        refused(given, path / "fifo", "it is no regular file")
+        refused(given, path / "fifo", "it is a FIFO")
         ours = os.open(path / "fifo", os.O_RDONLY | os.O_NONBLOCK)
-        refused(given, path / "fifo", "it is no regular file")
+        refused(given, path / "fifo", "it is a FIFO")
         harness.expect("the FIFO", b"", os.read(ours, 4096))
         os.close(ours)
 
 
 def a_device(given):
-    for path in "/dev/null", "/dev/full":
-        refused(given, path, "it is no regular file")
+    refused(given, "/dev/full", "it is no regular file")
+    _, errors = harness.finish(where(given, ["find"], options={"LOG": "/dev/null"}))
+    harness.expect("stderr", "", errors)
+
+
+def standard_error_by_name(given):
+    """... which may be a socket, and cannot be opened then."""
+    ours, theirs = socket.socketpair()
+    with ours:
+        with theirs:
+            process = where(given, ["find"], options={"LOG": "/dev/stderr"}, stderr=theirs)
+        harness.finish(process)
+        text = ours.recv(4096).decode()
+    harness.expect("the first words", REPORT, text[: len(REPORT)])
 
 
 def as_nobody():
@@ -343,42 +355,92 @@ def a_file_of_another_user(given):
             harness.expect(name, b"", (path / name).read_bytes())
         for name, how in ("root", {}), ("root", {"preexec_fn": as_nobody}), ("nobody", {"preexec_fn": as_nobody}):
             (path / name).write_text("")
-            harness.expect("stderr", "", harness.finish(where(given, ["find"], options={"LOG": f"{path}/{name}"}, **how))[1])
-            expect_in(name, REPORT, (path / name).read_text())
+            logged(given, path / name, {}, **how)
     return None
 
 
-def a_folder_of_another_user(given):
-    """... on the way to a file of root's, by its name or by a link which that user made."""
+def logged(given, path, options, **how):
+    options = {"LOG": str(path)} | options
+    harness.expect("stderr", "", harness.finish(where(given, ["find"], options=options, **how))[1])
+    expect_in(str(path), REPORT, (how.get("cwd", pathlib.Path()) / path).read_text())
+
+
+def kept(given, path, **how):
+    """As log, and as journal beside it."""
+    journal = path.with_suffix(".journal")
+    logged(given, path, {"JOURNAL": str(journal)}, **how)
+    files = [how.get("cwd", pathlib.Path()) / file for file in (path, journal)]
+    harness.expect("found", True, b"double-free" in files[1].read_bytes())
+    return [file.stat().st_uid for file in files]
+
+
+def make_folders(path, owners):
+    path.chmod(0o755)
+    for name, (owner, group, mode) in owners.items():
+        (path / name).mkdir(parents=True)
+        os.chown(path / name, owner, group)
+        (path / name).chmod(mode)
+
+
+def a_folder_that_others_can_write(given):
+    """Root makes files for the owner of the folder, and accepts that owner's; in a folder like /tmp its own."""
     if why := need_users(given):
         return why
-    owned = "a folder on its way belongs to another user or can be written by all"
     with folder() as path:
-        path.chmod(0o755)
-        for name in "theirs/inner", "sticky/theirs", "sticky/inner", "ours", "group/inner", "all":
-            (path / name).mkdir(parents=True)
-        for name in "theirs", "sticky/theirs":
-            os.chown(path / name, 65534, 65534)
-        (path / "all").chmod(0o777)
-        (path / "sticky").chmod(0o1777)
-        os.chown(path / "group", 0, 65534)
-        (path / "group").chmod(0o775)
-        (path / "sticky/link").symlink_to(path / "ours")
-        (path / "ours/link").symlink_to("../theirs/inner")
-        for name in "theirs/log", "theirs/inner/log", "sticky/theirs/log", "ours/link/log", "all/log":
-            refused(given, path / name, owned)
-            harness.expect(f"{name} exists", False, (path / name).exists())
-        refused(given, path / "sticky/link/log", "a symbolic link on its way lies where another user can make one")
-        refused(given, path / "group/log", "its folder can be written by a group")
+        folders = {
+            "theirs": (65534, 65534, 0o755),
+            "group": (0, 65534, 0o775),
+            "sticky": (0, 0, 0o1777),
+            "sticky of theirs": (65534, 0, 0o1777),
+            "all": (0, 0, 0o777),
+        }
+        make_folders(path, folders)
+        make_folders(path, {f"{name}/inner": (0, 0, 0o755) for name in folders})
+        for name, (owner, _, mode) in folders.items():
+            if mode == 0o777:
+                refused(given, path / name / "log", "a folder on its way can be written by all users")
+                refused(given, path / name / "inner/log", "a folder on its way can be written by all users")
+                harness.expect("a file", False, (path / name / "log").exists())
+                kept(given, path / name / "nobody", preexec_fn=as_nobody)
+                continue
+            owner = owner if mode != 0o1777 else 0
+            harness.expect(name, [owner, owner], kept(given, path / name / "log"))
+            harness.expect(name, [owner, owner], kept(given, path / name / "log"))
+            harness.expect(name, [0, 0], kept(given, path / name / "inner/log"))
+            (path / name / "third").touch()
+            os.chown(path / name / "third", 1234, 1234)
+            refused(given, path / name / "third", "it belongs to another user")
+        harness.expect("relative", [65534] * 2, kept(given, pathlib.Path("theirs/relative"), cwd=path))
+    return None
 
-        (path / "ours/link").unlink()
-        (path / "ours/link").symlink_to(f"{path}//ours/../group/inner")
-        for name in "sticky/log", "ours/log", "ours/link/log", "group/inner/log", "sticky/inner/log":
-            options = {"LOG": f"{path}/{name}"}
-            harness.expect(name, "", harness.finish(where(given, ["find"], options=options))[1])
-            expect_in(name, REPORT, (path / name).read_text())
-        harness.expect("relative", "", harness.finish(where(given, ["find"], options={"LOG": "ours/rel"}, cwd=path))[1])
-        expect_in("relative", REPORT, (path / "ours/rel").read_text())
+
+def a_link_to_a_folder(given):
+    """... is followed where only root can have made it."""
+    if why := need_users(given):
+        return why
+    with folder() as path:
+        folders = {"ours": (0, 0, 0o755), "theirs": (65534, 65534, 0o755), "group": (0, 65534, 0o775)}
+        make_folders(path, folders)
+        for name in folders:
+            for link in "roots", "nobodys", "twice":
+                (path / name / link).symlink_to(f"{path}//ours/../ours" if name == "group" else "../ours")
+            os.chown(path / name / "nobodys", 65534, 65534, follow_symlinks=False)
+            os.link(path / name / "twice", path / name / "again", follow_symlinks=False)
+            kept(given, path / name / "roots/log")
+            for link in "nobodys", "twice":
+                if name == "ours":
+                    kept(given, path / name / link / "log")
+                else:
+                    refused(given, path / name / link / "new", "a symbolic link on its way may be another user's")
+        (path / "loop").symlink_to("loop")
+        refused(given, path / "loop/log", "ELOOP")
+        (path / "far").symlink_to("a" * 250 + "/" + "b" * 250)
+        refused(given, path / "far/log", "ENOENT")
+        (path / "long").symlink_to("./" * 600)
+        refused(given, path / "long/log", "its name is too long")
+        refused(given, path / "ours/none/log", "ENOENT")
+        refused(given, path / "ours/log/log", "ENOTDIR")
+        harness.expect("a new one", [], list(path.rglob("new")))
     return None
 
 
@@ -464,8 +526,10 @@ def cases(given):
         a_hard_link,
         a_fifo,
         a_device,
+        standard_error_by_name,
         a_file_of_another_user,
-        a_folder_of_another_user,
+        a_folder_that_others_can_write,
+        a_link_to_a_folder,
         alone_in_a_namespace,
         opened_again,
         a_log_daemon_that_does_not_read,

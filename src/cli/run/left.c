@@ -19,9 +19,7 @@ int fo_run_lock(const char *folder)
 
     while (fd >= 0 && flock(fd, LOCK_EX) != 0)
         if (errno != EINTR) {
-            int saved_errno = errno;
             close(fd);
-            errno = saved_errno;
             return -1;
         }
     return fd;
