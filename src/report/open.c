@@ -157,6 +157,7 @@ static bool walk(struct walk *w, const char *path)
 
     w->folder = AT_FDCWD;
     w->links = 0;
+    w->why = NULL;
     w->name = path;
     if (fo_raw_euid() != 0)
         return true;
