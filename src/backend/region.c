@@ -67,7 +67,8 @@ static void set_classes(struct fo_region *r)
 {
     for (unsigned c = 0; c < FO_REGION_CLASSES; c++) {
         uint32_t slot = fo_class_slot(c), cells = (slot < 256 ? 4096 : 2048) / slot;
-        r->class[c].cells = cells < 2 ? 2 : cells < FO_MAGAZINE_CELLS ? cells : FO_MAGAZINE_CELLS;
+        cells = cells < FO_MAGAZINE_CELLS ? cells : FO_MAGAZINE_CELLS;
+        r->class[c].cells = cells > 1 ? cells : slot > 2 * 2048 ? 1 : 2;
         r->class[c].slots = FO_PAGE_SIZE / slot;
         r->class[c].most = 2 + FO_PAGE_SIZE / (r->class[c].cells * slot);
     }

@@ -18,12 +18,12 @@ static void check_one(const struct fo_cell *first, unsigned count)
 /* Take from this one, which has `count`, from now on. */
 static void take_from(struct fo_bin *bin, uint32_t n, unsigned count)
 {
-    uint32_t before = fo_magazine_of(bin->take), frees = fo_magazine_of(bin->put);
+    uint32_t before = fo_magazine_of(bin->take);
 
     check_one(fo_magazine_first(n), count);
     __atomic_store_n(&bin->take, fo_magazine_first(n), __ATOMIC_RELEASE);
-    if (before != 0 && before == frees) /* all its cells are empty: they are filled again */
-        __atomic_store_n(&bin->put, fo_magazine_first(frees), __ATOMIC_RELEASE);
+    if (before != 0 && fo_magazine_has(before, bin->put)) /* all its cells are empty: filled again */
+        __atomic_store_n(&bin->put, fo_magazine_first(before), __ATOMIC_RELEASE);
     else
         fo_magazine_keep_spare(bin, before);
 }
@@ -69,7 +69,7 @@ static bool fill_fresh(struct fo_bin *bin, unsigned class)
         return false;
     unsigned many = how_many(bin, fo_region->class[class].cells);
     struct fo_cell *behind = fo_magazine_first(n) + many;
-    if (n != fo_magazine_of(bin->put)) {
+    if (!fo_magazine_has(n, bin->put)) {
         __atomic_store_n(&bin->take, fo_end_cell(fo_magazine_at(n)), __ATOMIC_RELEASE);
     } else if (bin->take < behind) {
         __atomic_store_n(&bin->put, behind, __ATOMIC_RELEASE);
@@ -141,7 +141,7 @@ static bool rotate(struct fo_bin *bin, unsigned class)
 
     if (n == 0 && (n = fo_magazine_new(class)) == 0)
         return false;
-    if (full != 0 && full != fo_magazine_of(bin->take))
+    if (full != 0 && !fo_magazine_has(full, bin->take))
         fo_magazine_queue(bin, full);
     __atomic_store_n(&bin->put, fo_magazine_first(n), __ATOMIC_RELEASE);
     fo_magazine_move_on(bin, class);

@@ -7,7 +7,7 @@
 #include "core/block.h"
 #include "fork/living.h"
 
-enum { FO_PAGE_SHIFT = 16, FO_MAGAZINE_END = 1024 };
+enum { FO_PAGE_SHIFT = 16, FO_MAGAZINE_END = 512 };
 
 #define FO_REGION_FREED (UINT64_C(1) << FO_PAD8_SHIFT) /* blocks in here are never padded */
 #define FO_REGION_HELD  (FO_REGION_FREED | UINT64_C(4) << FO_BACKEND_SHIFT)

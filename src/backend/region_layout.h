@@ -14,8 +14,8 @@
 enum {
     FO_PAGE_SIZE = 1 << FO_PAGE_SHIFT,
     FO_BITMAP_WORDS = (FO_PAGE_SIZE / 32) / 64,
-    FO_MAGAZINE_CELLS = 84, /* of a long one, see struct fo_magazine_group */
-    FO_SHORT_CELLS = 41,
+    FO_MAGAZINE_CELLS = 63, /* of a long one, see struct fo_magazine_group */
+    FO_SHORT_CELLS = 20,
     FO_FIRST_MAGAZINE = 2, /* 0 is none, and 1 the long one beside it */
     FO_RUN_CLASSES = 72,
     FO_PAGES_MOST = 1 << 20,           /* 64 GiB */
@@ -53,19 +53,18 @@ _Static_assert(FO_GROUP_PAGES / 64 == FO_SET_LINE && sizeof(struct fo_page_group
 
 /* Small blocks are many, and have long magazines; for the many sizes of which a program has a block
  * or two, short ones touch less memory.  Even numbers are short, odd ones long.  The ends of both
- * lie at multiples of FO_MAGAZINE_END, by which they are told from other cells: none of the 127 in
+ * lie at multiples of FO_MAGAZINE_END, by which they are told from other cells: none of the 63 in
  * front of one has such an address.  Chunks begin at a page of the system. */
 struct fo_magazine_group {
     uint64_t sets[FO_MAGAZINE_SETS][FO_SET_LINE]; /* of which the first two words are used */
     char
         unused[4096 + sizeof(struct fo_magazine) - sizeof(uint64_t[FO_MAGAZINE_SETS][FO_SET_LINE])];
     struct {
-        uint64_t unused[2];
+        uint64_t unused;
         struct fo_cell cells[FO_SHORT_CELLS];
         struct fo_magazine end;
     } shorts[FO_GROUP_MAGAZINES / 2];
     struct {
-        uint64_t unused;
         struct fo_cell cells[FO_MAGAZINE_CELLS];
         struct fo_magazine end;
     } longs[FO_GROUP_MAGAZINES / 2];
@@ -77,7 +76,7 @@ _Static_assert(offsetof(struct fo_magazine_group, shorts[0].end) % FO_MAGAZINE_E
                    offsetof(struct fo_magazine_group, longs[1].end) % FO_MAGAZINE_END == 0 &&
                    sizeof(struct fo_magazine_group) % 4096 == 0,
                "ends are told from addresses");
-_Static_assert(FO_MAGAZINE_CELLS < FO_MAGAZINE_END / 8, "24 k is no multiple of 1,024 for k < 128");
+_Static_assert(FO_MAGAZINE_CELLS < FO_MAGAZINE_END / 8, "24 k is no multiple of 512 for k < 64");
 
 struct fo_cache_group {
     _Alignas(4096) struct fo_cache cache[FO_GROUP_CACHES];

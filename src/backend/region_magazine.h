@@ -24,12 +24,20 @@ static inline uint32_t fo_magazine_of(const struct fo_cell *cell)
 {
     uintptr_t end = ((uintptr_t)cell + FO_MAGAZINE_END - 1) & ~(uintptr_t)(FO_MAGAZINE_END - 1);
 
-    for (int i = 0; i < 2; i++, end += FO_MAGAZINE_END) { /* a long one has room for two */
+    for (int i = 0; i < 3; i++, end += FO_MAGAZINE_END) { /* in a long one, it is one of three */
         uint64_t sign = FO_RELAXED_LOAD(&((const struct fo_magazine *)end)->sign);
         if ((sign & 1) != 0 && sign >> 21 == end / FO_MAGAZINE_END)
             return (uint32_t)(sign >> 1) % FO_MAGAZINES_MOST;
     }
     return 0;
+}
+
+/* Is the cell in this one, or its end?  Asked of 0, it is the end of none. */
+static inline bool fo_magazine_has(uint32_t number, const struct fo_cell *cell)
+{
+    uintptr_t before = (uintptr_t)fo_magazine_at(number) - (uintptr_t)cell;
+
+    return before <= fo_magazine_cells(number) * sizeof *cell;
 }
 
 /* That bins without a magazine have none. */

@@ -77,7 +77,8 @@ static size_t share_of(unsigned class)
     return fo_options.quarantine / (class < 8 ? 64 : class < 16 ? 128 : 512);
 }
 
-/* So many bytes more may wait for a thread that frees many at once: it will want them back. */
+/* So many bytes more of a size may wait for threads that free many at once: they will want them
+ * back. */
 enum { BURST = 64 << 10 };
 
 /* A quarter of all magazines may be empty ones that bins keep for themselves, and a half full ones
@@ -104,7 +105,7 @@ static void set_limits(struct fo_cache *cache)
     for (unsigned c = 0; c < FO_REGION_CLASSES; c++) {
         size_t bytes = (size_t)fo_region->class[c].cells * fo_class_slot(c);
         size_t keep = share_of(c) / users / bytes;
-        uint32_t most = least((uint32_t)(2 + BURST / bytes), ready_for(users));
+        uint32_t most = least((uint32_t)(2 + BURST / users / bytes), ready_for(users));
         /* A slot that another thread has freed shares cache lines with what that one still uses:
          * it serves the worse the sooner.  Processes seldom free each other's. */
         if (keep == 0 && fo_options.quarantine != 0 && !fo_region->shared)

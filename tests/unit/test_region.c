@@ -228,7 +228,7 @@ FRESH(empty_magazines_wait_where_a_burst_will_want_them)
         for (int i = 0; i < COUNT; i++)
             blocks[i] = fo_malloc(SIZE, "a.c", 1);
         if (round == 1)
-            assert_in_range(bin->spares, COUNT / 84 - 2, bin->most_spares);
+            assert_in_range(bin->spares, COUNT / 63 - 2, bin->most_spares);
         free_blocks(blocks, COUNT);
     }
     assert_in_range(bin->spares, 0, 2);

@@ -65,7 +65,7 @@ static void end_idler(struct idler *one)
 /* Of pages and magazines, in KiB. */
 static size_t resident(void)
 {
-    size_t count = fo_region->magazines * (size_t)FO_MAGAZINE_END * 3 / 2 / 4096;
+    size_t count = fo_region->magazines * (size_t)FO_MAGAZINE_END * 2 / 4096;
 
     for (uint32_t page = 1; page < fo_region->pages; page++) {
         unsigned char in[FO_PAGE_SIZE / 4096];
