@@ -74,20 +74,20 @@ static void set_classes(struct fo_region *r)
     }
 }
 
-/* What comes before the groups, from `at` on; returns where that ends. */
+/* What comes before the groups, from `at` on; returns where that ends.  The beginnings of the first
+ * two, which a small heap uses, lie together. */
 static uintptr_t lay_out_head(struct fo_region *r, uintptr_t at, uint32_t pages)
 {
     r->cache_count = pages / 8 < FO_CACHES ? pages / 8 : FO_CACHES;
     r->owned_most = r->cache_count / 2;
     r->magazine_count = pages < FO_MAGAZINES_MOST ? pages : FO_MAGAZINES_MOST;
-    at += sizeof *r;
+    at += (sizeof *r + 63) & ~(uintptr_t)63;
+    fo_layout.above = (uint64_t *)at;
+    at += fo_layout_above_size(pages);
     r->mark = (struct fo_mark *)at;
     at += FO_MARKS * sizeof *r->mark;
     r->page_bin = (uint16_t *)at;
     at = (uintptr_t)(r->page_bin + pages);
-    at = (at + 63) & ~(uintptr_t)63;
-    fo_layout_sets((uint64_t *)at, r->magazine_count);
-    at += fo_layout_above_size(pages, r->magazine_count);
     return (at + 4095) & ~(uintptr_t)4095;
 }
 
@@ -119,22 +119,26 @@ static uint32_t private_pages(void)
     return (uint32_t)(size >> FO_PAGE_SHIFT);
 }
 
+/* In one mapping with the head. */
+static uintptr_t lay_out_first_groups(uintptr_t at)
+{
+    return fo_layout_share(at, 1, 1, 1);
+}
+
 static bool start_private(void)
 {
     enum { AT_FIRST = 1 << 20 };
     struct fo_region plan = {0};
     uint32_t pages = private_pages();
-    size_t size = lay_out_head(&plan, 0, pages);
+    size_t size = lay_out_first_groups(lay_out_head(&plan, 0, pages));
     uintptr_t head = fo_system_map_apart(size);
 
     if (head == 0)
         return false;
     struct fo_region *r = (struct fo_region *)head;
-    lay_out_head(r, head, pages);
+    lay_out_first_groups(lay_out_head(r, head, pages));
     r->size = size;
-    uintptr_t base = fo_layout_has_page(0) && fo_layout_has_magazine(0)
-                         ? fo_system_find_place(AT_FIRST, RANGE_MOST, make_key(~fo_hot.secret))
-                         : 0;
+    uintptr_t base = fo_system_find_place(AT_FIRST, RANGE_MOST, make_key(~fo_hot.secret));
     if (base == 0) {
         fo_system_unmap_apart(head, size);
         return false;

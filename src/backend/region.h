@@ -12,7 +12,7 @@
  * run of pages.  A slot begins with the block's header; what is free is known outside of the pages
  * only, so that no write through a stale pointer can lead the heap astray.
  *
- * Blocks travel in magazines (Bonwick, Adams 2001), arrays of 2 to 63 pointers of one class.  A
+ * Blocks travel in magazines (Bonwick, Adams 2001), arrays of 1 to 63 pointers of one class.  A
  * thread has a cache, its own or for a call, and in it a bin for each class: allocations take from
  * one magazine, frees put into another, and between the two full ones wait, first in first out.
  * That queue is the quarantine.  Those that have waited are ready, and the newest of them serves

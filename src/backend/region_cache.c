@@ -22,7 +22,8 @@ static void take_from(struct fo_bin *bin, uint32_t n, unsigned count)
 
     check_one(fo_magazine_first(n), count);
     __atomic_store_n(&bin->take, fo_magazine_first(n), __ATOMIC_RELEASE);
-    if (before != 0 && fo_magazine_has(before, bin->put)) /* all its cells are empty: filled again */
+    if (before != 0 &&
+        fo_magazine_has(before, bin->put)) /* all its cells are empty: filled again */
         __atomic_store_n(&bin->put, fo_magazine_first(before), __ATOMIC_RELEASE);
     else
         fo_magazine_keep_spare(bin, before);

@@ -20,7 +20,7 @@ enum {
     FO_RUN_CLASSES = 72,
     FO_PAGES_MOST = 1 << 20,           /* 64 GiB */
     FO_MAGAZINES_MOST = FO_PAGES_MOST, /* a 64th of the memory, if all are used */
-    FO_GROUP_PAGES = 512,
+    FO_GROUP_PAGES = 128,
     FO_GROUP_MAGAZINES = 128,
     FO_GROUP_CACHES = 16,
     FO_CACHES = 4096, /* owned and lent, region_owner.c; half of them each, but see region.h */
@@ -29,6 +29,7 @@ enum {
     FO_CACHE_GROUPS = FO_CACHES / FO_GROUP_CACHES,
     FO_PAGE_SETS = FO_REGION_CLASSES + FO_RUN_CLASSES,
     FO_MAGAZINE_SETS = FO_REGION_CLASSES + 2,
+    FO_SETS = FO_PAGE_SETS + FO_MAGAZINE_SETS,
 };
 
 /* The last cell of a magazine, which is always empty, so that it ends the others; their class says
@@ -44,21 +45,21 @@ _Static_assert(sizeof(struct fo_magazine) == sizeof(struct fo_cell) &&
                "an end is read as a cell");
 
 struct fo_page_group {
+    _Alignas(4096) uint64_t sets[FO_GROUP_PAGES / 64][FO_PAGE_SETS];
     struct fo_page page[FO_GROUP_PAGES];
     uint64_t bitmap[FO_GROUP_PAGES][FO_BITMAP_WORDS];
-    uint64_t sets[FO_PAGE_SETS][FO_GROUP_PAGES / 64];
 };
-_Static_assert(FO_GROUP_PAGES / 64 == FO_SET_LINE && sizeof(struct fo_page_group) % 4096 == 0,
-               "a group's part of a set is a cache line, and groups can lie side by side");
+_Static_assert(offsetof(struct fo_page_group, page) % sizeof(struct fo_page) == 0,
+               "a page has a cache line");
 
 /* Small blocks are many, and have long magazines; for the many sizes of which a program has a block
  * or two, short ones touch less memory.  Even numbers are short, odd ones long.  The ends of both
  * lie at multiples of FO_MAGAZINE_END, by which they are told from other cells: none of the 63 in
  * front of one has such an address.  Chunks begin at a page of the system. */
 struct fo_magazine_group {
-    uint64_t sets[FO_MAGAZINE_SETS][FO_SET_LINE]; /* of which the first two words are used */
-    char
-        unused[4096 + sizeof(struct fo_magazine) - sizeof(uint64_t[FO_MAGAZINE_SETS][FO_SET_LINE])];
+    uint64_t sets[FO_GROUP_MAGAZINES / 64][FO_MAGAZINE_SETS];
+    char unused[2 * FO_MAGAZINE_END + sizeof(struct fo_magazine) -
+                sizeof(uint64_t[FO_GROUP_MAGAZINES / 64][FO_MAGAZINE_SETS])];
     struct {
         uint64_t unused;
         struct fo_cell cells[FO_SHORT_CELLS];
@@ -68,7 +69,7 @@ struct fo_magazine_group {
         struct fo_cell cells[FO_MAGAZINE_CELLS];
         struct fo_magazine end;
     } longs[FO_GROUP_MAGAZINES / 2];
-    char rest[4096 - sizeof(struct fo_magazine)];
+    char rest[4096 - 2 * FO_MAGAZINE_END - sizeof(struct fo_magazine)];
 };
 _Static_assert(offsetof(struct fo_magazine_group, shorts[0].end) % FO_MAGAZINE_END == 0 &&
                    offsetof(struct fo_magazine_group, shorts[1].end) % FO_MAGAZINE_END == 0 &&
@@ -83,16 +84,57 @@ struct fo_cache_group {
 };
 
 extern FO_HIDDEN struct fo_layout {
-    struct {
-        struct fo_set full;  /* magazines for all threads */
-        struct fo_set pages; /* FO_PAGE_PARTIAL */
-    } class[FO_REGION_CLASSES];
-    struct fo_set runs[FO_RUN_CLASSES];      /* FO_PAGE_FREE */
-    struct fo_set spare[2];                  /* empty magazines: short, long */
+    uint64_t *above;                         /* upper words of sets: of magazines, then of pages */
     uintptr_t caches[FO_CACHE_GROUPS];       /* struct fo_cache_group; 0: not mapped */
     uintptr_t pages[FO_PAGE_GROUPS];         /* struct fo_page_group */
     uintptr_t magazines[FO_MAGAZINE_GROUPS]; /* struct fo_magazine_group */
 } fo_layout;
+
+static inline struct fo_set fo_set_of_magazines(unsigned index)
+{
+    return (struct fo_set){
+        .above = fo_layout.above + index,
+        .chunks = fo_layout.magazines,
+        .offset = (uint32_t)(offsetof(struct fo_magazine_group, sets) + index * sizeof(uint64_t)),
+        .words = FO_GROUP_MAGAZINES / 64,
+        .row_above = FO_SETS,
+        .row = FO_MAGAZINE_SETS,
+    };
+}
+
+static inline struct fo_set fo_set_of_pages(unsigned index)
+{
+    return (struct fo_set){
+        .above = fo_layout.above + FO_MAGAZINE_SETS + index,
+        .chunks = fo_layout.pages,
+        .offset = (uint32_t)(offsetof(struct fo_page_group, sets) + index * sizeof(uint64_t)),
+        .words = FO_GROUP_PAGES / 64,
+        .row_above = FO_SETS,
+        .row = FO_PAGE_SETS,
+    };
+}
+
+/* Magazines for all threads, by class; and empty ones, short or long. */
+static inline struct fo_set fo_full_magazines(unsigned class)
+{
+    return fo_set_of_magazines(class);
+}
+
+static inline struct fo_set fo_spare_magazines(bool is_long)
+{
+    return fo_set_of_magazines(FO_REGION_CLASSES + is_long);
+}
+
+/* FO_PAGE_PARTIAL, by class; and FO_PAGE_FREE, by size of the run. */
+static inline struct fo_set fo_partial_pages(unsigned class)
+{
+    return fo_set_of_pages(class);
+}
+
+static inline struct fo_set fo_free_runs(unsigned run_class)
+{
+    return fo_set_of_pages(FO_REGION_CLASSES + run_class);
+}
 
 /* Of a number that is in use, or of one below the next to be used. */
 static inline struct fo_page *fo_page_at(uint32_t number)
@@ -146,8 +188,10 @@ bool fo_layout_has_cache(uint32_t index);
  * and caches; returns where that ends. */
 uintptr_t fo_layout_share(uintptr_t start, uint32_t pages, uint32_t magazines, uint32_t caches);
 
-/* So many bytes, for the upper words of all sets together. */
-size_t fo_layout_above_size(uint32_t pages, uint32_t magazines);
-void fo_layout_sets(uint64_t *above, uint32_t magazines);
+/* So many bytes, for the upper words of all sets together, of so many pages and magazines. */
+static inline size_t fo_layout_above_size(uint32_t pages)
+{
+    return sizeof(uint64_t[FO_SETS]) * fo_set_above(pages);
+}
 
 #endif

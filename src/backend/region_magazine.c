@@ -39,12 +39,12 @@ void fo_magazines_start(void)
 }
 
 /* For this class from now on. */
-static uint32_t take(const struct fo_set *set, uint32_t from, unsigned class)
+static uint32_t take(struct fo_set set, uint32_t from, unsigned class)
 {
     uint32_t n;
 
     do
-        n = fo_set_take(set, FO_RELAXED_LOAD(&fo_region->magazines));
+        n = fo_set_take(&set, FO_RELAXED_LOAD(&fo_region->magazines));
     while (n != 0 && !change(n, from, what(FO_MAGAZINE_OWNED, class)));
     return n != 0 ? sign(n) : 0;
 }
@@ -54,9 +54,11 @@ static bool wants_long(unsigned class)
     return fo_region->class[class].cells > FO_SHORT_CELLS;
 }
 
-static const struct fo_set *spares_of(uint32_t n)
+static void add_spare(uint32_t n)
 {
-    return &fo_layout.spare[fo_magazine_is_long(n)];
+    const struct fo_set spares = fo_spare_magazines(fo_magazine_is_long(n));
+
+    fo_set_add(&spares, n);
 }
 
 /* A short one and a long one begin to be used together; the one that is not wanted is a spare.
@@ -72,7 +74,7 @@ static uint32_t fresh_magazine(unsigned class)
     } while (!__atomic_compare_exchange_n(&fo_region->magazines, &n, n + 2, true, __ATOMIC_ACQ_REL,
                                           __ATOMIC_RELAXED) ||
              !change(mine, what(FO_MAGAZINE_SPARE, 0), what(FO_MAGAZINE_OWNED, class)));
-    fo_set_add(spares_of(mine ^ 1), mine ^ 1);
+    add_spare(mine ^ 1);
     return sign(mine);
 }
 
@@ -92,7 +94,7 @@ void fo_magazine_spare(uint32_t n)
     if (n == 0)
         return;
     become(n, what(FO_MAGAZINE_SPARE, 0));
-    fo_set_add(spares_of(n), n);
+    add_spare(n);
 }
 
 void fo_magazine_keep_spare(struct fo_bin *bin, uint32_t n)
@@ -157,7 +159,7 @@ void fo_magazine_make_ready(struct fo_bin *bin)
 
 uint32_t fo_magazine_take_shared(unsigned class)
 {
-    return take(&fo_layout.class[class].full, what(FO_MAGAZINE_FULL, class), class);
+    return take(fo_full_magazines(class), what(FO_MAGAZINE_FULL, class), class);
 }
 
 void fo_magazine_spill(uint32_t n)
@@ -175,16 +177,16 @@ void fo_magazine_spill(uint32_t n)
  * lie in few pages; what was freed all through a burst would keep a block in each page of it. */
 void fo_magazine_share(struct fo_bin *bin, unsigned class)
 {
-    const struct fo_set *full = &fo_layout.class[class].full;
+    const struct fo_set full = fo_full_magazines(class);
     uint32_t n = fo_magazine_take_ready(bin);
 
-    if (fo_set_exceeds(full, FO_RELAXED_LOAD(&fo_region->magazines),
+    if (fo_set_exceeds(&full, FO_RELAXED_LOAD(&fo_region->magazines),
                        fo_region->class[class].most - 1)) {
         fo_magazine_spill(n);
         fo_magazine_spare(n);
     } else {
         become(n, what(FO_MAGAZINE_FULL, class));
-        fo_set_add(full, n);
+        fo_set_add(&full, n);
     }
 }
 
@@ -237,8 +239,7 @@ static FO_COLD uint32_t of_another_bin(bool is_long)
 
 uint32_t fo_magazine_new(unsigned class)
 {
-    const struct fo_set *spares = &fo_layout.spare[wants_long(class)];
-    uint32_t n = take(spares, what(FO_MAGAZINE_SPARE, 0), class);
+    uint32_t n = take(fo_spare_magazines(wants_long(class)), what(FO_MAGAZINE_SPARE, 0), class);
 
     if (n != 0 || (n = fresh_magazine(class)) != 0 || (n = of_another_bin(wants_long(class))) == 0)
         return n;
@@ -249,28 +250,28 @@ uint32_t fo_magazine_new(unsigned class)
 /* --- of those who are gone -----------------------------------------------------------------------
  */
 
-static const struct fo_set *set_of(uint32_t n)
+/* False: it is none that others could take. */
+static bool has_set(uint32_t n, struct fo_set *set)
 {
-    const struct fo_magazine *m = fo_magazine_at(n);
-    uint32_t is = __atomic_load_n(&m->what, __ATOMIC_SEQ_CST);
+    uint32_t is = __atomic_load_n(&fo_magazine_at(n)->what, __ATOMIC_SEQ_CST);
 
-    if (is == what(FO_MAGAZINE_SPARE, 0))
-        return spares_of(n);
-    return is == what(FO_MAGAZINE_FULL, is & 0xff) ? &fo_layout.class[is & 0xff].full : NULL;
+    *set = is == what(FO_MAGAZINE_SPARE, 0) ? fo_spare_magazines(fo_magazine_is_long(n))
+                                            : fo_full_magazines(is & 0xff);
+    return is == what(FO_MAGAZINE_SPARE, 0) || is == what(FO_MAGAZINE_FULL, is & 0xff);
 }
 
 bool fo_magazine_go_on(uint32_t n, uint32_t cache)
 {
-    const struct fo_set *set = set_of(n);
+    struct fo_set set;
 
-    if (set != NULL)
-        fo_set_add(set, n);
+    if (has_set(n, &set))
+        fo_set_add(&set, n);
     return FO_RELAXED_LOAD(&fo_magazine_at(n)->what) >> 16 == cache;
 }
 
 bool fo_magazine_can_be_found(uint32_t n)
 {
-    const struct fo_set *set = set_of(n);
+    struct fo_set set;
 
-    return set == NULL || fo_set_has(set, n);
+    return !has_set(n, &set) || fo_set_has(&set, n);
 }

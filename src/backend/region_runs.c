@@ -68,7 +68,9 @@ static bool make_inside(uint32_t at, uint64_t is, uint32_t behind)
 /* It is there for all. */
 static void advertise(uint32_t at, uint32_t pages)
 {
-    fo_set_add(&fo_layout.runs[run_class(pages)], at);
+    const struct fo_set runs = fo_free_runs(run_class(pages));
+
+    fo_set_add(&runs, at);
 }
 
 /* A run that is MAKING becomes this.  False: others are done with it. */
@@ -205,10 +207,11 @@ static bool own(uint32_t at, unsigned class)
 
 static uint32_t freed_run(unsigned class)
 {
+    const struct fo_set runs = fo_free_runs(class);
     uint32_t at;
 
     do
-        at = fo_set_take(&fo_layout.runs[class], FO_RELAXED_LOAD(&fo_region->pages));
+        at = fo_set_take(&runs, FO_RELAXED_LOAD(&fo_region->pages));
     while (at != 0 && !own(at, class));
     return at;
 }
@@ -394,5 +397,7 @@ void fo_run_go_on(uint32_t at)
 
 bool fo_run_can_be_found(uint32_t at)
 {
-    return fo_set_has(&fo_layout.runs[run_class(fo_page_run(fo_page_at(at)))], at);
+    const struct fo_set runs = fo_free_runs(run_class(fo_page_run(fo_page_at(at))));
+
+    return fo_set_has(&runs, at);
 }

@@ -16,14 +16,12 @@ static uint64_t *lower(const struct fo_set *s, uint32_t number)
     uint32_t word = number / BITS;
     uintptr_t chunk = FO_RELAXED_LOAD(&s->chunks[word / s->words]);
 
-    return (uint64_t *)(chunk + s->offset) + word % s->words;
+    return (uint64_t *)(chunk + s->offset) + (size_t)(word % s->words) * s->row;
 }
 
 static uint64_t *upper(const struct fo_set *s, uint32_t word)
 {
-    uint32_t above = word / BITS;
-
-    return &s->above[above / FO_SET_LINE * s->row + above % FO_SET_LINE];
+    return &s->above[(size_t)(word / BITS) * s->row_above];
 }
 
 static uint64_t look_at(const uint64_t *word)

@@ -11,17 +11,14 @@
 
 #include "core/base.h"
 
-enum { FO_SET_LINE = 8 }; /* words: sets of different things share no cache line */
-
-/* Its lower words lie in the chunks of region_layout.h: so many in each, at the same place.  Its
- * upper words lie in rows, a line of each set in a row: what a small heap uses of all sets lies
- * together. */
+/* Its words lie in rows, a word of each set in a row: what a small heap uses of all sets lies
+ * together.  The lower ones lie in the chunks of region_layout.h, so many in each. */
 struct fo_set {
     uint64_t *above;
     const uintptr_t *chunks;
-    uint32_t offset; /* of the first word in a chunk, in bytes */
-    uint32_t words;
-    uint32_t row; /* words from one row to the next */
+    uint32_t offset;         /* of the first word in a chunk, in bytes */
+    uint32_t words;          /* in a chunk */
+    uint32_t row_above, row; /* words from one to the next */
 };
 
 /* So many words of memory, all zero, for the upper ones of a set of numbers below `numbers`. */

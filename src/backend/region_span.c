@@ -8,7 +8,9 @@
 /* Slots of it are there for all. */
 static void advertise(uint32_t page)
 {
-    fo_set_add(&fo_layout.class[fo_page_at(page)->class].pages, page);
+    const struct fo_set pages = fo_partial_pages(fo_page_at(page)->class);
+
+    fo_set_add(&pages, page);
 }
 
 /* From its owner, or from nobody: then whoever sees that a slot came back does it. */
@@ -131,11 +133,11 @@ static void no_longer_idle(uint32_t page)
 
 static uint32_t partial_page(unsigned class)
 {
-    const struct fo_set *pages = &fo_layout.class[class].pages;
+    const struct fo_set pages = fo_partial_pages(class);
     uint32_t page;
 
     do
-        page = fo_set_take(pages, FO_RELAXED_LOAD(&fo_region->pages));
+        page = fo_set_take(&pages, FO_RELAXED_LOAD(&fo_region->pages));
     while (page != 0 && !own(page, FO_PAGE_PARTIAL, class));
     if (page != 0)
         no_longer_idle(page);
@@ -342,11 +344,12 @@ void fo_slots_go_on(uint32_t page, uint32_t gone)
 bool fo_slots_can_be_found(uint32_t page)
 {
     const struct fo_page *pg = fo_page_at(page);
+    const struct fo_set partial = fo_partial_pages(pg->class);
     uint64_t what = pg->what;
 
     switch (fo_state_of(what)) {
     case FO_PAGE_PARTIAL:
-        return fo_set_has(&fo_layout.class[pg->class].pages, page);
+        return fo_set_has(&partial, page);
     case FO_PAGE_FULL:
         return !has_returned(page);
     case FO_PAGE_OWNED:

@@ -24,8 +24,10 @@
 #define FO_NO_STACK_PROTECTOR
 #endif
 /* A large table lies behind all other variables, so that those that each start touches share few
- * pages; src/CMakeLists.txt has the order. */
+ * pages; in front of these tables are those of which a start touches the beginning.
+ * src/CMakeLists.txt has the order. */
 #define FO_BULKY         __attribute__((section(".bss.bulky")))
+#define FO_BEGINNING     __attribute__((section(".bss.beginning")))
 #define FO_ALWAYS_INLINE inline __attribute__((always_inline))
 #define fo_likely(x)     __builtin_expect(!!(x), 1)
 #define fo_unlikely(x)   __builtin_expect(!!(x), 0)

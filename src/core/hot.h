@@ -24,6 +24,7 @@ struct fo_hot {
     const char *alone;          /* *alone != 0: no other thread or process touches our structures */
     uint64_t secret;            /* keys the check bits; one per process tree */
     struct fo_root *root;       /* registry.h */
+    struct fo_root *entered;    /* the same, once it may have an entry; NULL: not touched yet */
     struct fo_process *process; /* fork/process.h: zeroed by the kernel in a forked child */
     fo_alloc_function *alloc;   /* the active backend, or the function that chooses it */
     struct fo_memory *memory;   /* what is shared exactly when the blocks are */

@@ -179,7 +179,6 @@ static void lay_out(struct fo_memory *m, bool shared)
     struct fo_freed *entries = (struct fo_freed *)((char *)m + head_size() + FO_ROOT_SIZE);
 
     m->root = (struct fo_root *)((char *)m + head_size());
-    fo_root_start(m->root);
     for (int i = 0; i < FO_SHARDS && shared; i++)
         lay_out_shard(&m->shards[i], 1, entries + (size_t)i * entries_of_shard());
     fo_shared_set(&m->processes_used, 1);

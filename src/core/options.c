@@ -13,7 +13,7 @@ static const char prefix[] = "FREEONCE_";
 enum { PREFIX_LENGTH = sizeof prefix - 1, PROBLEMS_MAX = 16 };
 
 /* What was not understood, kept until somebody may be told. */
-static struct problem {
+static FO_BULKY struct problem {
     char name[48], value[80];
     const char *choices; /* NULL: the name itself is unknown */
     const char *wrong;   /* of a line that is none; else NULL */
@@ -50,7 +50,7 @@ static bool set(const char *name, const char *value, const char **choices_of)
 
 static struct problem *new_problem(void)
 {
-    static struct problem one_too_many;
+    static FO_BULKY struct problem one_too_many;
     struct problem *p = problem_count < PROBLEMS_MAX ? &problems[problem_count] : &one_too_many;
 
     problem_count++;
@@ -124,8 +124,8 @@ static const char *base_name(const char *path)
  * they are set, which may fail, and taken back.  So is what the environment has set. */
 static void read_setting(const struct fo_conf_line *line, bool applies, bool check)
 {
-    static struct fo_options kept;
-    static struct fo_option_source kept_sources[FO_OPTION_COUNT];
+    static FO_BULKY struct fo_options kept;
+    static FO_BULKY struct fo_option_source kept_sources[FO_OPTION_COUNT];
     bool bare = strncmp(line->name, prefix, PREFIX_LENGTH) != 0;
 
     if (!applies && !check)

@@ -9,12 +9,6 @@
 /* --- leaves ------------------------------------------------------------------------------------
  */
 
-/* Part 0, if it has a leaf, is the only one that looks like an entry without one. */
-void fo_root_start(struct fo_root *root)
-{
-    root->part[0] = 1;
-}
-
 uint8_t *fo_root_search(const struct fo_root *root, uintptr_t part)
 {
     for (uintptr_t i = 0; i < FO_ROOT_COUNT; i++) {
@@ -66,11 +60,16 @@ static void enter_leaf(uintptr_t p, uint8_t *leaf)
 
     if (leaf == NULL)
         return;
-    uintptr_t at = claim(part);
+    __atomic_store_n(&fo_hot.entered, fo_hot.root, __ATOMIC_RELEASE);
+    uintptr_t at = claim(part), zero = 0;
     if (at == FO_ROOT_COUNT) {
         give_back(leaf);
         return;
     }
+    /* An entry that is all zero looks like that of part 0, which has no other leaf. */
+    if (at == 0 && part != 0)
+        __atomic_compare_exchange_n(&fo_hot.root->part[0], &zero, 1, false, __ATOMIC_ACQ_REL,
+                                    __ATOMIC_RELAXED);
     if (!__atomic_compare_exchange_n(&fo_hot.root->leaf[at], &none, (uint8_t *)biased, false,
                                      __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
         give_back(leaf);

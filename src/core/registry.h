@@ -42,9 +42,6 @@ struct fo_root {
 };
 #define FO_ROOT_SIZE sizeof(struct fo_root)
 
-/* All zero; without an entry, no part of the address space has one. */
-void fo_root_start(struct fo_root *root);
-
 /* Not at the first look, or not at all. */
 uint8_t *fo_root_search(const struct fo_root *root, uintptr_t part);
 

@@ -165,6 +165,8 @@ static bool was_object(struct fo_record *r)
 
 bool fo_judge_registry_may_be_freed(uintptr_t p)
 {
+    if (__atomic_load_n(&fo_hot.entered, __ATOMIC_ACQUIRE) == NULL)
+        return false;
     const uint8_t *slot = fo_registry_slot(p);
     uint8_t state = slot != NULL ? __atomic_load_n(slot, __ATOMIC_ACQUIRE) : FO_SLOT_NONE;
 

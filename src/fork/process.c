@@ -61,6 +61,7 @@ bool fo_process_start(void)
     if (page == MAP_FAILED)
         return false;
     fo_hot.process = page;
+    FO_RELAXED_STORE(&fo_hot.process->id, 0); /* read before it is written, it costs two faults */
     if (madvise(page, size, MADV_WIPEONFORK) != 0)
         pthread_atfork(NULL, NULL, wipe);
     return true;

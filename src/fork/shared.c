@@ -16,7 +16,7 @@ enum { RANGES_MAX = 16 };
 
 /* Mappings from which blocks came, shared or not.  Each process keeps its own list: a pool that is
  * mapped after a fork is learnt by whoever sees its first block. */
-static struct fo_mapping ranges[RANGES_MAX];
+static FO_BULKY struct fo_mapping ranges[RANGES_MAX];
 static unsigned range_count;
 static bool map_is_shared;
 
@@ -26,6 +26,8 @@ static void use_map(struct fo_memory *m)
 
     fo_hot.memory = m;
     __atomic_store_n(&fo_hot.root, m->root, __ATOMIC_RELEASE);
+    /* What another process enters, this one does not hear of. */
+    __atomic_store_n(&fo_hot.entered, m->common ? m->root : NULL, __ATOMIC_RELEASE);
     fo_process_moved();
     if (before != m && !fo_hot_concurrent()) /* else another thread may be looking at it */
         fo_memory_unmap(before);

@@ -58,7 +58,7 @@ static const struct row {
 _Static_assert(sizeof texts < UINT16_MAX, "offsets fit");
 
 /* Filled when objects are judged; otherwise the other one is, so that one look tells both. */
-FO_BULKY fo_object_function *fo_object_real[FO_OBJECT_COUNT * 2];
+FO_BEGINNING fo_object_function *fo_object_real[FO_OBJECT_COUNT * 2];
 static FO_BULKY fo_object_function *unguarded[FO_OBJECT_COUNT * 2];
 static bool has_found; /* else both are all NULL, and stay memory that nothing has touched */
 
@@ -69,7 +69,7 @@ static const char *text_at(uint16_t offset)
 
 static unsigned major_of(size_t entry)
 {
-    return entry % 2 == 0 ? 3 : 4;
+    return entry < FO_OBJECT_COUNT ? 3 : 4;
 }
 
 void fo_objects_forget(void)
@@ -106,7 +106,7 @@ fo_object_function *fo_object_find_elsewhere(const char *name)
 static FO_COLD fo_object_function *find_real(fo_object_function **slot, size_t entry,
                                              uintptr_t caller)
 {
-    const struct row *row = &rows[entry / 2];
+    const struct row *row = &rows[entry % FO_OBJECT_COUNT];
     const char *name = text_at(row->name);
     fo_object_function *found;
 
@@ -152,7 +152,7 @@ static inline void *call(fo_object_function *function, void *p, const void *seco
 
 static FO_COLD bool is_freed(const void *p, size_t entry, uintptr_t caller)
 {
-    const struct row *row = &rows[entry / 2];
+    const struct row *row = &rows[entry % FO_OBJECT_COUNT];
     bool outermost = fo_thread.caller == 0;
     int saved_errno = errno;
 
@@ -175,7 +175,7 @@ void fo_object_free_now(fo_object_function *function, void *p, fo_object_functio
 
 static bool is_a(const char *type, size_t entry)
 {
-    return strcmp(text_at(rows[entry / 2].type), type) == 0;
+    return strcmp(text_at(rows[entry % FO_OBJECT_COUNT].type), type) == 0;
 }
 
 /* In shared memory: is p its ancestor's, too?  What OpenSSL itself frees is its own affair, and
@@ -260,7 +260,7 @@ static inline __attribute__((always_inline)) void *go_on(fo_object_function *fun
 static FO_COLD void look_for_passed(const void *p, fo_object_function **slot)
 {
     const size_t entry = (size_t)(slot - fo_object_real);
-    const struct row *row = &rows[entry / 2];
+    const struct row *row = &rows[entry % FO_OBJECT_COUNT];
 
     if (row->part != FO_PART_SSL) /* others may be static data, or the program's */
         return;
@@ -272,7 +272,7 @@ static FO_COLD void *call_slowly(void *p, const void *second, fo_object_function
 {
     size_t entry = (size_t)(slot - fo_object_real);
     bool guard = fo_hot.objects;
-    bool frees = rows[entry / 2].operation == FO_OPERATION_FREE;
+    bool frees = rows[entry % FO_OBJECT_COUNT].operation == FO_OPERATION_FREE;
 
     if (!guard)
         slot = &unguarded[entry];

@@ -16,7 +16,7 @@ enum fo_object {
  * same for every caller.  On x86-64 and arm64 an argument that is not expected is not seen, and a
  * result that is not there is not looked at: one type does for all shapes. */
 typedef void *fo_object_function(void *p, const void *second);
-#define FO_OBJECT_SLOT(object, major) ((object)*2 + ((major) == 4))
+#define FO_OBJECT_SLOT(object, major) ((object) + ((major) == 4 ? FO_OBJECT_COUNT : 0))
 extern FO_HIDDEN fo_object_function *fo_object_real[FO_OBJECT_COUNT * 2];
 
 /* Call the function of this slot for the code at `caller`: with p and, if it takes two arguments,

@@ -17,7 +17,7 @@
 extern const char freeonce_version[];
 FO_EXPORT const char freeonce_version[] = FREEONCE_VERSION;
 
-static FO_BULKY struct fo_conf conf;
+static FO_BEGINNING struct fo_conf conf;
 
 /* A program with more rights than its caller obeys root's file alone.  What it executes may have no
  * more rights than the program itself, and so obey its environment: the variables are removed, as

@@ -182,7 +182,8 @@ FRESH(after_a_burst_few_blocks_take_turns_and_none_went_to_other_threads)
     for (int i = 0; i < BURST; i++)
         burst[i] = fo_malloc(24, "a.c", 1);
     free_blocks(burst, BURST);
-    assert_false(fo_set_exceeds(&fo_layout.class[class].full, fo_region->magazines, 0));
+    const struct fo_set full = fo_full_magazines(class);
+    assert_false(fo_set_exceeds(&full, fo_region->magazines, 0));
     for (int i = 0; i < LATER; i++) {
         later[i] = (uintptr_t)fo_malloc(24, "a.c", 2);
         fo_free((void *)later[i], "f.c", 2);
@@ -271,9 +272,11 @@ FRESH(without_any_other_magazine_one_of_another_size_serves)
         if (round == 0)
             free_blocks(blocks, COUNT);
     }
-    for (unsigned i = 0; i < 2; i++)
-        while (fo_set_take(&fo_layout.spare[i], fo_region->magazines) != 0)
+    for (unsigned i = 0; i < 2; i++) {
+        const struct fo_set spares = fo_spare_magazines(i != 0);
+        while (fo_set_take(&spares, fo_region->magazines) != 0)
             ;
+    }
     fo_region->magazine_count = fo_region->magazines;
     void *p = fo_malloc(1000, "b.c", 1);
     assert_true(fo_region_contains((uintptr_t)p));

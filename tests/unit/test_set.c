@@ -27,7 +27,7 @@ static void prepare(void)
     assert_in_range(fo_set_above(NUMBERS), 1, sizeof common->above / sizeof *common->above);
     for (unsigned i = 0; i < CHUNKS; i++)
         chunks[i] = (uintptr_t)common->chunks[i];
-    set = (struct fo_set){common->above, chunks, 2 * sizeof(uint64_t), WORDS, FO_SET_LINE};
+    set = (struct fo_set){common->above, chunks, 2 * sizeof(uint64_t), WORDS, 1, 1};
     stepping_on_one_processor();
 }
 
