@@ -61,6 +61,7 @@ class TlsServer:
 class PHP_FPM(Server):
     """TLS on the client's side: each request makes PHP fetch a line from a TLS server."""
 
+    more_each = 1024
     good_answer = "hello"
     reload_line = r"ready to handle connections"
 
@@ -156,6 +157,7 @@ pm.max_children = 3
 class UWSGI(Server):
     """A reload executes the program again."""
 
+    more_each = 1024
     program = "uwsgi"
     good_answer = "200 hello"
     reload_line = r"spawned uWSGI worker 2 "
@@ -178,6 +180,7 @@ def application(environment, start):
 
 
 class Puma(Server):
+    more_each = 2048
     program = "puma"
     good_answer = "200 hello"
     reload_line = r"Worker 1 \(PID: \d+\) booted in [\d.]+s, phase: [1-9]"
@@ -200,6 +203,7 @@ class Puma(Server):
 class Perl(Server):
     """IO::Socket::SSL, a child for each connection."""
 
+    more_each = 1024
     program = "perl"
     good_answer = "200 hello"
 

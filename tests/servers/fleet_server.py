@@ -31,6 +31,7 @@ class Server:
     good_answer = None  # what each good client is answered
     reload_line = None  # the server has reloaded when it has logged this once more
     stop_number = signal.SIGTERM
+    more_each = None  # kB that each process may take more, where there are several; None: see fleet.limit_of()
     left = False  # does a process execute a program that the library cannot follow?
 
     def __init__(self, stage):

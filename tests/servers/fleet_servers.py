@@ -2,6 +2,7 @@
 
 import contextlib
 import http.server
+import pathlib
 import re
 import shutil
 import signal
@@ -13,6 +14,7 @@ import time
 
 import fleet_clients
 import fleet_server
+import harness
 from fleet_clients import Door
 from fleet_server import Server
 
@@ -290,6 +292,129 @@ TLSOptions NoSessionReuseRequired
         super().reload(process)
 
 
+class Dnsdist(Server):
+    """DNS over TLS, answered by a rule."""
+
+    program = "dnsdist"
+    good_answer = "192.0.2.7"
+
+    def argv(self):
+        self.plain_port = self.stage.port()
+        text = """
+setSecurityPollSuffix("")
+setLocal("127.0.0.1:{plain_port}")
+addTLSLocal("127.0.0.1:{port}", "{certs}/server.pem", "{certs}/server.key", {{provider = "openssl"}})
+addAction("name.test.", SpoofAction("192.0.2.7"))
+"""
+        return [self.path, "--supervised", "--disable-syslog", "-C", self.configure(text)]
+
+    def doors(self):
+        return [Door("DNS over TLS", self.port, Unbound.resolve, mutual=False)]
+
+
+class Tor(Server):
+    """A relay of a network of its own.  Its certificate is its own, too; what it answers is the first cell."""
+
+    program = "tor"
+    good_answer = "versions"
+    reload_line = r"Received reload signal"
+
+    def argv(self):
+        text = """
+DataDirectory {dir}/data
+ORPort 127.0.0.1:{port}
+SocksPort 0
+TestingTorNetwork 1
+DirAuthority none orport=1 no-v2 127.0.0.1:1 0000000000000000000000000000000000000000
+AssumeReachable 1
+PublishServerDescriptor 0
+ExitRelay 0
+ContactInfo none
+Log notice stderr
+"""
+        return [self.path, "-f", self.configure(text), "--defaults-torrc", self.configure("", "defaults")]
+
+    def doors(self):
+        return [Door("TLS", self.port, None, mutual=False, visitor=self.visit)]
+
+    def visit(self, kind):
+        context = ssl.create_default_context()
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+        if kind == "good, TLS 1.2":
+            context.maximum_version = ssl.TLSVersion.TLSv1_2
+        try:
+            with socket.create_connection(("127.0.0.1", self.port), fleet_clients.SECONDS) as raw:
+                if kind not in fleet_clients.GOOD:
+                    return fleet_clients.say_no_tls(raw, context, kind)
+                with context.wrap_socket(raw, server_hostname="localhost") as tls:
+                    tls.sendall(struct.pack("!HBH3H", 0, 7, 6, 3, 4, 5))  # VERSIONS: 3 to 5
+                    answer = fleet_clients.receive_until(tls, lambda text: len(text) >= 5)
+                    return "versions" if answer[:3] == b"\0\0\7" else answer.hex()
+        except OSError as error:
+            return f"{error}" if kind in fleet_clients.GOOD else fleet_clients.REFUSED
+
+
+class Nginx_engine(Server):
+    """nginx, whose key is in a PKCS#11 token, which an engine of OpenSSL asks."""
+
+    program = "nginx"
+    good_answer = "200 hello"
+    PIN = "1234"
+
+    def find(self):
+        token = pathlib.Path("/usr/lib/x86_64-linux-gnu/softhsm/libsofthsm2.so")
+        if not token.exists() or not list(pathlib.Path("/usr/lib").glob("*/engines-3/pkcs11.so")):
+            raise harness.Skipped("no libengine-pkcs11-openssl, or no softhsm2, on this machine")
+        self.module = token
+        return harness.need(self.program)
+
+    def make_token(self):
+        conf = self.configure("directories.tokendir = {dir}\nobjectstore.backend = file\nlog.level = ERROR\n", "softhsm2.conf")
+        self.prefix = ["env", f"SOFTHSM2_CONF={conf}", f"PKCS11_MODULE_PATH={self.module}"]
+        tool = [harness.need("softhsm2-util"), "--token", "fleet", "--pin", self.PIN]
+        pkcs8 = self.folder / "key.pem"
+        for argv in (
+            ["openssl", "pkcs8", "-topk8", "-nocrypt", "-in", self.certs / "server.key", "-out", pkcs8],
+            [tool[0], "--init-token", "--free", "--label", "fleet", "--so-pin", self.PIN, "--pin", self.PIN],
+            [*tool, "--import", pkcs8, "--label", "server", "--id", "01"],
+        ):
+            status, text = self.stage.run("token", [*self.prefix, *argv], preload=False)
+            self.stage.check(f"exit status of {argv[0]}", 0, f"{status}: {text}", status == 0)
+
+    def argv(self):
+        self.make_token()
+        self.key = f"engine:pkcs11:pkcs11:token=fleet;object=server;type=private;pin-value={self.PIN}"
+        text = """
+user root;
+daemon off;
+worker_processes 1;
+pid {dir}/pid;
+error_log stderr info;
+env SOFTHSM2_CONF;
+env PKCS11_MODULE_PATH;
+ssl_engine pkcs11;
+events {{ worker_connections 256; }}
+http {{
+    access_log off;
+    client_body_temp_path {dir}/body;
+    proxy_temp_path {dir}/proxy;
+    fastcgi_temp_path {dir}/fastcgi;
+    uwsgi_temp_path {dir}/uwsgi;
+    scgi_temp_path {dir}/scgi;
+    server {{
+        listen 127.0.0.1:{port} ssl;
+        ssl_certificate {certs}/server.pem;
+        ssl_certificate_key "{key}";
+        ssl_client_certificate {certs}/ca.pem;
+        ssl_verify_client on;
+        location / {{ return 200 "hello\\n"; }}
+    }}
+}}
+"""
+        return [*self.prefix, self.path, "-p", self.folder, "-e", "stderr", "-c", self.configure(text)]
+
+
 class Origin:
     """A web server behind squid, which asks for squid's certificate."""
 
@@ -363,4 +488,4 @@ class Squid_as_proxy(Squid):
         return ["setpriv", "--reuid=proxy", "--regid=proxy", "--init-groups", *super().argv()]
 
 
-ALL = [Redis, Mosquitto, Lighttpd, Unbound, Rsyslog, Proftpd, Squid, Squid_as_proxy]
+ALL = [Redis, Mosquitto, Lighttpd, Unbound, Rsyslog, Proftpd, Squid, Squid_as_proxy, Dnsdist, Tor, Nginx_engine]
