@@ -72,18 +72,21 @@ class Run:
         answer = self.server.good_answer
         return answer[door.name] if isinstance(answer, dict) else answer
 
+    def visits(self, door, kind, count):
+        return fleet_clients.visits(door, self.stage.certs, kind, count, self.server.at_a_time)
+
     def good_clients(self, when, count):
         for door in self.server.doors():
             for kind in fleet_clients.GOOD:
                 what = f"{when}: {door.name}, {kind}"
-                self.seen[what] = fleet_clients.visits(door, self.stage.certs, kind, count)
+                self.seen[what] = self.visits(door, kind, count)
                 self.stage.check(f"{self.server.name()}, {what}", {self.expected(door): count}, self.seen[what])
 
     def bad_clients(self):
         for door in self.server.doors():
             for kind in fleet_clients.BAD if door.mutual else fleet_clients.BAD[2:]:
                 what = f"{door.name}, {kind}"
-                self.seen[what] = fleet_clients.visits(door, self.stage.certs, kind, 5)
+                self.seen[what] = self.visits(door, kind, 5)
                 admitted = self.seen[what].get(self.expected(door), 0)
                 self.stage.check(f"{self.server.name()}, {what}: answered like good ones", 0, admitted)
 

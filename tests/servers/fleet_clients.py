@@ -87,9 +87,9 @@ def visit(door, certs, kind):
         return f"{error}" if kind in GOOD else REFUSED
 
 
-def visits(door, certs, kind, count):
-    """So many clients, eight at a time: how often each answer came."""
-    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+def visits(door, certs, kind, count, at_a_time=8):
+    """So many clients: how often each answer came."""
+    with concurrent.futures.ThreadPoolExecutor(at_a_time) as pool:
         answers = pool.map(lambda _: visit(door, certs, kind), range(count))
         return dict(sorted(collections.Counter(answers).items()))
 

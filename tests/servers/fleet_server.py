@@ -32,6 +32,7 @@ class Server:
     reload_line = None  # the server has reloaded when it has logged this once more
     stop_number = signal.SIGTERM
     more_each = None  # kB that each process may take more, where there are several; None: see fleet.limit_of()
+    at_a_time = 8  # so many clients
     left = False  # does a process execute a program that the library cannot follow?
 
     def __init__(self, stage):
