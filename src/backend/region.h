@@ -103,7 +103,7 @@ struct fo_region {
         uint32_t cells, slots; /* of a magazine, of a page */
     } class[FO_REGION_CLASSES];
     uint32_t warm[FO_WARM_SIZES][FO_WARM];
-    uint32_t warm_given[FO_WARM_SIZES], warm_taken[FO_WARM_SIZES]; /* so many so far */
+    uint32_t warm_given[FO_WARM_SIZES]; /* so many so far */
     struct fo_mark *mark;
 };
 

@@ -2,7 +2,7 @@
  * Most of a record buffer is never touched, so memory that is all zero and not there yet is worth
  * more than memory that was used before: what is freed goes back to the system.  A few freed runs
  * keep their memory for a while, so that a program that allocates and frees buffers in a loop does
- * not ask the system each time; they serve again first in first out. */
+ * not ask the system each time; the newest of those that have waited serves first. */
 #include "backend/region.h"
 #include "backend/region_system.h"
 
@@ -29,29 +29,20 @@ static bool may_be_warm(size_t size)
     return system_pages(size) < FO_WARM_SIZES;
 }
 
-/* How many of those that were given are in the ring: what was given more than a round ago has been
- * overwritten. */
-static uint32_t count_waiting(uint32_t given, uint32_t taken)
+/* The newest that has waited while KEEP_WARM others were freed: what was used last is still in the
+ * processor's cache.  0: none. */
+static uint32_t take_out(size_t size)
 {
-    return given - taken < FO_WARM ? given - taken : FO_WARM;
-}
+    uint32_t given =
+        __atomic_load_n(&fo_region->warm_given[system_pages(size)], __ATOMIC_ACQUIRE);
 
-/* 0: too few wait. */
-static uint32_t take_out_oldest(size_t size)
-{
-    uint32_t *taken = &fo_region->warm_taken[system_pages(size)];
-    uint32_t before = __atomic_load_n(taken, __ATOMIC_ACQUIRE), oldest;
-
-    do {
-        uint32_t given =
-            __atomic_load_n(&fo_region->warm_given[system_pages(size)], __ATOMIC_ACQUIRE);
-        uint32_t waiting = count_waiting(given, before);
-        if (waiting <= KEEP_WARM)
-            return 0;
-        oldest = given - waiting;
-    } while (!__atomic_compare_exchange_n(taken, &before, oldest + 1, false, __ATOMIC_ACQ_REL,
-                                          __ATOMIC_ACQUIRE));
-    return __atomic_exchange_n(warm_at(size, oldest), 0, __ATOMIC_ACQ_REL);
+    for (uint32_t age = KEEP_WARM + 1; age <= FO_WARM; age++) {
+        uint32_t *at = warm_at(size, given - age);
+        uint32_t page = FO_RELAXED_LOAD(at);
+        if (page != 0 && (page = __atomic_exchange_n(at, 0, __ATOMIC_ACQ_REL)) != 0)
+            return page;
+    }
+    return 0;
 }
 
 static size_t size_of(const struct fo_page *pg)
@@ -74,7 +65,7 @@ static void release(uint32_t page)
 /* What is warm for another size, which it has had since it was put there, is released. */
 static uint32_t take_warm(size_t size)
 {
-    uint32_t page = may_be_warm(size) ? take_out_oldest(size) : 0;
+    uint32_t page = may_be_warm(size) ? take_out(size) : 0;
     struct fo_page *pg = fo_page_at(page);
 
     if (page == 0 || !fo_page_change(pg, FO_PAGE_WARM, fo_of_mine(FO_PAGE_MOVING)))
@@ -170,7 +161,6 @@ void fo_large_cool(void)
         }
 }
 
-/* What is in the ring, but has been taken, is not. */
 bool fo_large_can_be_found(uint32_t page)
 {
     size_t size = size_of(fo_page_at(page));
@@ -178,9 +168,7 @@ bool fo_large_can_be_found(uint32_t page)
 
     if (!may_be_warm(size))
         return false;
-    uint32_t taken = __atomic_load_n(&fo_region->warm_taken[system_pages(size)], __ATOMIC_ACQUIRE);
-    uint32_t given = __atomic_load_n(&fo_region->warm_given[system_pages(size)], __ATOMIC_ACQUIRE);
-    for (uint32_t i = given - count_waiting(given, taken); i != given; i++)
+    for (uint32_t i = 0; i < FO_WARM; i++)
         found |= __atomic_load_n(warm_at(size, i), __ATOMIC_ACQUIRE) == page;
     return found;
 }

@@ -112,6 +112,22 @@ FRESH(a_slot_serves_again_after_those_that_were_freed_before)
     walk();
 }
 
+/* The last two wait; what was used before them is still in the processor's cache. */
+FRESH(of_large_blocks_the_newest_that_has_waited_serves_first)
+{
+    void *blocks[6];
+
+    start(NULL);
+    for (int i = 0; i < 6; i++)
+        blocks[i] = fo_malloc(20000, "a.c", 1);
+    free_blocks(blocks, 6);
+    for (int i = 3; i >= 0; i--)
+        assert_ptr_equal(fo_malloc(20000, "a.c", 2), blocks[i]);
+    for (int i = 0; i < 4; i++)
+        fo_free(blocks[i], "f.c", 2);
+    walk();
+}
+
 FRESH(without_a_quarantine_a_slot_serves_again_at_once)
 {
     start("QUARANTINE=0", NULL);
@@ -373,6 +389,7 @@ int main(void)
         cmocka_unit_test(blocks_are_apart_and_keep_what_is_in_them),
         cmocka_unit_test(live_blocks_are_counted_by_source_line),
         cmocka_unit_test(a_slot_serves_again_after_those_that_were_freed_before),
+        cmocka_unit_test(of_large_blocks_the_newest_that_has_waited_serves_first),
         cmocka_unit_test(without_a_quarantine_a_slot_serves_again_at_once),
         cmocka_unit_test(without_a_quarantine_few_slots_take_turns_in_the_order_of_their_frees),
         cmocka_unit_test(after_a_free_the_next_fresh_slots_come_more_than_one_at_a_time),
