@@ -33,8 +33,7 @@ static bool may_be_warm(size_t size)
  * processor's cache.  0: none. */
 static uint32_t take_out(size_t size)
 {
-    uint32_t given =
-        __atomic_load_n(&fo_region->warm_given[system_pages(size)], __ATOMIC_ACQUIRE);
+    uint32_t given = __atomic_load_n(&fo_region->warm_given[system_pages(size)], __ATOMIC_ACQUIRE);
 
     for (uint32_t age = KEEP_WARM + 1; age <= FO_WARM; age++) {
         uint32_t *at = warm_at(size, given - age);
