@@ -84,7 +84,7 @@ static void release_oldest(struct fo_queue *q, size_t *bytes)
     /* The next two of this queue have not been touched for long: fetch them while others leave. */
     __builtin_prefetch(fo_queue_entry(q, q->tail + 2));
     __builtin_prefetch((const void *)fo_queue_entry(q, q->tail + 1)->address);
-    __builtin_prefetch((const char *)fo_queue_entry(q, q->tail + 1)->address + 64);
+    __builtin_prefetch((const void *)(fo_queue_entry(q, q->tail + 1)->address + 64));
     __atomic_store_n(&q->tail, q->tail + 1, __ATOMIC_RELEASE);
     if ((e.address & 1) != 0)
         return;

@@ -151,7 +151,7 @@ static inline uintptr_t fo_quarantine_recycle(size_t class, uint32_t id)
     uintptr_t payload = (uintptr_t)e->address;
     size_t size = fo_word_size(e->word);
     /* What serves next has not been touched for long. */
-    __builtin_prefetch((const char *)fo_queue_entry(q, tail + 2)->address - 16, 1);
+    __builtin_prefetch((const void *)(fo_queue_entry(q, tail + 2)->address - 16), 1);
     __atomic_store_n(&q->tail, tail + 1, __ATOMIC_RELEASE);
     FO_RELAXED_STORE(&s->classed, s->classed - size);
     if (fo_unlikely(fo_hot.fill))

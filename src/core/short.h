@@ -49,7 +49,7 @@ static FO_ALWAYS_INLINE void *fo_malloc_short(const struct fo_direct *d, uint64_
     FO_RELAXED_STORE(&take->payload, 0);
     FO_HOT_ADD(&bin->take, 1);
     /* What serves next has not been touched for long. */
-    __builtin_prefetch((char *)FO_RELAXED_LOAD(&take[1].payload) - sizeof(struct fo_header), 1);
+    __builtin_prefetch((void *)(FO_RELAXED_LOAD(&take[1].payload) - sizeof(struct fo_header)), 1);
     struct fo_header *h = fo_header_of(payload);
     fo_site site = (fo_site)(unsigned)line << 48 | (uintptr_t)file;
     uint64_t word = (uint64_t)size << FO_SIZE_SHIFT | d->meta;

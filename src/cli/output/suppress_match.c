@@ -140,7 +140,9 @@ static char *rules(const struct fo_finding_shown *finding)
         fo_error("no memory for suppressions");
         exit(FO_EXIT_SOFTWARE);
     }
-    if (finding->kind != NULL && fo_suppress_kind(finding->kind)) /* or a newer library's */
+    /* Not that of a newer library, nor a pattern from a damaged journal. */
+    if (finding->kind != NULL && strpbrk(finding->kind, "\\*?[") == NULL &&
+        fo_suppress_kind(finding->kind))
         put_rule(out, "kind", finding->kind);
     put_rule(out, "object", finding->object);
     put_place(out, "allocated", &finding->allocated);

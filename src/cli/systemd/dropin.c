@@ -62,10 +62,12 @@ void fo_plan_free(struct fo_plan *plan)
     fo_sandbox_free(&plan->sandbox);
 }
 
-/* One paragraph, wrapped. */
-static void comment(FILE *out, const char *text)
+/* One paragraph, wrapped.  A line end in one of the unit's words would end the comment. */
+static void comment(FILE *out, const char *words)
 {
     int column = fprintf(out, "#");
+    char *clean = fo_clean_copy(words);
+    const char *text = clean;
 
     while (*text != '\0') {
         int length = (int)strcspn(text, " ");
@@ -78,6 +80,7 @@ static void comment(FILE *out, const char *text)
         text += strspn(text, " ");
     }
     fputc('\n', out);
+    free(clean);
 }
 
 static void head(FILE *out, const struct fo_plan *plan)

@@ -1,0 +1,40 @@
+#!/usr/bin/env python3
+"""Of the inputs that libFuzzer has looked at, the fewest that reach the same edges of the program.  Those that have a name,
+and no hash for one, are of faults that were mended: they stay.
+
+Usage: smallest.py CONTROL-FILE   (what -set_cover_merge=1 -merge_control_file=... wrote); prints the paths to keep"""
+import os
+import re
+import sys
+
+FEATURES_AN_EDGE = 8  # of libFuzzer: how often it was reached, once, twice, 4 times, ...
+
+
+def read(path):
+    """The inputs and their edges."""
+    lines = open(path, encoding="utf-8", errors="replace").read().splitlines()
+    files = lines[2:2 + int(lines[0])]
+    edges = {}
+    for line in lines[2 + len(files):]:
+        words = line.split()
+        if words[0] == "FT":
+            edges[files[int(words[1])]] = {int(feature) // FEATURES_AN_EDGE for feature in words[2:]}
+    return edges
+
+
+def has_name(path):
+    return not re.fullmatch(r"[0-9a-f]{40}", os.path.basename(path))
+
+
+def main():
+    edges = read(sys.argv[1])
+    kept = [path for path in edges if has_name(path)]
+    left = set().union(*edges.values()).difference(*(edges[path] for path in kept))
+    while left:
+        best = max(edges, key=lambda path: (len(edges[path] & left), -os.path.getsize(path)))
+        kept.append(best)
+        left -= edges[best]
+    print(*kept, sep="\n")
+
+
+main()
