@@ -1,12 +1,13 @@
 /* The range of backends `arena` and `shm`, and the system's memory in it: see region.h. */
 #include "backend/region.h"
 
-#include <sys/mman.h>
+#include <errno.h>
 #include <sys/resource.h>
 
 #include "backend/region_magazine.h"
 #include "backend/region_system.h"
 #include "core/options.h"
+#include "core/raw.h"
 #include "fork/process.h"
 #include "report/output.h"
 
@@ -105,6 +106,23 @@ static void begin(struct fo_region *r, uintptr_t base, uint32_t page_count, bool
     fo_region = r;
 }
 
+/* Numbers by which places are chosen, so that the place of one thing does not tell that of
+ * another. */
+struct places {
+    uint64_t blocks, head;
+};
+
+static struct places choose_places(void)
+{
+    int saved_errno = errno;
+    struct places chosen;
+
+    if (!fo_raw_random(&chosen, sizeof chosen))
+        chosen = (struct places){make_key(~fo_hot.secret), make_key(fo_hot.secret >> 32)};
+    errno = saved_errno;
+    return chosen;
+}
+
 /* --- private -----------------------------------------------------------------------------------
  */
 
@@ -125,24 +143,35 @@ static uintptr_t lay_out_first_groups(uintptr_t at)
     return fo_layout_share(at, 1, 1, 1);
 }
 
+/* Below the blocks, which grow upwards. */
+static uintptr_t place_of_head(uintptr_t base, uint64_t random)
+{
+    const uint64_t least = UINT64_C(2) << 30, more = UINT64_C(16) << 30;
+    uint64_t distance = least + random % more;
+
+    return base > distance ? (base - distance) & ~(uintptr_t)4095 : 0;
+}
+
 static bool start_private(void)
 {
     enum { AT_FIRST = 1 << 20 };
     struct fo_region plan = {0};
     uint32_t pages = private_pages();
     size_t size = lay_out_first_groups(lay_out_head(&plan, 0, pages));
-    uintptr_t head = fo_system_map_apart(size);
+    struct places chosen = choose_places();
+    uintptr_t base = fo_system_find_place(AT_FIRST, RANGE_MOST, chosen.blocks);
 
-    if (head == 0)
+    if (base == 0)
         return false;
+    fo_layout_begin(place_of_head(base, chosen.head));
+    uintptr_t head = fo_layout_map(size);
+    if (head == 0) {
+        fo_system_give_back_place(base, AT_FIRST);
+        return false;
+    }
     struct fo_region *r = (struct fo_region *)head;
     lay_out_first_groups(lay_out_head(r, head, pages));
     r->size = size;
-    uintptr_t base = fo_system_find_place(AT_FIRST, RANGE_MOST, make_key(~fo_hot.secret));
-    if (base == 0) {
-        fo_system_unmap_apart(head, size);
-        return false;
-    }
     r->committed = AT_FIRST;
     begin(r, base, pages, false);
     fo_region_lock();
@@ -162,16 +191,24 @@ static uintptr_t lay_out_shared(struct fo_region *r, uintptr_t start, uint64_t s
     return round_to_page(fo_layout_share(groups, pages, r->magazine_count, r->cache_count));
 }
 
+/* More addresses than the heap has, from which its place is chosen. */
+static uint64_t room_for_choice(void)
+{
+    uint64_t limit = address_limit();
+
+    return RANGE_MOST < limit / 8 ? RANGE_MOST : limit / 8;
+}
+
 static bool start_shared(uint64_t size)
 {
     struct fo_region plan = {0};
-    uintptr_t start = fo_system_map_shared(size);
+    uintptr_t start = fo_system_map_shared(size, room_for_choice(), choose_places().blocks);
 
     if (start == 0)
         return false;
-    uintptr_t base = lay_out_shared(&plan, start, size) + FO_PAGE_SIZE;
-    if (base + (size_t)16 * FO_PAGE_SIZE > start + size) {
-        munmap((void *)start, size);
+    uintptr_t gap = lay_out_shared(&plan, start, size), base = gap + FO_PAGE_SIZE;
+    if (base + (size_t)16 * FO_PAGE_SIZE > start + size || !fo_system_close(gap, FO_PAGE_SIZE)) {
+        fo_system_unmap_apart(start, size);
         return false;
     }
     struct fo_region *r = (struct fo_region *)start;

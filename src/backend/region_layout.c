@@ -8,12 +8,29 @@
 
 FO_BULKY struct fo_layout fo_layout;
 
+/* Where the next chunk is to be; 0: the kernel chooses. */
+static uintptr_t next_place;
+
+uintptr_t fo_layout_map(size_t size)
+{
+    uintptr_t wish = FO_RELAXED_LOAD(&next_place);
+
+    if (wish != 0)
+        wish = __atomic_fetch_add(&next_place, size + FO_PAGE_SIZE, __ATOMIC_RELAXED);
+    return fo_system_map_apart(wish, size);
+}
+
+void fo_layout_begin(uintptr_t place)
+{
+    next_place = place;
+}
+
 /* Two threads may map a chunk each: the second one is given back. */
-static bool has_chunk(uintptr_t *chunk, size_t size, uintptr_t (*map)(size_t size))
+static bool has_chunk(uintptr_t *chunk, size_t size)
 {
     if (fo_likely(__atomic_load_n(chunk, __ATOMIC_ACQUIRE) != 0))
         return true;
-    uintptr_t fresh = map(size), none = 0;
+    uintptr_t fresh = fo_layout_map(size), none = 0;
     if (fresh == 0)
         return false;
     if (!__atomic_compare_exchange_n(chunk, &none, fresh, false, __ATOMIC_ACQ_REL,
@@ -24,20 +41,18 @@ static bool has_chunk(uintptr_t *chunk, size_t size, uintptr_t (*map)(size_t siz
 
 bool fo_layout_has_page(uint32_t page)
 {
-    return has_chunk(&fo_layout.pages[page / FO_GROUP_PAGES], sizeof(struct fo_page_group),
-                     fo_system_map_apart);
+    return has_chunk(&fo_layout.pages[page / FO_GROUP_PAGES], sizeof(struct fo_page_group));
 }
 
 bool fo_layout_has_magazine(uint32_t number)
 {
     return has_chunk(&fo_layout.magazines[number / FO_GROUP_MAGAZINES],
-                     sizeof(struct fo_magazine_group), fo_system_map_apart);
+                     sizeof(struct fo_magazine_group));
 }
 
 bool fo_layout_has_cache(uint32_t index)
 {
-    return has_chunk(&fo_layout.caches[index / FO_GROUP_CACHES], sizeof(struct fo_cache_group),
-                     fo_system_map_apart);
+    return has_chunk(&fo_layout.caches[index / FO_GROUP_CACHES], sizeof(struct fo_cache_group));
 }
 
 /* From `at` on, for so many things; returns where they end. */

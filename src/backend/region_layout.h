@@ -178,6 +178,12 @@ static inline struct fo_cache *fo_cache_at(uint32_t index)
     return &((struct fo_cache_group *)group)->cache[index % FO_GROUP_CACHES];
 }
 
+/* Chunks of a private heap lie one after another from this place on, as far as nothing is there. */
+void fo_layout_begin(uintptr_t place);
+
+/* A chunk of so many bytes; 0: no memory. */
+uintptr_t fo_layout_map(size_t size);
+
 /* Map the chunk for the group of this page, magazine or cache, unless it is there.  False: no
  * memory. */
 bool fo_layout_has_page(uint32_t page);

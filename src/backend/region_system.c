@@ -52,10 +52,10 @@ static void hide(uintptr_t start, size_t size)
         madvise((void *)start, size, MADV_DONTDUMP);
 }
 
-uintptr_t fo_system_map_apart(size_t size)
+uintptr_t fo_system_map_apart(uintptr_t wish, size_t size)
 {
     int saved_errno = errno;
-    uintptr_t guard = map(0, size + (size_t)2 * SYSTEM_PAGE, PROT_NONE, MAP_PRIVATE);
+    uintptr_t guard = map(wish, size + (size_t)2 * SYSTEM_PAGE, PROT_NONE, MAP_PRIVATE);
     uintptr_t start = guard + SYSTEM_PAGE;
 
     if (guard != 0 && !map_over(start, size, 0)) {
@@ -140,8 +140,16 @@ static bool take(uintptr_t at, size_t size)
         hide(at, size);
         return true;
     }
-    unmap((at - PAGE), PAGE + size);
+    unmap(at - PAGE, PAGE + size);
     return false;
+}
+
+void fo_system_give_back_place(uintptr_t start, size_t size)
+{
+    int saved_errno = errno;
+
+    unmap(start - PAGE, PAGE + size);
+    errno = saved_errno;
 }
 
 /* In the middle of what is free, since the kernel fills that from its top, or from its bottom
@@ -195,20 +203,37 @@ uintptr_t fo_system_find_place(size_t size, uint64_t room, uint64_t random)
 }
 
 /* A dump would make the kernel give memory to every page of it, also where none was touched. */
-uintptr_t fo_system_map_shared(size_t size)
+uintptr_t fo_system_map_shared(size_t size, uint64_t room, uint64_t random)
 {
     int saved_errno = errno;
-    uintptr_t p = map(0, size + PAGE, PROT_READ | PROT_WRITE, MAP_SHARED), start = round_up(p);
+    uint64_t most = room + (size_t)2 * PAGE;
+    uintptr_t all = map(0, size + most, PROT_NONE, MAP_PRIVATE);
 
-    if (p != 0 && start != p)
-        unmap(p, start - p);
-    if (p != 0) {
-        unmap((start + size), p + PAGE - start);
+    if (all == 0 && room != 0)
+        return fo_system_map_shared(size, 0, random);
+    uintptr_t start = round_up(all + SYSTEM_PAGE + random % (room + 1)), end = start + size,
+              end_of_all = all + size + most;
+    if (all != 0 && map(start, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED) == 0) {
+        unmap(all, end_of_all - all);
+        all = 0;
+    }
+    if (all != 0) {
+        unmap(all, start - SYSTEM_PAGE - all);
+        unmap(end + SYSTEM_PAGE, end_of_all - end - SYSTEM_PAGE);
         madvise((void *)start, size, MADV_NOHUGEPAGE);
         madvise((void *)start, size, MADV_DONTDUMP);
     }
     errno = saved_errno;
-    return p != 0 ? start : 0;
+    return all != 0 ? start : 0;
+}
+
+bool fo_system_close(uintptr_t start, size_t size)
+{
+    int saved_errno = errno;
+    bool is_closed = map(start, size, PROT_NONE, MAP_PRIVATE | MAP_FIXED) != 0;
+
+    errno = saved_errno;
+    return is_closed;
 }
 
 /* --- memory ------------------------------------------------------------------------------------

@@ -5,9 +5,11 @@
 #include "core/base.h"
 
 /* So many bytes that are all zero, of private memory, between two pages that cannot be touched; 0:
- * none.  A size is a multiple of 4096, as all here. */
-uintptr_t fo_system_map_apart(size_t size);
+ * none.  The first of these is at `wish` if the kernel has that free; 0: wherever.  A size is a
+ * multiple of 4096, as all here. */
+uintptr_t fo_system_map_apart(uintptr_t wish, size_t size);
 
+/* Also of fo_system_map_shared(). */
 void fo_system_unmap_apart(uintptr_t start, size_t size);
 
 /* So many bytes, of which few will be touched; 0: none. */
@@ -29,10 +31,15 @@ bool fo_system_has_room(uint64_t size);
  * that cannot be touched.  Little is mapped within `room` bytes behind it, as far as that can be
  * had.  0: no memory. */
 uintptr_t fo_system_find_place(size_t size, uint64_t room, uint64_t random);
+void fo_system_give_back_place(uintptr_t start, size_t size);
 
-/* Of all processes that are forked later, at a multiple of FO_PAGE_SIZE, and in no core dump; 0: no
- * addresses. */
-uintptr_t fo_system_map_shared(size_t size);
+/* Of all processes that are forked later, at a multiple of FO_PAGE_SIZE, between two pages that
+ * cannot be touched, and in no core dump; at any place of what the kernel has free, as far as
+ * `room` more bytes of addresses can be had for a moment.  0: no addresses. */
+uintptr_t fo_system_map_shared(size_t size, uint64_t room, uint64_t random);
+
+/* This part of it cannot be touched from now on.  False: no memory. */
+bool fo_system_close(uintptr_t start, size_t size);
 
 /* This belongs in a core dump of this process after all, unless FREEONCE_DUMP=0. */
 void fo_system_dump(uintptr_t start, size_t size);

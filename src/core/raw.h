@@ -121,6 +121,12 @@ static inline void *fo_raw_map_over(void *at, size_t size)
                            MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
 }
 
+/* False: the kernel has none yet, or a sandbox forbids it. */
+static inline bool fo_raw_random(void *data, size_t size)
+{
+    return syscall(SYS_getrandom, data, size, 1 /* GRND_NONBLOCK */) == (long)size;
+}
+
 static inline int fo_raw_connect(int fd, const struct sockaddr *to, socklen_t size)
 {
     return (int)syscall(SYS_connect, fd, to, size);
