@@ -52,20 +52,35 @@ static void hide(uintptr_t start, size_t size)
         madvise((void *)start, size, MADV_DONTDUMP);
 }
 
+static uintptr_t reserve_apart(uintptr_t wish, size_t size)
+{
+    uintptr_t guard = map(wish, size + (size_t)2 * SYSTEM_PAGE, PROT_NONE, MAP_PRIVATE);
+
+    return guard != 0 ? guard + SYSTEM_PAGE : 0;
+}
+
+uintptr_t fo_system_reserve_apart(size_t size)
+{
+    int saved_errno = errno;
+    uintptr_t start = reserve_apart(0, size);
+
+    errno = saved_errno;
+    return start;
+}
+
 uintptr_t fo_system_map_apart(uintptr_t wish, size_t size)
 {
     int saved_errno = errno;
-    uintptr_t guard = map(wish, size + (size_t)2 * SYSTEM_PAGE, PROT_NONE, MAP_PRIVATE);
-    uintptr_t start = guard + SYSTEM_PAGE;
+    uintptr_t start = reserve_apart(wish, size);
 
-    if (guard != 0 && !map_over(start, size, 0)) {
-        unmap(guard, size + (size_t)2 * SYSTEM_PAGE);
-        guard = 0;
+    if (start != 0 && !map_over(start, size, MAP_STACK)) {
+        fo_system_unmap_apart(start, size);
+        start = 0;
     }
-    if (guard != 0)
+    if (start != 0)
         hide(start, size);
     errno = saved_errno;
-    return guard != 0 ? start : 0;
+    return start;
 }
 
 void fo_system_unmap_apart(uintptr_t start, size_t size)

@@ -9,7 +9,10 @@
  * multiple of 4096, as all here. */
 uintptr_t fo_system_map_apart(uintptr_t wish, size_t size);
 
-/* Also of fo_system_map_shared(). */
+/* Addresses alone, between two such pages, for the caller to map over; 0: none. */
+uintptr_t fo_system_reserve_apart(size_t size);
+
+/* Of any of these, and of fo_system_map_shared(). */
 void fo_system_unmap_apart(uintptr_t start, size_t size);
 
 /* So many bytes, of which few will be touched; 0: none. */

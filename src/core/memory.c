@@ -14,9 +14,11 @@
  * space limit forbids them. */
 enum { SHARED_LEAVES = 1024 };
 
+enum { PAGE = 4096 };
+
 static size_t round_page(size_t n)
 {
-    return (n + 4095) & ~(size_t)4095;
+    return (n + PAGE - 1) & ~(size_t)(PAGE - 1);
 }
 
 static uint32_t power_of_two(size_t least, size_t wanted, size_t most)
@@ -42,15 +44,24 @@ static uint32_t other_capacity(void)
     return power_of_two(256, fo_options.tombstones + fo_options.quarantine / 2048, 1 << 24);
 }
 
-static void *map(void *at, size_t size, int sharing)
+static bool map_over(void *at, size_t size, int sharing)
 {
-    void *p =
-        mmap(at, size, PROT_READ | PROT_WRITE, sharing | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (mmap(at, size, PROT_READ | PROT_WRITE, sharing | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED,
+             -1, 0) == MAP_FAILED)
+        return false;
+    madvise(at, size, MADV_NOHUGEPAGE); /* sparse use: a huge page per touch would be a waste */
+    return true;
+}
 
-    if (p == MAP_FAILED)
-        return NULL;
-    madvise(p, size, MADV_NOHUGEPAGE); /* sparse use: a huge page per touch would be a waste */
-    return p;
+/* Between two pages that cannot be touched: the memory in front and behind is others'. */
+static char *map(size_t size, int sharing)
+{
+    uintptr_t p = fo_system_reserve_apart(size);
+
+    if (p == 0 || map_over((void *)p, size, sharing))
+        return (char *)p;
+    fo_system_unmap_apart(p, size);
+    return NULL;
 }
 
 /* --- shards --------------------------------------------------------------------------------------
@@ -147,8 +158,8 @@ bool fo_shard_open(struct fo_shard *s)
         return true;
     if (!is_ours_to_open(s))
         return is_opened_soon(s);
-    struct fo_freed *entries = (struct fo_freed *)fo_system_map_sparse(
-        round_page(entries_of_shard() * sizeof(struct fo_freed)));
+    struct fo_freed *entries = (struct fo_freed *)fo_system_map_apart(
+        0, round_page(entries_of_shard() * sizeof(struct fo_freed)));
     if (entries == NULL) {
         __atomic_store_n(&s->opener, 0, __ATOMIC_RELEASE);
         return false;
@@ -191,7 +202,7 @@ struct fo_memory *fo_memory_map(bool shared)
     size_t size;
     char *p;
 
-    while ((p = map(NULL, size = fixed_size(shared) + (size_t)leaves * FO_LEAF_SIZE,
+    while ((p = map(size = fixed_size(shared) + (size_t)leaves * FO_LEAF_SIZE,
                     shared ? MAP_SHARED : MAP_PRIVATE)) == NULL)
         if ((leaves /= 2) == 0)
             return NULL;
@@ -207,20 +218,23 @@ struct fo_memory *fo_memory_map(bool shared)
 
 void fo_memory_unmap(struct fo_memory *m)
 {
-    munmap(m, m->size);
+    fo_system_unmap_apart((uintptr_t)m, m->size);
 }
 
 bool fo_memory_make_private(struct fo_memory *m)
 {
     size_t size = m->size, needed = fixed_size(false);
 
-    if (map(m, needed, MAP_PRIVATE | MAP_FIXED) == NULL)
+    if (!map_over(m, needed, MAP_PRIVATE))
         return false;
     lay_out(m, false);
     m->size = size;
     if (fo_hot_concurrent()) /* another thread may be looking at the rest */
         return true;
-    munmap((char *)m + needed, size - needed);
-    m->size = needed;
+    uintptr_t end = (uintptr_t)m + needed;
+    if (fo_system_close(end, PAGE)) { /* in place of the one behind all of it */
+        munmap((void *)(end + PAGE), size - needed);
+        m->size = needed;
+    }
     return true;
 }

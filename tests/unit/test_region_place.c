@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "fork/process.h"
 #include "whole_heap.h"
 
 #define MIB ((size_t)1 << 20)
@@ -146,6 +147,44 @@ FRESH(what_a_shared_heap_knows_lies_between_pages_that_cannot_be_touched)
     assert_true(is_guard(end_of_head()));
 }
 
+/* The table of processes, with what the registry and the quarantine know: for each backend. */
+static void assert_memory_is_guarded(void)
+{
+    uintptr_t start = (uintptr_t)fo_hot.memory;
+
+    assert_true(is_guard(start - 1));
+    assert_true(is_guard(start + fo_hot.memory->size));
+}
+
+FRESH(the_librarys_own_memory_lies_between_pages_that_cannot_be_touched)
+{
+    fixture_start("BACKEND=libc", NULL);
+    fo_free(fo_malloc(40, "a.c", 1), "b.c", 1);
+    assert_memory_is_guarded();
+    const struct fo_shard *s = fo_thread.shard;
+    const struct fo_queue *last = &s->queues[FO_QUEUES - 1];
+    assert_true(is_guard((uintptr_t)s->queues[0].entries - 1));
+    assert_true(is_guard(((uintptr_t)(last->entries + last->mask + 1) + 4095) & ~(uintptr_t)4095));
+}
+
+FRESH(it_does_in_memory_that_is_shared)
+{
+    start("BACKEND=shm");
+    assert_memory_is_guarded();
+}
+
+FRESH(it_does_in_memory_that_is_private_again)
+{
+    start("BACKEND=arena");
+    struct fo_memory *m = fo_memory_map(true);
+    assert_non_null(m);
+    assert_true(fo_memory_make_private(m));
+    assert_true(m->size < 100 * MIB);
+    assert_true(is_guard((uintptr_t)m - 1));
+    assert_true(is_guard((uintptr_t)m + m->size));
+    fo_memory_unmap(m);
+}
+
 /* --- a write past the end ----------------------------------------------------------------------
  */
 
@@ -239,6 +278,9 @@ int main(void)
         cmocka_unit_test(a_shared_heap_is_at_another_distance_to_libc_each_time),
         cmocka_unit_test(what_a_private_heap_knows_lies_between_pages_that_cannot_be_touched),
         cmocka_unit_test(what_a_shared_heap_knows_lies_between_pages_that_cannot_be_touched),
+        cmocka_unit_test(the_librarys_own_memory_lies_between_pages_that_cannot_be_touched),
+        cmocka_unit_test(it_does_in_memory_that_is_shared),
+        cmocka_unit_test(it_does_in_memory_that_is_private_again),
         cmocka_unit_test(an_overrun_of_a_private_heap_ends_behind_its_blocks),
         cmocka_unit_test(an_overrun_of_a_shared_heap_ends_behind_its_blocks),
         cmocka_unit_test(a_free_of_a_page_that_cannot_be_touched_has_a_verdict_in_a_private_heap),
