@@ -17,6 +17,7 @@
 #include <signal.h>
 #include <stdbool.h>
 #include <sys/mman.h>
+#include <sys/random.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -124,7 +125,7 @@ static inline void *fo_raw_map_over(void *at, size_t size)
 /* False: the kernel has none yet, or a sandbox forbids it. */
 static inline bool fo_raw_random(void *data, size_t size)
 {
-    return syscall(SYS_getrandom, data, size, 1 /* GRND_NONBLOCK */) == (long)size;
+    return syscall(SYS_getrandom, data, size, GRND_NONBLOCK) == (long)size;
 }
 
 static inline int fo_raw_connect(int fd, const struct sockaddr *to, socklen_t size)
