@@ -1,16 +1,20 @@
 # The hardening flags of Debian's packages (dpkg-buildflags, hardening=+all), for a build without them: what people
 # build from the source and preload into their servers is as hard as the package.  Included by the main CMakeLists.txt.
 include(CheckCCompilerFlag)
+include(CheckCSourceCompiles)
 include(CheckPIESupported)
 
 set(FREEONCE_HARD_COMPILE -fstack-protector-strong -Werror=format-security)
 set(FREEONCE_HARD_LINK -Wl,-z,noexecstack,-z,relro,-z,now)
 
-# It needs an optimised build, and a sanitizer has checks of its own in the same functions.  A level that the caller
-# chose stays.
-if(NOT FREEONCE_SANITIZE AND NOT CMAKE_C_FLAGS MATCHES "_FORTIFY_SOURCE")
+# It needs an optimised build, and a sanitizer has checks of its own in the same functions.  The level of the caller's
+# CFLAGS, or of the compiler's own, stays.
+set(CMAKE_REQUIRED_FLAGS -O2)
+check_c_source_compiles("#ifndef _FORTIFY_SOURCE\n#error\n#endif\nint main(void) { return 0; }" FREEONCE_HAS_FORTIFY)
+unset(CMAKE_REQUIRED_FLAGS)
+if(NOT FREEONCE_SANITIZE AND NOT FREEONCE_HAS_FORTIFY)
   list(APPEND FREEONCE_HARD_COMPILE
-       $<$<NOT:$<CONFIG:Debug>>:-U_FORTIFY_SOURCE> $<$<NOT:$<CONFIG:Debug>>:-D_FORTIFY_SOURCE=2>)
+       $<$<NOT:$<CONFIG:Debug>>:-D_FORTIFY_SOURCE=2>)
 endif()
 
 # Where may a return and a jump go?  (Intel's shadow stacks and IBT, Arm's PAC and BTI.)  The library, which programs

@@ -7,7 +7,7 @@
 
 #include "core/options.h"
 
-enum { VARIABLES = 40 };
+enum { VARIABLES = 24 };
 
 /* In memory of exactly this size, so that each byte behind it is seen. */
 static void put_into(size_t size, void (*put)(struct fo_text *, unsigned), unsigned i)
@@ -52,10 +52,8 @@ static void read_file(struct input *in, uint8_t ways)
 
 static void put_all(uint8_t ways)
 {
-    for (unsigned i = 0, all = fo_options_problems(); i < all; i++) {
-        put_into(400, fo_options_put_problem, i);
-        put_into(1 + ways % 32, fo_options_put_problem, i);
-    }
+    for (unsigned i = 0, all = fo_options_problems(); i < all; i++)
+        put_into((ways & 8) != 0 ? 400 : 1 + ways % 32, fo_options_put_problem, i);
     for (unsigned i = 0; i < FO_OPTION_COUNT; i++)
         put_into(1 + ways, put_value, i);
     put_into(1 + ways, put_reason, ways);

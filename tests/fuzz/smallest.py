@@ -22,12 +22,18 @@ def read(path):
     return edges
 
 
+def name_of(path):
+    """Of two files with the same hash one is enough."""
+    return os.path.basename(path)
+
+
 def has_name(path):
-    return not re.fullmatch(r"[0-9a-f]{40}", os.path.basename(path))
+    return not re.fullmatch(r"[0-9a-f]{40}", name_of(path))
 
 
 def main():
-    edges = read(sys.argv[1])
+    edges = {name_of(path): (path, reached) for path, reached in read(sys.argv[1]).items()}
+    edges = dict(edges.values())
     kept = [path for path in edges if has_name(path)]
     left = set().union(*edges.values()).difference(*(edges[path] for path in kept))
     while left:
