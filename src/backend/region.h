@@ -398,10 +398,13 @@ bool fo_region_resize(const struct fo_at *held, size_t size, fo_site now);
 /* What is remembered of the free of the block that was found.  False: nothing, it is on its way. */
 bool fo_region_freed(const struct fo_at *at, struct fo_freed *out);
 
-/* Did X_free() or the like get a freed block?  One look; the long answer is fo_region_at()'s. */
-static inline bool fo_region_may_be_freed(uintptr_t p)
+/* Did X_free() or the like get a freed block, or a slot that no block was ever in?  One look; the
+ * long answer is fo_region_at()'s. */
+static inline bool fo_region_may_not_live(uintptr_t p)
 {
-    return (FO_HOT_LOAD(&fo_header_of(p)->word) & FO_REGION_FREED) != 0;
+    uint64_t word = FO_HOT_LOAD(&fo_header_of(p)->word);
+
+    return (word & FO_REGION_FREED) != 0 || word == 0;
 }
 
 #endif

@@ -6,6 +6,7 @@
 #include "fork/process.h"
 #include "fork/rows.h"
 #include "load/real.h"
+#include "load/uses.h"
 #include "report/output.h"
 
 /* A child gets a seat of its own, if its parent had one. */
@@ -23,6 +24,7 @@ FO_EXPORT pid_t fork(void)
 
     *(void **)&real = fo_real(&slot, "fork");
     fo_fork_place = (uintptr_t)__builtin_return_address(0);
+    fo_uses_before_fork();
     if (fo_hot.process != NULL)
         fo_output_before_fork();
     if (fo_hot.memory != NULL)

@@ -6,6 +6,7 @@
 #include "load/elf.h"
 #include "load/entries.h"
 #include "load/objects.h"
+#include "load/uses.h"
 #include "load/wrappers.h"
 
 enum { LIBRARIES_MAX = 32 };
@@ -48,9 +49,10 @@ static void note(const struct fo_module *seen, enum fo_part part, unsigned major
     __atomic_store_n(&library_count, library_count + 1, __ATOMIC_RELEASE);
     fo_objects_forget();
     fo_changes_forget();
+    fo_uses_forget();
 }
 
-/* Ourselves, who export the same versions, are no OpenSSL: we have neither witness. */
+/* Ourselves, who export the same versions, are no OpenSSL: we define neither witness. */
 static void visit(const struct fo_module *module, void *data)
 {
     static const char versions[][16] = {"OPENSSL_3.0.0", "OPENSSL_4.0.0"};
@@ -59,7 +61,7 @@ static void visit(const struct fo_module *module, void *data)
     for (unsigned i = 0; i < 2; i++)
         if (fo_elf_defines_version(module, versions[i])) {
             note(module, FO_PART_CRYPTO, 3 + i, "OPENSSL_version_major");
-            note(module, FO_PART_SSL, 3 + i, "SSL_do_handshake");
+            note(module, FO_PART_SSL, 3 + i, "SSL_get_version");
         }
 }
 

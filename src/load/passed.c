@@ -4,24 +4,49 @@
 #include <errno.h>
 #include <string.h>
 
+#include "backend/guard.h"
 #include "backend/region.h"
 #include "core/hot.h"
 #include "core/registry.h"
+#include "load/library.h"
 #include "load/openssl.h"
 #include "report/output.h"
 
-/* OpenSSL alone makes them, never the program or static data. */
-static bool is_made_by_openssl(const char *type)
+/* OpenSSL alone makes them, never the program or static data.  Another library in front of OpenSSL
+ * may have memory of its own. */
+static bool is_made_by_openssl(const char *type, unsigned major)
 {
-    return strcmp(type, "SSL") == 0 || strcmp(type, "SSL_CTX") == 0;
+    return (strcmp(type, "SSL") == 0 || strcmp(type, "SSL_CTX") == 0 || strcmp(type, "BIO") == 0) &&
+           fo_openssl_all_ours(major) &&
+           fo_library_wrapper(FO_PART_SSL, major, "SSL_new") == NULL &&
+           fo_library_wrapper(FO_PART_SSL, major, "SSL_CTX_new") == NULL;
 }
 
+/* No header was ever written there. */
+static bool is_blank(uintptr_t payload)
+{
+    const struct fo_header *h = fo_header_of(payload);
+
+    return FO_RELAXED_LOAD(&h->site) == 0 && FO_RELAXED_LOAD(&h->word) == 0;
+}
+
+static bool is_in_region(uintptr_t p)
+{
+    struct fo_at at = fo_region_at(p);
+
+    return at.payload == p && (at.state == FO_FOUND_LIVE || at.state == FO_FOUND_HELD ||
+                               (at.state == FO_FOUND_DAMAGED && !is_blank(p)));
+}
+
+/* As it is, or as it was until its header was damaged. */
 static bool is_here(uintptr_t p)
 {
+    if (fo_region_contains(p))
+        return is_in_region(p);
     const uint8_t *slot = fo_registry_slot(p);
-
-    return fo_region_contains(p) ||
-           (slot != NULL && __atomic_load_n(slot, __ATOMIC_ACQUIRE) != FO_SLOT_NONE);
+    uint8_t state = slot != NULL ? __atomic_load_n(slot, __ATOMIC_ACQUIRE) : FO_SLOT_NONE;
+    return state == FO_SLOT_LIVE || state == FO_SLOT_BUSY || state == FO_SLOT_DAMAGED ||
+           fo_guard_contains(p);
 }
 
 static void tell(const void *p, const char *type, const char *function)
@@ -34,8 +59,9 @@ static void tell(const void *p, const char *type, const char *function)
     fo_put(&t, type);
     fo_put(&t, " at ");
     fo_put_hex(&t, (uintptr_t)p);
-    fo_put(&t, "; did another process make it? OpenSSL's memory is private to each process here. "
-               "Objects that are passed between processes need FREEONCE_BACKEND=shm; freeonce(7) "
+    fo_put(&t, "; did another process make it, or was it freed? OpenSSL's memory is private to "
+               "each process here. Objects that are passed between processes need "
+               "FREEONCE_BACKEND=shm; freeonce(7) "
                "names the servers that are tested with it");
     fo_say(&t);
 }
@@ -46,9 +72,8 @@ void fo_passed_look(const void *p, const char *type, const char *function, unsig
     int saved_errno = errno;
 
     if (p != NULL && fo_hot.memory != NULL && !FO_RELAXED_LOAD(&told) &&
-        !FO_RELAXED_LOAD(&fo_hot.shared) && is_made_by_openssl(type) &&
-        fo_openssl_all_ours(major) && !is_here((uintptr_t)p) &&
-        !__atomic_exchange_n(&told, true, __ATOMIC_RELAXED))
+        !FO_RELAXED_LOAD(&fo_hot.shared) && !is_here((uintptr_t)p) &&
+        is_made_by_openssl(type, major) && !__atomic_exchange_n(&told, true, __ATOMIC_RELAXED))
         tell(p, type, function);
     errno = saved_errno;
 }

@@ -252,32 +252,152 @@ static void connection_passed_on(void)
 
 /* OpenSSL finds nothing there, and does what it does without the library: in a process of its own.
  */
-static void passed_where_memory_is_private(void)
+static void use_by_free(SSL *connection, BIO *bio)
+{
+    (void)bio;
+    SSL_free(connection);
+}
+
+static void use_own(SSL_CTX *context, void (*use)(SSL *connection, BIO *bio))
+{
+    SSL *connection = SSL_new(context);
+    BIO *bio = BIO_new(BIO_s_mem());
+
+    CHECK(connection != NULL && bio != NULL);
+    use(connection, bio);
+    if (use != use_by_free)
+        SSL_free(connection);
+    BIO_free(bio);
+}
+
+/* A process makes a connection, and another one, which has nothing there, uses it. */
+static void pass_on(void (*use)(SSL *connection, BIO *bio))
 {
     SSL_CTX *context = SSL_CTX_new(TLS_server_method());
+    struct {
+        SSL *connection;
+        BIO *bio;
+    } made;
     int to[2], stay[2], end;
-    SSL *connection;
     char byte;
 
     CHECK(context != NULL && pipe(to) == 0 && pipe(stay) == 0);
+    use_own(context, use);
     pid_t maker = fork();
     if (maker == 0) {
         close(stay[1]);
-        connection = SSL_new(context);
-        CHECK(write(to[1], &connection, sizeof connection) == sizeof connection);
+        made.connection = SSL_new(context);
+        made.bio = BIO_new(BIO_s_mem());
+        CHECK(write(to[1], &made, sizeof made) == sizeof made);
         CHECK(read(stay[0], &byte, 1) == 0);
         _exit(0);
     }
-    CHECK(read(to[0], &connection, sizeof connection) == sizeof connection);
+    CHECK(read(to[0], &made, sizeof made) == sizeof made);
     pid_t receiver = fork();
     if (receiver == 0) {
         alarm(20);
-        SSL_free(connection);
+        use(made.connection, made.bio);
         _exit(0);
     }
     CHECK(waitpid(receiver, &end, 0) == receiver);
     close(stay[1]);
     wait_for(maker);
+    SSL_CTX_free(context);
+}
+
+static void use_by_set_fd(SSL *connection, BIO *bio)
+{
+    (void)bio;
+    SSL_set_fd(connection, 0);
+}
+
+static void use_by_accept(SSL *connection, BIO *bio)
+{
+    (void)bio;
+    SSL_accept(connection);
+}
+
+static void use_by_write(SSL *connection, BIO *bio)
+{
+    (void)bio;
+    SSL_write(connection, "", 1);
+}
+
+static void use_by_bio(SSL *connection, BIO *bio)
+{
+    (void)connection;
+    BIO_get_data(bio);
+}
+
+static void passed_and_freed(void)
+{
+    pass_on(use_by_free);
+}
+
+static void passed_and_given_a_descriptor(void)
+{
+    pass_on(use_by_set_fd);
+}
+
+static void passed_and_accepted(void)
+{
+    pass_on(use_by_accept);
+}
+
+static void passed_and_written(void)
+{
+    pass_on(use_by_write);
+}
+
+static void passed_by_bio(void)
+{
+    pass_on(use_by_bio);
+}
+
+/* What each row of uses.def is called with in a server. */
+static void use_as_a_server(SSL *connection)
+{
+    BIO *in = BIO_new(BIO_s_mem()), *out = BIO_new(BIO_s_mem());
+    size_t done;
+    char byte = 0;
+
+    CHECK(in != NULL && out != NULL && SSL_set_fd(connection, 0) == 1);
+    CHECK(SSL_set_rfd(connection, 0) == 1 && SSL_set_wfd(connection, 1) == 1);
+    SSL_set_bio(connection, in, out);
+    CHECK(SSL_get_rbio(connection) == in && SSL_get_wbio(connection) == out);
+    CHECK(BIO_get_data(in) != NULL);
+    SSL_set_connect_state(connection);
+    CHECK(SSL_connect(connection) == -1);
+    CHECK(SSL_clear(connection) == 1);
+    SSL_set_accept_state(connection);
+    CHECK(SSL_accept(connection) == -1 && SSL_do_handshake(connection) == -1);
+    CHECK(SSL_get_error(connection, -1) == SSL_ERROR_WANT_READ);
+    CHECK(SSL_read(connection, &byte, 1) == -1 && SSL_write(connection, &byte, 1) == -1);
+    CHECK(SSL_read_ex(connection, &byte, 1, &done) == 0);
+    CHECK(SSL_write_ex(connection, &byte, 1, &done) == 0);
+    CHECK(SSL_shutdown(connection) == -1);
+}
+
+/* A child uses what it inherited and what it made; its parent goes on with its own. */
+static void used_after_a_fork(void)
+{
+    SSL_CTX *context = SSL_CTX_new(TLS_method());
+    SSL *inherited = context != NULL ? SSL_new(context) : NULL;
+
+    CHECK(inherited != NULL);
+    use_as_a_server(inherited);
+    pid_t child = fork();
+    if (child == 0) {
+        SSL *own = SSL_new(context);
+        CHECK(own != NULL);
+        use_as_a_server(own);
+        use_as_a_server(inherited);
+        SSL_free(own);
+        _exit(0);
+    }
+    use_as_a_server(inherited);
+    wait_for(child);
+    SSL_free(inherited);
     SSL_CTX_free(context);
 }
 
@@ -290,6 +410,11 @@ const struct fault shared_object_faults[] = {
     {"descriptor-of-a-connection", descriptor_of_a_connection},
     {"descriptor-of-a-connection-freed-twice", descriptor_of_a_connection_freed_twice},
     {"connection-passed-on", connection_passed_on},
-    {"passed-where-memory-is-private", passed_where_memory_is_private},
+    {"passed-and-freed", passed_and_freed},
+    {"passed-and-given-a-descriptor", passed_and_given_a_descriptor},
+    {"passed-and-accepted", passed_and_accepted},
+    {"passed-and-written", passed_and_written},
+    {"passed-by-bio", passed_by_bio},
+    {"used-after-a-fork", used_after_a_fork},
     {NULL, NULL},
 };

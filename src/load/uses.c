@@ -1,0 +1,110 @@
+/* See uses.h.  Where calls are not looked at, the entries go on to OpenSSL's function by themselves
+ * and come here once, to find it. */
+#include "load/uses.h"
+
+#include "backend/backend.h"
+#include "core/block.h"
+#include "core/hot.h"
+#include "fork/process.h"
+#include "load/library.h"
+#include "load/objects.h"
+#include "load/passed.h"
+
+enum when { ONCE, OFTEN };
+
+/* All texts in one piece, as in objects.c. */
+static const struct texts {
+#define FO_USE(name, type, when, part) char name##_name[sizeof #name], name##_type[sizeof type];
+#include "load/uses.def"
+#undef FO_USE
+} texts = {
+#define FO_USE(name, type, when, part) #name, type,
+#include "load/uses.def"
+#undef FO_USE
+};
+
+static const struct row {
+    uint16_t name, type; /* in texts */
+    uint8_t part, when;
+} rows[] = {
+#define FO_USE(name, type, when, part)                                                             \
+    {offsetof(struct texts, name##_name), offsetof(struct texts, name##_type), FO_PART_##part,     \
+     when},
+#include "load/uses.def"
+#undef FO_USE
+};
+
+FO_BULKY fo_use_function *fo_use_real[FO_USE_COUNT * 2];
+static FO_BULKY fo_use_function *found[FO_USE_COUNT * 2]; /* also where calls are looked at */
+static bool has_found, has_forked;
+
+static const char *text_at(uint16_t offset)
+{
+    return (const char *)&texts + offset;
+}
+
+static void forget(fo_use_function **functions)
+{
+    for (size_t i = 0; i < FO_USE_COUNT * 2; i++)
+        __atomic_store_n(&functions[i], NULL, __ATOMIC_SEQ_CST);
+}
+
+void fo_uses_forget(void)
+{
+    if (!__atomic_exchange_n(&has_found, false, __ATOMIC_SEQ_CST))
+        return;
+    forget(fo_use_real);
+    forget(found);
+}
+
+void fo_uses_before_fork(void)
+{
+    if (!FO_RELAXED_LOAD(&has_forked) &&
+        !__atomic_exchange_n(&has_forked, true, __ATOMIC_SEQ_CST) && FO_RELAXED_LOAD(&has_found))
+        forget(fo_use_real);
+}
+
+static bool is_looked_at(const struct row *row)
+{
+    if (!__atomic_load_n(&has_forked, __ATOMIC_SEQ_CST) || fo_hot.memory == NULL ||
+        FO_RELAXED_LOAD(&fo_hot.shared))
+        return false;
+    return row->when == ONCE ||
+           fo_word_backend(fo_process_meta(fo_process_self())) == FO_BACKEND_HOST;
+}
+
+static fo_use_function *find_real(size_t entry, uintptr_t caller)
+{
+    const struct row *row = &rows[entry / 2];
+    const char *name = text_at(row->name);
+    fo_use_function *real;
+
+    __atomic_store_n(&has_found, true, __ATOMIC_SEQ_CST);
+    *(void **)&real = fo_library_function((void **)&found[entry], row->part, entry % 2 == 0 ? 3 : 4,
+                                          name, caller);
+    if (real == NULL)
+        *(fo_object_function **)&real = fo_object_find_elsewhere(name);
+    return real;
+}
+
+/* Both a fork and another library may come meanwhile. */
+static void go_by_itself(size_t entry, fo_use_function *real)
+{
+    __atomic_store_n(&fo_use_real[entry], real, __ATOMIC_SEQ_CST);
+    if (is_looked_at(&rows[entry / 2]) || __atomic_load_n(&found[entry], __ATOMIC_SEQ_CST) != real)
+        __atomic_store_n(&fo_use_real[entry], NULL, __ATOMIC_SEQ_CST);
+}
+
+fo_use_function *fo_use_judge(const void *p, size_t entry, uintptr_t caller)
+{
+    const struct row *row = &rows[entry / 2];
+    fo_use_function *real = __atomic_load_n(&found[entry], __ATOMIC_ACQUIRE);
+
+    if (real == NULL)
+        real = find_real(entry, caller);
+    if (is_looked_at(row))
+        fo_passed_look(p, text_at(row->type), text_at(row->name), entry % 2 == 0 ? 3 : 4);
+    else if (__atomic_load_n(&found[entry], __ATOMIC_ACQUIRE) == real)
+        go_by_itself(entry, real);
+    return real;
+}

@@ -1,0 +1,32 @@
+/* OpenSSL's functions that use a connection: in private memory, did another process make it?
+ * (passed.h.)  The table of them is uses.def, what OpenSSL's names lead to is in entries_uses.c. */
+#ifndef FO_LOAD_USES_H
+#define FO_LOAD_USES_H
+
+#include "core/base.h"
+
+enum fo_use {
+#define FO_USE(name, type, when, part) FO_USE_##name,
+#include "load/uses.def"
+#undef FO_USE
+    FO_USE_COUNT,
+};
+
+/* None has more arguments.  One type does for all, as in objects.h. */
+typedef void *fo_use_function(void *p, void *second, void *third, void *fourth);
+
+/* OpenSSL's functions, for each row and each major version, where calls are not looked at. */
+#define FO_USE_SLOT(use, major) ((use)*2 + ((major) == 4))
+extern FO_HIDDEN fo_use_function *fo_use_real[FO_USE_COUNT * 2];
+
+/* OpenSSL's function of this slot, which the code at `caller` calls for the object p. */
+fo_use_function *fo_use_judge(const void *p, size_t entry, uintptr_t caller);
+
+/* This process is about to fork: from now on there is another one that may pass objects to it, or
+ * that it was forked from. */
+void fo_uses_before_fork(void);
+
+/* Another library came; see fo_objects_forget(). */
+void fo_uses_forget(void);
+
+#endif
