@@ -18,11 +18,6 @@
 
 enum { BUILD_ID_MAX = 64 };
 
-bool fo_symbols_is_repeated(const struct fo_symbols_wanted *wanted, size_t index)
-{
-    return index > 0 && wanted->codes[index]->address == wanted->codes[index - 1]->address;
-}
-
 static void put_build_id(char text[2 * BUILD_ID_MAX + 1], const void *bits, ssize_t length)
 {
     text[0] = '\0';

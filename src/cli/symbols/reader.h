@@ -13,7 +13,10 @@ struct fo_symbols_wanted {
 };
 
 /* Does a code have the address of that before it?  Then it has the same answer. */
-bool fo_symbols_is_repeated(const struct fo_symbols_wanted *wanted, size_t index);
+static inline bool fo_symbols_is_repeated(const struct fo_symbols_wanted *wanted, size_t index)
+{
+    return index > 0 && wanted->codes[index]->address == wanted->codes[index - 1]->address;
+}
 
 /* In a child of the command: read the file, send what was found through the socket, and end. */
 _Noreturn void fo_reader_run(const struct fo_symbols_wanted *wanted, int socket, int file);

@@ -168,12 +168,19 @@ static void a_long_text_is_cut_off(void **state)
 static void a_message_that_is_none_is_refused(void **state)
 {
     static const struct {
+        char fill;
         size_t size; /* of the texts that are sent */
         uint32_t length[2];
-    } rows[] = {{0, {1, 0}},          {4, {2, 1}},
-                {4, {4, 1}},          {4, {UINT32_MAX, 5}},
-                {4, {3, 1}},          {FO_TALK_TEXT_MAX + 1, {FO_TALK_TEXT_MAX + 1, 0}},
-                {4, {0, UINT32_MAX}}, {3 * FO_TALK_TEXT_MAX, {FO_TALK_TEXT_MAX, FO_TALK_TEXT_MAX}}};
+    } rows[] = {
+        {'x', 4, {3, 1}}, /* no NUL */
+        {0, 0, {1, 0}},
+        {0, 4, {4, 1}},
+        {0, 4, {UINT32_MAX, 5}},
+        {0, 4, {0, UINT32_MAX}},
+        {0, 4, {2, 1}}, /* more than they say */
+        {0, FO_TALK_TEXT_MAX + 1, {FO_TALK_TEXT_MAX + 1, 0}},
+        {0, 3 * FO_TALK_TEXT_MAX, {FO_TALK_TEXT_MAX, FO_TALK_TEXT_MAX}},
+    };
     static unsigned char data[sizeof(struct fo_talk) + 2 * FO_TALK_TEXT_MAX];
     struct fo_talk talk;
 
@@ -181,7 +188,7 @@ static void a_message_that_is_none_is_refused(void **state)
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         struct fo_talk_head head = {.kind = FO_TALK_ANSWER,
                                     .length = {rows[i].length[0], rows[i].length[1]}};
-        memset(data, 'x', sizeof data);
+        memset(data, rows[i].fill, sizeof data);
         memcpy(data, &head, sizeof head);
         size_t size = sizeof head + rows[i].size;
         assert_int_equal(send(pair[1], data, size, 0), (ssize_t)size);
