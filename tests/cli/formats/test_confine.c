@@ -75,6 +75,7 @@ static int child(int inherited)
 {
     char byte;
 
+    prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0); /* as a caller that is not root may have some */
     if (fo_confine(pair[1], file) != NULL)
         return 1;
     if (!has_no_rights())
