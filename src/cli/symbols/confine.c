@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -30,22 +31,50 @@
 enum { DESCRIPTORS = 16, CAPABILITY_WORDS = 2, CLOSED_MAX = 65536 };
 
 /* A limit that is lower already stays. */
-static bool limit(__rlimit_resource_t resource, rlim_t value)
+static bool limit_at(__rlimit_resource_t resource, rlim_t now, rlim_t most)
 {
-    struct rlimit now;
+    struct rlimit limit;
 
-    if (getrlimit(resource, &now) != 0)
+    if (getrlimit(resource, &limit) != 0)
         return false;
-    if (now.rlim_max < value)
-        value = now.rlim_max;
-    if (now.rlim_cur < value)
-        value = now.rlim_cur;
-    return setrlimit(resource, &(struct rlimit){value, value}) == 0;
+    limit.rlim_max = limit.rlim_max < most ? limit.rlim_max : most;
+    limit.rlim_cur = limit.rlim_cur < limit.rlim_max ? limit.rlim_cur : limit.rlim_max;
+    limit.rlim_cur = limit.rlim_cur < now ? limit.rlim_cur : now;
+    return setrlimit(resource, &limit) == 0;
 }
 
-static bool limit_all(void)
+static bool limit(__rlimit_resource_t resource, rlim_t most)
 {
-    return (HAS_SHADOW || limit(RLIMIT_AS, FO_CONFINE_MEMORY)) &&
+    return limit_at(resource, most, most);
+}
+
+/* The address space in use, of which most is that of libraries. */
+static rlim_t used_memory(void)
+{
+    unsigned long pages = 0;
+    FILE *file = fopen("/proc/self/statm", "re");
+
+    if (file == NULL || fscanf(file, "%lu", &pages) != 1)
+        pages = 0;
+    if (file != NULL)
+        fclose(file);
+    return (rlim_t)pages * (rlim_t)sysconf(_SC_PAGESIZE);
+}
+
+/* A file with holes has not got the size that it claims. */
+static rlim_t memory_for(int file)
+{
+    struct stat st;
+    rlim_t size = 0;
+
+    if (fstat(file, &st) == 0)
+        size = (rlim_t)(st.st_blocks * 512 < st.st_size ? st.st_blocks * 512 : st.st_size);
+    return size < FO_CONFINE_MEMORY ? size * FO_CONFINE_MEMORY_TIMES : FO_CONFINE_MEMORY;
+}
+
+static bool limit_all(rlim_t memory)
+{
+    return (HAS_SHADOW || limit_at(RLIMIT_AS, memory, FO_CONFINE_MEMORY)) &&
            limit(RLIMIT_CPU, FO_CONFINE_SECONDS) && limit(RLIMIT_CORE, 0) &&
            limit(RLIMIT_FSIZE, 0) && limit(RLIMIT_NOFILE, DESCRIPTORS);
 }
@@ -91,12 +120,13 @@ const char *fo_confine(int socket, int file)
 {
     static char why[128];
     const char *what = NULL;
+    rlim_t memory = used_memory() + FO_CONFINE_MEMORY_BASE + memory_for(file);
 
     if (!keep_two_descriptors(socket, file))
         what = "its other descriptors cannot be closed";
     else if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 || !drop_root() || !drop_capabilities())
         what = "its rights cannot be dropped";
-    else if (!limit_all())
+    else if (!limit_all(memory))
         what = "its memory and time cannot be limited";
     if (what != NULL) {
         snprintf(why, sizeof why, "%s (%s)", what, strerror(errno));
@@ -105,6 +135,25 @@ const char *fo_confine(int socket, int file)
     prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0); /* the change of user has cleared it */
     fo_confine_descriptors(0);
     return NULL;
+}
+
+void fo_confine_add_memory(int file)
+{
+    struct rlimit limit;
+    rlim_t more = memory_for(file);
+
+    if (HAS_SHADOW || getrlimit(RLIMIT_AS, &limit) != 0)
+        return;
+    limit.rlim_cur =
+        more < limit.rlim_max - limit.rlim_cur ? limit.rlim_cur + more : limit.rlim_max;
+    setrlimit(RLIMIT_AS, &limit);
+}
+
+unsigned long fo_confine_memory(void)
+{
+    struct rlimit limit;
+
+    return getrlimit(RLIMIT_AS, &limit) == 0 ? limit.rlim_cur : 0;
 }
 
 void fo_confine_descriptors(int allowed)

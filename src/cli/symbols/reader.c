@@ -75,8 +75,12 @@ static int ask_for_file(enum fo_talk_kind kind, const struct debug_file *wanted,
         fo_confine_descriptors(1);
         int file = fo_talk_receive_file(FO_CONFINE_SOCKET, &head.number);
         fo_confine_descriptors(0);
-        if (file < 0 || is_right(wanted, file))
+        if (file < 0)
+            return -1;
+        if (is_right(wanted, file)) {
+            fo_confine_add_memory(file);
             return file;
+        }
         close(file);
     }
     return -1;
@@ -216,8 +220,8 @@ static void complain_of_compressed(Elf *elf)
             name = elf_strptr(elf, names, head.sh_name);
         for (size_t i = 0; name != NULL && i < sizeof needed / sizeof needed[0]; i++)
             if (strcmp(name, needed[i]) == 0) {
-                snprintf(text, sizeof text, "its %s cannot be decompressed in %d MiB of memory",
-                         name, FO_CONFINE_MEMORY >> 20);
+                snprintf(text, sizeof text, "its %s cannot be decompressed in %lu MiB of memory",
+                         name, fo_confine_memory() >> 20);
                 tell(FO_TALK_COMPLAINT, text);
                 return;
             }
