@@ -17,6 +17,7 @@
 #include "core/nearest.h"
 #include "core/options.h"
 #include "core/quarantine.h"
+#include "core/sanitizer.h"
 #include "fork/cures.h"
 #include "fork/mapping.h"
 #include "fork/process.h"
@@ -84,9 +85,13 @@ static enum fo_backend_id shm(void)
     return automatic();
 }
 
+/* ThreadSanitizer learns from malloc and free of libc that memory passes from one thread to
+ * another. Where it passes through our heap, it would report the two threads' use as a race. */
 static enum fo_backend_id automatic(void)
 {
-    return fo_host.malloc != NULL ? FO_BACKEND_HOST : arena();
+    if (fo_host.malloc != NULL)
+        return FO_BACKEND_HOST;
+    return fo_beside_tsan() ? FO_BACKEND_LIBC : arena();
 }
 
 static enum fo_backend_id load_plugin(const char *path)
@@ -204,7 +209,8 @@ static void set_paths(enum fo_backend_id id)
     FO_RELAXED_STORE(&fo_hot.direct, direct);
     FO_RELAXED_STORE(&fo_hot.recycle,
                      (id == FO_BACKEND_LIBC || (id == FO_BACKEND_ARENA && !direct)) &&
-                         fo_options.quarantine != 0 && !guard && !fo_hot.shared);
+                         fo_options.quarantine != 0 && !guard && !fo_hot.shared &&
+                         !fo_beside_tsan());
 }
 
 /* In place of a backend that makes whole blocks, headers included. */

@@ -5,6 +5,7 @@
 #include "core/options.h"
 #include "core/probe.h"
 #include "core/quarantine.h"
+#include "core/sanitizer.h"
 #include "fork/process.h"
 #include "load/exec.h"
 #include "load/jumps.h"
@@ -41,6 +42,7 @@ static void read_options(char **argv, char **envp)
 __attribute__((constructor)) static void begin(int argc, char **argv, char **envp)
 {
     environ = environ != NULL ? environ : envp; /* as libc will; see core/raw.h */
+    fo_begin_tsan();
     fo_output_begin();
     (void)getpid(); /* finds the real one, before a signal handler asks */
     fo_jumps_find();

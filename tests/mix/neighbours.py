@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 """Does the library's free trouble a program whose malloc another tool has replaced, and is the tool troubled?
 
-Programs built with AddressSanitizer (gcc's runtime as a library and in the program, clang's), valgrind, a
-program that exports a malloc of its own, a module opened with RTLD_DEEPBIND, and threads that allocate while
-a library is loaded: healthy, and with a planted fault where the call reaches the library.  Preloaded allocators are tried by run.py.  Tools that are not there are named and left out."""
+Programs built with AddressSanitizer (gcc's runtime as a library and in the program, clang's) or ThreadSanitizer,
+valgrind, a program that exports a malloc of its own, a module opened with RTLD_DEEPBIND, and threads that allocate
+while a library is loaded: healthy, and with a planted fault where the call reaches the library.  Preloaded allocators
+are tried by run.py.  Tools that are not there are named and left out."""
 
 import argparse
 import os
@@ -84,6 +85,20 @@ def check_asan(lib, folder):
                 yield f"asan.behind.{backend}.free-live", run("free-live", **behind).expect(MIXED)
 
 
+def check_tsan(lib, folder):
+    """Threads hand memory to each other; an uninstrumented libcrypto is as silent as it is without the library."""
+    for compiler in ("gcc", "clang"):
+        program = folder / f"tsan-{compiler}"
+        argv = [compiler, "-g", "-O1", "-fsanitize=thread", "-o", program, HERE / "handed_over.c", "-lcrypto"]
+        if shutil.which(compiler) is None or subprocess.run(argv, capture_output=True, check=False).returncode != 0:
+            print(f"not tried: {compiler} -fsanitize=thread does not work here")
+            continue
+        # It wants the addresses where Linux put programs before 6.6.
+        for backend in ("auto", "libc"):
+            run = Run([lib], backend, "setarch", "-R", program, FREEONCE_QUARANTINE="1M")
+            yield f"tsan.{compiler}.{backend}", run.expect()
+
+
 def check_valgrind(lib, cases, handshake):
     """It has every free for itself, ours included."""
     if shutil.which("valgrind") is None:
@@ -109,6 +124,7 @@ def check_others(options):
 def checks(options, folder):
     yield from check_others(options)
     yield from check_asan(options.lib, folder)
+    yield from check_tsan(options.lib, folder)
     yield from check_valgrind(options.lib, options.cases, options.handshake)
 
 
