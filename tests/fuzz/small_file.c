@@ -1,8 +1,9 @@
-/* The reader of suppressions with less room for a file: the mebibyte that it takes each time would
- * be most of the time of an input. */
+/* See small_file.h. */
+#include "small_file.h"
+
 #include <stdlib.h>
 
-enum { ROOM = 1 << 16 }; /* more than any input */
+size_t small_file_room;
 
-#define malloc(size) malloc((size) < ROOM ? (size) : ROOM)
+#define malloc(size) malloc((size) < (1 << 20) ? (size) : small_file_room)
 #include "cli/output/suppress.c"
