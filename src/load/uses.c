@@ -45,7 +45,7 @@ static const char *text_at(uint16_t offset)
 
 static void forget(fo_use_function **functions)
 {
-    for (size_t i = 0; i < FO_USE_COUNT * 2; i++)
+    for (size_t i = 0; i < sizeof found / sizeof found[0]; i++)
         __atomic_store_n(&functions[i], NULL, __ATOMIC_SEQ_CST);
 }
 
