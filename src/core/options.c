@@ -8,6 +8,7 @@
 #include "core/values.h"
 
 struct fo_options fo_options;
+char fo_run_told[FO_TEXT_MAX + 32];
 
 static const char prefix[] = "FREEONCE_";
 enum { PREFIX_LENGTH = sizeof prefix - 1, PROBLEMS_MAX = 16 };
@@ -101,6 +102,8 @@ void fo_options_read(char *const *envp)
     for (; envp != NULL && *envp != NULL; envp++)
         if (strncmp(*envp, prefix, PREFIX_LENGTH) == 0)
             read_one(*envp);
+        else if (strncmp(*envp, FO_RUN_VARIABLE, sizeof FO_RUN_VARIABLE - 1) == 0)
+            copy(fo_run_told, sizeof fo_run_told, *envp + sizeof FO_RUN_VARIABLE - 1);
 }
 
 void fo_options_remove(char **envp)

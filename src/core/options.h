@@ -61,6 +61,11 @@ struct fo_option_source {
  * most processes never see OpenSSL. */
 void fo_options_read(char *const *envp);
 
+/* What `freeonce run` tells the library, in a variable that is no option: NAME:JOURNAL, the name of
+ * its socket and the path of its journal.  Empty: there is no such run. */
+#define FO_RUN_VARIABLE "_FREEONCE_RUN="
+extern char fo_run_told[FO_TEXT_MAX + 32];
+
 /* Remove every FREEONCE_ variable, also those that are no options, from envp. */
 void fo_options_remove(char **envp);
 

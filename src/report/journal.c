@@ -5,8 +5,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <link.h>
+#include <stddef.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "core/fault.h"
@@ -109,8 +112,50 @@ static bool may_load(void)
     return found;
 }
 
+/* The length of the name of the socket of the `freeonce run` whose journal this is; 0: none. */
+static size_t run_name_length(void)
+{
+    size_t n = strcspn(fo_run_told, ":");
+    bool is_its_journal =
+        fo_run_told[n] == ':' && strcmp(fo_run_told + n + 1, fo_options.journal) == 0;
+
+    return is_its_journal ? n : 0;
+}
+
+/* The run would be green.  An abstract socket is reached by each user, and from each root folder; a
+ * datagram waits for nothing. */
+static void tell_run(void)
+{
+    struct sockaddr_un to = {.sun_family = AF_UNIX};
+    size_t n = run_name_length();
+
+    if (n == 0 || n >= sizeof to.sun_path || fo_is_filtered())
+        return;
+    memcpy(to.sun_path + 1, fo_run_told, n);
+    int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0)
+        return;
+    socklen_t size = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + n);
+    if (fo_raw_connect(fd, (struct sockaddr *)&to, size) == 0)
+        (void)fo_raw_write(fd, "", 1);
+    fo_raw_close(fd);
+}
+
+/* In a file name space of its own this process would make a journal that nobody reads. */
+static bool is_lost(void)
+{
+    struct stat st;
+
+    return run_name_length() != 0 && fo_raw_stat_path(fo_options.journal, &st) != 0 &&
+           errno == ENOENT;
+}
+
 static void open_file(void)
 {
+    if (is_lost()) {
+        trouble = "ENOENT";
+        return;
+    }
     int fd = fo_open_to_write(fo_options.journal, O_RDWR, 0600, &trouble);
 
     if (fd < 0)
@@ -150,6 +195,7 @@ bool fo_journal_complain(void)
         return true;
     fo_say_words("FREEONCE_JOURNAL=", fo_options.journal, " cannot be used: ", trouble,
                  "; findings are not kept there", NULL);
+    tell_run();
     return false;
 }
 

@@ -132,6 +132,7 @@ struct fo_journal_counters {
     struct {
         uint64_t strings, modules, processes, findings;
     } dropped;
+    uint64_t excluded; /* processes that could not write here: `freeonce run` was told by them */
 };
 
 struct fo_journal_head {

@@ -225,8 +225,7 @@ static int open_existing(struct walk *w, int flags)
     return refuse(&w->why, EPERM, w->why);
 }
 
-/* A filter of system calls may kill for what is not in its list.  Without /proc: true. */
-static bool is_filtered(void)
+bool fo_is_filtered(void)
 {
     char text[4096];
     int fd = fo_raw_open("/proc/self/status", O_RDONLY | O_CLOEXEC, 0);
@@ -241,7 +240,7 @@ static bool is_filtered(void)
  * service may run as root, outside its sandbox, and come first (ExecStartPre=+). */
 static void give_to_owner_of_folder(int fd, const struct walk *w)
 {
-    if (w->folder >= 0 && w->is.st_uid != 0 && (w->is.st_mode & S_ISVTX) == 0 && !is_filtered())
+    if (w->folder >= 0 && w->is.st_uid != 0 && (w->is.st_mode & S_ISVTX) == 0 && !fo_is_filtered())
         (void)fo_raw_chown(fd, w->is.st_uid);
 }
 

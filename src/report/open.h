@@ -24,6 +24,10 @@ int fo_open_to_write(const char *path, int flags, mode_t mode, const char **why)
  * AT_FDCWD and the whole path for a caller who is not root.  -1 and the reason: it is refused. */
 int fo_open_folder(const char *path, const char **name, const char **why);
 
+/* Is there a filter of system calls?  It may kill for what is not in its list.  True also where
+ * /proc is missing. */
+bool fo_is_filtered(void);
+
 /* The number of the descriptor that this path names (/dev/stderr, /dev/stdout, /dev/fd/N,
  * /proc/self/fd/N); -1: none. */
 int fo_open_names_descriptor(const char *path);

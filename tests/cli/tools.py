@@ -80,6 +80,11 @@ class Case(unittest.TestCase):
                 self.fail(f"{what}: not within {seconds} s")
             time.sleep(0.01)
 
+    def environment(self, *argv, env=None):
+        """What a command sees that freeonce runs."""
+        done = self.freeonce(*argv, "--", "env", env=env, expect=0)
+        return dict(line.split("=", 1) for line in done.stdout.splitlines() if "=" in line)
+
     def unprivileged(self):
         """A command prefix that runs as nobody."""
         if os.geteuid() != 0:

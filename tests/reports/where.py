@@ -456,6 +456,20 @@ def alone_in_a_namespace(given):
     return None
 
 
+def nobody_in_a_namespace(given):
+    """... where root has no number: its links are followed as ever."""
+    enter = ["unshare", "-Ur"]
+    if why := need_users(given):
+        return why
+    if subprocess.run([*enter, "true"], preexec_fn=as_nobody, capture_output=True, check=False).returncode != 0:
+        return "no user namespaces here"
+    with folder() as path:
+        make_folders(path, {"theirs": (65534, 65534, 0o755)})
+        (path / "link").symlink_to("theirs")
+        kept(given, path / "link/log", prefix=enter, preexec_fn=as_nobody)
+    return None
+
+
 def opened_again(given):
     """A daemon closed the log's descriptor; meanwhile its name leads elsewhere."""
     with folder() as path:
@@ -531,6 +545,7 @@ def cases(given):
         a_folder_that_others_can_write,
         a_link_to_a_folder,
         alone_in_a_namespace,
+        nobody_in_a_namespace,
         opened_again,
         a_log_daemon_that_does_not_read,
         a_name_in_syslog,

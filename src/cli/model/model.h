@@ -66,6 +66,7 @@ struct fo_model {
     uint64_t left;                 /* were guarded, and executed another program since */
     uint64_t occurrences;          /* of findings, repeated ones too */
     uint64_t dropped;  /* findings that are in no row: no room, or the writer was killed */
+    uint64_t excluded; /* at least so many processes could not write the journal */
     uint64_t nameless; /* times that a name, module or process of a finding had no room */
     uint64_t unfinished, damaged; /* rows */
     bool show_processes;          /* in the text */

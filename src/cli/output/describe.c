@@ -156,6 +156,15 @@ void fo_describe_dropped(FILE *out, uint64_t dropped)
             dropped == 1 ? " is" : "s are");
 }
 
+void fo_describe_excluded(FILE *out, uint64_t processes)
+{
+    fprintf(
+        out,
+        "at least %" PRIu64
+        " process%s could not write the journal (--any-user?), and what they found is not in it",
+        processes, processes == 1 ? "" : "es");
+}
+
 void fo_describe_nameless(FILE *out, uint64_t times)
 {
     fprintf(out,

@@ -15,9 +15,10 @@ void fo_describe_place(FILE *out, const struct fo_place_shown *place);
 /* The headline, and a line for each place that is known, with its stack. */
 void fo_describe_finding(FILE *out, const struct fo_finding_shown *finding);
 
-/* "2 more findings are not in the journal" */
-void fo_describe_nameless(FILE *out, uint64_t times);
+/* "2 more findings are not in the journal", and what else is not there. */
 void fo_describe_dropped(FILE *out, uint64_t dropped);
+void fo_describe_nameless(FILE *out, uint64_t times);
+void fo_describe_excluded(FILE *out, uint64_t processes);
 
 /* The name of its program; "?": not known. */
 const char *fo_describe_program(const struct fo_finding_shown *finding);

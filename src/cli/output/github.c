@@ -158,6 +158,11 @@ void fo_format_github(FILE *out, const struct fo_model *model, const struct fo_r
         fo_describe_dropped(out, model->dropped);
         fputc('\n', out);
     }
+    if (model->excluded > 0) {
+        fputs("::error title=freeonce::", out);
+        fo_describe_excluded(out, model->excluded);
+        fputc('\n', out);
+    }
     if (model->nameless > 0) {
         fputs("::warning title=freeonce::", out);
         fo_describe_nameless(out, model->nameless);

@@ -197,6 +197,7 @@ static void put_summary(FILE *out, const struct fo_model *model, size_t suppress
     fo_json_set(line, "suppressed", fo_json_number(suppressions));
     fo_json_set(line, "occurrences", fo_json_number(model->occurrences));
     fo_json_set(line, "dropped", fo_json_number(model->dropped));
+    fo_json_set(line, "excluded", fo_json_number(model->excluded));
     fo_json_set(line, "nameless", fo_json_number(model->nameless));
     fo_json_set(line, "unfinished", fo_json_number(model->unfinished));
     fo_json_set(line, "damaged", fo_json_number(model->damaged));

@@ -140,30 +140,46 @@ static void put_case(xmlTextWriterPtr xml, const struct fo_finding_shown *findin
     end(xml);
 }
 
-/* The case that stands for all findings of which nothing else is known. */
-static void put_dropped(xmlTextWriterPtr xml, uint64_t dropped)
+/* A case that stands for all findings of which nothing else is known. */
+static void put_missing(xmlTextWriterPtr xml, const char *name, const char *type,
+                        struct fo_description *text, const char *advice)
 {
-    struct fo_description text;
-    char *message;
+    char *message = fo_describe_end(text);
 
-    fo_describe_start(&text);
-    fo_describe_dropped(text.out, dropped);
-    message = fo_describe_end(&text);
     start(xml, "testcase");
     attribute(xml, "classname", "freeonce");
-    attribute(xml, "name", "findings that are not in the journal");
+    attribute(xml, "name", name);
     attribute(xml, "time", "0");
     start(xml, "failure");
     attribute(xml, "message", message);
-    attribute(xml, "type", "dropped");
+    attribute(xml, "type", type);
     free(message);
-    xmlTextWriterWriteFormatString(
-        xml,
-        "It holds %d different ones, and none whose process was killed before it was written. Mend "
-        "those that are there, and run again.",
-        FO_JOURNAL_FINDINGS);
+    xmlTextWriterWriteString(xml, BAD_CAST advice);
     end(xml);
     end(xml);
+}
+
+static void put_dropped(xmlTextWriterPtr xml, uint64_t dropped)
+{
+    struct fo_description text;
+
+    _Static_assert(FO_JOURNAL_FINDINGS == 1024, "as said below");
+    fo_describe_start(&text);
+    fo_describe_dropped(text.out, dropped);
+    put_missing(xml, "findings that are not in the journal", "dropped", &text,
+                "It holds 1024 different ones, and none whose process was killed before it was "
+                "written. Mend those that are there, and run again.");
+}
+
+static void put_excluded(xmlTextWriterPtr xml, uint64_t processes)
+{
+    struct fo_description text;
+
+    fo_describe_start(&text);
+    fo_describe_excluded(text.out, processes);
+    put_missing(
+        xml, "processes that could not write the journal", "excluded", &text,
+        "Each has said why on its standard error. A process of another user needs --any-user.");
 }
 
 /* No case of its own: what is missing makes no run fail. */
@@ -191,7 +207,8 @@ static void put_none(xmlTextWriterPtr xml)
 static void put_counts(xmlTextWriterPtr xml, const struct fo_model *model,
                        const struct fo_run_shown *run, size_t skipped, bool suite)
 {
-    size_t dropped = model->dropped != 0, cases = model->finding_count + dropped;
+    size_t missing = (model->dropped != 0 ? 1u : 0u) + (model->excluded != 0 ? 1u : 0u);
+    size_t cases = model->finding_count + missing;
 
     attribute(xml, "name", "freeonce");
     number(xml, "tests", cases > 0 ? cases : 1);
@@ -224,7 +241,9 @@ static void put_document(xmlTextWriterPtr xml, const struct fo_model *model,
     free(names);
     if (model->dropped != 0)
         put_dropped(xml, model->dropped);
-    else if (model->finding_count == 0)
+    if (model->excluded != 0)
+        put_excluded(xml, model->excluded);
+    if (model->finding_count + model->dropped + model->excluded == 0)
         put_none(xml);
     if (model->nameless != 0)
         put_nameless(xml, model->nameless);

@@ -159,6 +159,11 @@ static json_t *notifications(const struct fo_model *model)
         fo_describe_nameless(text.out, model->nameless);
         add_notification(list, &text, "warning");
     }
+    if (model->excluded > 0) {
+        fo_describe_start(&text);
+        fo_describe_excluded(text.out, model->excluded);
+        add_notification(list, &text, "error");
+    }
     if (model->dropped > 0) {
         fo_describe_start(&text);
         fo_describe_dropped(text.out, model->dropped);
@@ -182,9 +187,9 @@ static json_t *invocation(const struct fo_model *model, const struct fo_run_show
         if (run->signal != 0)
             fo_json_set(value, "exitSignalNumber", fo_json_number((uint64_t)run->signal));
     }
-    fo_json_set(
-        value, "executionSuccessful",
-        json_boolean(model->dropped == 0 && (!run->ended || (started && run->signal == 0))));
+    fo_json_set(value, "executionSuccessful",
+                json_boolean(model->dropped == 0 && model->excluded == 0 &&
+                             (!run->ended || (started && run->signal == 0))));
     set_filled(value, "toolExecutionNotifications", notifications(model));
     return value;
 }

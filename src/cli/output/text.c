@@ -203,7 +203,7 @@ static void put_counts(const struct page *page, const struct fo_model *model)
 {
     size_t counting = fo_model_counting(model), suppressed = model->finding_count - counting;
 
-    put_colour(page, fo_model_has_findings(model) ? "1;31" : "1;32");
+    put_colour(page, fo_model_has_findings(model) || model->excluded != 0 ? "1;31" : "1;32");
     fputs("freeonce: ", page->out);
     if (!fo_model_has_findings(model))
         fputs("no findings", page->out);
@@ -215,6 +215,10 @@ static void put_counts(const struct page *page, const struct fo_model *model)
     if (model->dropped != 0) {
         fputs("; ", page->out);
         fo_describe_dropped(page->out, model->dropped);
+    }
+    if (model->excluded != 0) {
+        fputs("; ", page->out);
+        fo_describe_excluded(page->out, model->excluded);
     }
     if (model->nameless != 0) {
         fputs("; ", page->out);

@@ -93,6 +93,17 @@ static bool put_library(struct list *list, const struct fo_run_settings *s)
     return true;
 }
 
+/* Over that of a run around this one. */
+static void put_run(struct list *list, const char *name, const char *journal)
+{
+    char *told;
+
+    if (asprintf(&told, FO_RUN_VARIABLE "%s:%s", name, journal) < 0)
+        told = NULL;
+    put(list, "", check_memory(told));
+    free(told);
+}
+
 /* The library's own parser.  With --require each program would refuse to start. */
 static bool check_options(char *const *environment, bool required)
 {
@@ -107,7 +118,8 @@ static bool check_options(char *const *environment, bool required)
     return fo_options_problems() == 0 || !required;
 }
 
-int fo_run_environment(char ***environment, const struct fo_run_settings *s, const char *journal)
+int fo_run_environment(char ***environment, const struct fo_run_settings *s, const char *journal,
+                       const char *name)
 {
     static const char *const ci[] = {"FREEONCE_QUARANTINE=4M", "FREEONCE_FILL=1",
                                      "FREEONCE_CANARY=1"};
@@ -121,6 +133,7 @@ int fo_run_environment(char ***environment, const struct fo_run_settings *s, con
     for (size_t i = 0; s->ci && i < sizeof ci / sizeof ci[0]; i++)
         put_default(&list, ci[i]);
     put(&list, "FREEONCE_JOURNAL=", journal);
+    put_run(&list, name, journal);
     put_default(&list, "FREEONCE_LOG=journal"); /* we shall report them */
     if (s->require)
         put_default(&list, "FREEONCE_REQUIRE=1");

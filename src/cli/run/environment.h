@@ -19,9 +19,9 @@ bool fo_run_set(struct fo_run_settings *settings, const char *text);
 /* A new environment: ours, LD_PRELOAD, the journal, the settings.  What is set in our environment
  * goes before --ci's defaults, and --set before both.  FO_EXIT_OK, or an exit status after a
  * message: a library is missing, or an option is wrong and --require was given.  Free it in any
- * case. */
+ * case.  name: of the socket of excluded.h; "": there is none. */
 int fo_run_environment(char ***environment, const struct fo_run_settings *settings,
-                       const char *journal);
+                       const char *journal, const char *name);
 void fo_run_environment_free(char **environment);
 
 #endif

@@ -74,15 +74,12 @@ static void remove_one(int tmp, const char *name)
 {
     struct stat st;
 
-    if (fstatat(tmp, name, &st, AT_SYMLINK_NOFOLLOW) != 0 || !S_ISDIR(st.st_mode) ||
-        st.st_uid != geteuid() || (st.st_mode & (S_IWGRP | S_IWOTH)) != 0)
-        return;
     int folder = openat(tmp, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (folder < 0)
         return;
     if (fstat(folder, &st) == 0 && st.st_uid == geteuid() &&
-        flock(folder, LOCK_EX | LOCK_NB) == 0 && has_journal(folder) && has_nothing_else(folder) &&
-        unlinkat(folder, "journal", 0) == 0)
+        (st.st_mode & (S_IWGRP | S_IWOTH)) == 0 && flock(folder, LOCK_EX | LOCK_NB) == 0 &&
+        has_journal(folder) && has_nothing_else(folder) && unlinkat(folder, "journal", 0) == 0)
         unlinkat(tmp, name, AT_REMOVEDIR);
     close(folder);
 }

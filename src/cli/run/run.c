@@ -12,6 +12,7 @@
 #include "cli/output/output.h"
 #include "cli/run/process_tree.h"
 #include "cli/run/environment.h"
+#include "cli/run/excluded.h"
 #include "cli/run/files.h"
 
 enum { KEY_CI = 0x100, KEY_REQUIRE, KEY_JOURNAL, KEY_LIBRARY, KEY_WAIT, KEY_ANY_USER };
@@ -122,9 +123,11 @@ static int judge(const struct arguments *a, const struct fo_model *model,
                  model->guarded == 0 ? "no process was guarded" : "a process ran unprotected");
         return FO_EXIT_CONFIG;
     }
-    if (output != FO_EXIT_OK && end->status == 0)
+    if (end->status != 0)
+        return end->status;
+    if (output != FO_EXIT_OK)
         return output;
-    return end->status;
+    return model->excluded != 0 ? FO_EXIT_CONFIG : FO_EXIT_OK;
 }
 
 static int report(struct arguments *a, char *journal, const struct fo_tree_end *end)
@@ -145,16 +148,18 @@ static int report(struct arguments *a, char *journal, const struct fo_tree_end *
 static int run(struct arguments *a, const struct fo_run_files *files)
 {
     char **environment;
-    char journal[sizeof files->journal];
+    char journal[sizeof files->journal], name[FO_RUN_NAME_SIZE] = "";
+    int socket = fo_run_listen(name);
 
     memcpy(journal, files->journal, sizeof journal);
-    int status = fo_run_environment(&environment, &a->settings, journal);
+    int status = fo_run_environment(&environment, &a->settings, journal, name);
     if (status != FO_EXIT_OK) {
         fo_run_environment_free(environment);
         return status;
     }
     struct fo_tree_end end = fo_tree_run(a->command, environment, a->patience);
     fo_run_environment_free(environment);
+    fo_run_count_excluded(socket, journal);
     return end.started ? report(a, journal, &end) : end.status;
 }
 
@@ -170,7 +175,8 @@ int fo_run_main(int argc, char **argv)
             "Runs COMMAND with the library in front of it and of every process that it starts, "
             "and reports what they found.\v"
             "Exit status: that of COMMAND, 128+n if signal n ended it; 99 if any process had a "
-            "finding (--exit-code changes it), whatever COMMAND's was; 78 see --require; 125 "
+            "finding (--exit-code changes it), whatever COMMAND's was; 78 see --require, or "
+            "COMMAND ended with 0 and a guarded process could not write the journal; 125 "
             "freeonce failed before COMMAND ran, 126 COMMAND cannot be executed, 127 there is no "
             "COMMAND.\n\n"
             "Examples:\n"

@@ -168,6 +168,7 @@ void made_model(struct fo_model *model, enum made which)
                                .guarded = 3,
                                .unprotected = which == MADE_UNPROTECTED,
                                .dropped = which == MADE_THREE ? 2 : 0,
+                               .excluded = which == MADE_UNPROTECTED ? 1 : 0,
                                .nameless = which == MADE_SUPPRESSED ? 7 : 0};
     if (which == MADE_SUPPRESSED)
         findings[0].suppressed = &suppression;

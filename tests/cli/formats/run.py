@@ -73,7 +73,7 @@ class Formats(unittest.TestCase):
         lines = documents.json_lines(self.write('json', 'three'))
         self.assertIsNone(lines['run'][0]['command'])
         self.assertEqual(lines['finding'][1]['neighbour']['block'], '0x4f00')
-        self.assertEqual(lines['summary'][0], {'type': 'summary', 'findings': 3, 'suppressed': 0, 'dropped': 2, 'nameless': 0,
+        self.assertEqual(lines['summary'][0], {'type': 'summary', 'findings': 3, 'suppressed': 0, 'dropped': 2, 'excluded': 0, 'nameless': 0,
                                                'occurrences': 4652, 'unfinished': 0, 'damaged': 0})
         lines = documents.json_lines(self.write('json', 'suppressed'))
         self.assertEqual(lines['finding'][0]['suppressed'], {'name': 'bug 123', 'file': 'known.txt', 'line': 3})
@@ -105,6 +105,22 @@ class Formats(unittest.TestCase):
         self.assertIn(f'::warning title=freeonce::{said}\n', self.write('github', 'suppressed'))
         for form in ('junit', 'sarif', 'github'):
             self.assertNotIn('no room', self.write(form, 'three'), form)
+
+    def test_processes_that_could_not_write_the_journal_are_told(self):
+        said = 'at least 1 process could not write the journal (--any-user?), and what they found is not in it'
+        summary, = documents.json_lines(self.write('json', 'unprotected'))['summary']
+        self.assertEqual(summary['excluded'], 1)
+        root = documents.junit(self.write('junit', 'unprotected'))
+        cases = root.findall('.//testcase')
+        self.assertEqual(str(len(cases)), root.get('tests'))
+        self.assertEqual(said, cases[-1].find('failure').get('message'))
+        self.assertEqual('excluded', cases[-1].find('failure').get('type'))
+        run, = documents.sarif(self.write('sarif', 'unprotected'))['invocations']
+        self.assertIn(said, [one['message']['text'] for one in run['toolExecutionNotifications']])
+        self.assertFalse(run['executionSuccessful'])
+        self.assertIn(f'::error title=freeonce::{said}\n', self.write('github', 'unprotected'))
+        for form in ('junit', 'sarif', 'github'):
+            self.assertNotIn('could not write', self.write(form, 'three'), form)
 
     def test_junit_skips_what_is_suppressed(self):
         root = documents.junit(self.write('junit', 'suppressed'))
@@ -174,7 +190,7 @@ class Formats(unittest.TestCase):
 
     def test_github_is_silent_without_findings_and_warns_of_what_was_not_protected(self):
         self.assertEqual(self.write('github', 'empty'), '')
-        warning, = documents.github(self.write('github', 'unprotected'))
+        warning, _ = documents.github(self.write('github', 'unprotected'))
         self.assertEqual((warning[0], warning[2]),
                          ('warning', 'static (pid 9) used OpenSSL unprotected: OpenSSL is linked statically'))
         self.assertEqual([command[0] for command in documents.github(self.write('github', 'suppressed'))],
