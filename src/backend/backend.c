@@ -11,6 +11,7 @@
 
 #include "backend/guard.h"
 #include "backend/region.h"
+#include "backend/region_system.h"
 #include "core/libc_memory.h"
 #include "core/engine.h"
 #include "core/hot.h"
@@ -213,6 +214,30 @@ static void set_paths(enum fo_backend_id id)
                          !fo_beside_tsan());
 }
 
+void fo_backend_lock(void)
+{
+    if (fo_region != NULL)
+        fo_region_lock();
+    if (FO_RELAXED_LOAD(&fo_hot.guard))
+        fo_guard_lock();
+}
+
+/* What concerns pages can be had where no other memory lies on them. */
+static void check_pages(enum fo_backend_id id)
+{
+    bool hide = !fo_options.dump, lock = fo_options.lock;
+
+    if (!hide && !lock)
+        return;
+    if (id != FO_BACKEND_ARENA)
+        fo_say_words(hide ? "FREEONCE_DUMP=0" : "", hide && lock ? " and " : "",
+                     lock ? "FREEONCE_LOCK=1" : "", hide && lock ? " have" : " has",
+                     " no effect on the memory of backend ", fo_backends[id]->name,
+                     "; arena, shm and guard have pages of their own", NULL);
+    if (id != FO_BACKEND_ARENA || !fo_system_is_locked())
+        fo_engine_refuse();
+}
+
 /* In place of a backend that makes whole blocks, headers included. */
 static void *made_directly(size_t size, const char *file, int line)
 {
@@ -230,6 +255,7 @@ static bool decide(const char *file, int line)
     enum fo_backend_id id = choose(host_is_shared);
     if (!fo_shared_decide(is_shared(id, host_is_shared)))
         return false;
+    check_pages(id);
     set_paths(id);
     fo_process_serve(id);
     if (!fo_hot.direct)

@@ -34,6 +34,9 @@ static inline size_t fo_room(size_t size)
 /* Give a block to the backend that made it. */
 void fo_backend_free(uintptr_t payload, uint64_t word, fo_site freed);
 
+/* In a forked process, where FREEONCE_LOCK=1 is asked for: lock what its parent had locked. */
+void fo_backend_lock(void);
+
 /* The functions that the program registered with OpenSSL; all set, or none. */
 struct fo_host {
     void *(*malloc)(size_t, const char *, int);

@@ -9,6 +9,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "backend/region_system.h"
+#include "core/options.h"
 #include "core/registry.h"
 
 enum { CLASSES = 14, PATIENCE = 1000 }; /* runs of 1 to 8,192 pages; tries for a lock */
@@ -108,18 +110,37 @@ bool fo_guard_open(uintptr_t end, size_t room)
 {
     size_t length = round_page(room);
 
-    return mprotect((void *)(end - length), length, PROT_READ | PROT_WRITE) == 0;
+    if (mprotect((void *)(end - length), length, PROT_READ | PROT_WRITE) != 0)
+        return false;
+    fo_system_lock(end - length, length);
+    return true;
+}
+
+void fo_guard_lock(void)
+{
+    for (struct fo_guard_class *c = classes; c < classes + CLASSES; c++)
+        for (uint32_t i = 0; i < c->count && i < FO_RELAXED_LOAD(&c->fresh); i++) {
+            const struct fo_guard_slot *s = &c->slots[i];
+            size_t length = round_page(fo_guard_room(fo_word_size(s->record.word)));
+            if (FO_RELAXED_LOAD(&s->state) == FO_GUARD_LIVE && length < c->stride)
+                fo_system_lock(fo_guard_run_end(c, s) - length, length);
+        }
 }
 
 void fo_guard_close(uintptr_t end, size_t room)
 {
     size_t length = round_page(room);
     void *start = (void *)(end - length);
+    void *fresh_pages = mmap(start, length, PROT_NONE,
+                             MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
 
-    if (mmap(start, length, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1,
-             0) == MAP_FAILED &&
-        mprotect(start, length, PROT_NONE) == 0)
+    if (fresh_pages != MAP_FAILED) {
+        fo_system_hide(end - length, length); /* like its neighbours, else they stay apart */
+    } else if (mprotect(start, length, PROT_NONE) == 0) {
+        if (fo_options.lock)
+            munlock(start, length);
         madvise(start, length, MADV_DONTNEED);
+    }
 }
 
 /* --- start -------------------------------------------------------------------------------------
@@ -180,6 +201,7 @@ bool fo_guard_reserve(uint32_t slots)
         records += c->count;
         ring += c->count;
     }
+    fo_system_hide(range, size);
     fo_guard_range = (struct fo_guard_range){range, size};
     return true;
 }

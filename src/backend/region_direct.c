@@ -52,7 +52,6 @@ void fo_region_enter(struct fo_direct *d, uint32_t index, bool forked)
  */
 void fo_region_forked(void)
 {
-    fo_region_lock();
     if (fo_region->shared && !fo_hot.process->direct.held_back)
         fo_region_mark();
     if (fo_region->shared)

@@ -46,7 +46,7 @@ static bool map_over(uintptr_t at, size_t size, int flags)
 
 /* FREEONCE_DUMP=0 keeps it out of core dumps.  Huge pages are not forbidden here, as madvise(2)
  * would: stacks have none since Linux 6.7, hence MAP_STACK. */
-static void hide(uintptr_t start, size_t size)
+void fo_system_hide(uintptr_t start, size_t size)
 {
     if (!fo_options.dump)
         madvise((void *)start, size, MADV_DONTDUMP);
@@ -78,7 +78,7 @@ uintptr_t fo_system_map_apart(uintptr_t wish, size_t size)
         start = 0;
     }
     if (start != 0)
-        hide(start, size);
+        fo_system_hide(start, size);
     errno = saved_errno;
     return start;
 }
@@ -97,7 +97,7 @@ uintptr_t fo_system_map_sparse(size_t size)
     uintptr_t start = map(0, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_STACK);
 
     if (start != 0)
-        hide(start, size);
+        fo_system_hide(start, size);
     errno = saved_errno;
     return start;
 }
@@ -122,7 +122,7 @@ enum fo_mapped fo_system_map_at(uintptr_t start, size_t size)
     enum fo_mapped mapped = map_at(start, size, PROT_READ | PROT_WRITE);
 
     if (mapped == FO_MAPPED)
-        hide(start, size);
+        fo_system_hide(start, size);
     return mapped;
 }
 
@@ -152,7 +152,7 @@ static bool take(uintptr_t at, size_t size)
     if (at < (uintptr_t)2 * PAGE || map_at(at - PAGE, PAGE + size, PROT_NONE) != FO_MAPPED)
         return false;
     if (map_over(at, size, MAP_STACK)) {
-        hide(at, size);
+        fo_system_hide(at, size);
         return true;
     }
     unmap(at - PAGE, PAGE + size);
@@ -284,13 +284,20 @@ void fo_system_populate(uintptr_t start, size_t size)
     errno = saved_errno;
 }
 
+static bool cannot_lock;
+
+bool fo_system_is_locked(void)
+{
+    return !FO_RELAXED_LOAD(&cannot_lock);
+}
+
 void fo_system_lock(uintptr_t start, size_t size)
 {
-    static bool told;
     int saved_errno = errno;
 
-    if (fo_options.lock && !told && mlock2((void *)start, size, MLOCK_ONFAULT) != 0) {
-        told = true;
+    if (fo_options.lock && fo_system_is_locked() &&
+        mlock2((void *)start, size, MLOCK_ONFAULT) != 0) {
+        FO_RELAXED_STORE(&cannot_lock, true);
         fo_say_words(
             "FREEONCE_LOCK=1: OpenSSL's memory cannot be locked (",
             errno == ENOMEM || errno == EPERM ? "RLIMIT_MEMLOCK is too low" : "mlock2 fails",

@@ -54,7 +54,13 @@ void fo_system_release(uintptr_t start, size_t size, bool shared);
  * a fault for every 4 KiB otherwise. */
 void fo_system_populate(uintptr_t start, size_t size);
 
-/* FREEONCE_LOCK=1: keep it in memory. */
+/* FREEONCE_DUMP=0: keep it out of core dumps. */
+void fo_system_hide(uintptr_t start, size_t size);
+
+/* FREEONCE_LOCK=1: keep it in memory.  A forked process has no locks of its parent's. */
 void fo_system_lock(uintptr_t start, size_t size);
+
+/* Was all of it locked that was asked for?  Else a message has said why not. */
+bool fo_system_is_locked(void);
 
 #endif

@@ -10,6 +10,7 @@
 
 #include "backend/backend.h"
 #include "backend/region.h"
+#include "core/options.h"
 #include "core/raw.h"
 #include "fork/life.h"
 #include "fork/rows.h"
@@ -138,6 +139,8 @@ void fo_process_noticed(void)
         fo_thread.shard = fo_thread.home = NULL; /* workers need not crowd into their parent's */
     if (FO_RELAXED_LOAD(&fo_hot.direct))
         fo_region_forked();
+    if (forked && fo_options.lock)
+        fo_backend_lock();
     fo_journal_process(me->index);
     fo_output_forked();
 }

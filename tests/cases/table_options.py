@@ -1,5 +1,6 @@
 """Options: what is told at load, what is said about wrong values, and choosing a backend."""
 
+import os
 import pathlib
 import re
 
@@ -99,6 +100,45 @@ def faulty(name, path, why):
     ]
 
 
+def pages():
+    """What is asked for of pages is done, or said to be impossible; then FREEONCE_REQUIRE=1 ends the program."""
+    asked = {
+        "dump": {"FREEONCE_DUMP": "0"},
+        "lock": {"FREEONCE_LOCK": "1"},
+        "both": {"FREEONCE_DUMP": "0", "FREEONCE_LOCK": "1"},
+    }
+    own = {"": {}, "-sampled": {"FREEONCE_GUARD": "1/2"}, "-filled": {"FREEONCE_FILL": "1"}}
+    cases = [Case("pages", "faults pages", "", ("arena", "shm", "guard"))]
+    for name, env in asked.items():
+        for how, more in own.items():
+            backends = ("arena", "shm", "guard") if not more else ("arena",)
+            wanted = {**env, **more, **REQUIRE}
+            cases.append(Case(f"pages-{name}{how}", "faults pages", "", backends, wanted, needs=cannot_lock))
+        words = " and ".join("=".join(pair) for pair in env.items())
+        for backend, shown in {"libc": "libc", "host": "host", "shared": "host", "plugin": "counting"}.items():
+            said = (
+                f"{words} {'has' if len(env) == 1 else 'have'} no effect on the memory of backend {shown}; arena, shm"
+                " and guard have pages of their own\n"
+            )
+            cases.append(Case(f"pages-{name}-on-{backend}", "faults tell-version", said, (backend,), env))
+            env_required = {**env, **REQUIRE}
+            cases.append(
+                Case(
+                    f"pages-{name}-on-{backend}-required",
+                    "faults tell-version",
+                    said + ENDED,
+                    (backend,),
+                    env_required,
+                    status=78,
+                )
+            )
+    return cases
+
+
+def cannot_lock():
+    return None if os.geteuid() == 0 else "needs root, for locked memory"
+
+
 def choice(name, value, choices, nearest=None):
     hint = f"; did you mean FREEONCE_{name}={nearest}?" if nearest else ""
     return f"FREEONCE_{name}={value} is none of {choices}, ignored{hint}\n"
@@ -120,6 +160,7 @@ WARNING = (
 )
 
 CASES = [
+    *pages(),
     *(loaded_on(backend) for backend in EVERY),
     Case("verbose-off", "faults tell-version", "", ANY, {"FREEONCE_VERBOSE": "0"}),
     Case(

@@ -250,7 +250,7 @@ class Status(tools.Case):
         self.planted("bug")
         for content, status, words in (
             ("[a]\nknd = x\n", 65, "did you mean kind?"), ("\0", 65, "not a text file"),
-            ("#" * (1 << 21), 65, "larger than 1 MiB"), (None, 66, "cannot be read"),
+            ("#" * (17 << 20), 65, "larger than 16 MiB"), (None, 66, "cannot be read"),
         ):
             with self.subTest(words):
                 known.unlink(missing_ok=True)

@@ -19,8 +19,6 @@
 #include "cli/output/suppress_rules.h"
 #include "core/nearest.h"
 
-enum { FILE_MAX = 1024 * 1024 };
-
 #define KEYS "kind|object|site|allocated|freed|now|program"
 
 static const char *const kinds[] = {
@@ -114,7 +112,15 @@ static bool open_entry(struct reader *reader, char *text)
     return true;
 }
 
-bool fo_suppress_kind(const char *glob)
+bool fo_suppress_has_kind(const char *name)
+{
+    for (int i = 0; i < KINDS; i++)
+        if (strcmp(name, kinds[i]) == 0)
+            return true;
+    return false;
+}
+
+static bool matches_kind(const char *glob)
 {
     for (int i = 0; i < KINDS; i++)
         if (fnmatch(glob, kinds[i], 0) == 0)
@@ -126,7 +132,7 @@ static bool known_kind(const struct reader *reader, const char *glob)
 {
     char choices[1024] = "", meant[64];
 
-    if (fo_suppress_kind(glob))
+    if (matches_kind(glob))
         return true;
     for (int i = 0; i < KINDS; i++) {
         size_t used = strlen(choices);
@@ -222,24 +228,37 @@ static bool parse(struct reader *reader, char *text, size_t size)
     return close_entry(reader);
 }
 
+/* What is there, and a byte more than there may be; NULL: why is in errno. */
+static char *read_all(FILE *in, size_t *size)
+{
+    size_t room = 1 << 16;
+    char *text = need(malloc(room + 1));
+
+    *size = 0;
+    errno = 0;
+    while ((*size += fread(text + *size, 1, room - *size, in)) == room &&
+           room <= FO_SUPPRESS_FILE_MAX) {
+        room *= 2;
+        text = need(realloc(text, room + 1));
+    }
+    if (!ferror(in))
+        return text;
+    free(text);
+    return NULL;
+}
+
 /* The whole file, ending with NUL; NULL: it cannot be had, and why was said. */
 static char *contents(const char *path, size_t *size, int *exit_status)
 {
     FILE *in = fopen(path, "re");
-    char *text = NULL;
+    char *text = in != NULL ? read_all(in, size) : NULL;
 
-    if (in != NULL) {
-        text = need(malloc(FILE_MAX + 2));
-        errno = 0;
-        *size = fread(text, 1, FILE_MAX + 1, in);
-    }
-    if (in == NULL || ferror(in)) {
+    if (text == NULL) {
         fo_error("the suppressions %s cannot be read: %s", path, strerror(errno));
         *exit_status = FO_EXIT_NO_INPUT;
-        free(text);
-        text = NULL;
-    } else if (*size > FILE_MAX) {
-        fo_error("%s is larger than 1 MiB: that is no file of suppressions", path);
+    } else if (*size > FO_SUPPRESS_FILE_MAX) {
+        fo_error("%s is larger than %d MiB: that is no file of suppressions", path,
+                 FO_SUPPRESS_FILE_MAX >> 20);
         *exit_status = FO_EXIT_DATA;
         free(text);
         text = NULL;

@@ -129,20 +129,33 @@ static void put_place(FILE *out, const char *key, const struct fo_place_shown *p
         }
 }
 
-/* The lines of the entry for a finding; the caller frees them. */
-static char *rules(const struct fo_finding_shown *finding)
+static FILE *open_text(char **text, size_t *size)
 {
-    char *text = NULL, call[WORD_MAX];
-    size_t size = 0;
-    FILE *out = open_memstream(&text, &size);
+    FILE *out = open_memstream(text, size);
 
     if (out == NULL) {
         fo_error("no memory for suppressions");
         exit(FO_EXIT_SOFTWARE);
     }
-    /* Not that of a newer library, nor a pattern from a damaged journal. */
-    if (finding->kind != NULL && strpbrk(finding->kind, "\\*?[") == NULL &&
-        fo_suppress_kind(finding->kind))
+    return out;
+}
+
+static void close_text(FILE *out, char *const *text)
+{
+    if (fclose(out) != 0 || *text == NULL) {
+        fo_error("no memory for suppressions");
+        exit(FO_EXIT_SOFTWARE);
+    }
+}
+
+/* The lines of the entry for a finding; the caller frees them. */
+static char *rules(const struct fo_finding_shown *finding)
+{
+    char *text = NULL, call[WORD_MAX];
+    size_t size = 0;
+    FILE *out = open_text(&text, &size);
+
+    if (finding->kind != NULL && fo_suppress_has_kind(finding->kind)) /* or a newer library's */
         put_rule(out, "kind", finding->kind);
     put_rule(out, "object", finding->object);
     put_place(out, "allocated", &finding->allocated);
@@ -151,10 +164,7 @@ static char *rules(const struct fo_finding_shown *finding)
     if (finding->now.file != NULL && put_word(WORD_CALL, &finding->now, call))
         put_rule(out, "site", call);
     put_rule(out, "program", fo_describe_program(finding));
-    if (fclose(out) != 0 || text == NULL) {
-        fo_error("no memory for suppressions");
-        exit(FO_EXIT_SOFTWARE);
-    }
+    close_text(out, &text);
     return text;
 }
 
@@ -173,34 +183,64 @@ static bool among(char *const *texts, size_t count, const char *text)
     return false;
 }
 
+/* Comment, name and lines; the caller frees them. */
+static char *entry(const struct fo_finding_shown *finding, size_t number, const char *lines)
+{
+    char *text = NULL;
+    size_t size = 0;
+    FILE *out = open_text(&text, &size);
+
+    fputs(number > 1 ? "\n# " : "# ", out);
+    put_words(out, finding->headline);
+    fprintf(out, "\n[%zu: ", number);
+    put_words(out, finding->kind);
+    fputs(" of ", out);
+    put_words(out, finding->object);
+    fputs(" in ", out);
+    put_words(out, fo_describe_program(finding));
+    fprintf(out, "]\n%s", lines);
+    close_text(out, &text);
+    return text;
+}
+
+/* False: it would not be read. */
+static bool put_entry(FILE *out, const char *text, size_t *written)
+{
+    size_t length = strlen(text);
+
+    if (length > FO_SUPPRESS_FILE_MAX - *written) {
+        fo_warning("not all findings have an entry: a file of suppressions has at most %d MiB",
+                   FO_SUPPRESS_FILE_MAX >> 20);
+        return false;
+    }
+    fputs(text, out);
+    *written += length;
+    return true;
+}
+
 void fo_suppressions_generate(FILE *out, const struct fo_model *model)
 {
-    char **written = calloc(model->finding_count + 1, sizeof *written);
-    size_t count = 0;
+    char **seen = calloc(model->finding_count + 1, sizeof *seen);
+    size_t count = 0, written = 0;
+    bool room = true;
 
-    if (written == NULL) {
+    if (seen == NULL) {
         fo_error("no memory for suppressions");
         exit(FO_EXIT_SOFTWARE);
     }
-    for (size_t i = 0; i < model->finding_count; i++) {
+    for (size_t i = 0; i < model->finding_count && room; i++) {
         const struct fo_finding_shown *finding = &model->findings[i];
-        char *text = finding->suppressed == NULL ? rules(finding) : NULL;
-        if (text == NULL || among(written, count, text)) { /* one entry matches both */
-            free(text);
+        char *lines = finding->suppressed == NULL ? rules(finding) : NULL;
+        if (lines == NULL || among(seen, count, lines)) { /* one entry matches both */
+            free(lines);
             continue;
         }
-        written[count++] = text;
-        fputs(count > 1 ? "\n# " : "# ", out);
-        put_words(out, finding->headline);
-        fprintf(out, "\n[%zu: ", count);
-        put_words(out, finding->kind);
-        fputs(" of ", out);
-        put_words(out, finding->object);
-        fputs(" in ", out);
-        put_words(out, fo_describe_program(finding));
-        fprintf(out, "]\n%s", text);
+        seen[count++] = lines;
+        char *text = entry(finding, count, lines);
+        room = put_entry(out, text, &written);
+        free(text);
     }
     for (size_t i = 0; i < count; i++)
-        free(written[i]);
-    free(written);
+        free(seen[i]);
+    free(seen);
 }

@@ -21,7 +21,10 @@ struct fo_suppress_rule {
     char glob[]; /* as for fnmatch(3) */
 };
 
-/* Is there a kind of finding that this matches? */
-bool fo_suppress_kind(const char *glob);
+/* A file of suppressions is no larger than this. */
+enum { FO_SUPPRESS_FILE_MAX = 16 << 20 };
+
+/* Is this the name of a kind of finding? */
+bool fo_suppress_has_kind(const char *name);
 
 #endif

@@ -193,14 +193,15 @@ static void mistakes_are_named_with_file_and_line(void **state)
 
 static void what_is_no_such_file_is_refused(void **state)
 {
-    char *huge = malloc(1024 * 1024 + 1);
+    enum { MOST = 16 << 20 };
+    char *huge = malloc(MOST + 1);
 
     (void)state;
     assert_non_null(huge);
-    memset(huge, '\n', 1024 * 1024 + 1);
-    write_file(huge, 1024 * 1024 + 1);
-    assert_refused(path, FO_EXIT_DATA, "larger than 1 MiB");
-    write_file(huge, 1024 * 1024);
+    memset(huge, '\n', MOST + 1);
+    write_file(huge, MOST + 1);
+    assert_refused(path, FO_EXIT_DATA, "larger than 16 MiB");
+    write_file(huge, MOST);
     struct fo_suppression *list = NULL;
     int status = -1;
     assert_true(fo_suppressions_read(&list, path, &status));
