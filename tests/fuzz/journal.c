@@ -3,7 +3,6 @@
  * Input: a byte of ways, one for the format, two of the run; the file itself, or rows, most of
  * which get a right check. */
 #include "input.h"
-#include "small_file.h"
 
 #include <jansson.h>
 #include <libxml/parser.h>
@@ -73,7 +72,6 @@ static void fill(struct fo_journal *j, struct input *in)
 
 static void write_file(int fd, const void *data, size_t size)
 {
-    small_file_room = size + 1;
     if (ftruncate(fd, 0) != 0 || pwrite(fd, data, size, 0) != (ssize_t)size)
         abort();
 }

@@ -1,7 +1,6 @@
 /* A file of suppressions, and its rules against a few findings.
  * Input: the file.  It is in memory, so that the reader opens it in its own way. */
 #include "input.h"
-#include "small_file.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -48,7 +47,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     if (ftruncate(fd, 0) != 0 || pwrite(fd, data, size, 0) != (ssize_t)size)
         abort();
-    small_file_room = size + 1;
     memcpy(shown, findings, sizeof shown);
     shown[0].now.caller = shown[0].freed.caller = stack[0];
     if (fo_suppressions_read(&list, path, &status)) {

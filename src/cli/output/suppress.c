@@ -228,7 +228,8 @@ static bool parse(struct reader *reader, char *text, size_t size)
     return close_entry(reader);
 }
 
-/* What is there, and a byte more than there may be; NULL: why is in errno. */
+/* What is there, and a byte more than there may be, with room for a NUL and no more, so that a
+ * checker sees a read behind it; NULL: why is in errno. */
 static char *read_all(FILE *in, size_t *size)
 {
     size_t room = 1 << 16;
@@ -242,7 +243,7 @@ static char *read_all(FILE *in, size_t *size)
         text = need(realloc(text, room + 1));
     }
     if (!ferror(in))
-        return text;
+        return need(realloc(text, *size + 1));
     free(text);
     return NULL;
 }
