@@ -124,7 +124,7 @@ def test_by_name(stage, cluster):
 def test_launcher(stage, cluster, freeonce):
     for way in ([], ["--ci"]):
         pooler = Pooler(stage, cluster, f"run{''.join(way)}")
-        launcher = [freeonce, "run", *way, "--library", stage.lib, "--"]
+        launcher = [freeonce, "run", "--any-user", *way, "--library", stage.lib, "--"]
         server = pooler.serve_and_stop(
             lambda argv, launcher=launcher: launcher + argv, expected=recipes.REPORTED
         )

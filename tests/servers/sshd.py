@@ -67,25 +67,6 @@ def empty_root():
         os.close(folder)
 
 
-class Pipe:
-    """A log that is a named pipe: who may not write to files may write here."""
-
-    def __init__(self, path):
-        os.mkfifo(path)
-        self.path, self.seen = path, b""
-        self.end = os.open(path, os.O_RDWR | os.O_NONBLOCK)
-
-    def text(self):
-        with contextlib.suppress(BlockingIOError):
-            while True:
-                self.seen += os.read(self.end, 65536)
-        return self.seen.decode()
-
-    def close(self):
-        os.close(self.end)
-        self.path.unlink()
-
-
 def make_keys(stage):
     for name in ("host", "user"):
         argv = [harness.need("ssh-keygen"), "-q", "-t", "ed25519", "-N", "", "-f", stage.dir / name]
@@ -160,21 +141,12 @@ def test_without(stage):
 
 
 def test_sandbox(stage):
-    """A finding in the sandbox goes to the journal and through a pipe."""
-    pipe = Pipe(stage.dir / "pipe")
-    values = recipes.variables(stage, "sshd", USER)
-    if values:
-        values["FREEONCE_LOG"] = str(pipe.path)
-    server, port = start(stage, values)
+    """A finding in the sandbox goes to the journal."""
+    server, port = start(stage, recipes.variables(stage, "sshd", USER))
     check_processes(stage, server, port, guarded=True)
     check_session(stage, port)
     stop(stage, server)
-    if stage.lib is not None:
-        text = pipe.text()
-        found = [one for one in findings.parse(text) if findings.is_complete(one)]
-        stage.check("findings in the pipe", "at least 1", text, len(found) >= 1)
     recipes.check_journal(stage, True)
-    pipe.close()
     recipes.forget(stage)
     harness.step("a finding in the sandbox arrives, the client is served, its session has nothing")
 
