@@ -555,4 +555,4 @@ def cases(given):
 
 
 if __name__ == "__main__":
-    harness.main(cases)
+    harness.main(cases, for_all_users=True)
