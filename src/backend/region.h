@@ -400,7 +400,7 @@ bool fo_region_freed(const struct fo_at *at, struct fo_freed *out);
 
 /* Did X_free() or the like get a freed block, or a slot that no block was ever in?  One look; the
  * long answer is fo_region_at()'s. */
-static inline bool fo_region_may_not_live(uintptr_t p)
+static inline bool fo_region_may_not_be_live(uintptr_t p)
 {
     uint64_t word = FO_HOT_LOAD(&fo_header_of(p)->word);
 

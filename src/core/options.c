@@ -88,6 +88,11 @@ static void read_one(const char *variable)
         set_or_complain(name, equals + 1, false);
 }
 
+static bool is_of_run(const char *variable)
+{
+    return strncmp(variable, FO_RUN_VARIABLE, sizeof FO_RUN_VARIABLE - 1) == 0;
+}
+
 void fo_options_read(char *const *envp)
 {
     const char *ignored;
@@ -102,7 +107,7 @@ void fo_options_read(char *const *envp)
     for (; envp != NULL && *envp != NULL; envp++)
         if (strncmp(*envp, prefix, PREFIX_LENGTH) == 0)
             read_one(*envp);
-        else if (strncmp(*envp, FO_RUN_VARIABLE, sizeof FO_RUN_VARIABLE - 1) == 0)
+        else if (is_of_run(*envp))
             copy(fo_run_told, sizeof fo_run_told, *envp + sizeof FO_RUN_VARIABLE - 1);
 }
 
@@ -111,7 +116,7 @@ void fo_options_remove(char **envp)
     char **kept = envp;
 
     for (; *envp != NULL; envp++)
-        if (strncmp(*envp, prefix, PREFIX_LENGTH) != 0)
+        if (strncmp(*envp, prefix, PREFIX_LENGTH) != 0 && !is_of_run(*envp))
             *kept++ = *envp;
     *kept = NULL;
 }

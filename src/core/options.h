@@ -66,7 +66,8 @@ void fo_options_read(char *const *envp);
 #define FO_RUN_VARIABLE "_FREEONCE_RUN="
 extern char fo_run_told[FO_TEXT_MAX + 32];
 
-/* Remove every FREEONCE_ variable, also those that are no options, from envp. */
+/* Remove every FREEONCE_ variable, also those that are no options, and FO_RUN_VARIABLE from envp.
+ */
 void fo_options_remove(char **envp);
 
 /* After that: what the file says to all programs, and in its sections to this one (its argv[0]),

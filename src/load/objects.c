@@ -301,7 +301,7 @@ judge(void *p, const void *second, fo_object_function **slot, uintptr_t caller, 
         return call_slowly(p, second, slot, caller);
     const struct fo_direct *d = &fo_hot.process->direct;
     if (fo_likely(fo_direct_contains(d, (uintptr_t)p))) {
-        if (fo_unlikely(fo_region_may_not_live((uintptr_t)p)))
+        if (fo_unlikely(fo_region_may_not_be_live((uintptr_t)p)))
             return call_slowly(p, second, slot, caller);
         return go_on(function, p, second, slot, caller, frees);
     }

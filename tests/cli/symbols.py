@@ -125,6 +125,11 @@ class Kinds(Case):
         make(target)
         return target
 
+    def test_no_elf_file(self):
+        """An ELF file can name any file as its debug file: /etc/shadow, say, where root reads the journal."""
+        self.replace(lambda target: self.program.write_text("root:secret"))
+        self.check_not_read("it is no ELF file$", "--symbols=all")
+
     def test_symbolic_link(self):
         self.replace(self.program.symlink_to)
         self.check_read()

@@ -46,7 +46,8 @@ static void understood(const char *option)
 
 static void variables_are_removed(void **state)
 {
-    char *envp[] = {"FREEONCE_LOG=/a", "A=1", "FREEONCE_", "FREEONCE=1", "FREEONCE_X=", NULL};
+    char *envp[] = {"FREEONCE_LOG=/a",    "A=1", "FREEONCE_", "FREEONCE=1", "FREEONCE_X=",
+                    "_FREEONCE_RUN=a:/b", NULL};
     char *none[] = {NULL};
 
     (void)state;

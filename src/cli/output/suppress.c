@@ -10,13 +10,16 @@
 #include "cli/output/suppress.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <fnmatch.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cli/exit.h"
 #include "cli/message.h"
 #include "cli/output/suppress_rules.h"
+#include "cli/read_all.h"
 #include "core/nearest.h"
 
 #define KEYS "kind|object|site|allocated|freed|now|program"
@@ -228,47 +231,26 @@ static bool parse(struct reader *reader, char *text, size_t size)
     return close_entry(reader);
 }
 
-/* What is there, and a byte more than there may be, with room for a NUL and no more, so that a
- * checker sees a read behind it; NULL: why is in errno. */
-static char *read_all(FILE *in, size_t *size)
-{
-    size_t room = 1 << 16;
-    char *text = need(malloc(room + 1));
-
-    *size = 0;
-    errno = 0;
-    while ((*size += fread(text + *size, 1, room - *size, in)) == room &&
-           room <= FO_SUPPRESS_FILE_MAX) {
-        room *= 2;
-        text = need(realloc(text, room + 1));
-    }
-    if (!ferror(in))
-        return need(realloc(text, *size + 1));
-    free(text);
-    return NULL;
-}
-
 /* The whole file, ending with NUL; NULL: it cannot be had, and why was said. */
 static char *contents(const char *path, size_t *size, int *exit_status)
 {
-    FILE *in = fopen(path, "re");
-    char *text = in != NULL ? read_all(in, size) : NULL;
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    char *text = NULL;
+    enum fo_exit status =
+        fd >= 0 ? fo_read_all(fd, FO_SUPPRESS_FILE_MAX, &text, size) : FO_EXIT_NO_INPUT;
 
-    if (text == NULL) {
+    if (status == FO_EXIT_NO_INPUT)
         fo_error("the suppressions %s cannot be read: %s", path, strerror(errno));
-        *exit_status = FO_EXIT_NO_INPUT;
-    } else if (*size > FO_SUPPRESS_FILE_MAX) {
+    else if (status == FO_EXIT_DATA)
         fo_error("%s is larger than %d MiB: that is no file of suppressions", path,
                  FO_SUPPRESS_FILE_MAX >> 20);
-        *exit_status = FO_EXIT_DATA;
-        free(text);
-        text = NULL;
-    } else {
-        text[*size] = '\0';
-    }
-    if (in != NULL)
-        fclose(in);
-    return text;
+    if (fd >= 0)
+        close(fd);
+    if (status == FO_EXIT_OK)
+        return text;
+    *exit_status = status;
+    free(text);
+    return NULL;
 }
 
 bool fo_suppressions_read(struct fo_suppression **list, const char *path, int *exit_status)

@@ -2,6 +2,7 @@
  * and waits for no FIFO; then that same file is opened through /proc. */
 #include "cli/symbols/trusted_file.h"
 
+#include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
@@ -68,6 +69,15 @@ static int look(struct fo_trusted_file *file, const char *path, bool all, struct
     return -1;
 }
 
+/* An ELF file names its debug files: one that was made for it must not have others read to a
+ * process that it controls. */
+static bool is_elf(int fd)
+{
+    char magic[SELFMAG];
+
+    return pread(fd, magic, SELFMAG, 0) == SELFMAG && memcmp(magic, ELFMAG, SELFMAG) == 0;
+}
+
 bool fo_trusted_file_open(struct fo_trusted_file *file, const char *path, bool all)
 {
     char name[32];
@@ -82,8 +92,13 @@ bool fo_trusted_file_open(struct fo_trusted_file *file, const char *path, bool a
         ssize_t length = readlink(name, file->real, sizeof file->real);
         file->real[length > 0 && length < (ssize_t)sizeof file->real ? length : 0] = '\0';
         file->fd = open(name, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-        if (file->fd < 0)
+        if (file->fd < 0) {
             refuse(file, "%s", length < 0 ? "/proc is not mounted" : strerror(errno));
+        } else if (!is_elf(file->fd)) {
+            refuse(file, "it is no ELF file");
+            close(file->fd);
+            file->fd = -1;
+        }
     }
     close(fd);
     return file->fd >= 0;

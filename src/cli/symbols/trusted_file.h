@@ -14,9 +14,9 @@ struct fo_trusted_file {
     char refused[128]; /* why it is not opened; "" if there is no such file */
 };
 
-/* Open the regular file `path`.  Nothing else is ever opened, and nothing is waited for.  Unless
- * `all`, the file belongs to root, and only root can write it, or it belongs to the caller; the
- * same for the owner of a symbolic link.  True: it is open. */
+/* Open the ELF file `path`, a regular file.  Nothing else is ever given, and nothing is waited for.
+ * Unless `all`, the file belongs to root, and only root can write it, or it belongs to the caller;
+ * the same for the owner of a symbolic link.  True: it is open. */
 bool fo_trusted_file_open(struct fo_trusted_file *file, const char *path, bool all);
 
 /* The same check for a file that is open already. */

@@ -8,8 +8,8 @@
 #include <unistd.h>
 
 #include "cli/model/clean.h"
+#include "cli/read_all.h"
 #include "cli/systemd/notes.h"
-#include "cli/systemd/run.h"
 
 enum { ENVIRONMENT_FILE_MAX = 1 << 20 };
 

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "cli/message.h"
+#include "cli/read_all.h"
 #include "cli/systemd/run.h"
 
 enum { DROPIN_MAX = 1 << 20 };

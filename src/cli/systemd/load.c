@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "cli/message.h"
+#include "cli/read_all.h"
 #include "cli/systemd/run.h"
 #include "cli/systemd/unit.h"
 

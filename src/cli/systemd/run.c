@@ -10,35 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum fo_exit fo_read_all(int fd, size_t limit, char **text, size_t *length)
-{
-    size_t room = 0, used = 0;
-
-    *text = NULL;
-    *length = 0;
-    for (;;) {
-        if (used + 1 >= room) {
-            room = room == 0 ? 1 << 16 : 2 * room;
-            char *larger = realloc(*text, room);
-            if (larger == NULL)
-                return FO_EXIT_NO_INPUT;
-            *text = larger;
-        }
-        ssize_t n = read(fd, *text + used, room - used - 1);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return FO_EXIT_NO_INPUT;
-        used += (size_t)n;
-        (*text)[used] = '\0';
-        if (used > limit)
-            return FO_EXIT_DATA;
-        if (n == 0)
-            break;
-    }
-    *length = used;
-    return FO_EXIT_OK;
-}
+#include "cli/read_all.h"
 
 void fo_output_free(struct fo_output *output)
 {

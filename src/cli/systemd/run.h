@@ -19,10 +19,6 @@ struct fo_output {
 int fo_run_program(const char *const *command, size_t limit, struct fo_output *output);
 void fo_output_free(struct fo_output *output);
 
-/* Everything up to the end, with a NUL that is not counted.  FO_EXIT_DATA: it is more than `limit`;
- * FO_EXIT_NO_INPUT: errno says why not. */
-enum fo_exit fo_read_all(int fd, size_t limit, char **text, size_t *length);
-
 /* Is this machine's init a systemd?  As sd_booted(3) asks. */
 bool fo_systemd_runs(void);
 
