@@ -248,7 +248,7 @@ static char *contents(const char *path, size_t *size, int *exit_status)
         close(fd);
     if (status == FO_EXIT_OK)
         return text;
-    *exit_status = status;
+    *exit_status = (int)status;
     free(text);
     return NULL;
 }
