@@ -8,6 +8,7 @@
 
 #include "backend/backend.h"
 #include "backend/guard_slots.h"
+#include "core/apart.h"
 #include "core/options.h"
 #include "core/raw.h"
 #include "core/registry.h"
@@ -271,8 +272,8 @@ bool fo_guard_start(uint32_t n)
     live_max = bound();
     while (live_max >= LIVE_LEAST && !fo_guard_reserve(power_of_two(SLOTS_PER_LIVE * live_max)))
         live_max /= 2;
-    told = mmap(NULL, sizeof *told, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    if (live_max < LIVE_LEAST || told == MAP_FAILED) {
+    told = fo_apart_map(sizeof *told, MAP_SHARED);
+    if (live_max < LIVE_LEAST || told == NULL) {
         fo_say_words("guard: no block is guarded: there is no room for them (address space limit, "
                      "or FREEONCE_GUARD_MAX below 16)",
                      NULL);

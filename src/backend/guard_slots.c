@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "backend/region_system.h"
+#include "core/apart.h"
 #include "core/options.h"
 #include "core/registry.h"
 
@@ -146,22 +147,17 @@ void fo_guard_close(uintptr_t end, size_t room)
 /* --- start -------------------------------------------------------------------------------------
  */
 
-static void *map(size_t size, int protection)
-{
-    void *p = mmap(NULL, size, protection, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-
-    return p != MAP_FAILED ? p : NULL;
-}
-
 /* Addresses, but no more than a quarter of what is left of them (RLIMIT_AS): the program, the
  * registry and the backend beneath want some, too. */
 static uintptr_t reserve(size_t size)
 {
     size_t others = 3 * size + 64 * (size_t)FO_LEAF_SIZE;
-    char *p = map(size + others, PROT_NONE);
+    char *p =
+        mmap(NULL, size + others, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
-    if (p != NULL)
-        munmap(p + size, others);
+    if (p == MAP_FAILED)
+        return 0;
+    munmap(p + size, others);
     return (uintptr_t)p;
 }
 
@@ -188,7 +184,7 @@ bool fo_guard_reserve(uint32_t slots)
     if (range == 0)
         return false;
     struct fo_guard_slot *records =
-        map(number * (sizeof *records + sizeof(uint32_t)), PROT_READ | PROT_WRITE);
+        fo_apart_map(number * (sizeof *records + sizeof(uint32_t)), MAP_PRIVATE);
     if (records == NULL) {
         munmap((void *)range, size);
         return false;

@@ -6,6 +6,7 @@
 
 #include "backend/region_magazine.h"
 #include "backend/region_system.h"
+#include "core/apart.h"
 #include "core/options.h"
 #include "core/raw.h"
 #include "fork/process.h"
@@ -208,7 +209,7 @@ static bool start_shared(uint64_t size)
         return false;
     uintptr_t gap = lay_out_shared(&plan, start, size), base = gap + FO_PAGE_SIZE;
     if (base + (size_t)16 * FO_PAGE_SIZE > start + size || !fo_system_close(gap, FO_PAGE_SIZE)) {
-        fo_system_unmap_apart(start, size);
+        fo_apart_unmap((void *)start, size);
         return false;
     }
     struct fo_region *r = (struct fo_region *)start;

@@ -5,6 +5,7 @@
 #include <sys/mman.h>
 
 #include "backend/region_system.h"
+#include "core/apart.h"
 
 FO_BULKY struct fo_layout fo_layout;
 
@@ -35,7 +36,7 @@ static bool has_chunk(uintptr_t *chunk, size_t size)
         return false;
     if (!__atomic_compare_exchange_n(chunk, &none, fresh, false, __ATOMIC_ACQ_REL,
                                      __ATOMIC_ACQUIRE))
-        fo_system_unmap_apart(fresh, size);
+        fo_apart_unmap((void *)fresh, size);
     return true;
 }
 

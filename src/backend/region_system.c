@@ -9,6 +9,7 @@
 #include <sys/mman.h>
 
 #include "backend/region_hot.h"
+#include "core/apart.h"
 #include "core/options.h"
 #include "core/raw.h"
 #include "report/output.h"
@@ -52,49 +53,10 @@ void fo_system_hide(uintptr_t start, size_t size)
         madvise((void *)start, size, MADV_DONTDUMP);
 }
 
-static uintptr_t reserve_apart(uintptr_t wish, size_t size)
-{
-    uintptr_t guard = map(wish, size + (size_t)2 * SYSTEM_PAGE, PROT_NONE, MAP_PRIVATE);
-
-    return guard != 0 ? guard + SYSTEM_PAGE : 0;
-}
-
-uintptr_t fo_system_reserve_apart(size_t size)
-{
-    int saved_errno = errno;
-    uintptr_t start = reserve_apart(0, size);
-
-    errno = saved_errno;
-    return start;
-}
-
 uintptr_t fo_system_map_apart(uintptr_t wish, size_t size)
 {
     int saved_errno = errno;
-    uintptr_t start = reserve_apart(wish, size);
-
-    if (start != 0 && !map_over(start, size, MAP_STACK)) {
-        fo_system_unmap_apart(start, size);
-        start = 0;
-    }
-    if (start != 0)
-        fo_system_hide(start, size);
-    errno = saved_errno;
-    return start;
-}
-
-void fo_system_unmap_apart(uintptr_t start, size_t size)
-{
-    int saved_errno = errno;
-
-    unmap(start - SYSTEM_PAGE, size + (size_t)2 * SYSTEM_PAGE);
-    errno = saved_errno;
-}
-
-uintptr_t fo_system_map_sparse(size_t size)
-{
-    int saved_errno = errno;
-    uintptr_t start = map(0, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_STACK);
+    uintptr_t start = (uintptr_t)fo_apart_map_near(wish, size, MAP_PRIVATE | MAP_STACK);
 
     if (start != 0)
         fo_system_hide(start, size);

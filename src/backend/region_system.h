@@ -4,19 +4,9 @@
 
 #include "core/base.h"
 
-/* So many bytes that are all zero, of private memory, between two pages that cannot be touched; 0:
- * none.  The first of these is at `wish` if the kernel has that free; 0: wherever.  A size is a
- * multiple of 4096, as all here. */
+/* fo_apart_map_near() for private memory without huge pages, which FREEONCE_DUMP=0 keeps out of
+ * core dumps; 0: none. */
 uintptr_t fo_system_map_apart(uintptr_t wish, size_t size);
-
-/* Addresses alone, between two such pages, for the caller to map over; 0: none. */
-uintptr_t fo_system_reserve_apart(size_t size);
-
-/* Of any of these, and of fo_system_map_shared(). */
-void fo_system_unmap_apart(uintptr_t start, size_t size);
-
-/* So many bytes, of which few will be touched; 0: none. */
-uintptr_t fo_system_map_sparse(size_t size);
 
 /* As fo_system_map_apart(), at this address, if nothing is there. */
 enum fo_mapped {

@@ -5,6 +5,7 @@
 #include <sys/mman.h>
 
 #include "backend/region_system.h"
+#include "core/apart.h"
 #include "core/options.h"
 #include "fork/futex.h"
 #include "fork/process.h"
@@ -44,24 +45,19 @@ static uint32_t other_capacity(void)
     return power_of_two(256, fo_options.tombstones + fo_options.quarantine / 2048, 1 << 24);
 }
 
-static bool map_over(void *at, size_t size, int sharing)
+/* No huge pages: one for each touch would be a waste. */
+static void sparse(void *p, size_t size)
 {
-    if (mmap(at, size, PROT_READ | PROT_WRITE, sharing | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED,
-             -1, 0) == MAP_FAILED)
-        return false;
-    madvise(at, size, MADV_NOHUGEPAGE); /* sparse use: a huge page per touch would be a waste */
-    return true;
+    madvise(p, size, MADV_NOHUGEPAGE);
 }
 
-/* Between two pages that cannot be touched: the memory in front and behind is others'. */
 static char *map(size_t size, int sharing)
 {
-    uintptr_t p = fo_system_reserve_apart(size);
+    char *p = fo_apart_map(size, sharing);
 
-    if (p == 0 || map_over((void *)p, size, sharing))
-        return (char *)p;
-    fo_system_unmap_apart(p, size);
-    return NULL;
+    if (p != NULL)
+        sparse(p, size);
+    return p;
 }
 
 /* --- shards --------------------------------------------------------------------------------------
@@ -218,15 +214,16 @@ struct fo_memory *fo_memory_map(bool shared)
 
 void fo_memory_unmap(struct fo_memory *m)
 {
-    fo_system_unmap_apart((uintptr_t)m, m->size);
+    fo_apart_unmap(m, m->size);
 }
 
 bool fo_memory_make_private(struct fo_memory *m)
 {
     size_t size = m->size, needed = fixed_size(false);
 
-    if (!map_over(m, needed, MAP_PRIVATE))
+    if (!fo_apart_map_over(m, needed, MAP_PRIVATE))
         return false;
+    sparse(m, needed);
     lay_out(m, false);
     m->size = size;
     if (fo_hot_concurrent()) /* another thread may be looking at the rest */

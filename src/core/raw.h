@@ -16,7 +16,6 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
-#include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -101,25 +100,6 @@ static inline int fo_raw_status_flags(int fd)
 static inline uid_t fo_raw_euid(void)
 {
     return (uid_t)syscall(SYS_geteuid);
-}
-
-/* Of zeroes, readable and writable; MAP_FAILED: no memory. */
-static inline void *fo_raw_map(size_t size, int flags)
-{
-    return (void *)syscall(SYS_mmap, NULL, size, PROT_READ | PROT_WRITE, flags | MAP_ANONYMOUS, -1,
-                           0);
-}
-
-static inline void *fo_raw_map_file(size_t size, int fd)
-{
-    return (void *)syscall(SYS_mmap, NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-}
-
-/* Zeroes of this process in place of what is mapped there. */
-static inline void *fo_raw_map_over(void *at, size_t size)
-{
-    return (void *)syscall(SYS_mmap, at, size, PROT_READ | PROT_WRITE,
-                           MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
 }
 
 /* False: the kernel has none yet, or a sandbox forbids it. */

@@ -1,9 +1,8 @@
 /* The rare parts of the registry: making leaves, and looking around for reports. */
 #include "core/registry.h"
 
-#include <sys/mman.h>
-
 #include "backend/region_system.h"
+#include "core/apart.h"
 #include "core/memory.h"
 
 /* --- leaves ------------------------------------------------------------------------------------
@@ -40,7 +39,7 @@ uint8_t *fo_registry_leaf(void)
     struct fo_leaf_pool *pool = &fo_hot.memory->pool;
 
     if (pool->count == 0)
-        return (uint8_t *)fo_system_map_sparse(FO_LEAF_SIZE);
+        return (uint8_t *)fo_system_map_apart(0, FO_LEAF_SIZE);
     uint32_t n = __atomic_fetch_add(&pool->used, 1, __ATOMIC_RELAXED);
     return n < pool->count ? pool->base + (size_t)n * FO_LEAF_SIZE : NULL;
 }
@@ -48,7 +47,7 @@ uint8_t *fo_registry_leaf(void)
 static void give_back(uint8_t *leaf)
 {
     if (fo_hot.memory->pool.count == 0)
-        munmap(leaf, FO_LEAF_SIZE);
+        fo_apart_unmap(leaf, FO_LEAF_SIZE);
 }
 
 /* NULL: there was no memory for a leaf. */

@@ -9,9 +9,9 @@
 
 #include "backend/backend.h"
 #include "backend/guard.h"
+#include "core/apart.h"
 #include "core/hot.h"
 #include "core/options.h"
-#include "core/raw.h"
 #include "core/shared_number.h"
 #include "load/elf.h"
 
@@ -27,11 +27,11 @@ static struct depot {
 
 bool fo_stacks_start(void)
 {
-    void *p = fo_raw_map(sizeof *depot, MAP_SHARED | MAP_NORESERVE);
-    if (p == MAP_FAILED)
+    depot = fo_apart_map(sizeof *depot, MAP_SHARED);
+    if (depot == NULL)
         return false;
-    madvise(p, sizeof *depot, MADV_DONTDUMP); /* the kernel would give memory to each page */
-    depot = p;
+    /* A core dump: the kernel would give memory to each page. */
+    madvise(depot, sizeof *depot, MADV_DONTDUMP);
     fo_shared_set(&depot->used, 1);
     return true;
 }

@@ -10,8 +10,8 @@
 
 #include "backend/backend.h"
 #include "backend/region.h"
+#include "core/apart.h"
 #include "core/options.h"
-#include "core/raw.h"
 #include "fork/life.h"
 #include "fork/rows.h"
 #include "report/journal.h"
@@ -57,9 +57,9 @@ static void wipe(void)
 bool fo_process_start(void)
 {
     size_t size = (size_t)sysconf(_SC_PAGESIZE);
-    void *page = fo_raw_map(size, MAP_PRIVATE);
+    void *page = fo_apart_map(size, MAP_PRIVATE);
 
-    if (page == MAP_FAILED)
+    if (page == NULL)
         return false;
     fo_hot.process = page;
     FO_RELAXED_STORE(&fo_hot.process->id, 0); /* read before it is written, it costs two faults */

@@ -7,6 +7,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "core/apart.h"
 #include "fork/ending.h"
 #include "fork/own_seat.h"
 #include "report/output.h"
@@ -18,21 +19,20 @@ __thread struct fo_own_seat fo_own_seat = {.top = FO_NO_READS_END};
 
 bool fo_seats_map(void)
 {
-    void *p = mmap(NULL, sizeof *fo_seats, PROT_READ | PROT_WRITE,
-                   MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    struct fo_seats *seats = fo_apart_map(sizeof *seats, MAP_SHARED);
 
-    if (p == MAP_FAILED)
+    if (seats == NULL)
         return false;
     /* Few of them are used: no huge pages, and a core dump would have memory for all of them. */
-    madvise(p, sizeof *fo_seats, MADV_NOHUGEPAGE);
-    madvise(p, sizeof *fo_seats, MADV_DONTDUMP);
-    fo_seats = p;
+    madvise(seats, sizeof *seats, MADV_NOHUGEPAGE);
+    madvise(seats, sizeof *seats, MADV_DONTDUMP);
+    fo_seats = seats;
     return true;
 }
 
 void fo_seats_unmap(void)
 {
-    munmap(fo_seats, sizeof *fo_seats);
+    fo_apart_unmap(fo_seats, sizeof *fo_seats);
     fo_seats = NULL;
 }
 

@@ -12,6 +12,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "core/apart.h"
 #include "core/fault.h"
 #include "core/options.h"
 #include "core/probe.h"
@@ -37,10 +38,9 @@ static const char *map(int fd)
     if (why != NULL)
         return why;
     struct stat st;
-    void *p = fo_raw_map_file(sizeof(struct fo_journal), fd);
-    if (p == MAP_FAILED)
+    fo_journal = fo_apart_map_file(sizeof *fo_journal, fd);
+    if (fo_journal == NULL)
         return strerrorname_np(errno);
-    fo_journal = p;
     is_exposed = fo_raw_stat(fd, &st) != 0 || (st.st_uid != 0 && st.st_uid != geteuid()) ||
                  (st.st_mode & (S_IWGRP | S_IWOTH)) != 0;
     return NULL;
@@ -82,7 +82,7 @@ static bool on_bus_error(siginfo_t *info, void *context)
     uintptr_t at = (uintptr_t)info->si_addr - (uintptr_t)fo_journal;
 
     (void)context;
-    if (at >= sizeof *fo_journal || fo_raw_map_over(fo_journal, sizeof *fo_journal) == MAP_FAILED)
+    if (at >= sizeof *fo_journal || !fo_apart_map_over(fo_journal, sizeof *fo_journal, MAP_PRIVATE))
         return false;
     FO_RELAXED_STORE(&is_given_up, true);
     return true;

@@ -8,9 +8,9 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "core/apart.h"
 #include "core/memory.h"
 #include "core/options.h"
-#include "core/raw.h"
 #include "core/shared_number.h"
 #include "fork/process.h"
 #include "fork/rows.h"
@@ -56,10 +56,9 @@ void fo_record_freed(struct fo_record *r, const struct fo_freed *f)
 
 bool fo_report_start(void)
 {
-    void *p = fo_raw_map(sizeof *shared, MAP_SHARED | MAP_NORESERVE);
-    if (p == MAP_FAILED)
+    shared = fo_apart_map(sizeof *shared, MAP_SHARED);
+    if (shared == NULL)
         return false;
-    shared = p;
     fo_output_share(&shared->unprinted);
     return true;
 }
