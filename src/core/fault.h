@@ -1,8 +1,9 @@
 /* A handler of ours in front of what the program has for a fault's signal.
  *
  * It changes nothing about what follows, unless it says so: what was installed before gets the
- * signal, and where that is the default, returning from the handler with the default restored makes
- * the access fault again, so that exit status and core dump are those of the access itself. */
+ * signal, on the stack and with the mask that it had, and where that is the default, returning from
+ * the handler with the default restored makes the access fault again, so that exit status and core
+ * dump are those of the access itself. */
 #ifndef FO_CORE_FAULT_H
 #define FO_CORE_FAULT_H
 
