@@ -8,6 +8,7 @@
 
 #include "core/options.h"
 #include "core/verdict.h"
+#include "fork/inherited.h"
 #include "fork/made.h"
 #include "fork/process.h"
 #include "load/library.h"
@@ -19,7 +20,7 @@ enum row_number {
     ROWS,
 };
 
-enum how { ANSWERS_0, ANSWERS_1, COMMAND, GIVES };
+enum how { ANSWERS_0, ANSWERS_1, HELD, COMMAND, GIVES };
 
 /* All texts in one piece, as in objects.c. */
 static const struct texts {
@@ -110,12 +111,20 @@ static FO_COLD void report(uintptr_t object, const struct row *row, uintptr_t ca
         fo_thread_enter(0);
 }
 
+/* A process may change the certificate of a peer whose connection was passed to it.  The server's
+ * own certificates were made before the fork. */
+static bool may_be_passed(const struct row *row, uintptr_t object)
+{
+    return row->how == HELD && !fo_inherited(object);
+}
+
 /* Is the call refused? */
 static bool is_refused(const struct row *row, const uintptr_t *arguments, uintptr_t caller)
 {
     uintptr_t object = arguments[row->argument - 1];
 
-    if (changes_nothing(row, arguments) || object == given || !fo_made_by_another(object))
+    if (changes_nothing(row, arguments) || object == given || !fo_made_by_another(object) ||
+        may_be_passed(row, object))
         return false;
     report(object, row, caller);
     return fo_options.shm_changes == FO_SHM_CHANGES_REFUSE;

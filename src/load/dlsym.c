@@ -26,7 +26,7 @@ __attribute__((used)) void *fo_dlsym_enter(void *handle, const char *name)
     fo_dlsym_function *real = fo_real_dlsym_function();
 
     if (fo_unlikely(name[0] == 'O' || name[0] == 'C' || name[0] == 'S' || name[0] == 'E' ||
-                    name[0] == 'T' || name[0] == 'X')) {
+                    name[0] == 'T' || name[0] == 'X' || name[0] == 'i')) {
         fo_openssl_asked_for(name);
         answer = handle != RTLD_NEXT ? fo_openssl_entry(name, handle) : NULL;
         if (answer != NULL)

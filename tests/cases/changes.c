@@ -7,6 +7,7 @@
 #include <openssl/srp.h>
 #include <openssl/ssl.h>
 #include <openssl/x509_vfy.h>
+#include <openssl/x509v3.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -57,7 +58,7 @@ static void change_in_child(void)
 /* --- each function of the table ------------------------------------------------------------------
  */
 
-enum { ANSWERS_0, ANSWERS_1, COMMAND, GIVES };
+enum { ANSWERS_0, ANSWERS_1, HELD, COMMAND, GIVES };
 
 static const struct row {
     const char *name, *type;
@@ -66,7 +67,7 @@ static const struct row {
 #define FO_CHANGE(name, type, how, argument, part, since3, since4) {#name, type, how, argument},
 #include "../../src/load/changes.def"
 };
-enum { ROWS = sizeof rows / sizeof rows[0], OBJECTS = 7, SEEN = 256 };
+enum { ROWS = sizeof rows / sizeof rows[0], OBJECTS = 10, SEEN = 256 };
 
 static struct object {
     const char *type;
@@ -86,6 +87,9 @@ static void make_objects(void)
         {.type = "CTLOG_STORE", .p = CTLOG_STORE_new(), .size = 16},
         {.type = "SRP_VBASE", .p = SRP_VBASE_new(NULL), .size = 16},
         {.type = "SSL_CONF_CTX", .p = SSL_CONF_CTX_new(), .size = 64},
+        {.type = "X509", .p = X509_new(), .size = SEEN},
+        {.type = "X509_CRL", .p = X509_CRL_new(), .size = 128},
+        {.type = "EVP_PKEY", .p = EVP_PKEY_new(), .size = 64},
     };
 
     for (int i = 0; i < OBJECTS; i++) {
@@ -133,7 +137,7 @@ static void change_by_every_function(void)
             else
                 fact("not-refused", "%s", rows[i].name);
         }
-        fact("enough", "%s", tried > 150 ? "yes" : "no");
+        fact("enough", "%s", tried > 210 ? "yes" : "no");
         fact("all", "%s", refused == tried ? "refused" : "not");
         _exit(0);
     }
@@ -227,6 +231,109 @@ static void change_by_command(void)
     SSL_CTX_free(context);
 }
 
+/* --- what a context holds ------------------------------------------------------------------------
+ */
+
+/* A certificate that signs itself. */
+static X509 *certificate_of(EVP_PKEY *key)
+{
+    X509 *made = X509_new();
+    X509_NAME *name = X509_get_subject_name(made);
+
+    CHECK(X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC, (const void *)"ca", -1, -1, 0) == 1);
+    CHECK(X509_set_version(made, 2) == 1 && X509_set_issuer_name(made, name) == 1);
+    CHECK(ASN1_INTEGER_set(X509_get_serialNumber(made), 1) == 1);
+    CHECK(X509_gmtime_adj(X509_getm_notBefore(made), -3600) != NULL);
+    CHECK(X509_gmtime_adj(X509_getm_notAfter(made), 3600) != NULL);
+    CHECK(X509_set_pubkey(made, key) == 1 && X509_sign(made, key, EVP_sha256()) > 0);
+    return made;
+}
+
+/* As for each client of a server: 1, or why it is not trusted. */
+static int verify(X509_STORE *store, X509 *certificate)
+{
+    X509_STORE_CTX *check = X509_STORE_CTX_new();
+
+    CHECK(check != NULL && X509_STORE_CTX_init(check, store, certificate, NULL) == 1);
+    X509_STORE_CTX_set_purpose(check, X509_PURPOSE_SSL_CLIENT);
+    int answer = X509_verify_cert(check) == 1 ? 1 : -X509_STORE_CTX_get_error(check);
+    X509_STORE_CTX_free(check);
+    return answer;
+}
+
+/* The child would have its parent refuse each client, in five ways. */
+static void change_what_is_held(void)
+{
+    EVP_PKEY *key = EVP_EC_gen("P-256");
+    X509 *certificate = certificate_of(key);
+    X509_STORE *store = X509_STORE_new();
+    X509_CRL *list = X509_CRL_new();
+    ASN1_OBJECT *any = OBJ_nid2obj(NID_anyExtendedKeyUsage);
+
+    CHECK(key != NULL && list != NULL && X509_STORE_add_cert(store, certificate) == 1);
+    fact("before", "%d", verify(store, certificate));
+    pid_t child = fork_told();
+    if (child == 0) {
+        int refused =
+            (X509_STORE_set_flags(store, X509_V_FLAG_CRL_CHECK) == 0) +
+            (X509_VERIFY_PARAM_set_flags(X509_STORE_get0_param(store), X509_V_FLAG_CRL_CHECK) ==
+             0) +
+            (X509_add1_reject_object(certificate, any) == 0) +
+            (X509_CRL_set_version(list, 1) == 0) + (EVP_PKEY_set_type(key, EVP_PKEY_RSA) == 0);
+        fact("refused", "%d", refused);
+        _exit(0);
+    }
+    wait_for(child);
+    fact("verified", "%d", verify(store, certificate));
+    fact("rejects", "%s", X509_get0_reject_objects(certificate) == NULL ? "nothing" : "some");
+    fact("version", "%ld", X509_CRL_get_version(list));
+    fact("key", "%s", EVP_PKEY_get_id(key) == EVP_PKEY_EC ? "EC" : "changed");
+    X509_CRL_free(list);
+    X509_STORE_free(store);
+    X509_free(certificate);
+    EVP_PKEY_free(key);
+}
+
+/* Those that the child made, those that another process made for it, and copies. */
+static void change_what_is_passed(void)
+{
+    EVP_PKEY *key = EVP_EC_gen("P-256");
+    X509 *certificate = certificate_of(key), *made = NULL;
+    int there[2], end[2];
+    char byte;
+
+    CHECK(pipe(there) == 0 && pipe(end) == 0);
+    pid_t maker = fork_told();
+    if (maker == 0) {
+        close(end[1]);
+        made = certificate_of(key);
+        CHECK(write(there[1], &made, sizeof made) == sizeof made);
+        CHECK(read(end[0], &byte, 1) == 0);
+        X509_free(made);
+        _exit(0);
+    }
+    CHECK(read(there[0], &made, sizeof made) == sizeof made);
+    pid_t sibling = fork_told();
+    if (sibling == 0) {
+        EVP_PKEY *own_key = EVP_EC_gen("P-256");
+        X509 *own = certificate_of(own_key), *copy = X509_dup(certificate);
+        ASN1_OBJECT *any = OBJ_nid2obj(NID_anyExtendedKeyUsage);
+        CHECK(X509_add1_trust_object(made, any) == 1 && X509_alias_set1(made, NULL, 0) == 1);
+        CHECK(X509_add1_trust_object(own, any) == 1 && X509_add1_trust_object(copy, any) == 1);
+        CHECK(EVP_PKEY_set_ex_data(own_key, 0, NULL) == 1);
+        X509_free(copy);
+        X509_free(own);
+        EVP_PKEY_free(own_key);
+        _exit(0);
+    }
+    wait_for(sibling);
+    CHECK(X509_add1_trust_object(made, OBJ_nid2obj(NID_anyExtendedKeyUsage)) == 1);
+    close(end[1]);
+    wait_for(maker);
+    X509_free(certificate);
+    EVP_PKEY_free(key);
+}
+
 /* A child makes it, and another child changes it. */
 static void change_by_a_sibling(void)
 {
@@ -308,6 +415,8 @@ const struct fault change_faults[] = {
     {"read-in-child", read_in_child},
     {"change-parameters", change_parameters},
     {"change-by-command", change_by_command},
+    {"change-what-is-held", change_what_is_held},
+    {"change-what-is-passed", change_what_is_passed},
     {"change-by-a-sibling", change_by_a_sibling},
     {"change-in-background", change_in_background},
     {"change-beside-a-worker", change_beside_a_worker},

@@ -37,6 +37,23 @@ def every_function(outcome):
     return None if f"refused; {ADVICE}" in outcome.errors else f"not reported:\n{outcome.errors}"
 
 
+def what_is_held(outcome):
+    """Five calls, and a finding for each."""
+    kinds = {
+        "X509_STORE_set_flags": "X509_STORE",
+        "X509_VERIFY_PARAM_set_flags": "X509_VERIFY_PARAM",
+        "X509_add1_reject_object": "X509",
+        "X509_CRL_set_version": "X509_CRL",
+        "EVP_PKEY_set_type": "EVP_PKEY",
+    }
+    pattern = rf"freeonce: (\w+) of (\w+) 0x[0-9a-f]+ \(\d+ bytes\), which another process made, refused; {ADVICE}\n"
+    found = re.findall(pattern, outcome.errors)
+    if outcome.status != 0 or found != list(kinds.items()):
+        return f"status {outcome.status}, got {found} in\n{outcome.errors}"
+    return next((f"{k} is {outcome.facts.get(k)}" for k, v in HELD.items() if outcome.facts.get(k) != v), None)
+
+
+HELD = {"before": "1", "refused": "5", "verified": "1", "rejects": "nothing", "version": "0", "key": "EC"}
 REFUSED = reported("SSL_CTX_set_verify", "SSL_CTX", "refused")
 LET_THROUGH = reported("SSL_CTX_set_verify", "SSL_CTX", "let through")
 KEPT = {"in-child": "3", "in-parent": "3"}
@@ -53,6 +70,10 @@ CASES = [
     Case("change-by-every-function", "faults change-by-every-function", backends=("shm",), check=every_function),
     Case("change-by-command", "faults change-by-command", backends=("shm",), facts=KEPT | {"answer": "0"},
          check=reported("SSL_CONF_cmd", "SSL_CONF_CTX", "refused")),
+    Case("change-what-is-held", "faults change-what-is-held", backends=("shm",), check=what_is_held),
+    Case("change-what-is-held-allowed", "faults change-what-is-held", backends=("shm",), env={OPTION: "allow"},
+         facts={"before": "1", "refused": "0", "rejects": "some", "version": "1", "key": "changed"}),
+    Case("change-what-is-passed", "faults change-what-is-passed", backends=("shm",)),
     Case("change-by-a-sibling", "faults change-by-a-sibling", backends=("shm",), facts={"in-maker": "3", "in-sibling": "3"}, check=REFUSED),
     Case("change-by-its-maker", "faults change-by-its-maker", backends=("shm",), facts={"own": "1", "parents": "1"}),
     Case("read-in-child", "faults read-in-child", backends=("shm", *PRIVATE)),
