@@ -44,7 +44,7 @@ static FO_COLD void *dress_slowly(void *base, size_t size, const char *file, int
         fo_backends[fo_word_backend(fo_process_meta(me))]->free(base, room, file, line);
         return fo_out_of_memory();
     }
-    return fo_dress(payload, word, fo_site_pack(file, line), slot);
+    return fo_dress_any(payload, word, fo_site_pack(file, line), slot);
 }
 
 /* On pages of its own, if the block is chosen for it; NULL: it comes from the backend beneath. */
@@ -101,8 +101,8 @@ static __attribute__((noinline)) void *allocate(size_t size, const char *file, i
         fo_shared_learn(payload);
     if (fo_unlikely(slot == NULL))
         return dress_slowly(base, size, file, line);
-    return fo_dress(payload, fo_new_word(size, fo_process_meta(fo_process_self())),
-                    fo_site_pack(file, line), slot);
+    return fo_dress_any(payload, fo_new_word(size, fo_process_meta(fo_process_self())),
+                        fo_site_pack(file, line), slot);
 }
 
 /* Where the blocks of a quarantine may serve again. */

@@ -48,6 +48,15 @@ static inline void *fo_dress(uintptr_t payload, uint64_t word, fo_site site, uin
     return (void *)payload;
 }
 
+/* The same for a block of any size. */
+static inline void *fo_dress_any(uintptr_t payload, uint64_t word, fo_site site, uint8_t *slot)
+{
+    fo_dress(payload, word, site, slot);
+    if (fo_unlikely(fo_word_size(word) > FO_NOTED_SIZE))
+        fo_registry_note(payload, fo_word_size(word));
+    return (void *)payload;
+}
+
 static inline uint64_t fo_new_word(size_t size, uint64_t meta)
 {
     return (uint64_t)size << FO_SIZE_SHIFT | meta;

@@ -31,7 +31,7 @@ void *fo_allocate_from(unsigned id, size_t size, const char *file, int line)
         fo_backends[id]->free(base, fo_room(size) + 8, file, line);
         return fo_out_of_memory();
     }
-    return fo_dress(payload, fresh, fo_site_pack(file, line), slot);
+    return fo_dress_any(payload, fresh, fo_site_pack(file, line), slot);
 }
 
 /* A block keeps its backend (law 6) when it moves, even if the active one is another by now; unless
@@ -138,7 +138,7 @@ static void *move_by_libc(uintptr_t payload, uint8_t *slot, size_t size, fo_site
         memmove((void *)moved, base + sizeof *h, old < size ? old : size);
     if (moved != payload)
         fo_quarantine_remember(payload, site, word, now);
-    return fo_dress(moved, fresh, now, fo_registry_slot_with(moved, leaf));
+    return fo_dress_any(moved, fresh, now, fo_registry_slot_with(moved, leaf));
 }
 
 /* But for large blocks, a new block and a copy: so the old address goes through the quarantine, and

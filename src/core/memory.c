@@ -198,7 +198,7 @@ struct fo_memory *fo_memory_map(bool shared)
     size_t size;
     char *p;
 
-    while ((p = map(size = fixed_size(shared) + (size_t)leaves * FO_LEAF_SIZE,
+    while ((p = map(size = fixed_size(shared) + (size_t)leaves * FO_LEAF_MAPPED,
                     shared ? MAP_SHARED : MAP_PRIVATE)) == NULL)
         if ((leaves /= 2) == 0)
             return NULL;

@@ -30,6 +30,8 @@ enum {
     FO_GRANULE_SHIFT = 4,
     FO_LEAF_SHIFT = 24, /* address bits that one leaf covers */
     FO_LEAF_SIZE = 1 << (FO_LEAF_SHIFT - FO_GRANULE_SHIFT),
+    FO_LEAF_INDEX = 4096, /* bytes behind a leaf's states: fo_registry_note() */
+    FO_LEAF_MAPPED = FO_LEAF_SIZE + FO_LEAF_INDEX,
     FO_ROOT_COUNT = 1 << 16,
 };
 
@@ -114,9 +116,18 @@ static inline bool fo_registry_claim(uint8_t *slot, uint8_t from, uint8_t to)
     return __atomic_compare_exchange_n(slot, &from, to, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
 }
 
-/* The start of the nearest payload of ours at or below p, looking back no further than
- * FO_LOOK_BACK; 0 when there is none.  For reports. */
-#define FO_LOOK_BACK (UINT64_C(64) << 20)
+/* A payload of more than FO_NOTED_SIZE bytes lives here now: bit n of its leaf's index says that
+ * one began in the leaf's n-th unit of 64 KiB.  So a pointer into a large block finds its start
+ * without a look at every state in between.  The bit is set after the state, and cleared by whoever
+ * finds no payload in the unit any more. */
+enum { FO_NOTED_SIZE = 16 << 10, FO_UNIT_SHIFT = 16 };
+void fo_registry_note(uintptr_t payload, size_t size);
+
+/* The start of the payload of ours that p is in, if it is in one: the nearest start at p or up to
+ * FO_NOTED_SIZE below, or else the nearest that was noted, up to FO_LOOK_BACK below; 0 when there
+ * is none.  Looks at no more than FO_LOOK_WORDS words, 8 states each.  For reports. */
+#define FO_LOOK_BACK (UINT64_C(256) << 20)
+enum { FO_LOOK_UNITS = 4, FO_LOOK_WORDS = 4400 };
 uintptr_t fo_registry_below(uintptr_t p);
 
 /* For pointers that are handed to libc, most of which are none of ours: does a payload of ours

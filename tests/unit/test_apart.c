@@ -161,7 +161,7 @@ FRESH(all_that_is_the_librarys_lies_between_such_pages_with_libc)
     void *p = fo_malloc(40, "a.c", 1);
     assert_true(count_guarded() > AT_LEAST);
     uintptr_t part = (uintptr_t)p >> FO_LEAF_SHIFT << FO_LEAF_SHIFT;
-    assert_guarded(fo_registry_slot_known(part), FO_LEAF_SIZE);
+    assert_guarded(fo_registry_slot_known(part), FO_LEAF_MAPPED);
 }
 
 FRESH(all_that_is_the_librarys_lies_between_such_pages_with_guard)

@@ -92,13 +92,79 @@ FRESH(below_crosses_leaves)
     assert_int_equal(fo_registry_below(next - 1), last);
 }
 
+/* Of more than FO_NOTED_SIZE bytes. */
+static void mark_large(uintptr_t p, size_t size)
+{
+    mark(p, FO_SLOT_LIVE);
+    fo_registry_note(p, size);
+}
+
 FRESH(below_looks_back_so_far_and_no_further)
 {
     fixture_start(NULL);
     mark(PLACE + 16, FO_SLOT_LIVE);
-    assert_int_equal(fo_registry_below(PLACE + 16 + FO_LOOK_BACK - 16), PLACE + 16);
+    assert_int_equal(fo_registry_below(PLACE + 16 + FO_NOTED_SIZE), PLACE + 16);
+    assert_int_equal(fo_registry_below(PLACE + 32 + FO_NOTED_SIZE),
+                     0); /* a block so large is noted */
+    mark_large(PLACE + 16, FO_LOOK_BACK);
+    assert_int_equal(fo_registry_below(PLACE + 32 + FO_NOTED_SIZE), PLACE + 16);
+    assert_int_equal(fo_registry_below(PLACE + 16 + FO_LOOK_BACK), PLACE + 16);
     assert_int_equal(fo_registry_below(PLACE + 16 + FO_LOOK_BACK + 16), 0);
-    assert_int_equal(fo_registry_below(PLACE + 5 * LEAF_SPAN), 0);
+    assert_int_equal(fo_registry_below(PLACE + 17 * LEAF_SPAN), 0);
+}
+
+FRESH(below_finds_large_blocks_wherever_they_begin)
+{
+    static const uintptr_t places[] = {0,
+                                       16,
+                                       0xfff0,
+                                       0x10000,
+                                       0x3fffff0,
+                                       0x400000,
+                                       LEAF_SPAN - 16,
+                                       LEAF_SPAN,
+                                       3 * LEAF_SPAN + 0x123450};
+    static const size_t sizes[] = {FO_NOTED_SIZE + 1, 0x10000, 0x12345, 1 << 20, 5 << 20, 33 << 20};
+
+    fixture_start(NULL);
+    for (size_t i = 0; i < sizeof places / sizeof places[0]; i++)
+        for (size_t j = 0; j < sizeof sizes / sizeof sizes[0]; j++) {
+            uintptr_t p = PLACE + places[i], behind = (p + sizes[j] + 31) & ~(uintptr_t)15;
+            mark_large(p, sizes[j]);
+            mark_large(behind, FO_NOTED_SIZE + 1);
+            for (size_t at = 0; at < sizes[j]; at += 0x3331)
+                assert_int_equal(fo_registry_below(p + at), p);
+            assert_int_equal(fo_registry_below(p + sizes[j] - 1), p);
+            assert_int_equal(fo_registry_below(behind + FO_NOTED_SIZE), behind);
+            mark(p, FO_SLOT_NONE);
+            mark(behind, FO_SLOT_GONE);
+        }
+}
+
+/* Where freed blocks were noted, some at a time are forgotten, and in the end all. */
+FRESH(below_does_not_look_at_what_is_gone_again)
+{
+    fixture_start(NULL);
+    mark_large(PLACE + 32, 64);
+    for (uintptr_t unit = 1; unit <= 64; unit++)
+        mark_large(PLACE + (unit << FO_UNIT_SHIFT), FO_NOTED_SIZE + 1);
+    for (uintptr_t unit = 1; unit <= 64; unit++)
+        mark(PLACE + (unit << FO_UNIT_SHIFT), FO_SLOT_GONE);
+    for (int i = 0; i < 64 / FO_LOOK_UNITS; i++)
+        assert_int_equal(fo_registry_below(PLACE + (66 << FO_UNIT_SHIFT)), 0);
+    assert_int_equal(fo_registry_below(PLACE + (66 << FO_UNIT_SHIFT)), PLACE + 32);
+}
+
+/* A block covers what was noted before. */
+FRESH(below_finds_a_block_in_a_place_of_many_that_are_gone)
+{
+    fixture_start(NULL);
+    for (uintptr_t unit = 1; unit <= 640; unit++)
+        mark_large(PLACE + (unit << FO_UNIT_SHIFT), FO_NOTED_SIZE + 1);
+    for (uintptr_t unit = 1; unit <= 640; unit++)
+        mark(PLACE + (unit << FO_UNIT_SHIFT), FO_SLOT_GONE);
+    mark_large(PLACE + 16, 640 << FO_UNIT_SHIFT);
+    assert_int_equal(fo_registry_below(PLACE + (640 << FO_UNIT_SHIFT) + 15), PLACE + 16);
 }
 
 FRESH(below_ends_at_the_ends_of_the_address_space)
@@ -193,6 +259,9 @@ int main(void)
         cmocka_unit_test(below_finds_the_nearest_at_or_under),
         cmocka_unit_test(below_crosses_leaves),
         cmocka_unit_test(below_looks_back_so_far_and_no_further),
+        cmocka_unit_test(below_finds_large_blocks_wherever_they_begin),
+        cmocka_unit_test(below_does_not_look_at_what_is_gone_again),
+        cmocka_unit_test(below_finds_a_block_in_a_place_of_many_that_are_gone),
         cmocka_unit_test(below_ends_at_the_ends_of_the_address_space),
         cmocka_unit_test(a_claim_wins_only_from_the_state_it_names),
         cmocka_unit_test(of_many_threads_that_claim_exactly_one_wins),
