@@ -30,7 +30,7 @@ enum { PAGE = 1 << FO_PAGE_SHIFT, SYSTEM_PAGE = 4096 };
 static uintptr_t map(uintptr_t at, size_t size, int protection, int flags)
 {
     void *p = (void *)syscall(SYS_mmap, at, size, protection, flags | MAP_ANONYMOUS | MAP_NORESERVE,
-                              -1, 0);
+                              -1, (off_t)0);
 
     return p == MAP_FAILED ? 0 : (uintptr_t)p;
 }

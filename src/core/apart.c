@@ -16,7 +16,9 @@ static size_t round_page(size_t n)
 
 static void *map(void *at, size_t size, int protection, int flags, int fd)
 {
-    return (void *)syscall(SYS_mmap, at, size, protection, flags | MAP_NORESERVE, fd, 0);
+    const off_t start = 0; /* of a bare 0, an int, clang passes half on the stack */
+
+    return (void *)syscall(SYS_mmap, at, size, protection, flags | MAP_NORESERVE, fd, start);
 }
 
 static bool map_over(void *at, size_t size, int flags, int fd)

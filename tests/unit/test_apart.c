@@ -13,6 +13,7 @@
 #include "backend/region.h"
 #include "core/apart.h"
 #include "core/hooks.h"
+#include "core/probe.h"
 #include "core/registry.h"
 #include "fixture.h"
 #include "fork/process.h"
@@ -212,6 +213,33 @@ FRESH(a_file_that_cannot_be_mapped_leaves_nothing_behind)
     close(fd);
 }
 
+/* What other calls leave on the stack. */
+__attribute__((noinline)) static void fill_stack(void)
+{
+    volatile char garbage[4096];
+
+    for (size_t i = 0; i < sizeof garbage; i++)
+        garbage[i] = 0x7f;
+}
+
+FRESH(a_file_is_mapped_from_its_beginning)
+{
+    int fd = memfd_create("file", MFD_CLOEXEC);
+    char *p;
+
+    assert_int_equal(write(fd, "begin", 5), 5);
+    assert_int_equal(ftruncate(fd, 5000), 0);
+    fill_stack();
+    p = fo_apart_map_file(5000, fd);
+    assert_non_null(p);
+    assert_int_equal(pwrite(fd, "B", 1, 0), 1);
+    assert_int_equal(msync(p, 5000, MS_ASYNC), 0);
+    assert_true(fo_readable((uintptr_t)p, 5));
+    assert_memory_equal(p, "Begin", 5);
+    fo_apart_unmap(p, 5000);
+    close(fd);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -221,6 +249,7 @@ int main(void)
         cmocka_unit_test(all_that_is_the_librarys_lies_between_such_pages_with_shm),
         cmocka_unit_test(such_memory_is_given_back_with_both_pages),
         cmocka_unit_test(a_file_that_cannot_be_mapped_leaves_nothing_behind),
+        cmocka_unit_test(a_file_is_mapped_from_its_beginning),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
