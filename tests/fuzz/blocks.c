@@ -10,6 +10,7 @@
 #include "core/hooks.h"
 #include "core/probe.h"
 #include "engine.h"
+#include "report/record.h"
 
 enum { BLOCKS = 48, GONE = 16, OPERATIONS_MAX = 300, EDGE = 256 };
 
@@ -48,6 +49,18 @@ static void check(const struct block *b, size_t size)
     for (size_t i = 0; i < size; i = next(i, b->size))
         if (b->at[i] != byte_at(i, b->number))
             abort();
+}
+
+/* Nothing here writes to a header.  (Where check bits decide, memory that was handed out anew in
+ * other pieces looks like one that was.) */
+void true_report(const struct fo_record *r) __asm__("__real_fo_report");
+void see_report(const struct fo_record *r) __asm__("__wrap_fo_report");
+
+void see_report(const struct fo_record *r)
+{
+    if (!FUZZ_CHECK_BITS && r->kind == FO_FINDING_HEADER)
+        abort();
+    true_report(r);
 }
 
 static void expect(uint64_t more)
@@ -91,7 +104,9 @@ static size_t size_of(struct input *in)
     uint8_t kind = input_byte(in);
     uint16_t size = input_u16(in);
 
-    return kind < 200 ? size % 512 : kind < 240 ? size % 8192 : kind < 254 ? size * 16u : 0;
+    if (kind < 240)
+        return size % (kind < 200 ? 512 : 8192);
+    return kind < 253 ? size * 2u : kind == 253 ? size * 16u : 0; /* to copy megabytes takes long */
 }
 
 static void allocate(struct input *in)

@@ -11,6 +11,7 @@
 #include "cli/systemd/notes.h"
 
 static char root[] = "/dev/shm/fuzz-unit-XXXXXX", environment[sizeof root + 2];
+static int environment_fd;
 
 static void remove_root(void)
 {
@@ -23,14 +24,16 @@ static void make_root(void)
     if (mkdtemp(root) == NULL)
         abort();
     snprintf(environment, sizeof environment, "%s/e", root);
+    environment_fd = open(environment, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (environment_fd < 0)
+        abort();
     atexit(remove_root);
 }
 
 static void write_environment(const struct input *in)
 {
-    int fd = open(environment, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-
-    if (fd < 0 || write(fd, in->at, in->left) != (ssize_t)in->left || close(fd) != 0)
+    if (ftruncate(environment_fd, 0) != 0 ||
+        pwrite(environment_fd, in->at, in->left, 0) != (ssize_t)in->left)
         abort();
 }
 
