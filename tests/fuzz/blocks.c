@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "backend/guard.h"
 #include "core/hooks.h"
 #include "core/probe.h"
 #include "engine.h"
@@ -24,6 +25,7 @@ static struct block blocks[BLOCKS];
 static unsigned char *gone[GONE]; /* freed a while ago */
 static unsigned numbers;
 static uint64_t findings;
+static struct fo_record told; /* the newest finding */
 
 /* --- the model -------------------------------------------------------------------------------- */
 
@@ -60,6 +62,7 @@ void see_report(const struct fo_record *r)
 {
     if (!FUZZ_CHECK_BITS && r->kind == FO_FINDING_HEADER)
         abort();
+    told = *r;
     true_report(r);
 }
 
@@ -154,6 +157,14 @@ static void release(struct input *in)
     fo_free(p, "free.c", input_byte(in));
 }
 
+/* Backend guard knows what it closed: more blocks than one input frees. */
+static void check_told(uintptr_t p)
+{
+    for (size_t i = 0; fo_guard_contains(p) && i < GONE; i++)
+        if ((uintptr_t)gone[i] == p && (told.kind != FO_FINDING_DOUBLE_FREE || !told.first.known))
+            abort();
+}
+
 /* Any pointer: a right free if it is that of a live block. */
 static void hand_in(uintptr_t p, struct input *in)
 {
@@ -168,10 +179,12 @@ static void hand_in(uintptr_t p, struct input *in)
     } else if (way % 4 != 0) {
         fo_free((void *)p, "wrong.c", way);
         expect(1);
+        check_told(p);
     } else {
         if (fo_realloc((void *)p, 1u + way, "wrong.c", way) != NULL)
             abort();
         expect(1);
+        check_told(p);
     }
 }
 
