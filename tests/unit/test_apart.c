@@ -1,6 +1,6 @@
 /* Does a page that cannot be touched lie in front of and behind each part of the library's own
  * memory?  Whatever can be written after the start of the engine, and could not before, is the
- * library's: read from /proc/self/maps. */
+ * library's: read from /proc/self/maps.  And how much of it would be in a core dump? */
 #include <errno.h>
 #include <execinfo.h>
 #include <fcntl.h>
@@ -179,6 +179,36 @@ FRESH(all_that_is_the_librarys_lies_between_such_pages_with_shm)
     assert_guarded(fo_seats, sizeof *fo_seats);
 }
 
+/* --- core dumps ---------------------------------------------------------------------------------
+ */
+
+/* Of the mappings that processes share, in KiB.  The kernel would give memory to each page of them,
+ * for a dump of one worker. */
+static size_t count_dumped(void)
+{
+    FILE *in = fopen("/proc/self/smaps", "re");
+    char line[512], access[8];
+    size_t size = 0, dumped = 0;
+    bool is_shared = false;
+
+    assert_non_null(in);
+    while (fgets(line, sizeof line, in) != NULL) {
+        if (sscanf(line, "%*x-%*x %7s", access) == 1)
+            is_shared = strcmp(access, "rw-s") == 0 && strstr(line, "/dev/zero") != NULL;
+        sscanf(line, "Size: %zu kB", &size);
+        if (is_shared && strncmp(line, "VmFlags:", 8) == 0 && strstr(line, " dd") == NULL)
+            dumped += size;
+    }
+    fclose(in);
+    return dumped;
+}
+
+FRESH(a_core_dump_has_little_of_what_processes_share)
+{
+    start("BACKEND=shm");
+    assert_in_range(count_dumped(), 1, 6 << 10);
+}
+
 /* --- the mapping -------------------------------------------------------------------------------
  */
 
@@ -247,6 +277,7 @@ int main(void)
         cmocka_unit_test(all_that_is_the_librarys_lies_between_such_pages_with_libc),
         cmocka_unit_test(all_that_is_the_librarys_lies_between_such_pages_with_guard),
         cmocka_unit_test(all_that_is_the_librarys_lies_between_such_pages_with_shm),
+        cmocka_unit_test(a_core_dump_has_little_of_what_processes_share),
         cmocka_unit_test(such_memory_is_given_back_with_both_pages),
         cmocka_unit_test(a_file_that_cannot_be_mapped_leaves_nothing_behind),
         cmocka_unit_test(a_file_is_mapped_from_its_beginning),
