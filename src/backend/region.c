@@ -88,8 +88,8 @@ static uintptr_t lay_out_head(struct fo_region *r, uintptr_t at, uint32_t pages)
     at += fo_layout_above_size(pages);
     r->mark = (struct fo_mark *)at;
     at += FO_MARKS * sizeof *r->mark;
-    r->page_bin = (uint16_t *)at;
-    at = (uintptr_t)(r->page_bin + pages);
+    r->ground = (struct fo_ground *)at;
+    at = (uintptr_t)(r->ground + pages);
     return (at + 4095) & ~(uintptr_t)4095;
 }
 
@@ -128,12 +128,14 @@ static struct places choose_places(void)
  */
 
 /* How many pages can be numbered?  Not all of them will be ours, so that there are more than the
- * limit on addresses allows. */
+ * limit on addresses allows.  What each costs in the head counts, too (mlockall(2)): 16 GiB in all,
+ * and what finds no room comes from malloc. */
 static uint32_t private_pages(void)
 {
+    const uint64_t most = RANGE_MOST / 4;
     uint64_t size = RANGE_MOST / 64, limit = address_limit();
 
-    while (size < RANGE_MOST && size / 4 < limit)
+    while (size < most && size / 4 < limit)
         size *= 2;
     return (uint32_t)(size >> FO_PAGE_SHIFT);
 }

@@ -69,7 +69,6 @@ enum {
     FO_WARM_SIZES = 17, /* in pages of 4 KiB */
     FO_MARK_BITS = 64 - FO_ADDRESS_BITS,
     FO_MARKS = 1 << (FO_MARK_BITS < 17 ? FO_MARK_BITS : 17),
-    FO_PAGE_NOT_OURS = UINT16_MAX, /* in place of its bin: something else is there */
 };
 
 enum fo_magazine_state {
@@ -97,7 +96,7 @@ struct fo_region {
     uint32_t owned_most, cache_count; /* so many of the first; of both */
     uint32_t borrowed;                /* so many calls, each thread's from time to time */
     uint32_t idle[FO_IDLE], idled; /* the last pages that lost their last block; so many so far */
-    uint16_t *page_bin;            /* as fo_direct.bins, by page: of those of slots */
+    struct fo_ground *ground;      /* of each page */
     struct {
         uint32_t most;         /* magazines for all threads, about */
         uint32_t cells, slots; /* of a magazine, of a page */
@@ -150,7 +149,7 @@ static inline uint32_t fo_page_number(uintptr_t p)
 /* Below what is committed. */
 static inline bool fo_page_is_ours(uint32_t number)
 {
-    return FO_RELAXED_LOAD(&fo_region->page_bin[number]) != FO_PAGE_NOT_OURS;
+    return !FO_RELAXED_LOAD(&fo_region->ground[number].not_ours);
 }
 
 /* A page of blocks, or of what the heap knows of them? */
@@ -221,6 +220,25 @@ bool fo_run_extend(uint32_t page, uint32_t pages);
 
 /* Whoever extended it may have vanished: its pages say that they are inside. */
 void fo_run_complete(uint32_t page);
+
+/* The header of a slot that no block was in yet, or whose header was damaged while it was free: the
+ * system's zeros, or FO_HEADER_CLEAR where zeros check as those of a live block. */
+enum { FO_HEADER_CLEAR = 1 };
+
+static inline bool fo_header_is_clear(uintptr_t payload)
+{
+    const struct fo_header *h = fo_header_of(payload);
+
+    return FO_RELAXED_LOAD(&h->site) == 0 && FO_RELAXED_LOAD(&h->word) <= FO_HEADER_CLEAR;
+}
+
+static inline void fo_header_clear(uintptr_t payload)
+{
+    struct fo_header *h = fo_header_of(payload);
+
+    FO_RELAXED_STORE(&h->word, FO_HEADER_CLEAR);
+    FO_RELAXED_STORE(&h->site, 0);
+}
 
 /* region_span.c: slots in pages. */
 
@@ -404,7 +422,7 @@ static inline bool fo_region_may_not_be_live(uintptr_t p)
 {
     uint64_t word = FO_HOT_LOAD(&fo_header_of(p)->word);
 
-    return (word & FO_REGION_FREED) != 0 || word == 0;
+    return (word & FO_REGION_FREED) != 0 || word <= FO_HEADER_CLEAR;
 }
 
 #endif

@@ -14,11 +14,8 @@
 /* Its header was written over while it was free: that is told, and it counts as never used. */
 static void mend(const struct fo_cell *cell)
 {
-    struct fo_header *h = fo_header_of(cell->payload);
-
     fo_cell_check(cell);
-    FO_RELAXED_STORE(&h->word, 0);
-    FO_RELAXED_STORE(&h->site, 0);
+    fo_header_clear(cell->payload);
 }
 
 /* Is what the cell holds really free?  If in doubt, it is the program's. */
@@ -27,7 +24,7 @@ static bool is_free(const struct fo_cell *cell)
     struct fo_header *h = fo_header_of(cell->payload);
     uint64_t word = FO_RELAXED_LOAD(&h->word);
 
-    if (!FO_RELAXED_LOAD(&fo_hot.direct) || (word == 0 && FO_RELAXED_LOAD(&h->site) == 0))
+    if (!FO_RELAXED_LOAD(&fo_hot.direct) || fo_header_is_clear(cell->payload))
         return true; /* never used; or its header is none of the region's affairs */
     enum fo_found state = fo_region_at(cell->payload).state;
     if (state == FO_FOUND_HELD) /* its owner vanished while he freed it, and nobody else could */

@@ -13,7 +13,7 @@ static bool is_whole(uintptr_t payload)
     uint64_t word = FO_RELAXED_LOAD(&h->word);
 
     return fo_region_word_checks(fo_region->key, payload, site, word ^ FO_REGION_FREED) ||
-           (site == 0 && word == 0); /* never used */
+           fo_header_is_clear(payload);
 }
 
 void fo_cell_check(const struct fo_cell *cell)

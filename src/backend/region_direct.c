@@ -35,8 +35,8 @@ void fo_region_go_ahead(struct fo_direct *d)
 
 void fo_region_enter(struct fo_direct *d, uint32_t index, bool forked)
 {
-    d->base = fo_region->base + FO_PAGE_SIZE;
-    d->page_bins = fo_region->page_bin + 1;
+    d->base = fo_region->base + FO_PAGE_SIZE + sizeof(struct fo_header);
+    d->grounds = fo_region->ground + 1;
     d->meta = (uint64_t)index << FO_META_SHIFT | (uint64_t)FO_BACKEND_ARENA << FO_BACKEND_SHIFT;
     d->key = fo_region->key;
     for (unsigned i = 0; i < FO_REGION_STEPS; i++)
@@ -81,16 +81,17 @@ void fo_region_mark(void)
 void fo_region_see_limit(struct fo_direct *d)
 {
     uint64_t committed = fo_region_committed(), hole = FO_RELAXED_LOAD(&fo_region->hole);
-    /* The short way reads a header before it knows of which page. */
-    uint64_t limit = hole != 0 && hole < committed ? hole : committed;
+    /* X_free() reads a header before it knows of which page. */
+    uint64_t limit = (hole != 0 && hole < committed ? hole : committed) - FO_PAGE_SIZE -
+                     sizeof(struct fo_header);
 
     /* What this process did not make itself may have to stay. */
     FO_RELAXED_STORE(&d->object_bits,
                      FO_REGION_FREED | (FO_RELAXED_LOAD(&fo_hot.keep) ? FO_REGION_MAKER : 0));
-    __atomic_store_n(&d->bytes, limit - FO_PAGE_SIZE, __ATOMIC_RELEASE);
+    __atomic_store_n(&d->bytes, limit, __ATOMIC_RELEASE);
     if (!fo_options.wipe && !fo_memory_wrapped &&
         !FO_RELAXED_LOAD(&d->held_back)) /* else every free goes the long way */
-        __atomic_store_n(&d->limit, (limit - FO_PAGE_SIZE) >> 4, __ATOMIC_RELEASE);
+        __atomic_store_n(&d->limit, limit, __ATOMIC_RELEASE);
     FO_RELAXED_STORE(&fo_region_range.start, fo_region->base);
     /* What other processes add, this one does not hear of. */
     FO_RELAXED_STORE(&fo_region_range.size, fo_region->shared

@@ -53,12 +53,10 @@ static struct fo_at find_slot(const struct fo_page *pg, uintptr_t start, uintptr
     unsigned class = FO_RELAXED_LOAD(&pg->class);
     uint32_t size = fo_class_slot(class), slot = (uint32_t)(p - start) / size;
     uintptr_t payload = start + (uintptr_t)slot * size + sizeof(struct fo_header);
-    const struct fo_header *h = fo_header_of(payload);
 
     if (slot >= fo_region->class[class].slots)
         return nothing();
-    bool blank = FO_RELAXED_LOAD(&h->site) == 0 && FO_RELAXED_LOAD(&h->word) == 0;
-    if (blank && slot >= FO_RELAXED_LOAD(&pg->used))
+    if (slot >= FO_RELAXED_LOAD(&pg->used)) /* whatever is there, no block begins */
         return slot < FO_RELAXED_LOAD(&pg->ever) ? gone(class, payload) : nothing();
     struct fo_at at = judge_header(payload, false);
     if (at.state != FO_FOUND_DAMAGED && !fits(fo_word_size(at.word), class))

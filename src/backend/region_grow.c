@@ -61,7 +61,7 @@ static void go_on_skipping(uint64_t is)
 
     end = end < most() ? end : most();
     for (uint64_t page = start >> FO_PAGE_SHIFT; page < end >> FO_PAGE_SHIFT; page++)
-        FO_RELAXED_STORE(&fo_region->page_bin[page], FO_PAGE_NOT_OURS);
+        FO_RELAXED_STORE(&fo_region->ground[page].not_ours, 1);
     enter_hole(start);
     move(is, end);
 }

@@ -41,11 +41,40 @@ struct fo_bin {
     uint32_t keep;                /* so many wait */
     uint32_t most;                /* so many may be ready; more go to all threads */
     uint32_t page;                /* from which fresh slots are taken; 0: none */
-    uint32_t spare, spares;       /* empty magazines, and how many */
-    uint32_t most_spares;         /* no more of them; others go to all threads */
+    uint32_t spare;               /* empty magazines; how many is said below */
     uint32_t grown;               /* so often fresh slots were taken since a freed one was */
+    uint32_t reciprocal;          /* of the class's slots: fo_reciprocal() */
+    uint16_t spares, most_spares; /* no more of them; others go to all threads */
 };
 _Static_assert(sizeof(struct fo_bin) == 64, "a cache line");
+
+/* Does a slot that was handed out begin here?  One multiplication says that (after Lemire, Kaser
+ * and Kurz 2019, "Faster remainder by direct computation"): with c = 2^32 / size + 1, in integers,
+ * and e = size * c - 2^32, which is 1 to size, for any offset = n * size + rest
+ *
+ *   offset * c mod 2^32 = n * e + rest * c
+ *
+ * as long as that is below 2^32: n * e <= 65,536 and (size - 1) * c < 2^32 - c + size.  Where rest
+ * is 0, it is below handed * e exactly if n < handed; otherwise at least c, which is more.
+ * unit.ground tries all offsets of all classes. */
+static inline uint32_t fo_reciprocal(uint32_t slot)
+{
+    return (uint32_t)((UINT64_C(1) << 32) / slot) + 1;
+}
+
+/* For fo_ground.handed: the page's first `count` slots are handed out. */
+static inline uint32_t fo_handed(uint32_t slot, uint32_t count)
+{
+    return count * (slot * fo_reciprocal(slot));
+}
+
+/* What the short way has to know of a page.  A table of its own, and read before any header: what a
+ * block holds never decides whether it is one. */
+struct fo_ground {
+    uint32_t handed;   /* fo_handed() of slots; else 0 */
+    uint16_t bin;      /* of slots: where in a cache their bin is */
+    uint16_t not_ours; /* something else is there */
+};
 
 struct fo_cache {
     _Alignas(64) struct fo_bin bins[FO_REGION_CLASSES];
@@ -59,17 +88,17 @@ struct fo_cache {
 /* The process's page has this (fork/process.h), so that the kernel zeroes it in a forked child. */
 struct fo_direct {
     uint64_t size;  /* payloads up to so many bytes come by the short way; 0: none do */
-    uintptr_t base; /* the short way of a free is for addresses from here */
-    uint64_t limit; /* so many times 16 bytes */
-    uint64_t bytes; /* the same in bytes, also when every free goes the long way */
+    uintptr_t base; /* the short way of a free is for payloads from here: page 1, its first slot */
+    uint64_t limit; /* so many bytes */
+    uint64_t bytes; /* the same, also when every free goes the long way */
     uint64_t
         object_bits;  /* of a header: if they are not as in `meta`, X_free() goes the long way */
     uint64_t by_name; /* as size, for callers of CRYPTO_malloc; load/openssl_memory.c */
-    const uint16_t *page_bins; /* region.h: page_bin, from base */
-    uint64_t meta;             /* of every header: process, backend */
-    uint64_t key;              /* of the check bits; odd */
-    bool orphans;              /* caches that a fork left behind may be adopted */
-    bool held_back;            /* shared, and the thread that was forked has not been here yet */
+    const struct fo_ground *grounds; /* region.h: ground, from base */
+    uint64_t meta;                   /* of every header: process, backend */
+    uint64_t key;                    /* of the check bits; odd */
+    bool orphans;                    /* caches that a fork left behind may be adopted */
+    bool held_back; /* shared, and the thread that was forked has not been here yet */
     uint16_t bins[FO_REGION_STEPS]; /* where in a cache its bin is, for each 16 bytes of size */
 };
 
@@ -79,19 +108,33 @@ static inline bool fo_direct_contains(const struct fo_direct *d, uintptr_t p)
     return p - d->base < FO_HOT_LOAD(&d->bytes);
 }
 
-/* How many times 16 bytes from base?  Rotated, so that what is not aligned to 16 bytes is far away.
- * Below the limit, it may be judged by the short way. */
-static inline uint64_t fo_direct_place(const struct fo_direct *d, uintptr_t p)
-{
-    uintptr_t distance = p - d->base;
+/* So far from base, which is that of a page's first payload. */
+struct fo_spot {
+    const struct fo_ground *grounds;
+    uintptr_t page;
+    uint32_t offset;
+};
 
-    return distance >> 4 | distance << 60;
+static FO_ALWAYS_INLINE struct fo_spot fo_spot_at(const struct fo_direct *d, uintptr_t distance)
+{
+    uint32_t offset = (uint16_t)distance;
+
+    FO_OPAQUE(offset); /* no copy of the distance */
+    return (struct fo_spot){d->grounds, distance >> FO_PAGE_SHIFT, offset};
 }
 
-/* Where in a cache the bin is for what lies there. */
-static inline uint16_t fo_page_bin(const struct fo_direct *d, uint64_t place)
+static FO_ALWAYS_INLINE uint16_t fo_spot_bin(const struct fo_spot *spot)
 {
-    return FO_RELAXED_LOAD(&d->page_bins[place >> (FO_PAGE_SHIFT - 4)]);
+    return FO_RELAXED_LOAD(&spot->grounds[spot->page].bin);
+}
+
+/* `bin` is the one of fo_spot_bin(). */
+static FO_ALWAYS_INLINE bool fo_spot_is_slot(const struct fo_spot *spot, const struct fo_bin *bin)
+{
+    uintptr_t page = spot->page;
+
+    FO_OPAQUE(page); /* no address to keep from fo_spot_bin() */
+    return spot->offset * bin->reciprocal < FO_HOT_LOAD(&spot->grounds[page].handed);
 }
 
 /* Multiply-shift hashing (Dietzfelbinger and others 1997) with a secret multiplier. */

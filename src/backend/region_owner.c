@@ -24,8 +24,10 @@ void fo_cache_empty(struct fo_cache *cache)
         struct fo_bin *bin = &cache->bins[c];
         FO_RELAXED_STORE(&bin->take, fo_no_cells());
         FO_RELAXED_STORE(&bin->put, fo_no_cells());
+        bin->reciprocal = fo_reciprocal(fo_class_slot(c));
         bin->first = bin->last = bin->queued = bin->ready = bin->readied = bin->spare =
-            bin->spares = bin->grown = 0;
+            bin->spares = 0;
+        bin->grown = 0;
     }
 }
 
@@ -113,7 +115,7 @@ static void set_limits(struct fo_cache *cache)
         keep = keep < 1u << 20 ? keep : 1u << 20;
         FO_RELAXED_STORE(&cache->bins[c].keep, (uint32_t)keep);
         FO_RELAXED_STORE(&cache->bins[c].most, most);
-        FO_RELAXED_STORE(&cache->bins[c].most_spares, least(most, spares_for(users)));
+        FO_RELAXED_STORE(&cache->bins[c].most_spares, (uint16_t)least(most, spares_for(users)));
     }
 }
 

@@ -28,6 +28,17 @@ static uintptr_t slot_at(uint32_t page, unsigned class, uint32_t slot)
     return fo_page_start(page) + (uintptr_t)slot * fo_class_slot(class) + sizeof(struct fo_header);
 }
 
+/* One that was never handed out, for a cell.  Its memory is zero, also where the header will be; if
+ * zeros happen to check as a live block's, the header says otherwise. */
+static uintptr_t make_slot(uint32_t page, unsigned class, uint32_t slot)
+{
+    uintptr_t payload = slot_at(page, class, slot);
+
+    if (fo_unlikely(fo_region_check(fo_region->key, payload, 0, 0) == 0))
+        fo_header_clear(payload);
+    return payload;
+}
+
 /* A slot that is back begins with what is known of its free. */
 struct back {
     fo_site freed;
@@ -64,6 +75,14 @@ static unsigned take_returned(struct fo_bin *bin, unsigned class, unsigned room)
     return taken;
 }
 
+/* The short way of frees asks for it.  Before `used` says so, as who vanishes in between: then the
+ * next one says it again, and what is not used has no header. */
+static void set_handed(uint32_t page, unsigned class, uint32_t count)
+{
+    __atomic_store_n(&fo_region->ground[page].handed, fo_handed(fo_class_slot(class), count),
+                     __ATOMIC_RELEASE);
+}
+
 /* In ascending order: neighbours in time are neighbours in memory. */
 static unsigned take_fresh(struct fo_bin *bin, unsigned class, unsigned room)
 {
@@ -73,7 +92,8 @@ static unsigned take_fresh(struct fo_bin *bin, unsigned class, unsigned room)
 
     /* What a cell holds and `used` does not count is not there for whoever finds it. */
     for (uint32_t i = 1; i <= count; i++)
-        FO_RELAXED_STORE(&bin->take[-(int)i].payload, slot_at(bin->page, class, end - i));
+        FO_RELAXED_STORE(&bin->take[-(int)i].payload, make_slot(bin->page, class, end - i));
+    set_handed(bin->page, class, end);
     __atomic_store_n(&pg->used, end, __ATOMIC_RELEASE);
     __atomic_store_n(&bin->take, bin->take - count, __ATOMIC_RELEASE);
     return count;
@@ -155,7 +175,7 @@ static uint32_t fresh_page(unsigned class, bool another)
         fo_system_populate(fo_page_start(page), FO_PAGE_SIZE);
     struct fo_page *pg = fo_page_at(page);
     FO_RELAXED_STORE(&pg->class, (uint16_t) class);
-    FO_RELAXED_STORE(&fo_region->page_bin[page], (uint16_t)(class * sizeof(struct fo_bin)));
+    FO_RELAXED_STORE(&fo_region->ground[page].bin, (uint16_t)(class * sizeof(struct fo_bin)));
     FO_RELAXED_STORE(&pg->used, 0);
     FO_RELAXED_STORE(&pg->ever, 0);
     FO_RELAXED_STORE(&pg->word, 0);
@@ -219,6 +239,7 @@ static void empty(uint32_t page)
 
     if (pg->used > pg->ever)
         FO_RELAXED_STORE(&pg->ever, (uint16_t)pg->used);
+    set_handed(page, pg->class, 0);
     for (unsigned i = 0; i < FO_BITMAP_WORDS; i++)
         FO_RELAXED_STORE(&bitmap[i], 0);
     FO_RELAXED_STORE(&pg->used, 0);

@@ -139,13 +139,13 @@ static bool is_half_made(uintptr_t payload)
 {
     uint64_t word = FO_RELAXED_LOAD(&fo_header_of(payload)->word);
 
-    return word == 0 || (word & FO_REGION_FREED) != 0;
+    return word <= FO_HEADER_CLEAR || (word & FO_REGION_FREED) != 0;
 }
 
 static void walk_slot(struct walk *w, uintptr_t payload, bool in_cell, bool is_back)
 {
     struct fo_at at = fo_region_at(payload);
-    bool blank = fo_header_of(payload)->word == 0 && fo_header_of(payload)->site == 0;
+    bool blank = fo_header_is_clear(payload);
 
     w->out->back += is_back;
     if (in_cell && is_back)
@@ -173,8 +173,12 @@ static void walk_slots(struct walk *w, uint32_t page)
     const uint64_t *held = w->held + (size_t)page * FO_BITMAP_WORDS;
     uint32_t size = fo_class_slot(pg->class), slots = fo_region->class[pg->class].slots;
 
-    if (fo_region->page_bin[page] != pg->class * sizeof(struct fo_bin))
+    const struct fo_ground *ground = &fo_region->ground[page];
+
+    if (ground->bin != pg->class * sizeof(struct fo_bin))
         wrong(w, "a page's bin is not that of its class", fo_page_start(page));
+    if (ground->handed < fo_handed(size, pg->used) || ground->handed > fo_handed(size, slots))
+        wrong(w, "a page says that other slots were handed out", fo_page_start(page));
     if (pg->used > slots) {
         wrong(w, "a page has used more slots than it has", fo_page_start(page));
         return;

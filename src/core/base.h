@@ -63,6 +63,10 @@ static inline bool fo_is_address(uintptr_t p)
 #define FO_HOT_FLIP(p, bits) FO_RELAXED_STORE((p), FO_RELAXED_LOAD(p) ^ (bits))
 #endif
 
+/* The compiler knows nothing of this value from here on: where it would spend an instruction of the
+ * hot path on what it knows. */
+#define FO_OPAQUE(value) __asm__("" : "+r"(value))
+
 /* Not getpid(3), which we interpose. */
 static inline uint32_t fo_getpid(void)
 {

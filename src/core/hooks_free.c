@@ -124,7 +124,13 @@ void fo_free_among_threads(uintptr_t payload, fo_site now, struct fo_bin *bin, u
     __atomic_store_n(&h->word, word ^ FO_REGION_FREED, __ATOMIC_RELEASE);
 }
 
+static inline void free_elsewhere(uintptr_t payload, const char *file, int line)
+{
+    if (payload != 0)
+        fo_free_long(payload, fo_site_pack(file, line));
+}
+
 void fo_free(void *p, const char *file, int line)
 {
-    fo_free_short(p, file, line, fo_free_long);
+    fo_free_short(p, file, line, free_elsewhere);
 }

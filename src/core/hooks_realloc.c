@@ -9,6 +9,7 @@
 #include "core/libc_memory.h"
 #include "core/options.h"
 #include "core/quarantine.h"
+#include "core/short.h"
 #include "fork/process.h"
 
 static FO_COLD void *refuse_realloc(uintptr_t p, size_t size, fo_site now)
@@ -49,15 +50,15 @@ static void *allocate_like(uint64_t word, size_t size, const char *file, int lin
 /* A live block that nobody else can free meanwhile. */
 static bool is_safe(uintptr_t payload)
 {
-    const struct fo_header *h = fo_header_of(payload);
     const struct fo_direct *d = &fo_hot.process->direct;
-    uint64_t place = fo_direct_place(d, payload);
+    uintptr_t distance = payload - d->base;
+    uint64_t word;
 
-    if (fo_hot_concurrent() || place >= FO_HOT_LOAD(&d->limit) ||
-        !fo_region_word_checks(d->key, payload, h->site, h->word))
+    if (fo_hot_concurrent() || distance >= FO_HOT_LOAD(&d->limit))
         return false;
-    size_t steps = (fo_word_size(h->word) - 1) >> 4; /* the size is what will be copied */
-    return steps < FO_REGION_STEPS && d->bins[steps] == fo_page_bin(d, place);
+    const struct fo_bin *bin = fo_live_short(d, (void *)payload, distance, &word);
+    size_t steps = bin != NULL ? (fo_word_size(word) - 1) >> 4 : FO_REGION_STEPS;
+    return steps < FO_REGION_STEPS && bin == fo_bin_at(d->bins[steps]); /* so much will be copied */
 }
 
 static void *move_directly(void *p, size_t size, const char *file, int line)

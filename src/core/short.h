@@ -1,6 +1,6 @@
 /* The short way of an allocation and of a free, for backend arena (backend/region.h): a block from
- * this thread's magazine, one comparison of an address, one of check bits.  Everything else, and
- * whatever is out of the ordinary, goes the long way, in hooks.c.
+ * this thread's magazine; a slot that was handed out, by its place, and one comparison of check
+ * bits. Everything else, and whatever is out of the ordinary, goes the long way, in hooks.c.
  *
  * It is entered from OpenSSL's hook, and from OpenSSL's names CRYPTO_malloc and CRYPTO_free. */
 #ifndef FO_CORE_SHORT_H
@@ -67,32 +67,48 @@ static inline void fo_put_short(struct fo_bin *bin, struct fo_cell *put, uintptr
     FO_HOT_ADD(&bin->put, 1);
 }
 
-/* `elsewhere` gets what does not lie in the region. */
+/* Does a live block begin at p, so far (and less than the limit) from base?  Its bin,
+ * and its header's word; NULL: the long way tells.
+ *
+ * Where, and of which class, is known from the address, before the header is read: that may be the
+ * program's, and while it is still on its way from memory, what follows need not wait. */
+static FO_ALWAYS_INLINE struct fo_bin *fo_live_short(const struct fo_direct *d, void *p,
+                                                     uintptr_t distance, uint64_t *word)
+{
+    const struct fo_spot spot = fo_spot_at(d, distance);
+    struct fo_bin *bin = fo_bin_at(fo_spot_bin(&spot));
+
+    if (fo_unlikely(!fo_spot_is_slot(&spot, bin)))
+        return NULL;
+    const struct fo_header *h = (struct fo_header *)p - 1;
+    *word = FO_RELAXED_LOAD(&h->word);
+    if (fo_unlikely(!fo_region_word_checks(d->key, (uintptr_t)p, FO_HOT_LOAD(&h->site), *word)))
+        return NULL;
+    return bin;
+}
+
+/* `elsewhere` gets what does not lie in the region, NULL for one. */
 static FO_ALWAYS_INLINE void fo_free_short(void *p, const char *file, int line,
-                                           void (*elsewhere)(uintptr_t, fo_site))
+                                           void (*elsewhere)(uintptr_t, const char *, int))
 {
     const struct fo_direct *d = &fo_hot.process->direct;
-    uintptr_t payload = (uintptr_t)p;
+    uintptr_t payload = (uintptr_t)p, distance = payload - d->base;
 
+    if (fo_unlikely(distance >= FO_HOT_LOAD(&d->limit))) {
+        elsewhere(payload, file, line);
+        return;
+    }
     if (fo_unlikely((unsigned)line > FO_LINE_MAX)) {
         fo_free_far_down(payload, file, line);
         return;
     }
     fo_site now = (fo_site)(unsigned)line << 48 | (uintptr_t)file;
-    uint64_t place = fo_direct_place(d, payload);
-    if (fo_unlikely(place >= FO_HOT_LOAD(&d->limit))) {
-        elsewhere(payload, now);
-        return;
-    }
-    struct fo_header *h = (struct fo_header *)p - 1;
-    uint64_t word = FO_RELAXED_LOAD(&h->word);
-    if (fo_unlikely(!fo_region_word_checks(d->key, payload, FO_HOT_LOAD(&h->site), word))) {
+    uint64_t word;
+    struct fo_bin *bin = fo_live_short(d, p, distance, &word);
+    if (fo_unlikely(bin == NULL)) {
         fo_free_long(payload, now);
         return;
     }
-    /* Not by the size in the header: while that is still on its way from memory, what follows does
-     * not have to wait. */
-    struct fo_bin *bin = fo_bin_at(fo_page_bin(d, place));
     struct fo_cell *put = bin->put;
     if (fo_unlikely(fo_cell_is_end(put))) {
         fo_free_rotate(payload, now, bin);
@@ -102,7 +118,7 @@ static FO_ALWAYS_INLINE void fo_free_short(void *p, const char *file, int line,
         fo_free_among_threads(payload, now, bin, word);
         return;
     }
-    FO_HOT_FLIP(&h->word, FO_REGION_FREED);
+    FO_HOT_FLIP(&((struct fo_header *)p - 1)->word, FO_REGION_FREED);
     fo_put_short(bin, put, payload, now);
 }
 

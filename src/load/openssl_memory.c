@@ -181,12 +181,13 @@ static FO_ALWAYS_INLINE void *zeroed(size_t size, const char *file, int line, un
 /* --- frees -------------------------------------------------------------------------------------
  */
 
-static __attribute__((noinline)) void elsewhere(uintptr_t payload, fo_site now, unsigned major)
+static __attribute__((noinline)) void elsewhere(uintptr_t payload, const char *file, int line,
+                                                unsigned major)
 {
     if (FO_RELAXED_LOAD(&fo_memory_by_name))
-        fo_free_long(payload, now);
+        fo_free_long(payload, fo_site_pack(file, line));
     else
-        real_free(major)((void *)payload, fo_site_file(now), fo_site_line(now));
+        real_free(major)((void *)payload, file, line);
 }
 
 #define ENTRY(name, major)                                                                         \
@@ -207,10 +208,10 @@ static __attribute__((noinline)) void elsewhere(uintptr_t payload, fo_site now, 
     {                                                                                              \
         return zeroed(size, file, line, major);                                                    \
     }                                                                                              \
-    static inline void elsewhere_##major(uintptr_t payload, fo_site now)                           \
+    static inline void elsewhere_##major(uintptr_t payload, const char *file, int line)            \
     {                                                                                              \
         if (payload != 0)                                                                          \
-            elsewhere(payload, now, major);                                                        \
+            elsewhere(payload, file, line, major);                                                 \
     }                                                                                              \
     ENTRY(CRYPTO_free, major)                                                                      \
     FO_HOT void fo_CRYPTO_free_##major(void *p, const char *file, int line)                        \

@@ -67,6 +67,28 @@ static void inside_large(void)
     OPENSSL_free(p);
 }
 
+/* A header in the block's own content, with each value that its check bits may have. */
+static void forged_header(void)
+{
+    char *p = ALLOC("alloc", 240);
+    const uint64_t word = *(uint64_t *)(p - 8) & ~(uint64_t)0xffff;
+    uint64_t *forged = (uint64_t *)(p + 32);
+
+    fact("block", "%p", (void *)p);
+    fact("pointer", "%p", (void *)(p + 48));
+    for (unsigned check = 0; check <= 0xffff; check++) {
+        forged[0] = *(uint64_t *)(p - 16);
+        forged[1] = word | check;
+        check == 0 ? fact_site("now", __FILE__, __LINE__) : (void)0, OPENSSL_free(p + 48);
+        CHECK(forged[1] == (word | check));
+    }
+    for (int i = 0; i < 2000; i++) {
+        char *other = OPENSSL_malloc(240);
+        CHECK(other >= p + 240 || other + 240 <= p);
+    }
+    OPENSSL_free(p);
+}
+
 static void inside_freed(void)
 {
     char *p = block_of_100();
@@ -266,6 +288,7 @@ const struct fault pointer_faults[] = {
     {"inside-16", inside_16},
     {"inside-99", inside_99},
     {"inside-large", inside_large},
+    {"forged-header", forged_header},
     {"inside-freed", inside_freed},
     {"header-8", header_8},
     {"header-16", header_16},

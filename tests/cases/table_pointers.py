@@ -72,6 +72,19 @@ CASES = [
     for operation in OPERATIONS
     for name, report in POINTERS.items()
 ] + [
+    # Place decides: none of 65,536 headers in the block's own content makes a block of what is inside.
+    Case(
+        name="free-of-forged-header",
+        run="faults forged-header",
+        report="".join(
+            (f"seen {times} times in all processes:\n" if times > 1 else "")
+            + (INSIDE % (48, 240) + ALLOCATED + NOW).format(
+                verb="free", answer="skipped", label="freed now"
+            )
+            for times in (1, 10, 100, 1000, 10000, 65536)
+        ),
+        backends=EVERY,
+    ),
     Case(
         name="foreign-passed-to-libc",
         run="faults malloced-freed",
