@@ -24,10 +24,11 @@ METHOD = """
 | duration | {minutes} minutes |
 
 Each competitor is preloaded in front of the same unmodified programs, in a process of its own; in every
-round all run in random order, stock among them; in the CPU time of handshakes and in nginx each has a run of
-stock just before or after its own. nginx serves a quarter as many before those that count, since the others'
-turns are long enough for the processor to forget it. The ratio is to stock of that pair, or of that round: the
-median, and the quartiles in brackets where there was more than one. What is slow has fewer rounds.
+round all run in random order, stock among them; in the CPU time of handshakes each has a run of stock just
+before or after its own. Of nginx two run at the same time, stock and the competitor, and their workers take turns
+of 50 ms on one processor: what else the machine does meanwhile is the same for both. Each serves a quarter as many
+before those that count. The ratio is to stock of that pair, or of that round: the median, and the quartiles in
+brackets where there was more than one. What is slow has fewer rounds.
 
 - "freeonce, arena" is the default, a heap of its own; "freeonce, libc" takes its memory from malloc; "freeonce,
   CI" is a test run's setting: `libc` beneath, 4 MiB of quarantine, fill and canary.

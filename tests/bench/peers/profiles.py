@@ -105,9 +105,10 @@ class Perf:
 def worker(bench, stage, row):
     """Of an nginx worker under load."""
     server = servers.Nginx(stage, bench, row)
-    servers.handshakes_per_second(server, "ec", 100)
+    server.served(server.load("ec", 100, "--parallel", 8))
     perf = Perf(bench, "-p", str(server.worker))
-    servers.handshakes_per_second(server, "ec", 1000 if bench.quick else 6000)
+    count = 1000 if bench.quick else 6000
+    server.served(server.load("ec", count, "--parallel", 8))
     perf.process.send_signal(signal.SIGINT)
     try:
         return perf.table()

@@ -135,7 +135,8 @@ class Bench:
     def rounds(self, group, count, sample, companions=(), paired=False, rows=None, checkers=1000):
         """Calls sample(row), which returns the value or {point: value}, for every competitor in
         every round, in random order.  With companions it returns {group: ...} for all of them.
-        Paired: with a run of stock of its own just before or after, which its ratio is to.
+        Paired: with a run of stock of its own just before or after, which its ratio is to; "turns":
+        in one run with stock, sample(both rows) returns what it would for each.
         Checkers are slow, and their differences large: so many rounds are enough for them."""
         rows = [row for row in rows or self.rows if row.takes_part(group)]
         stock = rows.pop(0) if paired and len(rows) > 1 else None
@@ -149,15 +150,17 @@ class Bench:
                     continue
                 turns = [row] if stock is None else [stock, row] if number % 2 else [row, stock]
                 key = number if stock is None else (number, row.name)
-                if not all(self._sample(group, key, who, sample, companions) for who in turns):
+                runs = [turns] if paired == "turns" else [[who] for who in turns]
+                if not all(self._sample(group, key, run, sample, companions) for run in runs):
                     rows.remove(row)
 
-    def _sample(self, group, key, row, sample, companions):
+    def _sample(self, group, key, rows, sample, companions):
         """One run; says whether it went well.  Without stock there is nothing to compare with."""
         try:
-            values = sample(row)
+            values = sample(*rows)
         except Failed as reason:
-            if row.kind == "stock":
+            row = next((row for row in rows if row.kind != "stock"), None)
+            if row is None:
                 raise
             if row.kind == "own":
                 self.failures.append(f"{group}: {row.title}: {reason}")
@@ -165,11 +168,15 @@ class Bench:
                 self.results.leave_out(name, row.name, without_paths(str(reason)))
             progress(f"{group}: {row.title}: left out: {reason}")
             return False
-        for name, points in (values if companions else {group: values}).items():
+        for row, figures in zip(rows, values if len(rows) > 1 else [values]):
+            self._keep(group, key, row, figures if companions else {group: figures})
+        return True
+
+    def _keep(self, group, key, row, figures):
+        for name, points in figures.items():
             points = points if isinstance(points, dict) else {None: points}
             for at, value in points.items():
                 self.results.add(name, at, row.name, key, value)
-        return True
 
 
 def field(text, name):

@@ -1,13 +1,16 @@
 """What does a real server cost?  nginx with one worker and real clients.
 
 The competitor is in front of nginx only.  Handshakes per CPU second count the worker's CPU time
-alone: how long the clients take does not matter.  Memory is the worker's resident memory.
+alone: how long the clients take does not matter.  Two servers run at the same time, stock and a
+competitor, and their workers take turns on one processor: so what else the machine does in these
+seconds is the same for both.  Memory is the worker's resident memory.
 """
 
 import os
 import pathlib
 import re
 import resource
+import signal
 import subprocess
 import sys
 import time
@@ -22,6 +25,7 @@ import runner
 from results import Group
 
 CONNECTIONS = 2000
+TURN = 0.05  # seconds: long enough that a cold cache is little of it
 KEYS = ("ec", "rsa")
 
 GROUPS = (
@@ -175,23 +179,60 @@ class Nginx:
             )
 
 
-def handshakes_per_second(nginx, key, count):
-    """Those in front do not count: while the others had their turns, the processor's caches forgot
-    this server, and stock, which has a turn beside each of them, would be ahead."""
-    nginx.served(nginx.load(key, count // 4, "--parallel", 8))
-    before = nginx.settled(nginx.cpu_seconds)
-    nginx.served(nginx.load(key, count, "--parallel", 8))
-    return count / (nginx.settled(nginx.cpu_seconds) - before)
+def apart(workers, loads):
+    """Workers on one processor, clients on the others: workers wait for each other alone."""
+    processors = sorted(os.sched_getaffinity(0))
+    for pid in workers:
+        os.sched_setaffinity(pid, processors[-1:])
+    for load in loads:
+        os.sched_setaffinity(load.pid, processors[:-1] or processors)
+
+
+def take_turns(workers, loads):
+    """Until all clients were served, each worker is stopped while another one has its turn."""
+    waiting = dict(zip(workers, loads))
+    try:
+        for pid in workers:
+            os.kill(pid, signal.SIGSTOP)
+        while waiting:
+            for pid, load in list(waiting.items()):
+                os.kill(pid, signal.SIGCONT)
+                time.sleep(TURN)
+                os.kill(pid, signal.SIGSTOP)
+                if not load.running():
+                    del waiting[pid]
+    finally:
+        for pid in workers:
+            os.kill(pid, signal.SIGCONT)
+
+
+def burst(fleet, key, count):
+    """Processor time of each worker for so many clients of each, in turns."""
+    before = [nginx.settled(nginx.cpu_seconds) for nginx in fleet]
+    workers = [nginx.worker for nginx in fleet]
+    loads = [nginx.load(key, count, "--parallel", 8, "--io-timeout", 60) for nginx in fleet]
+    apart(workers, loads)
+    take_turns(workers, loads)
+    for nginx, load in zip(fleet, loads):
+        nginx.served(load)
+    return [nginx.settled(nginx.cpu_seconds) - then for nginx, then in zip(fleet, before)]
+
+
+def handshakes_per_second(fleet, key, count):
+    """Those in front do not count: the first handshakes of a server are not like its later ones."""
+    burst(fleet, key, count // 4)
+    return [count / spent for spent in burst(fleet, key, count)]
 
 
 def _explained(sample):
     """What goes wrong on the stage concerns this competitor alone."""
 
-    def explained(row):
+    def explained(*rows):
         try:
-            return sample(row)
+            return sample(*rows)
         except (harness.Failed, OSError) as reason:
-            raise runner.Failed(f"nginx with {row.title}: {reason}".replace("\n", " ")) from reason
+            titles = " and ".join(row.title for row in rows)
+            raise runner.Failed(f"nginx with {titles}: {reason}".replace("\n", " ")) from reason
 
     return explained
 
@@ -199,26 +240,33 @@ def _explained(sample):
 def throughput(bench, stage):
     """Servers start anew every few rounds: where their memory happens to lie must not decide."""
     counts = {"ec": 300, "rsa": 200} if bench.quick else {"ec": 800, "rsa": 500}
-    rounds, renewed_after = (3, 3) if bench.quick else (10, 5)
+    rounds, renewed_after = (3, 3) if bench.quick else (10, 2)
     fleet, uses = {}, {}
 
-    def sample(row):
+    def running(row):
         nginx = fleet.pop(row.name, None)  # back in its place when all went well
         if uses.get(row.name, 0) % renewed_after == 0:
             if nginx is not None:
                 nginx.stop()
             nginx = Nginx(stage, bench, row)
         uses[row.name] = uses.get(row.name, 0) + 1
-        values = {f"nginx_{key}": handshakes_per_second(nginx, key, counts[key]) for key in KEYS}
-        fleet[row.name] = nginx
-        return values
+        return nginx
+
+    def sample(*rows):
+        both = [running(row) for row in rows]
+        rates = {key: handshakes_per_second(both, key, counts[key]) for key in KEYS}
+        fleet.update(zip((row.name for row in rows), both))
+        return [
+            {f"nginx_{key}": rate for key, rate in zip(KEYS, each)}
+            for each in zip(*rates.values())
+        ]
 
     bench.rounds(
         "nginx_ec",
         rounds,
         _explained(sample),
         companions=("nginx_rsa",),
-        paired=True,
+        paired="turns",
         checkers=3,
     )
     for nginx in fleet.values():
@@ -235,7 +283,7 @@ def idle_connections(bench, stage):
         if seen < CONNECTIONS:
             raise runner.Failed(f"nginx has {seen} connections open, not {CONNECTIONS}")
         values = {"nginx_idle": nginx.settled(nginx.resident_kib)}
-        load.send(processes.signal.SIGTERM)
+        load.send(signal.SIGTERM)
         load.wait(60)
         stage.wait_until("the worker has closed all", lambda: nginx.connections() <= before)
         values["nginx_closed"] = nginx.settled(nginx.resident_kib)
