@@ -4,6 +4,7 @@
  *     allocated    ssl/ssl_lib.c:3168        pid 4120 (nginx)
  *     freed first  ssl/ssl_lib.c:3457        pid 4127 (nginx), forked from 4120
  *     freed again  crypto/mem.c:211          pid 4131 (nginx), forked from 4120
+ *     what to do   It was freed before, ...
  *
  * Called on the report path: stack memory only, and every string is read with care. */
 #include <dlfcn.h>
@@ -14,6 +15,7 @@
 #include "fork/process.h"
 #include "fork/rows.h"
 #include "load/elf.h"
+#include "report/advice.h"
 #include "report/format.h"
 #include "report/headline.h"
 #include "report/record.h"
@@ -144,6 +146,16 @@ static void put_neighbour(struct fo_text *t, const struct fo_record *r)
     fo_put(t, "\n");
 }
 
+static void put_advice(struct fo_text *t, const struct fo_record *r)
+{
+    size_t start = t->used;
+
+    fo_put(t, "  what to do");
+    fo_put_pad(t, start, LABEL_WIDTH + 2);
+    fo_advice(t, r->kind, r->object);
+    fo_put(t, "\n");
+}
+
 void fo_record_text(struct fo_text *t, const struct fo_record *r)
 {
     fo_put(t, "freeonce: ");
@@ -161,4 +173,5 @@ void fo_record_text(struct fo_text *t, const struct fo_record *r)
         put_neighbour(t, r);
     if (r->now.known)
         put_place(t, fo_record_label(r), &r->now);
+    put_advice(t, r);
 }

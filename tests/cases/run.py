@@ -22,6 +22,9 @@ import sys
 import tempfile
 import time
 
+sys.path.append(str(pathlib.Path(__file__).resolve().parent.parent / "tools"))
+
+# pylint: disable=wrong-import-position
 import model
 import table_changes
 import table_cures
@@ -35,6 +38,7 @@ import table_pointers
 import table_rwlocks
 import table_sandbox
 import table_watch
+from advice import without_advice
 
 TABLES = {
     "pointers": table_pointers,
@@ -131,6 +135,7 @@ class Run:
             process.communicate()
             return None
         output, errors = (text.decode(errors="backslashreplace") for text in (output, errors))
+        errors = without_advice(errors)
         facts = dict(line.split(" ", 1) for line in output.splitlines() if " " in line)
         program = self.case.run.split()[0]
         values = model.derived(facts, process.pid, program, self.backend)
@@ -144,7 +149,7 @@ class Run:
 
     def read_log(self, values):
         path = pathlib.Path(model.fill(self.case.log, values))
-        return path.read_text(errors="backslashreplace") if path.exists() else f"(no {path})\n"
+        return without_advice(path.read_text(errors="backslashreplace")) if path.exists() else f"(no {path})\n"
 
     def remove(self):
         shutil.rmtree(self.dir, ignore_errors=True)

@@ -12,6 +12,11 @@ import subprocess
 import sys
 import tempfile
 
+sys.path.append(str(pathlib.Path(__file__).resolve().parent.parent / "tools"))
+
+# pylint: disable=wrong-import-position
+from advice import without_advice
+
 ALLOCATED = "  allocated  {file}:{alloc}  pid PID (guard)\n"
 FIRST = "  freed first  {file}:{first}  pid PID (guard)\n"
 AGAIN = "  freed again  {file}:{now}  pid PID (guard)\n"
@@ -168,6 +173,7 @@ def environment(lib, settings):
 
 
 def normal(text):
+    text = without_advice(text)
     text = re.sub(r"([\w.]+)\+0x[0-9a-f]+", r"\1+CODE", text)
     text = re.sub(r"0x[0-9a-f]+", "ADDR", text)
     text = re.sub(r"\b(pid|from) \d+", r"\1 PID", text)

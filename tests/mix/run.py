@@ -12,6 +12,11 @@ import subprocess
 import sys
 import tempfile
 
+sys.path.append(str(pathlib.Path(__file__).resolve().parent.parent / "tools"))
+
+# pylint: disable=wrong-import-position
+from advice import without_advice
+
 ALLOCATED = "  allocated  mix.c:{alloc}  pid PID (mix)\n"
 FIRST = "  freed first  mix.c:{first}  pid PID (mix)\n"
 FIRST_BY_LIBC = "  freed first  by mix+CODE  pid PID (mix)\n"
@@ -135,6 +140,7 @@ def environment(libraries, settings):
 
 
 def normal(text):
+    text = without_advice(text)
     text = re.sub(r"([\w.]+)\+0x[0-9a-f]+", r"\1+CODE", text)
     text = re.sub(r"0x[0-9a-f]+", "ADDR", text)
     text = re.sub(r"\((memory of the program|unmapped memory)\)", "(WHERE)", text)

@@ -20,6 +20,7 @@ LINES = re.compile(
     |freeonce:\ free\ of\ 0x[0-9a-f]+,\ which\ OpenSSL\ never\ allocated\ \(static\ data\),\ skipped
     |freeonce:\ realloc\ of\ freed\ block\ 0x[0-9a-f]+\ \(40\ bytes\),\ answered\ NULL
     |\ \ (allocated|freed\ first|freed\ again|freed\ now|realloc)\ +{SITE}\ +{PROCESS.replace(" ", chr(92) + " ")}
+    |\ \ what\ to\ do\ \ \ (It\ was\ freed|The\ pointer\ was|It\ points\ to)\ [A-Za-z0-9 ,.:;?'_()]+
     |\ {{4}}\#\d+\ [\w.-]+\+0x[0-9a-f]+(\ build-id\ [0-9a-f]+)?
     |freeonce:\ seen\ \d+\ times\ in\ all\ processes:
     |freeonce:\ findings\ of\ other\ processes\ were\ seen\ \d+\ more\ times?

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "cli/model/journal_rows.h"
+#include "report/advice.h"
 #include "report/headline.h"
 
 /* Debian builds OpenSSL beside its source. */
@@ -56,8 +57,8 @@ static void put_words(const struct fo_reading *r, const struct fo_journal_findin
                       struct fo_finding_shown *out)
 {
     int kind = kind_of(out->kind);
-    char text[512];
-    struct fo_text t = {text, sizeof text - 1, 0};
+    char text[512], advice[1024];
+    struct fo_text t = {text, sizeof text - 1, 0}, a = {advice, sizeof advice - 1, 0};
     const char *memory = fo_row_string(r, f->memory), *verb = fo_row_string(r, f->verb);
     const struct fo_record record = {
         .kind = (enum fo_finding_kind)kind,
@@ -79,6 +80,9 @@ static void put_words(const struct fo_reading *r, const struct fo_journal_findin
     text[t.used] = '\0';
     out->headline = fo_model_string(r->model, text);
     out->label = fo_record_label(&record);
+    fo_advice(&a, record.kind, record.object);
+    advice[a.used] = '\0';
+    out->advice = fo_model_string(r->model, advice);
 }
 
 static uint64_t mix(uint64_t hash, const char *text, uint64_t number)

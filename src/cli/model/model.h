@@ -44,6 +44,7 @@ struct fo_finding_shown {
     const char *headline; /* "double free of SSL_CTX 0x7f.. (1072 bytes)" */
     const char *label;    /* what the last place is: "freed again" */
     const char *object;   /* "block", or the OpenSSL type: "SSL_CTX" */
+    const char *advice;   /* what to do about it; NULL: a kind that this build does not know */
     const char *answer;   /* what was done: "skipped" */
     int operation;        /* enum fo_operation of record.h */
     uint64_t pointer, block, size, offset;

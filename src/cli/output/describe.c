@@ -127,6 +127,8 @@ void fo_describe_finding(FILE *out, const struct fo_finding_shown *finding)
     }
     if (finding->count > 1)
         fprintf(out, "\nseen %" PRIu64 " times", finding->count);
+    if (finding->advice != NULL)
+        fprintf(out, "\nwhat to do: %s", finding->advice);
 }
 
 void fo_describe_start(struct fo_description *description)

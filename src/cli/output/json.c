@@ -133,6 +133,7 @@ static void put_finding(FILE *out, const struct fo_model *model, const struct fo
     fo_json_set(line, "label", fo_json_text(f->label));
     fo_json_set(line, "object", fo_json_text(f->object));
     fo_json_set(line, "operation", fo_json_text(operation(f->operation)));
+    fo_json_set(line, "advice", fo_json_text(f->advice));
     fo_json_set(line, "answer", fo_json_text(f->answer));
     fo_json_set(line, "pointer", fo_json_address(f->pointer));
     fo_json_set(line, "block", fo_json_address(f->block));

@@ -1,0 +1,107 @@
+/* See advice.h.  Who owns what is said in OpenSSL's manual pages: get0 lends, get1 gives, set0
+ * takes, set1 and most older names take a reference or a copy of their own. */
+#include "report/advice.h"
+
+#include <string.h>
+
+static const char *const kinds[] = {
+    [FO_FINDING_DOUBLE_FREE] =
+        "It was freed before, by the place that freed it first. Which of the two owns it? The "
+        "other must not free it, or must take a reference of its own.",
+    [FO_FINDING_REFERENCED] =
+        "A reference was taken after the last one had been dropped. Whoever hands the object on "
+        "has to take the reference before it gives up its own.",
+    [FO_FINDING_INTERIOR] =
+        "The pointer was moved since the block was allocated, or points to a member of it. Free "
+        "the pointer that the allocation returned.",
+    [FO_FINDING_INTERIOR_FREED] =
+        "The pointer was moved since the block was allocated, or points to a member of it; and the "
+        "block was freed before. Free the pointer that the allocation returned, once.",
+    [FO_FINDING_BEFORE] = "The pointer was moved back since the block was allocated. Free the "
+                          "pointer that the allocation returned.",
+    [FO_FINDING_BEFORE_FREED] =
+        "The pointer was moved back since the block was allocated; and the block was freed before. "
+        "Free the pointer that the allocation returned, once.",
+    [FO_FINDING_HEADER] =
+        "Something wrote in front of the block, mostly past the end of the block below, which is "
+        "named where it is known. FREEONCE_CANARY=1 finds such writes when that block is freed, "
+        "FREEONCE_BACKEND=guard where they are made.",
+    [FO_FINDING_FOREIGN] =
+        "It points to malloc's memory, to the stack, to static data or to nothing. OPENSSL_free "
+        "and the free functions of OpenSSL's types take only what OpenSSL allocated.",
+    [FO_FINDING_OVERFLOW] =
+        "It was found when the block was freed: the write itself was somewhere between the two "
+        "places. FREEONCE_BACKEND=guard stops the program where it is made.",
+    [FO_FINDING_USE_AFTER_FREE] =
+        "It was found later: the write itself was somewhere after the free. FREEONCE_BACKEND=guard "
+        "stops the program where it is made.",
+    [FO_FINDING_REFERENCE] =
+        "An object was freed again after its memory was freed: what changed looks like its "
+        "reference count. FREEONCE_BACKEND=guard stops the program where that happens.",
+    [FO_FINDING_GUARD_OVERFLOW] =
+        "The place is that of the access itself; the program ended there. Is the block as large as "
+        "what is written to it?",
+    [FO_FINDING_GUARD_UNDERFLOW] =
+        "The place is that of the access itself; the program ended there. Which index or pointer "
+        "became less than the start of the block?",
+    [FO_FINDING_GUARD_USE_AFTER_FREE] =
+        "The place is that of the access itself; the program ended there. Drop the pointer when "
+        "the block is freed, or take a reference of its own.",
+    [FO_FINDING_LIBC_CALL] =
+        "What OpenSSL allocated is freed with OPENSSL_free or the free function of its type, not "
+        "with free: it works only as long as OpenSSL's memory is malloc's.",
+    [FO_FINDING_LIBC_CALL_FREED] =
+        "The block was freed before; and what OpenSSL allocated is freed with OPENSSL_free or the "
+        "free function of its type, not with free.",
+    [FO_FINDING_LIBC_CALL_INTERIOR] =
+        "The pointer was moved, or points to a member of the block; and what OpenSSL allocated is "
+        "freed with OPENSSL_free, not with free.",
+    [FO_FINDING_FREED_HEADER] =
+        "Something wrote in front of a block after its free, mostly past the end of the block "
+        "below. FREEONCE_BACKEND=guard stops the program where the write is made.",
+    [FO_FINDING_CHANGE] =
+        "With FREEONCE_BACKEND=shm all processes share OpenSSL's objects: what a child sets in its "
+        "parent's SSL_CTX, it sets for all. A server whose children do so needs "
+        "FREEONCE_BACKEND=arena.",
+    [FO_FINDING_LIBC_CALL_NO_BLOCK] =
+        "The pointer leads behind a block, in front of one, or to one whose header was "
+        "overwritten; and what OpenSSL allocated is freed with OPENSSL_free, not with free.",
+};
+
+static const struct {
+    const char *object, *owner;
+} owners[] = {
+#define FO_OWNER(object, owner) {object, owner},
+#include "report/owners.def"
+#undef FO_OWNER
+};
+
+const char *fo_advice_of_kind(enum fo_finding_kind kind)
+{
+    return kinds[kind];
+}
+
+static bool is_of_ownership(enum fo_finding_kind kind)
+{
+    return kind == FO_FINDING_DOUBLE_FREE || kind == FO_FINDING_REFERENCED ||
+           kind == FO_FINDING_REFERENCE;
+}
+
+static const char *owner_of(const char *object)
+{
+    for (size_t i = 0; i < sizeof owners / sizeof owners[0]; i++)
+        if (strcmp(owners[i].object, object) == 0)
+            return owners[i].owner;
+    return NULL;
+}
+
+void fo_advice(struct fo_text *t, enum fo_finding_kind kind, const char *object)
+{
+    const char *owner = is_of_ownership(kind) ? owner_of(object) : NULL;
+
+    fo_put(t, fo_advice_of_kind(kind));
+    if (owner == NULL)
+        return;
+    fo_put(t, " ");
+    fo_put(t, owner);
+}
