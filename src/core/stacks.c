@@ -113,11 +113,22 @@ static bool is_ours(uintptr_t code)
     return code >= self.start && code < self.end;
 }
 
+/* A wrapper of the library's lies between OpenSSL and its caller: of no interest to a reader. */
+static int without_ours(void **frames, int count)
+{
+    int kept = 0;
+
+    for (int i = 0; i < count; i++)
+        if (!is_ours((uintptr_t)frames[i]))
+            frames[kept++] = frames[i];
+    return kept;
+}
+
 uint32_t fo_stack_capture(void)
 {
     static __thread bool inside; /* the unwinder may allocate */
     void *frames[FO_STACK_MAX + 8];
-    int saved_errno = errno, first = 0;
+    int saved_errno = errno;
 
     if (depot == NULL || inside)
         return 0;
@@ -125,12 +136,10 @@ uint32_t fo_stack_capture(void)
     int count = backtrace(frames, (int)fo_options.stacks + 8);
     inside = false;
     errno = saved_errno;
-    while (first < count && is_ours((uintptr_t)frames[first]))
-        first++;
-    count -= first;
+    count = without_ours(frames, count);
     if (count > (int)fo_options.stacks)
         count = (int)fo_options.stacks;
-    return count > 0 ? find_or_enter((uintptr_t *)frames + first, (unsigned)count) : 0;
+    return count > 0 ? find_or_enter((uintptr_t *)frames, (unsigned)count) : 0;
 }
 
 unsigned fo_stack_frames(uint32_t stack, uintptr_t *out, unsigned room)

@@ -185,6 +185,17 @@ def switched_off(program):
         raise Failure(f"who calls is not looked at:\n{report}")
 
 
+def stacks(program):
+    """A stack has the program's and OpenSSL's frames, none of the library's wrappers between them."""
+    report = program.run("twice", "X509_free", STACKS="16")[1]
+    name = re.escape(program.path.name)
+    frames = re.findall(r"^  (?:allocated|freed first|freed again) .*\n((?:    #\d+ .*\n)+)", report, re.M)
+    if len(frames) != 3 or not all(re.search(rf" {name}\+0x", stack) for stack in frames):
+        raise Failure(f"a place has no stack\n{report}")
+    if "libfreeonce" in report:
+        raise Failure(f"a frame of the library's\n{report}")
+
+
 def ended(program):
     """The report, and then what FREEONCE_ON_ERROR asks for."""
     try:
@@ -255,6 +266,7 @@ TESTS = {
     "outer-again": outer_again,
     "given-back": given_back,
     "switched-off": switched_off,
+    "stacks": stacks,
     "ended": ended,
     "two-openssls": two_openssls,
     "healthy": lambda p: silent(p, "healthy"),

@@ -149,7 +149,7 @@ static void put_finding(const struct page *page, const struct fo_finding_shown *
         fputs(", last ", page->out);
     }
     put_time(page, f->last);
-    if (f->advice != NULL)
+    if (f->advice != NULL && f->suppressed == NULL)
         fprintf(page->out, "\n  %-*s%s", LABEL_WIDTH, "what to do", f->advice);
     if (f->suppressed != NULL)
         fprintf(page->out, "\n  suppressed   by [%s], %s:%u", f->suppressed->name,
