@@ -188,14 +188,30 @@ static bool is_inherited(const void *p, size_t entry)
                               : fo_inherited((uintptr_t)p);
 }
 
+/* A table of functions, made once: RSA_METHOD, BIO_METHOD. */
+static bool is_method(size_t entry)
+{
+    const char *type = text_at(rows[entry % FO_OBJECT_COUNT].type), *end = strrchr(type, '_');
+
+    return end != NULL && strcmp(end, "_METHOD") == 0;
+}
+
+/* Do its users keep a pointer without a reference of their own?  Methods in a pool of the program's
+ * own are its affair: there, when a replaced SSL_CTX goes (objects_kept.h), they still serve. */
+static bool outlives_forks(size_t entry)
+{
+    return is_a("SSL_CTX", entry) || (is_method(entry) && !fo_shared_is_pool());
+}
+
 /* Workers hold on to the SSL_CTX that their parent made, also after the parent read its files anew
- * and frees the old one (nginx); a child to the connection that its parent accepted for it. */
+ * and frees the old one (nginx), and to the methods that it gives back before it unloads a module
+ * (Apache's mod_ssl); a child to the connection that its parent accepted for it. */
 static bool is_in_use(const struct fo_kept *kept, size_t entry)
 {
     uintptr_t p = (uintptr_t)kept->object;
     uint32_t made = 0;
     bool may_be = is_a("SSL", entry) ? fo_connection_is_own(p, &made)
-                                     : is_a("SSL_CTX", entry) && fo_inherited_is_own(p);
+                                     : outlives_forks(entry) && fo_inherited_is_own(p);
 
     return may_be && fo_object_keep(kept, made);
 }
@@ -218,7 +234,7 @@ static FO_COLD bool stays(fo_object_function *function, void *p, fo_object_funct
 
     if (fo_libraries_contain(caller))
         return false;
-    if (connection || is_a("SSL_CTX", entry))
+    if (connection || outlives_forks(entry))
         fo_objects_kept_free();
     bool stay = is_inherited(p, entry) ? is_for_others(&kept, entry) : is_in_use(&kept, entry);
     if (stay && connection && fo_connection_first_free((uintptr_t)p) &&

@@ -1,6 +1,6 @@
 /* Objects whose free was put off: this process made them, its program freed them, and processes
- * that were forked meanwhile still use them (the SSL_CTX of a server that reads its files anew,
- * the SSL of one that forks for each connection). */
+ * that were forked meanwhile still use them (the SSL_CTX and the BIO_METHODs of a server that reads
+ * its files anew, the SSL of one that forks for each connection). */
 #ifndef FO_LOAD_OBJECTS_KEPT_H
 #define FO_LOAD_OBJECTS_KEPT_H
 

@@ -162,6 +162,51 @@ static void contexts_of_a_worker_that_ends(void)
     fact("freed", "%d", page->freed);
 }
 
+static int destroyed;
+
+static int count_destroy(BIO *bio)
+{
+    (void)bio;
+    return ++destroyed;
+}
+
+static BIO_METHOD *method(int (*destroy)(BIO *))
+{
+    BIO_METHOD *made = BIO_meth_new(BIO_TYPE_SOURCE_SINK | 127, "reloads");
+
+    CHECK(made != NULL && BIO_meth_set_destroy(made, destroy) == 1);
+    return made;
+}
+
+static int forbidden(BIO *bio)
+{
+    (void)bio;
+    _exit(1);
+}
+
+/* The parent frees it, as before it unloads a module, and its memory serves again. */
+static void method_of_a_worker(void)
+{
+    BIO_METHOD *old = method(count_destroy), *others[RELOADS];
+    int go[2];
+    char byte;
+
+    CHECK(pipe(go) == 0);
+    pid_t worker = fork();
+    if (worker == 0) {
+        CHECK(read(go[0], &byte, 1) == 1);
+        CHECK(BIO_free(BIO_new(old)) == 1);
+        _exit(destroyed == 1 ? 0 : 2);
+    }
+    BIO_meth_free(old);
+    for (int i = 0; i < RELOADS; i++)
+        others[i] = method(forbidden);
+    CHECK(write(go[1], "g", 1) == 1);
+    wait_for(worker);
+    for (int i = 0; i < RELOADS; i++)
+        BIO_meth_free(others[i]);
+}
+
 /* It freed the context once more than it may. */
 static void context_freed_twice_by_a_worker(void)
 {
@@ -183,6 +228,7 @@ const struct fault reload_faults[] = {
     {"reload-by-the-parent", reload_by_the_parent},
     {"reload-under-a-connection", reload_under_a_connection},
     {"contexts-of-a-worker-that-ends", contexts_of_a_worker_that_ends},
+    {"method-of-a-worker", method_of_a_worker},
     {"context-freed-twice-by-a-worker", context_freed_twice_by_a_worker},
     {NULL, NULL},
 };

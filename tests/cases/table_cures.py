@@ -102,6 +102,9 @@ RELOADS = [
         facts={"by-workers": "0", "freed": "1"},
     ),
     Case(
+        "method-of-a-worker", "faults method-of-a-worker", "", backends=("shm",), env=QUARANTINE_0
+    ),
+    Case(
         "context-freed-twice-by-a-worker",
         "faults context-freed-twice-by-a-worker",
         backends=("shared",),
