@@ -137,7 +137,9 @@ static FO_ALWAYS_INLINE bool fo_spot_is_slot(const struct fo_spot *spot, const s
     return spot->offset * bin->reciprocal < FO_HOT_LOAD(&spot->grounds[page].handed);
 }
 
-/* Multiply-shift hashing (Dietzfelbinger and others 1997) with a secret multiplier. */
+/* Multiply-shift hashing (Dietzfelbinger and others 1997) with a secret multiplier.  It is linear:
+ * five headers that were read tell the key.  So it tells the states of a slot, and damage; whether
+ * a slot is here, fo_spot_is_slot() does (docs/security.md). */
 static inline uint64_t fo_region_check(uint64_t key, uintptr_t payload, fo_site site, uint64_t word)
 {
     return ((site ^ (word & FO_REGION_META)) + payload) * key >> 48;

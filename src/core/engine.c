@@ -1,6 +1,7 @@
 /* See engine.h.  Called by the loader for the first OpenSSL of a process, before it allocates. */
 #include "core/engine.h"
 
+#include <errno.h>
 #include <sys/auxv.h>
 #include <sys/single_threaded.h>
 #include <unistd.h>
@@ -10,6 +11,7 @@
 #include "core/libc_memory.h"
 #include "core/memory.h"
 #include "core/options.h"
+#include "core/raw.h"
 #include "core/stacks.h"
 #include "core/values.h"
 #include "core/watch.h"
@@ -20,18 +22,22 @@
 #include "report/output.h"
 #include "report/record.h"
 
-/* The key of the check bits: from the random bytes that the kernel gives every program, mixed so
- * that a leaked key does not tell them.  Forked children inherit it with the blocks. */
+/* The key of the check bits: from getrandom(2), and from the random bytes that the kernel gives
+ * every program, mixed so that a leaked key does not tell them: glibc's stack protector is made of
+ * these, and a sandbox may forbid getrandom.  Forked children inherit it with the blocks. */
 static uint64_t make_secret(void)
 {
     const unsigned char *random = (const unsigned char *)getauxval(AT_RANDOM);
-    uint64_t mixed = UINT64_C(0x6a09e667f3bcc908);
+    uint64_t mixed = UINT64_C(0x6a09e667f3bcc908), fresh = 0;
+    int saved_errno = errno;
 
     for (int i = 0; random != NULL && i < 16; i++) {
         mixed = (mixed ^ random[i]) * UINT64_C(0x9e3779b97f4a7c15);
         mixed ^= mixed >> 29;
     }
-    return mixed;
+    if (!fo_raw_random(&fresh, sizeof fresh))
+        errno = saved_errno;
+    return mixed ^ fresh;
 }
 
 /* What the library maps at start is less, and the program wants some, too.  Asked before anything

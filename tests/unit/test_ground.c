@@ -7,6 +7,7 @@
  */
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "backend/region.h"
 #include "core/short.h"
@@ -187,6 +188,29 @@ FRESH(no_slot_is_taken_for_a_block_before_its_first_one)
     assert_true(tried > COUNT / 2);
 }
 
+/* What a process of its own has; shared with it. */
+static uint64_t *told;
+
+static void tell_key(void)
+{
+    fixture_start("BACKEND=arena", NULL);
+    assert_non_null(fo_malloc(16, "a.c", 1));
+    *told = fo_region->key;
+}
+
+/* The kernel gave this process random bytes at its start, which its children have, too. */
+static void the_key_is_not_what_a_process_was_given_at_its_start(void **state)
+{
+    (void)state;
+    told = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    assert_ptr_not_equal(told, MAP_FAILED);
+    fixture_in_child(tell_key);
+    uint64_t first = *told;
+    fixture_in_child(tell_key);
+    assert_int_not_equal(first, *told);
+    munmap(told, 4096);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
@@ -197,6 +221,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(no_forged_header_is_taken_for_a_block_in_shared_memory),
         cmocka_unit_test(no_forged_header_is_taken_where_no_slot_was_handed_out),
         cmocka_unit_test(no_slot_is_taken_for_a_block_before_its_first_one),
+        cmocka_unit_test(the_key_is_not_what_a_process_was_given_at_its_start),
     };
 
     if (argc > 1)
