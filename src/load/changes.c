@@ -55,7 +55,7 @@ static const uint8_t commands[COMMANDS] = {
 
 /* OpenSSL's functions, as in objects.c; found by the code of entries_changes.c, too. */
 extern FO_HIDDEN fo_object_function *fo_change_real[];
-FO_BULKY fo_object_function *fo_change_real[ROWS * 2];
+FO_BEGINNING fo_object_function *fo_change_real[ROWS * 2];
 static bool has_found;
 
 /* The parameters of the connection that this thread asked for last. */

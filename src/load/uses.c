@@ -34,7 +34,7 @@ static const struct row {
 #undef FO_USE
 };
 
-FO_BULKY fo_use_function *fo_use_real[FO_USE_COUNT * 2];
+FO_BEGINNING fo_use_function *fo_use_real[FO_USE_COUNT * 2];
 static FO_BULKY fo_use_function *found[FO_USE_COUNT * 2]; /* also where calls are looked at */
 static bool has_found, has_forked;
 
