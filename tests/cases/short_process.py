@@ -12,7 +12,7 @@ import subprocess
 import sys
 
 RUNS = 7
-LIMITS = {"arena": 97, "libc": 113}  # beyond the plain run; 91 and 106 were measured
+LIMITS = {"arena": 100, "libc": 113}  # beyond the plain run; 93 and 107 were measured
 COMMAND = ["openssl", "version"]
 SKIPPED = 77  # SKIP_RETURN_CODE of ctest
 
