@@ -103,8 +103,8 @@ static void begin(struct fo_region *r, uintptr_t base, uint32_t page_count, bool
     r->key = make_key(fo_hot.secret);
     r->pages = r->marks = 1;
     r->magazines = FO_FIRST_MAGAZINE;
-    FO_RELAXED_STORE(&r->ground[0].not_ours,
-                     0); /* a page that is read first costs two page faults */
+    /* Written before it is read: otherwise the page costs two page faults. */
+    FO_RELAXED_STORE(&r->ground[0].not_ours, 0);
     set_classes(r);
     fo_region = r;
 }
