@@ -316,3 +316,28 @@ unsigned fo_elf_search(const char *name, void **found, unsigned room)
     fo_elf_each(look_in, &s, &seen);
     return s.count;
 }
+
+struct count {
+    const char *name;
+    const ElfW(Dyn) * own;
+    unsigned count;
+};
+
+static void count_definition(const struct fo_module *module, void *data)
+{
+    struct count *c = data;
+
+    if (module->dynamic != c->own && fo_elf_function(module, c->name) != NULL)
+        c->count++;
+}
+
+bool fo_elf_defined_once(const char *name)
+{
+    static const uint8_t here;
+    const struct link_map *own = fo_elf_map((uintptr_t)&here);
+    struct count c = {name, own != NULL ? own->l_ld : NULL, 0};
+    unsigned long long never = 0;
+
+    fo_elf_each(count_definition, &c, &never);
+    return c.count == 1;
+}

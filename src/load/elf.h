@@ -70,6 +70,9 @@ const char *fo_elf_slot_name(const struct fo_module *module, uintptr_t slot);
 void fo_elf_each(void (*visit)(const struct fo_module *module, void *data), void *data,
                  unsigned long long *seen);
 
+/* Does exactly one loaded module, other than this library, define a function of this name? */
+bool fo_elf_defined_once(const char *name);
+
 /* Functions of this name in all loaded modules, in whatever scope: at most `room`, returns how
  * many.  Nothing is done, and 0 returned, if no module came since the call before. */
 unsigned fo_elf_search(const char *name, void **found, unsigned room);

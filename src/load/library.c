@@ -159,6 +159,28 @@ static void *find(enum fo_part part, unsigned major, const char *name, uintptr_t
     return l != NULL ? fo_elf_function(&l->module, name) : NULL;
 }
 
+unsigned fo_library_defines(enum fo_part part, const char *name, const void *function)
+{
+    for (unsigned i = 0, n = count_now(); i < n; i++) {
+        const struct library *l = &libraries[i];
+        if (l->part == part && (uintptr_t)function >= l->module.start &&
+            (uintptr_t)function < l->module.end && is_loaded(l) &&
+            fo_elf_function(&l->module, name) == function)
+            return l->major;
+    }
+    return 0;
+}
+
+bool fo_library_is_meant_always(enum fo_part part, unsigned major, const char *name,
+                                const void *function)
+{
+    bool for_good;
+    const struct library *l = meant(part, major, 0, &for_good);
+
+    return l != NULL && l->linked && fo_wrapper(name, major, l->module.start) == NULL &&
+           fo_elf_function(&l->module, name) == function;
+}
+
 void *fo_library_wrapper(enum fo_part part, unsigned major, const char *name)
 {
     bool for_good;

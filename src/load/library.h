@@ -35,6 +35,14 @@ struct fo_library_slot {
 void *fo_library_function_kept(struct fo_library_slot *slot, enum fo_part part, unsigned major,
                                const char *name, uintptr_t caller);
 
+/* Is `function` what one of them, loaded now, defines under `name`?  Then its major version; else
+ * 0. */
+unsigned fo_library_defines(enum fo_part part, const char *name, const void *function);
+
+/* Does every call of `name` for this major version, whoever makes it, end in `function`? */
+bool fo_library_is_meant_always(enum fo_part part, unsigned major, const char *name,
+                                const void *function);
+
 /* Another library's function of this name in front of OpenSSL's; NULL: none. */
 void *fo_library_wrapper(enum fo_part part, unsigned major, const char *name);
 

@@ -283,8 +283,9 @@ static FO_COLD void look_for_passed(const void *p, fo_object_function **slot)
     fo_passed_look(p, text_at(row->type), text_at(row->name), major_of(entry));
 }
 
-static FO_COLD void *call_slowly(void *p, const void *second, fo_object_function **slot,
-                                 uintptr_t caller)
+/* `function`: NULL, or what the caller of dlsym(3) was given (objects_asked.c). */
+static FO_COLD void *call_slowly(fo_object_function *function, void *p, const void *second,
+                                 fo_object_function **slot, uintptr_t caller)
 {
     size_t entry = (size_t)(slot - fo_object_real);
     bool guard = fo_hot.objects;
@@ -292,7 +293,8 @@ static FO_COLD void *call_slowly(void *p, const void *second, fo_object_function
 
     if (!guard)
         slot = &unguarded[entry];
-    fo_object_function *function = __atomic_load_n(slot, __ATOMIC_ACQUIRE);
+    if (function == NULL)
+        function = __atomic_load_n(slot, __ATOMIC_ACQUIRE);
     if (function == NULL)
         function = find_real(slot, entry, caller);
     if (frees && FO_RELAXED_LOAD(&fo_hot.keep) &&
@@ -308,17 +310,17 @@ static FO_COLD void *call_slowly(void *p, const void *second, fo_object_function
     return call(function, p, second, caller);
 }
 
-static inline __attribute__((always_inline)) void *
-judge(void *p, const void *second, fo_object_function **slot, uintptr_t caller, bool frees)
+static inline __attribute__((always_inline)) void *judge(fo_object_function *function, void *p,
+                                                         const void *second,
+                                                         fo_object_function **slot,
+                                                         uintptr_t caller, bool frees)
 {
-    fo_object_function *function = __atomic_load_n(slot, __ATOMIC_ACQUIRE);
-
     if (fo_unlikely(function == NULL))
-        return call_slowly(p, second, slot, caller);
+        return call_slowly(NULL, p, second, slot, caller);
     const struct fo_direct *d = &fo_hot.process->direct;
     if (fo_likely(fo_direct_contains(d, (uintptr_t)p))) {
         if (fo_unlikely(fo_region_may_not_be_live((uintptr_t)p)))
-            return call_slowly(p, second, slot, caller);
+            return call_slowly(function, p, second, slot, caller);
         return go_on(function, p, second, slot, caller, frees);
     }
     if (p == NULL)
@@ -330,7 +332,7 @@ judge(void *p, const void *second, fo_object_function **slot, uintptr_t caller, 
     }
     uint8_t now = __atomic_load_n(state, __ATOMIC_ACQUIRE);
     if (fo_unlikely(now > FO_SLOT_LIVE))
-        return call_slowly(p, second, slot, caller);
+        return call_slowly(function, p, second, slot, caller);
     if (fo_unlikely(now == FO_SLOT_NONE))
         look_for_passed(p, slot);
     return go_on(function, p, second, slot, caller, frees);
@@ -338,10 +340,42 @@ judge(void *p, const void *second, fo_object_function **slot, uintptr_t caller, 
 
 void *fo_object_free(void *p, const void *second, fo_object_function **slot, uintptr_t caller)
 {
-    return judge(p, second, slot, caller, true);
+    return judge(__atomic_load_n(slot, __ATOMIC_ACQUIRE), p, second, slot, caller, true);
 }
 
 void *fo_object_reference(void *p, const void *second, fo_object_function **slot, uintptr_t caller)
 {
-    return judge(p, second, slot, caller, false);
+    return judge(__atomic_load_n(slot, __ATOMIC_ACQUIRE), p, second, slot, caller, false);
+}
+
+void *fo_object_call(fo_object_function *function, void *p, const void *second,
+                     fo_object_function **slot, uintptr_t caller)
+{
+    size_t object = (size_t)(slot - fo_object_real) % FO_OBJECT_COUNT;
+
+    if (!fo_hot.objects)
+        return call_slowly(function, p, second, slot, caller);
+    return judge(function, p, second, slot, caller, rows[object].operation == FO_OPERATION_FREE);
+}
+
+/* The rows are in the order of the libraries and, within each, of the names. */
+static int compare(const struct row *row, enum fo_part part, const char *name)
+{
+    return row->part != part ? (int)row->part - (int)part : strcmp(text_at(row->name), name);
+}
+
+int fo_object_named(enum fo_part part, const char *name)
+{
+    int first = 0, end = FO_OBJECT_COUNT;
+
+    while (first < end) {
+        int middle = first + (end - first) / 2, order = compare(&rows[middle], part, name);
+        if (order == 0)
+            return middle;
+        if (order < 0)
+            first = middle + 1;
+        else
+            end = middle;
+    }
+    return -1;
 }

@@ -4,6 +4,7 @@
 #define FO_LOAD_OBJECTS_H
 
 #include "core/base.h"
+#include "load/library.h"
 
 enum fo_object {
 #define FO_OBJECT(name, type, shape, part, since3, since4) FO_OBJECT_##name,
@@ -32,6 +33,19 @@ void *fo_object_free_short(void *p, const void *second, fo_object_function **slo
                            uintptr_t caller);
 void *fo_object_reference_short(void *p, const void *second, fo_object_function **slot,
                                 uintptr_t caller);
+
+/* The same two for a function that the caller was given by dlsym(3): it is called, whatever the
+ * slot has. */
+void *fo_object_call(fo_object_function *function, void *p, const void *second,
+                     fo_object_function **slot, uintptr_t caller);
+
+/* The row of the function `name` in libcrypto's or libssl's part of the table; -1: there is none.
+ */
+int fo_object_named(enum fo_part part, const char *name);
+
+/* What dlsym(3) should answer for the function `name` of OpenSSL's which it found at `real`: our
+ * entry that goes on to `real` and to nothing else, or NULL: `real` itself. */
+void *fo_object_asked(const char *name, void *real);
 
 /* Free p by this function of OpenSSL's, for the code at `caller` that called it by the name of this
  * slot; or report that it is freed already. */

@@ -4,6 +4,7 @@
  * OpenSSL calls. */
 #include "load/openssl.h"
 
+#include <dlfcn.h>
 #include <string.h>
 
 #include "backend/backend.h"
@@ -16,6 +17,7 @@
 #include "load/elf.h"
 #include "load/entries.h"
 #include "load/library.h"
+#include "load/objects.h"
 #include "load/older.h"
 #include "load/reach.h"
 #include "load/real.h"
@@ -177,11 +179,20 @@ void fo_openssl_found_at(uintptr_t code)
         fo_older_refuse();
 }
 
+static bool is_object(const char *name)
+{
+    return fo_object_named(FO_PART_CRYPTO, name) >= 0 || fo_object_named(FO_PART_SSL, name) >= 0;
+}
+
 void fo_openssl_asked_for(const char *name)
 {
     static const char *const prefixes[] = {"SSL_",    "OPENSSL_", "OpenSSL_",
                                            "CRYPTO_", "EVP_",     "TLS_"};
 
+    if (is_object(name)) {
+        fo_openssl_look_around("found by dlsym");
+        return;
+    }
     for (size_t i = 0; i < sizeof prefixes / sizeof prefixes[0]; i++)
         if (strncmp(name, prefixes[i], strlen(prefixes[i])) == 0) {
             fo_openssl_look_around("found by dlsym");
@@ -197,25 +208,38 @@ static void *unless_wrapped(void *entry, const char *name, unsigned major, uintp
 }
 
 /* Their libraries know where they lie: libssl is none of those above. */
-static void *entry_of_change(const char *name, void *handle)
+static void *entry_of_change(const char *name, void *handle, const char *version)
 {
     if (fo_change_entry(name, 3) == NULL && fo_change_entry(name, 4) == NULL)
         return NULL;
-    uintptr_t real = (uintptr_t)fo_real_dlsym(handle, name);
+    uintptr_t real = (uintptr_t)fo_real_dlvsym(handle, name, version);
     unsigned major = fo_libraries_major(real);
     return unless_wrapped(fo_change_entry(name, major), name, major, real);
 }
 
-void *fo_openssl_entry(const char *name, void *handle)
+/* RTLD_DEFAULT searches where its caller is searched for (RTLD_LOCAL, RTLD_DEEPBIND), which is more
+ * than what we see: there, only a name that one module defines means the same for all. */
+static void *entry_of_object(const char *name, void *handle, const char *version)
+{
+    if (!is_object(name) || (handle == RTLD_DEFAULT && !fo_elf_defined_once(name)))
+        return NULL;
+    fo_libraries_look();
+    return fo_object_asked(name, fo_real_dlvsym(handle, name, version));
+}
+
+void *fo_openssl_entry(const char *name, void *handle, const char *version)
 {
     if (FO_RELAXED_LOAD(&fo_made_watched)) {
-        void *change = entry_of_change(name, handle);
+        void *change = entry_of_change(name, handle, version);
         if (change != NULL)
             return change;
     }
+    void *object = entry_of_object(name, handle, version);
+    if (object != NULL)
+        return object;
     if (fo_entry_named(name, 3) == NULL)
         return NULL;
-    uintptr_t real = (uintptr_t)fo_real_dlsym(handle, name);
+    uintptr_t real = (uintptr_t)fo_real_dlvsym(handle, name, version);
     for (unsigned i = 0; i < known_count; i++)
         if (known[i].ours && !known[i].in_executable && real >= known[i].start &&
             real < known[i].end)

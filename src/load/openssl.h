@@ -40,8 +40,9 @@ void fo_openssl_found_at(uintptr_t code);
 /* dlsym() is being asked for `name`: if it sounds like OpenSSL's, look around. */
 void fo_openssl_asked_for(const char *name);
 
-/* What dlsym(handle, name) should answer instead of the real function, or NULL: as it would. */
-void *fo_openssl_entry(const char *name, void *handle);
+/* What dlsym(handle, name), or dlvsym() with a version that is not NULL, should answer instead of
+ * the real function; NULL: as it would. */
+void *fo_openssl_entry(const char *name, void *handle, const char *version);
 
 /* The OpenSSL of this major version, which a call under its symbol version means, or NULL. */
 struct fo_openssl *fo_openssl_meant(unsigned major);

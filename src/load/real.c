@@ -3,31 +3,66 @@
 #include "load/real.h"
 
 #include <dlfcn.h>
+#include <gnu/libc-version.h>
 #include <stdlib.h>
 
 #include "load/elf.h"
+#include "load/wrappers.h"
 #include "report/output.h"
 
-/* dlvsym is not interposed, so it finds what dlsym cannot name: dlsym itself. */
-fo_dlsym_function *fo_real_dlsym_function(void)
+/* A library that was opened with dlopen(3) has nothing behind it. */
+static void *function_of_libc(const char *name)
 {
-    static void *real;
-    void *found = __atomic_load_n(&real, __ATOMIC_ACQUIRE);
+    struct fo_module libc;
+
+    return fo_elf_module((uintptr_t)gnu_get_libc_version, &libc)
+               ? fo_elf_bound_function(&libc, name, "GLIBC_")
+               : NULL;
+}
+
+/* What neither dlsym nor dlvsym can name: themselves. */
+static void *next_function(void **slot, const char *name)
+{
+    void *found = __atomic_load_n(slot, __ATOMIC_ACQUIRE);
 
     if (found == NULL) {
-        found = dlvsym(RTLD_NEXT, "dlsym", "GLIBC_2.34");
+        found = fo_next_function(name, "GLIBC_");
+        if (found == NULL)
+            found = function_of_libc(name);
         if (found == NULL)
             abort(); /* we are linked against that very symbol */
-        __atomic_store_n(&real, found, __ATOMIC_RELEASE);
+        __atomic_store_n(slot, found, __ATOMIC_RELEASE);
     }
+    return found;
+}
+
+fo_dlsym_function *fo_real_dlsym_function(void)
+{
+    static void *slot;
     fo_dlsym_function *function;
-    *(void **)&function = found;
+
+    *(void **)&function = next_function(&slot, "dlsym");
+    return function;
+}
+
+fo_dlvsym_function *fo_real_dlvsym_function(void)
+{
+    static void *slot;
+    fo_dlvsym_function *function;
+
+    *(void **)&function = next_function(&slot, "dlvsym");
     return function;
 }
 
 void *fo_real_dlsym(void *handle, const char *name)
 {
     return fo_real_dlsym_function()(handle, name);
+}
+
+void *fo_real_dlvsym(void *handle, const char *name, const char *version)
+{
+    return version == NULL ? fo_real_dlsym(handle, name)
+                           : fo_real_dlvsym_function()(handle, name, version);
 }
 
 #if defined(__x86_64__)
@@ -40,7 +75,8 @@ void *fo_real_dlsym(void *handle, const char *name)
 
 void *fo_real_malloc_function(void *handle, const char *name)
 {
-    void *newest = fo_real_dlsym(handle, name), *oldest = dlvsym(handle, name, FIRST_VERSION);
+    void *newest = fo_real_dlsym(handle, name),
+         *oldest = fo_real_dlvsym(handle, name, FIRST_VERSION);
 
     if (newest == oldest || oldest == NULL)
         return newest;
@@ -81,8 +117,8 @@ void *fo_real_cond_init(void **slot)
 
     if (fo_likely(found != NULL))
         return found;
-    return keep(
-        slot,
-        fo_real_of_both(fo_real_dlsym(RTLD_NEXT, name), dlvsym(RTLD_NEXT, name, COND_INIT_VERSION)),
-        name);
+    return keep(slot,
+                fo_real_of_both(fo_real_dlsym(RTLD_NEXT, name),
+                                fo_real_dlvsym(RTLD_NEXT, name, COND_INIT_VERSION)),
+                name);
 }

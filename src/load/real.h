@@ -9,6 +9,11 @@ typedef void *fo_dlsym_function(void *handle, const char *name);
 fo_dlsym_function *fo_real_dlsym_function(void);
 void *fo_real_dlsym(void *handle, const char *name);
 
+/* And dlvsym(3); version NULL: as dlsym. */
+typedef void *fo_dlvsym_function(void *handle, const char *name, const char *version);
+fo_dlvsym_function *fo_real_dlvsym_function(void);
+void *fo_real_dlvsym(void *handle, const char *name, const char *version);
+
 /* The first definition, or the next behind us (RTLD_DEFAULT, RTLD_NEXT), of a function that is as
  * old as the C library: the one to which a program's reference is bound.  dlsym(3) passes over
  * definitions whose version is marked as old, which those of libc_malloc_debug.so are; dlvsym(3)

@@ -31,15 +31,25 @@ static const struct link_map *next(const struct link_map *map)
     return map != last ? map->l_next : NULL;
 }
 
-void *fo_wrapper(const char *name, unsigned major, uintptr_t openssl)
+static void *search(const char *name, const char *versions, const struct link_map *end)
 {
     const struct link_map *map = own();
-    const struct link_map *end = openssl != 0 ? fo_elf_map(openssl) : NULL;
     void *found = NULL;
 
     while (map != NULL && found == NULL && (map = next(map)) != NULL && map != end) {
         const struct fo_module module = {.base = map->l_addr, .dynamic = map->l_ld};
-        found = fo_elf_bound_function(&module, name, major == 4 ? "OPENSSL_4." : "OPENSSL_3.");
+        found = fo_elf_bound_function(&module, name, versions);
     }
     return found;
+}
+
+void *fo_wrapper(const char *name, unsigned major, uintptr_t openssl)
+{
+    return search(name, major == 4 ? "OPENSSL_4." : "OPENSSL_3.",
+                  openssl != 0 ? fo_elf_map(openssl) : NULL);
+}
+
+void *fo_next_function(const char *name, const char *versions)
+{
+    return search(name, versions, NULL);
 }

@@ -15,4 +15,8 @@ void fo_wrappers_started(void);
  * The answer never changes.  What was loaded with the program stays.  Takes no lock. */
 void *fo_wrapper(const char *name, unsigned major, uintptr_t openssl);
 
+/* The next definition of `name` behind us to which references are bound whose version begins with
+ * `versions`, among what was loaded with the program; NULL: there is none.  Takes no lock. */
+void *fo_next_function(const char *name, const char *versions);
+
 #endif

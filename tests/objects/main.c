@@ -3,6 +3,7 @@
  *
  *   objects --list             the kinds
  *   objects CASE [KIND]        CASE is one of the table at the end */
+#include <dlfcn.h>
 #include <openssl/bio.h>
 #include <openssl/bn.h>
 #include <openssl/ec.h>
@@ -294,6 +295,27 @@ static void healthy_threads(void)
         pthread_join(threads[i], NULL);
 }
 
+static const char *compared(void *function, const char *name, void *known)
+{
+    Dl_info library;
+
+    CHECK(dladdr(known, &library) != 0);
+    void *handle = dlopen(library.dli_fname, RTLD_NOW | RTLD_NOLOAD);
+    CHECK(handle != NULL);
+    return dlsym(handle, name) == function ? "same" : "another";
+}
+
+/* What a handle gives, and what this program's references are bound to.  The libraries are known by
+ * functions that nobody interposes. */
+static void compare_with_asked(void)
+{
+    void *crypto = (void *)OPENSSL_version_major, *ssl = (void *)SSL_get_version;
+
+    printf("BN_free %s\n", compared((void *)BN_free, "BN_free", crypto));
+    printf("SSL_CTX_free %s\n", compared((void *)SSL_CTX_free, "SSL_CTX_free", ssl));
+    printf("X509_up_ref %s\n", compared((void *)X509_up_ref, "X509_up_ref", crypto));
+}
+
 static void free_all_kinds(void)
 {
     for (kind = kinds; kind->name != NULL; kind++)
@@ -312,6 +334,7 @@ static const struct {
     {"reference-chain", reference_freed_chain},
     {"inner-again", free_inner_again},
     {"outer-again", free_outer_again},
+    {"asked", compare_with_asked},
     {"healthy", free_all_kinds},
     {"healthy-static", free_static},
     {"healthy-nested", healthy_nested},

@@ -213,6 +213,63 @@ def silent(program, case, **options):
         raise Failure(f"a healthy program was told:\n{report}")
 
 
+def files_of_openssl(program):
+    """The libcrypto and the libssl to which the program is linked."""
+    lines = subprocess.run(["ldd", program.path], capture_output=True, text=True, check=True).stdout
+    return [re.search(rf"=> (\S*/lib{name}\.so\S*)", lines)[1] for name in ("crypto", "ssl")]
+
+
+def asked_twice(program, name, way, **options):
+    asked = Program(program.path.parent / "asked", program.library)
+    kind = program.kinds()[name][0]
+    files = files_of_openssl(program)
+    expect_report(
+        asked,
+        *asked.run("twice", name.removesuffix("_free"), way, *files, **options),
+        f"double free of {kind} {{}}",
+        "first",
+        "again",
+    )
+
+
+def asked_every_kind(program):
+    """Functions from dlsym, of libraries that the program opened: as those of a linked program."""
+    names = list(Program(program.path.parent / "asked", program.library).kinds())
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        runs = {name: pool.submit(asked_twice, program, name, "handle") for name in names}
+    failures = [f"{name}: {run.exception()}" for name, run in runs.items() if run.exception()]
+    if failures:
+        raise Failure("\n".join(failures))
+    print(f"{len(names)} kinds of objects")
+
+
+def asked_otherwise(program):
+    for way in ("version", "default"):
+        asked_twice(program, "X509_free", way)
+    for backend in ("shm", "libc", "guard"):
+        asked_twice(program, "X509_free", "handle", BACKEND=backend)
+
+
+def asked_of_copies(program):
+    """Each handle's function is its own library's, also when there are several, and when one went."""
+    folder = program.path.parent
+    asked = Program(folder / "asked", program.library)
+    with tempfile.TemporaryDirectory() as scratch:
+        copies = [shutil.copy(folder / "fake.so", f"{scratch}/{name}.so") for name in "abc"]
+        for preload in (False, True):
+            for arguments in (["copies", *copies], ["ambiguous", files_of_openssl(program)[0], copies[0]]):
+                report = asked.run(*arguments, preload=preload)[1]
+                if report:
+                    raise Failure(report)
+
+
+def asked_of_linked(program):
+    """Where the program is linked to OpenSSL, dlsym gives what its own references are bound to."""
+    seen = [program.run("asked", preload=preload)[0] for preload in (False, True)]
+    if seen[0] != seen[1] or "same" not in seen[0]:
+        raise Failure(f"without the library:\n{seen[0]}with it:\n{seen[1]}")
+
+
 def two_openssls(program):
     """Two OpenSSLs of one version, each loaded by a plug-in of its own: each frees its objects."""
     folder = program.path.parent
@@ -269,6 +326,10 @@ TESTS = {
     "stacks": stacks,
     "ended": ended,
     "two-openssls": two_openssls,
+    "asked-every-kind": asked_every_kind,
+    "asked-otherwise": asked_otherwise,
+    "asked-of-copies": asked_of_copies,
+    "asked-of-linked": asked_of_linked,
     "healthy": lambda p: silent(p, "healthy"),
     "healthy-off": lambda p: silent(p, "healthy", OBJECTS="0"),
     "healthy-static": lambda p: silent(p, "healthy-static"),

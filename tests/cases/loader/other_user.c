@@ -1,6 +1,7 @@
 /* A library that uses other_crypto.c and knows nothing of OpenSSL 3. */
 #include "other_user.h"
 
+#include <dlfcn.h>
 #include <stddef.h>
 
 int CRYPTO_set_mem_functions(void *m, void *r, void *f);
@@ -8,7 +9,22 @@ void CRYPTO_get_mem_functions(void **m, void **r, void **f);
 void *CRYPTO_malloc(size_t size, const char *file, int line);
 void CRYPTO_free(void *p, const char *file, int line);
 void OPENSSL_cleanup(void);
+void BN_free(void *p);
 extern int other_calls, other_cleanups;
+
+/* By the handle of its library. */
+static int is_found(void)
+{
+    void (*release)(void *p);
+    Dl_info other;
+    int freed = 0;
+
+    if (dladdr(&other_calls, &other) == 0)
+        return 0;
+    *(void **)&release = dlsym(dlopen(other.dli_fname, RTLD_NOW | RTLD_NOLOAD), "BN_free");
+    release(&freed);
+    return release == BN_free && freed == 1;
+}
 
 const char *other_use(void)
 {
@@ -23,5 +39,7 @@ const char *other_use(void)
         return "CRYPTO_malloc went astray";
     CRYPTO_free(&other_calls, "", 0);
     OPENSSL_cleanup();
+    if (!is_found())
+        return "BN_free went astray";
     return other_cleanups == 1 ? "its own" : "OPENSSL_cleanup went astray";
 }
