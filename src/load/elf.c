@@ -46,6 +46,21 @@ static uint32_t hash_of(const char *name)
     return h;
 }
 
+/* Sanitizers interpose libc's functions for strings, and call dlvsym(3) before those work. */
+static bool begins_with(const char *text, const char *beginning)
+{
+    while (*beginning != '\0' && *text == *beginning)
+        text++, beginning++;
+    return *beginning == '\0';
+}
+
+static bool is_same(const char *a, const char *b)
+{
+    while (*a != '\0' && *a == *b)
+        a++, b++;
+    return *a == *b;
+}
+
 static const char *version_name(const struct tables *t, const ElfW(Verdef) * at)
 {
     return t->strings + ((const ElfW(Verdaux) *)((const char *)at + at->vd_aux))->vda_name;
@@ -70,7 +85,7 @@ static bool is_bound(const struct tables *t, uint32_t i, const char *versions)
     const ElfW(Verdef) *at = t->defined;
     while (at != NULL && at->vd_ndx != number)
         at = next_version(at);
-    return at != NULL && strncmp(version_name(t, at), versions, strlen(versions)) == 0;
+    return at != NULL && begins_with(version_name(t, at), versions);
 }
 
 /* Most modules do not have the name, and their filter says so. */
@@ -100,7 +115,7 @@ static void *find_function(const struct tables *t, ElfW(Addr) base, const char *
         const ElfW(Sym) *s = &t->symbols[i];
         uint32_t h = chain[i - first];
         if ((h | 1) == (hash | 1) && s->st_shndx != SHN_UNDEF &&
-            ELF64_ST_TYPE(s->st_info) == STT_FUNC && strcmp(t->strings + s->st_name, name) == 0 &&
+            ELF64_ST_TYPE(s->st_info) == STT_FUNC && is_same(t->strings + s->st_name, name) &&
             (versions == NULL || is_bound(t, i, versions)))
             return (void *)(base + s->st_value);
         if ((h & 1) != 0)
@@ -164,7 +179,7 @@ bool fo_elf_defines_version(const struct fo_module *module, const char *version)
     if (!find_tables(module, &t))
         return false;
     for (const ElfW(Verdef) *at = t.defined; at != NULL; at = next_version(at))
-        if (strcmp(version_name(&t, at), version) == 0)
+        if (is_same(version_name(&t, at), version))
             return true;
     return false;
 }
@@ -241,7 +256,7 @@ bool fo_elf_imports(const struct fo_module *module, const char *name)
         return false;
     for (int part = 0; part < 2; part++)
         for (const ElfW(Rela) * r; (r = next_slot(&parts[part])) != NULL;)
-            if (strcmp(t.strings + t.symbols[ELF64_R_SYM(r->r_info)].st_name, name) == 0)
+            if (is_same(t.strings + t.symbols[ELF64_R_SYM(r->r_info)].st_name, name))
                 return true;
     return false;
 }
