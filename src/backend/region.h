@@ -387,6 +387,9 @@ struct fo_at {
 };
 struct fo_at fo_region_at(uintptr_t p);
 
+/* In the slot or run in front of the one that p is in. */
+struct fo_at fo_region_in_front(uintptr_t p);
+
 /* region_direct.c: the hooks' long way for blocks whose header the region judges. */
 
 /* Let the hooks' short way be used in this process, whose place in the table is `index`. */

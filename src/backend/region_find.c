@@ -101,28 +101,54 @@ static struct fo_at find_large(const struct fo_page *pg, uintptr_t start, uintpt
 
     if (fo_page_state(pg) == FO_PAGE_BLOCK)
         return judge_block(pg, payload);
-    if (word == 0 || p - start >= sizeof(struct fo_header) + fo_word_size(word))
+    if (word == 0 || p - start >= 2 * sizeof(struct fo_header) + fo_word_size(word))
         return find_former_slot(p);
     return (struct fo_at){FO_FOUND_FREED, payload, word, FO_RELAXED_LOAD(&pg->allocated)};
 }
 
-struct fo_at fo_region_at(uintptr_t p)
+/* The first page of the run that p is in, and what it is; 0: p is in none. */
+static uint32_t find_run(uintptr_t p, enum fo_page_state *state)
 {
     uint32_t page = fo_page_number(p);
 
     if (p - fo_region->base >= fo_region_committed() || !fo_page_is_ours(page))
-        return nothing();
-    const struct fo_page *pg = fo_page_at(page);
-    uint64_t what = __atomic_load_n(&pg->what, __ATOMIC_ACQUIRE);
+        return 0;
+    uint64_t what = __atomic_load_n(&fo_page_at(page)->what, __ATOMIC_ACQUIRE);
     while (fo_state_of(what) == FO_PAGE_INSIDE) {
         page -= fo_run_of(what);
-        pg = fo_page_at(page);
-        what = __atomic_load_n(&pg->what, __ATOMIC_ACQUIRE);
+        what = __atomic_load_n(&fo_page_at(page)->what, __ATOMIC_ACQUIRE);
     }
-    if (page == 0 || fo_state_of(what) == FO_PAGE_NEVER)
+    *state = fo_state_of(what);
+    return *state == FO_PAGE_NEVER ? 0 : page;
+}
+
+struct fo_at fo_region_at(uintptr_t p)
+{
+    enum fo_page_state state;
+    uint32_t page = find_run(p, &state);
+
+    if (page == 0)
         return nothing();
-    return fo_has_slots(fo_state_of(what)) ? find_slot(pg, fo_page_start(page), p)
-                                           : find_large(pg, fo_page_start(page), p);
+    const struct fo_page *pg = fo_page_at(page);
+    return fo_has_slots(state) ? find_slot(pg, fo_page_start(page), p)
+                               : find_large(pg, fo_page_start(page), p);
+}
+
+struct fo_at fo_region_in_front(uintptr_t p)
+{
+    enum fo_page_state state;
+    uint32_t page = find_run(p, &state);
+
+    uintptr_t start = fo_page_start(page != 0 ? page : fo_page_number(p));
+    if (page == 0 || !fo_has_slots(state))
+        return fo_region_at(start - 1);
+    const struct fo_page *pg = fo_page_at(page);
+    unsigned class = FO_RELAXED_LOAD(&pg->class);
+    uint32_t slot = (uint32_t)(p - start) / fo_class_slot(class);
+    if (slot > fo_region->class[class].slots) /* p is in the rest of its page */
+        slot = fo_region->class[class].slots;
+    return slot == 0 ? fo_region_at(start - 1)
+                     : find_slot(pg, start, start + (uintptr_t)slot * fo_class_slot(class) - 1);
 }
 
 static bool is_large(uintptr_t payload)

@@ -50,9 +50,25 @@ static void judge_foreign(struct fo_record *r)
         r->answer = "passed to libc";
 }
 
+void fo_judge_offset(struct fo_record *r, bool live)
+{
+    uintptr_t p = r->pointer;
+
+    r->offset = p < r->block ? r->block - p : p - r->block;
+    if (p < r->block)
+        r->kind = live ? FO_FINDING_BEFORE : FO_FINDING_BEFORE_FREED;
+    else if (r->offset < r->size)
+        r->kind = live ? FO_FINDING_INTERIOR : FO_FINDING_INTERIOR_FREED;
+    else
+        r->kind = live ? FO_FINDING_BEHIND : FO_FINDING_BEHIND_FREED;
+}
+
 static void judge(struct fo_record *r)
 {
-    if (!(in_region(r->pointer) ? fo_judge_region(r) : fo_judge_registry(r)))
+    /* The heap may end where a block does. */
+    bool region = in_region(r->pointer) || in_region(r->pointer - 1);
+
+    if (!(region ? fo_judge_region(r) : fo_judge_registry(r)))
         judge_foreign(r);
 }
 

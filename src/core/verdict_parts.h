@@ -9,6 +9,9 @@
 /* How often to look again for the record of a free that another thread is writing just now. */
 enum { FO_PATIENCE = 20 };
 
+/* The pointer is near the start, inside or behind the end of r->block, of r->size bytes: say so. */
+void fo_judge_offset(struct fo_record *r, bool live);
+
 /* verdict_region.c: by the layout of backend arena's heap. */
 
 bool fo_judge_region(struct fo_record *r);

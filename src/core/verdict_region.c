@@ -49,28 +49,50 @@ static void judge_freed_in_region(struct fo_record *r, const struct fo_at *at)
     r->racing = at->state != FO_FOUND_GONE && !r->first.known;
 }
 
+static bool has_size(const struct fo_at *at)
+{
+    return at->state == FO_FOUND_LIVE || at->state == FO_FOUND_HELD || at->state == FO_FOUND_FREED;
+}
+
+/* How far p is behind the end of this block; SIZE_MAX: it is not. */
+static size_t distance_behind(const struct fo_at *at, uintptr_t p)
+{
+    uintptr_t end = at->payload + fo_word_size(at->word);
+
+    return has_size(at) && p >= end ? p - end : SIZE_MAX;
+}
+
+/* The pointer starts no block.  One in a header is behind the block in front if that is closer. */
+static bool judge_near_in_region(struct fo_record *r, struct fo_at at)
+{
+    uintptr_t p = r->pointer;
+    bool before = at.payload != 0 && at.state != FO_FOUND_DAMAGED && p < at.payload;
+
+    if (at.payload == 0 || p < at.payload) {
+        struct fo_at front = fo_region_in_front(p);
+        if (distance_behind(&front, p) <= (before ? at.payload - p : sizeof(struct fo_header)))
+            at = front;
+        else if (!before)
+            return false;
+    }
+    if (at.state == FO_FOUND_DAMAGED ||
+        (at.state == FO_FOUND_GONE && p >= at.payload + fo_word_size(at.word)))
+        return false;
+    place_in_region(r, &at);
+    fo_judge_offset(r, at.state == FO_FOUND_LIVE || at.state == FO_FOUND_HELD);
+    return true;
+}
+
 bool fo_judge_region(struct fo_record *r)
 {
     struct fo_at at = settled_region_at(r->pointer);
-    bool before = r->pointer < at.payload;
 
-    if (at.state == FO_FOUND_NOTHING)
-        return false;
-    if (at.payload == r->pointer) {
-        if (at.state == FO_FOUND_DAMAGED)
-            r->kind = FO_FINDING_HEADER;
-        else
-            judge_freed_in_region(r, &at);
-        return true;
-    }
-    if (at.state == FO_FOUND_DAMAGED || r->pointer >= at.payload + fo_word_size(at.word))
-        return false;
-    place_in_region(r, &at);
-    bool live = at.state == FO_FOUND_LIVE || at.state == FO_FOUND_HELD;
-    r->kind = before ? live ? FO_FINDING_BEFORE : FO_FINDING_BEFORE_FREED
-              : live ? FO_FINDING_INTERIOR
-                     : FO_FINDING_INTERIOR_FREED;
-    r->offset = before ? at.payload - r->pointer : r->pointer - at.payload;
+    if (at.payload != r->pointer || at.state == FO_FOUND_NOTHING)
+        return judge_near_in_region(r, at);
+    if (at.state == FO_FOUND_DAMAGED)
+        r->kind = FO_FINDING_HEADER;
+    else
+        judge_freed_in_region(r, &at);
     return true;
 }
 

@@ -5,6 +5,7 @@
 
 #include <sched.h>
 
+#include "backend/backend.h"
 #include "backend/guard.h"
 #include "core/options.h"
 #include "core/probe.h"
@@ -58,31 +59,60 @@ static bool read_header(uintptr_t payload, struct fo_header *out)
     return (out->word & FO_CHECK_MASK) == fo_check(fo_hot.secret, payload, out->site, out->word);
 }
 
-/* Is p within the block whose payload starts at `payload`, its header included? */
-static bool judge_within(struct fo_record *r, uintptr_t payload)
-{
-    struct fo_header h;
-    struct fo_freed f;
-    uint8_t *slot = payload != 0 ? fo_registry_slot(payload) : NULL;
+/* A block of ours around p, or near it. */
+struct near {
+    uintptr_t payload; /* 0: there is none */
+    bool freed;
+    struct fo_header header;
+};
 
-    if (slot == NULL || !fo_slot_is_ours(FO_RELAXED_LOAD(slot)) || !read_header(payload, &h))
-        return false;
-    size_t size = fo_word_size(h.word);
-    if (r->pointer >= payload + size || r->pointer + sizeof h + fo_word_pad(h.word) < payload)
-        return false;
-    bool before = r->pointer < payload;
-    r->kind = before ? FO_FINDING_BEFORE : FO_FINDING_INTERIOR;
-    r->offset = before ? payload - r->pointer : r->pointer - payload;
-    r->block = payload;
-    r->size = size;
-    r->allocated =
-        (struct fo_place){true, h.site, fo_word_process(h.word),
-                          0,    0,      fo_options.stacks != 0 ? fo_stack_of(payload, size) : 0};
-    if (FO_RELAXED_LOAD(slot) == FO_SLOT_FREED) {
-        r->kind = before ? FO_FINDING_BEFORE_FREED : FO_FINDING_INTERIOR_FREED;
-        if (fo_quarantine_find(payload, &f) != FO_FORGOTTEN)
-            fo_record_freed(r, &f);
-    }
+static struct near find_near(uintptr_t payload)
+{
+    struct near n = {.payload = payload};
+    const uint8_t *slot = payload != 0 ? fo_registry_slot(payload) : NULL;
+    uint8_t state = slot != NULL ? FO_RELAXED_LOAD(slot) : FO_SLOT_NONE;
+
+    n.freed = state == FO_SLOT_FREED;
+    if (!fo_slot_is_ours(state) || !read_header(payload, &n.header))
+        n.payload = 0;
+    return n;
+}
+
+static uintptr_t end_of(const struct near *n)
+{
+    return n->payload + fo_word_size(n->header.word);
+}
+
+/* What its backend was asked for ends within 15 bytes of the payload's end, and the header of the
+ * next block, or of its backend's, follows. */
+static bool is_behind(const struct near *n, uintptr_t p)
+{
+    uintptr_t room = n->payload - sizeof n->header + fo_room(fo_word_size(n->header.word));
+
+    return n->payload != 0 && p >= end_of(n) && p < room + sizeof n->header;
+}
+
+static bool is_in_header(const struct near *n, uintptr_t p)
+{
+    return n->payload != 0 && p < n->payload &&
+           p + sizeof n->header + fo_word_pad(n->header.word) >= n->payload;
+}
+
+static bool judge_as_near(struct fo_record *r, const struct near *n)
+{
+    struct fo_freed f;
+
+    r->block = n->payload;
+    r->size = fo_word_size(n->header.word);
+    r->allocated = (struct fo_place){true,
+                                     n->header.site,
+                                     fo_word_process(n->header.word),
+                                     0,
+                                     0,
+                                     fo_options.stacks != 0 ? fo_stack_of(n->payload, r->size) : 0};
+    if (n->freed && fo_quarantine_find(n->payload, &f) != FO_FORGOTTEN)
+        fo_record_freed(r, &f);
+    fo_judge_offset(r, !n->freed);
     return true;
 }
 
@@ -93,18 +123,13 @@ static bool judge_guarded(struct fo_record *r)
     if (!fo_guard_find(r->pointer, &g))
         return false;
     uintptr_t payload = (uintptr_t)g.record.address;
-    bool before = r->pointer < payload;
 
-    if (r->pointer >= payload + fo_word_size(g.record.word) ||
-        r->pointer + sizeof(struct fo_header) < payload)
+    if (r->pointer + sizeof(struct fo_header) < payload)
         return false;
     fo_record_freed(r, &g.record);
-    r->kind = before   ? g.live ? FO_FINDING_BEFORE : FO_FINDING_BEFORE_FREED
-              : g.live ? FO_FINDING_INTERIOR
-                       : FO_FINDING_INTERIOR_FREED;
-    r->offset = before ? payload - r->pointer : r->pointer - payload;
     r->block = payload;
     r->first.known = !g.live;
+    fo_judge_offset(r, g.live);
     return true;
 }
 
@@ -116,9 +141,25 @@ static bool judge_neighbourhood(struct fo_record *r)
         return judge_guarded(r);
     if (!fo_is_address(p) || !fo_is_address(p + 32))
         return false;
-    /* The 16 or 24 bytes in front of a payload are its block's too. */
-    return judge_within(r, fo_registry_below(p)) || judge_within(r, above) ||
-           judge_within(r, above + 16);
+    struct near front = find_near(fo_registry_below(p)), next = find_near(above);
+    if (front.payload != 0 && p < end_of(&front))
+        return judge_as_near(r, &front);
+    /* The 16 or 24 bytes in front of a payload are its block's, too: the closer one is named. */
+    if (!is_in_header(&next, p))
+        next = find_near(above + 16);
+    bool before = is_in_header(&next, p);
+    if (is_behind(&front, p) && (!before || p - end_of(&front) <= next.payload - p))
+        return judge_as_near(r, &front);
+    return before && judge_as_near(r, &next);
+}
+
+/* Where a live block ends, no block can begin: what was remembered of one that did is from before
+ * the memory was allocated anew. */
+static bool is_end_of_live(uintptr_t p)
+{
+    struct near n = find_near(fo_registry_below(p));
+
+    return n.payload != 0 && !n.freed && end_of(&n) == p;
 }
 
 bool fo_judge_registry(struct fo_record *r)
@@ -131,7 +172,8 @@ bool fo_judge_registry(struct fo_record *r)
         r->kind = FO_FINDING_HEADER;
     } else if (fo_slot_is_ours(state)) {
         judge_freed(r, slot);
-    } else if (state == FO_SLOT_GONE && fo_quarantine_find(r->pointer, &f) != FO_FORGOTTEN) {
+    } else if (state == FO_SLOT_GONE && !is_end_of_live(r->pointer) &&
+               fo_quarantine_find(r->pointer, &f) != FO_FORGOTTEN) {
         r->kind = FO_FINDING_DOUBLE_FREE;
         fo_record_freed(r, &f);
     } else {

@@ -22,6 +22,12 @@ static const char *const kinds[] = {
     [FO_FINDING_BEFORE_FREED] =
         "The pointer was moved back since the block was allocated; and the block was freed before. "
         "Free the pointer that the allocation returned, once.",
+    [FO_FINDING_BEHIND] =
+        "The pointer was moved since the block was allocated: i2d functions, for example, move the "
+        "pointer that they write through. Free a copy of the pointer that the allocation returned.",
+    [FO_FINDING_BEHIND_FREED] =
+        "The pointer was moved since the block was allocated; and the block was freed before. Free "
+        "the pointer that the allocation returned, once.",
     [FO_FINDING_HEADER] =
         "Something wrote in front of the block, mostly past the end of the block below, which is "
         "named where it is known. FREEONCE_CANARY=1 finds such writes when that block is freed, "

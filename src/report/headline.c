@@ -7,6 +7,16 @@ static const char *const texts[][2] = {
 #undef FO_FINDING
 };
 
+static void put_behind(struct fo_text *t, size_t distance)
+{
+    if (distance == 0) {
+        fo_put(t, "at");
+        return;
+    }
+    fo_put_dec(t, distance);
+    fo_put(t, distance == 1 ? " byte behind" : " bytes behind");
+}
+
 void fo_record_headline(struct fo_text *t, const struct fo_record *r)
 {
     for (const char *at = texts[r->kind][r->operation == FO_OPERATION_REALLOC]; *at != '\0'; at++) {
@@ -29,6 +39,9 @@ void fo_record_headline(struct fo_text *t, const struct fo_record *r)
             break;
         case 'd':
             fo_put_dec(t, r->offset);
+            break;
+        case 'b':
+            put_behind(t, r->offset - r->size);
             break;
         case 'm':
             fo_put(t, r->memory);

@@ -148,10 +148,10 @@ void wait_for(pid_t child)
 static const struct fault *find(const char *name)
 {
     static const struct fault *const tables[] = {
-        pointer_faults, double_faults,        contract_faults, race_faults,
-        fork_faults,    sandbox_faults,       hook_faults,     change_faults,
-        cure_faults,    shared_object_faults, reload_faults,   lock_faults,
-        watch_faults,   generator_faults,     rwlock_faults,   page_faults,
+        pointer_faults, double_faults, contract_faults, race_faults,      fork_faults,
+        sandbox_faults, hook_faults,   change_faults,   cure_faults,      shared_object_faults,
+        reload_faults,  lock_faults,   watch_faults,    generator_faults, rwlock_faults,
+        page_faults,    name_faults,
     };
 
     for (size_t i = 0; i < sizeof tables / sizeof *tables; i++)

@@ -33,6 +33,7 @@ import table_forks
 import table_generators
 import table_hooks
 import table_loader
+import table_names
 import table_options
 import table_pointers
 import table_rwlocks
@@ -42,6 +43,7 @@ from advice import without_advice
 
 TABLES = {
     "pointers": table_pointers,
+    "names": table_names,
     "doubles": table_doubles,
     "forks": table_forks,
     "sandbox": table_sandbox,

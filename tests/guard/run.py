@@ -101,7 +101,8 @@ CASES = {
         wrong("realloc of freed block ADDR (64 bytes), answered NULL", ALLOCATED, FIRST,
               NOW.replace("freed now", "realloc")), 0),
     "guard-page": (
-        "guard-page", {}, wrong("free of ADDR, which OpenSSL never allocated (unmapped memory), skipped", NOW), 0),
+        "guard-page", {},
+        wrong("free of ADDR, at the end of block ADDR (64 bytes), skipped", ALLOCATED, NOW), 0),
     "damaged-header": (
         "damaged-header", {}, wrong("free of block ADDR, whose header was overwritten, skipped", NOW), 0),
     "slack": (

@@ -36,7 +36,7 @@ def report(headline, *places):
 FREED = report(f"libc free of {LIVE}, freed all the same", ALLOCATED, CALLED)
 
 FREED_AT_END = FREED.replace("{alloc}", "{end}")
-STRAY = "freeonce: {} of ADDR, which OpenSSL never allocated (WHERE), {}\n"
+AT_END = "freeonce: {} of ADDR, at the end of block ADDR (64 bytes), {}\n"
 
 CASES = {
     "free-live": FREED,
@@ -49,7 +49,7 @@ CASES = {
     "free-inside-freed": report(
         "free of ADDR, 24 bytes inside freed block ADDR (64 bytes), skipped", ALLOCATED, FIRST, NOW),
     "free-damaged": report("free of block ADDR, whose header was overwritten, skipped", NOW),
-    "free-behind": STRAY.format("free", "skipped") + NOW,
+    "free-behind": AT_END.format("free", "skipped") + ALLOCATED + NOW,
     "free-at-exit": FREED + FREED_AT_END,
     "free-in-child": FREED.rstrip("\n") + FORKED,
     "realloc-grow": report(f"libc realloc of {LIVE}, moved within OpenSSL's memory", ALLOCATED, CALLED),
@@ -58,12 +58,12 @@ CASES = {
     "realloc-freed": report("realloc of freed block ADDR (64 bytes), answered NULL", ALLOCATED, FIRST, REALLOC),
     "realloc-inside": report(
         "realloc of ADDR, 32 bytes inside block ADDR (64 bytes), answered NULL", ALLOCATED, REALLOC),
-    "realloc-behind": STRAY.format("realloc", "answered NULL") + REALLOC,
+    "realloc-behind": AT_END.format("realloc", "answered NULL") + ALLOCATED + REALLOC,
     "reallocarray": report(f"libc reallocarray of {LIVE}, moved within OpenSSL's memory", ALLOCATED, CALLED),
     "reallocarray-freed": report("realloc of freed block ADDR (64 bytes), answered NULL", ALLOCATED, FIRST, REALLOC),
     "reallocarray-inside": report(
         "realloc of ADDR, 32 bytes inside block ADDR (64 bytes), answered NULL", ALLOCATED, REALLOC),
-    "reallocarray-behind": STRAY.format("realloc", "answered NULL") + REALLOC,
+    "reallocarray-behind": AT_END.format("realloc", "answered NULL") + ALLOCATED + REALLOC,
     "reallocarray-too-large": "",
     "usable-live": report(f"libc malloc_usable_size of {LIVE}, answered", ALLOCATED, CALLED),
     "usable-freed": report(
@@ -72,7 +72,7 @@ CASES = {
         "libc malloc_usable_size of ADDR, 8 bytes inside OpenSSL block ADDR (64 bytes), answered 0",
         ALLOCATED, CALLED),
     "usable-behind": report(
-        "libc malloc_usable_size of ADDR, which is OpenSSL's memory but no block, answered 0", CALLED),
+        "libc malloc_usable_size of ADDR, which is OpenSSL's memory but no block, answered 0", ALLOCATED, CALLED),
     "handler": FREED,
     "healthy": "",
     "threads": "",
@@ -143,7 +143,6 @@ def normal(text):
     text = without_advice(text)
     text = re.sub(r"([\w.]+)\+0x[0-9a-f]+", r"\1+CODE", text)
     text = re.sub(r"0x[0-9a-f]+", "ADDR", text)
-    text = re.sub(r"\((memory of the program|unmapped memory)\)", "(WHERE)", text)
     text = re.sub(r"\b(pid|from) \d+", r"\1 PID", text)
     return re.sub(r"(?<=\S) {2,}", "  ", re.sub(r"(?m)^(  (?:freed \w+|\w+)) +", r"\1  ", text))
 

@@ -266,6 +266,21 @@ FRESH(a_free_of_a_page_that_cannot_be_touched_has_a_verdict_in_a_private_heap)
     assert_frees_there_have_a_verdict("BACKEND=arena");
 }
 
+/* 256 bytes of slots fill a page, and pages a heap, to the last byte. */
+FRESH(a_free_where_a_private_heap_ends_names_its_last_block)
+{
+    enum { SIZE = 240, MOST = 1 << 20 };
+    char *p;
+
+    start("BACKEND=arena");
+    for (int i = 0; (p = fo_malloc(SIZE, "a.c", 2)) != NULL && i < MOST; i++)
+        if ((uintptr_t)p + SIZE == end_of_blocks())
+            break;
+    assert_int_equal((uintptr_t)p + SIZE, end_of_blocks());
+    fo_free(p + SIZE, "wrong.c", 3);
+    assert_int_equal(fixture_count(", at the end of block "), 1);
+}
+
 FRESH(a_free_of_a_page_that_cannot_be_touched_has_a_verdict_in_a_shared_heap)
 {
     assert_frees_there_have_a_verdict("BACKEND=shm");
@@ -284,6 +299,7 @@ int main(void)
         cmocka_unit_test(an_overrun_of_a_private_heap_ends_behind_its_blocks),
         cmocka_unit_test(an_overrun_of_a_shared_heap_ends_behind_its_blocks),
         cmocka_unit_test(a_free_of_a_page_that_cannot_be_touched_has_a_verdict_in_a_private_heap),
+        cmocka_unit_test(a_free_where_a_private_heap_ends_names_its_last_block),
         cmocka_unit_test(a_free_of_a_page_that_cannot_be_touched_has_a_verdict_in_a_shared_heap),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

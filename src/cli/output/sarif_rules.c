@@ -36,6 +36,8 @@ static const char *const names[RULES] = {
     [FO_FINDING_CHANGE] = "Change of an object that another process made",
     [FO_FINDING_LIBC_CALL_NO_BLOCK] =
         "A libc function was called with a pointer to OpenSSL's memory, but to no block",
+    [FO_FINDING_BEHIND] = "Free of a pointer at or behind the end of a block",
+    [FO_FINDING_BEHIND_FREED] = "Free of a pointer at or behind the end of a freed block",
 };
 
 json_t *fo_sarif_rules(void)

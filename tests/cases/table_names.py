@@ -1,0 +1,58 @@
+"""Each wrong pointer has one right name, on every backend, with the defaults and with what `freeonce --ci` sets."""
+
+import re
+
+from model import EVERY, Case
+
+CI = {
+    "FREEONCE_QUARANTINE": "4M",
+    "FREEONCE_FILL": "1",
+    "FREEONCE_CANARY": "1",
+}
+SETTINGS = {"": {}, "-ci": CI}
+
+
+def names_every_size(distance):
+    """For blocks of 1 to 1,000 bytes, each with a source line of its own."""
+    how_far = {0: "at", 1: "1 byte behind"}.get(distance, f"{distance} bytes behind")
+
+    def check(outcome):
+        line = (
+            rf"freeonce: free of (0x[0-9a-f]+), {how_far} the end of block (0x[0-9a-f]+) \((\d+) bytes\), skipped\n"
+            r"  allocated    alloc\.c:(\d+) .*\n  freed now    free\.c:(\d+) .*\n"
+        )
+        found = re.findall(line, outcome.log)
+        for size, names in enumerate(found, start=1):
+            pointer, block = int(names[0], 16), int(names[1], 16)
+            if pointer != block + size + distance or {int(n) for n in names[2:]} != {size}:
+                return f"size {size} is named {names}"
+        return None if len(found) == 1000 and re.sub(line, "", outcome.log) == "" else f"{len(found)} are named"
+
+    return check
+
+
+# To a file: a report does not wait for a reader of a full pipe.
+LOG = {"FREEONCE_LOG": "{dir}/log"}
+
+
+def every_size(name, distance, env):
+    check = names_every_size(distance)
+    return Case(name, f"faults end-{distance}", backends=EVERY, env=env | LOG, log="{dir}/log", check=check)
+
+
+BEHIND_FREED = """
+free of {pointer}, at the end of freed block {block} (100 bytes), skipped
+  allocated    {alloc}  {main}
+  freed first  {first}  {main}
+  freed now    {now}  {main}
+"""
+
+CASES = [
+    case
+    for setting, env in SETTINGS.items()
+    for case in (
+        every_size(f"end-of-every-size{setting}", 0, env),
+        every_size(f"behind-every-size{setting}", 1, env),
+        Case(f"end-of-freed{setting}", "faults end-of-freed", BEHIND_FREED, EVERY, env),
+    )
+]
