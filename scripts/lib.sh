@@ -218,7 +218,7 @@ need_packages() {
 
 # --- other Debians ----------------------------------------------------------------------------------
 
-readonly system_packages=gcc,libc6-dev,libssl-dev,openssl,python3-minimal,libpython3-stdlib,valgrind
+readonly system_packages=gcc,libc6-dev,libssl-dev,libssl-doc,openssl,python3-minimal,libpython3-stdlib,valgrind
 
 # Debian's mirror of this machine's apt; empty if there is none.
 debian_mirror() {

@@ -33,6 +33,12 @@ static FO_ALWAYS_INLINE void *free_object(void *p, const void *second, fo_object
     {                                                                                              \
         return (int)(intptr_t)free_object(p, NULL, ENTRY(name, major));                            \
     }
+#define FREE_WITH_INT(name, major, version)                                                        \
+    DEFINE(name, major, version, int, (void *p, int number))                                       \
+    {                                                                                              \
+        const void *second = (const void *)(intptr_t)number;                                       \
+        return (int)(intptr_t)free_object(p, second, ENTRY(name, major));                          \
+    }
 #define POP_FREE(name, major, version)                                                             \
     DEFINE(name, major, version, void, (void *p, void (*each)(void *)))                            \
     {                                                                                              \

@@ -157,6 +157,63 @@ PLAIN(EVP_MD_meth, EVP_MD_meth_new(NID_undef, NID_undef))
 PLAIN(EVP_CIPHER_meth, EVP_CIPHER_meth_new(NID_undef, 1, 16))
 #endif
 
+/* --- whose names do not say so
+ * --------------------------------------------------------------------
+ */
+
+static OSSL_STORE_CTX *open_store(void)
+{
+    return OSSL_STORE_open("file:/", NULL, NULL, NULL, NULL);
+}
+
+KIND(UI_destroy_method, UI_create_method("x"), UI_destroy_method(p))
+KIND(OSSL_STORE_close, open_store(), OSSL_STORE_close(p))
+KIND(OSSL_HTTP_close, new_request(), OSSL_HTTP_close(p, 1))
+
+/* OpenSSL exports them, and no header that is installed declares them. */
+void *DSO_new(void);
+int DSO_free(void *p);
+int DSO_up_ref(void *p);
+PLAIN(DSO, DSO_new())
+
+/* It lives as long as its context knows it. */
+static OSSL_LIB_CTX *providers;
+
+static void *make_OSSL_PROVIDER_unload(void)
+{
+    providers = OSSL_LIB_CTX_new();
+    return OSSL_PROVIDER_load(providers, "null");
+}
+static PLACE int first_OSSL_PROVIDER_unload(void *p)
+{
+    int answer = OSSL_PROVIDER_unload(p);
+    OSSL_LIB_CTX_free(providers);
+    return answer;
+}
+static PLACE int again_OSSL_PROVIDER_unload(void *p)
+{
+    return OSSL_PROVIDER_unload(p);
+}
+
+#if OPENSSL_VERSION_MAJOR < 4
+static void *make_ENGINE_finish(void)
+{
+    ENGINE *engine = ENGINE_new();
+
+    ENGINE_init(engine);
+    ENGINE_free(engine);
+    return engine;
+}
+static PLACE int first_ENGINE_finish(void *p)
+{
+    return ENGINE_finish(p);
+}
+static PLACE int again_ENGINE_finish(void *p)
+{
+    return ENGINE_finish(p);
+}
+#endif
+
 /* It answers. */
 static void *make_BIO_free(void)
 {
@@ -188,6 +245,13 @@ REFERENCES(RSA)
 REFERENCES(DH)
 REFERENCES(DSA)
 REFERENCES(EC_KEY)
+REFERENCES(DSO)
+#if OPENSSL_VERSION_MAJOR < 4
+static PLACE int reference_ENGINE_finish(void *p)
+{
+    return ENGINE_init(p);
+}
+#endif
 
 #define ROW(name, type, reference)                                                                 \
     {                                                                                              \
@@ -208,6 +272,11 @@ const struct kind kinds[] = {
     ROW(DH_free, "DH", reference_DH),
     ROW(DSA_free, "DSA", reference_DSA),
     ROW(EC_KEY_free, "EC_KEY", reference_EC_KEY),
+    ROW(DSO_free, "DSO", reference_DSO),
+    ROW(UI_destroy_method, "UI_METHOD", NULL),
+    ROW(OSSL_STORE_close, "OSSL_STORE_CTX", NULL),
+    ROW(OSSL_HTTP_close, "OSSL_HTTP_REQ_CTX", NULL),
+    ROW(OSSL_PROVIDER_unload, "OSSL_PROVIDER", NULL),
     ROW(EC_GROUP_free, "EC_GROUP", NULL),
     ROW(EC_GROUP_clear_free, "EC_GROUP", NULL),
     ROW(EC_POINT_free, "EC_POINT", NULL),
@@ -244,6 +313,7 @@ const struct kind kinds[] = {
     ROW(EC_KEY_METHOD_free, "EC_KEY_METHOD", NULL),
     ROW(SRP_VBASE_free, "SRP_VBASE", NULL),
 #if OPENSSL_VERSION_MAJOR < 4
+    ROW(ENGINE_finish, "ENGINE", reference_ENGINE_finish),
     ROW(EVP_PKEY_meth_free, "EVP_PKEY_METHOD", NULL),
     ROW(EVP_MD_meth_free, "EVP_MD", NULL),
     ROW(EVP_CIPHER_meth_free, "EVP_CIPHER", NULL),

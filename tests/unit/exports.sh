@@ -1,20 +1,20 @@
 #!/bin/sh
 # Does the library export exactly the names of the list, need nothing but libc, and no symbol that
-# is newer than Debian 12's?  The X_free and X_up_ref functions of OpenSSL's objects are left out:
-# scripts/objects compares them with OpenSSL's headers (test objects.table); CRYPTO_free with them.
+# is newer than Debian 12's?  The functions of OpenSSL's objects are left out: scripts/objects
+# compares them with OpenSSL's headers (test objects.table); CRYPTO_free with them.
 # Usage: exports.sh libfreeonce.so exports.expected
 set -eu
 library=$1 expected=$2 newest=GLIBC_2.36
 failed=0
 
 # And the functions of src/load/changes.def: test changes.table.
-changes=$(sed -n 's/^FO_CHANGE(\([A-Za-z0-9_]*\),.*/\1/p' "$(dirname "$0")/../../src/load/changes.def")
+load=$(dirname "$0")/../../src/load
+tables=$(sed -n 's/^FO_\(CHANGE\|OBJECT\)(\([A-Za-z0-9_]*\),.*/\2/p' "$load/changes.def" "$load/objects.def"; echo CRYPTO_free)
 
 exported=$(readelf -W --dyn-syms "$library" |
     awk '$7 != "UND" && $5 != "LOCAL" && $8 != "" && $1 ~ /^[0-9]+:$/ { print $8, $4 }' |
-    grep -Ev '_(free|free_all|vfree|up_ref)@OPENSSL_[0-9.]+ ' |
-    awk -v changes="$changes" 'BEGIN { n = split(changes, names, "\n"); while (n > 0) change[names[n--]] }
-                              { split($1, name, "@") } !($1 ~ /@OPENSSL_/ && name[1] in change)' |
+    awk -v tables="$tables" 'BEGIN { n = split(tables, names, "\n"); while (n > 0) row[names[n--]] }
+                            { split($1, name, "@") } !($1 ~ /@OPENSSL_/ && name[1] in row)' |
     LC_ALL=C sort)
 if ! printf '%s\n' "$exported" | diff -u "$expected" -; then
     echo "the exported names differ from $(basename "$expected")"
