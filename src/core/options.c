@@ -215,7 +215,7 @@ static void put_suggestion(struct fo_text *t, const struct problem *p)
         ;
     char nearest[32];
 
-    if (p->wrong != NULL ||
+    if (p->wrong != NULL || (p->choices != NULL && strchr(p->choices, '|') == NULL) ||
         !fo_nearest_choice(p->choices != NULL ? p->value : p->name,
                            p->choices != NULL ? p->choices : names, nearest, sizeof nearest))
         return;

@@ -275,7 +275,8 @@ class Reads(tools.Case):
         return done
 
     def test_missing(self):
-        self.check(66, "cannot be opened: No such file")
+        self.check(66, "cannot be opened: No such file or directory; the first process that has "
+                   "OpenSSL makes it: was the service restarted?")
 
     def test_folder(self):
         self.check(66, "no regular file", self.dir)

@@ -69,6 +69,19 @@ class Dropin(Case):
             done = self.freeonce("systemd", path, "--log", word, expect=0)
             self.assertIn(f"Environment=FREEONCE_LOG={word}\n", done.stdout)
 
+    def test_values_that_the_library_would_not_understand(self):
+        path = self.unit(EXEC)
+        for setting, hint in (
+            ("FREEONCE_FILL=2", "FREEONCE_FILL=2 is none of 0|1"),
+            ("STACKS=33", "FREEONCE_STACKS=33 is none of 0 to 32"),
+            ("BACKEND=shmm", "did you mean shm?"),
+            ("BACKEND=mimalloc", "there is no such backend, see `freeonce options BACKEND`"),
+        ):
+            done = self.freeonce("systemd", path, "--set", setting, expect=64)
+            self.assertIn(hint, done.stderr)
+        for setting in ("BACKEND=shm", "BACKEND=/p.so", "QUARANTINE=16M", "STACKS=32"):
+            self.assertIn(f"Environment=FREEONCE_{setting}", self.settings("", "-s", setting))
+
     def test_wrong_usage(self):
         path = self.unit(EXEC)
         for argv in (

@@ -129,6 +129,14 @@ static void sizes_take_units(void **state)
     size_is("QUARANTINE=1023G", UINT64_C(1023) << 30);
 }
 
+/* "bytes" tells what is meant: nobody is to write it. */
+static void a_description_is_no_suggestion(void **state)
+{
+    (void)state;
+    assert_null(strstr(complaints("QUARANTINE=lots", 1), "did you mean"));
+    assert_null(strstr(complaints("STACKS=0 to 33", 1), "did you mean"));
+}
+
 static void sizes_out_of_range_are_refused(void **state)
 {
     static const char *const wrong[] = {"SHM_SIZE=0", "SHM_SIZE=8191K", "SHM_SIZE=65G"};
@@ -390,6 +398,7 @@ int main(void)
         cmocka_unit_test(nothing_set_means_the_defaults),
         cmocka_unit_test(flags_are_0_or_1),
         cmocka_unit_test(sizes_take_units),
+        cmocka_unit_test(a_description_is_no_suggestion),
         cmocka_unit_test(sizes_out_of_range_are_refused),
         cmocka_unit_test(other_sizes_are_refused),
         cmocka_unit_test(choices_are_read_by_name),

@@ -22,7 +22,10 @@ static int open_regular(const char *path, int *status)
     *status = FO_EXIT_NO_INPUT;
     if (fd < 0) {
         fo_error("%s cannot be opened: %s%s", path, strerror(errno),
-                 errno == EACCES ? "; run it as root, or as the user who started the server" : "");
+                 errno == EACCES ? "; run it as root, or as the user who started the server"
+                 : errno == ENOENT
+                     ? "; the first process that has OpenSSL makes it: was the service restarted?"
+                     : "");
         return -1;
     }
     if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode)) {

@@ -12,6 +12,7 @@
 #include "cli/systemd/install.h"
 #include "cli/systemd/notes.h"
 #include "core/nearest.h"
+#include "core/options.h"
 
 enum { KEY_INSTALL = 256, KEY_REMOVE, KEY_JOURNAL, KEY_LOG, KEY_LIBRARY, KEY_FILE, KEY_ROOT };
 
@@ -48,11 +49,37 @@ static const char text[] =
     "systemctl failed, 73 cannot write, 77 needs root, 78 the unit's program cannot be guarded "
     "this way.";
 
+/* By the library's own parser, which does not know the backends before OpenSSL is there. */
+static void check_value(const char *setting, const char *choices, struct argp_state *state)
+{
+    char *one[] = {strdup(setting), NULL};
+    char wrong[512], nearest[32];
+    struct fo_text t = {wrong, sizeof wrong - 1, 0};
+    const char *value = strchr(setting, '=') + 1;
+
+    fo_options_read(one);
+    free(one[0]);
+    if (fo_options_problems() != 0) {
+        fo_options_put_problem(&t, 0);
+        wrong[t.used] = '\0';
+        argp_error(state, "--set: the library would not understand it: %s", wrong);
+    }
+    if (strncmp(setting, "FREEONCE_BACKEND=", 17) != 0 || strchr(value, '/') != NULL)
+        return;
+    bool near = fo_nearest_choice(value, choices, nearest, sizeof nearest);
+    if (!near || strcmp(value, nearest) != 0)
+        argp_error(state, "--set %s: there is no such backend%s%s%s", setting,
+                   near ? "; did you mean " : ", see `freeonce options BACKEND`",
+                   near ? nearest : "", near ? "?" : "");
+}
+
 /* FREEONCE_NAME=VALUE, the name without FREEONCE_ is understood too. */
 static void add_set(struct request *r, const char *argument, struct argp_state *state)
 {
-    static const char *const names[] = {
-#define FO_OPTION(member, NAME, kind, choices, fallback, help) #NAME,
+    static const struct {
+        const char *name, *choices;
+    } known[] = {
+#define FO_OPTION(member, NAME, kind, choices, fallback, help) {#NAME, choices},
 #include "core/options.def"
 #undef FO_OPTION
     };
@@ -64,16 +91,19 @@ static void add_set(struct request *r, const char *argument, struct argp_state *
     for (const char *c = name; *c != '\0'; c++)
         if ((unsigned char)*c < ' ')
             argp_error(state, "--set %.*s: the value holds a control character", (int)length, name);
-    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
-        if (strlen(names[i]) != length || strncmp(names[i], name, length) != 0)
+    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
+        if (strlen(known[i].name) != length || strncmp(known[i].name, name, length) != 0)
             continue;
         const char *value = name + length + 1;
-        if (strcmp(names[i], "JOURNAL") == 0)
+        if (strcmp(known[i].name, "JOURNAL") == 0) {
             r->plan.journal = value;
-        else if (strcmp(names[i], "LOG") == 0)
+        } else if (strcmp(known[i].name, "LOG") == 0) {
             r->plan.log = value;
-        else
-            fo_list_add(&r->set, fo_print("FREEONCE_%s", name));
+        } else {
+            const char *setting = fo_print("FREEONCE_%s", name);
+            check_value(setting, known[i].choices, state);
+            fo_list_add(&r->set, setting);
+        }
         return;
     }
     argp_error(state, "--set %s: there is no option of that name, see `freeonce options`",
