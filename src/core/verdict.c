@@ -91,7 +91,8 @@ bool fo_freed_object(uintptr_t p, const char *type, enum fo_operation operation,
     r.object = type;
     if (!(region ? fo_judge_region_object(&r) : fo_judge_registry_object(&r, remembered)))
         return false;
-    r.kind = operation == FO_OPERATION_REFERENCE ? FO_FINDING_REFERENCED : FO_FINDING_DOUBLE_FREE;
+    if (operation == FO_OPERATION_REFERENCE)
+        r.kind = FO_FINDING_REFERENCED;
     report(&r);
     return true;
 }

@@ -12,6 +12,9 @@ enum { FO_PATIENCE = 20 };
 /* The pointer is near the start, inside or behind the end of r->block, of r->size bytes: say so. */
 void fo_judge_offset(struct fo_record *r, bool live);
 
+/* A block began at the pointer once, and of its free no record is left. */
+bool fo_judge_forgotten(struct fo_record *r);
+
 /* verdict_region.c: by the layout of backend arena's heap. */
 
 bool fo_judge_region(struct fo_record *r);

@@ -44,6 +44,10 @@ void fo_judge_region_earlier(struct fo_record *r)
 /* A block of the region, freed or held by another thread; or it was, and lives again by now. */
 static void judge_freed_in_region(struct fo_record *r, const struct fo_at *at)
 {
+    if (at->state == FO_FOUND_GONE && r->operation != FO_OPERATION_REFERENCE) {
+        fo_judge_forgotten(r);
+        return;
+    }
     r->kind = FO_FINDING_DOUBLE_FREE;
     place_in_region(r, at);
     r->racing = at->state != FO_FOUND_GONE && !r->first.known;

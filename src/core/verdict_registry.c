@@ -7,6 +7,7 @@
 
 #include "backend/backend.h"
 #include "backend/guard.h"
+#include "backend/region.h"
 #include "core/options.h"
 #include "core/probe.h"
 #include "core/quarantine.h"
@@ -162,6 +163,20 @@ static bool is_end_of_live(uintptr_t p)
     return n.payload != 0 && !n.freed && end_of(&n) == p;
 }
 
+/* Memory of the library's own, which never becomes the program's. */
+static bool is_always_ours(uintptr_t p)
+{
+    return fo_guard_contains(p) || fo_region_contains(p);
+}
+
+bool fo_judge_forgotten(struct fo_record *r)
+{
+    r->kind = FO_FINDING_FORGOTTEN;
+    if (!is_always_ours(r->pointer))
+        r->memory = "or the memory is the program's by now";
+    return true;
+}
+
 bool fo_judge_registry(struct fo_record *r)
 {
     uint8_t *slot = fo_registry_slot(r->pointer);
@@ -177,7 +192,7 @@ bool fo_judge_registry(struct fo_record *r)
         r->kind = FO_FINDING_DOUBLE_FREE;
         fo_record_freed(r, &f);
     } else {
-        return judge_neighbourhood(r);
+        return judge_neighbourhood(r) || (state == FO_SLOT_GONE && fo_judge_forgotten(r));
     }
     return true;
 }
@@ -199,8 +214,12 @@ static bool was_object(struct fo_record *r)
 {
     struct fo_freed f;
 
-    if (is_part_of_block(r->pointer) || fo_quarantine_find(r->pointer, &f) == FO_FORGOTTEN)
+    if (is_part_of_block(r->pointer))
         return false;
+    if (fo_quarantine_find(r->pointer, &f) == FO_FORGOTTEN)
+        return r->operation == FO_OPERATION_FREE && is_always_ours(r->pointer) &&
+               fo_judge_forgotten(r);
+    r->kind = FO_FINDING_DOUBLE_FREE;
     fo_record_freed(r, &f);
     return true;
 }

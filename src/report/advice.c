@@ -8,6 +8,9 @@ static const char *const kinds[] = {
     [FO_FINDING_DOUBLE_FREE] =
         "It was freed before, by the place that freed it first. Which of the two owns it? The "
         "other must not free it, or must take a reference of its own.",
+    [FO_FINDING_FORGOTTEN] =
+        "A block was here and was freed, but so many others were freed since that no record of it "
+        "is left. FREEONCE_QUARANTINE and FREEONCE_TOMBSTONES keep more of them.",
     [FO_FINDING_REFERENCED] =
         "A reference was taken after the last one had been dropped. Whoever hands the object on "
         "has to take the reference before it gives up its own.",
@@ -89,8 +92,8 @@ const char *fo_advice_of_kind(enum fo_finding_kind kind)
 
 static bool is_of_ownership(enum fo_finding_kind kind)
 {
-    return kind == FO_FINDING_DOUBLE_FREE || kind == FO_FINDING_REFERENCED ||
-           kind == FO_FINDING_REFERENCE;
+    return kind == FO_FINDING_DOUBLE_FREE || kind == FO_FINDING_FORGOTTEN ||
+           kind == FO_FINDING_REFERENCED || kind == FO_FINDING_REFERENCE;
 }
 
 static const char *owner_of(const char *object)

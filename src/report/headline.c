@@ -17,6 +17,15 @@ static void put_behind(struct fo_text *t, size_t distance)
     fo_put(t, distance == 1 ? " byte behind" : " bytes behind");
 }
 
+static void put_note(struct fo_text *t, const char *note)
+{
+    if (note == NULL)
+        return;
+    fo_put(t, " (");
+    fo_put(t, note);
+    fo_put(t, ")");
+}
+
 void fo_record_headline(struct fo_text *t, const struct fo_record *r)
 {
     for (const char *at = texts[r->kind][r->operation == FO_OPERATION_REALLOC]; *at != '\0'; at++) {
@@ -44,7 +53,10 @@ void fo_record_headline(struct fo_text *t, const struct fo_record *r)
             put_behind(t, r->offset - r->size);
             break;
         case 'm':
-            fo_put(t, r->memory);
+            fo_put(t, r->memory != NULL ? r->memory : "?");
+            break;
+        case 'n':
+            put_note(t, r->memory);
             break;
         case 'w':
             fo_put(t, r->verb);
@@ -64,5 +76,6 @@ const char *fo_record_label(const struct fo_record *r)
         return "realloc";
     if (r->operation == FO_OPERATION_REFERENCE)
         return "referenced";
-    return r->kind == FO_FINDING_DOUBLE_FREE ? "freed again" : "freed now";
+    return r->kind == FO_FINDING_DOUBLE_FREE || r->kind == FO_FINDING_FORGOTTEN ? "freed again"
+                                                                                : "freed now";
 }

@@ -1,4 +1,5 @@
 /* Pointers that have one right name each: where they lead, and what is known of the block there. */
+#include <openssl/evp.h>
 #include <string.h>
 
 #include "fault.h"
@@ -45,7 +46,54 @@ static void end_of_freed(void)
     hand_in(p + 100);
 }
 
+/* So many frees of its size that no record of this block's is left, and its memory serves none. */
+static void forgotten(void)
+{
+    static void *others[3000];
+    char *p = ALLOC("alloc", 100);
+
+    fact("block", "%p", (void *)p);
+    for (int i = 0; i < 3000; i++)
+        others[i] = OPENSSL_malloc(100);
+    FREE("first", p);
+    for (int i = 0; i < 3000; i++)
+        OPENSSL_free(others[i]);
+    hand_in(p);
+}
+
+/* Its pages served smaller blocks since. */
+static void forgotten_large(void)
+{
+    char *p = ALLOC("alloc", 2000);
+
+    fact("block", "%p", (void *)p);
+    FREE("first", p);
+    for (int i = 0; i < 3000; i++)
+        OPENSSL_free(OPENSSL_malloc(100));
+    hand_in(p);
+}
+
+/* An object of one block, whose second free must not reach libcrypto. */
+static void forgotten_object(void)
+{
+    static EVP_MD_CTX *others[300];
+    EVP_MD_CTX *p = EVP_MD_CTX_new();
+
+    fact("block", "%p", (void *)p);
+    for (int i = 0; i < 300; i++)
+        others[i] = EVP_MD_CTX_new();
+    EVP_MD_CTX_free(p);
+    for (int i = 0; i < 300; i++)
+        EVP_MD_CTX_free(others[i]);
+    for (int i = 0; i < 300; i++)
+        OPENSSL_free(OPENSSL_malloc(16));
+    EVP_MD_CTX_free(launder(p));
+}
+
 const struct fault name_faults[] = {
+    {"forgotten-object", forgotten_object},
+    {"forgotten", forgotten},
+    {"forgotten-large", forgotten_large},
     {"end-0", end_0},
     {"end-1", end_1},
     {"end-of-freed", end_of_freed},

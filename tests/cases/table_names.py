@@ -47,6 +47,41 @@ free of {pointer}, at the end of freed block {block} (100 bytes), skipped
   freed now    {now}  {main}
 """
 
+# Few records; blocks do not wait.
+FORGETFUL = {"FREEONCE_QUARANTINE": "0", "FREEONCE_TOMBSTONES": "64"}
+FORGOTTEN = """
+double free of block {block}, first free no longer known%s, skipped
+  freed again  {now}  {main}
+"""
+FORGOTTEN_REALLOC = """
+realloc of freed block {block}, its free no longer known%s, answered NULL
+  realloc      {now}  {main}
+"""
+OR_NOT = " (or the memory is the program's by now)"
+
+
+def object_is_named(outcome):
+    line = r"freeonce: double free of EVP_MD_CTX (0x[0-9a-f]+), first free no longer known, skipped\n  freed again  by faults.*\n"
+    found = re.search(line, outcome.errors)
+    return None if found and found[1] == outcome.facts["block"] else "the object is not named"
+
+
+def forgotten(name, backends, env, run="forgotten", note=""):
+    env = env | FORGETFUL
+    return [
+        Case(name, f"faults {run}", FORGOTTEN % note, backends, env),
+        Case(f"{name}-kept-from-libc", f"faults {run}", FORGOTTEN % note, backends, env | {"FREEONCE_FOREIGN": "free"}),
+        Case(f"realloc-of-{name}", f"faults --realloc {run}", FORGOTTEN_REALLOC % note, backends, env),
+        Case(
+            f"realloc-of-{name}-kept-from-libc",
+            f"faults --realloc {run}",
+            FORGOTTEN_REALLOC % note,
+            backends,
+            env | {"FREEONCE_FOREIGN": "free"},
+        ),
+    ]
+
+
 CASES = [
     case
     for setting, env in SETTINGS.items()
@@ -55,4 +90,19 @@ CASES = [
         every_size(f"behind-every-size{setting}", 1, env),
         Case(f"end-of-freed{setting}", "faults end-of-freed", BEHIND_FREED, EVERY, env),
     )
+] + [
+    case
+    for cases in (
+        forgotten("forgotten", ("libc", "host", "host8", "shared", "plugin"), {}, note=OR_NOT),
+        forgotten("forgotten-ci", ("libc", "host", "host8", "shared", "plugin"), CI, note=OR_NOT),
+        forgotten("forgotten-ci", ("arena", "shm"), CI),
+        # Places serve again after 64 blocks.
+        forgotten("forgotten", ("guard",), {"FREEONCE_GUARD_MAX": "16"}, "forgotten-large"),
+        # Where memory may be the program's again, such an object may be, too.
+        [
+            Case("forgotten-object", "faults forgotten-object", backends=backends, env=env | FORGETFUL, check=object_is_named)
+            for backends, env in ((("arena", "shm"), CI), (("guard",), {"FREEONCE_GUARD_MAX": "16"}))
+        ],
+    )
+    for case in cases
 ]

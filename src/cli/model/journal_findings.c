@@ -64,7 +64,7 @@ static void put_words(const struct fo_reading *r, const struct fo_journal_findin
         .kind = (enum fo_finding_kind)kind,
         .operation = (enum fo_operation)out->operation,
         .object = out->object,
-        .memory = memory != NULL ? memory : "?",
+        .memory = memory,
         .verb = verb != NULL ? verb : "?",
         .pointer = out->pointer,
         .block = out->block,
