@@ -162,6 +162,12 @@ static inline bool fo_region_contains(uintptr_t p)
     return p - (uintptr_t)fo_region < fo_region->size;
 }
 
+/* Where a heap may grow that is not shared. */
+static inline bool fo_region_may_reach(uintptr_t p)
+{
+    return fo_region != NULL && p - fo_region->base < (uint64_t)FO_PAGES_MOST << FO_PAGE_SHIFT;
+}
+
 static inline uintptr_t fo_page_start(uint32_t number)
 {
     return fo_region->base + ((uintptr_t)number << FO_PAGE_SHIFT);
@@ -386,6 +392,9 @@ struct fo_at {
     fo_site site;
 };
 struct fo_at fo_region_at(uintptr_t p);
+
+/* Did no block ever begin in this slot?  It is free, and says nothing of an earlier life. */
+bool fo_region_is_unused(const struct fo_at *at);
 
 /* In the slot or run in front of the one that p is in. */
 struct fo_at fo_region_in_front(uintptr_t p);

@@ -177,6 +177,22 @@ static void find_free(uintptr_t payload, fo_site *freed, uint64_t *by)
     }
 }
 
+/* A live block whose header was overwritten with zeros is in no cell and not in its page. */
+bool fo_region_is_unused(const struct fo_at *at)
+{
+    fo_site freed;
+    uint64_t by;
+    uintptr_t payload = at->payload;
+
+    if (at->state != FO_FOUND_DAMAGED || is_large(payload) || !fo_header_is_clear(payload))
+        return false;
+    unsigned class = FO_RELAXED_LOAD(&fo_page_at(fo_page_number(payload))->class);
+    if (fo_cache_find(class, payload) == NULL && !fo_slot_is_back(payload))
+        return false;
+    find_free(payload, &freed, &by);
+    return freed == 0 && by == 0;
+}
+
 bool fo_region_freed(const struct fo_at *at, struct fo_freed *out)
 {
     fo_site freed;

@@ -231,6 +231,18 @@ static bool are_all_back(uint32_t page)
     return true;
 }
 
+/* Of slots that came into a cell, the last ones may never have been handed out: no header was
+ * written there. */
+static uint32_t count_handed_out(uint32_t page)
+{
+    const struct fo_page *pg = fo_page_at(page);
+    uint32_t count = pg->used;
+
+    while (count > pg->ever && fo_header_is_clear(slot_at(page, pg->class, count - 1)))
+        count--;
+    return count;
+}
+
 /* No slot of it is anybody's: its memory goes back to the system. */
 static void empty(uint32_t page)
 {
@@ -238,7 +250,7 @@ static void empty(uint32_t page)
     uint64_t *bitmap = fo_bitmap_of(page);
 
     if (pg->used > pg->ever)
-        FO_RELAXED_STORE(&pg->ever, (uint16_t)pg->used);
+        FO_RELAXED_STORE(&pg->ever, (uint16_t)count_handed_out(page));
     set_handed(page, pg->class, 0);
     for (unsigned i = 0; i < FO_BITMAP_WORDS; i++)
         FO_RELAXED_STORE(&bitmap[i], 0);

@@ -51,7 +51,7 @@ static FO_COLD void free_directly(uintptr_t payload, fo_site now)
     struct fo_at at = fo_region_hold(payload);
     if (at.payload == payload && at.state == FO_FOUND_LIVE)
         fo_region_free_held(&at, now);
-    else if (at.payload == payload && at.state == FO_FOUND_DAMAGED)
+    else if (at.payload == payload && at.state == FO_FOUND_DAMAGED && !fo_region_is_unused(&at))
         fo_damaged_block(payload, FO_OPERATION_FREE, now);
     else
         refuse_free(payload, now);

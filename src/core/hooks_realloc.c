@@ -80,7 +80,7 @@ static void *realloc_directly(uintptr_t payload, size_t size, const char *file, 
     fo_site now = fo_site_pack(file, line);
     struct fo_at at = fo_region_hold(payload);
 
-    if (at.payload == payload && at.state == FO_FOUND_DAMAGED) {
+    if (at.payload == payload && at.state == FO_FOUND_DAMAGED && !fo_region_is_unused(&at)) {
         fo_damaged_block(payload, FO_OPERATION_REALLOC, now);
         return NULL;
     }

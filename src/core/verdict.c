@@ -2,6 +2,7 @@
  * verdict_parts.h. */
 #include "core/verdict.h"
 
+#include "backend/guard.h"
 #include "backend/region.h"
 #include "core/options.h"
 #include "core/probe.h"
@@ -9,6 +10,7 @@
 #include "core/stacks.h"
 #include "core/verdict_parts.h"
 #include "fork/process.h"
+#include "fork/rows.h"
 
 static const char *const answers[] = {
     [FO_OPERATION_FREE] = "skipped",
@@ -42,10 +44,25 @@ static bool in_region(uintptr_t p)
     return fo_region_contains(p) && FO_RELAXED_LOAD(&fo_hot.direct);
 }
 
+/* What another process allocated after the fork is unused here, or beyond the end of a heap that
+ * grew there alone. */
+static const char *kind_of_memory(uintptr_t p)
+{
+    bool forked = fo_row_parent(fo_process_self()->index) != 0 && !FO_RELAXED_LOAD(&fo_hot.shared);
+
+    if (fo_region_contains(p) || fo_guard_contains(p))
+        return forked ? "unused memory of its heap here; perhaps a block of another process"
+                      : "unused memory of its heap";
+    const char *kind = fo_probe_kind(p);
+    return forked && fo_region_may_reach(p) && !fo_readable(p, 1)
+               ? "unmapped memory here; perhaps a block of another process"
+               : kind;
+}
+
 static void judge_foreign(struct fo_record *r)
 {
     r->kind = FO_FINDING_FOREIGN;
-    r->memory = fo_probe_kind(r->pointer);
+    r->memory = kind_of_memory(r->pointer);
     if (fo_options.foreign == FO_FOREIGN_FREE && !fo_region_contains(r->pointer))
         r->answer = "passed to libc";
 }

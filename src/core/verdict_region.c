@@ -91,6 +91,8 @@ bool fo_judge_region(struct fo_record *r)
 {
     struct fo_at at = settled_region_at(r->pointer);
 
+    if (fo_region_is_unused(&at))
+        at = (struct fo_at){FO_FOUND_NOTHING, 0, 0, 0};
     if (at.payload != r->pointer || at.state == FO_FOUND_NOTHING)
         return judge_near_in_region(r, at);
     if (at.state == FO_FOUND_DAMAGED)

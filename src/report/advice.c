@@ -36,7 +36,8 @@ static const char *const kinds[] = {
         "named where it is known. FREEONCE_CANARY=1 finds such writes when that block is freed, "
         "FREEONCE_BACKEND=guard where they are made.",
     [FO_FINDING_FOREIGN] =
-        "It points to malloc's memory, to the stack, to static data or to nothing. OPENSSL_free "
+        "It points to malloc's memory, to the stack, to static data or to nothing; in a process "
+        "that was forked, perhaps to what another one allocated since. OPENSSL_free "
         "and the free functions of OpenSSL's types take only what OpenSSL allocated.",
     [FO_FINDING_OVERFLOW] =
         "It was found when the block was freed: the write itself was somewhere between the two "

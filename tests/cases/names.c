@@ -1,6 +1,8 @@
 /* Pointers that have one right name each: where they lead, and what is known of the block there. */
 #include <openssl/evp.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "fault.h"
 
@@ -90,7 +92,67 @@ static void forgotten_object(void)
     EVP_MD_CTX_free(launder(p));
 }
 
+/* So many places further on, where no block was yet. */
+static void never_out(long places)
+{
+    char *p = ALLOC("alloc", 100), *next = OPENSSL_malloc(100);
+
+    CHECK(p != NULL && next > p);
+    hand_in(next + places * (next - p));
+    OPENSSL_free(p);
+    OPENSSL_free(next);
+}
+
+static void never_out_near(void)
+{
+    never_out(1);
+}
+
+static void never_out_far(void)
+{
+    never_out(64);
+}
+
+/* The child frees what its parent allocated after the fork. */
+static void block_of_parent(size_t size)
+{
+    char **shared = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    int ready[2];
+    char c = 0;
+
+    CHECK(shared != MAP_FAILED && pipe(ready) == 0);
+    OPENSSL_free(OPENSSL_malloc(100)); /* the heap is there */
+    pid_t child = fork_told();
+    if (child == 0) {
+        CHECK(read(ready[0], &c, 1) == 1);
+        hand_in(*shared);
+        go_on();
+        _exit(0);
+    }
+    fact("child", "%d", (int)child);
+    void *first = OPENSSL_malloc(size); /* a large one begins where the heap ended */
+    *shared = OPENSSL_malloc(size);
+    CHECK(*shared != NULL && write(ready[1], &c, 1) == 1);
+    wait_for(child);
+    OPENSSL_free(first);
+    OPENSSL_free(*shared);
+}
+
+static void block_of_parent_small(void)
+{
+    block_of_parent(100);
+}
+
+static void block_of_parent_large(void)
+{
+    block_of_parent(100 << 20);
+}
+
 const struct fault name_faults[] = {
+    {"never-out", never_out_near},
+    {"never-out-far", never_out_far},
+    {"block-of-parent", block_of_parent_small},
+    {"block-of-parent-large", block_of_parent_large},
     {"forgotten-object", forgotten_object},
     {"forgotten", forgotten},
     {"forgotten-large", forgotten_large},

@@ -60,6 +60,28 @@ realloc of freed block {block}, its free no longer known%s, answered NULL
 OR_NOT = " (or the memory is the program's by now)"
 
 
+FOREIGN = """
+{verb} of {{pointer}}, which OpenSSL never allocated ({memory}), {answer}
+  {label}    {{now}}  {who}
+"""
+UNUSED = "unused memory of its heap"
+
+
+def never_allocated(name, run, backends, env, memory=UNUSED, who="{main}"):
+    free = {"verb": "free", "answer": "skipped", "label": "freed now"}
+    realloc = {"verb": "realloc", "answer": "answered NULL", "label": "realloc"}
+    return [
+        Case(
+            f"{operation['verb']}-of-{name}",
+            f"faults {option}{run}",
+            FOREIGN.format(memory=memory, who=who, **operation),
+            backends,
+            env,
+        )
+        for option, operation in (("", free), ("--realloc ", realloc))
+    ]
+
+
 def object_is_named(outcome):
     line = r"freeonce: double free of EVP_MD_CTX (0x[0-9a-f]+), first free no longer known, skipped\n  freed again  by faults.*\n"
     found = re.search(line, outcome.errors)
@@ -98,6 +120,29 @@ CASES = [
         forgotten("forgotten-ci", ("arena", "shm"), CI),
         # Places serve again after 64 blocks.
         forgotten("forgotten", ("guard",), {"FREEONCE_GUARD_MAX": "16"}, "forgotten-large"),
+        never_allocated("never-out", "never-out", ("arena", "shm"), {}),
+        never_allocated("never-out-ci", "never-out", ("arena", "shm"), CI),
+        never_allocated("never-out-far", "never-out-far", ("arena", "shm", "guard"), {}),
+        never_allocated("never-out-far-ci", "never-out-far", ("arena", "shm", "guard"), CI),
+        *(
+            never_allocated(
+                f"block-of-parent{setting}",
+                "block-of-parent",
+                ("arena", "guard"),
+                env,
+                f"{UNUSED} here; perhaps a block of another process",
+                "{forked}",
+            )
+            + never_allocated(
+                f"block-of-parent-large{setting}",
+                "block-of-parent-large",
+                ("arena",),
+                env,
+                "unmapped memory here; perhaps a block of another process",
+                "{forked}",
+            )
+            for setting, env in SETTINGS.items()
+        ),
         # Where memory may be the program's again, such an object may be, too.
         [
             Case("forgotten-object", "faults forgotten-object", backends=backends, env=env | FORGETFUL, check=object_is_named)

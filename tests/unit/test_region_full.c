@@ -169,6 +169,27 @@ FRESH(a_stale_free_in_a_page_that_has_no_slots_any_more_is_a_double_free)
     check_that_nothing_is_lost();
 }
 
+/* Nor of a slot of such a page that waited for its first block. */
+FRESH(a_free_in_a_page_that_has_no_slots_any_more_of_one_that_had_no_block_is_foreign)
+{
+    enum { SIZE = 1500, HANDED_OUT = 3, MORE = 3 };
+    char *p[HANDED_OUT];
+
+    fixture_start("BACKEND=shm", "SHM_SIZE=8M", NULL);
+    for (int i = 0; i < HANDED_OUT; i++)
+        p[i] = fo_malloc(SIZE, "new.c", 1);
+    ptrdiff_t slot = p[1] - p[0];
+    assert_ptr_equal(p[2], p[1] + slot);
+    for (int i = 0; i < HANDED_OUT; i++)
+        fo_free(p[i], "free.c", 1);
+    fo_region_make_room();
+    assert_int_equal(state_at(p[0]), FO_PAGE_FREE);
+    for (unsigned i = 0; i < HANDED_OUT + MORE; i++)
+        fo_free(p[0] + (ptrdiff_t)i * slot, "stale.c", (int)i + 1);
+    assert_int_equal(fixture_count("first free no longer known"), HANDED_OUT);
+    assert_int_equal(fixture_count("never allocated (unused memory of its heap)"), MORE);
+}
+
 /* It is inside of a block now, or of one that was freed later. */
 FRESH(a_stale_free_in_a_page_that_serves_another_size_harms_nothing)
 {
@@ -197,6 +218,8 @@ int main(void)
         cmocka_unit_test(pages_of_small_blocks_serve_other_sizes_again),
         cmocka_unit_test(a_joined_run_is_left_whole_while_there_are_others),
         cmocka_unit_test(a_stale_free_in_a_page_that_has_no_slots_any_more_is_a_double_free),
+        cmocka_unit_test(
+            a_free_in_a_page_that_has_no_slots_any_more_of_one_that_had_no_block_is_foreign),
         cmocka_unit_test(a_stale_free_in_a_page_that_serves_another_size_harms_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
