@@ -61,6 +61,8 @@ static const char *kind_of_memory(uintptr_t p)
 
 static void judge_foreign(struct fo_record *r)
 {
+    if (fo_judge_pattern(r))
+        return;
     r->kind = FO_FINDING_FOREIGN;
     r->memory = kind_of_memory(r->pointer);
     if (fo_options.foreign == FO_FOREIGN_FREE && !fo_region_contains(r->pointer))
@@ -101,12 +103,15 @@ enum fo_finding_kind fo_wrong_pointer(uintptr_t p, enum fo_operation operation, 
 bool fo_freed_object(uintptr_t p, const char *type, enum fo_operation operation, bool remembered)
 {
     bool region = in_region(p);
+    bool pattern = operation == FO_OPERATION_FREE && fo_is_pattern(p);
 
-    if (!region && !fo_judge_registry_may_be_freed(p))
+    if (!region && !pattern && !fo_judge_registry_may_be_freed(p))
         return false;
     struct fo_record r = new_record(p, operation, 0);
     r.object = type;
-    if (!(region ? fo_judge_region_object(&r) : fo_judge_registry_object(&r, remembered)))
+    if (!(pattern  ? fo_judge_pattern(&r)
+          : region ? fo_judge_region_object(&r)
+                   : fo_judge_registry_object(&r, remembered)))
         return false;
     if (operation == FO_OPERATION_REFERENCE)
         r.kind = FO_FINDING_REFERENCED;

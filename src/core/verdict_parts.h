@@ -15,6 +15,10 @@ void fo_judge_offset(struct fo_record *r, bool live);
 /* A block began at the pointer once, and of its free no record is left. */
 bool fo_judge_forgotten(struct fo_record *r);
 
+/* verdict_pattern.c: what is handed in was read from a freed block, which is found if possible. */
+bool fo_is_pattern(uintptr_t p);
+bool fo_judge_pattern(struct fo_record *r);
+
 /* verdict_region.c: by the layout of backend arena's heap. */
 
 bool fo_judge_region(struct fo_record *r);

@@ -327,7 +327,9 @@ static inline __attribute__((always_inline)) void *judge(fo_object_function *fun
     if (p == NULL)
         return function(p, second);
     const uint8_t *state = fo_registry_slot_around((uintptr_t)p);
-    if (state == NULL) { /* far from all that OpenSSL allocated */
+    if (state == NULL) {              /* far from all that OpenSSL allocated */
+        if (fo_unlikely(fo_hot.fill)) /* the pattern of freed memory? */
+            return call_slowly(function, p, second, slot, caller);
         look_for_passed(p, slot);
         return function(p, second);
     }

@@ -31,6 +31,9 @@ static const char *const kinds[] = {
     [FO_FINDING_BEHIND_FREED] =
         "The pointer was moved since the block was allocated; and the block was freed before. Free "
         "the pointer that the allocation returned, once.",
+    [FO_FINDING_PATTERN] =
+        "The pointer is the pattern that FREEONCE_FILL writes into freed blocks: it was read from "
+        "one after its free. Drop pointers to the block when it is freed, or take a reference.",
     [FO_FINDING_HEADER] =
         "Something wrote in front of the block, mostly past the end of the block below, which is "
         "named where it is known. FREEONCE_CANARY=1 finds such writes when that block is freed, "

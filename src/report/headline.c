@@ -17,6 +17,17 @@ static void put_behind(struct fo_text *t, size_t distance)
     fo_put(t, distance == 1 ? " byte behind" : " bytes behind");
 }
 
+static void put_source(struct fo_text *t, const struct fo_record *r)
+{
+    if (r->block == r->pointer)
+        return;
+    fo_put(t, " (perhaps ");
+    fo_put_hex(t, r->block);
+    fo_put(t, ", ");
+    fo_put_dec(t, r->size);
+    fo_put(t, " bytes)");
+}
+
 static void put_note(struct fo_text *t, const char *note)
 {
     if (note == NULL)
@@ -51,6 +62,9 @@ void fo_record_headline(struct fo_text *t, const struct fo_record *r)
             break;
         case 'b':
             put_behind(t, r->offset - r->size);
+            break;
+        case 'f':
+            put_source(t, r);
             break;
         case 'm':
             fo_put(t, r->memory != NULL ? r->memory : "?");

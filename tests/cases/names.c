@@ -1,5 +1,6 @@
 /* Pointers that have one right name each: where they lead, and what is known of the block there. */
 #include <openssl/evp.h>
+#include <openssl/x509.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -148,7 +149,50 @@ static void block_of_parent_large(void)
     block_of_parent(100 << 20);
 }
 
+struct owner {
+    X509 *certificate;
+    char rest[32];
+};
+_Static_assert(sizeof(struct owner) == 40, "told in the report");
+
+static struct owner *freed_owner(void)
+{
+    struct owner *o = ALLOC("alloc", sizeof *o);
+
+    CHECK(o != NULL);
+    fact("block", "%p", (void *)o);
+    FREE("first", o);
+    return launder(o);
+}
+
+static void member_of_freed(void)
+{
+    const struct owner *o = freed_owner();
+
+    hand_in(o->certificate);
+    fact("owner", "%p", (const void *)o);
+}
+
+static void certificate_of_freed(void)
+{
+    const struct owner *o = freed_owner();
+
+    X509_free(o->certificate);
+    fact("owner", "%p", (const void *)o);
+}
+
+/* Nothing was freed. */
+static void pattern(void)
+{
+    uintptr_t value = UINT64_C(0x5555555555555555);
+
+    hand_in((void *)value);
+}
+
 const struct fault name_faults[] = {
+    {"member-of-freed", member_of_freed},
+    {"certificate-of-freed", certificate_of_freed},
+    {"pattern", pattern},
     {"never-out", never_out_near},
     {"never-out-far", never_out_far},
     {"block-of-parent", block_of_parent_small},

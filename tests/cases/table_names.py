@@ -2,7 +2,7 @@
 
 import re
 
-from model import EVERY, Case
+from model import EVERY, UNGUARDED, Case
 
 CI = {
     "FREEONCE_QUARANTINE": "4M",
@@ -82,6 +82,27 @@ def never_allocated(name, run, backends, env, memory=UNUSED, who="{main}"):
     ]
 
 
+MEMBER = """
+free of block 0x5555555555555555, read from a freed block (perhaps {block}, 40 bytes), skipped
+  allocated    {alloc}  {main}
+  freed first  {first}  {main}
+  freed now    {now}  {main}
+"""
+PATTERN = """
+free of block 0x5555555555555555, read from a freed block, skipped
+  freed now    {now}  {main}
+"""
+
+
+def certificate_is_named(outcome):
+    report = (
+        r"freeonce: free of X509 0x5{16}, read from a freed block \(perhaps (0x[0-9a-f]+), 40 bytes\), skipped\n"
+        r"  allocated    names\.c:.*\n  freed first  names\.c:.*\n  freed now    by faults.*\n"
+    )
+    found = re.fullmatch(report, outcome.errors)
+    return None if found and found[1] == outcome.facts["block"] else "the block is not named"
+
+
 def object_is_named(outcome):
     line = r"freeonce: double free of EVP_MD_CTX (0x[0-9a-f]+), first free no longer known, skipped\n  freed again  by faults.*\n"
     found = re.search(line, outcome.errors)
@@ -143,6 +164,17 @@ CASES = [
             )
             for setting, env in SETTINGS.items()
         ),
+        # A guarded block faults when it is read.
+        [
+            Case("member-of-freed", "faults member-of-freed", MEMBER, UNGUARDED, CI),
+            Case("realloc-of-member-of-freed", "faults --realloc member-of-freed", re.sub(
+                "free of(.*)skipped", r"realloc of\1answered NULL", MEMBER).replace("freed now", "realloc  "),
+                 UNGUARDED, CI),
+            Case("object-of-freed", "faults certificate-of-freed", backends=UNGUARDED, env=CI, check=certificate_is_named),
+            Case("pattern", "faults pattern", PATTERN, env=CI),
+            Case("member-of-freed-kept-from-libc", "faults member-of-freed", MEMBER, UNGUARDED,
+                 CI | {"FREEONCE_FOREIGN": "free"}),
+        ],
         # Where memory may be the program's again, such an object may be, too.
         [
             Case("forgotten-object", "faults forgotten-object", backends=backends, env=env | FORGETFUL, check=object_is_named)

@@ -25,6 +25,7 @@ static const char *const names[RULES] = {
     [FO_FINDING_FOREIGN] = "Free of a pointer that OpenSSL never allocated",
     [FO_FINDING_OVERFLOW] = "Write past the end of a block",
     [FO_FINDING_USE_AFTER_FREE] = "Write to a freed block",
+    [FO_FINDING_PATTERN] = "Free of a pointer that was read from a freed block",
     [FO_FINDING_REFERENCE] = "Reference count dropped on a freed object",
     [FO_FINDING_GUARD_OVERFLOW] = "Access past the end of a block",
     [FO_FINDING_GUARD_UNDERFLOW] = "Access in front of a block",
