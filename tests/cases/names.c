@@ -39,6 +39,16 @@ static void end_1(void)
     end_of_every_size(1);
 }
 
+static void end(void)
+{
+    char *p = ALLOC("alloc", 100);
+
+    CHECK(p != NULL);
+    fact("block", "%p", (void *)p);
+    hand_in(p + 100);
+    OPENSSL_free(p);
+}
+
 static void end_of_freed(void)
 {
     char *p = ALLOC("alloc", 100);
@@ -155,12 +165,15 @@ struct owner {
 };
 _Static_assert(sizeof(struct owner) == 40, "told in the report");
 
+/* With its member, as objects are. */
 static struct owner *freed_owner(void)
 {
     struct owner *o = ALLOC("alloc", sizeof *o);
 
     CHECK(o != NULL);
     fact("block", "%p", (void *)o);
+    o->certificate = OPENSSL_malloc(24);
+    OPENSSL_free(o->certificate);
     FREE("first", o);
     return launder(o);
 }
@@ -202,6 +215,7 @@ const struct fault name_faults[] = {
     {"forgotten-large", forgotten_large},
     {"end-0", end_0},
     {"end-1", end_1},
+    {"end", end},
     {"end-of-freed", end_of_freed},
     {NULL, NULL},
 };

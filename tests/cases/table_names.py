@@ -40,6 +40,12 @@ def every_size(name, distance, env):
     return Case(name, f"faults end-{distance}", backends=EVERY, env=env | LOG, log="{dir}/log", check=check)
 
 
+END_REALLOC = """
+realloc of {pointer}, at the end of block {block} (100 bytes), answered NULL
+  allocated    {alloc}  {main}
+  realloc      {now}  {main}
+"""
+
 BEHIND_FREED = """
 free of {pointer}, at the end of freed block {block} (100 bytes), skipped
   allocated    {alloc}  {main}
@@ -131,6 +137,7 @@ CASES = [
     for case in (
         every_size(f"end-of-every-size{setting}", 0, env),
         every_size(f"behind-every-size{setting}", 1, env),
+        Case(f"realloc-of-end{setting}", "faults --realloc end", END_REALLOC, EVERY, env),
         Case(f"end-of-freed{setting}", "faults end-of-freed", BEHIND_FREED, EVERY, env),
     )
 ] + [
