@@ -116,6 +116,11 @@ class Programs(Case):
         done = self.run_program("gcc", "-o", program, source, *flags)
         return program if done.returncode == 0 else self.skipTest(f"gcc cannot {flags}")
 
+    def test_another_libc(self):
+        linker = "-Wl,--dynamic-linker=/lib/ld-musl-x86_64.so.1"
+        said = self.start(self.compile("m", linker), expect=78)
+        self.assertIn("a program of musl (/lib/ld-musl-x86_64.so.1)", said)
+
     def test_static(self):
         for flags in (["-static"], ["-static-pie"]):
             with self.subTest(flags):

@@ -144,22 +144,39 @@ static bool starts_with_wrapper(const char *line)
 /* --- the file ------------------------------------------------------------------------------------
  */
 
-static bool has_interpreter(const unsigned char *head, size_t size)
+/* The dynamic linker that the program names: NULL if it has none, "" if it cannot be told. */
+static const char *interpreter_of(const char *head, size_t size)
 {
     const Elf64_Ehdr *h = (const Elf64_Ehdr *)head;
 
     if (size < sizeof *h || h->e_ident[EI_CLASS] != ELFCLASS64 || h->e_phoff >= size ||
         h->e_phentsize != sizeof(Elf64_Phdr))
-        return true; /* cannot be told */
+        return "";
     for (unsigned int i = 0; i < h->e_phnum; i++) {
         Elf64_Phdr p;
         if (h->e_phoff + (i + 1) * sizeof p > size)
-            return true;
+            return "";
         memcpy(&p, head + h->e_phoff + i * sizeof p, sizeof p);
-        if (p.p_type == PT_INTERP)
-            return true;
+        if (p.p_type != PT_INTERP)
+            continue;
+        bool whole =
+            p.p_offset < size && memchr(head + p.p_offset, '\0', size - p.p_offset) != NULL;
+        return whole ? head + p.p_offset : "";
     }
-    return false;
+    return NULL;
+}
+
+/* A program of musl ends at once (127) with a library of glibc in front of it. */
+static void check_interpreter(struct fo_plan *plan, const char *path, const char *interpreter)
+{
+    if (interpreter == NULL)
+        fo_note(plan, FO_NOTE_FATAL, "%s is statically linked: nothing can be put in front of it.",
+                path);
+    else if (strncmp(base_name(interpreter), "ld-musl", 7) == 0)
+        fo_note(plan, FO_NOTE_FATAL,
+                "%s is a program of musl (%s), which does not start with a library of glibc in "
+                "LD_PRELOAD.",
+                path, interpreter);
 }
 
 static bool same_user(const char *name, uid_t uid)
@@ -259,9 +276,7 @@ static void check_file(struct fo_plan *plan, const char *name, bool as_root, boo
         if (head[EI_CLASS] != FO_ELF_CLASS)
             fo_note(plan, FO_NOTE_FATAL, "%s is a program of %s bits, which cannot load %s.", path,
                     head[EI_CLASS] == ELFCLASS64 ? "64" : "32", plan->library);
-        if (!has_interpreter((const unsigned char *)head, (size_t)size))
-            fo_note(plan, FO_NOTE_FATAL,
-                    "%s is statically linked: nothing can be put in front of it.", path);
+        check_interpreter(plan, path, interpreter_of(head, (size_t)size));
         check_secure(plan, path, &status, as_root);
     } else if (size >= 2 && head[0] == '#' && head[1] == '!' && !has_recipe) {
         check_script(plan, path, head, (size_t)size);
