@@ -31,8 +31,7 @@ static void arena_free(void *block, size_t room, const char *file, int line)
     bool borrows = fo_cache_enter();
 
     if (size <= FO_REGION_SMALL)
-        fo_cache_put(fo_region_class_of(size),
-                     &(struct fo_cell){payload, fo_site_pack(file, line), 0});
+        fo_cache_put(fo_class_at(payload), &(struct fo_cell){payload, fo_site_pack(file, line), 0});
     else
         fo_large_give(payload);
     if (borrows)

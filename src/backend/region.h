@@ -64,9 +64,14 @@ enum {
     FO_CALLS_TO_OWN = 1 << 17,  /* of threads that borrow, for one more that is owned: a dozen
                                  * handshakes, for which an idle one may keep 272 kB */
     FO_CALLS_TO_LOOK = 1 << 10, /* of a thread that borrows, for a look at those that are owned */
-    FO_IDLE = 16,       /* pages without a block that keep their memory, for the next burst */
-    FO_WARM = 32,       /* freed runs of one size that keep their memory for a while */
-    FO_WARM_SIZES = 17, /* in pages of 4 KiB */
+    FO_IDLE = 16,        /* pages without a block that keep their memory, for the next burst */
+    FO_WARM = 32,        /* freed runs of one size that keep their memory for a while */
+    FO_WARM_WAIT = 7,    /* so many of them wait, by default; with more QUARANTINE, more */
+    FO_WARM_SIZES = 17,  /* in pages of 4 KiB */
+    FO_RESTING = 1024,   /* larger freed runs whose addresses rest */
+    FO_BURST = 64 << 10, /* at most so many bytes of a size may be ready, beyond the quarantine, in
+                          * a thread's cache, and as many for all: fo_cache_wants_more() */
+    FO_READY_AT_FIRST = 1, /* so many magazines */
     FO_MARK_BITS = 64 - FO_ADDRESS_BITS,
     FO_MARKS = 1 << (FO_MARK_BITS < 17 ? FO_MARK_BITS : 17),
 };
@@ -88,6 +93,7 @@ struct fo_region {
     uint64_t hole;      /* so far from base the first page is not ours; 0: all are */
     uint64_t refused;   /* the least end that would have left the program too little; 0: none */
     uint64_t key;
+    uint64_t fine; /* fo_class_as() */
     uint32_t told_full;
     bool shared; /* processes forked later map the same memory: backend `shm` */
     uint32_t pages, magazines, marks; /* used so far */
@@ -100,9 +106,12 @@ struct fo_region {
     struct {
         uint32_t most;         /* magazines for all threads, about */
         uint32_t cells, slots; /* of a magazine, of a page */
+        uint32_t bytes;        /* of the slots that a magazine holds */
     } class[FO_REGION_CLASSES];
     uint32_t warm[FO_WARM_SIZES][FO_WARM];
     uint32_t warm_given[FO_WARM_SIZES]; /* so many so far */
+    uint32_t rested;
+    uint32_t resting[FO_RESTING];
     struct fo_mark *mark;
 };
 
@@ -144,6 +153,12 @@ static inline uint64_t fo_region_committed(void)
 static inline uint32_t fo_page_number(uintptr_t p)
 {
     return (uint32_t)((p - fo_region->base) >> FO_PAGE_SHIFT);
+}
+
+/* Of a small block that is here. */
+static inline unsigned fo_class_at(uintptr_t payload)
+{
+    return FO_RELAXED_LOAD(&fo_page_at(fo_page_number(payload))->class);
 }
 
 /* Below what is committed. */
@@ -295,6 +310,11 @@ const struct fo_cell *fo_cache_find(unsigned class, uintptr_t payload);
 extern FO_HIDDEN struct fo_cache fo_no_cache;
 void fo_caches_start(void);
 
+/* region_limits.c: how much they keep. */
+
+/* Slots that went back into their pages are taken again: more may be ready from now on. */
+void fo_cache_wants_more(struct fo_bin *bin, unsigned class);
+
 /* A call begins that needs a cache.  True: this thread has one for this call only, and leaves it
  * when the call ends.  False: it has its own, or had one already, or there is none to be had. */
 bool fo_cache_enter(void);
@@ -403,6 +423,15 @@ struct fo_at fo_region_in_front(uintptr_t p);
 
 /* Let the hooks' short way be used in this process, whose place in the table is `index`. */
 void fo_region_enter(struct fo_direct *d, uint32_t index, bool forked);
+
+/* Sizes get classes of their own that had one together before. */
+void fo_region_refine(struct fo_direct *d);
+
+/* For a small block of this size. */
+static inline unsigned fo_direct_class(const struct fo_direct *d, size_t size)
+{
+    return FO_RELAXED_LOAD(&d->bins[(size - 1) >> 4]) / sizeof(struct fo_bin);
+}
 
 /* After all: the thread that was forked has come. */
 void fo_region_go_ahead(struct fo_direct *d);

@@ -19,9 +19,10 @@ static void check_one(const struct fo_cell *first, unsigned count)
 static void take_from(struct fo_bin *bin, uint32_t n, unsigned count)
 {
     uint32_t before = fo_magazine_of(bin->take);
+    struct fo_cell *first = fo_magazine_first(n);
 
-    check_one(fo_magazine_first(n), count);
-    __atomic_store_n(&bin->take, fo_magazine_first(n), __ATOMIC_RELEASE);
+    check_one(first, count);
+    __atomic_store_n(&bin->take, first, __ATOMIC_RELEASE);
     if (before != 0 &&
         fo_magazine_has(before, bin->put)) /* all its cells are empty: filled again */
         __atomic_store_n(&bin->put, fo_magazine_first(before), __ATOMIC_RELEASE);
@@ -87,7 +88,9 @@ static bool fill(struct fo_bin *bin, unsigned class)
         n = fo_magazine_take_ready(bin);
     else if (FO_RELAXED_LOAD(&bin->keep) == 0 && follow(bin))
         return true;
-    else if ((n = fo_magazine_take_shared(class)) == 0) {
+    else if ((n = fo_magazine_take_shared(class)) != 0)
+        fo_cache_wants_more(bin, class);
+    else {
         if (fill_fresh(bin, class))
             return true;
         if (bin->queued == 0)

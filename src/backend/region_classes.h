@@ -35,4 +35,23 @@ static inline uint32_t fo_class_slot(unsigned class)
 /* Of a payload that has one. */
 unsigned fo_region_class_of(size_t size);
 
+/* A class costs a page of the system and two magazines, however few its blocks are.  So a young
+ * heap has one for several, the largest of them: 18 in all.  It gets those beside it once
+ * FO_COARSE_MOST bytes of it were handed out. */
+enum { FO_COARSE_MOST = 16 << 10 };
+
+static inline unsigned fo_class_coarse(unsigned class)
+{
+    return class < 4 ? class : class < 8 ? class | 1 : class | 3;
+}
+
+/* `fine` has a bit for each coarse class that has those beside it. */
+static inline unsigned fo_class_as(uint64_t fine, unsigned class)
+{
+    unsigned coarse = fo_class_coarse(class);
+
+    return (fine >> coarse & 1) != 0 ? class : coarse;
+}
+_Static_assert(FO_REGION_CLASSES <= 64, "a bit for each");
+
 #endif

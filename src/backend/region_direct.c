@@ -33,14 +33,24 @@ void fo_region_go_ahead(struct fo_direct *d)
     __atomic_store_n(&d->size, FO_REGION_SMALL, __ATOMIC_RELEASE);
 }
 
+void fo_region_refine(struct fo_direct *d)
+{
+    uint64_t fine = FO_RELAXED_LOAD(&fo_region->fine);
+
+    FO_RELAXED_STORE(&d->fine, fine);
+    for (unsigned i = 0; i < FO_REGION_STEPS; i++) {
+        unsigned class = fo_class_as(fine, fo_region_class_of((size_t)(i + 1) * 16));
+        FO_RELAXED_STORE(&d->bins[i], (uint16_t)(class * sizeof(struct fo_bin)));
+    }
+}
+
 void fo_region_enter(struct fo_direct *d, uint32_t index, bool forked)
 {
     d->base = fo_region->base + FO_PAGE_SIZE + sizeof(struct fo_header);
     d->grounds = fo_region->ground + 1;
     d->meta = (uint64_t)index << FO_META_SHIFT | (uint64_t)FO_BACKEND_ARENA << FO_BACKEND_SHIFT;
     d->key = fo_region->key;
-    for (unsigned i = 0; i < FO_REGION_STEPS; i++)
-        d->bins[i] = (uint16_t)(fo_region_class_of((size_t)(i + 1) * 16) * sizeof(struct fo_bin));
+    fo_region_refine(d);
     FO_RELAXED_STORE(&d->held_back, forked && fo_region->shared && is_held_back());
     if (!d->held_back)
         fo_region_go_ahead(d);
@@ -102,7 +112,9 @@ void fo_region_see_limit(struct fo_direct *d)
 
 static uintptr_t take(size_t size)
 {
-    return size > FO_REGION_SMALL ? fo_large_take(size) : fo_cache_take(fo_region_class_of(size));
+    return size > FO_REGION_SMALL
+               ? fo_large_take(size)
+               : fo_cache_take(fo_direct_class(&fo_process_self()->direct, size));
 }
 
 /* Where processes share the heap, and it is full. */
@@ -157,7 +169,7 @@ struct fo_at fo_region_hold(uintptr_t payload)
     if (at.state != FO_FOUND_LIVE || at.payload != payload)
         return at;
     if (!is_large(&at))
-        fo_cache_rotate(fo_region_class_of(fo_word_size(at.word)));
+        fo_cache_rotate(fo_class_at(payload));
     uint64_t live = at.word ^ (is_large(&at) ? FO_REGION_LARGE : 0);
     if (!__atomic_compare_exchange_n(word_of(payload), &live, live ^ FO_REGION_HELD, false,
                                      __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
@@ -207,10 +219,11 @@ bool fo_region_resize(const struct fo_at *held, size_t size, fo_site now)
     return true;
 }
 
-static void free_small(const struct fo_at *held, size_t size, fo_site now)
+static void free_small(const struct fo_at *held, fo_site now)
 {
     set_state(held, FO_REGION_FREED);
-    fo_cache_put(fo_region_class_of(size), &(struct fo_cell){held->payload, now, fo_thread.stamp});
+    fo_cache_put(fo_class_at(held->payload),
+                 &(struct fo_cell){held->payload, now, fo_thread.stamp});
 }
 
 static void free_large(const struct fo_at *held, fo_site now)
@@ -237,7 +250,7 @@ void fo_region_free_held(const struct fo_at *held, fo_site now)
     if (is_large(held))
         free_large(held, now);
     else
-        free_small(held, size, now);
+        free_small(held, now);
     if (borrows)
         fo_cache_leave();
 }

@@ -37,7 +37,10 @@ static struct fo_at nothing(void)
  * such a block may be here. */
 static bool fits(size_t size, unsigned class)
 {
-    return size - 1 < FO_REGION_SMALL && fo_region_class_of(size) == class;
+    if (size - 1 >= FO_REGION_SMALL)
+        return false;
+    unsigned exact = fo_region_class_of(size);
+    return class == exact || class == fo_class_coarse(exact);
 }
 
 /* Of a slot that was handed out before its page gave its memory back, no more is known than that.

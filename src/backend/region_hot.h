@@ -97,6 +97,7 @@ struct fo_direct {
     const struct fo_ground *grounds; /* region.h: ground, from base */
     uint64_t meta;                   /* of every header: process, backend */
     uint64_t key;                    /* of the check bits; odd */
+    uint64_t fine;                   /* what of fo_region.fine is in `bins` */
     bool orphans;                    /* caches that a fork left behind may be adopted */
     bool held_back; /* shared, and the thread that was forked has not been here yet */
     uint16_t bins[FO_REGION_STEPS]; /* where in a cache its bin is, for each 16 bytes of size */

@@ -2,7 +2,8 @@
  * Most of a record buffer is never touched, so memory that is all zero and not there yet is worth
  * more than memory that was used before: what is freed goes back to the system.  A few freed runs
  * keep their memory for a while, so that a program that allocates and frees buffers in a loop does
- * not ask the system each time; the newest of those that have waited serves first. */
+ * not ask the system each time; the newest of those that have waited serves first.  Larger ones
+ * give it back at once, and their addresses rest, so that a stale pointer meets nothing else. */
 #include "backend/region.h"
 #include "backend/region_system.h"
 
@@ -11,13 +12,15 @@
 #include "core/options.h"
 #include "fork/process.h"
 
-enum { SYSTEM_PAGE_SHIFT = 12, KEEP_WARM = 2 };
+enum { SYSTEM_PAGE_SHIFT = 12 };
 
 /* In pages of the system: equal sizes serve equal blocks, whose untouched parts are alike. */
 static size_t system_pages(size_t size)
 {
     return (size + sizeof(struct fo_header) + 4095) >> SYSTEM_PAGE_SHIFT;
 }
+
+_Static_assert((FO_WARM & (FO_WARM - 1)) == 0, "numbers may wrap around");
 
 static uint32_t *warm_at(size_t size, uint32_t number)
 {
@@ -29,13 +32,35 @@ static bool may_be_warm(size_t size)
     return system_pages(size) < FO_WARM_SIZES;
 }
 
-/* The newest that has waited while KEEP_WARM others were freed: what was used last is still in the
+static uint64_t least(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+/* So many of a warm size wait. */
+static uint32_t keep_warm(void)
+{
+    return fo_options.quarantine == 0
+               ? 0
+               : (uint32_t)least(FO_WARM_WAIT - 1 + (fo_options.quarantine >> 20), FO_WARM - 2);
+}
+
+/* So many larger ones rest: 32 by default, if they are at most a quarter of the option's bytes. */
+static uint32_t may_rest(size_t size)
+{
+    return size > fo_options.quarantine / 4
+               ? 0
+               : (uint32_t)least(fo_options.quarantine >> 15, FO_RESTING);
+}
+
+/* The newest that has waited while some others were freed: what was used last is still in the
  * processor's cache.  0: none. */
 static uint32_t take_out(size_t size)
 {
     uint32_t given = __atomic_load_n(&fo_region->warm_given[system_pages(size)], __ATOMIC_ACQUIRE);
+    uint32_t keep = keep_warm();
 
-    for (uint32_t age = KEEP_WARM + 1; age <= FO_WARM; age++) {
+    for (uint32_t age = keep + 1; age <= FO_WARM; age++) {
         uint32_t *at = warm_at(size, given - age);
         uint32_t page = FO_RELAXED_LOAD(at);
         if (page != 0 && (page = __atomic_exchange_n(at, 0, __ATOMIC_ACQ_REL)) != 0)
@@ -51,13 +76,18 @@ static size_t size_of(const struct fo_page *pg)
 
 /* The memory of a run that this thread has goes back to the system.  It may have been longer when a
  * block was in it. */
-static void release(uint32_t page)
+static void release_memory(uint32_t page)
 {
     const struct fo_page *pg = fo_page_at(page);
     size_t size = (size_of(pg) + sizeof(struct fo_header) + 4095) & ~(size_t)4095;
     size_t most = (size_t)fo_page_run(pg) << FO_PAGE_SHIFT;
 
     fo_system_release(fo_page_start(page), size < most ? size : most, fo_region->shared);
+}
+
+static void release(uint32_t page)
+{
+    release_memory(page);
     fo_run_give(page);
 }
 
@@ -85,8 +115,10 @@ uintptr_t fo_large_take(size_t size)
     if (!fo_may_move())
         return 0;
     uint32_t page = take_warm(size);
-    if (page == 0)
+    if (page == 0 && (page = fo_run_take(fo_large_pages(size))) == 0 && !fo_region->shared) {
+        fo_large_cool(); /* what rests is better than what is not the region's */
         page = fo_run_take(fo_large_pages(size));
+    }
     if (page == 0)
         return 0;
     struct fo_page *pg = fo_page_at(page);
@@ -120,10 +152,18 @@ bool fo_large_fit(uintptr_t payload, size_t size)
     return true;
 }
 
-/* A warm run that has left the ring; without a cache it is left to whoever clears up. */
+/* A run that has left its ring; without a cache it is left to others, who clear up after the dead.
+ */
 static void cool(uint32_t page)
 {
-    if (fo_may_move() && fo_page_change(fo_page_at(page), FO_PAGE_WARM, fo_of_mine(FO_PAGE_MOVING)))
+    const struct fo_page *pg = fo_page_at(page);
+
+    if (!fo_may_move() ||
+        !fo_page_change(fo_page_at(page), FO_PAGE_WARM, fo_of_mine(FO_PAGE_MOVING)))
+        return;
+    if (FO_RELAXED_LOAD(&pg->cold))
+        fo_run_give(page);
+    else
         release(page);
 }
 
@@ -136,16 +176,51 @@ static uint32_t exchange_warm(size_t size, uint32_t page)
     return __atomic_exchange_n(at, page, __ATOMIC_ACQ_REL);
 }
 
+static void give_warm(uint32_t page, size_t size)
+{
+    if (!fo_page_change(fo_page_at(page), FO_PAGE_BLOCK, FO_PAGE_WARM))
+        return;
+    uint32_t oldest = exchange_warm(size, page);
+    if (oldest != 0)
+        cool(oldest);
+}
+
+/* Its memory is given back before others can find it. */
+static void give_to_rest(uint32_t page, uint32_t most)
+{
+    struct fo_page *pg = fo_page_at(page);
+
+    if (!fo_page_change(pg, FO_PAGE_BLOCK, fo_of_mine(FO_PAGE_MOVING)))
+        return;
+    release_memory(page);
+    FO_RELAXED_STORE(&pg->cold, 1);
+    fo_page_change(pg, fo_of_mine(FO_PAGE_MOVING), FO_PAGE_WARM);
+    uint32_t turn = __atomic_fetch_add(&fo_region->rested, 1, __ATOMIC_ACQ_REL);
+    uint32_t oldest = __atomic_exchange_n(&fo_region->resting[turn % most], page, __ATOMIC_ACQ_REL);
+    if (oldest != 0)
+        cool(oldest);
+}
+
 void fo_large_give(uintptr_t payload)
 {
     uint32_t page = fo_page_number(payload);
     struct fo_page *pg = fo_page_at(page);
     size_t size = size_of(pg);
+    uint32_t most = may_rest(size);
 
-    if (!fo_page_change(pg, FO_PAGE_BLOCK, FO_PAGE_WARM))
-        return;
+    FO_RELAXED_STORE(&pg->cold, 0);
     if (may_be_warm(size))
-        page = exchange_warm(size, page);
+        give_warm(page, size);
+    else if (most != 0 && fo_may_move())
+        give_to_rest(page, most);
+    else if (fo_page_change(pg, FO_PAGE_BLOCK, FO_PAGE_WARM))
+        cool(page);
+}
+
+static void empty(uint32_t *at)
+{
+    uint32_t page = FO_RELAXED_LOAD(at) != 0 ? __atomic_exchange_n(at, 0, __ATOMIC_ACQ_REL) : 0;
+
     if (page != 0)
         cool(page);
 }
@@ -153,11 +228,18 @@ void fo_large_give(uintptr_t payload)
 void fo_large_cool(void)
 {
     for (unsigned s = 0; s < FO_WARM_SIZES; s++)
-        for (unsigned i = 0; i < FO_WARM; i++) {
-            uint32_t page = __atomic_exchange_n(&fo_region->warm[s][i], 0, __ATOMIC_ACQ_REL);
-            if (page != 0)
-                cool(page);
-        }
+        for (unsigned i = 0; i < FO_WARM; i++)
+            empty(&fo_region->warm[s][i]);
+    for (unsigned i = 0; i < FO_RESTING; i++)
+        empty(&fo_region->resting[i]);
+}
+
+static bool rests(uint32_t page)
+{
+    for (unsigned i = 0; i < FO_RESTING; i++)
+        if (__atomic_load_n(&fo_region->resting[i], __ATOMIC_ACQUIRE) == page)
+            return true;
+    return false;
 }
 
 bool fo_large_can_be_found(uint32_t page)
@@ -166,7 +248,7 @@ bool fo_large_can_be_found(uint32_t page)
     bool found = false;
 
     if (!may_be_warm(size))
-        return false;
+        return rests(page);
     for (uint32_t i = 0; i < FO_WARM; i++)
         found |= __atomic_load_n(warm_at(size, i), __ATOMIC_ACQUIRE) == page;
     return found;

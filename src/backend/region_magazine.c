@@ -78,17 +78,6 @@ static uint32_t fresh_magazine(unsigned class)
     return sign(mine);
 }
 
-uint32_t fo_magazine_take_spare(struct fo_bin *bin)
-{
-    uint32_t n = bin->spare;
-
-    if (n == 0)
-        return 0;
-    bin->spare = FO_RELAXED_LOAD(&fo_magazine_at(n)->next);
-    bin->spares--;
-    return n;
-}
-
 void fo_magazine_spare(uint32_t n)
 {
     if (n == 0)
@@ -97,61 +86,10 @@ void fo_magazine_spare(uint32_t n)
     add_spare(n);
 }
 
-void fo_magazine_keep_spare(struct fo_bin *bin, uint32_t n)
+void fo_magazine_shed_spares(struct fo_bin *bin)
 {
-    uint32_t most = FO_RELAXED_LOAD(&bin->most_spares);
-
-    if (n != 0) {
-        FO_RELAXED_STORE(&fo_magazine_at(n)->next, bin->spare);
-        __atomic_store_n(&bin->spare, n, __ATOMIC_RELEASE);
-        bin->spares++;
-    }
-    while (fo_unlikely(bin->spares > most)) /* which may have become less */
+    while (bin->spares > FO_RELAXED_LOAD(&bin->most_spares))
         fo_magazine_spare(fo_magazine_take_spare(bin));
-}
-
-/* --- the queue ---------------------------------------------------------------------------------
- */
-
-void fo_magazine_queue(struct fo_bin *bin, uint32_t n)
-{
-    FO_RELAXED_STORE(&fo_magazine_at(n)->next, 0);
-    if (bin->queued == 0)
-        bin->first = n;
-    else
-        FO_RELAXED_STORE(&fo_magazine_at(bin->last)->next, n);
-    bin->last = n;
-    bin->queued++;
-}
-
-uint32_t fo_magazine_take_queued(struct fo_bin *bin)
-{
-    uint32_t n = bin->first;
-
-    bin->first = FO_RELAXED_LOAD(&fo_magazine_at(n)->next);
-    bin->queued--;
-    return n;
-}
-
-uint32_t fo_magazine_take_ready(struct fo_bin *bin)
-{
-    uint32_t n = bin->ready;
-
-    bin->ready = FO_RELAXED_LOAD(&fo_magazine_at(n)->next);
-    bin->readied--;
-    return n;
-}
-
-/* Of those that have waited long enough, the newest serves first: it is the one that the
- * processor's cache knows best, and a burst of frees does not make all blocks of the burst take
- * turns for ever. */
-void fo_magazine_make_ready(struct fo_bin *bin)
-{
-    uint32_t n = fo_magazine_take_queued(bin);
-
-    FO_RELAXED_STORE(&fo_magazine_at(n)->next, bin->ready);
-    bin->ready = n;
-    bin->readied++;
 }
 
 /* --- what all threads share --------------------------------------------------------------------
@@ -188,14 +126,6 @@ void fo_magazine_share(struct fo_bin *bin, unsigned class)
         become(n, what(FO_MAGAZINE_FULL, class));
         fo_set_add(&full, n);
     }
-}
-
-void fo_magazine_move_on(struct fo_bin *bin, unsigned class)
-{
-    while (bin->queued > FO_RELAXED_LOAD(&bin->keep))
-        fo_magazine_make_ready(bin);
-    while (bin->readied > FO_RELAXED_LOAD(&bin->most))
-        fo_magazine_share(bin, class);
 }
 
 /* --- where they come from ------------------------------------------------------------------------

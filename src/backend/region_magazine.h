@@ -51,28 +51,87 @@ uint32_t fo_magazine_new(unsigned class);
 void fo_magazine_spare(uint32_t number);
 
 /* An empty one that the bin keeps; 0: none. */
-uint32_t fo_magazine_take_spare(struct fo_bin *bin);
+static inline uint32_t fo_magazine_take_spare(struct fo_bin *bin)
+{
+    uint32_t n = bin->spare;
+
+    if (n == 0)
+        return 0;
+    bin->spare = FO_RELAXED_LOAD(&fo_magazine_at(n)->next);
+    bin->spares--;
+    return n;
+}
+
+/* There are too many of them: their number may have become less. */
+FO_COLD void fo_magazine_shed_spares(struct fo_bin *bin);
 
 /* It serves for frees next.  As many stay in the bin as a burst of frees will want. */
-void fo_magazine_keep_spare(struct fo_bin *bin, uint32_t number);
+static inline void fo_magazine_keep_spare(struct fo_bin *bin, uint32_t number)
+{
+    if (number == 0)
+        return;
+    FO_RELAXED_STORE(&fo_magazine_at(number)->next, bin->spare);
+    __atomic_store_n(&bin->spare, number, __ATOMIC_RELEASE);
+    bin->spares++;
+    if (fo_unlikely(bin->spares > FO_RELAXED_LOAD(&bin->most_spares)))
+        fo_magazine_shed_spares(bin);
+}
 
 /* Its freed blocks wait, behind all others. */
-void fo_magazine_queue(struct fo_bin *bin, uint32_t number);
+static inline void fo_magazine_queue(struct fo_bin *bin, uint32_t number)
+{
+    FO_RELAXED_STORE(&fo_magazine_at(number)->next, 0);
+    if (bin->queued == 0)
+        bin->first = number;
+    else
+        FO_RELAXED_STORE(&fo_magazine_at(bin->last)->next, number);
+    bin->last = number;
+    bin->queued++;
+}
 
 /* The oldest of the queue, which must not be empty. */
-uint32_t fo_magazine_take_queued(struct fo_bin *bin);
+static inline uint32_t fo_magazine_take_queued(struct fo_bin *bin)
+{
+    uint32_t n = bin->first;
 
-/* The oldest of the queue has waited long enough. */
-void fo_magazine_make_ready(struct fo_bin *bin);
+    bin->first = FO_RELAXED_LOAD(&fo_magazine_at(n)->next);
+    bin->queued--;
+    return n;
+}
+
+/* The oldest of the queue has waited long enough.  Of those, the newest serves first: it is the one
+ * that the processor's cache knows best, and a burst of frees does not make all blocks of the burst
+ * take turns for ever. */
+static inline void fo_magazine_make_ready(struct fo_bin *bin)
+{
+    uint32_t n = fo_magazine_take_queued(bin);
+
+    FO_RELAXED_STORE(&fo_magazine_at(n)->next, bin->ready);
+    bin->ready = n;
+    bin->readied++;
+}
 
 /* The newest of those that have waited; there must be one. */
-uint32_t fo_magazine_take_ready(struct fo_bin *bin);
+static inline uint32_t fo_magazine_take_ready(struct fo_bin *bin)
+{
+    uint32_t n = bin->ready;
+
+    bin->ready = FO_RELAXED_LOAD(&fo_magazine_at(n)->next);
+    bin->readied--;
+    return n;
+}
 
 /* What a bin has ready goes to all threads; what is too many there, back into its pages. */
 void fo_magazine_share(struct fo_bin *bin, unsigned class);
 
 /* Of those that wait no more than shall: the others are ready, or for all threads. */
-void fo_magazine_move_on(struct fo_bin *bin, unsigned class);
+static inline void fo_magazine_move_on(struct fo_bin *bin, unsigned class)
+{
+    while (bin->queued > FO_RELAXED_LOAD(&bin->keep))
+        fo_magazine_make_ready(bin);
+    while (fo_unlikely(bin->readied > FO_RELAXED_LOAD(&bin->most)))
+        fo_magazine_share(bin, class);
+}
 
 /* What waits in it goes back into its pages. */
 void fo_magazine_spill(uint32_t number);

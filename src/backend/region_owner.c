@@ -61,63 +61,8 @@ struct fo_caches fo_caches_lent(void)
     return (struct fo_caches){first, fo_region->cache_count - first, &fo_region->lent};
 }
 
-static uint32_t count_users(void)
-{
-    uint32_t users = FO_RELAXED_LOAD(&fo_region->caches) + FO_RELAXED_LOAD(&fo_region->lent);
-
-    return users != 0 ? users : 1;
-}
-
 /* --- owners ------------------------------------------------------------------------------------
  */
-
-/* Shares of the option's bytes: most for the sizes that turn over most.  What waits passes through
- * the processor's cache between its free and its next use, so that it is not more than that: about
- * a half with all classes in use, and a magazine of each that comes and goes on either side. */
-static size_t share_of(unsigned class)
-{
-    return fo_options.quarantine / (class < 8 ? 64 : class < 16 ? 128 : 512);
-}
-
-/* So many bytes more of a size may wait for threads that free many at once: they will want them
- * back. */
-enum { BURST = 64 << 10 };
-
-/* A quarter of all magazines may be empty ones that bins keep for themselves, and a half full ones
- * that have waited. */
-static uint32_t spares_for(uint32_t users)
-{
-    return fo_region->magazine_count / 4 / FO_REGION_CLASSES / users;
-}
-
-static uint32_t ready_for(uint32_t users)
-{
-    return 1 + fo_region->magazine_count / 2 / FO_REGION_CLASSES / users;
-}
-
-static uint32_t least(uint32_t a, uint32_t b)
-{
-    return a < b ? a : b;
-}
-
-static void set_limits(struct fo_cache *cache)
-{
-    uint32_t users = count_users();
-
-    for (unsigned c = 0; c < FO_REGION_CLASSES; c++) {
-        size_t bytes = (size_t)fo_region->class[c].cells * fo_class_slot(c);
-        size_t keep = share_of(c) / users / bytes;
-        uint32_t most = least((uint32_t)(2 + BURST / users / bytes), ready_for(users));
-        /* A slot that another thread has freed shares cache lines with what that one still uses:
-         * it serves the worse the sooner.  Processes seldom free each other's. */
-        if (keep == 0 && fo_options.quarantine != 0 && !fo_region->shared)
-            keep = 1;
-        keep = keep < 1u << 20 ? keep : 1u << 20;
-        FO_RELAXED_STORE(&cache->bins[c].keep, (uint32_t)keep);
-        FO_RELAXED_STORE(&cache->bins[c].most, most);
-        FO_RELAXED_STORE(&cache->bins[c].most_spares, (uint16_t)least(most, spares_for(users)));
-    }
-}
 
 /* Of another process: of the parent that this private heap was copied from, or of one that shares
  * it.  Of this one, a thread says when it goes; only if memory is short, all are asked. */
@@ -133,7 +78,7 @@ static bool make(struct fo_cache *cache)
     fo_cache_empty(cache);
     if (!fo_living_start(&cache->owner, fo_region->shared))
         return false;
-    set_limits(cache);
+    fo_cache_limit(cache);
     __atomic_store_n(&cache->made, true, __ATOMIC_RELEASE);
     return true;
 }
@@ -200,14 +145,14 @@ static struct fo_cache *next_to_make(const struct fo_caches *g, uint64_t self)
 /* The option is for all caches together: with another one, each may keep less. */
 static void share_out(void)
 {
-    uint32_t users = count_users();
+    uint32_t users = fo_caches_users();
 
     if ((users & (users - 1)) != 0)
         return;
     for (unsigned n = 0; n < 2; n++) {
         struct fo_caches g = n == 0 ? fo_caches_owned() : fo_caches_lent();
         for (uint32_t i = 0; i < __atomic_load_n(g.made, __ATOMIC_ACQUIRE); i++)
-            set_limits(fo_cache_at(g.first + i));
+            fo_cache_limit(fo_cache_at(g.first + i));
     }
 }
 

@@ -35,7 +35,7 @@ enum fo_page_state {
     FO_PAGE_FREE,     /* a run that is nobody's, all zero: in the set of its size */
     FO_PAGE_MOVING,   /* a cache's: something is being made of it, or its memory given back */
     FO_PAGE_BLOCK,    /* a large block */
-    FO_PAGE_WARM,     /* a large block was here, and its memory still is: in the ring */
+    FO_PAGE_WARM,     /* a large block was here, and its memory may still be: in a ring */
     FO_PAGE_FULL,     /* slots, of which nobody takes any, and none came back */
     FO_PAGE_PARTIAL,  /* slots, some free, nobody's: in the set of its class */
     FO_PAGE_OWNED,    /* a cache's, which takes slots, or looks whether all are free */
@@ -59,7 +59,8 @@ struct fo_page {
     fo_site freed;
     uint64_t by;
     uint32_t idle; /* 1 and its place in fo_region.idle */
-    uint32_t unused[3];
+    uint32_t cold; /* of a freed large block: its memory was given back */
+    uint32_t unused[2];
 };
 _Static_assert(sizeof(struct fo_page) == 64, "a cache line");
 

@@ -83,6 +83,15 @@ static void set_handed(uint32_t page, unsigned class, uint32_t count)
                      __ATOMIC_RELEASE);
 }
 
+/* Those beside it have classes of their own from now on; fo_region_refine(). */
+static void refine(unsigned class)
+{
+    uint64_t fine = UINT64_C(1) << class;
+
+    if ((FO_RELAXED_LOAD(&fo_region->fine) & fine) == 0)
+        __atomic_fetch_or(&fo_region->fine, fine, __ATOMIC_RELAXED);
+}
+
 /* In ascending order: neighbours in time are neighbours in memory. */
 static unsigned take_fresh(struct fo_bin *bin, unsigned class, unsigned room)
 {
@@ -94,6 +103,8 @@ static unsigned take_fresh(struct fo_bin *bin, unsigned class, unsigned room)
     for (uint32_t i = 1; i <= count; i++)
         FO_RELAXED_STORE(&bin->take[-(int)i].payload, make_slot(bin->page, class, end - i));
     set_handed(bin->page, class, end);
+    if (end * fo_class_slot(class) >= FO_COARSE_MOST)
+        refine(class);
     __atomic_store_n(&pg->used, end, __ATOMIC_RELEASE);
     __atomic_store_n(&bin->take, bin->take - count, __ATOMIC_RELEASE);
     return count;
@@ -194,7 +205,11 @@ static bool own_page(struct fo_bin *bin, unsigned class, bool another)
 bool fo_slots_take(struct fo_bin *bin, unsigned class, unsigned room)
 {
     for (bool another = false; bin->page != 0 || own_page(bin, class, another); another = true) {
-        if (take_returned(bin, class, room) != 0 || take_fresh(bin, class, room) != 0)
+        if (take_returned(bin, class, room) != 0) {
+            fo_cache_wants_more(bin, class);
+            return true;
+        }
+        if (take_fresh(bin, class, room) != 0)
             return true;
         leave_page(bin, class);
     }

@@ -122,7 +122,7 @@ static inline void *allocate_again(size_t size, const char *file, int line)
 static inline void *refill(const struct fo_direct *d, uint64_t most, size_t size, const char *file,
                            int line)
 {
-    return fo_cache_fill(fo_region_class_of(size)) ? fo_malloc_short(d, most, size, file, line)
+    return fo_cache_fill(fo_direct_class(d, size)) ? fo_malloc_short(d, most, size, file, line)
                                                    : NULL;
 }
 
@@ -140,10 +140,12 @@ static void *allocate_with(const struct fo_direct *d, uint64_t most, size_t size
 
 void *fo_malloc_refill(size_t size, const char *file, int line)
 {
-    const struct fo_direct *d = &fo_process_self()->direct;
+    struct fo_direct *d = &fo_process_self()->direct;
     uint64_t most = __atomic_load_n(&d->size, __ATOMIC_ACQUIRE); /* another thread may begin it */
 
     if (fo_likely(size - 1 < most)) {
+        if (fo_unlikely(FO_RELAXED_LOAD(&d->fine) != FO_RELAXED_LOAD(&fo_region->fine)))
+            fo_region_refine(d);
         void *p = fo_cache_enter() ? allocate_with(d, most, size, file, line)
                                    : refill(d, most, size, file, line);
         if (fo_likely(p != NULL))

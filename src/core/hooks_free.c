@@ -96,14 +96,18 @@ static __attribute__((noinline)) void free_without(uintptr_t payload, fo_site no
         fo_cache_leave();
 }
 
-void fo_free_rotate(uintptr_t payload, fo_site now, const struct fo_bin *bin)
+void fo_free_rotate(uintptr_t payload, fo_site now, struct fo_bin *bin)
 {
-    if (fo_thread.cache == &fo_no_cache)
+    if (fo_thread.cache == &fo_no_cache) {
         free_without(payload, now);
-    else if (fo_cache_rotate((unsigned)(bin - fo_thread.cache->bins)))
-        fo_free((void *)payload, fo_site_file(now), fo_site_line(now));
-    else
+    } else if (!fo_cache_rotate((unsigned)(bin - fo_thread.cache->bins))) {
         fo_free_long(payload, now);
+    } else if (fo_hot_concurrent()) {
+        fo_free((void *)payload, fo_site_file(now), fo_site_line(now));
+    } else { /* it still is what it was */
+        FO_HOT_FLIP(&fo_header_of(payload)->word, FO_REGION_FREED);
+        fo_put_short(bin, bin->put, payload, now);
+    }
 }
 
 void fo_free_far_down(uintptr_t payload, const char *file, int line)

@@ -19,8 +19,7 @@ void *fo_malloc_refill(size_t size, const char *file, int line) __attribute__((n
 void fo_free_long(uintptr_t payload, fo_site now) __attribute__((noinline));
 
 /* Where frees are put in this bin is full. */
-void fo_free_rotate(uintptr_t payload, fo_site now, const struct fo_bin *bin)
-    __attribute__((noinline));
+void fo_free_rotate(uintptr_t payload, fo_site now, struct fo_bin *bin) __attribute__((noinline));
 
 /* A line that a site cannot hold. */
 FO_COLD void fo_free_far_down(uintptr_t payload, const char *file, int line);
@@ -41,7 +40,7 @@ static FO_ALWAYS_INLINE void *fo_malloc_short(const struct fo_direct *d, uint64_
 {
     if (fo_unlikely(size - 1 >= most) || fo_unlikely((unsigned)line > FO_LINE_MAX))
         return NULL;
-    struct fo_bin *bin = fo_bin_at(d->bins[(size - 1) >> 4]);
+    struct fo_bin *bin = fo_bin_at(FO_HOT_LOAD(&d->bins[(size - 1) >> 4]));
     struct fo_cell *take = FO_RELAXED_LOAD(&bin->take);
     uintptr_t payload = FO_RELAXED_LOAD(&take->payload);
     if (fo_unlikely(payload == 0))

@@ -112,19 +112,47 @@ FRESH(a_slot_serves_again_after_those_that_were_freed_before)
     walk();
 }
 
-/* The last two wait; what was used before them is still in the processor's cache. */
+/* The last ones wait; what was used before them is still in the processor's cache. */
 FRESH(of_large_blocks_the_newest_that_has_waited_serves_first)
 {
-    void *blocks[6];
+    enum { READY = 4 };
+    void *blocks[READY + FO_WARM_WAIT];
 
     start(NULL);
-    for (int i = 0; i < 6; i++)
+    for (int i = 0; i < READY + FO_WARM_WAIT; i++)
         blocks[i] = fo_malloc(20000, "a.c", 1);
-    free_blocks(blocks, 6);
-    for (int i = 3; i >= 0; i--)
+    free_blocks(blocks, READY + FO_WARM_WAIT);
+    for (int i = READY - 1; i >= 0; i--)
         assert_ptr_equal(fo_malloc(20000, "a.c", 2), blocks[i]);
-    for (int i = 0; i < 4; i++)
+    for (int i = 0; i < READY; i++)
         fo_free(blocks[i], "f.c", 2);
+    walk();
+}
+
+/* Of blocks that are too large to be kept warm, the addresses rest. */
+FRESH(a_large_block_is_named_though_others_of_its_size_came_since)
+{
+    enum { SIZE = 100000, OTHERS = 30 };
+    struct fo_freed freed;
+
+    start(NULL);
+    uintptr_t stale = (uintptr_t)fo_malloc(SIZE, "victim.c", 1);
+    fo_free((void *)stale, "first.c", 2);
+    for (int i = 0; i < OTHERS; i++)
+        fo_free(fo_malloc(SIZE, "a.c", 3), "f.c", 4);
+    struct fo_at at = fo_region_at(stale);
+    assert_int_equal(at.state, FO_FOUND_FREED);
+    assert_true(fo_region_freed(&at, &freed));
+    assert_string_equal(fo_site_file(freed.allocated), "victim.c");
+    assert_string_equal(fo_site_file(freed.freed), "first.c");
+    assert_in_range(frees_until_it_serves_again(SIZE), 1, 40);
+    walk();
+}
+
+FRESH(without_a_quarantine_the_addresses_of_a_large_block_serve_at_once)
+{
+    start("QUARANTINE=0", NULL);
+    assert_in_range(frees_until_it_serves_again(100000), 1, 1);
     walk();
 }
 
@@ -195,9 +223,11 @@ FRESH(after_a_burst_few_blocks_take_turns_and_none_went_to_other_threads)
     int different = 1;
 
     start(NULL);
-    for (int i = 0; i < BURST; i++)
-        burst[i] = fo_malloc(24, "a.c", 1);
-    free_blocks(burst, BURST);
+    for (int round = 0; round < 3; round++) { /* the first goes back into the pages */
+        for (int i = 0; i < BURST; i++)
+            burst[i] = fo_malloc(24, "a.c", 1);
+        free_blocks(burst, BURST);
+    }
     const struct fo_set full = fo_full_magazines(class);
     assert_false(fo_set_exceeds(&full, fo_region->magazines, 0));
     for (int i = 0; i < LATER; i++) {
@@ -208,6 +238,24 @@ FRESH(after_a_burst_few_blocks_take_turns_and_none_went_to_other_threads)
     for (int i = 1; i < LATER; i++)
         different += later[i] != later[i - 1];
     assert_in_range(different, 100, BURST * 2 / 3);
+    walk();
+}
+
+/* As in a short process that ends: the cells of all its blocks would be a tenth of its memory. */
+FRESH(a_burst_that_nobody_wants_back_takes_few_magazines)
+{
+    enum { COUNT = 4000 };
+    static void *blocks[COUNT];
+    unsigned class = fo_region_class_of(24);
+
+    start(NULL);
+    for (int i = 0; i < COUNT; i++)
+        blocks[i] = fo_malloc(24, "a.c", 1);
+    uint32_t before = fo_region->magazines;
+    free_blocks(blocks, COUNT);
+    uint32_t cells = fo_region->class[class].cells, keep = fo_thread.cache->bins[class].keep;
+    assert_in_range(fo_region->magazines - before, 1, 2 * (keep + 4));
+    assert_in_range(keep + 4, 1, COUNT / cells / 4);
     walk();
 }
 
@@ -241,10 +289,10 @@ FRESH(empty_magazines_wait_where_a_burst_will_want_them)
     start("QUARANTINE=0", NULL);
     fo_free(fo_malloc(SIZE, "a.c", 1), "f.c", 1);
     struct fo_bin *bin = &fo_thread.cache->bins[fo_region_class_of(SIZE)];
-    for (int round = 0; round < 2; round++) {
+    for (int round = 0; round < 3; round++) {
         for (int i = 0; i < COUNT; i++)
             blocks[i] = fo_malloc(SIZE, "a.c", 1);
-        if (round == 1)
+        if (round == 2)
             assert_in_range(bin->spares, COUNT / 63 - 2, bin->most_spares);
         free_blocks(blocks, COUNT);
     }
@@ -390,10 +438,13 @@ int main(void)
         cmocka_unit_test(live_blocks_are_counted_by_source_line),
         cmocka_unit_test(a_slot_serves_again_after_those_that_were_freed_before),
         cmocka_unit_test(of_large_blocks_the_newest_that_has_waited_serves_first),
+        cmocka_unit_test(a_large_block_is_named_though_others_of_its_size_came_since),
+        cmocka_unit_test(without_a_quarantine_the_addresses_of_a_large_block_serve_at_once),
         cmocka_unit_test(without_a_quarantine_a_slot_serves_again_at_once),
         cmocka_unit_test(without_a_quarantine_few_slots_take_turns_in_the_order_of_their_frees),
         cmocka_unit_test(after_a_free_the_next_fresh_slots_come_more_than_one_at_a_time),
         cmocka_unit_test(after_a_burst_few_blocks_take_turns_and_none_went_to_other_threads),
+        cmocka_unit_test(a_burst_that_nobody_wants_back_takes_few_magazines),
         cmocka_unit_test(what_waits_is_no_more_than_the_option_says),
         cmocka_unit_test(empty_magazines_wait_where_a_burst_will_want_them),
         cmocka_unit_test(all_bins_together_keep_a_part_of_the_empty_magazines),

@@ -130,13 +130,16 @@ FRESH(a_joined_run_is_left_whole_while_there_are_others)
 }
 
 static void *one_of_each[MIXED];
+static unsigned class_of_each[MIXED];
 
 static void note_one_of_each(void)
 {
     for (void **p = chain; p != NULL; p = *p)
         for (unsigned i = 0; i < MIXED; i++)
-            if (fo_word_size(fo_header_of((uintptr_t)p)->word) == mixed[i])
+            if (fo_word_size(fo_header_of((uintptr_t)p)->word) == mixed[i]) {
                 one_of_each[i] = p;
+                class_of_each[i] = fo_class_at((uintptr_t)p);
+            }
 }
 
 static enum fo_page_state state_at(const void *p)
@@ -200,7 +203,7 @@ FRESH(a_stale_free_in_a_page_that_serves_another_size_harms_nothing)
     unsigned count = fill(RECORD_SIZE, ALL);
     fixture_forget();
     for (unsigned i = 0; i < MIXED; i++) {
-        char *p = (char *)one_of_each[i] + fo_class_slot(fo_region_class_of(mixed[i]));
+        char *p = (char *)one_of_each[i] + fo_class_slot(class_of_each[i]);
         assert_int_equal(state_at(p), FO_PAGE_BLOCK);
         fo_free(p, "stale.c", (int)i + 1);
         assert_int_equal(fixture_count("stale.c"), i + 1);

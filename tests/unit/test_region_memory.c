@@ -365,7 +365,7 @@ FRESH(a_few_large_blocks_keep_their_memory)
         blocks[i] = fo_malloc(SIZE, "a.c", 2);
         kept += blocks[i][0] == 'x';
     }
-    assert_in_range(kept, COUNT - 4, COUNT);
+    assert_in_range(kept, COUNT - FO_WARM_WAIT, COUNT);
     for (int i = 0; i < COUNT; i++)
         fo_free(blocks[i], "f.c", 2);
 }
