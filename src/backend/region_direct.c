@@ -38,9 +38,10 @@ void fo_region_refine(struct fo_direct *d)
     uint64_t fine = FO_RELAXED_LOAD(&fo_region->fine);
 
     FO_RELAXED_STORE(&d->fine, fine);
-    for (unsigned i = 0; i < FO_REGION_STEPS; i++) {
-        unsigned class = fo_class_as(fine, fo_region_class_of((size_t)(i + 1) * 16));
-        FO_RELAXED_STORE(&d->bins[i], (uint16_t)(class * sizeof(struct fo_bin)));
+    for (unsigned class = 0, step = 0; class < FO_REGION_CLASSES; class ++) {
+        uint16_t bin = (uint16_t)(fo_class_as(fine, class) * sizeof(struct fo_bin));
+        for (; step < (fo_class_payload(class) + 15) / 16; step++)
+            FO_RELAXED_STORE(&d->bins[step], bin);
     }
 }
 

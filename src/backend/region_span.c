@@ -190,6 +190,7 @@ static uint32_t fresh_page(unsigned class, bool another)
     FO_RELAXED_STORE(&pg->used, 0);
     FO_RELAXED_STORE(&pg->ever, 0);
     FO_RELAXED_STORE(&pg->word, 0);
+    FO_RELAXED_STORE(&fo_bitmap_of(page)[0], 0); /* read first, it would cost two page faults */
     fo_page_change(pg, fo_of_mine(FO_PAGE_MOVING), fo_of_mine(FO_PAGE_OWNED));
     return page;
 }
