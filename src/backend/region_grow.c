@@ -157,19 +157,39 @@ static void grow_shared(uint64_t wanted)
     uint64_t now = fo_region_committed();
 
     while (wanted > now) {
-        uint64_t next = next_step(now, wanted);
-        fo_system_lock(fo_region->base + now, next - now);
-        move(now, next);
+        move(now, next_step(now, wanted));
         now = fo_region_committed();
     }
 }
 
+/* Of a shared heap, so far in this process: another one may have been first to use the rest, and a
+ * lock is a process's own. */
+static uint64_t locked;
+
+static void lock_up_to(uint64_t end)
+{
+    uint64_t from = FO_RELAXED_LOAD(&locked);
+
+    if (fo_likely(from >= end))
+        return;
+    fo_system_lock(fo_region->base + from, end - from);
+    FO_RELAXED_STORE(&locked, end);
+}
+
+void fo_region_lock(void)
+{
+    FO_RELAXED_STORE(&locked, 0);
+    lock_up_to(fo_region_committed());
+}
+
 bool fo_region_commit(uint64_t wanted)
 {
-    if (fo_region->shared)
+    if (fo_region->shared) {
         grow_shared(wanted);
-    else if (!grow(wanted))
+        lock_up_to(fo_region_committed());
+    } else if (!grow(wanted)) {
         return false;
+    }
     fo_region_dump();
     if (FO_RELAXED_LOAD(&fo_hot.direct))
         fo_region_see_limit(&fo_hot.process->direct);
@@ -196,9 +216,4 @@ void fo_region_dump(void)
         return;
     fo_system_dump(fo_region->base + before, end - before);
     FO_RELAXED_STORE(&dumped, end);
-}
-
-void fo_region_lock(void)
-{
-    fo_system_lock(fo_region->base, fo_region_committed());
 }
