@@ -174,8 +174,10 @@ static int is_asleep(pid_t pid)
     FILE *in = fopen(path, "re");
     if (in == NULL)
         return 1;
-    CHECK(fgets(text, sizeof text, in) != NULL);
+    bool is_gone = fgets(text, sizeof text, in) == NULL; /* since the file was opened */
     fclose(in);
+    if (is_gone)
+        return 1;
     const char *name_end = strrchr(text, ')');
     return name_end != NULL && strchr("SZ", name_end[2]) != NULL;
 }
