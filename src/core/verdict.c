@@ -87,7 +87,7 @@ static void judge(struct fo_record *r)
     /* The heap may end where a block does. */
     bool region = in_region(r->pointer) || in_region(r->pointer - 1);
 
-    if (!(region ? fo_judge_region(r) : fo_judge_registry(r)))
+    if (!(region ? fo_judge_region(r) : fo_judge_registry(r)) && !fo_judge_secure(r))
         judge_foreign(r);
 }
 
@@ -98,6 +98,14 @@ enum fo_finding_kind fo_wrong_pointer(uintptr_t p, enum fo_operation operation, 
     judge(&r);
     report(&r);
     return r.kind;
+}
+
+void fo_wrong_secure_free(uintptr_t p, fo_site now)
+{
+    struct fo_record r = new_record(p, FO_OPERATION_FREE, now);
+
+    if (fo_judge_secure_free(&r))
+        report(&r);
 }
 
 bool fo_freed_object(uintptr_t p, const char *type, enum fo_operation operation, bool remembered)

@@ -9,6 +9,10 @@
 FO_COLD enum fo_finding_kind fo_wrong_pointer(uintptr_t p, enum fo_operation operation,
                                               fo_site now);
 
+/* CRYPTO_secure_free() was called for p, which lies in a secure heap and starts no live block
+ * there: report. */
+FO_COLD void fo_wrong_secure_free(uintptr_t p, fo_site now);
+
 /* libc's `function` was called for a live block, and `answer` is what is about to be done: report.
  * A block whose header does not check is not reported here, but by what is done to it. */
 FO_COLD void fo_libc_call(uintptr_t payload, enum fo_operation operation, const char *function,

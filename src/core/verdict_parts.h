@@ -49,4 +49,11 @@ bool fo_judge_registry_live(struct fo_record *r);
 /* A header that was overwritten from the block in front has taken that block's canary with it. */
 void fo_judge_registry_neighbour(struct fo_record *r);
 
+/* verdict_secure.c: in OpenSSL's secure heap. */
+
+bool fo_judge_secure(struct fo_record *r);
+
+/* The same for what OpenSSL's functions for it are to free. */
+bool fo_judge_secure_free(struct fo_record *r);
+
 #endif

@@ -41,6 +41,10 @@ const struct link_map *fo_elf_map(uintptr_t code);
  * program headers are not mapped. */
 size_t fo_elf_build_id(const struct fo_module *module, const unsigned char **id);
 
+/* Where the module's variables lie that are zero at first (.bss).  False: it has none, or its
+ * program headers are not mapped. */
+bool fo_elf_zeros(const struct fo_module *module, uintptr_t *start, uintptr_t *end);
+
 /* Copy the printable string at `address` to out, if it lies in read-only memory of a loaded module,
  * as the names of source files do.  False: it does not, or see fo_probe_string().  So a damaged
  * pointer makes no report of what the program has in its memory.  Takes no lock. */

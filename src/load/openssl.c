@@ -11,6 +11,7 @@
 #include "core/engine.h"
 #include "core/hooks.h"
 #include "core/options.h"
+#include "core/secure.h"
 #include "fork/cures.h"
 #include "fork/made.h"
 #include "load/changes.h"
@@ -108,6 +109,15 @@ static void tell_too_late(const struct fo_openssl *o)
     fo_engine_refuse();
 }
 
+/* The variables of a static one are among those of the program, which may be many. */
+static void watch_secure_heap(const struct fo_openssl *o)
+{
+    struct fo_module module;
+
+    if (!o->in_executable && fo_elf_module(o->start, &module))
+        fo_secure_watch(&module);
+}
+
 static void get_in(struct fo_openssl *o)
 {
     if (!fo_engine_start())
@@ -115,6 +125,8 @@ static void get_in(struct fo_openssl *o)
     o->ours = o->set_mem(fo_malloc, fo_realloc, fo_free) == 1;
     fo_memory_find_wrappers(o->major);
     fo_memory_by_name_if(fo_openssl_all_ours(3) && fo_openssl_all_ours(4));
+    if (o->ours)
+        watch_secure_heap(o);
     if (!o->ours)
         tell_too_late(o);
     else if (FO_RELAXED_LOAD(&fo_hot.shared))
@@ -227,6 +239,20 @@ static void *entry_of_object(const char *name, void *handle, const char *version
     return fo_object_asked(name, fo_real_dlvsym(handle, name, version));
 }
 
+/* They know only which library their caller means: where there are several, dlsym's handle is more
+ * exact. */
+static void *entry_of_secure(const char *name, void *handle, const char *version)
+{
+    if (fo_secure_entry(name, 3) == NULL || (handle == RTLD_DEFAULT && !fo_elf_defined_once(name)))
+        return NULL;
+    const void *real = fo_real_dlvsym(handle, name, version);
+    unsigned major = real != NULL ? fo_library_defines(FO_PART_CRYPTO, name, real) : 0;
+    return (major == 3 || major == 4) && fo_openssl_all_ours(major) &&
+                   fo_library_is_meant_always(FO_PART_CRYPTO, major, name, real)
+               ? fo_secure_entry(name, major)
+               : NULL;
+}
+
 void *fo_openssl_entry(const char *name, void *handle, const char *version)
 {
     if (FO_RELAXED_LOAD(&fo_made_watched)) {
@@ -235,6 +261,8 @@ void *fo_openssl_entry(const char *name, void *handle, const char *version)
             return change;
     }
     void *object = entry_of_object(name, handle, version);
+    if (object == NULL)
+        object = entry_of_secure(name, handle, version);
     if (object != NULL)
         return object;
     if (fo_entry_named(name, 3) == NULL)

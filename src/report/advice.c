@@ -42,6 +42,12 @@ static const char *const kinds[] = {
         "It points to malloc's memory, to the stack, to static data or to nothing; in a process "
         "that was forked, perhaps to what another one allocated since. OPENSSL_free "
         "and the free functions of OpenSSL's types take only what OpenSSL allocated.",
+    [FO_FINDING_SECURE] =
+        "OPENSSL_secure_malloc allocated it: it is freed with OPENSSL_secure_free or "
+        "OPENSSL_secure_clear_free, not with OPENSSL_free, and cannot be given to OPENSSL_realloc.",
+    [FO_FINDING_SECURE_NO_BLOCK] =
+        "It was freed before, earlier than the library remembers or by OpenSSL itself, or it was "
+        "never the start of a block. Free each block of the secure heap once.",
     [FO_FINDING_OVERFLOW] =
         "It was found when the block was freed: the write itself was somewhere between the two "
         "places. FREEONCE_BACKEND=guard stops the program where it is made.",

@@ -38,6 +38,7 @@ import table_options
 import table_pointers
 import table_rwlocks
 import table_sandbox
+import table_secure
 import table_watch
 from advice import without_advice
 
@@ -47,6 +48,7 @@ TABLES = {
     "doubles": table_doubles,
     "forks": table_forks,
     "sandbox": table_sandbox,
+    "secure": table_secure,
     "rwlocks": table_rwlocks,
     "hooks": table_hooks,
     "loader": table_loader,

@@ -40,6 +40,9 @@ static const char *const names[RULES] = {
         "A libc function was called with a pointer to OpenSSL's memory, but to no block",
     [FO_FINDING_BEHIND] = "Free of a pointer at or behind the end of a block",
     [FO_FINDING_BEHIND_FREED] = "Free of a pointer at or behind the end of a freed block",
+    [FO_FINDING_SECURE] = "OPENSSL_free of a block of the secure heap",
+    [FO_FINDING_SECURE_NO_BLOCK] =
+        "OPENSSL_secure_free of a pointer to no live block of the secure heap",
 };
 
 json_t *fo_sarif_rules(void)
