@@ -56,6 +56,9 @@ bool fo_guard_find(uintptr_t address, struct fo_guarded *out);
 void fo_guard_keep_stack(uintptr_t payload, uint32_t stack);
 uint32_t fo_guard_stack_of(uintptr_t payload);
 
+/* Call `visit` for each live block. */
+void fo_guard_each_live(void (*visit)(void *context, const struct fo_freed *block), void *context);
+
 /* Lock the pages of live blocks: see fo_backend_lock(). */
 void fo_guard_lock(void);
 

@@ -72,19 +72,17 @@ static bool classify(struct fo_record *r, const struct fo_guarded *g, enum acces
     static const char *const plain[] = {"read", "write", "execution"};
     static const char *const into[] = {"read of", "write to", "execution of"};
 
-    r->verb = plain[access];
-    if (!g->live && r->pointer >= r->block) {
+    bool in_front = r->pointer < r->block;
+
+    r->offset = in_front ? r->block - r->pointer : r->pointer - r->block;
+    if (!g->live) { /* also in front of the payload: those pages were the block's */
         r->kind = FO_FINDING_GUARD_USE_AFTER_FREE;
         r->verb = into[access];
-        r->offset = r->pointer - r->block;
-    } else if (r->pointer < r->block) {
-        r->kind = FO_FINDING_GUARD_UNDERFLOW;
-        r->offset = r->block - r->pointer;
-    } else {
-        r->kind = FO_FINDING_GUARD_OVERFLOW;
-        r->offset = r->pointer - r->block;
+        return true;
     }
-    return !g->live || r->pointer < r->block || r->offset >= r->size;
+    r->kind = in_front ? FO_FINDING_GUARD_UNDERFLOW : FO_FINDING_GUARD_OVERFLOW;
+    r->verb = plain[access];
+    return in_front || r->offset >= r->size;
 }
 
 static void report(uintptr_t address, const ucontext_t *context)

@@ -117,6 +117,17 @@ bool fo_guard_open(uintptr_t end, size_t room)
     return true;
 }
 
+void fo_guard_each_live(void (*visit)(void *context, const struct fo_freed *block), void *context)
+{
+    for (struct fo_guard_class *c = classes; c < classes + CLASSES; c++)
+        for (uint32_t i = 0; i < c->count && i < FO_RELAXED_LOAD(&c->fresh); i++) {
+            const struct fo_guard_slot *s = &c->slots[i];
+            const struct fo_freed block = s->record;
+            if (__atomic_load_n(&s->state, __ATOMIC_ACQUIRE) == FO_GUARD_LIVE)
+                visit(context, &block);
+        }
+}
+
 void fo_guard_lock(void)
 {
     for (struct fo_guard_class *c = classes; c < classes + CLASSES; c++)

@@ -2,7 +2,9 @@
  * compared with it slot by slot. */
 #include "backend/region_walk.h"
 
+#include "backend/guard.h"
 #include "backend/region_magazine.h"
+#include "core/registry.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -142,14 +144,47 @@ static bool is_half_made(uintptr_t payload)
     return word <= FO_HEADER_CLEAR || (word & FO_REGION_FREED) != 0;
 }
 
+/* Where blocks are watched or guarded, the hooks write the headers of the other backends, and the
+ * registry knows the block's state (arena.c). */
+static uint8_t state_of_watched(uintptr_t payload)
+{
+    const uint8_t *slot = __atomic_load_n(&fo_hot.entered, __ATOMIC_ACQUIRE) != NULL
+                              ? fo_registry_slot(payload)
+                              : NULL;
+    return slot != NULL ? __atomic_load_n(slot, __ATOMIC_ACQUIRE) : FO_SLOT_NONE;
+}
+
+static void walk_watched(struct walk *w, uintptr_t payload, uint8_t state, bool is_free)
+{
+    const struct fo_header *h = fo_header_of(payload);
+    const struct fo_at at = {FO_FOUND_LIVE, payload, FO_RELAXED_LOAD(&h->word),
+                             FO_RELAXED_LOAD(&h->site)};
+
+    if (state == FO_SLOT_GONE)
+        w->out->lost += !is_free;
+    else if (is_free)
+        wrong(w, "a slot that is not free is in a cell or in its page", payload);
+    else if (state == FO_SLOT_FREED)
+        w->out->waiting++;
+    else if (state == FO_SLOT_DAMAGED || !fo_is_live(fo_hot.secret, payload, at.site, at.word))
+        wrong(w, "a header is damaged", payload);
+    else
+        walk_block(w, &at);
+}
+
 static void walk_slot(struct walk *w, uintptr_t payload, bool in_cell, bool is_back)
 {
     struct fo_at at = fo_region_at(payload);
     bool blank = fo_header_is_clear(payload);
+    uint8_t watched = state_of_watched(payload);
 
     w->out->back += is_back;
     if (in_cell && is_back)
         wrong(w, "a slot is in a cell and in its page", payload);
+    if (watched != FO_SLOT_NONE) {
+        walk_watched(w, payload, watched, in_cell || is_back);
+        return;
+    }
     if (blank) {
         w->out->lost += !in_cell && !is_back;
         return;
@@ -195,8 +230,11 @@ static void walk_slots(struct walk *w, uint32_t page)
 static void walk_large(struct walk *w, uintptr_t payload)
 {
     struct fo_at at = fo_region_at(payload);
+    uint8_t watched = state_of_watched(payload);
 
-    if (at.state == FO_FOUND_LIVE)
+    if (watched != FO_SLOT_NONE)
+        walk_watched(w, payload, watched, false);
+    else if (at.state == FO_FOUND_LIVE)
         walk_block(w, &at);
     else if (at.state == FO_FOUND_DAMAGED && !is_half_made(payload))
         wrong(w, "a large block's header is damaged", payload);
@@ -257,6 +295,14 @@ static void walk_pages(struct walk *w)
     }
 }
 
+static void walk_guarded(void *context, const struct fo_freed *block)
+{
+    const struct fo_at at = {FO_FOUND_LIVE, (uintptr_t)block->address, block->word,
+                             block->allocated};
+
+    walk_block(context, &at);
+}
+
 bool fo_region_walk(struct fo_walk *out, fo_walk_live *each, void *context)
 {
     memset(out, 0, sizeof *out);
@@ -271,6 +317,7 @@ bool fo_region_walk(struct fo_walk *out, fo_walk_live *each, void *context)
     walk_magazines(&w);
     walk_bins(&w);
     walk_pages(&w);
+    fo_guard_each_live(walk_guarded, &w);
     munmap(held, size);
     return true;
 }

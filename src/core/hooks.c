@@ -65,6 +65,18 @@ static FO_COLD void *allocate_guarded(size_t size, const char *file, int line)
     return NULL;
 }
 
+/* Only with the first block is it known that blocks are guarded, and that one came from beneath. */
+static FO_COLD void *allocate_first_guarded(void *base, size_t size, const char *file, int line)
+{
+    size_t room = fo_room(size) + FO_RELAXED_LOAD(&fo_hot.pad);
+    void *guarded = allocate_guarded(size, file, line);
+
+    if (guarded != NULL)
+        fo_backends[fo_word_backend(fo_process_meta(fo_process_self()))]->free(base, room, file,
+                                                                               line);
+    return guarded;
+}
+
 /* From the region; what finds no room there comes from libc, unless others have to see it. */
 static FO_COLD void *allocate_directly(size_t size, const char *file, int line)
 {
@@ -95,6 +107,11 @@ static __attribute__((noinline)) void *allocate(size_t size, const char *file, i
     void *base = alloc(fo_room(size) + FO_RELAXED_LOAD(&fo_hot.pad), file, line);
     if (fo_unlikely(base == NULL))
         return FO_RELAXED_LOAD(&fo_hot.direct) ? allocate_directly(size, file, line) : NULL;
+    if (fo_unlikely(!decided && FO_RELAXED_LOAD(&fo_hot.guard))) {
+        void *guarded = allocate_first_guarded(base, size, file, line);
+        if (guarded != NULL)
+            return guarded;
+    }
     uintptr_t payload = (uintptr_t)base + sizeof(struct fo_header);
     uint8_t *slot = fo_registry_slot(payload);
     if (fo_unlikely(FO_RELAXED_LOAD(&fo_hot.shared)))

@@ -37,6 +37,17 @@ static void put_note(struct fo_text *t, const char *note)
     fo_put(t, ")");
 }
 
+static void put_access(struct fo_text *t, const struct fo_record *r)
+{
+    bool in_front = r->pointer < r->block;
+
+    if (!in_front)
+        fo_put(t, "at byte ");
+    fo_put_dec(t, r->offset);
+    if (in_front)
+        fo_put(t, r->offset == 1 ? " byte in front of it" : " bytes in front of it");
+}
+
 void fo_record_headline(struct fo_text *t, const struct fo_record *r)
 {
     for (const char *at = texts[r->kind][r->operation == FO_OPERATION_REALLOC]; *at != '\0'; at++) {
@@ -59,6 +70,9 @@ void fo_record_headline(struct fo_text *t, const struct fo_record *r)
             break;
         case 'd':
             fo_put_dec(t, r->offset);
+            break;
+        case 'e':
+            put_access(t, r);
             break;
         case 'b':
             put_behind(t, r->offset - r->size);

@@ -1,7 +1,6 @@
 /* faults: one fault a run.  `faults [--realloc] [--guarded] [--host[=KIND]] FAULT` registers the
  * memory functions asked for, does what the fault says, and shows that OpenSSL still works.  With
- * --guarded it does so in few blocks, of which the first is gone before the fault.  Run by run.py,
- * which knows what each must report. */
+ * --guarded it does so in few blocks.  Run by run.py, which knows what each must report. */
 #include "fault.h"
 
 #include <dlfcn.h>
@@ -176,8 +175,6 @@ int main(int argc, char **argv)
             fail("there is no option %s", argv[at]);
     if (at != argc - 1)
         fail("usage: faults [--realloc] [--guarded] [--host[=private|8|shared|late]] FAULT");
-    if (guarded)
-        OPENSSL_free(OPENSSL_malloc(1)); /* a process's first block never is */
     tell_place_of_fork();
     find(argv[at])->run();
     go_on();

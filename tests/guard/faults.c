@@ -75,6 +75,28 @@ static void write_freed(void)
     after_free(64, 0, true);
 }
 
+/* The header lies in front of the payload, and the rest of the page in front of that. */
+static void write_freed_header(void)
+{
+    after_free(64, -8, true);
+}
+
+static void read_freed_page(void)
+{
+    after_free(64, -1000, false);
+}
+
+/* It begins in front of the payload and reaches into it. */
+static void read_across_freed(void)
+{
+    char *p = ALLOC("alloc", 64);
+
+    FREE("first", p);
+    uint64_t word;
+    memcpy(&word, launder(p - 1), sizeof word);
+    (void)launder(&word);
+}
+
 static void write_freed_large(void)
 {
     after_free(1 << 20, 700000, true);
@@ -211,6 +233,9 @@ const struct guard_case fault_cases[] = {
     {"read-in-front", read_in_front},
     {"read-freed", read_freed},
     {"write-freed", write_freed},
+    {"write-freed-header", write_freed_header},
+    {"read-freed-page", read_freed_page},
+    {"read-across-freed", read_across_freed},
     {"write-freed-large", write_freed_large},
     {"write-past-large", write_past_large},
     {"read-moved", read_moved},

@@ -1,6 +1,7 @@
 /* Programs without a fault: nothing may be said, and what is guarded may not be too much. */
 #include "guard.h"
 
+#include <dlfcn.h>
 #include <errno.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -8,6 +9,8 @@
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#include "backend/walk.h"
 
 enum { THREADS = 4, ROUNDS = 3000, HELD = 64 };
 
@@ -142,8 +145,67 @@ static void fork_from_threads(void)
     join(ids);
 }
 
+static void first(void)
+{
+    void *p = OPENSSL_malloc(64);
+
+    fact("guarded", is_guarded(p, 64));
+    OPENSSL_free(p);
+}
+
+/* --- freeonce_walk() ---------------------------------------------------------------------------
+ */
+
+enum { WALKED = 200 };
+
+/* How much more lives than `before` says. */
+static void check_walk(freeonce_walk_function *walk, const struct fo_walk *before, uint64_t blocks,
+                       uint64_t bytes)
+{
+    struct fo_walk now;
+
+    CHECK(walk(&now));
+    CHECK(now.wrong == 0 && now.lost == 0);
+    CHECK(now.live == before->live + blocks && now.live_bytes == before->live_bytes + bytes);
+}
+
+/* Small ones and large ones. */
+static size_t walked_size(int i)
+{
+    return (size_t)(i * i * 7 + 1);
+}
+
+static void walk(void)
+{
+    freeonce_walk_function *function;
+    struct fo_walk before;
+    void *blocks[WALKED];
+    uint64_t bytes = 0;
+
+    *(void **)&function = dlsym(RTLD_DEFAULT, "freeonce_walk");
+    CHECK(function != NULL);
+    OPENSSL_free(OPENSSL_malloc(1)); /* the heap is there from the first block on */
+    CHECK(function(&before) && before.wrong == 0);
+    for (int i = 0; i < WALKED; i++) {
+        blocks[i] = OPENSSL_malloc(walked_size(i));
+        CHECK(blocks[i] != NULL);
+        bytes += walked_size(i);
+    }
+    check_walk(function, &before, WALKED, bytes);
+    for (int i = 0; i < WALKED; i += 2) {
+        OPENSSL_free(blocks[i]);
+        bytes -= walked_size(i);
+    }
+    check_walk(function, &before, WALKED / 2, bytes);
+    for (int i = 1; i < WALKED; i += 2)
+        OPENSSL_free(blocks[i]);
+    check_walk(function, &before, 0, 0);
+}
+
 const struct guard_case healthy_cases[] = {
-    {"sizes", sizes},      {"huge", huge},       {"many", many},
-    {"errno", keep_errno}, {"threads", threads}, {"fork-from-threads", fork_from_threads},
+    {"first", first},     {"walk", walk},
+    {"sizes", sizes},     {"huge", huge},
+    {"many", many},       {"errno", keep_errno},
+    {"threads", threads}, {"fork-from-threads", fork_from_threads},
     {NULL, NULL},
 };

@@ -54,6 +54,15 @@ CASES = {
     "read-in-front": ("read-in-front", {}, fault("read 3281 bytes in front of block ADDR (9000 bytes)"), SEGV),
     "read-freed": ("read-freed", {}, fault("read of freed block ADDR (64 bytes) at byte 12", freed=True), SEGV),
     "write-freed": ("write-freed", {}, fault("write to freed block ADDR (64 bytes) at byte 0", freed=True), SEGV),
+    "write-freed-header": (
+        "write-freed-header", {},
+        fault("write to freed block ADDR (64 bytes) 8 bytes in front of it", freed=True), SEGV),
+    "read-freed-page": (
+        "read-freed-page", {},
+        fault("read of freed block ADDR (64 bytes) 1000 bytes in front of it", freed=True), SEGV),
+    "read-across-freed": (
+        "read-across-freed", {},
+        fault("read of freed block ADDR (64 bytes) 1 byte in front of it", freed=True), SEGV),
     "write-freed-large": (
         "write-freed-large", {}, fault("write to freed block ADDR (1048576 bytes) at byte 700000", freed=True), SEGV),
     "write-past-large": (
@@ -113,6 +122,17 @@ CASES = {
     "sizes": ("sizes", {}, "", 0),
     "sizes-watched": ("sizes", {"CANARY": "1", "FILL": "1"}, "", 0),
     "huge": ("huge", {}, "", 0),
+    # the first block of a process
+    "first-block": ("first", {}, "", 0, {"guarded": ["1"]}),
+    "first-block-over-libc": ("first", {"BACKEND": "libc", "GUARD": "1"}, "", 0, {"guarded": ["1"]}),
+    "first-block-over-host": ("first", {"host": "private", "BACKEND": "auto", "GUARD": "1"}, "", 0, {"guarded": ["1"]}),
+    # freeonce_walk()
+    "walk": ("walk", {}, "", 0),
+    "walk-sampled": ("walk", {"BACKEND": "arena", "GUARD": "1/2"}, "", 0),
+    "walk-watched": ("walk", {"BACKEND": "arena", "FILL": "1", "CANARY": "1"}, "", 0),
+    "walk-watched-nothing-waits": ("walk", {"BACKEND": "arena", "FILL": "1", "QUARANTINE": "0"}, "", 0),
+    "walk-watched-shm": ("walk", {"BACKEND": "shm", "FILL": "1"}, "", 0),
+    "walk-arena": ("walk", {"BACKEND": "arena"}, "", 0),
     "mappings-are-given-back": ("many", {"GUARD_MAX": "1000"}, "", 0),
     "errno": ("errno", {}, "", 0),
     "threads": ("threads", {}, "", 0),
