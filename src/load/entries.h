@@ -33,6 +33,9 @@ void *fo_SSL_CTX_new_ex_4(void *, void *, void *);
 /* What frees memory of OpenSSL's secure heap: secure.c.  NULL: `name` is another function's. */
 void *fo_secure_entry(const char *name, unsigned major);
 
+/* Another library came; see fo_objects_forget(). */
+void fo_secure_forget(void);
+
 /* What a program takes for OpenSSL's own CRYPTO_malloc or CRYPTO_free. */
 struct fo_openssl;
 void *fo_memory_entry(const struct fo_openssl *o, const void *real);

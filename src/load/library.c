@@ -48,6 +48,7 @@ static void note(const struct fo_module *seen, enum fo_part part, unsigned major
     libraries[library_count] = (struct library){module, major, part, !started};
     __atomic_store_n(&library_count, library_count + 1, __ATOMIC_RELEASE);
     fo_objects_forget();
+    fo_secure_forget();
     fo_changes_forget();
     fo_uses_forget();
 }

@@ -17,17 +17,21 @@
 #include "load/entries.h"
 #include "load/library.h"
 
+/* Live or not, it is no part of a secure heap. */
+static FO_ALWAYS_INLINE bool is_in_region(const void *p)
+{
+    return fo_direct_contains(&fo_hot.process->direct, (uintptr_t)p);
+}
+
 static bool is_live_block(uintptr_t p)
 {
-    if (fo_direct_contains(&fo_hot.process->direct, p))
-        return true; /* live or not, it is no part of a secure heap */
     const uint8_t *slot = fo_registry_slot(p);
+
     return slot != NULL && __atomic_load_n(slot, __ATOMIC_ACQUIRE) == FO_SLOT_LIVE;
 }
 
-static FO_COLD bool is_refused(uintptr_t p, fo_site now)
+static bool is_refused(uintptr_t p, fo_site now)
 {
-    int saved_errno = errno;
     struct fo_secure_at at = fo_secure_at(p);
     bool refused = at.state != FO_SECURE_ELSEWHERE && at.block != p;
 
@@ -35,46 +39,87 @@ static FO_COLD bool is_refused(uintptr_t p, fo_site now)
         fo_wrong_secure_free(p, now);
     else if (at.state == FO_SECURE_LIVE)
         fo_secure_remember(&at, now);
-    errno = saved_errno;
     return refused;
 }
 
-static bool may_free(const void *p, const char *file, int line)
+static FO_COLD bool may_free(const void *p, const char *file, int line)
 {
-    return p == NULL || is_live_block((uintptr_t)p) ||
-           !is_refused((uintptr_t)p, fo_site_pack(file, line));
+    int saved_errno = errno;
+    bool may = is_in_region(p) || is_live_block((uintptr_t)p) ||
+               !is_refused((uintptr_t)p, fo_site_pack(file, line));
+
+    errno = saved_errno;
+    return may;
 }
 
-static struct fo_library_slot secure_free, secure_clear_free;
+typedef void free_function(void *p, const char *file, int line);
+typedef void clear_free_function(void *p, size_t size, const char *file, int line);
+
+/* OpenSSL's, for OpenSSL 3 and 4, as far as they are the same for every caller. */
+static void *frees[2], *clear_frees[2];
+
+void fo_secure_forget(void)
+{
+    for (unsigned i = 0; i < 2; i++) {
+        __atomic_store_n(&frees[i], NULL, __ATOMIC_SEQ_CST);
+        __atomic_store_n(&clear_frees[i], NULL, __ATOMIC_SEQ_CST);
+    }
+}
+
+static FO_COLD void free_slowly(void *p, const char *file, int line, unsigned major,
+                                uintptr_t caller)
+{
+    free_function *real;
+
+    *(void **)&real =
+        fo_library_function(&frees[major - 3], FO_PART_CRYPTO, major, "CRYPTO_secure_free", caller);
+    if (real != NULL && may_free(p, file, line))
+        real(p, file, line);
+}
+
+static FO_COLD void clear_free_slowly(void *p, size_t size, const char *file, int line,
+                                      unsigned major, uintptr_t caller)
+{
+    clear_free_function *real;
+
+    *(void **)&real = fo_library_function(&clear_frees[major - 3], FO_PART_CRYPTO, major,
+                                          "CRYPTO_secure_clear_free", caller);
+    if (real != NULL && may_free(p, file, line))
+        real(p, size, file, line);
+}
 
 #define ENTRY(name, major)                                                                         \
     __asm__(".symver fo_" #name "_" #major "," #name "@OPENSSL_" #major ".0.0");                   \
     FO_EXPORT
 
 #define DEFINE_ENTRIES(major)                                                                      \
-    void fo_CRYPTO_secure_free_##major(void *p, const char *file, int line);                       \
-    void fo_CRYPTO_secure_clear_free_##major(void *p, size_t size, const char *file, int line);    \
+    free_function fo_CRYPTO_secure_free_##major;                                                   \
+    clear_free_function fo_CRYPTO_secure_clear_free_##major;                                       \
     ENTRY(CRYPTO_secure_free, major)                                                               \
     void fo_CRYPTO_secure_free_##major(void *p, const char *file, int line)                        \
     {                                                                                              \
-        void (*real)(void *, const char *, int);                                                   \
+        free_function *real;                                                                       \
                                                                                                    \
-        *(void **)&real =                                                                          \
-            fo_library_function_kept(&secure_free, FO_PART_CRYPTO, major, "CRYPTO_secure_free",    \
-                                     (uintptr_t)__builtin_return_address(0));                      \
-        if (real != NULL && may_free(p, file, line))                                               \
+        if (p == NULL) /* nothing is done, as OpenSSL promises */                                  \
+            return;                                                                                \
+        *(void **)&real = FO_HOT_LOAD(&frees[major - 3]);                                          \
+        if (fo_likely(real != NULL) && fo_likely(is_in_region(p)))                                 \
             real(p, file, line);                                                                   \
+        else                                                                                       \
+            free_slowly(p, file, line, major, (uintptr_t)__builtin_return_address(0));             \
     }                                                                                              \
     ENTRY(CRYPTO_secure_clear_free, major)                                                         \
     void fo_CRYPTO_secure_clear_free_##major(void *p, size_t size, const char *file, int line)     \
     {                                                                                              \
-        void (*real)(void *, size_t, const char *, int);                                           \
+        clear_free_function *real;                                                                 \
                                                                                                    \
-        *(void **)&real = fo_library_function_kept(&secure_clear_free, FO_PART_CRYPTO, major,      \
-                                                   "CRYPTO_secure_clear_free",                     \
-                                                   (uintptr_t)__builtin_return_address(0));        \
-        if (real != NULL && may_free(p, file, line))                                               \
+        if (p == NULL)                                                                             \
+            return;                                                                                \
+        *(void **)&real = FO_HOT_LOAD(&clear_frees[major - 3]);                                    \
+        if (fo_likely(real != NULL) && fo_likely(is_in_region(p)))                                 \
             real(p, size, file, line);                                                             \
+        else                                                                                       \
+            clear_free_slowly(p, size, file, line, major, (uintptr_t)__builtin_return_address(0)); \
     }
 DEFINE_ENTRIES(3)
 DEFINE_ENTRIES(4)
