@@ -356,3 +356,41 @@ bool fo_elf_defined_once(const char *name)
     fo_elf_each(count_definition, &c, &never);
     return c.count == 1;
 }
+
+struct zeros {
+    const struct fo_module *module;
+    uintptr_t start, end;
+};
+
+static int find_zeros(struct dl_phdr_info *info, size_t size, void *data)
+{
+    enum { ALIGNMENT = sizeof(uintptr_t) };
+    struct zeros *z = data;
+    uintptr_t first = (uintptr_t)info->dlpi_addr;
+    bool is_it = false;
+
+    (void)size;
+    for (int i = 0; i < info->dlpi_phnum; i++) {
+        const ElfW(Phdr) *p = &info->dlpi_phdr[i];
+        uintptr_t at = first + p->p_vaddr;
+        is_it = is_it || (p->p_type == PT_DYNAMIC && at == (uintptr_t)z->module->dynamic);
+        if (p->p_type != PT_LOAD || (p->p_flags & PF_W) == 0 || p->p_memsz <= p->p_filesz)
+            continue;
+        z->start = (at + p->p_filesz + ALIGNMENT - 1) & ~(uintptr_t)(ALIGNMENT - 1);
+        z->end = at + p->p_memsz;
+    }
+    if (!is_it)
+        z->start = z->end = 0;
+    return is_it;
+}
+
+bool fo_elf_zeros(const struct fo_module *module, uintptr_t *start, uintptr_t *end)
+{
+    struct zeros z = {.module = module};
+
+    if (dl_iterate_phdr(find_zeros, &z) == 0 || z.start >= z.end)
+        return false;
+    *start = z.start;
+    *end = z.end;
+    return true;
+}

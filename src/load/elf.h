@@ -41,10 +41,6 @@ const struct link_map *fo_elf_map(uintptr_t code);
  * program headers are not mapped. */
 size_t fo_elf_build_id(const struct fo_module *module, const unsigned char **id);
 
-/* Where the module's variables lie that are zero at first (.bss).  False: it has none, or its
- * program headers are not mapped. */
-bool fo_elf_zeros(const struct fo_module *module, uintptr_t *start, uintptr_t *end);
-
 /* Copy the printable string at `address` to out, if it lies in read-only memory of a loaded module,
  * as the names of source files do.  False: it does not, or see fo_probe_string().  So a damaged
  * pointer makes no report of what the program has in its memory.  Takes no lock. */
@@ -76,6 +72,10 @@ void fo_elf_each(void (*visit)(const struct fo_module *module, void *data), void
 
 /* Does exactly one loaded module, other than this library, define a function of this name? */
 bool fo_elf_defined_once(const char *name);
+
+/* Where the module's variables lie that are zero at first (.bss).  Takes the dynamic linker's lock.
+ * False: it has none. */
+bool fo_elf_zeros(const struct fo_module *module, uintptr_t *start, uintptr_t *end);
 
 /* Functions of this name in all loaded modules, in whatever scope: at most `room`, returns how
  * many.  Nothing is done, and 0 returned, if no module came since the call before. */

@@ -121,22 +121,3 @@ bool fo_elf_string(const char *address, char *out, size_t size)
 
     return end != 0 && fo_probe_string(address, out, room < size ? room : size);
 }
-
-bool fo_elf_zeros(const struct fo_module *module, uintptr_t *start, uintptr_t *end)
-{
-    enum { ALIGNMENT = sizeof(uintptr_t) };
-    struct headers h;
-
-    if (!find_headers(module, &h))
-        return false;
-    for (size_t i = 0; i < h.count; i++) {
-        const ElfW(Phdr) *p = &h.first[i];
-        uintptr_t at = module->base + p->p_vaddr;
-        if (p->p_type != PT_LOAD || (p->p_flags & PF_W) == 0 || p->p_memsz <= p->p_filesz)
-            continue;
-        *start = (at + p->p_filesz + ALIGNMENT - 1) & ~(uintptr_t)(ALIGNMENT - 1);
-        *end = at + p->p_memsz;
-        return *end <= module->end && *start < *end;
-    }
-    return false;
-}

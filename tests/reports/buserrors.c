@@ -179,7 +179,7 @@ static int is_asleep(pid_t pid)
     if (is_gone)
         return 1;
     const char *name_end = strrchr(text, ')');
-    return name_end != NULL && strchr("SZ", name_end[2]) != NULL;
+    return is_gone || (name_end != NULL && strchr("SZ", name_end[2]) != NULL);
 }
 
 static void read_meanwhile(void)
