@@ -39,6 +39,7 @@ bool fo_watch_free(uintptr_t payload, fo_site allocated, uint64_t word, enum fo_
 
 static FO_COLD void refuse_free(uintptr_t p, fo_site now)
 {
+    FO_NOTE_FRAME();
     if (fo_wrong_pointer(p, FO_OPERATION_FREE, now) == FO_FINDING_FOREIGN &&
         fo_options.foreign == FO_FOREIGN_FREE && !fo_region_contains(p))
         fo_libc_memory.free((void *)p);

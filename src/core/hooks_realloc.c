@@ -14,6 +14,7 @@
 
 static FO_COLD void *refuse_realloc(uintptr_t p, size_t size, fo_site now)
 {
+    FO_NOTE_FRAME();
     if (fo_wrong_pointer(p, FO_OPERATION_REALLOC, now) == FO_FINDING_FOREIGN &&
         fo_options.foreign == FO_FOREIGN_FREE && !fo_region_contains(p))
         return fo_libc_memory.realloc((void *)p, size);

@@ -4,6 +4,11 @@
 
 #include "report/record.h"
 
+/* Where the frame ends of a function that sees to what is out of the ordinary: right above, those
+ * that called it saved their caller's registers, unless they jumped to it. */
+extern FO_HIDDEN __thread uintptr_t fo_verdict_frame;
+#define FO_NOTE_FRAME() (fo_verdict_frame = (uintptr_t)__builtin_dwarf_cfa())
+
 /* Judge it and report.  Any 64-bit value will do; nothing is read that is not known to be there.
  * Returns the kind of finding, so that the caller can pass a foreign pointer on. */
 FO_COLD enum fo_finding_kind fo_wrong_pointer(uintptr_t p, enum fo_operation operation,

@@ -5,10 +5,14 @@
 #include "core/probe.h"
 #include "core/quarantine.h"
 #include "core/registry.h"
+#include "core/verdict.h"
 #include "core/verdict_parts.h"
 #include "core/watch.h"
 
-enum { STACK_WORDS = 128 };
+enum { SAVED_WORDS = 8, CALLERS_WORDS = 64, OURS_MOST = 4096 };
+
+__thread uintptr_t fo_verdict_frame;
+
 #define MEMBER_MOST ((uintptr_t)4096)
 
 bool fo_is_pattern(uintptr_t p)
@@ -25,30 +29,50 @@ static bool waits(uintptr_t p)
     return slot != NULL && __atomic_load_n(slot, __ATOMIC_ACQUIRE) == FO_SLOT_FREED;
 }
 
-/* The last word from here up that is the start of a block that waits: the frames that come first
- * are the library's own, and have leftovers of earlier calls in them; what the caller's registers
- * held is saved at their end.  0: there is none. */
-__attribute__((noinline, no_sanitize("address"), no_sanitize("thread"))) static uintptr_t
-look_up(void)
+static uintptr_t word_at(uintptr_t at) __attribute__((no_sanitize("address", "thread")));
+static uintptr_t word_at(uintptr_t at)
 {
-    uintptr_t at = (uintptr_t)__builtin_frame_address(0), found = 0;
+    uintptr_t word = *(const volatile uintptr_t *)at;
 
-    for (int i = 0; i < STACK_WORDS && (at % 4096 != 0 || fo_readable(at, sizeof at)); i++) {
-        uintptr_t word = *(const volatile uintptr_t *)at;
-        if (waits(word))
-            found = word;
-        at += sizeof at;
+    return waits(word) ? word : 0;
+}
+
+static uintptr_t look_up(uintptr_t at)
+{
+    uintptr_t found = 0;
+
+    for (int i = 0; i < CALLERS_WORDS && found == 0; i++, at += sizeof at) {
+        if ((i == 0 || at % 4096 == 0) && !fo_readable(at, sizeof at))
+            break;
+        found = word_at(at);
     }
     return found;
 }
 
-/* With the registers that no function has saved yet. */
-__attribute__((noinline)) static uintptr_t find_on_stack(void)
+static uintptr_t look_down(uintptr_t from, uintptr_t least)
+{
+    uintptr_t found = 0;
+
+    for (uintptr_t at = from; at > least && found == 0;)
+        found = word_at(at -= sizeof at);
+    return found;
+}
+
+/* Around where the noted frame ends: right below it saved what those before it left in the caller's
+ * registers, above are their frames and the caller's.  Further below are registers that it left
+ * alone, and what is left of earlier calls.  0: there is none. */
+static __attribute__((noinline)) uintptr_t find_on_stack(uintptr_t end)
 {
     __builtin_unwind_init();
-    uintptr_t found = look_up();
-    __asm__ volatile("" : "+r"(found)); /* no tail call: what was saved stays below */
-    return found;
+    uintptr_t least = (uintptr_t)__builtin_frame_address(0) - SAVED_WORDS * sizeof end;
+    uintptr_t saved = end - SAVED_WORDS * sizeof end;
+
+    if (saved <= least || end - least > OURS_MOST)
+        return 0;
+    uintptr_t found = look_down(end, saved);
+    if (found == 0)
+        found = look_up(end);
+    return found != 0 ? found : look_down(saved, least);
 }
 
 bool fo_judge_pattern(struct fo_record *r)
@@ -58,7 +82,7 @@ bool fo_judge_pattern(struct fo_record *r)
     if (!fo_is_pattern(r->pointer))
         return false;
     r->kind = FO_FINDING_PATTERN;
-    uintptr_t block = find_on_stack();
+    uintptr_t block = find_on_stack(fo_verdict_frame);
     if (block != 0 && fo_quarantine_find(block, &f) != FO_FORGOTTEN) {
         r->block = block;
         fo_record_freed(r, &f);

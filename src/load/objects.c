@@ -288,6 +288,7 @@ static FO_COLD void look_for_passed(const void *p, fo_object_function **slot)
 static FO_COLD void *call_slowly(fo_object_function *function, void *p, const void *second,
                                  fo_object_function **slot, uintptr_t caller)
 {
+    FO_NOTE_FRAME();
     size_t entry = (size_t)(slot - fo_object_real);
     bool guard = fo_hot.objects;
     bool frees = rows[entry % FO_OBJECT_COUNT].operation == FO_OPERATION_FREE;

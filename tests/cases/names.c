@@ -178,7 +178,7 @@ static struct owner *freed_owner(void)
     return launder(o);
 }
 
-static void member_of_freed(void)
+static __attribute__((noinline)) void free_member(void)
 {
     const struct owner *o = freed_owner();
 
@@ -186,12 +186,36 @@ static void member_of_freed(void)
     fact("owner", "%p", (const void *)o);
 }
 
-static void certificate_of_freed(void)
+static __attribute__((noinline)) void free_certificate(void)
 {
     const struct owner *o = freed_owner();
 
     X509_free(o->certificate);
     fact("owner", "%p", (const void *)o);
+}
+
+/* The caller's caller has pointers to freed blocks, too. */
+static void beside_others(void (*run)(void))
+{
+    void *others[4];
+
+    for (int i = 0; i < 4; i++)
+        others[i] = OPENSSL_malloc(16);
+    for (int i = 0; i < 4; i++)
+        OPENSSL_free(others[i]);
+    launder((void *)others);
+    run();
+    launder((void *)others);
+}
+
+static void member_of_freed(void)
+{
+    beside_others(free_member);
+}
+
+static void certificate_of_freed(void)
+{
+    beside_others(free_certificate);
 }
 
 /* Nothing was freed. */
