@@ -1,0 +1,147 @@
+/* How long is a stale free found by its own name?  A block is freed, OpenSSL goes on allocating and
+ * freeing, and then its pointer is freed again: is it still known which block that was?  Sizes are
+ * drawn as a mutual TLS 1.3 handshake asks for them (tests/bench, handshake --sizes). */
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "backend/region.h"
+#include "core/hooks.h"
+#include "core/quarantine.h"
+#include "fixture.h"
+
+enum { LIVE = 2500, WARM_UP = 30000, TRIALS = 60, MOST_THREADS = 8 };
+
+/* Of 1,000 blocks so many are not larger than this, and larger than the one before. */
+static const struct {
+    uint16_t size, share;
+} mix[] = {{4, 250}, {16, 85},  {24, 176}, {32, 300}, {40, 55},  {48, 16}, {64, 10},
+           {72, 34}, {112, 9},  {136, 13}, {176, 5},  {216, 31}, {400, 6}, {544, 1},
+           {960, 3}, {1040, 1}, {3272, 3}, {4096, 1}, {16712, 1}};
+
+static const size_t sizes[] = {16, 64, 384, 1072, 16384, 100000};
+
+struct program {
+    size_t size;    /* of the block that is freed too often */
+    unsigned after; /* so many allocations after its free, it is asked for */
+    uint64_t seed;
+    void *live[LIVE];
+    unsigned named, other, unknown;
+};
+
+static size_t draw(uint64_t *seed)
+{
+    unsigned drawn = (unsigned)(fixture_random(seed) % 1000), i = 0;
+
+    while (i + 1 < sizeof mix / sizeof *mix && drawn >= mix[i].share)
+        drawn -= mix[i++].share;
+    return mix[i].size;
+}
+
+static void go_on(struct program *p, unsigned allocations)
+{
+    while (allocations-- != 0) {
+        void **slot = &p->live[fixture_random(&p->seed) % LIVE];
+        fo_free(*slot, "mix.c", 1);
+        *slot = fo_malloc(draw(&p->seed), "mix.c", 2);
+        assert_non_null(*slot);
+    }
+}
+
+static bool is_from(fo_site site, const char *file)
+{
+    return site != 0 && fo_site_file(site) != NULL && strcmp(fo_site_file(site), file) == 0;
+}
+
+/* What is known of the free, if it is known at all. */
+static bool remembered(uintptr_t stale, struct fo_freed *freed)
+{
+    if (!fo_hot.direct)
+        return fo_quarantine_find(stale, freed) != FO_FORGOTTEN;
+    struct fo_at at = fo_region_at(stale);
+    return at.state == FO_FOUND_FREED && at.payload == stale && fo_region_freed(&at, freed);
+}
+
+static void ask(struct program *p, uintptr_t stale)
+{
+    struct fo_freed freed = {0};
+
+    if (!remembered(stale, &freed))
+        p->unknown++;
+    else if (is_from(freed.allocated, "victim.c") && is_from(freed.freed, "first.c"))
+        p->named++;
+    else
+        p->other++;
+}
+
+static void *run(void *program)
+{
+    struct program *p = program;
+
+    go_on(p, WARM_UP);
+    for (unsigned i = 0; i < TRIALS; i++) {
+        void *stale = fo_malloc(p->size, "victim.c", 1);
+        go_on(p, 97);
+        fo_free(stale, "first.c", 2);
+        go_on(p, p->after);
+        ask(p, (uintptr_t)stale);
+    }
+    return NULL;
+}
+
+static void run_in(unsigned threads, size_t size)
+{
+    static struct program programs[MOST_THREADS];
+    pthread_t ids[MOST_THREADS];
+    unsigned named = 0, other = 0, unknown = 0;
+
+    for (unsigned i = 0; i < threads; i++) {
+        programs[i] = (struct program){.size = size, .after = 1000, .seed = i + 1};
+        assert_int_equal(pthread_create(&ids[i], NULL, run, &programs[i]), 0);
+    }
+    for (unsigned i = 0; i < threads; i++) {
+        assert_int_equal(pthread_join(ids[i], NULL), 0);
+        named += programs[i].named;
+        other += programs[i].other;
+        unknown += programs[i].unknown;
+    }
+    print_message("%u threads, %zu bytes: %u named, %u by another free, %u not\n", threads, size,
+                  named, other, unknown);
+    assert_in_range(named, threads * TRIALS * 95 / 100, threads * TRIALS);
+}
+
+/* The threads of a size are gone when those of the next one come: they find their caches. */
+static void all_sizes(unsigned threads)
+{
+    for (unsigned i = 0; i < sizeof sizes / sizeof *sizes; i++)
+        run_in(threads, sizes[i]);
+}
+
+FRESH(a_thousand_allocations_later_a_free_is_known)
+{
+    fixture_start("BACKEND=arena", NULL);
+    all_sizes(1);
+}
+
+FRESH(a_thousand_allocations_later_a_free_is_known_in_each_of_eight_threads)
+{
+    fixture_start("BACKEND=arena", NULL);
+    all_sizes(MOST_THREADS);
+}
+
+FRESH(a_thousand_allocations_later_a_free_is_known_on_libc)
+{
+    fixture_start("BACKEND=libc", NULL);
+    all_sizes(1);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_thousand_allocations_later_a_free_is_known),
+        cmocka_unit_test(a_thousand_allocations_later_a_free_is_known_in_each_of_eight_threads),
+        cmocka_unit_test(a_thousand_allocations_later_a_free_is_known_on_libc),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
