@@ -4,6 +4,8 @@
 
 #include "core/options.h"
 
+enum { FEW_USERS = 8 };
+
 uint32_t fo_caches_users(void)
 {
     uint32_t users = FO_RELAXED_LOAD(&fo_region->caches) + FO_RELAXED_LOAD(&fo_region->lent);
@@ -26,7 +28,7 @@ static size_t share_of(unsigned class, uint32_t users)
 {
     size_t share = fo_options.quarantine / (class < 8 ? 64 : class < 16 ? 128 : 512);
 
-    return share / (class < 2 && !fo_region->shared ? (users + 7) / 8 : users);
+    return share / (class < 2 && !fo_region->shared ? (users + FEW_USERS - 1) / FEW_USERS : users);
 }
 
 /* A quarter of all magazines may be empty ones that bins keep for themselves, and a half full ones
@@ -55,8 +57,9 @@ void fo_cache_limit(struct fo_cache *cache)
         size_t keep = share_of(c, users) / fo_region->class[c].bytes;
         size_t most = most_ready(c, users), now = FO_RELAXED_LOAD(&bin->most);
         /* A slot that another thread has freed shares cache lines with what that one still uses:
-         * it serves the worse the sooner.  Processes seldom free each other's. */
-        if (keep == 0 && fo_options.quarantine != 0 && !fo_region->shared)
+         * it serves the worse the sooner.  Processes seldom free each other's; and of many threads
+         * each would keep a magazine of each size, which is more than the option says. */
+        if (keep == 0 && fo_options.quarantine != 0 && !fo_region->shared && users <= FEW_USERS)
             keep = 1;
         FO_RELAXED_STORE(&bin->keep, (uint32_t)least(keep, 1u << 20));
         FO_RELAXED_STORE(&bin->most, (uint32_t)least(most, now != 0 ? now : FO_READY_AT_FIRST));
