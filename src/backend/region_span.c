@@ -100,8 +100,12 @@ static unsigned take_fresh(struct fo_bin *bin, unsigned class, unsigned room)
     uint32_t count = left < room ? left : room, end = pg->used + count;
 
     /* What a cell holds and `used` does not count is not there for whoever finds it. */
-    for (uint32_t i = 1; i <= count; i++)
-        FO_RELAXED_STORE(&bin->take[-(int)i].payload, make_slot(bin->page, class, end - i));
+    for (uint32_t i = 1; i <= count; i++) {
+        struct fo_cell *cell = bin->take - i;
+        FO_RELAXED_STORE(&cell->freed, 0); /* what the cell knows is of another block */
+        FO_RELAXED_STORE(&cell->by, 0);
+        FO_RELAXED_STORE(&cell->payload, make_slot(bin->page, class, end - i));
+    }
     set_handed(bin->page, class, end);
     if (end * fo_class_slot(class) >= FO_COARSE_MOST)
         refine(class);

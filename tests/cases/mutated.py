@@ -32,6 +32,8 @@ HARMLESS = {
     "foreign-free",
     "interior-free",
     "interior-free-of-freed",
+    "free-behind-end",
+    "free-behind-end-of-freed",
     "free-of-header",
     "free-of-header-of-freed",
 }
