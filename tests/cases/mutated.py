@@ -28,6 +28,7 @@ SETTINGS = {
 }
 # What a finding may say of a pointer that is no live block.
 HARMLESS = {
+    "read-from-freed",
     "double-free",
     "foreign-free",
     "interior-free",
