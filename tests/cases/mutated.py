@@ -30,6 +30,7 @@ SETTINGS = {
 HARMLESS = {
     "read-from-freed",
     "double-free",
+    "double-free-forgotten",
     "foreign-free",
     "interior-free",
     "interior-free-of-freed",
