@@ -20,6 +20,7 @@ _freeonce_options=(
     'FREEONCE_OBJECTS=0|1'
     'FREEONCE_FILL=0|1'
     'FREEONCE_CANARY=0|1'
+    'FREEONCE_FAULTS=0|1'
     'FREEONCE_STACKS=0 to 32'
     'FREEONCE_SHARED=auto|0|1'
     'FREEONCE_CURES=all|none|state,exit,locks,identity'

@@ -13,6 +13,7 @@
 #include "backend/region.h"
 #include "backend/region_system.h"
 #include "core/libc_memory.h"
+#include "core/crash.h"
 #include "core/engine.h"
 #include "core/hot.h"
 #include "core/nearest.h"
@@ -260,6 +261,8 @@ static bool decide(const char *file, int line)
     fo_process_serve(id);
     if (!fo_hot.direct)
         fo_quarantine_begin();
+    if (fo_options.faults)
+        fo_crash_watch();
     fo_engine_tell(name_of(id));
     __atomic_store_n(&fo_hot.alloc, fo_hot.direct ? made_directly : fo_backends[id]->alloc,
                      __ATOMIC_RELEASE);

@@ -79,6 +79,8 @@ static bool start(void)
         fo_engine_refuse();
         return false;
     }
+    if (fo_options.faults && fo_options.stacks == 0)
+        (void)fo_stacks_start(); /* without memory for them, reports have none */
     fo_hot.root = fo_hot.memory->root;
     fo_process_self();
     fo_who(); /* by now a system call is no trouble yet; in a sandbox it may be */

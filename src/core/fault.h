@@ -18,4 +18,19 @@ typedef bool fo_fault_handler(siginfo_t *info, void *context);
 /* Call it for SIGSEGV or SIGBUS from now on; once for each. */
 void fo_fault_watch(int number, fo_fault_handler *handler);
 
+/* Called when SIGSEGV, SIGBUS, SIGILL or SIGABRT is about to reach the program's own handler
+ * (`is_handled`), or to end the program. */
+typedef void fo_fault_witness(int number, siginfo_t *info, void *context, bool is_handled);
+
+/* Call it from now on.  Handlers that the program installs later come behind it, and sigaction(2)
+ * answers as if it were not there. */
+void fo_fault_witness_all(fo_fault_witness *witness);
+
+/* sigaction(2) and signal(3) for the program. */
+int fo_fault_sigaction(int number, const struct sigaction *action, struct sigaction *before);
+sighandler_t fo_fault_signal(int number, sighandler_t handler);
+
+/* Find the functions behind us, before a signal handler or the child of a vfork(2) calls them. */
+void fo_fault_find(void);
+
 #endif

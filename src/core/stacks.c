@@ -15,7 +15,8 @@
 #include "core/shared_number.h"
 #include "load/elf.h"
 
-enum { SLOTS = 1 << 17, WORDS = 1 << 23, PROBES = 16 };
+/* FEW: for stacks of faults alone. */
+enum { SLOTS = 1 << 17, WORDS = 1 << 23, FEW_WORDS = 1 << 12, PROBES = 16 };
 
 /* A stack is a word with its length and the keyed hash of its frames, and its frames; its number is
  * where it starts.  Any process of the tree can have written any of it. */
@@ -25,13 +26,17 @@ static struct depot {
     struct fo_shared_u64 words[WORDS];
 } * depot;
 
+static uint32_t word_count; /* words that are mapped */
+
 bool fo_stacks_start(void)
 {
-    depot = fo_apart_map(sizeof *depot, MAP_SHARED);
+    word_count = fo_options.stacks != 0 ? WORDS : FEW_WORDS;
+    size_t size = offsetof(struct depot, words) + word_count * sizeof *depot->words;
+    depot = fo_apart_map(size, MAP_SHARED);
     if (depot == NULL)
         return false;
     /* A core dump: the kernel would give memory to each page. */
-    madvise(depot, sizeof *depot, MADV_DONTDUMP);
+    madvise(depot, size, MADV_DONTDUMP);
     fo_shared_set(&depot->used, 1);
     return true;
 }
@@ -53,11 +58,11 @@ static uint64_t first_word(const uintptr_t *frames, unsigned count)
 /* Frames of the stack that starts there, if it is whole; else 0. */
 static unsigned read_stack(uint32_t stack, uintptr_t out[FO_STACK_MAX])
 {
-    if (stack == 0 || stack >= WORDS)
+    if (stack == 0 || stack >= word_count)
         return 0;
     uint64_t first = fo_shared_number(&depot->words[stack]);
     uint32_t count = (uint32_t)first;
-    if (count > FO_STACK_MAX || count >= WORDS - stack)
+    if (count > FO_STACK_MAX || count >= word_count - stack)
         return 0;
     for (uint32_t i = 0; i < count; i++)
         out[i] = fo_shared_number(&depot->words[stack + 1 + i]);
@@ -75,8 +80,8 @@ static uint32_t enter(const uintptr_t *frames, unsigned count)
 {
     uint32_t at = fo_shared_add(&depot->used, count + 1);
 
-    if (at == 0 || at >= WORDS || count >= WORDS - at) {
-        fo_shared_set(&depot->used, WORDS); /* it stays full */
+    if (at == 0 || at >= word_count || count >= word_count - at) {
+        fo_shared_set(&depot->used, word_count); /* it stays full */
         return 0;
     }
     for (unsigned i = 0; i < count; i++)
@@ -91,7 +96,7 @@ static uint32_t find_or_enter(const uintptr_t *frames, unsigned count)
 
     for (uint32_t i = 0; i < PROBES; i++) {
         struct fo_shared_u32 *slot = &depot->slots[(hash + i) % SLOTS];
-        uint32_t stack = fo_shared_index(slot, WORDS), none = 0;
+        uint32_t stack = fo_shared_index(slot, word_count), none = 0;
         if (stack != 0 && same(stack, frames, count))
             return stack;
         if (stack == 0) {
@@ -130,7 +135,7 @@ uint32_t fo_stack_capture(void)
     void *frames[FO_STACK_MAX + 8];
     int saved_errno = errno;
 
-    if (depot == NULL || inside)
+    if (depot == NULL || fo_options.stacks == 0 || inside)
         return 0;
     inside = true;
     int count = backtrace(frames, (int)fo_options.stacks + 8);
@@ -140,6 +145,11 @@ uint32_t fo_stack_capture(void)
     if (count > (int)fo_options.stacks)
         count = (int)fo_options.stacks;
     return count > 0 ? find_or_enter((uintptr_t *)frames, (unsigned)count) : 0;
+}
+
+uint32_t fo_stack_put(const uintptr_t *frames, unsigned count)
+{
+    return depot != NULL && count != 0 ? find_or_enter(frames, count) : 0;
 }
 
 unsigned fo_stack_frames(uint32_t stack, uintptr_t *out, unsigned room)

@@ -16,6 +16,9 @@ bool fo_stacks_start(void);
  * runs before libc's: the unwinder is loaded then. */
 uint32_t fo_stack_capture(void);
 
+/* A stack that was found otherwise; at most FO_STACK_MAX frames. */
+uint32_t fo_stack_put(const uintptr_t *frames, unsigned count);
+
 /* The return addresses of a stack, innermost first.  Returns how many. */
 unsigned fo_stack_frames(uint32_t stack, uintptr_t *out, unsigned room);
 

@@ -127,6 +127,20 @@ bool fo_freed_object(uintptr_t p, const char *type, enum fo_operation operation,
     return true;
 }
 
+bool fo_may_be_freed(uintptr_t p)
+{
+    return fo_is_address(p) &&
+           (in_region(p) || fo_guard_contains(p) || fo_registry_slot_around(p) != NULL);
+}
+
+bool fo_find_freed(uintptr_t p, struct fo_record *out)
+{
+    *out = new_record(p, FO_OPERATION_FREE, 0);
+    return (in_region(p) ? fo_judge_region(out) : fo_judge_registry(out)) &&
+           (out->kind == FO_FINDING_DOUBLE_FREE || out->kind == FO_FINDING_INTERIOR_FREED) &&
+           out->first.known;
+}
+
 void fo_damaged_block(uintptr_t payload, enum fo_operation operation, fo_site now)
 {
     struct fo_record r = new_record(payload, operation, now);

@@ -46,6 +46,9 @@ size_t fo_elf_build_id(const struct fo_module *module, const unsigned char **id)
  * pointer makes no report of what the program has in its memory.  Takes no lock. */
 bool fo_elf_string(const char *address, char *out, size_t size);
 
+/* Does this address lie in an executable segment of a loaded module?  Takes no lock. */
+bool fo_elf_is_code(uintptr_t address);
+
 /* Does this module define symbols under this version, such as "OPENSSL_3.0.0"? */
 bool fo_elf_defines_version(const struct fo_module *module, const char *version);
 

@@ -98,8 +98,9 @@ size_t fo_elf_build_id(const struct fo_module *module, const unsigned char **id)
     return length;
 }
 
-/* Where the read-only segment around this address ends; 0: there is none. */
-static uintptr_t end_of_constants(uintptr_t address)
+/* Where the segment around this address ends, if it has the first flags and not the second ones; 0:
+ * there is none. */
+static uintptr_t end_of_segment(uintptr_t address, ElfW(Word) with, ElfW(Word) without)
 {
     struct fo_module module;
     struct headers h;
@@ -109,15 +110,21 @@ static uintptr_t end_of_constants(uintptr_t address)
     for (size_t i = 0; i < h.count; i++) {
         const ElfW(Phdr) *p = &h.first[i];
         uintptr_t start = module.base + p->p_vaddr;
-        if (p->p_type == PT_LOAD && (p->p_flags & PF_W) == 0 && address - start < p->p_filesz)
+        if (p->p_type == PT_LOAD && (p->p_flags & (with | without)) == with &&
+            address - start < p->p_filesz)
             return start + p->p_filesz;
     }
     return 0;
 }
 
+bool fo_elf_is_code(uintptr_t address)
+{
+    return end_of_segment(address, PF_X, 0) != 0;
+}
+
 bool fo_elf_string(const char *address, char *out, size_t size)
 {
-    uintptr_t end = end_of_constants((uintptr_t)address), room = end - (uintptr_t)address;
+    uintptr_t end = end_of_segment((uintptr_t)address, 0, PF_W), room = end - (uintptr_t)address;
 
     return end != 0 && fo_probe_string(address, out, room < size ? room : size);
 }

@@ -2,6 +2,7 @@
 #include <sys/auxv.h>
 #include <unistd.h>
 
+#include "core/fault.h"
 #include "core/options.h"
 #include "core/probe.h"
 #include "core/quarantine.h"
@@ -47,6 +48,7 @@ __attribute__((constructor)) static void begin(int argc, char **argv, char **env
     (void)getpid(); /* finds the real one, before a signal handler asks */
     fo_jumps_find();
     fo_exec_find();
+    fo_fault_find();
     read_options(argv, envp);
     fo_stack_end = (uintptr_t)envp;
     fo_process_name(argc > 0 ? argv[0] : NULL);

@@ -66,6 +66,24 @@ static const char *const kinds[] = {
     [FO_FINDING_GUARD_USE_AFTER_FREE] =
         "The place is that of the access itself; the program ended there. Drop the pointer when "
         "the block is freed, or take a reference of its own.",
+    [FO_FINDING_FAULT_USED] =
+        "The program read freed memory, and used what it read as an address. The place is that of "
+        "the fault itself. Drop the pointer when the block is freed, or take a reference of its "
+        "own.",
+    [FO_FINDING_FAULT_PATTERN] =
+        "The program used as an address what FREEONCE_FILL writes into freed memory. "
+        "FREEONCE_BACKEND=guard (freeonce run: --set BACKEND=guard) stops the program at its first "
+        "access to freed memory, and names the block.",
+    [FO_FINDING_FAULT_NEAR] =
+        "A pointer to this freed block was in a register or on the stack; whether the fault comes "
+        "from it is not known. FREEONCE_BACKEND=guard (freeonce run: --set BACKEND=guard) stops "
+        "the "
+        "program at its first access to freed memory.",
+    [FO_FINDING_FAULT] =
+        "Nothing connects this fault with freed memory of OpenSSL. FREEONCE_BACKEND=guard "
+        "(freeonce "
+        "run: --set BACKEND=guard) stops the program at its first access to freed memory, or past "
+        "the end of a block.",
     [FO_FINDING_LIBC_CALL] =
         "What OpenSSL allocated is freed with OPENSSL_free or the free function of its type, not "
         "with free: it works only as long as OpenSSL's memory is malloc's.",

@@ -97,6 +97,8 @@ const char *fo_record_label(const struct fo_record *r)
 {
     if (r->kind >= FO_FINDING_GUARD_OVERFLOW && r->kind <= FO_FINDING_GUARD_USE_AFTER_FREE)
         return "accessed";
+    if (r->kind >= FO_FINDING_FAULT_USED && r->kind <= FO_FINDING_FAULT)
+        return "fault";
     if ((r->kind >= FO_FINDING_LIBC_CALL && r->kind <= FO_FINDING_LIBC_CALL_INTERIOR) ||
         r->kind == FO_FINDING_LIBC_CALL_NO_BLOCK || r->kind == FO_FINDING_CHANGE)
         return "called";

@@ -45,6 +45,9 @@ void fo_journal_how(enum fo_journal_guard guard, const char *how);
 bool fo_journal_leave(void);
 void fo_journal_stay(void);
 
+/* This process is about to be ended by this signal. */
+void fo_journal_ended(int number);
+
 /* Keep a finding.  *row remembers where it is, for the next time; 0 at first.  It may lie in memory
  * that processes share. */
 struct fo_record;

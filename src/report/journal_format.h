@@ -90,8 +90,9 @@ struct fo_journal_process {
     uint32_t guard;                /* enum fo_journal_guard */
     struct fo_journal_code forked; /* where its parent called fork() */
     char name[16];
-    uint32_t is_fork, reserved; /* forked from parent_pid, which was guarded */
-    char how[176];              /* how the library got in; empty where the parent knows */
+    uint32_t is_fork; /* forked from parent_pid, which was guarded */
+    uint32_t ended;   /* by this signal; 0: not known */
+    char how[176];    /* how the library got in; empty where the parent knows */
 };
 
 struct fo_journal_place {

@@ -85,6 +85,7 @@ static uint32_t write_row(uint32_t index, uint32_t parent_row, uint32_t parent_p
     p->parent.raw = parent_row;
     p->guard = own.guard;
     p->is_fork = fo_row_parent(index) != 0;
+    p->ended = 0;
     p->forked = fo_journal_code(fo_row_place(index));
     fo_row_put_name(&t, index);
     copy(p->name, sizeof p->name, name);
@@ -171,17 +172,44 @@ void fo_journal_how(enum fo_journal_guard guard, const char *how)
     finish(p, before);
 }
 
-/* The row of this process, if it still is that. */
-static void set_guard(enum fo_journal_guard from, enum fo_journal_guard to)
+/* The row of this process, for a change, and what its state was; NULL: it is used for another
+ * process by now, or another thread changes it. */
+static struct fo_journal_process *take_own(enum fo_journal_state *before)
 {
     if (own.row == 0)
-        return;
+        return NULL;
     struct fo_journal_process *p = row_at(own.row);
-    enum fo_journal_state before = FO_RELAXED_LOAD(&p->row.state);
-    if ((before != FO_JOURNAL_WRITTEN && before != FO_JOURNAL_KEPT) || !take(p, before))
+    *before = FO_RELAXED_LOAD(&p->row.state);
+    if ((*before != FO_JOURNAL_WRITTEN && *before != FO_JOURNAL_KEPT) || !take(p, *before))
+        return NULL;
+    if (p->pid == own.pid && p->started == own.started)
+        return p;
+    finish(p, *before);
+    return NULL;
+}
+
+static void set_guard(enum fo_journal_guard from, enum fo_journal_guard to)
+{
+    enum fo_journal_state before;
+    struct fo_journal_process *p = take_own(&before);
+
+    if (p == NULL)
         return;
-    if (p->pid == own.pid && p->started == own.started && p->guard == from)
+    if (p->guard == from)
         p->guard = to;
+    finish(p, before);
+}
+
+void fo_journal_ended(int number)
+{
+    enum fo_journal_state before;
+
+    if (!fo_journal_is_usable())
+        return;
+    struct fo_journal_process *p = take_own(&before);
+    if (p == NULL)
+        return;
+    p->ended = (uint32_t)number;
     finish(p, before);
 }
 

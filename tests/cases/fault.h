@@ -18,7 +18,7 @@ struct fault {
 extern const struct fault pointer_faults[], double_faults[], contract_faults[], race_faults[],
     fork_faults[], sandbox_faults[], hook_faults[], cure_faults[], lock_faults[],
     shared_object_faults[], reload_faults[], change_faults[], generator_faults[], rwlock_faults[],
-    watch_faults[], page_faults[], name_faults[], secure_faults[];
+    watch_faults[], page_faults[], name_faults[], ownership_faults[], secure_faults[];
 
 /* It must end with status 0. */
 void wait_for(pid_t child);

@@ -150,7 +150,7 @@ static const struct fault *find(const char *name)
         pointer_faults, double_faults, contract_faults, race_faults,      fork_faults,
         sandbox_faults, hook_faults,   change_faults,   cure_faults,      shared_object_faults,
         reload_faults,  lock_faults,   watch_faults,    generator_faults, rwlock_faults,
-        page_faults,    name_faults,   secure_faults,
+        page_faults,    name_faults,   secure_faults,   ownership_faults,
     };
 
     for (size_t i = 0; i < sizeof tables / sizeof *tables; i++)

@@ -37,7 +37,7 @@ class Case:
     report: str = ""  # see expected(); empty: nothing may be printed
     backends: tuple = MAIN
     env: dict = dataclasses.field(default_factory=dict)
-    status: int = 0  # negative: the signal
+    status: object = 0  # negative: the signal; a tuple: one of these
     facts: dict = dataclasses.field(default_factory=dict)  # what the program must tell
     log: str = ""  # a file that has the report; stderr stays empty
     check: object = None  # check(outcome): a complaint or None, instead of the comparison

@@ -5,7 +5,7 @@ import re
 
 REPORT = re.compile(
     r"^freeonce: .*\n"
-    r"((?:  (?:allocated|freed|overwritten|realloc|referenced|called|accessed)\b.*\n|    #.*\n)+)"
+    r"((?:  (?:allocated|freed|overwritten|realloc|referenced|called|accessed|fault)\b.*\n|    #.*\n)+)"
     r"(  what to do +\S.*\n)?",
     re.M,
 )

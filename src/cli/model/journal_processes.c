@@ -17,6 +17,7 @@ static void read_rows(struct fo_reading *r)
         out->how = fo_row_text(r->model, p->how, sizeof p->how);
         out->started = p->started;
         out->guard = p->guard <= FO_JOURNAL_LEFT ? (int)p->guard : FO_JOURNAL_SEEN;
+        out->signal = p->ended < 65 ? (int)p->ended : 0;
         out->forked = fo_row_code(r, &p->forked);
     }
 }

@@ -25,6 +25,7 @@ struct fo_process_shown {
     const char *how;  /* how the library got in; empty: as into its parent, or it did not matter */
     uint64_t started; /* nanoseconds since 1970 */
     int guard;        /* enum fo_journal_guard */
+    int signal;       /* that ended it; 0: none that is known */
     struct fo_code forked;
 };
 
@@ -83,6 +84,14 @@ char *fo_model_string(struct fo_model *model, const char *text);
 
 /* All memory of the model; it is empty afterwards. */
 void fo_model_free(struct fo_model *model);
+
+/* A process of this pid, which ran last of those, was ended by this signal. */
+void fo_model_killed(struct fo_model *model, unsigned pid, int signal);
+
+/* Was this process guarded, and a signal ended it, and no finding of its own may be the reason? */
+bool fo_process_is_unexplained(const struct fo_model *model,
+                               const struct fo_process_shown *process);
+size_t fo_model_unexplained(const struct fo_model *model);
 
 /* How many findings are not suppressed? */
 size_t fo_model_counting(const struct fo_model *model);

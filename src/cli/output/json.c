@@ -165,6 +165,7 @@ static void put_process(FILE *out, const struct fo_model *model, const struct fo
     fo_json_set(line, "program", fo_json_text(p->name));
     fo_json_set(line, "started", fo_json_time(p->started));
     fo_json_set(line, "guard", fo_json_text(guard(p->guard)));
+    fo_json_set(line, "signal", fo_json_known((uint64_t)p->signal));
     fo_json_set(line, "how", fo_json_text(how ? p->how : NULL));
     fo_json_set(line, "is_fork", json_boolean(p->is_fork));
     fo_json_set(line, "forked", code(&p->forked));

@@ -1,4 +1,5 @@
 /* For people: the library's own report, with function, file and line where they are known. */
+#include <signal.h>
 #include <stdarg.h>
 #include <string.h>
 #include <time.h>
@@ -11,7 +12,7 @@
 #include "cli/output/suppress.h"
 #include "report/journal_format.h"
 
-enum { LABEL_WIDTH = 13, PLACE_WIDTH = 26 };
+enum { LABEL_WIDTH = 13, PLACE_WIDTH = 26, UNEXPLAINED_MAX = 10 };
 
 struct page {
     FILE *out;
@@ -167,6 +168,34 @@ static void put_unprotected(const struct page *page, const struct fo_model *mode
     }
 }
 
+/* Of these the processor or the program itself sends all but a few. */
+static bool is_fault(int signal)
+{
+    return signal == SIGSEGV || signal == SIGBUS || signal == SIGILL || signal == SIGFPE ||
+           signal == SIGABRT || signal == SIGTRAP || signal == SIGSYS;
+}
+
+/* They are not findings: what a signal of another process ends has no fault of its own. */
+static void put_unexplained(const struct page *page, const struct fo_model *model)
+{
+    size_t shown = 0, count = fo_model_unexplained(model);
+
+    for (size_t i = 0; i < model->process_count && shown < UNEXPLAINED_MAX; i++) {
+        const struct fo_process_shown *p = &model->processes[i];
+        if (!fo_process_is_unexplained(model, p))
+            continue;
+        fprintf(page->out, "freeonce: pid %u (%s) was killed by signal %d (%s)%s\n", p->pid,
+                p->name, p->signal, strsignal(p->signal),
+                is_fault(p->signal)
+                    ? "; the reason is not known. Try freeonce --ci, which looks at the fault, and "
+                      "--set BACKEND=guard, which stops at the first wrong access"
+                    : ", which another process or the kernel sent");
+        shown++;
+    }
+    if (count > shown)
+        fprintf(page->out, "freeonce: %zu more processes were killed by signals\n", count - shown);
+}
+
 static void put_process(const struct page *page, const struct fo_model *model,
                         const struct fo_process_shown *p, int depth)
 {
@@ -204,10 +233,16 @@ static const char *plural(uint64_t n)
 static void put_counts(const struct page *page, const struct fo_model *model)
 {
     size_t counting = fo_model_counting(model), suppressed = model->finding_count - counting;
+    size_t unexplained = fo_model_unexplained(model);
 
-    put_colour(page, fo_model_has_findings(model) || model->excluded != 0 ? "1;31" : "1;32");
+    put_colour(page, fo_model_has_findings(model) || model->excluded != 0 || unexplained != 0
+                         ? "1;31"
+                         : "1;32");
     fputs("freeonce: ", page->out);
-    if (!fo_model_has_findings(model))
+    if (!fo_model_has_findings(model) && unexplained != 0)
+        fprintf(page->out, "nothing found before a signal ended %zu guarded process%s", unexplained,
+                unexplained == 1 ? "" : "es");
+    else if (!fo_model_has_findings(model))
         fputs("no findings", page->out);
     else
         fprintf(page->out, "%zu finding%s", counting, plural(counting));
@@ -244,6 +279,7 @@ void fo_text_summary(FILE *out, const struct fo_model *model, const struct fo_ru
     const struct page page = {out, fo_colours(out)};
 
     put_unprotected(&page, model);
+    put_unexplained(&page, model);
     put_counts(&page, model);
     if (run->ended && run->signal != 0)
         fprintf(out, "; the command was ended by signal %d (%s)", run->signal,

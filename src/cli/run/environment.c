@@ -122,7 +122,7 @@ int fo_run_environment(char ***environment, const struct fo_run_settings *s, con
                        const char *name)
 {
     static const char *const ci[] = {"FREEONCE_QUARANTINE=4M", "FREEONCE_FILL=1",
-                                     "FREEONCE_CANARY=1"};
+                                     "FREEONCE_CANARY=1", "FREEONCE_FAULTS=1"};
     struct list list = {NULL, 0, 0};
 
     for (char **e = environ; *e != NULL; e++)

@@ -23,6 +23,8 @@ static const int kept[] = {SIGSEGV, SIGBUS,  SIGFPE,  SIGILL,  SIGTRAP, SIGABRT,
 struct tree {
     pid_t pid;          /* of the command; 0: it has ended */
     int status, signal; /* how it has ended */
+    struct fo_tree_killed *killed;
+    size_t killed_count, killed_room;
     sigset_t watched, before;
     struct sigaction pipe_before;
 };
@@ -101,6 +103,19 @@ static void stop_with_it(const struct tree *t)
     kill(t->pid, SIGCONT);
 }
 
+static void note_killed(struct tree *t, pid_t pid, int signal)
+{
+    if (t->killed_count == t->killed_room) {
+        size_t room = t->killed_room * 2 + 16;
+        struct fo_tree_killed *larger = realloc(t->killed, room * sizeof *larger);
+        if (larger == NULL)
+            return;
+        t->killed = larger;
+        t->killed_room = room;
+    }
+    t->killed[t->killed_count++] = (struct fo_tree_killed){(unsigned)pid, signal};
+}
+
 /* Look at the children that have something to tell.  False: there are none left. */
 static bool reap(struct tree *t)
 {
@@ -108,6 +123,8 @@ static bool reap(struct tree *t)
     pid_t pid;
 
     while ((pid = waitpid(-1, &status, WNOHANG | WUNTRACED)) > 0) {
+        if (WIFSIGNALED(status))
+            note_killed(t, pid, WTERMSIG(status));
         if (pid != t->pid)
             continue;
         if (WIFSTOPPED(status)) {
@@ -195,6 +212,8 @@ struct fo_tree_end fo_tree_run(char *const *command, char *const *environment, d
         end.left = follow(&t, patience);
         end.status = t.status;
         end.signal = t.signal;
+        end.killed = t.killed;
+        end.killed_count = t.killed_count;
     }
     end.seconds = now() - began;
     unwatch_signals(&t);

@@ -30,8 +30,8 @@ struct arguments {
 
 static const struct argp_option options[] = {
     {"ci", KEY_CI, NULL, 0,
-     "watch for writes past the end and after the free (FREEONCE_QUARANTINE=4M FREEONCE_FILL=1 "
-     "FREEONCE_CANARY=1)",
+     "watch for writes past the end and after the free, and look at faults that end a process "
+     "(FREEONCE_QUARANTINE=4M FREEONCE_FILL=1 FREEONCE_CANARY=1 FREEONCE_FAULTS=1)",
      0},
     {"set", 's', "NAME=VALUE", 0, "set the option FREEONCE_NAME (see freeonce options)", 0},
     {"require", KEY_REQUIRE, NULL, 0,
@@ -135,6 +135,9 @@ static int report(struct arguments *a, char *journal, const struct fo_tree_end *
     struct fo_run_shown shown = {a->command, end->started, end->status, end->signal, end->seconds};
     struct fo_model model;
     int read = fo_model_read(&model, &journal, 1);
+
+    for (size_t i = 0; i < end->killed_count; i++)
+        fo_model_killed(&model, end->killed[i].pid, end->killed[i].signal);
     int written = fo_outputs_write(&a->outputs, &model, &shown);
 
     if (end->left)
@@ -160,7 +163,9 @@ static int run(struct arguments *a, const struct fo_run_files *files)
     struct fo_tree_end end = fo_tree_run(a->command, environment, a->patience);
     fo_run_environment_free(environment);
     fo_run_count_excluded(socket, journal);
-    return end.started ? report(a, journal, &end) : end.status;
+    status = end.started ? report(a, journal, &end) : end.status;
+    free(end.killed);
+    return status;
 }
 
 int fo_run_main(int argc, char **argv)

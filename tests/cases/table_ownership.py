@@ -1,0 +1,73 @@
+"""Objects whose owner the program has wrong: each is named with the default settings, and with those of
+`freeonce --ci`, where OpenSSL may die of the pattern in freed memory first."""
+
+import re
+
+from model import MAIN, Case
+
+CI = {
+    "FREEONCE_QUARANTINE": "4M",
+    "FREEONCE_FILL": "1",
+    "FREEONCE_CANARY": "1",
+    "FREEONCE_FAULTS": "1",
+}
+# What the first finding is: it depends on the version of OpenSSL which of its functions comes first.
+FREED = (
+    r"double free of \w+ 0x[0-9a-f]+ \(\d+ bytes\), skipped"
+    r"|reference to freed \w+ 0x[0-9a-f]+ \(\d+ bytes\), answered 0"
+    r"|SIG(SEGV|BUS|ILL|ABRT): block 0x[0-9a-f]+ \(\d+ bytes\) was used after free, the program ends"
+    r"|(read|write|read of|write to) freed block 0x[0-9a-f]+ \(\d+ bytes\) at byte \d+, the program ends"
+)
+FOREIGN = r"free of 0x[0-9a-f]+, which OpenSSL never allocated \(.*\), skipped"
+INSIDE = r"free of 0x[0-9a-f]+, \d+ bytes? (inside|behind) .*"
+KINDS = {
+    "key-of-context": FREED,
+    "verified-certificate": FREED,
+    "chain-certificate": FREED,
+    "stack-of-certificates": FREED,
+    "data-of-bio": FOREIGN,
+    "store-of-context": FREED,
+    "bio-of-connection": FREED,
+    "session-of-connection": FREED,
+    "status-of-malloc": FOREIGN,
+    "key-of-key": FREED,
+    "end-of-block": ".*",
+    "read-of-freed-connection": FREED,
+    "connection-of-freed-context": FREED,
+    "update-of-freed-digest": FREED,
+    "moved-by-i2d": ".*",
+    "buffer-of-bio": FREED,
+    "name-of-certificate": FREED,
+    "serial-of-certificate": FREED,
+    "number-of-pool": FREED,
+    "numbers-of-key": FREED,
+    "fetched-digest": FREED,
+}
+ENDS = (0, -11, -7, -6, -4)  # OpenSSL's version decides, too
+
+
+def is_named(wanted):
+    def check(outcome):
+        # It may also say, once, that another process could have made the object.
+        first = re.search(r"^freeonce: (?!SSL_new: )(.*)\n", outcome.errors, re.M)
+        if first is None or not re.fullmatch(wanted, first[1]):
+            return f"it is not named as {wanted}"
+        places = r"freeonce: .*\n  allocated    \S+:\d+.*\n(    #.*\n)*  freed first  "
+        if wanted is FREED and not re.match(places, outcome.errors[first.start() :]):
+            return "allocation and first free are not named"
+        if "SIG" in first[1] and not re.search(r"^  fault        by \S+\+0x[0-9a-f]+ ", outcome.errors, re.M):
+            return "the function that died is not named"
+        if outcome.status != 0 and "the program ends" not in outcome.errors:
+            return f"nothing was said of its end by signal {-outcome.status}"
+        return None
+
+    return check
+
+
+CASES = [
+    Case(f"ownership-{kind}{suffix}", f"faults {kind}", backends=backends, env=env, status=ENDS, check=is_named(wanted))
+    for suffix, env, backends in (("", {}, ("libc", "arena")), ("-ci", CI, MAIN))
+    for kind, wanted in KINDS.items()
+    # Nothing is freed twice there: the access shows only where freed memory is filled.
+    if env or kind not in ("read-of-freed-connection", "update-of-freed-digest")
+]
