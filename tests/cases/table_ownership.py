@@ -64,9 +64,10 @@ def is_named(wanted):
     return check
 
 
+# On libc a freed block serves again before a handshake has ended, now and then.
 CASES = [
     Case(f"ownership-{kind}{suffix}", f"faults {kind}", backends=backends, env=env, status=ENDS, check=is_named(wanted))
-    for suffix, env, backends in (("", {}, ("libc", "arena")), ("-ci", CI, MAIN))
+    for suffix, env, backends in (("", {}, ("arena",)), ("-ci", CI, MAIN))
     for kind, wanted in KINDS.items()
     # Nothing is freed twice there: the access shows only where freed memory is filled.
     if env or kind not in ("read-of-freed-connection", "update-of-freed-digest")
