@@ -32,7 +32,7 @@ enum {
 };
 
 static char *own_stack;
-static uint64_t user;     /* pid and thread that use it; 0: none */
+static uint64_t user;     /* the thread that uses it; 0: none */
 static uint64_t reported; /* whose fault was reported last */
 
 struct look {
@@ -43,9 +43,11 @@ struct look {
     struct fo_crash crash;
 };
 
+/* Of this process, too, and without a system call that a sandbox may forbid. */
+enum { PROCESS_SHIFT = 48 };
 static uint64_t this_thread(void)
 {
-    return (uint64_t)fo_getpid() << 32 | (uint32_t)syscall(SYS_gettid);
+    return (uint64_t)fo_process_serial() << PROCESS_SHIFT ^ (uintptr_t)&fo_thread;
 }
 
 static const char *name_of(int number)
@@ -57,15 +59,15 @@ static const char *name_of(int number)
 }
 
 /* The instruction used the pattern as an address, or jumped there. */
-static bool is_by_pattern(const struct look *l)
+static bool is_by_pattern(int number, const siginfo_t *info, const ucontext_t *context)
 {
-    if (l->info->si_code <= 0 || (l->number != SIGSEGV && l->number != SIGBUS))
+    if (info->si_code <= 0 || (number != SIGSEGV && number != SIGBUS))
         return false;
-    if (fo_crash_is_pattern(fo_machine_code(l->context)))
+    if (fo_crash_is_pattern(fo_machine_code(context)))
         return true;
     /* x86-64: what is no address has none, and the kernel says that it was itself. */
-    return l->info->si_code == SI_KERNEL ? fo_crash_has_pattern(&l->crash, false)
-                                         : fo_crash_is_pattern((uintptr_t)l->info->si_addr);
+    return info->si_code == SI_KERNEL ? fo_crash_has_pattern(context, false)
+                                      : fo_crash_is_pattern((uintptr_t)info->si_addr);
 }
 
 /* A number that was read from freed memory was a part of the address; or the address was read and
@@ -77,12 +79,13 @@ static bool may_be_by_pattern(const struct look *l)
     return l->info->si_code == SI_KERNEL
                ? fo_options.fill && fo_machine_jumps_through_memory(fo_machine_code(l->context))
                : (uintptr_t)l->info->si_addr >= FIRST_PAGES &&
-                     fo_crash_has_pattern(&l->crash, true);
+                     fo_crash_has_pattern(l->context, true);
 }
 
 static void judge(struct look *l, struct fo_record *r)
 {
-    bool certain = is_by_pattern(l), likely = certain || may_be_by_pattern(l);
+    bool certain = is_by_pattern(l->number, l->info, l->context),
+         likely = certain || may_be_by_pattern(l);
     unsigned words = certain ? FO_CRASH_WORDS : l->number == SIGABRT ? ABORT_WORDS : NEAR_WORDS;
 
     if (fo_crash_find_freed(&l->crash, words, r)) {
@@ -116,8 +119,6 @@ static void look(void *data)
 
     fo_crash_copy(&l->crash, l->context);
     judge(l, &r);
-    if (l->is_handled && !is_by_pattern(l))
-        return;
     r.operation = FO_OPERATION_FREE;
     r.verb = name_of(l->number);
     r.answer = l->is_handled ? "the program's own handler is called" : "the program ends";
@@ -139,7 +140,7 @@ static bool take_stack(uint64_t me, bool waits)
         uint64_t holder = 0;
         if (__atomic_compare_exchange_n(&user, &holder, me, false, __ATOMIC_ACQUIRE,
                                         __ATOMIC_RELAXED) ||
-            (holder >> 32 != me >> 32 &&
+            ((holder ^ me) >> PROCESS_SHIFT != 0 &&
              __atomic_compare_exchange_n(&user, &holder, me, false, __ATOMIC_ACQUIRE,
                                          __ATOMIC_RELAXED)))
             return true;
@@ -157,13 +158,15 @@ static bool is_sent_by_another(const siginfo_t *info)
 
 static void witness(int number, siginfo_t *info, void *context, bool is_handled)
 {
-    uint64_t me = this_thread();
-
-    if (fo_process_self()->pid != me >> 32) /* a child of vfork(2) */
+    /* A program may handle very many.  And the child of a vfork(2) has its parent's memory. */
+    if ((is_handled && !is_by_pattern(number, info, context)) ||
+        fo_process_self()->pid != fo_getpid())
         return;
+    uint64_t me = this_thread();
     if (!is_handled)
         fo_journal_ended(number);
-    if (is_sent_by_another(info) || __atomic_load_n(&reported, __ATOMIC_RELAXED) == me ||
+    if (is_sent_by_another(info) || fo_report_ends ||
+        __atomic_load_n(&reported, __ATOMIC_RELAXED) == me ||
         (info->si_code > 0 && fo_guard_contains((uintptr_t)info->si_addr)) || /* it reports */
         !take_stack(me, !is_handled))
         return;

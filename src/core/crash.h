@@ -33,6 +33,6 @@ bool fo_crash_find_freed(struct fo_crash *crash, unsigned words, struct fo_recor
 /* Is the value, or one of the registers, the pattern of freed memory, or a little more or less?
  * `narrow`: 32 bits of it count, too. */
 bool fo_crash_is_pattern(uintptr_t value);
-bool fo_crash_has_pattern(const struct fo_crash *crash, bool narrow);
+bool fo_crash_has_pattern(const ucontext_t *context, bool narrow);
 
 #endif

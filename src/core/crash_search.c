@@ -117,10 +117,13 @@ static bool is_narrow_pattern(uintptr_t value)
     return fo_options.fill && value == pattern;
 }
 
-bool fo_crash_has_pattern(const struct fo_crash *c, bool narrow)
+bool fo_crash_has_pattern(const ucontext_t *context, bool narrow)
 {
+    uintptr_t registers[FO_MACHINE_REGISTERS];
+
+    fo_machine_registers(context, registers);
     for (unsigned i = 0; i < FO_MACHINE_REGISTERS; i++)
-        if (fo_crash_is_pattern(c->registers[i]) || (narrow && is_narrow_pattern(c->registers[i])))
+        if (fo_crash_is_pattern(registers[i]) || (narrow && is_narrow_pattern(registers[i])))
             return true;
     return false;
 }

@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <sched.h>
+#include <ucontext.h>
 
 #include "fork/process.h"
 #include "load/real.h"
@@ -17,6 +18,7 @@ static struct watch {
     struct sigaction kept[KEPT];
     uint32_t last;     /* the program's action is kept[last % KEPT] */
     bool is_installed; /* ours was */
+    bool is_once;      /* the kernel restores the default when it calls ours */
     bool is_whole;     /* the program's changes come here */
 } watches[4];
 
@@ -124,11 +126,15 @@ static void pass_on(struct watch *w, int number, siginfo_t *info, void *context)
         call(w, number, info, context);
         return;
     }
-    if (!comes_again(number, info) && program.sa_handler == SIG_IGN)
+    if (comes_again(number, info)) {
+        sigaddset(&((ucontext_t *)context)->uc_sigmask, number);
         return;
-    real_sigaction(number, &program, NULL);
-    if (!comes_again(number, info))
-        raise(number);
+    }
+    if (program.sa_handler == SIG_IGN)
+        return;
+    if (!w->is_once)
+        real_sigaction(number, &program, NULL);
+    raise(number);
 }
 
 static void on_fault(int number, siginfo_t *info, void *context)
@@ -148,16 +154,18 @@ static void on_fault(int number, siginfo_t *info, void *context)
 /* --- installing it --------------------------------------------------------------------------- */
 
 /* A handler of the program runs on the stack, and with the mask, that the program chose for it, and
- * system calls are interrupted or made again as before. */
-static struct sigaction in_front_of(const struct sigaction *program)
+ * system calls are interrupted or made again as before.  Where SIGABRT ends the program, the kernel
+ * restores the default itself: a sandbox may forbid to ask for that. */
+static struct sigaction in_front_of(int number, const struct sigaction *program)
 {
     struct sigaction action = {.sa_flags = SA_ONSTACK | SA_RESTART};
+    bool ends = number == SIGABRT && program->sa_handler == SIG_DFL;
 
     sigemptyset(&action.sa_mask);
     if (is_function(program))
         action = *program;
     action.sa_flags &= ~((int)SA_RESETHAND | SA_NODEFER);
-    action.sa_flags |= SA_SIGINFO;
+    action.sa_flags |= SA_SIGINFO | (ends ? (int)SA_RESETHAND : 0);
     action.sa_sigaction = on_fault;
     return action;
 }
@@ -187,9 +195,11 @@ static void come_in_front(struct watch *w, int number)
         keep(w, &program);
     if (w->is_whole && program.sa_handler == SIG_IGN)
         return;
-    const struct sigaction action = in_front_of(&program);
-    if (real_sigaction(number, &action, NULL) == 0)
-        w->is_installed = true;
+    const struct sigaction action = in_front_of(number, &program);
+    if (real_sigaction(number, &action, NULL) != 0)
+        return;
+    w->is_installed = true;
+    w->is_once = (action.sa_flags & (int)SA_RESETHAND) != 0;
 }
 
 void fo_fault_watch(int number, fo_fault_handler *handler)

@@ -2,8 +2,8 @@
  *
  * It changes nothing about what follows, unless it says so: what was installed before gets the
  * signal, on the stack and with the mask that it had, and where that is the default, returning from
- * the handler with the default restored makes the access fault again, so that exit status and core
- * dump are those of the access itself. */
+ * the handler with the signal blocked makes the access fault again, which the kernel then answers
+ * with the default: exit status and core dump are those of the access itself. */
 #ifndef FO_CORE_FAULT_H
 #define FO_CORE_FAULT_H
 

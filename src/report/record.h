@@ -51,6 +51,9 @@ void fo_record_freed(struct fo_record *record, const struct fo_freed *freed);
  * calls no OpenSSL. */
 void fo_report(const struct fo_record *record);
 
+/* FREEONCE_ON_ERROR=abort is ending this process. */
+extern bool fo_report_ends;
+
 /* Print the counts of repeated findings that were not printed yet. */
 void fo_report_counts(void);
 

@@ -184,13 +184,17 @@ static void count(const struct fo_record *record)
         print(record, fo_output_finding_bounded);
 }
 
+bool fo_report_ends;
+
 void fo_report(const struct fo_record *record)
 {
     count(record);
     if (fo_options.on_error.what == FO_ON_ERROR_EXIT)
         _exit(fo_options.on_error.status);
-    if (fo_options.on_error.what == FO_ON_ERROR_ABORT)
+    if (fo_options.on_error.what == FO_ON_ERROR_ABORT) {
+        FO_RELAXED_STORE(&fo_report_ends, true);
         abort();
+    }
 }
 
 /* Of findings that this process knows nothing of: their processes have printed them. */

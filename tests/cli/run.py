@@ -178,6 +178,62 @@ class Finds(tools.Case):
         )
 
 
+class Killed(tools.Case):
+    """Where a signal ended a guarded process, the last word is never that nothing was found."""
+
+    def told(self, done):
+        self.assertNotIn("no findings", done.stderr)
+        return done.stderr
+
+    def test_by_a_fault_of_its_own(self):
+        for number, name in ((11, "SIGSEGV"), (7, "SIGBUS"), (4, "SIGILL"), (6, "SIGABRT")):
+            done = self.freeonce("--ci", "--", tools.arguments.planted, "alloc", f"kill={number}", expect=99)
+            self.assertRegex(self.told(done), rf"(?m)^freeonce: {name}: no freed block was found .*, the program ends$")
+            self.assertRegex(done.stderr, r"(?m)^  fault +by .* pid \d+ \(planted\)$")
+            self.assertIn("--set BACKEND=guard", done.stderr)
+
+    def test_in_a_child(self):
+        done = self.freeonce("--ci", "--", tools.arguments.planted, "alloc", "fork", "kill=11", expect=99)
+        self.assertRegex(self.told(done), r"(?m)^  fault +by .* pid \d+ \(planted\), forked from \d+ at ")
+
+    def test_without_a_look(self):
+        for number, why in ((11, "the reason is not known: .*--set BACKEND=guard"), (9, "another process or the kernel")):
+            done = self.freeonce("--", tools.arguments.planted, "alloc", f"kill={number}", expect=128 + number)
+            killed = rf"(?m)^freeonce: pid \d+ \(planted\) was killed by signal {number} \(.*\).*{why}"
+            self.assertRegex(self.told(done), killed)
+            self.assertIn("nothing found before a signal ended 1 guarded process;", done.stderr)
+
+    def test_orphan(self):
+        done = self.freeonce("--", tools.arguments.planted, "alloc", "daemon", "alloc", "kill=9", expect=0)
+        self.assertIn("was killed by signal 9 (Killed)", self.told(done))
+
+    def test_by_another_process(self):
+        """It is no fault of the process: named, and no finding."""
+        script = "mkfifo here; $0 alloc touch=here pause & cat here; kill -ABRT $!; wait $!; exit 0"
+        done = self.freeonce("--ci", "--", "sh", "-c", script, tools.arguments.planted, expect=0, cwd=self.dir)
+        self.assertRegex(self.told(done), r"(?m)^freeonce: pid \d+ \(planted\) was killed by signal 6 ")
+
+    def test_with_a_finding(self):
+        """The finding may be the reason."""
+        done = self.freeonce("--", tools.arguments.planted, "bug", "kill=11", expect=99)
+        self.assertNotIn("was killed by", self.told(done))
+        done = self.freeonce("--ci", "--set", "ON_ERROR=abort", "--", tools.arguments.planted, "bug", expect=99)
+        self.assertIn("1 finding;", self.told(done))
+
+    def test_known(self):
+        command = [tools.arguments.planted, "alloc", "kill=6"]
+        known = self.freeonce("--ci", "--gen-suppressions", "--", *command, expect=99)
+        (self.dir / "known").write_text(known.stdout)
+        done = self.freeonce("--ci", "--suppressions", self.dir / "known", "--", *command, expect=134)
+        self.assertIn("no findings, 1 suppressed", done.stderr)
+
+    def test_in_machine_formats(self):
+        done = self.freeonce("--format", "json", "--", tools.arguments.planted, "alloc", "kill=9", expect=137)
+        documents.json_lines(done.stdout)
+        lines = [json.loads(line) for line in done.stdout.splitlines()]
+        self.assertEqual([9], [line["signal"] for line in lines if line["type"] == "process"])
+
+
 class Status(tools.Case):
     """The command's own status, or one that says what became of it."""
 

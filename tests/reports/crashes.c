@@ -12,6 +12,8 @@
  *            "null"      a read through a null pointer, a pointer to a freed block at hand
  *            "wild"      a read through an unmapped pointer
  *            "abort" "assert" "trap" "bus" "raise" "stack" (overflow)
+ *            "twice"     SIGABRT by raise(3), twice
+ *            "sandbox" "sandbox-abort": as "stale" and "abort", where few system calls are allowed
  *            "kill"      SIGABRT of another process
  *            "thread"    as "stale", on a thread of its own;  "threads": on eight at once
  *            "child" "vfork" "spawn": as "stale", in a forked child, in the program after a child
@@ -20,15 +22,20 @@
  */
 #include <assert.h>
 #include <errno.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <openssl/crypto.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <spawn.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -301,6 +308,32 @@ static void bus(void)
     read_at(p, freed_block());
 }
 
+#ifdef SYS_poll
+#define POLL SYS_poll
+#else
+#define POLL SYS_ppoll
+#endif
+
+/* What abort(3) and a report need; everything else ends the process by SIGSYS. */
+static void in_sandbox(void)
+{
+    static const unsigned allowed[] = {
+        SYS_write,          SYS_exit_group, SYS_getpid,       SYS_gettid,     SYS_tgkill,
+        SYS_rt_sigprocmask, SYS_fstat,      SYS_rt_sigreturn, SYS_newfstatat, POLL};
+    enum { ALLOWED = sizeof allowed / sizeof *allowed };
+    struct sock_filter code[ALLOWED + 3] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr))};
+
+    for (int i = 0; i < ALLOWED; i++)
+        code[i + 1] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, allowed[i],
+                                                   (unsigned char)(ALLOWED - i), 0);
+    code[ALLOWED + 1] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS);
+    code[ALLOWED + 2] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
+    struct sock_fprog program = {ALLOWED + 3, code};
+    CHECK(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0);
+    CHECK(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0);
+}
+
 static void cause(const char *what)
 {
     errno = EDOM;
@@ -324,6 +357,12 @@ static void cause(const char *what)
         raise(SIGSEGV);
     else if (strcmp(what, "stack") == 0)
         overflow(0);
+    else if (strcmp(what, "twice") == 0)
+        CHECK(raise(SIGABRT) == 0 && raise(SIGABRT) == 0);
+    else if (strcmp(what, "sandbox") == 0)
+        in_sandbox(), follow(freed_block());
+    else if (strcmp(what, "sandbox-abort") == 0)
+        in_sandbox(), abort();
     else if (strcmp(what, "kill") == 0)
         killed();
     else if (strcmp(what, "thread") == 0)

@@ -30,7 +30,7 @@ HANDLERS = (
     "signal+returns",
     "plain+ends",
 )
-CAUSES = ("stale", "null", "abort", "bus", "kill", "stack", "raise", "queries")
+CAUSES = ("stale", "null", "abort", "bus", "kill", "stack", "raise", "twice", "queries")
 USED = r"SIG\w+: block 0x[0-9a-f]+ \(400 bytes\) was used after free, "
 PERHAPS = r"SIG\w+: perhaps freed block 0x[0-9a-f]+ \(400 bytes\) was used after free, "
 ENDS = "the program ends"
@@ -49,6 +49,9 @@ SAID = {
     "bus": [PERHAPS + ENDS],
     "raise": [NOT_CERTAIN],
     "kill": [],
+    "twice": [NOT_CERTAIN],
+    "sandbox": [USED + ENDS],
+    "sandbox-abort": [NOT_CERTAIN],
     "thread": [USED + ENDS],
     "child": [USED + ENDS],
     "vfork": [USED + ENDS],

@@ -187,8 +187,8 @@ static void put_unexplained(const struct page *page, const struct fo_model *mode
         fprintf(page->out, "freeonce: pid %u (%s) was killed by signal %d (%s)%s\n", p->pid,
                 p->name, p->signal, strsignal(p->signal),
                 is_fault(p->signal)
-                    ? "; the reason is not known. Try freeonce --ci, which looks at the fault, and "
-                      "--set BACKEND=guard, which stops at the first wrong access"
+                    ? "; the reason is not known: freeonce --ci looks at such a fault, and --set "
+                      "BACKEND=guard stops at the first wrong access"
                     : ", which another process or the kernel sent");
         shown++;
     }
