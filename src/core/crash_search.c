@@ -35,7 +35,7 @@ static unsigned copy_words(uintptr_t *out, uintptr_t stack)
 
 static bool is_return_address(uintptr_t code)
 {
-    return fo_elf_is_code(code) && fo_elf_is_code(code - CALL_MAX) &&
+    return code != 0 && fo_elf_is_code(code) && fo_elf_is_code(code - CALL_MAX) &&
            fo_readable(code - CALL_MAX, CALL_MAX) && fo_machine_follows_call(code);
 }
 

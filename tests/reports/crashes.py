@@ -30,7 +30,7 @@ HANDLERS = (
     "signal+returns",
     "plain+ends",
 )
-CAUSES = ("stale", "null", "abort", "bus", "kill", "stack", "raise", "twice", "queries")
+CAUSES = ("stale", "null", "abort", "bus", "kill", "stack", "raise", "twice", "vfork", "spawn", "queries")
 USED = r"SIG\w+: block 0x[0-9a-f]+ \(400 bytes\) was used after free, "
 PERHAPS = r"SIG\w+: perhaps freed block 0x[0-9a-f]+ \(400 bytes\) was used after free, "
 ENDS = "the program ends"
@@ -63,15 +63,18 @@ SAID = {
 def outcome(given, argv, env):
     """(status, stdout, stderr)"""
     program = (given.reports.parent / "crashes").resolve()
-    done = subprocess.run(
-        [program, *argv],
-        env={"PATH": os.environ["PATH"]} | env,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=harness.DEADLINE,
-        check=False,
-    )
+    try:
+        done = subprocess.run(
+            [program, *argv],
+            env={"PATH": os.environ["PATH"]} | env,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=harness.DEADLINE,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        raise harness.Failed(f"it did not end within {harness.DEADLINE} seconds") from None
     return done.returncode, done.stdout, done.stderr
 
 
