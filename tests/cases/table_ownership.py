@@ -19,7 +19,7 @@ FREED = (
     r"|(read|write|read of|write to) freed block 0x[0-9a-f]+ \(\d+ bytes\) at byte \d+, the program ends"
 )
 FOREIGN = r"free of 0x[0-9a-f]+, which OpenSSL never allocated \(.*\), skipped"
-INSIDE = r"free of 0x[0-9a-f]+, \d+ bytes? (inside|behind) .*"
+END = r"free of 0x[0-9a-f]+, (at|\d+ bytes? behind) the end of block 0x[0-9a-f]+ \(\d+ bytes\), skipped"
 KINDS = {
     "key-of-context": FREED,
     "verified-certificate": FREED,
@@ -31,11 +31,11 @@ KINDS = {
     "session-of-connection": FREED,
     "status-of-malloc": FOREIGN,
     "key-of-key": FREED,
-    "end-of-block": ".*",
+    "end-of-block": END,
     "read-of-freed-connection": FREED,
     "connection-of-freed-context": FREED,
     "update-of-freed-digest": FREED,
-    "moved-by-i2d": ".*",
+    "moved-by-i2d": END,
     "buffer-of-bio": FREED,
     "name-of-certificate": FREED,
     "serial-of-certificate": FREED,
