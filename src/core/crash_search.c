@@ -21,7 +21,8 @@ static bool is_ours(uintptr_t code)
     return fo_elf_module((uintptr_t)is_ours, &own) && code >= own.start && code < own.end;
 }
 
-static unsigned copy_words(uintptr_t *out, uintptr_t stack)
+/* The frames of instrumented code have holes that it must not touch. */
+__attribute__((no_sanitize("address"))) static unsigned copy_words(uintptr_t *out, uintptr_t stack)
 {
     unsigned count = 0;
 

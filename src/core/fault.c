@@ -248,19 +248,27 @@ static bool is_this_process(void)
     return fo_process_self()->pid == fo_getpid();
 }
 
-/* False: the functions behind us answer.  No signal comes until the end, so that its handler waits
- * for nobody. */
+/* False: the functions behind us answer, and ours is in front no more.  No signal comes until the
+ * end, so that its handler waits for nobody; another thread is not waited for in earnest, since it
+ * may have a lower priority than this one. */
 static bool begin(struct change *c, int number)
 {
+    enum { PATIENCE = 1000 };
     sigset_t all;
+    int tries = 0;
 
     c->watch = watch_of(number);
     if (!is_watched(number) || !c->watch->is_whole || !is_this_process())
         return false;
     sigfillset(&all);
     sigprocmask(SIG_BLOCK, &all, &c->mask);
-    while (!fo_try_alone(&changing))
+    while (!fo_try_alone(&changing)) {
+        if (++tries == PATIENCE) {
+            sigprocmask(SIG_SETMASK, &c->mask, NULL);
+            return false;
+        }
         sched_yield();
+    }
     c->before = action_of(c->watch);
     return true;
 }
