@@ -33,7 +33,7 @@ enum {
 
 static char *own_stack;
 static uint64_t user;     /* the thread that uses it; 0: none */
-static uint64_t reported; /* whose fault was reported last */
+static uint64_t reported; /* whose fault was reported last: its handler may end the program */
 
 struct look {
     int number;
@@ -166,7 +166,7 @@ static void witness(int number, siginfo_t *info, void *context, bool is_handled)
     if (!is_handled)
         fo_journal_ended(number);
     if (is_sent_by_another(info) || fo_report_ends ||
-        __atomic_load_n(&reported, __ATOMIC_RELAXED) == me ||
+        (!is_handled && __atomic_load_n(&reported, __ATOMIC_RELAXED) == me) ||
         (info->si_code > 0 && fo_guard_contains((uintptr_t)info->si_addr)) || /* it reports */
         !take_stack(me, !is_handled))
         return;
