@@ -15,6 +15,7 @@ CI = {
 FREED = (
     r"double free of \w+ 0x[0-9a-f]+ \(\d+ bytes\), skipped"
     r"|reference to freed \w+ 0x[0-9a-f]+ \(\d+ bytes\), answered 0"
+    r"|free of \w+ 0x5{16}, read from a freed block \(perhaps 0x[0-9a-f]+, \d+ bytes\), skipped"
     r"|SIG(SEGV|BUS|ILL|ABRT): block 0x[0-9a-f]+ \(\d+ bytes\) was used after free, the program ends"
     r"|(read|write|read of|write to) freed block 0x[0-9a-f]+ \(\d+ bytes\) at byte \d+, the program ends"
 )
