@@ -358,9 +358,9 @@ FRESH(without_any_other_magazine_one_of_another_size_serves)
 /* --- little room -------------------------------------------------------------------------------
  */
 
-static void limit_addresses(size_t mib)
+static void limit_addresses(size_t bytes)
 {
-    struct rlimit limit = {mib << 20, mib << 20};
+    struct rlimit limit = {bytes, bytes};
 
     assert_int_equal(setrlimit(RLIMIT_AS, &limit), 0);
 }
@@ -373,7 +373,7 @@ FRESH(what_finds_no_room_comes_from_libc)
 
     if (FIXTURE_ASAN || FIXTURE_TSAN) /* their shadow needs terabytes */
         return;
-    limit_addresses(200);
+    limit_addresses(200 << 20);
     start(NULL);
     for (int i = 0; i < COUNT; i++) {
         blocks[i] = fo_malloc(20000, "a.c", 1);
@@ -390,7 +390,7 @@ FRESH(what_finds_no_room_comes_from_libc)
 }
 
 /* So many that could still be mapped. */
-static void leave_addresses(size_t mib)
+static void leave_addresses(size_t bytes)
 {
     FILE *f = fopen("/proc/self/statm", "re");
     size_t pages = 0;
@@ -398,7 +398,7 @@ static void leave_addresses(size_t mib)
     assert_non_null(f);
     assert_int_equal(fscanf(f, "%zu", &pages), 1);
     fclose(f);
-    limit_addresses((pages * 4096 >> 20) + mib);
+    limit_addresses(pages * 4096 + bytes);
 }
 
 FRESH(without_room_for_a_region_libc_serves_and_that_is_said_once)
@@ -406,7 +406,7 @@ FRESH(without_room_for_a_region_libc_serves_and_that_is_said_once)
     if (FIXTURE_ASAN || FIXTURE_TSAN)
         return;
     start(NULL);
-    leave_addresses(4); /* a shard and a leaf, and no heap */
+    leave_addresses(3 << 19); /* a leaf of the registry, and no heap */
     void *p = fo_malloc(100, "a.c", 1);
     assert_non_null(p);
     assert_null(fo_region);
@@ -421,7 +421,7 @@ FRESH(without_room_for_backend_shm_another_one_serves)
 {
     if (FIXTURE_ASAN || FIXTURE_TSAN)
         return;
-    limit_addresses(85);
+    limit_addresses(85 << 20);
     fixture_start("BACKEND=shm", NULL);
     void *p = fo_malloc(100, "a.c", 1);
     assert_non_null(p);
