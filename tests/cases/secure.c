@@ -77,7 +77,7 @@ static void healthy(void)
     void *blocks[100];
 
     for (int round = 0; round < 3; round++) {
-        CHECK(CRYPTO_secure_malloc_init(HEAP << round, SMALLEST << round) != 0);
+        CHECK(CRYPTO_secure_malloc_init((size_t)HEAP << round, (size_t)SMALLEST << round) != 0);
         for (int i = 0; i < 100; i++)
             CHECK((blocks[i] = OPENSSL_secure_zalloc((size_t)(i % 7) * 40 + 1)) != NULL);
         for (int i = 0; i < 100; i += 2)
