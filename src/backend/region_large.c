@@ -4,7 +4,7 @@
  * keep their memory for a while, so that a program that allocates and frees buffers in a loop does
  * not ask the system each time; the newest of those that have waited serves first.  Larger ones
  * give it back at once, and their addresses rest, so that a stale pointer meets nothing else. */
-#include "backend/region.h"
+#include "backend/region_owner.h"
 #include "backend/region_system.h"
 
 #include <string.h>
@@ -40,9 +40,10 @@ static uint64_t least(uint64_t a, uint64_t b)
 /* So many of a warm size wait. */
 static uint32_t keep_warm(void)
 {
-    return fo_options.quarantine == 0
-               ? 0
-               : (uint32_t)least(FO_WARM_WAIT - 1 + (fo_options.quarantine >> 20), FO_WARM - 2);
+    if (fo_options.quarantine == 0)
+        return 0;
+    uint64_t keep = FO_WARM_WAIT - 2 + (fo_options.quarantine >> 20) + fo_caches_users();
+    return (uint32_t)least(keep, FO_WARM - 2);
 }
 
 /* So many larger ones rest: 32 by default, if they are at most a quarter of the option's bytes. */
