@@ -65,7 +65,7 @@ enum {
                                  * handshakes, for which an idle one may keep 272 kB */
     FO_CALLS_TO_LOOK = 1 << 10, /* of a thread that borrows, for a look at those that are owned */
     FO_IDLE = 16,        /* pages without a block that keep their memory, for the next burst */
-    FO_WARM = 32,        /* freed runs of one size that keep their memory for a while */
+    FO_WARM = 64,        /* freed runs of one size that keep their memory for a while */
     FO_WARM_WAIT = 7,    /* so many of them wait for one thread, by default */
     FO_WARM_SIZES = 17,  /* in pages of 4 KiB */
     FO_RESTING = 1024,   /* larger freed runs whose addresses rest */

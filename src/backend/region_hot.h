@@ -106,7 +106,9 @@ struct fo_direct {
 /* Is this a payload of the region, as far as the short way goes? */
 static inline bool fo_direct_contains(const struct fo_direct *d, uintptr_t p)
 {
-    return p - d->base < FO_HOT_LOAD(&d->bytes);
+    uint64_t bytes = __atomic_load_n(&d->bytes, __ATOMIC_ACQUIRE); /* before base: core/short.h */
+
+    return p - FO_HOT_LOAD(&d->base) < bytes;
 }
 
 /* So far from base, which is that of a page's first payload. */

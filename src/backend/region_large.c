@@ -42,8 +42,8 @@ static uint32_t keep_warm(void)
 {
     if (fo_options.quarantine == 0)
         return 0;
-    uint64_t keep = FO_WARM_WAIT - 2 + (fo_options.quarantine >> 20) + fo_caches_users();
-    return (uint32_t)least(keep, FO_WARM - 2);
+    uint64_t keep = FO_WARM_WAIT - 3 + (fo_options.quarantine >> 20) + 2 * fo_caches_users();
+    return (uint32_t)least(keep, FO_WARM / 2);
 }
 
 /* So many larger ones rest: 32 by default, if they are at most a quarter of the option's bytes. */

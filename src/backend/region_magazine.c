@@ -119,7 +119,7 @@ void fo_magazine_share(struct fo_bin *bin, unsigned class)
     uint32_t n = fo_magazine_take_ready(bin);
 
     if (fo_set_exceeds(&full, FO_RELAXED_LOAD(&fo_region->magazines),
-                       fo_region->class[class].most - 1)) {
+                       FO_RELAXED_LOAD(&fo_region->class[class].most) - 1)) {
         fo_magazine_spill(n);
         fo_magazine_spare(n);
     } else {

@@ -59,7 +59,8 @@ static bool is_safe(uintptr_t payload)
         return false;
     const struct fo_bin *bin = fo_live_short(d, (void *)payload, distance, &word);
     size_t steps = bin != NULL ? (fo_word_size(word) - 1) >> 4 : FO_REGION_STEPS;
-    return steps < FO_REGION_STEPS && bin == fo_bin_at(d->bins[steps]); /* so much will be copied */
+    return steps < FO_REGION_STEPS &&
+           bin == fo_bin_at(FO_HOT_LOAD(&d->bins[steps])); /* so much will be copied */
 }
 
 static void *move_directly(void *p, size_t size, const char *file, int line)
