@@ -47,7 +47,7 @@ void fo_region_refine(struct fo_direct *d)
 
 void fo_region_enter(struct fo_direct *d, uint32_t index, bool forked)
 {
-    FO_RELAXED_STORE(&d->base, fo_region->base + FO_PAGE_SIZE + sizeof(struct fo_header));
+    fo_direct_begin(d, fo_region->base + FO_PAGE_SIZE + sizeof(struct fo_header));
     d->grounds = fo_region->ground + 1;
     d->meta = (uint64_t)index << FO_META_SHIFT | (uint64_t)FO_BACKEND_ARENA << FO_BACKEND_SHIFT;
     d->key = fo_region->key;

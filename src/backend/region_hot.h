@@ -88,7 +88,7 @@ struct fo_cache {
 /* The process's page has this (fork/process.h), so that the kernel zeroes it in a forked child. */
 struct fo_direct {
     uint64_t size;  /* payloads up to so many bytes come by the short way; 0: none do */
-    uintptr_t base; /* the short way of a free is for payloads from here: page 1, its first slot */
+    uintptr_t near; /* fo_direct_distance() */
     uint64_t limit; /* so many bytes */
     uint64_t bytes; /* the same, also when every free goes the long way */
     uint64_t
@@ -103,12 +103,25 @@ struct fo_direct {
     uint16_t bins[FO_REGION_STEPS]; /* where in a cache its bin is, for each 16 bytes of size */
 };
 
+/* How far from the first payload of page 1: there the short way of a free begins.  Two memory words
+ * say where that is and how far it goes, and another thread may set them at this moment, with the
+ * first block of all.  So a `near` of 0 puts NULL, and what lies low, behind every limit. */
+enum { FO_DIRECT_NOWHERE = 1 << 30 };
+
+static FO_ALWAYS_INLINE uintptr_t fo_direct_distance(const struct fo_direct *d, uintptr_t p)
+{
+    return p + FO_HOT_LOAD(&d->near) - FO_DIRECT_NOWHERE;
+}
+
+static inline void fo_direct_begin(struct fo_direct *d, uintptr_t first)
+{
+    FO_RELAXED_STORE(&d->near, FO_DIRECT_NOWHERE - first);
+}
+
 /* Is this a payload of the region, as far as the short way goes? */
 static inline bool fo_direct_contains(const struct fo_direct *d, uintptr_t p)
 {
-    uint64_t bytes = __atomic_load_n(&d->bytes, __ATOMIC_ACQUIRE); /* before base: core/short.h */
-
-    return p - FO_HOT_LOAD(&d->base) < bytes;
+    return fo_direct_distance(d, p) < FO_HOT_LOAD(&d->bytes);
 }
 
 /* So far from base, which is that of a page's first payload. */

@@ -52,7 +52,7 @@ static void *allocate_like(uint64_t word, size_t size, const char *file, int lin
 static bool is_safe(uintptr_t payload)
 {
     const struct fo_direct *d = &fo_hot.process->direct;
-    uintptr_t distance = payload - d->base;
+    uintptr_t distance = fo_direct_distance(d, payload);
     uint64_t word;
 
     if (fo_hot_concurrent() || distance >= FO_HOT_LOAD(&d->limit))

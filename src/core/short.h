@@ -91,12 +91,9 @@ static FO_ALWAYS_INLINE void fo_free_short(void *p, const char *file, int line,
                                            void (*elsewhere)(uintptr_t, const char *, int))
 {
     const struct fo_direct *d = &fo_hot.process->direct;
-    /* Before base, which another thread may set at this moment, with the first block of all: NULL
-     * must not look like the first slot of a heap that begins at 0. */
-    uint64_t limit = __atomic_load_n(&d->limit, __ATOMIC_ACQUIRE);
-    uintptr_t payload = (uintptr_t)p, distance = payload - FO_HOT_LOAD(&d->base);
+    uintptr_t payload = (uintptr_t)p, distance = fo_direct_distance(d, payload);
 
-    if (fo_unlikely(distance >= limit)) {
+    if (fo_unlikely(distance >= FO_HOT_LOAD(&d->limit))) {
         elsewhere(payload, file, line);
         return;
     }

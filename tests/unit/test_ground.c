@@ -21,9 +21,10 @@ static uint64_t wanted = 4 << 20;
 static bool short_way_takes(uintptr_t p)
 {
     const struct fo_direct *d = &fo_hot.process->direct;
+    uintptr_t distance = fo_direct_distance(d, p);
     uint64_t word;
 
-    return p - d->base < d->limit && fo_live_short(d, (void *)p, p - d->base, &word) != NULL;
+    return distance < d->limit && fo_live_short(d, (void *)p, distance, &word) != NULL;
 }
 
 static bool long_way_takes(uintptr_t p)
