@@ -72,7 +72,6 @@ static void set_classes(struct fo_region *r)
         cells = cells < FO_MAGAZINE_CELLS ? cells : FO_MAGAZINE_CELLS;
         r->class[c].cells = cells > 1 ? cells : slot > 2 * 2048 ? 1 : 2;
         r->class[c].slots = FO_PAGE_SIZE / slot;
-        r->class[c].bytes = r->class[c].cells * slot;
         r->class[c].most = FO_READY_AT_FIRST;
     }
 }

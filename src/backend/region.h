@@ -106,7 +106,6 @@ struct fo_region {
     struct {
         uint32_t most;         /* magazines for all threads, about */
         uint32_t cells, slots; /* of a magazine, of a page */
-        uint32_t bytes;        /* of the slots that a magazine holds */
     } class[FO_REGION_CLASSES];
     uint32_t warm[FO_WARM_SIZES][FO_WARM];
     uint32_t warm_given[FO_WARM_SIZES]; /* so many so far */

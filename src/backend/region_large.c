@@ -46,12 +46,16 @@ static uint32_t keep_warm(void)
     return (uint32_t)least(keep, FO_WARM / 2);
 }
 
-/* So many larger ones rest: 32 by default, if they are at most a quarter of the option's bytes. */
+/* So many larger ones rest: 32 by default, if they are at most a quarter of the option's bytes.  A
+ * shared heap has no more addresses: no more than a sixteenth of it rests. */
 static uint32_t may_rest(size_t size)
 {
-    return size > fo_options.quarantine / 4
-               ? 0
-               : (uint32_t)least(fo_options.quarantine >> 15, FO_RESTING);
+    uint64_t most = least(fo_options.quarantine >> 15, FO_RESTING),
+             heap = (uint64_t)fo_region->page_count << FO_PAGE_SHIFT;
+
+    if (size > fo_options.quarantine / 4 || (fo_region->shared && size * most > heap / 16))
+        return 0;
+    return (uint32_t)most;
 }
 
 /* The newest that has waited while some others were freed: what was used last is still in the

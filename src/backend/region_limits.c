@@ -18,6 +18,14 @@ static size_t least(size_t a, size_t b)
     return a < b ? a : b;
 }
 
+/* At least 1: what says how many cells it has may be shared. */
+static size_t bytes_of_magazine(unsigned class)
+{
+    uint32_t cells = FO_RELAXED_LOAD(&fo_region->class[class].cells);
+
+    return (size_t)fo_class_slot(class) * (cells != 0 ? cells : 1);
+}
+
 /* Shares of the option's bytes: most for the sizes that turn over most.  What waits passes through
  * the processor's cache between its free and its next use, so that it is not more than that: about
  * a half with all classes in use, and a magazine of each that comes and goes on either side.
@@ -45,7 +53,7 @@ static size_t ready_for(uint32_t users)
 
 static size_t most_ready(unsigned class, uint32_t users)
 {
-    return least(2 + FO_BURST / users / fo_region->class[class].bytes, ready_for(users));
+    return least(2 + FO_BURST / users / bytes_of_magazine(class), ready_for(users));
 }
 
 void fo_cache_limit(struct fo_cache *cache)
@@ -54,7 +62,7 @@ void fo_cache_limit(struct fo_cache *cache)
 
     for (unsigned c = 0; c < FO_REGION_CLASSES; c++) {
         struct fo_bin *bin = &cache->bins[c];
-        size_t keep = share_of(c, users) / fo_region->class[c].bytes;
+        size_t keep = share_of(c, users) / bytes_of_magazine(c);
         size_t most = most_ready(c, users), now = FO_RELAXED_LOAD(&bin->most);
         /* A slot that another thread has freed shares cache lines with what that one still uses:
          * it serves the worse the sooner.  Processes seldom free each other's; and of many threads
@@ -78,7 +86,6 @@ void fo_cache_wants_more(struct fo_bin *bin, unsigned class)
 
     FO_RELAXED_STORE(&bin->most,
                      (uint32_t)least(own + own / 4 + 1, most_ready(class, fo_caches_users())));
-    FO_RELAXED_STORE(
-        &fo_region->class[class].most,
-        (uint32_t)least(all + all / 4 + 1, 2 + FO_BURST / fo_region->class[class].bytes));
+    FO_RELAXED_STORE(&fo_region->class[class].most,
+                     (uint32_t)least(all + all / 4 + 1, 2 + FO_BURST / bytes_of_magazine(class)));
 }
