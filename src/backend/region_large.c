@@ -42,7 +42,8 @@ static uint32_t keep_warm(void)
 {
     if (fo_options.quarantine == 0)
         return 0;
-    uint64_t keep = FO_WARM_WAIT - 3 + (fo_options.quarantine >> 20) + 2 * fo_caches_users();
+    uint64_t users = fo_caches_users(),
+             keep = FO_WARM_WAIT - 3 + (fo_options.quarantine >> 20) + 2 * users;
     return (uint32_t)least(keep, FO_WARM / 2);
 }
 
