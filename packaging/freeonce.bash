@@ -2,7 +2,7 @@
 # Subcommands and flags are asked of the command itself (--help), so that they are always its own.
 # shellcheck disable=SC2207 # what compgen prints is split into words on purpose
 
-# options: begin (made from src/core/options.def by scripts/options-doc)
+# options: begin (made from src/options/options.def by scripts/options-doc)
 _freeonce_options=(
     'FREEONCE_BACKEND=auto|host|arena|shm|libc|guard|/path/to/plugin.so'
     'FREEONCE_SHM_SIZE=8M to 64G'

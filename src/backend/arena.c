@@ -1,11 +1,11 @@
 /* Backend `arena` as others see it: blocks without a say about what is in them.  That is how it
  * serves where blocks are watched (canaries, patterns, stacks, guarded pages), which registry and
  * quarantine do for all backends alike.  Otherwise the hooks go to the region directly:
- * region_direct.c. */
+ * heap/direct.c. */
 #include <errno.h>
 
 #include "backend/backend.h"
-#include "backend/region.h"
+#include "heap/region.h"
 
 static void *arena_alloc(size_t room, const char *file, int line)
 {

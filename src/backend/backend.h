@@ -5,9 +5,9 @@
 
 #include <freeonce/backend.h>
 
-#include "core/base.h"
-#include "core/block.h"
-#include "core/hot.h"
+#include "base/base.h"
+#include "base/block.h"
+#include "base/hot.h"
 
 enum fo_backend_id {
     FO_BACKEND_NONE, /* never in a header: a header of zeros is damage */

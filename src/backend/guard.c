@@ -8,12 +8,12 @@
 
 #include "backend/backend.h"
 #include "backend/guard_slots.h"
-#include "core/apart.h"
-#include "core/options.h"
-#include "core/raw.h"
-#include "core/registry.h"
-#include "core/shared_number.h"
-#include "fork/process.h"
+#include "base/apart.h"
+#include "base/raw.h"
+#include "base/shared_number.h"
+#include "block/registry.h"
+#include "options/options.h"
+#include "process/process.h"
 #include "report/output.h"
 
 enum {

@@ -12,8 +12,8 @@
 #ifndef FO_BACKEND_GUARD_H
 #define FO_BACKEND_GUARD_H
 
-#include "core/block.h"
-#include "core/memory.h"
+#include "base/block.h"
+#include "process/memory.h"
 
 /* The reserved addresses; size 0: guard is off. */
 extern struct fo_guard_range {

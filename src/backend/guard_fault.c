@@ -3,11 +3,11 @@
 #include <signal.h>
 
 #include "backend/guard.h"
-#include "core/fault.h"
-#include "core/machine.h"
-#include "core/stacks.h"
-#include "fork/process.h"
+#include "base/machine.h"
+#include "block/fault.h"
+#include "process/process.h"
 #include "report/record.h"
+#include "report/stacks.h"
 
 /* What happened to the block, and in which words; false: nothing that is wrong. */
 static bool classify(struct fo_record *r, const struct fo_guarded *g, enum fo_access access)

@@ -9,10 +9,10 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "backend/region_system.h"
-#include "core/apart.h"
-#include "core/options.h"
-#include "core/registry.h"
+#include "base/apart.h"
+#include "block/registry.h"
+#include "heap/system.h"
+#include "options/options.h"
 
 enum { CLASSES = 14, PATIENCE = 1000 }; /* runs of 1 to 8,192 pages; tries for a lock */
 

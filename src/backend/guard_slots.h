@@ -13,7 +13,7 @@ struct fo_guard_slot {
 };
 
 /* Slots of one size: `fresh` of them were used, the ring holds those that were freed.  The lock
- * holds its owner's serial number (fork/process.h): it is waited for a short while only, and an
+ * holds its owner's serial number (process/process.h): it is waited for a short while only, and an
  * owner that a fork left behind in the parent is taken over. */
 struct fo_guard_class {
     uintptr_t start;

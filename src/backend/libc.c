@@ -3,7 +3,7 @@
 #include <stdlib.h>
 
 #include "backend/backend.h"
-#include "core/libc_memory.h"
+#include "base/libc_memory.h"
 
 static void *libc_alloc(size_t size, const char *file, int line)
 {

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 
 #include "backend/backend.h"
-#include "load/real.h"
+#include "base/real.h"
 
 static const char *refusal(const struct freeonce_backend *b)
 {

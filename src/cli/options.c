@@ -10,7 +10,7 @@
 #include "cli/exit.h"
 #include "cli/message.h"
 #include "cli/options_show.h"
-#include "core/nearest.h"
+#include "base/nearest.h"
 
 enum { KEY_CONF = 1000, KEY_PROGRAM, KEY_FORMAT };
 
@@ -129,7 +129,7 @@ static bool choose(struct fo_shown *s, const char *name)
 {
     static const char names[] =
 #define FO_OPTION(member, NAME, kind, choices, fallback, help) #NAME "|"
-#include "core/options.def"
+#include "options/options.def"
 #undef FO_OPTION
         ;
     const char *bare = strncasecmp(name, "FREEONCE_", 9) == 0 ? name + 9 : name;

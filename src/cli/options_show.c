@@ -14,7 +14,7 @@ static const struct {
     const char *name, *choices, *fallback, *help;
 } rows[] = {
 #define FO_OPTION(member, NAME, kind, choices, fallback, help) {#NAME, choices, fallback, help},
-#include "core/options.def"
+#include "options/options.def"
 #undef FO_OPTION
 };
 

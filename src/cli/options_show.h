@@ -4,7 +4,7 @@
 
 #include <stdbool.h>
 
-#include "core/options.h"
+#include "options/options.h"
 
 enum { FO_PROBLEM_MAX = 4800 }; /* a path and a sentence */
 

@@ -1,8 +1,8 @@
 /* Cure `exit`, for a libcrypto that is linked -Bsymbolic: it registers its own OPENSSL_cleanup with
  * atexit(3), which becomes a call of __cxa_atexit here.  What is registered instead asks first
  * whether this process may clean up.  Everything else is passed through. */
+#include "base/real.h"
 #include "load/openssl.h"
-#include "load/real.h"
 
 typedef int cxa_atexit_function(void (*)(void *), void *, void *);
 

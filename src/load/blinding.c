@@ -6,8 +6,8 @@
  *
  * From OpenSSL 3.6 on each thread has a blinding of its own, without this lock.  A libcrypto that
  * is linked -Bsymbolic, and the FIPS provider, do not ask us. */
-#include "fork/rwlock.h"
 #include "load/library.h"
+#include "shared/rwlock.h"
 
 enum { MAJOR = 3 };
 

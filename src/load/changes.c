@@ -6,13 +6,13 @@
 #include <errno.h>
 #include <string.h>
 
-#include "core/options.h"
-#include "core/verdict.h"
-#include "fork/inherited.h"
-#include "fork/made.h"
-#include "fork/process.h"
+#include "block/verdict.h"
 #include "load/library.h"
 #include "load/objects.h"
+#include "options/options.h"
+#include "process/process.h"
+#include "shared/inherited.h"
+#include "shared/made.h"
 
 enum row_number {
 #define FO_CHANGE(name, type, how, argument, part, since3, since4) ROW_##name,

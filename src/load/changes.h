@@ -3,7 +3,7 @@
 #ifndef FO_LOAD_CHANGES_H
 #define FO_LOAD_CHANGES_H
 
-#include "core/base.h"
+#include "base/base.h"
 
 /* Where a call goes on: to the code at `target`, or, if that is NULL, back with this answer. */
 struct fo_change {

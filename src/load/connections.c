@@ -1,17 +1,17 @@
-/* SSL_new() and SSL_CTX_new(): in shared memory, what fork/connections.h and objects_kept.h need to
- * know.  And connections.h. */
+/* SSL_new() and SSL_CTX_new(): in shared memory, what shared/connections.h and objects_kept.h need
+ * to know.  And connections.h. */
 #include "load/connections.h"
 
 #include <errno.h>
 
-#include "core/hot.h"
-#include "core/raw.h"
-#include "fork/connections.h"
-#include "fork/process.h"
+#include "base/hot.h"
+#include "base/raw.h"
 #include "load/entries.h"
 #include "load/library.h"
 #include "load/objects_kept.h"
 #include "load/passed.h"
+#include "process/process.h"
+#include "shared/connections.h"
 
 static void *make(unsigned major, void *context, uintptr_t caller)
 {

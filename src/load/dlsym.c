@@ -3,9 +3,9 @@
  * first and then jump to the real one with the caller's frame untouched; hence the assembler. */
 #include <dlfcn.h>
 
+#include "base/real.h"
 #include "load/entries.h"
 #include "load/openssl.h"
-#include "load/real.h"
 
 void *fo_dlsym_enter(void *handle, const char *name);
 void *fo_dlvsym_enter(void *handle, const char *name, const char *version);

@@ -7,14 +7,14 @@
 #include <string.h>
 
 #include "backend/backend.h"
-#include "core/engine.h"
-#include "core/hooks.h"
-#include "core/libc_memory.h"
-#include "load/elf.h"
+#include "base/elf.h"
+#include "base/format.h"
+#include "base/libc_memory.h"
+#include "block/hooks.h"
+#include "load/engine.h"
 #include "load/entries.h"
 #include "load/mixing.h"
 #include "load/openssl.h"
-#include "report/format.h"
 #include "report/journal.h"
 #include "report/output.h"
 

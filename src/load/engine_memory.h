@@ -4,7 +4,7 @@
 #ifndef FO_LOAD_ENGINE_MEMORY_H
 #define FO_LOAD_ENGINE_MEMORY_H
 
-#include "core/base.h"
+#include "base/base.h"
 
 struct fo_host;
 struct fo_openssl;

@@ -2,7 +2,7 @@
 #ifndef FO_LOAD_ENTRIES_H
 #define FO_LOAD_ENTRIES_H
 
-#include "core/base.h"
+#include "base/base.h"
 
 /* For a program that asks dlsym(3) for `name` in an OpenSSL of this major version: our definition,
  * or NULL when we have none. */

@@ -12,7 +12,7 @@
 #include <stddef.h>
 #include <unistd.h>
 
-#include "load/real.h"
+#include "base/real.h"
 #include "report/journal.h"
 
 #define INTERPOSE(name, parameters, arguments)                                                     \

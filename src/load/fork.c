@@ -1,13 +1,13 @@
 /* fork(2), to remember where a child came from; that there was a fork is noticed without it. */
 #include <unistd.h>
 
-#include "core/hot.h"
-#include "fork/own_seat.h"
-#include "fork/process.h"
-#include "fork/rows.h"
-#include "load/real.h"
+#include "base/hot.h"
+#include "base/real.h"
 #include "load/uses.h"
+#include "process/process.h"
+#include "process/rows.h"
 #include "report/output.h"
+#include "shared/own_seat.h"
 
 /* A child gets a seat of its own, if its parent had one. */
 static void enter(void)

@@ -5,8 +5,8 @@
 
 #include <string.h>
 
-#include "core/probe.h"
-#include "load/elf.h"
+#include "base/elf.h"
+#include "base/probe.h"
 
 enum { MOST_JUMPS = 4 };
 

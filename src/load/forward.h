@@ -2,7 +2,7 @@
 #ifndef FO_LOAD_FORWARD_H
 #define FO_LOAD_FORWARD_H
 
-#include "core/base.h"
+#include "base/base.h"
 
 /* Is the function at `code` nothing but a jump to the function that its module imports as `name`,
  * such as "free"?

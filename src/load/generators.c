@@ -1,9 +1,9 @@
-/* OpenSSL's random generators and fork(2): what fork/fork_id.h needs to hear of.  OpenSSL's own are
- * made by libcrypto; one that the program makes is in nobody's care, and has no lock. */
-#include "fork/fork_id.h"
+/* OpenSSL's random generators and fork(2): what shared/fork_id.h needs to hear of.  OpenSSL's own
+ * are made by libcrypto; one that the program makes is in nobody's care, and has no lock. */
 #include "load/entries.h"
 #include "load/library.h"
 #include "load/openssl.h"
+#include "shared/fork_id.h"
 
 static void *make(unsigned major, void *kind, void *parent, uintptr_t caller)
 {

@@ -3,8 +3,8 @@
  * instead would break DT_RUNPATH, which is looked up relative to the caller. */
 #include <string.h>
 
+#include "base/real.h"
 #include "load/openssl.h"
-#include "load/real.h"
 
 typedef char *getenv_function(const char *);
 

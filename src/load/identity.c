@@ -4,16 +4,16 @@
  * blinding (crypto/bn/bn_blind.c) takes that for one thread and skips its lock.  Calls that come
  * from libcrypto get a value that is unique in the process tree instead; all others the real one.
  *
- * getpid() is how OpenSSL's random generators notice a fork: fork/fork_id.h. */
+ * getpid() is how OpenSSL's random generators notice a fork: shared/fork_id.h. */
 #include <pthread.h>
 #include <sys/types.h>
 
-#include "core/options.h"
-#include "fork/cures.h"
-#include "fork/fork_id.h"
-#include "fork/process.h"
+#include "base/real.h"
 #include "load/openssl.h"
-#include "load/real.h"
+#include "options/options.h"
+#include "process/process.h"
+#include "shared/cures.h"
+#include "shared/fork_id.h"
 
 /* A user address has zeros in its low 6 bits (glibc aligns the thread descriptor to 64) and in its
  * high 16: room for 22 bits of an id, which differ between processes that live. */

@@ -1,10 +1,10 @@
 /* longjmp(3) and its kin may leave a call of X_free(): out of a callback, or out of a signal
- * handler. Then what this thread noted for the duration of the call (fork/process.h) is over. Where
- * the jump ends is not looked at: if it stays within the callback, later frees of that call are
- * reported without the program's code that made it.  Everything else is passed through. */
-#include "fork/process.h"
+ * handler. Then what this thread noted for the duration of the call (process/process.h) is over.
+ * Where the jump ends is not looked at: if it stays within the callback, later frees of that call
+ * are reported without the program's code that made it.  Everything else is passed through. */
+#include "base/real.h"
 #include "load/jumps.h"
-#include "load/real.h"
+#include "process/process.h"
 
 typedef void jump_function(void *target, int value);
 

@@ -11,10 +11,10 @@
 #include <malloc.h>
 #include <stdlib.h>
 
-#include "backend/region.h"
-#include "core/registry.h"
+#include "base/real.h"
+#include "block/registry.h"
+#include "heap/region.h"
 #include "load/mixing.h"
-#include "load/real.h"
 
 static void first_free(void *p);
 static void *first_realloc(void *p, size_t size);

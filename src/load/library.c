@@ -2,12 +2,12 @@
  * is about to be used.  Entries are made under the dynamic linker's lock, read without any. */
 #include "load/library.h"
 
+#include "base/elf.h"
+#include "base/wrappers.h"
 #include "load/changes.h"
-#include "load/elf.h"
 #include "load/entries.h"
 #include "load/objects.h"
 #include "load/uses.h"
-#include "load/wrappers.h"
 
 enum { LIBRARIES_MAX = 32 };
 

@@ -4,7 +4,7 @@
 #ifndef FO_LOAD_LIBRARY_H
 #define FO_LOAD_LIBRARY_H
 
-#include "core/base.h"
+#include "base/base.h"
 
 enum fo_part { FO_PART_CRYPTO, FO_PART_SSL };
 

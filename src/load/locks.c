@@ -2,16 +2,16 @@
  * or a waiter in another process sleeps for ever.  Mutexes and condition variables become
  * process-shared, the caller's attributes are copied, not changed; locks for readers and writers,
  * which OpenSSL uses most, become ours, which outlive whoever is killed while he has one
- * (fork/rwlock.h).  Any address outside such memory, and every call while the cure is not applied,
- * is passed through untouched. */
+ * (shared/rwlock.h).  Any address outside such memory, and every call while the cure is not
+ * applied, is passed through untouched. */
 #include <pthread.h>
 #include <time.h>
 
-#include "core/options.h"
-#include "fork/cures.h"
-#include "fork/rwlock_short.h"
-#include "fork/shared.h"
-#include "load/real.h"
+#include "base/real.h"
+#include "options/options.h"
+#include "shared/cures.h"
+#include "shared/rwlock_short.h"
+#include "shared/shared.h"
 
 static bool wanted(const void *lock)
 {

@@ -8,13 +8,13 @@
 
 #include "backend/backend.h"
 #include "backend/guard.h"
-#include "backend/region.h"
-#include "core/hooks.h"
-#include "core/probe.h"
-#include "core/registry.h"
-#include "core/verdict.h"
-#include "fork/process.h"
+#include "base/probe.h"
+#include "block/hooks.h"
+#include "block/registry.h"
+#include "block/verdict.h"
+#include "heap/region.h"
 #include "load/engine_memory.h"
+#include "process/process.h"
 
 /* What is at p?  Only what is ours beyond doubt is not NOTHING: libc must get its own back. */
 enum what { NOTHING, LIVE, WRONG };

@@ -2,7 +2,7 @@
 #ifndef FO_LOAD_MIXING_H
 #define FO_LOAD_MIXING_H
 
-#include "core/base.h"
+#include "base/base.h"
 
 /* Where backend arena is or may be, for a first look at a pointer: not all of it is ours.  The size
  * is 0 where there is none, or where the registry knows its blocks. */

@@ -8,22 +8,22 @@
 #include <string.h>
 #include <unwind.h>
 
-#include "backend/region.h"
-#include "core/hot.h"
-#include "core/registry.h"
-#include "core/verdict.h"
-#include "fork/connections.h"
-#include "fork/cures.h"
-#include "fork/inherited.h"
-#include "fork/process.h"
-#include "fork/shared.h"
+#include "base/hot.h"
+#include "base/real.h"
+#include "block/registry.h"
+#include "block/verdict.h"
+#include "heap/region.h"
 #include "load/connections.h"
 #include "load/library.h"
 #include "load/objects_kept.h"
 #include "load/openssl.h"
 #include "load/passed.h"
-#include "load/real.h"
+#include "process/process.h"
 #include "report/output.h"
+#include "shared/connections.h"
+#include "shared/cures.h"
+#include "shared/inherited.h"
+#include "shared/shared.h"
 
 /* All texts in one piece, found by their offsets: pointers would have to be relocated at the start
  * of every process. */

@@ -3,7 +3,7 @@
 #ifndef FO_LOAD_OBJECTS_H
 #define FO_LOAD_OBJECTS_H
 
-#include "core/base.h"
+#include "base/base.h"
 #include "load/library.h"
 
 enum fo_object {

@@ -2,7 +2,7 @@
  * do. A handle names one library, so what dlsym gives must call that library's function and no
  * other, whoever calls it: each row has an entry of its own for it, which knows one function.  A
  * second library's function is not guarded; dlsym gives it as it is. */
-#include "load/elf.h"
+#include "base/elf.h"
 #include "load/objects.h"
 #include "load/openssl.h"
 

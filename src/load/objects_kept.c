@@ -1,13 +1,13 @@
 /* See objects_kept.h. */
 #include "load/objects_kept.h"
 
-#include "core/memory.h"
-#include "fork/cures.h"
-#include "fork/inherited.h"
-#include "fork/process.h"
-#include "fork/rows.h"
-#include "fork/shared.h"
 #include "load/connections.h"
+#include "process/memory.h"
+#include "process/process.h"
+#include "process/rows.h"
+#include "shared/cures.h"
+#include "shared/inherited.h"
+#include "shared/shared.h"
 
 enum { KEPT = 1024 };
 

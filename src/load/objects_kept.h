@@ -19,7 +19,7 @@ struct fo_kept {
     uint32_t connection;          /* major version of its OpenSSL; 0: it is none */
 };
 
-/* If processes live that were forked after so many forks (fork/rows.h), the object is kept for
+/* If processes live that were forked after so many forks (process/rows.h), the object is kept for
  * them, and true returned.  It is freed by the first fo_objects_kept_free() after they are gone.
  * When too many wait (1,024), it is not, except in a pool of the program's own: there false is
  * returned. */

@@ -1,9 +1,9 @@
 /* The short way of X_free() and X_up_ref(), for a live object in backend arena's range: thousands
  * of calls a handshake go through.  One for all of OpenSSL's names: a copy in each of them is
  * faster by count, but so many do not stay in the processor's cache of instructions. */
-#include "backend/region.h"
-#include "fork/process.h"
+#include "heap/region.h"
 #include "load/objects.h"
+#include "process/process.h"
 
 /* It lives, and if some objects stay though they are freed, is not one of those. */
 static FO_ALWAYS_INLINE bool may_go(const void *p)

@@ -2,8 +2,8 @@
  * names, by its version number. */
 #include "load/older.h"
 
-#include "core/engine.h"
-#include "load/elf.h"
+#include "base/elf.h"
+#include "load/engine.h"
 #include "report/journal.h"
 #include "report/output.h"
 

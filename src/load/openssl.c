@@ -8,23 +8,23 @@
 #include <string.h>
 
 #include "backend/backend.h"
-#include "core/engine.h"
-#include "core/hooks.h"
-#include "core/options.h"
-#include "core/secure.h"
-#include "fork/cures.h"
-#include "fork/made.h"
+#include "base/elf.h"
+#include "base/real.h"
+#include "base/wrappers.h"
+#include "block/hooks.h"
+#include "block/secure.h"
 #include "load/changes.h"
-#include "load/elf.h"
+#include "load/engine.h"
 #include "load/entries.h"
 #include "load/library.h"
 #include "load/objects.h"
 #include "load/older.h"
 #include "load/reach.h"
-#include "load/real.h"
-#include "load/wrappers.h"
+#include "options/options.h"
 #include "report/journal.h"
 #include "report/output.h"
+#include "shared/cures.h"
+#include "shared/made.h"
 
 enum { OPENSSLS_MAX = 8 };
 

@@ -4,7 +4,7 @@
 #ifndef FO_LOAD_OPENSSL_H
 #define FO_LOAD_OPENSSL_H
 
-#include "core/base.h"
+#include "base/base.h"
 
 typedef void *fo_malloc_function(size_t, const char *, int);
 typedef void *fo_realloc_function(void *, size_t, const char *, int);

@@ -3,14 +3,14 @@
 #include <string.h>
 
 #include "backend/backend.h"
-#include "core/hot.h"
-#include "core/options.h"
-#include "fork/shared.h"
+#include "base/hot.h"
 #include "load/engine_memory.h"
 #include "load/entries.h"
 #include "load/forward.h"
 #include "load/library.h"
 #include "load/openssl.h"
+#include "options/options.h"
+#include "shared/shared.h"
 
 /* The versions are hidden (one @): a search without a version never finds us, so that programs
  * linked to another library with the same names are left alone. */

@@ -5,12 +5,12 @@
 #include <string.h>
 
 #include "backend/backend.h"
-#include "core/hooks.h"
-#include "core/short.h"
+#include "base/real.h"
+#include "block/hooks.h"
+#include "block/short.h"
 #include "load/entries.h"
 #include "load/library.h"
 #include "load/openssl.h"
-#include "load/real.h"
 
 bool fo_memory_by_name, fo_memory_wrapped;
 

@@ -5,9 +5,9 @@
 #include <string.h>
 
 #include "backend/guard.h"
-#include "backend/region.h"
-#include "core/hot.h"
-#include "core/registry.h"
+#include "base/hot.h"
+#include "block/registry.h"
+#include "heap/region.h"
 #include "load/library.h"
 #include "load/openssl.h"
 #include "report/output.h"

@@ -3,7 +3,7 @@
 #ifndef FO_LOAD_PASSED_H
 #define FO_LOAD_PASSED_H
 
-#include "core/base.h"
+#include "base/base.h"
 
 /* `function` of OpenSSL, of this major version, is called for an object that no block of this
  * process holds, as it seems.  The call goes on. */

@@ -2,10 +2,10 @@
  * who is running.  Nothing is allocated: this happens inside OpenSSL's first allocation. */
 #include "load/reach.h"
 
-#include "core/values.h"
-#include "fork/cures.h"
-#include "fork/rwlock.h"
+#include "options/values.h"
 #include "report/output.h"
+#include "shared/cures.h"
+#include "shared/rwlock.h"
 
 static bool locks_reach(const struct fo_openssl *o)
 {

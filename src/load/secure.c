@@ -5,17 +5,17 @@
  *
  * A secure heap need not exist: then OpenSSL hands these blocks on to CRYPTO_free(), some in each
  * handshake.  So a live block of ours is not looked for in a secure heap. */
-#include "core/secure.h"
+#include "block/secure.h"
 
 #include <errno.h>
 #include <string.h>
 
-#include "core/hot.h"
-#include "core/registry.h"
-#include "core/verdict.h"
-#include "fork/process.h"
+#include "base/hot.h"
+#include "block/registry.h"
+#include "block/verdict.h"
 #include "load/entries.h"
 #include "load/library.h"
+#include "process/process.h"
 
 /* Live or not, it is no part of a secure heap. */
 static FO_ALWAYS_INLINE bool is_in_region(const void *p)

@@ -2,16 +2,16 @@
 #include <sys/auxv.h>
 #include <unistd.h>
 
-#include "core/fault.h"
-#include "core/options.h"
-#include "core/probe.h"
-#include "core/quarantine.h"
-#include "core/sanitizer.h"
-#include "fork/process.h"
+#include "base/probe.h"
+#include "base/sanitizer.h"
+#include "block/fault.h"
+#include "block/quarantine.h"
 #include "load/exec.h"
 #include "load/jumps.h"
 #include "load/library.h"
 #include "load/openssl.h"
+#include "options/options.h"
+#include "process/process.h"
 #include "report/journal.h"
 #include "report/output.h"
 #include "report/record.h"
@@ -42,7 +42,7 @@ static void read_options(char **argv, char **envp)
  * is asked for. */
 __attribute__((constructor)) static void begin(int argc, char **argv, char **envp)
 {
-    environ = environ != NULL ? environ : envp; /* as libc will; see core/raw.h */
+    environ = environ != NULL ? environ : envp; /* as libc will; see base/raw.h */
     fo_begin_tsan();
     fo_output_begin();
     (void)getpid(); /* finds the real one, before a signal handler asks */

@@ -3,12 +3,12 @@
 #include "load/uses.h"
 
 #include "backend/backend.h"
-#include "core/block.h"
-#include "core/hot.h"
-#include "fork/process.h"
+#include "base/block.h"
+#include "base/hot.h"
 #include "load/library.h"
 #include "load/objects.h"
 #include "load/passed.h"
+#include "process/process.h"
 
 enum when { ONCE, OFTEN };
 

@@ -3,7 +3,7 @@
 #ifndef FO_LOAD_USES_H
 #define FO_LOAD_USES_H
 
-#include "core/base.h"
+#include "base/base.h"
 
 enum fo_use {
 #define FO_USE(name, type, when, part) FO_USE_##name,

@@ -1,6 +1,6 @@
 /* freeonce_walk(): a look at the whole heap, for whoever asks for it by name with dlsym(3); see
- * backend/walk.h. */
-#include "backend/region_walk.h"
+ * heap/freeonce_walk.h. */
+#include "heap/walk.h"
 
 FO_EXPORT freeonce_walk_function freeonce_walk;
 

@@ -2,7 +2,7 @@
 #ifndef FO_REPORT_ADVICE_H
 #define FO_REPORT_ADVICE_H
 
-#include "report/format.h"
+#include "base/format.h"
 #include "report/record.h"
 
 /* For every finding of this kind.  Static, never NULL. */

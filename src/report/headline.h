@@ -2,7 +2,7 @@
 #ifndef FO_REPORT_HEADLINE_H
 #define FO_REPORT_HEADLINE_H
 
-#include "report/format.h"
+#include "base/format.h"
 #include "report/record.h"
 
 /* "double free of SSL_CTX 0x7f12a4c01040 (1072 bytes)" */

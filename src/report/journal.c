@@ -12,12 +12,12 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "core/apart.h"
-#include "core/fault.h"
-#include "core/options.h"
-#include "core/probe.h"
-#include "core/raw.h"
-#include "load/elf.h"
+#include "base/apart.h"
+#include "base/elf.h"
+#include "base/probe.h"
+#include "base/raw.h"
+#include "block/fault.h"
+#include "options/options.h"
 #include "report/open.h"
 #include "report/output.h"
 

@@ -3,7 +3,7 @@
 #ifndef FO_REPORT_JOURNAL_H
 #define FO_REPORT_JOURNAL_H
 
-#include "core/base.h"
+#include "base/base.h"
 #include "report/journal_format.h"
 #include "report/journal_make.h"
 

@@ -2,12 +2,12 @@
  * finding the same as another is its kind and, for each place, source line, module and offset. */
 #include <string.h>
 
-#include "core/stacks.h"
-#include "core/memory.h"
-#include "fork/rows.h"
-#include "load/elf.h"
+#include "base/elf.h"
+#include "process/memory.h"
+#include "process/rows.h"
 #include "report/journal.h"
 #include "report/record.h"
+#include "report/stacks.h"
 
 static const char *const ids[] = {
 #define FO_FINDING(KIND, id, free_text, realloc_text) id,

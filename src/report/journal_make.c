@@ -12,7 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "core/raw.h"
+#include "base/raw.h"
 #include "report/journal_format.h"
 
 uint64_t fo_journal_now(void)

@@ -3,9 +3,9 @@
 #include <errno.h>
 #include <string.h>
 
-#include "core/memory.h"
-#include "fork/process.h"
-#include "fork/rows.h"
+#include "process/memory.h"
+#include "process/process.h"
+#include "process/rows.h"
 #include "report/journal.h"
 
 /* This process, as it was entered.  A child finds what its parent wrote here. */

@@ -7,8 +7,8 @@
 #include <string.h>
 #include <sys/sysmacros.h>
 
-#include "core/raw.h"
-#include "report/format.h"
+#include "base/format.h"
+#include "base/raw.h"
 
 enum { LINKS_MAX = 16, PATH_SIZE = 1024 };
 

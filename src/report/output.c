@@ -7,9 +7,9 @@
 #include <sys/un.h>
 #include <time.h>
 
-#include "core/options.h"
-#include "core/raw.h"
-#include "fork/process.h"
+#include "base/raw.h"
+#include "options/options.h"
+#include "process/process.h"
 #include "report/journal.h"
 #include "report/log_daemon.h"
 #include "report/open.h"

@@ -9,8 +9,8 @@
 #ifndef FO_REPORT_OUTPUT_H
 #define FO_REPORT_OUTPUT_H
 
-#include "core/shared_number.h"
-#include "report/format.h"
+#include "base/format.h"
+#include "base/shared_number.h"
 
 /* Record what standard error is.  Called first of all, before the program runs. */
 void fo_output_begin(void);

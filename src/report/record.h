@@ -2,8 +2,8 @@
 #ifndef FO_REPORT_RECORD_H
 #define FO_REPORT_RECORD_H
 
-#include "core/base.h"
-#include "core/block.h"
+#include "base/base.h"
+#include "base/block.h"
 
 enum fo_finding_kind {
 #define FO_FINDING(KIND, id, free_text, realloc_text) FO_FINDING_##KIND,
@@ -20,7 +20,7 @@ struct fo_place {
     uint32_t process; /* index into the table of processes; 0: not known */
     uint32_t thread;  /* 0: main, or not known */
     uintptr_t caller; /* code that called OpenSSL; 0: not known */
-    uint32_t stack;   /* core/stacks.h */
+    uint32_t stack;   /* report/stacks.h */
 };
 
 struct fo_record {

@@ -8,13 +8,13 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "core/apart.h"
-#include "core/memory.h"
-#include "core/options.h"
-#include "core/shared_number.h"
-#include "fork/process.h"
-#include "fork/rows.h"
-#include "report/format.h"
+#include "base/apart.h"
+#include "base/format.h"
+#include "base/shared_number.h"
+#include "options/options.h"
+#include "process/memory.h"
+#include "process/process.h"
+#include "process/rows.h"
 #include "report/journal.h"
 #include "report/output.h"
 #include "report/record.h"

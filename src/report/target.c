@@ -12,8 +12,8 @@
 #include <string.h>
 #include <sys/sysmacros.h>
 
-#include "core/raw.h"
-#include "report/format.h"
+#include "base/format.h"
+#include "base/raw.h"
 
 enum { SYSLOG_DAEMON_ERR = 3 * 8 + 3, MAJOR_MEMORY = 1 /* /dev/null and its like */ };
 

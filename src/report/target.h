@@ -6,7 +6,7 @@
 
 #include <sys/stat.h>
 
-#include "core/base.h"
+#include "base/base.h"
 
 /* What a descriptor led to. */
 struct fo_target {

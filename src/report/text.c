@@ -11,14 +11,14 @@
 #include <link.h>
 #include <string.h>
 
-#include "core/stacks.h"
-#include "fork/process.h"
-#include "fork/rows.h"
-#include "load/elf.h"
+#include "base/elf.h"
+#include "base/format.h"
+#include "process/process.h"
+#include "process/rows.h"
 #include "report/advice.h"
-#include "report/format.h"
 #include "report/headline.h"
 #include "report/record.h"
+#include "report/stacks.h"
 
 enum { LABEL_WIDTH = 13, PLACE_WIDTH = 26, FILE_MAX = 160 };
 

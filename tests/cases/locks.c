@@ -18,7 +18,7 @@ static const char *sharing(bool shared)
 static void lock_attributes(void)
 {
     enum { MUTEX_PSHARED = 128, COND_PSHARED = 1 }; /* glibc: nptl/pthreadP.h, internaltypes.h */
-    enum { OURS = 0x4f466b63 };                     /* src/fork/rwlock.c */
+    enum { OURS = 0x4f466b63 };                     /* src/shared/rwlock.c */
     static pthread_rwlock_t own;
     const pthread_rwlock_t *lock = (const pthread_rwlock_t *)CRYPTO_THREAD_lock_new();
     pthread_mutex_t *mutex = OPENSSL_malloc(sizeof *mutex);

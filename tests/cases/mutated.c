@@ -19,7 +19,7 @@
 #include <unistd.h>
 #include <openssl/crypto.h>
 
-#include "../../src/backend/walk.h"
+#include "../../src/heap/freeonce_walk.h"
 #include "fault.h"
 #include "pool.h"
 

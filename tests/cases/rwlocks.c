@@ -1,5 +1,5 @@
 /* What programs rely on in locks for readers and writers, in memory that OpenSSL allocated: in
- * private memory they are glibc's, in shared memory the library's (src/fork/rwlock.h). */
+ * private memory they are glibc's, in shared memory the library's (src/shared/rwlock.h). */
 #include <errno.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>

@@ -12,7 +12,7 @@ VERSION = re.search(r"project\(freeonce VERSION (\S+)", (SOURCE / "CMakeLists.tx
 DEFAULTS = dict(
     re.findall(
         r'^FO_OPTION\(\w+, (\w+), \w+,\s*"[^"]*",\s*"([^"]*)"',
-        (SOURCE / "src/core/options.def").read_text(),
+        (SOURCE / "src/options/options.def").read_text(),
         flags=re.M,
     )
 )

@@ -21,7 +21,7 @@ BASH_COMPLETION = pathlib.Path("/usr/share/bash-completion/bash_completion")
 FORMATS = sorted(re.findall(r'\{"(\w+)", "[^"]*", fo_format_', (ROOT / "src/cli/output/format.c").read_text()))
 SUBCOMMANDS = re.findall(r'FO_COMMAND\("([^"]+)"', (ROOT / "src/cli/commands.def").read_text())
 OPTIONS = [f"FREEONCE_{name}" for name in
-           re.findall(r"^FO_OPTION\(\w+,\s*(\w+)", (ROOT / "src/core/options.def").read_text(), re.MULTILINE)]
+           re.findall(r"^FO_OPTION\(\w+,\s*(\w+)", (ROOT / "src/options/options.def").read_text(), re.MULTILINE)]
 STAND_IN = """#!/bin/sh
 [ "$1" != --help ] || exec printf '\\n  run        text\\n  report     text\\n  options    text\\n\\nExamples:\\n  freeonce x\\n'
 [ "$2" = --help ] && cat %s

@@ -16,7 +16,7 @@ from bench import contains, equal
 TABLE = dict(
     re.findall(
         r'^FO_OPTION\(\w+, (\w+), \w+,\s*"[^"]*",\s*"([^"]*)"',
-        (bench.SOURCE / "src/core/options.def").read_text(),
+        (bench.SOURCE / "src/options/options.def").read_text(),
         flags=re.M,
     )
 )

@@ -45,7 +45,7 @@ def says_all(command):
     three = plain("freeonce-backend.3")[0]
     tables = [
         (seven, "freeonce.7", r"\b{}\b", words(r'FO_FINDING\(\w+, "([^"]+)"', "src/report/findings.def")),
-        (seven, "freeonce.7", r"\bFREEONCE_{}=", words(r"^FO_OPTION\(\w+, (\w+)", "src/core/options.def")),
+        (seven, "freeonce.7", r"\bFREEONCE_{}=", words(r"^FO_OPTION\(\w+, (\w+)", "src/options/options.def")),
         (one, "freeonce.1", r"^ +{}\b", words(r"^    FO_EXIT_\w+ = (\d+)", "src/cli/exit.h")),
         (one, "freeonce.1", r"/{}\b", words(r'define FO_DROPIN_NAME +"([^"]+)"', "src/cli/systemd/unit.h")),
         (three, "freeonce-backend.3", r"\b{}\b", words(r"^#define (\w+) ", HEADER) + words(MEMBER, HEADER)),

@@ -8,8 +8,8 @@
 #include <stdlib.h>
 
 #include "backend/guard.h"
-#include "core/hooks.h"
-#include "core/probe.h"
+#include "base/probe.h"
+#include "block/hooks.h"
 #include "engine.h"
 #include "report/record.h"
 

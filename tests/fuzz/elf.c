@@ -1,4 +1,4 @@
-/* The reader of a loaded module's file (load/elf_image.c): program headers, build-id, constants.
+/* The reader of a loaded module's file (base/elf_image.c): program headers, build-id, constants.
  * The module lies at the end of what can be read, and only its segments can be read at all: a read
  * elsewhere in it faults.
  * Input: the extent that the dynamic linker tells (pages), where its address 0 is, a string's
@@ -8,9 +8,9 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
-#include "core/base.h"
-#include "core/probe.h"
-#include "load/elf.h"
+#include "base/base.h"
+#include "base/elf.h"
+#include "base/probe.h"
 
 enum { PAGE = 4096, PAGES = 16, ROOM = PAGE * PAGES };
 
@@ -47,7 +47,7 @@ bool fo_elf_module(uintptr_t code, struct fo_module *out)
     return true;
 }
 
-#include "load/elf_image.c"
+#include "base/elf_image.c"
 
 static void protect(char *image)
 {

@@ -6,11 +6,11 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "core/engine.h"
-#include "core/libc_memory.h"
-#include "core/options.h"
-#include "core/probe.h"
-#include "fork/process.h"
+#include "base/libc_memory.h"
+#include "base/probe.h"
+#include "load/engine.h"
+#include "options/options.h"
+#include "process/process.h"
 #include "report/journal.h"
 
 enum { OPTIONS_MAX = 16, LOG_MAX = 1 << 20 };

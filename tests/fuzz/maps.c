@@ -1,9 +1,9 @@
-/* The reader of /proc/self/maps (fork/mapping.c) with any text, in pieces of any size: the names in
+/* The reader of /proc/self/maps (base/mapping.c) with any text, in pieces of any size: the names in
  * that file are those of the files that were mapped.
  * Input: the address that is looked for, the size of a piece, the text. */
 #include "input.h"
 
-#include "core/raw.h"
+#include "base/raw.h"
 
 static struct input text;
 static size_t piece;
@@ -31,7 +31,7 @@ static int close_text(int fd)
 #define fo_raw_open  open_text
 #define fo_raw_read  read_text
 #define fo_raw_close close_text
-#include "fork/mapping.c"
+#include "base/mapping.c"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {

@@ -5,7 +5,7 @@
 
 #include <stdlib.h>
 
-#include "core/options.h"
+#include "options/options.h"
 
 enum { VARIABLES = 24 };
 

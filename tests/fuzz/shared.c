@@ -1,4 +1,4 @@
-/* The memory that the library's processes share (core/shared_number.h), with any contents: the
+/* The memory that the library's processes share (base/shared_number.h), with any contents: the
  * counts of findings, the depot of stacks, the journal, the table of processes.  Nothing may crash,
  * wait, change what is private, or print what is no text.
  * Input: writes to these tables, and findings, counts and look-ups between them. */
@@ -9,13 +9,13 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "core/hooks.h"
-#include "core/hot.h"
-#include "core/memory.h"
-#include "core/stacks.h"
+#include "base/hot.h"
+#include "block/hooks.h"
+#include "process/memory.h"
+#include "report/stacks.h"
 #include "engine.h"
-#include "fork/process.h"
-#include "fork/rows.h"
+#include "process/process.h"
+#include "process/rows.h"
 #include "report/journal.h"
 #include "report/record.h"
 

@@ -7,7 +7,7 @@
 
 #include <stdlib.h>
 
-#include "report/format.h"
+#include "base/format.h"
 
 enum { CODES = 4, MESSAGES_MAX = 64 };
 

@@ -10,7 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "backend/walk.h"
+#include "heap/freeonce_walk.h"
 
 enum { THREADS = 4, ROUNDS = 3000, HELD = 64 };
 

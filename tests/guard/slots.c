@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "core/probe.h"
+#include "base/probe.h"
 
 #define CHECK(condition)                                                                           \
     do                                                                                             \

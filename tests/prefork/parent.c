@@ -1,6 +1,6 @@
 /* Which workers are there, how did the others end, and who is killed next?  Only the parent kills,
  * and only children that it has not waited for: nobody else can have their number. */
-#include "backend/walk.h"
+#include "heap/freeonce_walk.h"
 #include "server.h"
 
 #include <dlfcn.h>

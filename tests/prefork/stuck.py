@@ -71,7 +71,7 @@ def rwlock_at(pid, address):
 
 
 def own_rwlock_at(pid, address):
-    """The word of the library's rwlock (src/fork/rwlock.h) whose futex this is, or None."""
+    """The word of the library's rwlock (src/shared/rwlock.h) whose futex this is, or None."""
     words = memory(pid, address - 8, 16)
     if len(words) != 16 or struct.unpack_from("<I", words)[0] != 0x4F466B63:
         return None

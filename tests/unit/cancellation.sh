@@ -1,6 +1,6 @@
 #!/bin/sh
 # Does anything that can run within an allocation, a free, a report or a fork call one of glibc's
-# cancellation points?  A thread whose cancellation is pending would end there.  src/core/raw.h has
+# cancellation points?  A thread whose cancellation is pending would end there.  src/base/raw.h has
 # what to call instead.
 # Usage: cancellation.sh OBJECT...
 set -eu

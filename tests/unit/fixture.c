@@ -9,10 +9,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "core/engine.h"
-#include "core/options.h"
-#include "core/probe.h"
-#include "fork/process.h"
+#include "base/probe.h"
+#include "load/engine.h"
+#include "options/options.h"
+#include "process/process.h"
 #include "report/journal.h"
 
 enum { OPTIONS_MAX = 16, LOG_MAX = 1 << 20 };

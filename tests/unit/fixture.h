@@ -12,7 +12,7 @@
 
 #include <cmocka.h>
 
-#include "core/base.h"
+#include "base/base.h"
 
 #if defined(__has_feature)
 #if __has_feature(address_sanitizer)

@@ -4,7 +4,7 @@
 
 #include <pthread.h>
 
-#include "fork/rwlock_short.h"
+#include "shared/rwlock_short.h"
 #include "shared_heap.h"
 
 static inline pthread_rwlock_t *new_lock(void)

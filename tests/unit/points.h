@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "backend/region.h"
+#include "heap/region.h"
 
 /* Instructions after which a page is something else, or somebody else's: there is where it hurts.
  */

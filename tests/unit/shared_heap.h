@@ -4,9 +4,9 @@
 
 #include <string.h>
 
-#include "core/hooks.h"
+#include "block/hooks.h"
 #include "fixture.h"
-#include "fork/process.h"
+#include "process/process.h"
 #include "whole_heap.h"
 
 enum { SMALL = FIXTURE_TSAN || FIXTURE_ASAN };

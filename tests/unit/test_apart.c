@@ -10,15 +10,15 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "backend/region.h"
-#include "core/apart.h"
-#include "core/hooks.h"
-#include "core/probe.h"
-#include "core/registry.h"
+#include "base/apart.h"
+#include "base/probe.h"
+#include "block/hooks.h"
+#include "block/registry.h"
+#include "heap/region.h"
 #include "fixture.h"
-#include "fork/process.h"
-#include "fork/seat.h"
+#include "process/process.h"
 #include "report/journal.h"
+#include "shared/seat.h"
 
 enum { RUNS = 200 };
 

@@ -1,6 +1,6 @@
 /* The 16 bytes in front of a payload: does packing lose nothing, and do the check bits notice what
  * overwrites them? */
-#include "core/block.h"
+#include "base/block.h"
 #include "fixture.h"
 
 enum { HEADERS = 2000 };

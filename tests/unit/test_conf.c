@@ -9,8 +9,8 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 
-#include "core/conf.h"
-#include "core/options.h"
+#include "options/conf.h"
+#include "options/options.h"
 #include "fixture.h"
 #include "skipping.h"
 

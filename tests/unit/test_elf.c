@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "fixture.h"
-#include "load/elf.h"
+#include "base/elf.h"
 #include "skipping.h"
 
 /* Functions of libc that no sanitizer replaces and that are no indirect ones. */

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "fixture.h"
-#include "report/format.h"
+#include "base/format.h"
 
 static char buffer[64];
 

@@ -9,8 +9,8 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#include "backend/region.h"
-#include "core/short.h"
+#include "block/short.h"
+#include "heap/region.h"
 #include "fixture.h"
 #include "whole_heap.h"
 

@@ -4,10 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/block.h"
-#include "core/hooks.h"
-#include "core/memory.h"
-#include "core/options.h"
+#include "base/block.h"
+#include "block/hooks.h"
+#include "options/options.h"
+#include "process/memory.h"
 #include "pool.h"
 
 FRESH(size_0_is_answered_with_null)

@@ -7,10 +7,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "core/memory.h"
-#include "core/options.h"
+#include "options/options.h"
+#include "process/memory.h"
 #include "fixture.h"
-#include "fork/process.h"
+#include "process/process.h"
 #include "report/journal.h"
 #include "report/record.h"
 

@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "fixture.h"
-#include "fork/process.h"
+#include "process/process.h"
 #include "report/journal.h"
 #include "report/record.h"
 

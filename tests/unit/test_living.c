@@ -4,7 +4,7 @@
 #include <sys/mman.h>
 #include <sys/syscall.h>
 
-#include "fork/living.h"
+#include "process/living.h"
 #include "shared_heap.h"
 #include "stepping.h"
 

@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 #include "fixture.h"
-#include "fork/mapping.h"
+#include "base/mapping.h"
 
 static const size_t PAGE = 4096;
 

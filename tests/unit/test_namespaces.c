@@ -5,10 +5,10 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
-#include "backend/region.h"
-#include "fork/fork_id.h"
-#include "fork/life.h"
-#include "fork/living.h"
+#include "heap/region.h"
+#include "process/life.h"
+#include "process/living.h"
+#include "shared/fork_id.h"
 #include "locks.h"
 #include "skipping.h"
 #include "stepping.h"

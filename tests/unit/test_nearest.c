@@ -1,7 +1,7 @@
 /* Which word did the user mean?  Only what is near may be named. */
 #include <string.h>
 
-#include "core/nearest.h"
+#include "base/nearest.h"
 #include "fixture.h"
 
 static void the_distance_counts_edits(void **state)

@@ -5,7 +5,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "core/options.h"
+#include "options/options.h"
 #include "fixture.h"
 #include "report/output.h"
 
@@ -71,7 +71,7 @@ static void every_default_is_a_valid_value(void **state)
     understood(#NAME "=" fallback);                                                                \
     fo_options_list(set, sizeof set);                                                              \
     assert_string_equal(set, unset);
-#include "core/options.def"
+#include "options/options.def"
 #undef FO_OPTION
 }
 
@@ -367,7 +367,7 @@ static void the_list_names_every_option_with_its_value(void **state)
         assert_non_null(strstr(out, set[i]));
 #define FO_OPTION(member, NAME, kind, choices, fallback, help)                                     \
     assert_non_null(strstr(out, " " #NAME "="));
-#include "core/options.def"
+#include "options/options.def"
 #undef FO_OPTION
     fixture_options("ON_ERROR=abort", "CURES=none", "QUARANTINE=1M", NULL);
     fo_options_list(out, sizeof out);

@@ -6,7 +6,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#include "core/probe.h"
+#include "base/probe.h"
 #include "fixture.h"
 
 static const size_t PAGE = 4096;

@@ -9,13 +9,13 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "core/hooks.h"
-#include "core/memory.h"
+#include "block/hooks.h"
+#include "process/memory.h"
 #include "fixture.h"
-#include "fork/process.h"
-#include "fork/rows.h"
-#include "fork/shared.h"
+#include "process/process.h"
+#include "process/rows.h"
 #include "report/record.h"
+#include "shared/shared.h"
 
 static void start(void)
 {

@@ -5,10 +5,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "core/block.h"
-#include "core/hooks.h"
-#include "core/options.h"
-#include "core/quarantine.h"
+#include "base/block.h"
+#include "block/hooks.h"
+#include "block/quarantine.h"
+#include "options/options.h"
 #include "pool.h"
 
 static enum fo_remembered find(const void *p)

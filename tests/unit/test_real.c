@@ -4,7 +4,7 @@
 #include <pthread.h>
 
 #include "fixture.h"
-#include "load/real.h"
+#include "base/real.h"
 
 static void *of_libc(const char *name, const char *version)
 {

@@ -8,10 +8,10 @@
 #include <unistd.h>
 
 #include "backend/backend.h"
-#include "core/hooks.h"
-#include "core/options.h"
+#include "block/hooks.h"
+#include "options/options.h"
 #include "fixture.h"
-#include "fork/process.h"
+#include "process/process.h"
 #include "whole_heap.h"
 
 #define start(...) fixture_start("BACKEND=arena", __VA_ARGS__)

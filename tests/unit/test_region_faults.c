@@ -3,7 +3,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "core/hooks.h"
+#include "block/hooks.h"
 #include "fixture.h"
 #include "whole_heap.h"
 

@@ -3,7 +3,7 @@
 
 #include "shared_heap.h"
 
-#include "backend/region.h"
+#include "heap/region.h"
 
 static void **chain; /* of all blocks, through themselves: the first word of each */
 

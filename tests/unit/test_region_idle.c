@@ -7,9 +7,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "core/hooks.h"
+#include "block/hooks.h"
 #include "fixture.h"
-#include "fork/process.h"
+#include "process/process.h"
 #include "whole_heap.h"
 
 enum { FEW = FIXTURE_TSAN || FIXTURE_ASAN, OTHERS = FEW ? 100 : 2100, ROUNDS = 20 };

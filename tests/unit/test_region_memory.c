@@ -9,8 +9,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "backend/region_walk.h"
-#include "core/hooks.h"
+#include "block/hooks.h"
+#include "heap/walk.h"
 #include "fixture.h"
 
 /* The region is there with the first block. */

@@ -5,7 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "fork/process.h"
+#include "process/process.h"
 #include "whole_heap.h"
 
 #define MIB ((size_t)1 << 20)

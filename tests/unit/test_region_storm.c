@@ -8,7 +8,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "core/hooks.h"
+#include "block/hooks.h"
 #include "fixture.h"
 #include "report/record.h"
 #include "whole_heap.h"

@@ -2,8 +2,8 @@
 #include <pthread.h>
 #include <string.h>
 
-#include "core/hot.h"
-#include "core/registry.h"
+#include "base/hot.h"
+#include "block/registry.h"
 #include "fixture.h"
 
 /* Where nobody maps anything; only the numbers count here. */

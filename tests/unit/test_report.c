@@ -7,9 +7,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "core/options.h"
+#include "options/options.h"
 #include "fixture.h"
-#include "fork/process.h"
+#include "process/process.h"
 #include "report/output.h"
 #include "report/record.h"
 

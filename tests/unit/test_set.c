@@ -3,7 +3,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#include "backend/region.h"
+#include "heap/region.h"
 #include "fixture.h"
 #include "stepping.h"
 

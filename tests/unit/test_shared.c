@@ -6,12 +6,12 @@
 #include <unistd.h>
 
 #include "backend/backend.h"
-#include "core/hooks.h"
-#include "core/hot.h"
-#include "core/options.h"
-#include "core/registry.h"
-#include "fork/cures.h"
-#include "fork/shared.h"
+#include "base/hot.h"
+#include "block/hooks.h"
+#include "block/registry.h"
+#include "options/options.h"
+#include "shared/cures.h"
+#include "shared/shared.h"
 #include "pool.h"
 
 static const size_t HALF = 1 << 20;

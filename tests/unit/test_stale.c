@@ -5,9 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "backend/region.h"
-#include "core/hooks.h"
-#include "core/quarantine.h"
+#include "block/hooks.h"
+#include "block/quarantine.h"
+#include "heap/region.h"
 #include "fixture.h"
 
 enum { LIVE = 2500, WARM_UP = 30000, TRIALS = 60, MOST_THREADS = 8 };

@@ -17,9 +17,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/hooks.h"
-#include "core/quarantine.h"
-#include "core/verdict.h"
+#include "block/hooks.h"
+#include "block/quarantine.h"
+#include "block/verdict.h"
 #include "fixture.h"
 
 enum { SMALL = FIXTURE_TSAN || FIXTURE_ASAN };

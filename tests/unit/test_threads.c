@@ -6,7 +6,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "core/hooks.h"
+#include "block/hooks.h"
 #include "pool.h"
 
 enum { THREADS = 8, CROWD = 24, SLOTS = 64, PLANTS = 12 };

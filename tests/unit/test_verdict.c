@@ -7,9 +7,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "core/block.h"
-#include "core/hooks.h"
-#include "core/registry.h"
+#include "base/block.h"
+#include "block/hooks.h"
+#include "block/registry.h"
 #include "pool.h"
 
 static const size_t PAGE = 4096;

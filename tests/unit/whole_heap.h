@@ -2,8 +2,8 @@
 #ifndef FO_TESTS_WHOLE_HEAP_H
 #define FO_TESTS_WHOLE_HEAP_H
 
-#include "backend/region_walk.h"
-#include "core/hooks.h"
+#include "block/hooks.h"
+#include "heap/walk.h"
 #include "fixture.h"
 
 static inline struct fo_walk walk(void)

@@ -6,7 +6,7 @@
 
 #include "cli/exit.h"
 #include "cli/message.h"
-#include "report/format.h"
+#include "base/format.h"
 
 void fo_clean(char *to, const char *text)
 {

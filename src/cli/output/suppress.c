@@ -20,7 +20,7 @@
 #include "cli/message.h"
 #include "cli/output/suppress_rules.h"
 #include "cli/read_all.h"
-#include "core/nearest.h"
+#include "base/nearest.h"
 
 #define KEYS "kind|object|site|allocated|freed|now|program"
 

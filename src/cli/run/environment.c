@@ -9,7 +9,7 @@
 #include "cli/exit.h"
 #include "cli/library.h"
 #include "cli/message.h"
-#include "core/options.h"
+#include "options/options.h"
 
 struct list {
     char **strings;

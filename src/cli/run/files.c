@@ -13,7 +13,7 @@
 #include "cli/exit.h"
 #include "cli/message.h"
 #include "cli/run/left.h"
-#include "core/options.h"
+#include "options/options.h"
 #include "report/journal_format.h"
 #include "report/journal_make.h"
 #include "report/open.h"

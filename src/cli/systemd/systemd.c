@@ -11,8 +11,8 @@
 #include "cli/message.h"
 #include "cli/systemd/install.h"
 #include "cli/systemd/notes.h"
-#include "core/nearest.h"
-#include "core/options.h"
+#include "base/nearest.h"
+#include "options/options.h"
 
 enum { KEY_INSTALL = 256, KEY_REMOVE, KEY_JOURNAL, KEY_LOG, KEY_LIBRARY, KEY_FILE, KEY_ROOT };
 
@@ -80,7 +80,7 @@ static void add_set(struct request *r, const char *argument, struct argp_state *
         const char *name, *choices;
     } known[] = {
 #define FO_OPTION(member, NAME, kind, choices, fallback, help) {#NAME, choices},
-#include "core/options.def"
+#include "options/options.def"
 #undef FO_OPTION
     };
     const char *name = argument + (strncmp(argument, "FREEONCE_", 9) == 0 ? 9 : 0);

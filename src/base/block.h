@@ -1,0 +1,111 @@
+/* The 16 bytes in front of every payload: what they hold, how they are packed and checked.
+ *
+ *   site  [ line : 16 ][ file : 48 ]                       the OpenSSL source line that allocated
+ *   word  [ size : 34 ][ pad8 : 1 ][ backend : 3 ][ process : 10 ][ state : 2 ][ check : 14 ]
+ *
+ * file is the address of the caller's __FILE__ string, so that a site costs no table and no hash;
+ * 48 bits hold every user address (base.h).  A line above 65,535 is recorded as 65,535.  pad8 says
+ * that the backend's block starts 8 bytes before the header: some pools of programs align to 8.
+ * check is keyed with a secret of the process tree and covers everything but state. */
+#ifndef FO_BASE_BLOCK_H
+#define FO_BASE_BLOCK_H
+
+#include "base/base.h"
+
+typedef uint64_t fo_site;
+
+struct fo_header {
+    fo_site site;
+    uint64_t word;
+};
+_Static_assert(sizeof(struct fo_header) == 16, "payloads stay 16-byte aligned (law 8)");
+
+enum fo_state { FO_STATE_LIVE = 1, FO_STATE_FREED = 2 }; /* 0 and 3 are damage */
+
+enum {
+    FO_STATE_SHIFT = 14,
+    FO_META_SHIFT = 16, /* everything above the state: process, backend, pad8, size */
+    FO_PROCESS_BITS = 10,
+    FO_BACKEND_SHIFT = FO_META_SHIFT + FO_PROCESS_BITS,
+    FO_BACKEND_BITS = 3,
+    FO_PAD8_SHIFT = FO_BACKEND_SHIFT + FO_BACKEND_BITS,
+    FO_SIZE_SHIFT = FO_PAD8_SHIFT + 1,
+    FO_CHECK_BITS = 14,
+    FO_LINE_MAX = 0xffff,
+};
+_Static_assert(FO_META_SHIFT == 16, "state and check are the lower 16 bits, see fo_is_live()");
+_Static_assert(FO_SIZE_SHIFT + 34 == 64, "the fields fill the word");
+
+#define FO_SIZE_MAX   ((UINT64_C(1) << 34) - 64) /* larger requests fail as out of memory */
+#define FO_CHECK_MASK ((UINT64_C(1) << FO_CHECK_BITS) - 1)
+
+static inline fo_site fo_site_pack(const char *file, int line)
+{
+    unsigned kept = (unsigned)line;
+    if (fo_unlikely(kept > FO_LINE_MAX))
+        kept = FO_LINE_MAX;
+    return (fo_site)kept << 48 | (fo_site)(uintptr_t)file;
+}
+
+static inline const char *fo_site_file(fo_site site)
+{
+    return (const char *)(uintptr_t)(site << 16 >> 16);
+}
+
+static inline int fo_site_line(fo_site site)
+{
+    return (int)(site >> 48);
+}
+
+static inline size_t fo_word_size(uint64_t word)
+{
+    return (size_t)(word >> FO_SIZE_SHIFT);
+}
+
+static inline unsigned fo_word_backend(uint64_t word)
+{
+    return (unsigned)(word >> FO_BACKEND_SHIFT) & ((1u << FO_BACKEND_BITS) - 1);
+}
+
+static inline unsigned fo_word_process(uint64_t word)
+{
+    return (unsigned)(word >> FO_META_SHIFT) & ((1u << FO_PROCESS_BITS) - 1);
+}
+
+static inline size_t fo_word_pad(uint64_t word)
+{
+    return (word >> FO_PAD8_SHIFT & 1) * 8;
+}
+
+/* The check bits for a header at this payload address.  The multiplication carries every input
+ * bit into the topmost bits (Knuth's multiplicative hashing; the constant is 2^64 / golden ratio).
+ */
+static inline uint64_t fo_check(uint64_t secret, uintptr_t payload, fo_site site, uint64_t word)
+{
+    uint64_t mixed = ((site ^ secret) + payload) ^ (word >> FO_META_SHIFT << FO_META_SHIFT);
+    return mixed * UINT64_C(0x9e3779b97f4a7c15) >> (64 - FO_CHECK_BITS);
+}
+
+/* Do state and check bits say that this header belongs to a live block? */
+static inline bool fo_is_live(uint64_t secret, uintptr_t payload, fo_site site, uint64_t word)
+{
+    return (uint16_t)word == (uint16_t)((unsigned)FO_STATE_LIVE << FO_STATE_SHIFT |
+                                        fo_check(secret, payload, site, word));
+}
+
+static inline uint64_t fo_word_freed(uint64_t word)
+{
+    return word ^ (uint64_t)(FO_STATE_LIVE ^ FO_STATE_FREED) << FO_STATE_SHIFT;
+}
+
+static inline struct fo_header *fo_header_of(uintptr_t payload)
+{
+    return (struct fo_header *)(payload - sizeof(struct fo_header));
+}
+
+static inline void *fo_block_base(uintptr_t payload, uint64_t word)
+{
+    return (void *)(payload - sizeof(struct fo_header) - fo_word_pad(word));
+}
+
+#endif

@@ -1,0 +1,14 @@
+/* Which of these words did the user mean? */
+#ifndef FO_BASE_NEAREST_H
+#define FO_BASE_NEAREST_H
+
+#include "base/base.h"
+
+/* Number of edits between a and b (first 31 characters of each); letters' case counts as equal. */
+unsigned fo_edit_distance(const char *a, const char *b);
+
+/* The word nearest to `word` among the '|'-separated `choices`, copied to out.  False when none is
+ * near enough to be worth naming. */
+bool fo_nearest_choice(const char *word, const char *choices, char *out, size_t size);
+
+#endif

@@ -1,0 +1,124 @@
+/* Finding the real functions, at their first use: interposed functions are called by other
+ * libraries' initialisation, before any constructor of ours. */
+#include "base/real.h"
+
+#include <dlfcn.h>
+#include <gnu/libc-version.h>
+#include <stdlib.h>
+
+#include "base/elf.h"
+#include "base/wrappers.h"
+#include "report/output.h"
+
+/* A library that was opened with dlopen(3) has nothing behind it. */
+static void *function_of_libc(const char *name)
+{
+    struct fo_module libc;
+
+    return fo_elf_module((uintptr_t)gnu_get_libc_version, &libc)
+               ? fo_elf_bound_function(&libc, name, "GLIBC_")
+               : NULL;
+}
+
+/* What neither dlsym nor dlvsym can name: themselves. */
+static void *next_function(void **slot, const char *name)
+{
+    void *found = __atomic_load_n(slot, __ATOMIC_ACQUIRE);
+
+    if (found == NULL) {
+        found = fo_next_function(name, "GLIBC_");
+        if (found == NULL)
+            found = function_of_libc(name);
+        if (found == NULL)
+            abort(); /* we are linked against that very symbol */
+        __atomic_store_n(slot, found, __ATOMIC_RELEASE);
+    }
+    return found;
+}
+
+fo_dlsym_function *fo_real_dlsym_function(void)
+{
+    static void *slot;
+    fo_dlsym_function *function;
+
+    *(void **)&function = next_function(&slot, "dlsym");
+    return function;
+}
+
+fo_dlvsym_function *fo_real_dlvsym_function(void)
+{
+    static void *slot;
+    fo_dlvsym_function *function;
+
+    *(void **)&function = next_function(&slot, "dlvsym");
+    return function;
+}
+
+void *fo_real_dlsym(void *handle, const char *name)
+{
+    return fo_real_dlsym_function()(handle, name);
+}
+
+void *fo_real_dlvsym(void *handle, const char *name, const char *version)
+{
+    return version == NULL ? fo_real_dlsym(handle, name)
+                           : fo_real_dlvsym_function()(handle, name, version);
+}
+
+#if defined(__x86_64__)
+#define FIRST_VERSION     "GLIBC_2.2.5"
+#define COND_INIT_VERSION "GLIBC_2.3.2"
+#else
+#define FIRST_VERSION     "GLIBC_2.17"
+#define COND_INIT_VERSION FIRST_VERSION
+#endif
+
+void *fo_real_malloc_function(void *handle, const char *name)
+{
+    void *newest = fo_real_dlsym(handle, name),
+         *oldest = fo_real_dlvsym(handle, name, FIRST_VERSION);
+
+    if (newest == oldest || oldest == NULL)
+        return newest;
+    return newest != NULL && fo_elf_comes_first((uintptr_t)newest, (uintptr_t)oldest) ? newest
+                                                                                      : oldest;
+}
+
+static void *keep(void **slot, void *found, const char *name)
+{
+    if (found == NULL) {
+        fo_say_words("there is no ", name, " behind libfreeonce.so; was it opened with dlopen?",
+                     NULL);
+        abort();
+    }
+    __atomic_store_n(slot, found, __ATOMIC_RELEASE);
+    return found;
+}
+
+void *fo_real(void **slot, const char *name)
+{
+    void *found = __atomic_load_n(slot, __ATOMIC_ACQUIRE);
+
+    return fo_likely(found != NULL) ? found : keep(slot, fo_real_dlsym(RTLD_NEXT, name), name);
+}
+
+void *fo_real_of_both(void *by_name, void *by_version)
+{
+    bool versioned =
+        by_version != NULL && fo_elf_comes_first((uintptr_t)by_version, (uintptr_t)by_name);
+
+    return versioned ? by_version : by_name;
+}
+
+void *fo_real_cond_init(void **slot)
+{
+    static const char name[] = "pthread_cond_init";
+    void *found = __atomic_load_n(slot, __ATOMIC_ACQUIRE);
+
+    if (fo_likely(found != NULL))
+        return found;
+    return keep(slot,
+                fo_real_of_both(fo_real_dlsym(RTLD_NEXT, name),
+                                fo_real_dlvsym(RTLD_NEXT, name, COND_INIT_VERSION)),
+                name);
+}

@@ -1,0 +1,189 @@
+/* The tagged path, allocations: every OpenSSL block comes through here, 8,000 a handshake. */
+#include "block/hooks.h"
+
+#include <errno.h>
+
+#include "backend/backend.h"
+#include "backend/guard.h"
+#include "block/hooks_parts.h"
+#include "block/quarantine.h"
+#include "block/short.h"
+#include "process/process.h"
+#include "shared/shared.h"
+
+/* Until the process has its page: nothing goes the short way. */
+static struct fo_process no_process;
+
+struct fo_hot fo_hot = {.alloc = fo_backend_first, .process = &no_process};
+
+void *fo_out_of_memory(void)
+{
+    errno = ENOMEM;
+    return NULL;
+}
+
+/* A block where none of ours was before, or one that is not aligned to 16 bytes. */
+static FO_COLD void *dress_slowly(void *base, size_t size, const char *file, int line)
+{
+    struct fo_process *me = fo_process_self();
+    size_t room = fo_room(size) + FO_RELAXED_LOAD(&fo_hot.pad);
+
+    if (((uintptr_t)base & 15) != 0 && FO_RELAXED_LOAD(&fo_hot.pad) == 0) {
+        /* The program's pool aligns to 8.  From now on ask for 8 bytes more. */
+        fo_backends[fo_word_backend(fo_process_meta(me))]->free(base, room, file, line);
+        FO_RELAXED_STORE(&fo_hot.pad, 8);
+        room = fo_room(size) + 8;
+        base = fo_hot.alloc(room, file, line);
+        if (base == NULL)
+            return NULL;
+    }
+    uint64_t word = fo_new_word(size, fo_process_meta(me));
+    uintptr_t payload = fo_payload_in(base, &word);
+    uint8_t *slot = ((uintptr_t)base & 7) == 0 ? fo_registry_slot_make(payload) : NULL;
+    if (slot == NULL) {
+        fo_backends[fo_word_backend(fo_process_meta(me))]->free(base, room, file, line);
+        return fo_out_of_memory();
+    }
+    return fo_dress_any(payload, word, fo_site_pack(file, line), slot);
+}
+
+/* On pages of its own, if the block is chosen for it; NULL: it comes from the backend beneath. */
+static FO_COLD void *allocate_guarded(size_t size, const char *file, int line)
+{
+    const struct fo_process *me = fo_process_self();
+    if (!fo_guard_chooses(fo_process_serial()))
+        return NULL;
+    uint64_t word = fo_new_word(size, fo_with_backend(fo_process_meta(me), FO_BACKEND_GUARD));
+    fo_site site = fo_site_pack(file, line);
+    uintptr_t payload = fo_guard_take(word, site);
+    if (payload == 0)
+        return NULL;
+    uint8_t *slot = fo_registry_slot_make(payload);
+    if (slot != NULL)
+        return fo_dress(payload, word, site, slot);
+    fo_backend_free(payload, word, site);
+    return NULL;
+}
+
+/* Only with the first block is it known that blocks are guarded, and that one came from beneath. */
+static FO_COLD void *allocate_first_guarded(void *base, size_t size, const char *file, int line)
+{
+    size_t room = fo_room(size) + FO_RELAXED_LOAD(&fo_hot.pad);
+    void *guarded = allocate_guarded(size, file, line);
+
+    if (guarded != NULL)
+        fo_backends[fo_word_backend(fo_process_meta(fo_process_self()))]->free(base, room, file,
+                                                                               line);
+    return guarded;
+}
+
+/* From the region; what finds no room there comes from libc, unless others have to see it. */
+static FO_COLD void *allocate_directly(size_t size, const char *file, int line)
+{
+    fo_process_self();
+    void *p = fo_region_malloc(size, fo_site_pack(file, line));
+    if (p != NULL)
+        return p;
+    if (!fo_region->shared)
+        return fo_allocate_from(FO_BACKEND_LIBC, size, file, line);
+    fo_region_tell_full(size);
+    return fo_out_of_memory();
+}
+
+/* From the backend. */
+static __attribute__((noinline)) void *allocate(size_t size, const char *file, int line)
+{
+    if (fo_unlikely(size - 1 >= FO_SIZE_MAX))
+        return size == 0 ? NULL : fo_out_of_memory();
+    fo_alloc_function *alloc = __atomic_load_n(&fo_hot.alloc, __ATOMIC_ACQUIRE);
+    bool decided = alloc != fo_backend_first; /* else it waits for the thread that decides */
+    if (decided && FO_RELAXED_LOAD(&fo_hot.direct))
+        return allocate_directly(size, file, line);
+    if (fo_unlikely(FO_RELAXED_LOAD(&fo_hot.guard))) {
+        void *guarded = allocate_guarded(size, file, line);
+        if (guarded != NULL)
+            return guarded;
+    }
+    void *base = alloc(fo_room(size) + FO_RELAXED_LOAD(&fo_hot.pad), file, line);
+    if (fo_unlikely(base == NULL))
+        return FO_RELAXED_LOAD(&fo_hot.direct) ? allocate_directly(size, file, line) : NULL;
+    if (fo_unlikely(!decided && FO_RELAXED_LOAD(&fo_hot.guard))) {
+        void *guarded = allocate_first_guarded(base, size, file, line);
+        if (guarded != NULL)
+            return guarded;
+    }
+    uintptr_t payload = (uintptr_t)base + sizeof(struct fo_header);
+    uint8_t *slot = fo_registry_slot(payload);
+    if (fo_unlikely(FO_RELAXED_LOAD(&fo_hot.shared)))
+        fo_shared_learn(payload);
+    if (fo_unlikely(slot == NULL))
+        return dress_slowly(base, size, file, line);
+    return fo_dress_any(payload, fo_new_word(size, fo_process_meta(fo_process_self())),
+                        fo_site_pack(file, line), slot);
+}
+
+/* Where the blocks of a quarantine may serve again. */
+static inline void *allocate_again(size_t size, const char *file, int line)
+{
+    struct fo_process *me = fo_hot.process;
+    uint32_t id = __atomic_load_n(&me->id, __ATOMIC_ACQUIRE);
+    if (fo_unlikely(id == 0))
+        return allocate(size, file, line);
+    uintptr_t payload = fo_quarantine_recycle(fo_class_of(size + fo_hot.tail), id);
+    if (fo_unlikely(payload == 0))
+        return allocate(size, file, line);
+    return fo_dress(payload, fo_new_word(size, fo_process_meta(me)), fo_site_pack(file, line),
+                    fo_registry_slot_known(payload));
+}
+
+static inline void *refill(const struct fo_direct *d, uint64_t most, size_t size, const char *file,
+                           int line)
+{
+    return fo_cache_fill(fo_direct_class(d, size)) ? fo_malloc_short(d, most, size, file, line)
+                                                   : NULL;
+}
+
+/* By a thread that had no cache. */
+static void *allocate_with(const struct fo_direct *d, uint64_t most, size_t size, const char *file,
+                           int line)
+{
+    void *p = fo_malloc_short(d, most, size, file, line);
+
+    if (fo_unlikely(p == NULL))
+        p = refill(d, most, size, file, line);
+    fo_cache_leave();
+    return p;
+}
+
+void *fo_malloc_refill(size_t size, const char *file, int line)
+{
+    struct fo_direct *d = &fo_process_self()->direct;
+    uint64_t most = __atomic_load_n(&d->size, __ATOMIC_ACQUIRE); /* another thread may begin it */
+
+    if (fo_likely(size - 1 < most)) {
+        if (fo_unlikely(FO_RELAXED_LOAD(&d->fine) != FO_RELAXED_LOAD(&fo_region->fine)))
+            fo_region_refine(d);
+        void *p = fo_cache_enter() ? allocate_with(d, most, size, file, line)
+                                   : refill(d, most, size, file, line);
+        if (fo_likely(p != NULL))
+            return p;
+    }
+    return allocate(size, file, line);
+}
+
+void *fo_malloc_long(size_t size, const char *file, int line)
+{
+    if (fo_unlikely(!FO_RELAXED_LOAD(&fo_hot.recycle)))
+        return fo_malloc_refill(size, file, line);
+    if (fo_unlikely(size - 1 >= FO_CLASS_MAX - fo_hot.tail))
+        return allocate(size, file, line);
+    return allocate_again(size, file, line);
+}
+
+void *fo_malloc(size_t size, const char *file, int line)
+{
+    const struct fo_direct *d = &fo_hot.process->direct;
+    void *p = fo_malloc_short(d, FO_HOT_LOAD(&d->size), size, file, line);
+
+    return fo_likely(p != NULL) ? p : fo_malloc_long(size, file, line);
+}

@@ -1,0 +1,141 @@
+/* The tagged path, frees: judged first; a healthy one waits in the quarantine. */
+#include "block/hooks.h"
+
+#include <string.h>
+
+#include "backend/backend.h"
+#include "base/libc_memory.h"
+#include "block/hooks_parts.h"
+#include "block/quarantine.h"
+#include "block/short.h"
+#include "options/options.h"
+#include "process/process.h"
+#include "report/stacks.h"
+
+void fo_refuse_damaged(uintptr_t p, uint8_t *slot, enum fo_operation operation, fo_site now)
+{
+    __atomic_store_n(slot, FO_SLOT_DAMAGED, __ATOMIC_RELEASE);
+    fo_damaged_block(p, operation, now);
+}
+
+bool fo_watch_free(uintptr_t payload, fo_site allocated, uint64_t word, enum fo_operation operation,
+                   fo_site now)
+{
+    if (fo_options.canary)
+        fo_watch_end(payload, allocated, word, operation, now);
+    if (fo_options.stacks != 0)
+        fo_thread.stacks =
+            (uint64_t)fo_stack_of(payload, fo_word_size(word)) << 32 | fo_stack_capture();
+    if (fo_word_backend(word) == FO_BACKEND_GUARD) {
+        fo_quarantine_put_slowly(payload, allocated, word, now);
+        return true;
+    }
+    if (fo_options.wipe)
+        explicit_bzero((void *)payload, fo_word_size(word));
+    if (fo_hot.fill)
+        fo_watch_fill(payload, fo_word_size(word));
+    return false;
+}
+
+static FO_COLD void refuse_free(uintptr_t p, fo_site now)
+{
+    FO_NOTE_FRAME();
+    if (fo_wrong_pointer(p, FO_OPERATION_FREE, now) == FO_FINDING_FOREIGN &&
+        fo_options.foreign == FO_FOREIGN_FREE && !fo_region_contains(p))
+        fo_libc_memory.free((void *)p);
+}
+
+/* A block of the region is judged by its place and header. */
+static FO_COLD void free_directly(uintptr_t payload, fo_site now)
+{
+    fo_region_see_limit(&fo_process_self()->direct);
+    struct fo_at at = fo_region_hold(payload);
+    if (at.payload == payload && at.state == FO_FOUND_LIVE)
+        fo_region_free_held(&at, now);
+    else if (at.payload == payload && at.state == FO_FOUND_DAMAGED && !fo_region_is_unused(&at))
+        fo_damaged_block(payload, FO_OPERATION_FREE, now);
+    else
+        refuse_free(payload, now);
+}
+
+void fo_free_long(uintptr_t payload, fo_site now)
+{
+    if (payload == 0)
+        return;
+    if (fo_is_direct(payload)) {
+        free_directly(payload, now);
+        return;
+    }
+    uint8_t *slot = fo_registry_slot(payload);
+    if (fo_unlikely(slot == NULL || !fo_registry_claim(slot, FO_SLOT_LIVE, FO_SLOT_FREED))) {
+        refuse_free(payload, now);
+        return;
+    }
+    struct fo_header *h = fo_header_of(payload);
+    uint64_t word = h->word;
+    if (fo_unlikely(!fo_header_is_whole(payload, h))) {
+        fo_refuse_damaged(payload, slot, FO_OPERATION_FREE, now);
+        return;
+    }
+    if (fo_unlikely(FO_RELAXED_LOAD(&fo_hot.watch)) &&
+        fo_watch_free(payload, h->site, word, FO_OPERATION_FREE, now))
+        return;
+    FO_RELAXED_STORE(&h->word, fo_word_freed(word));
+    fo_quarantine_put(payload, h->site, word, now);
+}
+
+/* By a thread that has no cache: as one that has one, now that it has. */
+static __attribute__((noinline)) void free_without(uintptr_t payload, fo_site now)
+{
+    bool borrows = fo_cache_enter();
+
+    if (fo_cache_own() != NULL)
+        fo_free((void *)payload, fo_site_file(now), fo_site_line(now));
+    else
+        fo_free_long(payload, now);
+    if (borrows)
+        fo_cache_leave();
+}
+
+void fo_free_rotate(uintptr_t payload, fo_site now, struct fo_bin *bin)
+{
+    if (fo_thread.cache == &fo_no_cache) {
+        free_without(payload, now);
+    } else if (!fo_cache_rotate((unsigned)(bin - fo_thread.cache->bins))) {
+        fo_free_long(payload, now);
+    } else if (fo_hot_concurrent()) {
+        fo_free((void *)payload, fo_site_file(now), fo_site_line(now));
+    } else { /* it still is what it was */
+        FO_HOT_FLIP(&fo_header_of(payload)->word, FO_REGION_FREED);
+        fo_put_short(bin, bin->put, payload, now);
+    }
+}
+
+void fo_free_far_down(uintptr_t payload, const char *file, int line)
+{
+    fo_free((void *)payload, file, line < 0 || line > FO_LINE_MAX ? FO_LINE_MAX : line);
+}
+
+void fo_free_among_threads(uintptr_t payload, fo_site now, struct fo_bin *bin, uint64_t word)
+{
+    struct fo_header *h = fo_header_of(payload);
+
+    if (fo_unlikely(!__atomic_compare_exchange_n(&h->word, &word, word ^ FO_REGION_HELD, false,
+                                                 __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))) {
+        fo_free_long(payload, now);
+        return;
+    }
+    fo_put_short(bin, bin->put, payload, now);
+    __atomic_store_n(&h->word, word ^ FO_REGION_FREED, __ATOMIC_RELEASE);
+}
+
+static inline void free_elsewhere(uintptr_t payload, const char *file, int line)
+{
+    if (payload != 0)
+        fo_free_long(payload, fo_site_pack(file, line));
+}
+
+void fo_free(void *p, const char *file, int line)
+{
+    fo_free_short(p, file, line, free_elsewhere);
+}

@@ -1,0 +1,163 @@
+/* Where freed blocks wait, first in first out, and what is remembered of those that left: address,
+ * both source lines, processes and thread.  Kept outside the blocks, so that no write through a
+ * stale pointer can falsify it.
+ *
+ * Blocks of `libc` leave the quarantine in one of two ways.  Once a size
+ * class has its share of the bytes (process/memory.c), its block that has waited longest serves
+ * the next allocation of that class: that saves a call of malloc and one of free, which pays for
+ * the checks.
+ * And when too much waits, blocks go back to libc, in turn from each queue.  Blocks of other
+ * backends always go back: their owners want to see every allocation.
+ *
+ * Every thread keeps to one of 16 shards.  A shard's lock is tried and never waited for: if it is
+ * taken (by another thread, by this thread under a signal handler, by a thread that a fork left
+ * behind) the next shard serves.  So nothing can deadlock.  Steps are ordered so that an owner that
+ * vanishes at any instruction leaves consistent queues and at most the block in flight is lost; its
+ * lock can therefore be taken over as soon as it is known to be dead. */
+#ifndef FO_BLOCK_QUARANTINE_H
+#define FO_BLOCK_QUARANTINE_H
+
+#include "base/block.h"
+#include "base/hot.h"
+#include "block/registry.h"
+#include "block/watch.h"
+#include "process/memory.h"
+#include "process/process.h"
+
+/* Where the program's own functions are in charge, blocks that wait are a part of its pool: our
+ * header, what a size is rounded up by on average, and the pool's own header, which it does not
+ * tell of.  That is about 88 bytes in the allocator of Debian's Kamailio (qm), and less in others.
+ * Most blocks are of 16 to 32 bytes. */
+enum { FO_SPENT_BY_HOST = sizeof(struct fo_header) + 8 + 88 };
+
+/* How much of the option's bytes a waiting block takes. */
+static inline size_t fo_quarantine_bytes(size_t size)
+{
+    return size + FO_RELAXED_LOAD(&fo_hot.spent);
+}
+
+/* Another shard than this thread's, locked, or NULL: all are taken. */
+FO_COLD struct fo_shard *fo_quarantine_lock_slowly(uint32_t id);
+
+/* A place for what the calling thread frees, before it enters a sandbox that may forbid to map
+ * one. */
+void fo_quarantine_begin(void);
+
+/* fo_quarantine_put() where anything is out of the ordinary. */
+void fo_quarantine_put_slowly(uintptr_t payload, fo_site allocated, uint64_t word, fo_site freed);
+
+/* Would a block of this size go back at once, and only its record stay? */
+bool fo_quarantine_is_too_small(size_t size);
+
+/* Such a record, of a block that the caller has given back. */
+void fo_quarantine_remember(uintptr_t payload, fo_site allocated, uint64_t word, fo_site freed);
+
+/* Give blocks of this locked shard back until no more wait than may, and unlock it. */
+void fo_quarantine_drain(struct fo_shard *s, struct fo_queue *q);
+
+/* The program ends: look at everything that still waits, if freed blocks are filled. */
+void fo_quarantine_sweep(void);
+
+enum fo_remembered { FO_FORGOTTEN, FO_TOMBSTONE, FO_WAITING };
+
+/* Newest record of a free of this payload: waiting in quarantine or, failing that, a tombstone.
+ * Takes no lock, so it works on the report path.  Tombstones of several threads for one address
+ * have no order among them: any one of them is taken. */
+enum fo_remembered fo_quarantine_find(uintptr_t payload, struct fo_freed *out);
+
+static inline bool fo_shard_try(struct fo_shard *s, uint32_t id)
+{
+    uint32_t nobody = 0;
+
+    if (fo_unlikely(fo_hot_concurrent()))
+        return __atomic_compare_exchange_n(&s->lock, &nobody, id, false, __ATOMIC_ACQUIRE,
+                                           __ATOMIC_RELAXED);
+    /* One thread: a signal handler comes and goes between two instructions as a whole. */
+    if (fo_unlikely(FO_RELAXED_LOAD(&s->lock) != 0))
+        return false;
+    FO_RELAXED_STORE(&s->lock, id);
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+    return true;
+}
+
+static inline void fo_shard_unlock(struct fo_shard *s)
+{
+    __atomic_store_n(&s->lock, 0, __ATOMIC_RELEASE);
+}
+
+static inline struct fo_freed *fo_queue_entry(const struct fo_queue *q, uint32_t number)
+{
+    return &q->entries[number & q->mask];
+}
+
+/* Enter a free; `never` is 1 for a block that does not wait. */
+static inline void fo_queue_record(struct fo_shard *s, struct fo_queue *q, uint64_t never,
+                                   uintptr_t payload, fo_site allocated, uint64_t word,
+                                   fo_site freed)
+{
+    uint32_t head = q->head;
+    struct fo_freed *e = fo_queue_entry(q, head);
+
+    FO_RELAXED_STORE(&e->address, (uint64_t)payload | never);
+    FO_RELAXED_STORE(&e->allocated, allocated);
+    FO_RELAXED_STORE(&e->word, word);
+    FO_RELAXED_STORE(&e->freed, freed);
+    FO_RELAXED_STORE(&e->who, fo_thread.who | s->clock++ << FO_WHO_CLOCK);
+    FO_RELAXED_STORE(&e->caller, fo_thread.caller);
+    FO_RELAXED_STORE(&e->stacks, fo_thread.stacks);
+    __atomic_store_n(&q->head, head + 1, __ATOMIC_RELEASE);
+}
+
+/* Take over a freed block: its slot has just been brought from LIVE to FREED by the caller. */
+static inline void fo_quarantine_put(uintptr_t payload, fo_site allocated, uint64_t word,
+                                     fo_site freed)
+{
+    uint32_t id = __atomic_load_n(&fo_hot.process->id, __ATOMIC_ACQUIRE);
+    struct fo_shard *s = fo_thread.home; /* set only together with fo_thread.who */
+    size_t size = fo_word_size(word);
+
+    if (fo_unlikely(id == 0) || fo_unlikely(s == NULL) ||
+        fo_unlikely(size + fo_hot.tail > FO_CLASS_MAX) || fo_unlikely(!fo_shard_try(s, id))) {
+        fo_quarantine_put_slowly(payload, allocated, word, freed);
+        return;
+    }
+    struct fo_queue *q = &s->queues[fo_class_of(size + fo_hot.tail)];
+    size_t classed = s->classed + size;
+    FO_RELAXED_STORE(&s->classed, classed);
+    fo_queue_record(s, q, 0, payload, allocated, word, freed);
+    if (fo_unlikely(classed > FO_RELAXED_LOAD(&s->limit)) ||
+        fo_unlikely(q->head - q->tail > q->held)) {
+        fo_quarantine_drain(s, q);
+        return;
+    }
+    fo_shard_unlock(s);
+}
+
+/* The payload of the oldest block of this class that has waited long enough, or 0.  Its slot is
+ * still FREED and it is the caller's now. */
+static inline uintptr_t fo_quarantine_recycle(size_t class, uint32_t id)
+{
+    struct fo_shard *s = fo_thread.home;
+
+    if (fo_unlikely(s == NULL) || fo_unlikely(!fo_shard_try(s, id)))
+        return 0;
+    struct fo_queue *q = &s->queues[class];
+    uint32_t tail = q->tail;
+    if (fo_unlikely(q->head - tail <= FO_RELAXED_LOAD(&q->ripe))) {
+        fo_shard_unlock(s);
+        return 0;
+    }
+    struct fo_freed *e = fo_queue_entry(q, tail);
+    uintptr_t payload = (uintptr_t)e->address;
+    size_t size = fo_word_size(e->word);
+    /* What serves next has not been touched for long. */
+    __builtin_prefetch((const void *)(fo_queue_entry(q, tail + 2)->address - 16), 1);
+    __atomic_store_n(&q->tail, tail + 1, __ATOMIC_RELEASE);
+    FO_RELAXED_STORE(&s->classed, s->classed - size);
+    if (fo_unlikely(fo_hot.fill))
+        fo_watch_leave(e);
+    fo_shard_unlock(s);
+    return payload;
+}
+
+#endif

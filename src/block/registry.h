@@ -1,0 +1,165 @@
+/* Which addresses hold a block of ours right now?  The answer never reads the block itself, so it
+ * is sound for any 64-bit value: for every 16 bytes of address space there is one byte of state,
+ * in leaves of 1 MiB that are made when a block first appears in their 16 MiB.  (The idea is the
+ * shadow memory of AddressSanitizer, made sparse.)  A hash table finds them, with linear probing:
+ * neighbours are neighbours there, and the heap of a program is mostly one terabyte or less, so
+ * that its leaves are found at the first look.
+ *
+ * A state changes hands by compare-and-exchange on its byte: of two threads, or two processes when
+ * the map is shared, that free one block, exactly one wins.  Nobody ever waits. */
+#ifndef FO_BLOCK_REGISTRY_H
+#define FO_BLOCK_REGISTRY_H
+
+#include "base/base.h"
+#include "base/hot.h"
+
+enum fo_slot {
+    FO_SLOT_NONE = 0,    /* no payload of ours starts here */
+    FO_SLOT_LIVE = 1,    /* a live payload */
+    FO_SLOT_FREED = 2,   /* freed, still in quarantine: the memory is ours */
+    FO_SLOT_BUSY = 3,    /* a realloc moves it at this moment */
+    FO_SLOT_DAMAGED = 4, /* its header was found overwritten; never given back */
+    FO_SLOT_GONE = 8,    /* given back: not ours any more, but a payload started here once */
+};
+
+/* Bits of the states whose memory is ours, in one slot and in eight. */
+#define FO_SLOT_OURS  7
+#define FO_SLOTS_OURS UINT64_C(0x0707070707070707)
+
+enum {
+    FO_GRANULE_SHIFT = 4,
+    FO_LEAF_SHIFT = 24, /* address bits that one leaf covers */
+    FO_LEAF_SIZE = 1 << (FO_LEAF_SHIFT - FO_GRANULE_SHIFT),
+    FO_LEAF_INDEX = 4096, /* bytes behind a leaf's states: fo_registry_note() */
+    FO_LEAF_MAPPED = FO_LEAF_SIZE + FO_LEAF_INDEX,
+    FO_ROOT_COUNT = 1 << 16,
+};
+
+/* Filled from the end: an entry that is claimed belongs to that part of the address space for ever,
+ * whoever claimed it, and anybody may go on. */
+struct fo_root {
+    uintptr_t part[FO_ROOT_COUNT]; /* p >> FO_LEAF_SHIFT, once the leaf is there */
+    uint8_t *leaf[FO_ROOT_COUNT];  /* where it would begin if it covered the space from address 0 */
+    uintptr_t claim[FO_ROOT_COUNT]; /* part + 1; 0: free */
+};
+#define FO_ROOT_SIZE sizeof(struct fo_root)
+
+/* Not at the first look, or not at all. */
+uint8_t *fo_root_search(const struct fo_root *root, uintptr_t part);
+
+/* False: there is no leaf for this address. */
+static inline bool fo_root_may_find(const struct fo_root *root, uintptr_t p)
+{
+    return FO_RELAXED_LOAD(&root->claim[(p >> FO_LEAF_SHIFT) % FO_ROOT_COUNT]) != 0;
+}
+
+/* NULL: there is none. */
+static inline uint8_t *fo_root_find(const struct fo_root *root, uintptr_t p)
+{
+    uintptr_t part = p >> FO_LEAF_SHIFT;
+    uintptr_t at = part % FO_ROOT_COUNT;
+
+    if (fo_likely(FO_HOT_LOAD(&root->part[at]) == part))
+        return FO_RELAXED_LOAD(&root->leaf[at]);
+    return FO_RELAXED_LOAD(&root->claim[at]) == 0 ? NULL : fo_root_search(root, part);
+}
+
+/* Is the memory of a payload in this state ours? */
+static inline bool fo_slot_is_ours(uint8_t state)
+{
+    return (state & FO_SLOT_OURS) != 0;
+}
+
+/* The state byte of the payload that would start at p, or NULL: not a place where one can start. */
+static inline uint8_t *fo_registry_slot(uintptr_t p)
+{
+    if (fo_unlikely((p & 15) != 0))
+        return NULL;
+    uint8_t *leaf = fo_root_find(fo_hot.root, p);
+    return fo_unlikely(leaf == NULL) ? NULL : leaf + (p >> FO_GRANULE_SHIFT);
+}
+
+/* The state byte of the 16 bytes around p, or NULL: no payload was ever near. */
+static inline uint8_t *fo_registry_slot_around(uintptr_t p)
+{
+    uint8_t *leaf = fo_root_find(fo_hot.root, p);
+
+    return leaf == NULL ? NULL : leaf + (p >> FO_GRANULE_SHIFT);
+}
+
+/* The state byte of a payload that the registry has seen: nothing to check. */
+static inline uint8_t *fo_registry_slot_known(uintptr_t p)
+{
+    return fo_root_find(fo_hot.root, p) + (p >> FO_GRANULE_SHIFT);
+}
+
+/* The same, making the leaf when there is none.  NULL: no memory for it. */
+uint8_t *fo_registry_slot_make(uintptr_t p);
+
+/* For a payload whose place is not known yet, in private memory: a leaf that will be there if it is
+ * needed (NULL: no memory), and then the state byte, which is there. */
+uint8_t *fo_registry_leaf(void);
+uint8_t *fo_registry_slot_with(uintptr_t p, uint8_t *leaf);
+
+/* From one state to another, if it still is that: the winner gets true. */
+static inline bool fo_registry_claim(uint8_t *slot, uint8_t from, uint8_t to)
+{
+#if defined(__x86_64__) && !defined(__SANITIZE_THREAD__) && !FO_HAS_TSAN
+    /* One thread and private memory: the same instruction without its lock prefix is still
+     * indivisible for a signal handler of this thread. */
+    if (!fo_hot_concurrent()) {
+        uint8_t seen = from;
+        __asm__ volatile("cmpxchgb %2, %1" : "+a"(seen), "+m"(*slot) : "q"(to) : "memory", "cc");
+        return seen == from;
+    }
+#endif
+    return __atomic_compare_exchange_n(slot, &from, to, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
+}
+
+/* A payload of more than FO_NOTED_SIZE bytes lives here now: bit n of its leaf's index says that
+ * one began in the leaf's n-th unit of 64 KiB.  So a pointer into a large block finds its start
+ * without a look at every state in between.  The bit is set after the state, and cleared by whoever
+ * finds no payload in the unit any more. */
+enum { FO_NOTED_SIZE = 16 << 10, FO_UNIT_SHIFT = 16 };
+void fo_registry_note(uintptr_t payload, size_t size);
+
+/* The start of the payload of ours that p is in, if it is in one: the nearest start at p or up to
+ * FO_NOTED_SIZE below, or else the nearest that was noted, up to FO_LOOK_BACK below; 0 when there
+ * is none.  Looks at no more than FO_LOOK_WORDS words, 8 states each.  For reports. */
+#define FO_LOOK_BACK (UINT64_C(256) << 20)
+enum { FO_LOOK_UNITS = 4, FO_LOOK_WORDS = 4400 };
+uintptr_t fo_registry_below(uintptr_t p);
+
+/* For pointers that are handed to libc, most of which are none of ours: does a payload of ours
+ * start at p, or in front of it and not much more than 1,024 bytes away?  Answered from nine words
+ * of slots; "yes" also where that is not enough to say. */
+enum { FO_NEAR_WORDS = 9 };
+#define FO_NEAR_MOST ((uintptr_t)FO_NEAR_WORDS * 8 << FO_GRANULE_SHIFT)
+static inline bool fo_registry_may_be_near(const struct fo_root *root, uintptr_t p)
+{
+    if (root == NULL)
+        return false;
+    uintptr_t biased = (uintptr_t)fo_root_find(root, p);
+    if (biased == 0)
+        return false;
+    if (fo_unlikely((p & ((UINT64_C(1) << FO_LEAF_SHIFT) - 1)) < FO_NEAR_MOST))
+        return true; /* the slots in front are in another leaf */
+    uintptr_t granule = p >> FO_GRANULE_SHIFT;
+    const uint64_t *at = (const uint64_t *)((biased + granule) & ~(uintptr_t)7);
+    uint64_t any = FO_RELAXED_LOAD(at) << (~granule & 7) * 8; /* without those above p */
+#pragma GCC unroll 8
+    for (int i = 1; i < FO_NEAR_WORDS; i++)
+        any |= FO_RELAXED_LOAD(at - i);
+    return (any & FO_SLOTS_OURS) != 0;
+}
+
+/* The start of the nearest payload of ours at p or so far in front, or 0. */
+uintptr_t fo_registry_near(uintptr_t p);
+
+/* Memory from which leaves of a map that processes share are cut; see memory.c. */
+struct fo_leaf_pool {
+    uint8_t *base;
+    uint32_t count, used;
+};
+
+#endif

@@ -1,0 +1,124 @@
+/* The short way of an allocation and of a free, for backend arena (heap/region.h): a block from
+ * this thread's magazine; a slot that was handed out, by its place, and one comparison of check
+ * bits. Everything else, and whatever is out of the ordinary, goes the long way, in hooks.c.
+ *
+ * It is entered from OpenSSL's hook, and from OpenSSL's names CRYPTO_malloc and CRYPTO_free. */
+#ifndef FO_BLOCK_SHORT_H
+#define FO_BLOCK_SHORT_H
+
+#include "base/block.h"
+#include "base/hot.h"
+#include "heap/hot.h"
+#include "process/process.h"
+
+void *fo_malloc_long(size_t size, const char *file, int line) __attribute__((noinline));
+
+/* The same, if backend arena serves the hooks directly: its magazine is empty. */
+void *fo_malloc_refill(size_t size, const char *file, int line) __attribute__((noinline));
+
+void fo_free_long(uintptr_t payload, fo_site now) __attribute__((noinline));
+
+/* Where frees are put in this bin is full. */
+void fo_free_rotate(uintptr_t payload, fo_site now, struct fo_bin *bin) __attribute__((noinline));
+
+/* A line that a site cannot hold. */
+FO_COLD void fo_free_far_down(uintptr_t payload, const char *file, int line);
+
+/* The end of the short way where another thread may free the same block at this moment: only one of
+ * them brings it from live to held. */
+void fo_free_among_threads(uintptr_t payload, fo_site now, struct fo_bin *bin, uint64_t word)
+    __attribute__((noinline));
+
+static inline struct fo_bin *fo_bin_at(uint16_t where)
+{
+    return (struct fo_bin *)((char *)fo_thread.cache + where);
+}
+
+/* NULL: take the long way. */
+static FO_ALWAYS_INLINE void *fo_malloc_short(const struct fo_direct *d, uint64_t most, size_t size,
+                                              const char *file, int line)
+{
+    if (fo_unlikely(size - 1 >= most) || fo_unlikely((unsigned)line > FO_LINE_MAX))
+        return NULL;
+    struct fo_bin *bin = fo_bin_at(FO_HOT_LOAD(&d->bins[(size - 1) >> 4]));
+    struct fo_cell *take = FO_RELAXED_LOAD(&bin->take);
+    uintptr_t payload = FO_RELAXED_LOAD(&take->payload);
+    if (fo_unlikely(payload == 0))
+        return NULL;
+    FO_RELAXED_STORE(&take->payload, 0);
+    FO_HOT_ADD(&bin->take, 1);
+    /* What serves next has not been touched for long. */
+    __builtin_prefetch((void *)(FO_RELAXED_LOAD(&take[1].payload) - sizeof(struct fo_header)), 1);
+    struct fo_header *h = fo_header_of(payload);
+    fo_site site = (fo_site)(unsigned)line << 48 | (uintptr_t)file;
+    uint64_t word = (uint64_t)size << FO_SIZE_SHIFT | d->meta;
+    FO_RELAXED_STORE(&h->site, site);
+    FO_RELAXED_STORE(&h->word, word | ((site ^ word) + payload) * d->key >> 48);
+    return (void *)payload;
+}
+
+static inline void fo_put_short(struct fo_bin *bin, struct fo_cell *put, uintptr_t payload,
+                                fo_site now)
+{
+    FO_RELAXED_STORE(&put->freed, now);
+    FO_RELAXED_STORE(&put->by, fo_thread.stamp);
+    FO_HOT_STORE(&put->payload, payload);
+    FO_HOT_ADD(&bin->put, 1);
+}
+
+/* Does a live block begin at p, so far (and less than the limit) from base?  Its bin,
+ * and its header's word; NULL: the long way tells.
+ *
+ * Where, and of which class, is known from the address, before the header is read: that may be the
+ * program's, and while it is still on its way from memory, what follows need not wait. */
+static FO_ALWAYS_INLINE struct fo_bin *fo_live_short(const struct fo_direct *d, void *p,
+                                                     uintptr_t distance, uint64_t *word)
+{
+    const struct fo_spot spot = fo_spot_at(d, distance);
+    struct fo_bin *bin = fo_bin_at(fo_spot_bin(&spot));
+
+    if (fo_unlikely(!fo_spot_is_slot(&spot, bin)))
+        return NULL;
+    const struct fo_header *h = (struct fo_header *)p - 1;
+    *word = FO_RELAXED_LOAD(&h->word);
+    if (fo_unlikely(!fo_region_word_checks(d->key, (uintptr_t)p, FO_HOT_LOAD(&h->site), *word)))
+        return NULL;
+    return bin;
+}
+
+/* `elsewhere` gets what does not lie in the region, NULL for one. */
+static FO_ALWAYS_INLINE void fo_free_short(void *p, const char *file, int line,
+                                           void (*elsewhere)(uintptr_t, const char *, int))
+{
+    const struct fo_direct *d = &fo_hot.process->direct;
+    uintptr_t payload = (uintptr_t)p, distance = fo_direct_distance(d, payload);
+
+    if (fo_unlikely(distance >= FO_HOT_LOAD(&d->limit))) {
+        elsewhere(payload, file, line);
+        return;
+    }
+    if (fo_unlikely((unsigned)line > FO_LINE_MAX)) {
+        fo_free_far_down(payload, file, line);
+        return;
+    }
+    fo_site now = (fo_site)(unsigned)line << 48 | (uintptr_t)file;
+    uint64_t word;
+    struct fo_bin *bin = fo_live_short(d, p, distance, &word);
+    if (fo_unlikely(bin == NULL)) {
+        fo_free_long(payload, now);
+        return;
+    }
+    struct fo_cell *put = bin->put;
+    if (fo_unlikely(fo_cell_is_end(put))) {
+        fo_free_rotate(payload, now, bin);
+        return;
+    }
+    if (fo_unlikely(FO_HOT_LOAD(fo_hot.alone) == 0)) {
+        fo_free_among_threads(payload, now, bin, word);
+        return;
+    }
+    FO_HOT_FLIP(&((struct fo_header *)p - 1)->word, FO_REGION_FREED);
+    fo_put_short(bin, put, payload, now);
+}
+
+#endif

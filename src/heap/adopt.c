@@ -1,0 +1,121 @@
+/* What had somebody who is gone, killed at any instruction?  A cache that is taken over is not
+ * trusted to be consistent: its bins are made anew, from the magazines that carry its number and
+ * the cells in them that are not empty.  Then one pass over all pages goes on with what he began:
+ * each says itself what it is, and whose (page.h).
+ *
+ * What cannot be found again is the one block that was between a cell and the program. */
+#include "heap/magazine.h"
+
+#include "process/process.h"
+
+/* --- magazines -----------------------------------------------------------------------------------
+ */
+
+/* Its header was written over while it was free: that is told, and it counts as never used. */
+static void mend(const struct fo_cell *cell)
+{
+    fo_cell_check(cell);
+    fo_header_clear(cell->payload);
+}
+
+/* Is what the cell holds really free?  If in doubt, it is the program's. */
+static bool is_free(const struct fo_cell *cell)
+{
+    struct fo_header *h = fo_header_of(cell->payload);
+    uint64_t word = FO_RELAXED_LOAD(&h->word);
+
+    if (!FO_RELAXED_LOAD(&fo_hot.direct) || fo_header_is_clear(cell->payload))
+        return true; /* never used; or its header is none of the region's affairs */
+    enum fo_found state = fo_region_at(cell->payload).state;
+    if (state == FO_FOUND_HELD) /* its owner vanished while he freed it, and nobody else could */
+        FO_RELAXED_STORE(&h->word, word ^ FO_REGION_HELD ^ FO_REGION_FREED);
+    else if (state == FO_FOUND_DAMAGED)
+        mend(cell);
+    return state != FO_FOUND_LIVE;
+}
+
+static bool holds_slot(uintptr_t payload)
+{
+    if (payload == 0)
+        return false;
+    const struct fo_page *pg = fo_page_at(fo_page_number(payload));
+    uintptr_t offset = payload - sizeof(struct fo_header) - fo_page_start(fo_page_number(payload));
+    return offset / fo_class_slot(pg->class) < FO_RELAXED_LOAD(&pg->used);
+}
+
+/* The magazine of frees is full, or there is none: this one is next. */
+static void put_into(struct fo_bin *bin, uint32_t n)
+{
+    uint32_t full = fo_magazine_of(bin->put);
+
+    if (full != 0)
+        fo_magazine_queue(bin, full);
+    __atomic_store_n(&bin->put, fo_magazine_first(n), __ATOMIC_RELEASE);
+}
+
+/* What several have in common fits into few: each of the dead leaves some that are hardly used. */
+static void gather(struct fo_bin *bin, uint32_t n)
+{
+    for (struct fo_cell *from = fo_magazine_first(n); !fo_cell_is_end(from); from++) {
+        struct fo_cell cell = *from;
+        FO_RELAXED_STORE(&from->payload, 0);
+        if (!holds_slot(cell.payload) || !is_free(&cell))
+            continue;
+        if (fo_cell_is_end(bin->put))
+            put_into(bin, n);
+        bin->put->freed = cell.freed;
+        bin->put->by = cell.by;
+        __atomic_store_n(&bin->put->payload, cell.payload, __ATOMIC_RELEASE);
+        __atomic_store_n(&bin->put, bin->put + 1, __ATOMIC_RELEASE);
+    }
+    if (fo_magazine_of(bin->put) != n)
+        fo_magazine_spare(n);
+}
+
+static void recover_magazines(struct fo_cache *cache, uint32_t me)
+{
+    uint32_t used = __atomic_load_n(&fo_region->magazines, __ATOMIC_ACQUIRE);
+
+    for (uint32_t n = FO_FIRST_MAGAZINE; n < used; n++)
+        if (fo_magazine_go_on(n, me))
+            gather(&cache->bins[fo_magazine_class(fo_magazine_at(n))], n);
+    for (unsigned c = 0; c < FO_REGION_CLASSES; c++)
+        fo_magazine_move_on(&cache->bins[c], c);
+}
+
+/* --- pages ---------------------------------------------------------------------------------------
+ */
+
+static void go_on_with(uint32_t page, uint32_t gone)
+{
+    enum fo_page_state state = fo_page_state(fo_page_at(page));
+
+    if (fo_has_slots(state))
+        fo_slots_go_on(page, gone);
+    else if (state == FO_PAGE_MOVING || state == FO_PAGE_WARM || state == FO_PAGE_BLOCK)
+        fo_large_go_on(page, gone);
+    else if (state == FO_PAGE_MAKING || state == FO_PAGE_HALVING || state == FO_PAGE_FREE)
+        fo_run_go_on(page);
+}
+
+void fo_pages_go_on(uint32_t gone)
+{
+    for (uint32_t page = 1; fo_page_is_used(page); page = fo_next_run(page))
+        go_on_with(page, gone);
+}
+
+void fo_cache_tidy(struct fo_cache *cache)
+{
+    fo_cache_empty(cache);
+    recover_magazines(cache, fo_cache_number(cache));
+}
+
+/* Cells before pages: what a cell holds and its page does not count as used must not be used by
+ * others meanwhile. */
+void fo_cache_recover(struct fo_cache *cache)
+{
+    for (unsigned c = 0; c < FO_REGION_CLASSES; c++)
+        FO_RELAXED_STORE(&cache->bins[c].page, 0);
+    fo_cache_tidy(cache);
+    fo_pages_go_on(fo_cache_number(cache));
+}

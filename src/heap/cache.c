@@ -1,0 +1,260 @@
+/* Bins: what happens where their magazine is empty or full.  See region.h; whose they are is said
+ * in owner.c. */
+#include "heap/magazine.h"
+
+#include "process/process.h"
+
+/* --- taking --------------------------------------------------------------------------------------
+ */
+
+/* A look at one of the slots that are about to serve again, another one each time. */
+static void check_one(const struct fo_cell *first, unsigned count)
+{
+    uint32_t drawn = (uint32_t)(first->payload >> 4) * 0x9e3779b9u >> 16;
+
+    fo_cell_check(&first[drawn * count >> 16]);
+}
+
+/* Take from this one, which has `count`, from now on. */
+static void take_from(struct fo_bin *bin, uint32_t n, unsigned count)
+{
+    uint32_t before = fo_magazine_of(bin->take);
+    struct fo_cell *first = fo_magazine_first(n);
+
+    check_one(first, count);
+    __atomic_store_n(&bin->take, first, __ATOMIC_RELEASE);
+    if (before != 0 &&
+        fo_magazine_has(before, bin->put)) /* all its cells are empty: filled again */
+        __atomic_store_n(&bin->put, fo_magazine_first(before), __ATOMIC_RELEASE);
+    else
+        fo_magazine_keep_spare(bin, before);
+}
+
+static void load(struct fo_bin *bin, uint32_t n)
+{
+    take_from(bin, n, fo_region->class[fo_magazine_class(fo_magazine_at(n))].cells);
+}
+
+/* Allocations follow the frees through the magazine that those go into: what was freed there first
+ * is taken first, and nothing has to wait until it is full. */
+static bool follow(struct fo_bin *bin)
+{
+    uint32_t n = fo_magazine_of(bin->put);
+
+    if (n == 0 || n == fo_magazine_of(bin->take) || bin->put == fo_magazine_first(n))
+        return false;
+    take_from(bin, n, (unsigned)(bin->put - fo_magazine_first(n)));
+    bin->grown = 0;
+    return true;
+}
+
+/* Where nothing waits, only a few: all that are there take turns.  But twice as many each time, as
+ * long as nothing is freed. */
+static unsigned how_many(struct fo_bin *bin, unsigned room)
+{
+    enum { FEW = 16 };
+    unsigned many = FO_RELAXED_LOAD(&bin->keep) == 0 ? (unsigned)FEW << bin->grown : room;
+
+    if (many >= room)
+        return room;
+    bin->grown++;
+    return many;
+}
+
+/* An empty magazine that frees go into, too, has as much room in front of the two as is wanted:
+ * both can be anywhere in it. */
+static bool fill_fresh(struct fo_bin *bin, unsigned class)
+{
+    uint32_t n = fo_magazine_of(bin->take);
+
+    if (n == 0 && (n = fo_magazine_new(class)) == 0)
+        return false;
+    unsigned many = how_many(bin, fo_region->class[class].cells);
+    struct fo_cell *behind = fo_magazine_first(n) + many;
+    if (!fo_magazine_has(n, bin->put)) {
+        __atomic_store_n(&bin->take, fo_end_cell(fo_magazine_at(n)), __ATOMIC_RELEASE);
+    } else if (bin->take < behind) {
+        __atomic_store_n(&bin->put, behind, __ATOMIC_RELEASE);
+        __atomic_store_n(&bin->take, behind, __ATOMIC_RELEASE);
+    }
+    return fo_slots_take(bin, class, many);
+}
+
+static bool fill(struct fo_bin *bin, unsigned class)
+{
+    uint32_t n = 0;
+
+    if (bin->readied != 0)
+        n = fo_magazine_take_ready(bin);
+    else if (FO_RELAXED_LOAD(&bin->keep) == 0 && follow(bin))
+        return true;
+    else if ((n = fo_magazine_take_shared(class)) != 0)
+        fo_cache_wants_more(bin, class);
+    else {
+        if (fill_fresh(bin, class))
+            return true;
+        if (bin->queued == 0)
+            return follow(bin);
+        n = fo_magazine_take_queued(bin);
+    }
+    load(bin, n);
+    return true;
+}
+
+bool fo_cache_fill(unsigned class)
+{
+    struct fo_cache *cache = fo_cache_own();
+
+    return cache != NULL && (FO_RELAXED_LOAD(&cache->bins[class].take->payload) != 0 ||
+                             fill(&cache->bins[class], class));
+}
+
+/* There is no magazine to be had: one slot comes without. */
+static FO_COLD uintptr_t take_without(unsigned class)
+{
+    struct fo_cache *cache = fo_cache_own();
+    struct fo_cell cells[2] = {{0}};
+
+    if (cache == NULL || fo_magazine_of(cache->bins[class].take) != 0)
+        return 0;
+    FO_RELAXED_STORE(&cache->bins[class].take, &cells[1]);
+    fo_slots_take(&cache->bins[class], class, 1);
+    FO_RELAXED_STORE(&cache->bins[class].take, fo_no_cells());
+    return FO_RELAXED_LOAD(&cells[0].payload);
+}
+
+uintptr_t fo_cache_take(unsigned class)
+{
+    if (!fo_cache_fill(class))
+        return take_without(class);
+    struct fo_bin *bin = &fo_thread.cache->bins[class];
+    struct fo_cell *take = bin->take;
+    uintptr_t payload = FO_RELAXED_LOAD(&take->payload);
+    FO_RELAXED_STORE(&take->payload, 0);
+    __atomic_store_n(&bin->take, take + 1, __ATOMIC_RELEASE);
+    return payload;
+}
+
+/* --- putting -------------------------------------------------------------------------------------
+ */
+
+/* The magazine of frees is full, or there is none. */
+static bool rotate(struct fo_bin *bin, unsigned class)
+{
+    uint32_t full = fo_magazine_of(bin->put), n = fo_magazine_take_spare(bin);
+
+    if (n == 0 && (n = fo_magazine_new(class)) == 0)
+        return false;
+    if (full != 0 && !fo_magazine_has(full, bin->take))
+        fo_magazine_queue(bin, full);
+    __atomic_store_n(&bin->put, fo_magazine_first(n), __ATOMIC_RELEASE);
+    fo_magazine_move_on(bin, class);
+    return true;
+}
+
+bool fo_cache_rotate(unsigned class)
+{
+    struct fo_cache *cache = fo_cache_own();
+
+    return cache != NULL &&
+           (!fo_cell_is_end(cache->bins[class].put) || rotate(&cache->bins[class], class));
+}
+
+void fo_cache_put(unsigned class, const struct fo_cell *freed)
+{
+    if (!fo_cache_rotate(class)) {
+        fo_slot_give(freed);
+        return;
+    }
+    struct fo_bin *bin = &fo_thread.cache->bins[class];
+    FO_RELAXED_STORE(&bin->put->freed, freed->freed);
+    FO_RELAXED_STORE(&bin->put->by, freed->by);
+    FO_RELAXED_STORE(&bin->put->payload, freed->payload);
+    __atomic_store_n(&bin->put, bin->put + 1, __ATOMIC_RELEASE);
+}
+
+void fo_cache_share_all(unsigned class)
+{
+    struct fo_bin *bin = &fo_thread.cache->bins[class];
+    uint32_t n = fo_magazine_of(bin->put);
+
+    if (n != 0 && n != fo_magazine_of(bin->take)) {
+        fo_magazine_queue(bin, n);
+        __atomic_store_n(&bin->put, fo_no_cells(), __ATOMIC_RELEASE);
+    }
+    while (bin->queued != 0)
+        fo_magazine_make_ready(bin);
+    while (bin->readied != 0)
+        fo_magazine_share(bin, class);
+}
+
+void fo_cache_shed(unsigned class)
+{
+    struct fo_bin *bin = &fo_thread.cache->bins[class];
+
+    fo_slots_offer(bin);
+    while (bin->readied != 0)
+        fo_magazine_share(bin, class);
+    while (bin->spares != 0)
+        fo_magazine_spare(fo_magazine_take_spare(bin));
+}
+
+/* Empty from now on. */
+static void spill(uint32_t n)
+{
+    if (n == 0)
+        return;
+    fo_magazine_spill(n);
+    fo_magazine_spare(n);
+}
+
+static void spill_bin(struct fo_bin *bin)
+{
+    uint32_t take = fo_magazine_of(bin->take), put = fo_magazine_of(bin->put);
+
+    __atomic_store_n(&bin->take, fo_no_cells(), __ATOMIC_RELEASE);
+    __atomic_store_n(&bin->put, fo_no_cells(), __ATOMIC_RELEASE);
+    spill(take);
+    spill(put != take ? put : 0);
+    while (bin->queued != 0)
+        spill(fo_magazine_take_queued(bin));
+    while (bin->readied != 0)
+        spill(fo_magazine_take_ready(bin));
+    fo_slots_offer(bin);
+}
+
+/* Others may add to those for all threads meanwhile: not more than there are are taken. */
+static void spill_shared(unsigned class)
+{
+    uint32_t most = FO_RELAXED_LOAD(&fo_region->magazines);
+
+    for (uint32_t i = 0, n = 1; i < most && n != 0; i++)
+        spill(n = fo_magazine_take_shared(class));
+}
+
+void fo_cache_spill(void)
+{
+    struct fo_cache *cache = fo_cache_own();
+
+    if (cache == NULL)
+        return;
+    for (unsigned c = 0; c < FO_REGION_CLASSES; c++) {
+        spill_bin(&cache->bins[c]);
+        spill_shared(c);
+    }
+}
+
+const struct fo_cell *fo_cache_find(unsigned class, uintptr_t payload)
+{
+    uint32_t used = __atomic_load_n(&fo_region->magazines, __ATOMIC_ACQUIRE);
+
+    for (uint32_t n = FO_FIRST_MAGAZINE; n < used; n++) {
+        struct fo_magazine *m = fo_magazine_at(n);
+        if (fo_magazine_class(m) != class)
+            continue;
+        for (struct fo_cell *cell = fo_first_cell(m); !fo_cell_is_end(cell); cell++)
+            if (__atomic_load_n(&cell->payload, __ATOMIC_ACQUIRE) == payload)
+                return cell;
+    }
+    return NULL;
+}

@@ -1,0 +1,257 @@
+/* The hooks' long way through the region: what their short way (block/hooks.c) leaves out.  Blocks
+ * that are large, threads that have no cache yet, magazines that are full, other threads that may
+ * free the same block at this moment. */
+#include "heap/region.h"
+
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "backend/backend.h"
+#include "load/entries.h"
+#include "load/mixing.h"
+#include "options/options.h"
+#include "process/process.h"
+
+struct fo_region_range fo_region_range;
+
+/* In a forked child that shares the heap, the caches are its parent's.  Only the thread that was
+ * forked has one; if another thread is here first (raw clone(2)), the short way waits for it. */
+static bool is_held_back(void)
+{
+    if ((uint32_t)syscall(SYS_gettid) != fo_getpid())
+        return true;
+    fo_cache_forget();
+    return false;
+}
+
+void fo_region_go_ahead(struct fo_direct *d)
+{
+    FO_RELAXED_STORE(&d->held_back, false);
+    fo_region_see_limit(d);
+    FO_RELAXED_STORE(&d->by_name, FO_RELAXED_LOAD(&fo_memory_by_name) ? FO_REGION_SMALL : 0);
+    __atomic_store_n(&d->size, FO_REGION_SMALL, __ATOMIC_RELEASE);
+}
+
+void fo_region_refine(struct fo_direct *d)
+{
+    uint64_t fine = FO_RELAXED_LOAD(&fo_region->fine);
+
+    FO_RELAXED_STORE(&d->fine, fine);
+    for (unsigned class = 0, step = 0; class < FO_REGION_CLASSES; class ++) {
+        uint16_t bin = (uint16_t)(fo_class_as(fine, class) * sizeof(struct fo_bin));
+        for (; step < (fo_class_payload(class) + 15) / 16; step++)
+            FO_RELAXED_STORE(&d->bins[step], bin);
+    }
+}
+
+void fo_region_enter(struct fo_direct *d, uint32_t index, bool forked)
+{
+    fo_direct_begin(d, fo_region->base + FO_PAGE_SIZE + sizeof(struct fo_header));
+    d->grounds = fo_region->ground + 1;
+    d->meta = (uint64_t)index << FO_META_SHIFT | (uint64_t)FO_BACKEND_ARENA << FO_BACKEND_SHIFT;
+    d->key = fo_region->key;
+    fo_region_refine(d);
+    FO_RELAXED_STORE(&d->held_back, forked && fo_region->shared && is_held_back());
+    if (!d->held_back)
+        fo_region_go_ahead(d);
+}
+
+/* In private memory, the thread that forked is the only one now, and keeps its cache.  Which one
+ * that is, we know only if this is it: after a clone(2) that nobody saw, a new thread may be here
+ * first.
+ */
+void fo_region_forked(void)
+{
+    if (fo_region->shared && !fo_hot.process->direct.held_back)
+        fo_region_mark();
+    if (fo_region->shared)
+        return;
+    if (fo_thread.cache != &fo_no_cache)
+        fo_cache_keep();
+    else if ((uint32_t)syscall(SYS_gettid) == fo_getpid())
+        fo_cache_forget();
+    else
+        return;
+    fo_hot.process->direct.orphans = true;
+}
+
+void fo_region_mark(void)
+{
+    uint64_t who = fo_who();
+    uint32_t n = __atomic_fetch_add(&fo_region->marks, 1, __ATOMIC_RELAXED);
+
+    if (n >= FO_MARKS)
+        n = n % (FO_MARKS - 1) + 1;
+    FO_RELAXED_STORE(&fo_mark_at(n)->process, fo_who_process(who));
+    FO_RELAXED_STORE(&fo_mark_at(n)->thread, fo_who_thread(who));
+    fo_thread.mark = (uint64_t)n << FO_ADDRESS_BITS;
+    fo_thread_enter(fo_thread.caller);
+}
+
+void fo_region_see_limit(struct fo_direct *d)
+{
+    uint64_t committed = fo_region_committed(), hole = FO_RELAXED_LOAD(&fo_region->hole);
+    /* X_free() reads a header before it knows of which page. */
+    uint64_t limit = (hole != 0 && hole < committed ? hole : committed) - FO_PAGE_SIZE -
+                     sizeof(struct fo_header);
+
+    /* What this process did not make itself may have to stay. */
+    FO_RELAXED_STORE(&d->object_bits,
+                     FO_REGION_FREED | (FO_RELAXED_LOAD(&fo_hot.keep) ? FO_REGION_MAKER : 0));
+    __atomic_store_n(&d->bytes, limit, __ATOMIC_RELEASE);
+    if (!fo_options.wipe && !fo_memory_wrapped &&
+        !FO_RELAXED_LOAD(&d->held_back)) /* else every free goes the long way */
+        __atomic_store_n(&d->limit, limit, __ATOMIC_RELEASE);
+    FO_RELAXED_STORE(&fo_region_range.start, fo_region->base);
+    /* What other processes add, this one does not hear of. */
+    FO_RELAXED_STORE(&fo_region_range.size, fo_region->shared
+                                                ? (uint64_t)fo_region->page_count << FO_PAGE_SHIFT
+                                                : committed);
+    fo_region_dump();
+}
+
+static uintptr_t take(size_t size)
+{
+    return size > FO_REGION_SMALL
+               ? fo_large_take(size)
+               : fo_cache_take(fo_direct_class(&fo_process_self()->direct, size));
+}
+
+/* Where processes share the heap, and it is full. */
+static FO_COLD uintptr_t take_when_full(size_t size)
+{
+    fo_caches_reclaim();
+    uintptr_t payload = take(size);
+    if (payload != 0)
+        return payload;
+    fo_region_make_room();
+    payload = take(size);
+    while (payload == 0 && fo_may_move() && fo_run_join(fo_large_pages(size)))
+        payload = take(size);
+    return payload;
+}
+
+void *fo_region_malloc(size_t size, fo_site site)
+{
+    struct fo_direct *d = &fo_process_self()->direct;
+    bool large = size > FO_REGION_SMALL, borrows = fo_cache_enter();
+    uintptr_t payload = take(size);
+
+    if (payload == 0 && fo_region->shared)
+        payload = take_when_full(size);
+    if (borrows)
+        fo_cache_leave();
+    if (payload == 0)
+        return NULL;
+    uint64_t word = (uint64_t)size << FO_SIZE_SHIFT | FO_RELAXED_LOAD(&d->meta);
+    struct fo_header *h = fo_header_of(payload);
+    word |= fo_region_check(fo_region->key, payload, site, word);
+    FO_RELAXED_STORE(&h->site, site);
+    __atomic_store_n(&h->word, word ^ (large ? FO_REGION_LARGE : 0), __ATOMIC_RELEASE);
+    return (void *)payload;
+}
+
+static uint64_t *word_of(uintptr_t payload)
+{
+    return &fo_header_of(payload)->word;
+}
+
+static bool is_large(const struct fo_at *at)
+{
+    return fo_word_size(at->word) > FO_REGION_SMALL;
+}
+
+/* There is a place for it before it is held: nothing else is on its way then. */
+struct fo_at fo_region_hold(uintptr_t payload)
+{
+    struct fo_at at = fo_region_at(payload);
+
+    if (at.state != FO_FOUND_LIVE || at.payload != payload)
+        return at;
+    if (!is_large(&at))
+        fo_cache_rotate(fo_class_at(payload));
+    uint64_t live = at.word ^ (is_large(&at) ? FO_REGION_LARGE : 0);
+    if (!__atomic_compare_exchange_n(word_of(payload), &live, live ^ FO_REGION_HELD, false,
+                                     __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
+        return fo_region_at(payload); /* somebody else was faster */
+    return at;
+}
+
+static void set_state(const struct fo_at *at, uint64_t flipped)
+{
+    uint64_t turned = is_large(at) ? FO_REGION_LARGE : 0;
+
+    __atomic_store_n(word_of(at->payload), at->word ^ turned ^ flipped, __ATOMIC_RELEASE);
+}
+
+void fo_region_let_go(const struct fo_at *held)
+{
+    set_state(held, 0);
+}
+
+/* Nobody sees half a header: while it is written, the page says that the block is held. */
+static void rename_held(const struct fo_at *held, const struct fo_at *now)
+{
+    struct fo_page *pg = fo_page_at(fo_page_number(held->payload));
+
+    FO_RELAXED_STORE(&pg->allocated, held->site);
+    __atomic_store_n(&pg->word, held->word ^ FO_REGION_HELD, __ATOMIC_RELEASE);
+    __atomic_thread_fence(__ATOMIC_RELEASE);
+    FO_RELAXED_STORE(&fo_header_of(held->payload)->site, now->site);
+    set_state(now, FO_REGION_HELD);
+    __atomic_store_n(&pg->word, now->word, __ATOMIC_RELEASE);
+    set_state(now, 0);
+}
+
+bool fo_region_resize(const struct fo_at *held, size_t size, fo_site now)
+{
+    if (!is_large(held) || size > FO_SIZE_MAX)
+        return false;
+    bool borrows = fo_cache_enter(), fits = fo_large_fit(held->payload, size);
+    if (borrows)
+        fo_cache_leave();
+    if (!fits)
+        return false;
+    struct fo_at resized = {FO_FOUND_LIVE, held->payload, (uint64_t)size << FO_SIZE_SHIFT, now};
+    resized.word |= FO_RELAXED_LOAD(&fo_process_self()->direct.meta);
+    resized.word |= fo_region_check(fo_region->key, held->payload, now, resized.word);
+    rename_held(held, &resized);
+    return true;
+}
+
+static void free_small(const struct fo_at *held, fo_site now)
+{
+    set_state(held, FO_REGION_FREED);
+    fo_cache_put(fo_class_at(held->payload),
+                 &(struct fo_cell){held->payload, now, fo_thread.stamp});
+}
+
+static void free_large(const struct fo_at *held, fo_site now)
+{
+    struct fo_page *pg = fo_page_at(fo_page_number(held->payload));
+
+    FO_RELAXED_STORE(&pg->word, held->word);
+    FO_RELAXED_STORE(&pg->allocated, held->site);
+    FO_RELAXED_STORE(&pg->freed, now);
+    FO_RELAXED_STORE(&pg->by, fo_thread.stamp);
+    set_state(held, FO_REGION_FREED);
+    fo_large_give(held->payload);
+}
+
+void fo_region_free_held(const struct fo_at *held, fo_site now)
+{
+    size_t size = fo_word_size(held->word);
+    bool borrows = fo_cache_enter();
+
+    if (fo_thread.mark == 0)
+        fo_region_mark();
+    if (fo_options.wipe)
+        explicit_bzero((void *)held->payload, size);
+    if (is_large(held))
+        free_large(held, now);
+    else
+        free_small(held, now);
+    if (borrows)
+        fo_cache_leave();
+}

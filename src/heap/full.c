@@ -1,0 +1,20 @@
+/* Shared memory is full: what can be done before an allocation fails?  See region.h; called by
+ * direct.c when those who are gone have nothing left to inherit.
+ *
+ * Nearly all of it may be free, and still of no use: blocks that wait in magazines keep their
+ * pages, and pages without a block belong to a size that nobody asks for. */
+#include "heap/region.h"
+
+static void dissolve_pages(void)
+{
+    for (uint32_t page = 1; fo_page_is_used(page); page = fo_next_run(page))
+        fo_slots_dissolve(page);
+}
+
+void fo_region_make_room(void)
+{
+    if (!fo_may_move())
+        return;
+    fo_cache_spill();
+    dissolve_pages();
+}

@@ -1,0 +1,219 @@
+/* The heap grows: memory from `base` on, a step at a time.  Nobody waits for anybody.
+ *
+ * The private heap maps the next step only if nothing is there.  Otherwise it was another thread of
+ * ours, which is about to say so; or something else, and then the heap leaves a part out, and goes
+ * on behind it.  A thread that is stopped before it says that it mapped a step looks like something
+ * else.  So that is decided by one word, `committed`: either the thread moves it, and its memory
+ * is the heap's; or others come first, and it gives its memory back.  To leave a part out takes
+ * two moves: SKIPPING in that word says that it will be, and whoever sees it enters the pages as
+ * not ours, and moves on.  Those pages are nobody's before, so that all may enter them. */
+#include "heap/region.h"
+
+#include <errno.h>
+#include <sys/mman.h>
+
+#include "base/futex.h"
+#include "heap/system.h"
+#include "options/options.h"
+#include "process/process.h"
+
+enum { SKIPPING = 1 };
+
+#define STEP_LEAST (UINT64_C(1) << 20)
+#define STEP_MOST  (UINT64_C(16) << 20)
+
+static uint64_t most(void)
+{
+    return (uint64_t)fo_region->page_count << FO_PAGE_SHIFT;
+}
+
+/* What is mapped counts (limits, strict overcommit), and a call for each page would take time. */
+static uint64_t next_step(uint64_t now, uint64_t wanted)
+{
+    uint64_t step = now / 8 & ~(STEP_LEAST - 1);
+
+    step = step < STEP_LEAST ? STEP_LEAST : step < STEP_MOST ? step : STEP_MOST;
+    uint64_t next = now + step > wanted ? now + step : wanted;
+    return next < most() ? next : most();
+}
+
+static bool move(uint64_t from, uint64_t to)
+{
+    return __atomic_compare_exchange_n(&fo_region->committed, &from, to, false, __ATOMIC_ACQ_REL,
+                                       __ATOMIC_RELAXED);
+}
+
+/* --- what is in the way ------------------------------------------------------------------------
+ */
+
+/* The first time, the short way of frees ends there. */
+static void enter_hole(uint64_t start)
+{
+    uint64_t none = 0;
+
+    __atomic_compare_exchange_n(&fo_region->hole, &none, start, false, __ATOMIC_ACQ_REL,
+                                __ATOMIC_RELAXED);
+}
+
+static void go_on_skipping(uint64_t is)
+{
+    uint64_t start = is - SKIPPING, end = start + STEP_LEAST;
+
+    end = end < most() ? end : most();
+    for (uint64_t page = start >> FO_PAGE_SHIFT; page < end >> FO_PAGE_SHIFT; page++)
+        FO_RELAXED_STORE(&fo_region->ground[page].not_ours, 1);
+    enter_hole(start);
+    move(is, end);
+}
+
+/* Is another thread about to say that it mapped this?  Where it is something else, there is more of
+ * it. */
+static bool has_moved(uint64_t now)
+{
+    enum { PATIENCE = 1000 };
+    bool more = !fo_page_is_ours((uint32_t)((now - 1) >> FO_PAGE_SHIFT));
+
+    for (int i = 0; i < PATIENCE && !more && fo_hot_concurrent(); i++) {
+        if (FO_RELAXED_LOAD(&fo_region->committed) != now)
+            return true;
+        fo_relax();
+    }
+    return FO_RELAXED_LOAD(&fo_region->committed) != now;
+}
+
+/* --- what is left for the program --------------------------------------------------------------
+ */
+
+/* A large block has up to four times its size here, in addresses.  Under a limit on those (or on
+ * locked memory) the program must not miss them: so the heap grows while eight times as much is
+ * left, and what it refuses comes from malloc.  It is asked no more for what it has refused once:
+ * there is little left then, and asking takes all of that away for a moment. */
+static bool leaves_enough(uint64_t end)
+{
+    enum { TIMES = 8 };
+    const uint64_t least = UINT64_C(16) << 20;
+    uint64_t refused = FO_RELAXED_LOAD(&fo_region->refused);
+
+    if (refused != 0 && end >= refused)
+        return false;
+    if (fo_system_has_room(end * TIMES > least ? end * TIMES : least))
+        return true;
+    FO_RELAXED_STORE(&fo_region->refused, end);
+    return false;
+}
+
+/* --- steps -------------------------------------------------------------------------------------
+ */
+
+static bool has_groups(uint64_t from, uint64_t to)
+{
+    for (uint64_t page = from >> FO_PAGE_SHIFT; page < to >> FO_PAGE_SHIFT;
+         page = (page / FO_GROUP_PAGES + 1) * FO_GROUP_PAGES)
+        if (!fo_layout_has_page((uint32_t)page))
+            return false;
+    return true;
+}
+
+/* False: no memory. */
+static bool map_step(uint64_t now, uint64_t next)
+{
+    uintptr_t at = fo_region->base + now;
+
+    if (!has_groups(now, next))
+        return false;
+    switch (fo_system_map_at(at, next - now)) {
+    case FO_MAPPED:
+        fo_system_lock(at, next - now);
+        if (!move(now, next))
+            munmap((void *)at, next - now);
+        return true;
+    case FO_MAPPED_TAKEN:
+        if (!has_moved(now))
+            move(now, now | SKIPPING);
+        return true;
+    default:
+        return false;
+    }
+}
+
+static bool grow(uint64_t wanted)
+{
+    uint64_t now;
+
+    while ((now = __atomic_load_n(&fo_region->committed, __ATOMIC_ACQUIRE)) < wanted) {
+        uint64_t next = next_step(now, wanted);
+        if ((now & SKIPPING) != 0)
+            go_on_skipping(now);
+        else if (!leaves_enough(wanted) ||
+                 (!map_step(now, next) && (next == wanted || !map_step(now, wanted))))
+            return false;
+    }
+    return true;
+}
+
+/* What is shared is mapped from the start: no process can change that for the others. */
+static void grow_shared(uint64_t wanted)
+{
+    uint64_t now = fo_region_committed();
+
+    while (wanted > now) {
+        move(now, next_step(now, wanted));
+        now = fo_region_committed();
+    }
+}
+
+/* Of a shared heap, so far in this process: another one may have been first to use the rest, and a
+ * lock is a process's own. */
+static uint64_t locked;
+
+static void lock_up_to(uint64_t end)
+{
+    uint64_t from = FO_RELAXED_LOAD(&locked);
+
+    if (fo_likely(from >= end))
+        return;
+    fo_system_lock(fo_region->base + from, end - from);
+    FO_RELAXED_STORE(&locked, end);
+}
+
+void fo_region_lock(void)
+{
+    FO_RELAXED_STORE(&locked, 0);
+    lock_up_to(fo_region_committed());
+}
+
+bool fo_region_commit(uint64_t wanted)
+{
+    if (fo_region->shared) {
+        grow_shared(wanted);
+        lock_up_to(fo_region_committed());
+    } else if (!grow(wanted)) {
+        return false;
+    }
+    fo_region_dump();
+    if (FO_RELAXED_LOAD(&fo_hot.direct))
+        fo_region_see_limit(&fo_hot.process->direct);
+    return true;
+}
+
+/* --- core dumps --------------------------------------------------------------------------------
+ */
+
+/* Of a shared heap the blocks, as far as it is in use; a forked child inherits what was said here
+ * before.  In large steps: a process that forked needs few, and a worker in a sandbox mostly none.
+ */
+void fo_region_dump(void)
+{
+    enum { STEP = 4 << 20 };
+    static uint64_t dumped;
+    uint64_t before = FO_RELAXED_LOAD(&dumped);
+
+    if (!fo_region->shared || before > fo_region_committed())
+        return;
+    uint64_t end = fo_region_committed() / STEP * STEP + STEP;
+    end = end < most() ? end : most();
+    if (before >= end)
+        return;
+    fo_system_dump(fo_region->base + before, end - before);
+    FO_RELAXED_STORE(&dumped, end);
+}

@@ -1,0 +1,273 @@
+/* Blocks with pages of their own: OpenSSL's record buffers, of 16 to 18 KiB, and what is larger.
+ * Most of a record buffer is never touched, so memory that is all zero and not there yet is worth
+ * more than memory that was used before: what is freed goes back to the system.  A few freed runs
+ * keep their memory for a while, so that a program that allocates and frees buffers in a loop does
+ * not ask the system each time; the newest of those that have waited serves first.  Larger ones
+ * give it back at once, and their addresses rest, so that a stale pointer meets nothing else. */
+#include "heap/owner.h"
+#include "heap/system.h"
+
+#include <string.h>
+
+#include "options/options.h"
+#include "process/process.h"
+
+enum { SYSTEM_PAGE_SHIFT = 12 };
+
+/* In pages of the system: equal sizes serve equal blocks, whose untouched parts are alike. */
+static size_t system_pages(size_t size)
+{
+    return (size + sizeof(struct fo_header) + 4095) >> SYSTEM_PAGE_SHIFT;
+}
+
+_Static_assert((FO_WARM & (FO_WARM - 1)) == 0, "numbers may wrap around");
+
+static uint32_t *warm_at(size_t size, uint32_t number)
+{
+    return &fo_region->warm[system_pages(size)][number % FO_WARM];
+}
+
+static bool may_be_warm(size_t size)
+{
+    return system_pages(size) < FO_WARM_SIZES;
+}
+
+static uint64_t least(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+/* So many of a warm size wait. */
+static uint32_t keep_warm(void)
+{
+    if (fo_options.quarantine == 0)
+        return 0;
+    uint64_t users = fo_caches_users(),
+             keep = FO_WARM_WAIT - 3 + (fo_options.quarantine >> 20) + 2 * users;
+    return (uint32_t)least(keep, FO_WARM / 2);
+}
+
+/* So many larger ones rest: 32 by default, if they are at most a quarter of the option's bytes.  A
+ * shared heap has no more addresses: no more than a sixteenth of it rests. */
+static uint32_t may_rest(size_t size)
+{
+    uint64_t most = least(fo_options.quarantine >> 15, FO_RESTING),
+             heap = (uint64_t)fo_region->page_count << FO_PAGE_SHIFT;
+
+    if (size > fo_options.quarantine / 4 || (fo_region->shared && size * most > heap / 16))
+        return 0;
+    return (uint32_t)most;
+}
+
+/* The newest that has waited while some others were freed: what was used last is still in the
+ * processor's cache.  0: none. */
+static uint32_t take_out(size_t size)
+{
+    uint32_t given = __atomic_load_n(&fo_region->warm_given[system_pages(size)], __ATOMIC_ACQUIRE);
+    uint32_t keep = keep_warm();
+
+    for (uint32_t age = keep + 1; age <= FO_WARM; age++) {
+        uint32_t *at = warm_at(size, given - age);
+        uint32_t page = FO_RELAXED_LOAD(at);
+        if (page != 0 && (page = __atomic_exchange_n(at, 0, __ATOMIC_ACQ_REL)) != 0)
+            return page;
+    }
+    return 0;
+}
+
+static size_t size_of(const struct fo_page *pg)
+{
+    return fo_word_size(FO_RELAXED_LOAD(&pg->word));
+}
+
+/* The memory of a run that this thread has goes back to the system.  It may have been longer when a
+ * block was in it. */
+static void release_memory(uint32_t page)
+{
+    const struct fo_page *pg = fo_page_at(page);
+    size_t size = (size_of(pg) + sizeof(struct fo_header) + 4095) & ~(size_t)4095;
+    size_t most = (size_t)fo_page_run(pg) << FO_PAGE_SHIFT;
+
+    fo_system_release(fo_page_start(page), size < most ? size : most, fo_region->shared);
+}
+
+static void release(uint32_t page)
+{
+    release_memory(page);
+    fo_run_give(page);
+}
+
+/* What is warm for another size, which it has had since it was put there, is released. */
+static uint32_t take_warm(size_t size)
+{
+    uint32_t page = may_be_warm(size) ? take_out(size) : 0;
+    struct fo_page *pg = fo_page_at(page);
+
+    if (page == 0 || !fo_page_change(pg, FO_PAGE_WARM, fo_of_mine(FO_PAGE_MOVING)))
+        return 0;
+    if (system_pages(size_of(pg)) == system_pages(size))
+        return page;
+    release(page);
+    return 0;
+}
+
+uint32_t fo_large_pages(size_t size)
+{
+    return (uint32_t)((size + sizeof(struct fo_header) + FO_PAGE_SIZE - 1) >> FO_PAGE_SHIFT);
+}
+
+uintptr_t fo_large_take(size_t size)
+{
+    if (!fo_may_move())
+        return 0;
+    uint32_t page = take_warm(size);
+    if (page == 0 && (page = fo_run_take(fo_large_pages(size))) == 0 && !fo_region->shared) {
+        fo_large_cool(); /* what rests is better than what is not the region's */
+        page = fo_run_take(fo_large_pages(size));
+    }
+    if (page == 0)
+        return 0;
+    struct fo_page *pg = fo_page_at(page);
+    FO_RELAXED_STORE(&pg->word, (uint64_t)size << FO_SIZE_SHIFT);
+    fo_page_change(pg, fo_of_mine(FO_PAGE_MOVING), FO_PAGE_BLOCK);
+    return fo_page_start(page) + sizeof(struct fo_header);
+}
+
+/* What was in use, and is not. */
+static void release_behind(uintptr_t payload, size_t size, size_t was)
+{
+    uintptr_t from = (payload + size + 4095) & ~(uintptr_t)4095;
+    uintptr_t to = (payload + was + 4095) & ~(uintptr_t)4095;
+
+    if (size < was && fo_options.wipe)
+        explicit_bzero((void *)(payload + size), was - size);
+    if (from < to)
+        fo_system_release(from, to - from, fo_region->shared);
+}
+
+/* Much shorter, it moves: others may want its pages. */
+bool fo_large_fit(uintptr_t payload, size_t size)
+{
+    uint32_t page = fo_page_number(payload), wanted = fo_large_pages(size);
+    uint32_t has = fo_page_run(fo_page_at(page));
+
+    if (size <= FO_REGION_SMALL || (has > 1 && wanted <= has / 2) ||
+        (wanted > has && !(fo_may_move() && fo_run_extend(page, wanted))))
+        return false;
+    release_behind(payload, size, size_of(fo_page_at(page)));
+    return true;
+}
+
+/* A run that has left its ring; without a cache it is left to others, who clear up after the dead.
+ */
+static void cool(uint32_t page)
+{
+    const struct fo_page *pg = fo_page_at(page);
+
+    if (!fo_may_move() ||
+        !fo_page_change(fo_page_at(page), FO_PAGE_WARM, fo_of_mine(FO_PAGE_MOVING)))
+        return;
+    if (FO_RELAXED_LOAD(&pg->cold))
+        fo_run_give(page);
+    else
+        release(page);
+}
+
+/* Into the ring, and out of it what was there: it is the oldest. */
+static uint32_t exchange_warm(size_t size, uint32_t page)
+{
+    uint32_t *given = &fo_region->warm_given[system_pages(size)];
+    uint32_t *at = warm_at(size, __atomic_fetch_add(given, 1, __ATOMIC_ACQ_REL));
+
+    return __atomic_exchange_n(at, page, __ATOMIC_ACQ_REL);
+}
+
+static void give_warm(uint32_t page, size_t size)
+{
+    if (!fo_page_change(fo_page_at(page), FO_PAGE_BLOCK, FO_PAGE_WARM))
+        return;
+    uint32_t oldest = exchange_warm(size, page);
+    if (oldest != 0)
+        cool(oldest);
+}
+
+/* Its memory is given back before others can find it. */
+static void give_to_rest(uint32_t page, uint32_t most)
+{
+    struct fo_page *pg = fo_page_at(page);
+
+    if (!fo_page_change(pg, FO_PAGE_BLOCK, fo_of_mine(FO_PAGE_MOVING)))
+        return;
+    release_memory(page);
+    FO_RELAXED_STORE(&pg->cold, 1);
+    fo_page_change(pg, fo_of_mine(FO_PAGE_MOVING), FO_PAGE_WARM);
+    uint32_t turn = __atomic_fetch_add(&fo_region->rested, 1, __ATOMIC_ACQ_REL);
+    uint32_t oldest = __atomic_exchange_n(&fo_region->resting[turn % most], page, __ATOMIC_ACQ_REL);
+    if (oldest != 0)
+        cool(oldest);
+}
+
+void fo_large_give(uintptr_t payload)
+{
+    uint32_t page = fo_page_number(payload);
+    struct fo_page *pg = fo_page_at(page);
+    size_t size = size_of(pg);
+    uint32_t most = may_rest(size);
+
+    FO_RELAXED_STORE(&pg->cold, 0);
+    if (may_be_warm(size))
+        give_warm(page, size);
+    else if (most != 0 && fo_may_move())
+        give_to_rest(page, most);
+    else if (fo_page_change(pg, FO_PAGE_BLOCK, FO_PAGE_WARM))
+        cool(page);
+}
+
+static void empty(uint32_t *at)
+{
+    uint32_t page = FO_RELAXED_LOAD(at) != 0 ? __atomic_exchange_n(at, 0, __ATOMIC_ACQ_REL) : 0;
+
+    if (page != 0)
+        cool(page);
+}
+
+void fo_large_cool(void)
+{
+    for (unsigned s = 0; s < FO_WARM_SIZES; s++)
+        for (unsigned i = 0; i < FO_WARM; i++)
+            empty(&fo_region->warm[s][i]);
+    for (unsigned i = 0; i < FO_RESTING; i++)
+        empty(&fo_region->resting[i]);
+}
+
+static bool rests(uint32_t page)
+{
+    for (unsigned i = 0; i < FO_RESTING; i++)
+        if (__atomic_load_n(&fo_region->resting[i], __ATOMIC_ACQUIRE) == page)
+            return true;
+    return false;
+}
+
+bool fo_large_can_be_found(uint32_t page)
+{
+    size_t size = size_of(fo_page_at(page));
+    bool found = false;
+
+    if (!may_be_warm(size))
+        return rests(page);
+    for (uint32_t i = 0; i < FO_WARM; i++)
+        found |= __atomic_load_n(warm_at(size, i), __ATOMIC_ACQUIRE) == page;
+    return found;
+}
+
+void fo_large_go_on(uint32_t page, uint32_t gone)
+{
+    uint64_t what = __atomic_load_n(&fo_page_at(page)->what, __ATOMIC_ACQUIRE);
+
+    if (fo_state_of(what) == FO_PAGE_WARM && !fo_large_can_be_found(page))
+        cool(page);
+    else if (fo_state_of(what) == FO_PAGE_MOVING && fo_cache_of(what) == gone)
+        release(page);
+    else if (fo_state_of(what) == FO_PAGE_BLOCK)
+        fo_run_complete(page);
+}

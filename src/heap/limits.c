@@ -1,0 +1,91 @@
+/* How much a cache keeps: what waits there, and what is ready or empty beyond that.  Called when
+ * caches are made or claimed, and when slots are taken from pages again. */
+#include "heap/owner.h"
+
+#include "options/options.h"
+
+enum { FEW_USERS = 24 }; /* eight threads have that many caches, of their own and for a call */
+
+uint32_t fo_caches_users(void)
+{
+    uint32_t users = FO_RELAXED_LOAD(&fo_region->caches) + FO_RELAXED_LOAD(&fo_region->lent);
+
+    return users != 0 ? users : 1;
+}
+
+static size_t least(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
+/* At least 1: what says how many cells it has may be shared. */
+static size_t bytes_of_magazine(unsigned class)
+{
+    uint32_t cells = FO_RELAXED_LOAD(&fo_region->class[class].cells);
+
+    return (size_t)fo_class_slot(class) * (cells != 0 ? cells : 1);
+}
+
+/* Shares of the option's bytes: most for the sizes that turn over most.  What waits passes through
+ * the processor's cache between its free and its next use, so that it is not more than that: about
+ * a half with all classes in use, and a magazine of each that comes and goes on either side.
+ *
+ * Of the two smallest sizes every fourth block is one, so that a stale pointer meets another block
+ * soon unless many wait: few users have a whole share of those each. */
+static size_t share_of(unsigned class, uint32_t users)
+{
+    size_t share = fo_options.quarantine / (class < 8 ? 64 : class < 16 ? 128 : 512);
+
+    return share / (class < 2 && !fo_region->shared ? (users + FEW_USERS - 1) / FEW_USERS : users);
+}
+
+/* A quarter of all magazines may be empty ones that bins keep for themselves, and a half full ones
+ * that have waited. */
+static size_t spares_for(uint32_t users)
+{
+    return fo_region->magazine_count / 4 / FO_REGION_CLASSES / users;
+}
+
+static size_t ready_for(uint32_t users)
+{
+    return 1 + fo_region->magazine_count / 2 / FO_REGION_CLASSES / users;
+}
+
+static size_t most_ready(unsigned class, uint32_t users)
+{
+    return least(2 + FO_BURST / users / bytes_of_magazine(class), ready_for(users));
+}
+
+void fo_cache_limit(struct fo_cache *cache)
+{
+    uint32_t users = fo_caches_users();
+
+    for (unsigned c = 0; c < FO_REGION_CLASSES; c++) {
+        struct fo_bin *bin = &cache->bins[c];
+        size_t keep = share_of(c, users) / bytes_of_magazine(c);
+        size_t most = most_ready(c, users), now = FO_RELAXED_LOAD(&bin->most);
+        /* A slot that another thread has freed shares cache lines with what that one still uses:
+         * it serves the worse the sooner.  Processes seldom free each other's; and of many threads
+         * each would keep a magazine of each size, which is more than the option says. */
+        if (keep == 0 && fo_options.quarantine != 0 && !fo_region->shared && users <= FEW_USERS)
+            keep = 1;
+        FO_RELAXED_STORE(&bin->keep, (uint32_t)least(keep, 1u << 20));
+        FO_RELAXED_STORE(&bin->most, (uint32_t)least(most, now != 0 ? now : FO_READY_AT_FIRST));
+        FO_RELAXED_STORE(&bin->most_spares, (uint16_t)least(most, spares_for(users)));
+    }
+}
+
+/* What a magazine holds beyond the quarantine takes memory for its cells, and saves the way through
+ * the pages.  A program that frees and allocates the same again and again gains by that.  One that
+ * frees for the last time does not: a short one that ends, a worker that takes its connection
+ * apart. */
+void fo_cache_wants_more(struct fo_bin *bin, unsigned class)
+{
+    uint32_t own = FO_RELAXED_LOAD(&bin->most),
+             all = FO_RELAXED_LOAD(&fo_region->class[class].most);
+
+    FO_RELAXED_STORE(&bin->most,
+                     (uint32_t)least(own + own / 4 + 1, most_ready(class, fo_caches_users())));
+    FO_RELAXED_STORE(&fo_region->class[class].most,
+                     (uint32_t)least(all + all / 4 + 1, 2 + FO_BURST / bytes_of_magazine(class)));
+}

@@ -1,0 +1,360 @@
+/* The caches of threads: who has which, and how much each may keep.  A cache outlives its thread:
+ * the next one gets it with all that waits in it.  See region.h.
+ *
+ * A thread that is idle should keep nothing, and there may be thousands.  So there is a cache to
+ * own for each dozen handshakes that were made without, up to a number; the other threads borrow
+ * one for each call, of as many as there are calls at the same time. */
+#include "heap/owner.h"
+
+#include <errno.h>
+#include <linux/futex.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "options/options.h"
+#include "process/ending.h"
+#include "process/process.h"
+
+struct fo_cache fo_no_cache;
+
+void fo_cache_empty(struct fo_cache *cache)
+{
+    for (unsigned c = 0; c < FO_REGION_CLASSES; c++) {
+        struct fo_bin *bin = &cache->bins[c];
+        FO_RELAXED_STORE(&bin->take, fo_no_cells());
+        FO_RELAXED_STORE(&bin->put, fo_no_cells());
+        bin->reciprocal = fo_reciprocal(fo_class_slot(c));
+        bin->first = bin->last = bin->queued = bin->ready = bin->readied = bin->spare =
+            bin->spares = 0;
+        bin->grown = 0;
+    }
+}
+
+uint16_t fo_cache_number(const struct fo_cache *cache)
+{
+    return cache == &fo_no_cache ? 0 : (uint16_t)(FO_RELAXED_LOAD(&cache->index) + 1);
+}
+
+uint32_t fo_of_mine(enum fo_page_state state)
+{
+    return (uint32_t)fo_cache_number(fo_thread.cache) << FO_PAGE_CACHE_SHIFT | state;
+}
+
+bool fo_may_move(void)
+{
+    return fo_cache_own() != NULL || !fo_region->shared;
+}
+
+/* --- two groups --------------------------------------------------------------------------------
+ */
+
+struct fo_caches fo_caches_owned(void)
+{
+    return (struct fo_caches){0, fo_region->owned_most, &fo_region->caches};
+}
+
+struct fo_caches fo_caches_lent(void)
+{
+    uint32_t first = fo_region->owned_most;
+
+    return (struct fo_caches){first, fo_region->cache_count - first, &fo_region->lent};
+}
+
+/* --- owners ------------------------------------------------------------------------------------
+ */
+
+/* Of another process: of the parent that this private heap was copied from, or of one that shares
+ * it.  Of this one, a thread says when it goes; only if memory is short, all are asked. */
+static bool may_inherit(uint64_t owner, uint64_t self, bool asks_all)
+{
+    if (owner >> 32 != self >> 32)
+        return fo_region->shared || FO_RELAXED_LOAD(&fo_hot.process->direct.orphans);
+    return fo_region->shared && (asks_all || owner == self);
+}
+
+static bool make(struct fo_cache *cache)
+{
+    fo_cache_empty(cache);
+    if (!fo_living_start(&cache->owner, fo_region->shared))
+        return false;
+    fo_cache_limit(cache);
+    __atomic_store_n(&cache->made, true, __ATOMIC_RELEASE);
+    return true;
+}
+
+/* Or by whoever comes later, if its maker vanished before. */
+static bool is_made(struct fo_cache *cache, uint64_t self)
+{
+    uint64_t maker = FO_RELAXED_LOAD(&cache->maker);
+
+    if (__atomic_load_n(&cache->made, __ATOMIC_ACQUIRE))
+        return true;
+    return maker != 0 && (fo_region->shared || maker >> 32 != self >> 32) &&
+           !fo_living_exists(maker) &&
+           __atomic_compare_exchange_n(&cache->maker, &maker, self, false, __ATOMIC_ACQ_REL,
+                                       __ATOMIC_RELAXED) &&
+           make(cache);
+}
+
+bool fo_cache_take_over(struct fo_cache *cache, uint64_t self, bool asks_all)
+{
+    if (!is_made(cache, self))
+        return false;
+    if (fo_living_claim(&cache->owner, self))
+        return true;
+    if (!may_inherit(fo_living_owner(&cache->owner), self, asks_all) ||
+        !fo_living_inherit(&cache->owner, self))
+        return false;
+    fo_thread.cache = cache; /* should this thread vanish, too, others go on with it */
+    fo_cache_recover(cache);
+    return true;
+}
+
+/* Of those that are made, the first that is to be had; NULL: none. */
+static struct fo_cache *adopt(const struct fo_caches *g, uint64_t self)
+{
+    uint32_t made = __atomic_load_n(g->made, __ATOMIC_ACQUIRE);
+
+    for (uint32_t i = 0; i < made; i++)
+        if (fo_cache_take_over(fo_cache_at(g->first + i), self, false))
+            return fo_cache_at(g->first + i);
+    return NULL;
+}
+
+/* Whose it is to make is said first, then that it is there, by everybody. */
+static struct fo_cache *next_to_make(const struct fo_caches *g, uint64_t self)
+{
+    for (;;) {
+        uint32_t n = __atomic_load_n(g->made, __ATOMIC_ACQUIRE);
+        uint64_t nobody = 0;
+        if (n == g->most)
+            return NULL;
+        if (!fo_layout_has_cache(g->first + n))
+            return NULL;
+        struct fo_cache *cache = fo_cache_at(g->first + n);
+        FO_RELAXED_STORE(&cache->index, g->first + n);
+        bool mine = __atomic_compare_exchange_n(&cache->maker, &nobody, self, false,
+                                                __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
+        __atomic_compare_exchange_n(g->made, &n, n + 1, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
+        if (mine)
+            return cache;
+    }
+}
+
+/* The option is for all caches together: with another one, each may keep less. */
+static void share_out(void)
+{
+    uint32_t users = fo_caches_users();
+
+    if ((users & (users - 1)) != 0)
+        return;
+    for (unsigned n = 0; n < 2; n++) {
+        struct fo_caches g = n == 0 ? fo_caches_owned() : fo_caches_lent();
+        for (uint32_t i = 0; i < __atomic_load_n(g.made, __ATOMIC_ACQUIRE); i++)
+            fo_cache_limit(fo_cache_at(g.first + i));
+    }
+}
+
+static struct fo_cache *new_cache(const struct fo_caches *g, uint64_t self)
+{
+    struct fo_cache *cache;
+
+    do {
+        cache = next_to_make(g, self);
+        if (cache == NULL || !make(cache))
+            return NULL;
+    } while (!fo_living_claim(&cache->owner, self)); /* somebody was faster */
+    share_out();
+    return cache;
+}
+
+/* --- threads that go ---------------------------------------------------------------------------
+ */
+
+void fo_cache_leave(void)
+{
+    struct fo_cache *cache = fo_thread.cache;
+
+    fo_thread.cache = &fo_no_cache;
+    if (cache != &fo_no_cache && fo_living_owner(&cache->owner) == fo_thread.me)
+        fo_living_release(&cache->owner);
+}
+
+void fo_cache_retire(void)
+{
+    struct fo_cache *cache = fo_thread.cache;
+
+    for (unsigned c = 0; cache != &fo_no_cache && c < FO_REGION_CLASSES; c++)
+        fo_cache_shed(c);
+    fo_cache_leave();
+}
+
+void fo_caches_start(void)
+{
+    fo_cache_empty(&fo_no_cache);
+    fo_ending_start();
+}
+
+/* --- for a call --------------------------------------------------------------------------------
+ */
+
+/* The one that this thread had last, if nobody has it now: another one only if two meet, so that
+ * there are no more of them than calls at the same time. */
+static struct fo_cache *borrow_free(uint32_t made, uint64_t self)
+{
+    struct fo_caches g = fo_caches_lent();
+    uint32_t last = fo_thread.lent != NULL ? FO_RELAXED_LOAD(&fo_thread.lent->index) - g.first : 0;
+
+    for (uint32_t i = 0; i < made; i++) {
+        struct fo_cache *cache = fo_cache_at(g.first + (last + i) % made);
+        if (__atomic_load_n(&cache->made, __ATOMIC_ACQUIRE) && fo_living_claim(&cache->owner, self))
+            return cache;
+    }
+    return NULL;
+}
+
+static struct fo_cache *borrow_once(uint64_t self)
+{
+    struct fo_caches g = fo_caches_lent();
+    uint32_t made = __atomic_load_n(g.made, __ATOMIC_ACQUIRE);
+    struct fo_cache *cache = made != 0 ? borrow_free(made, self) : NULL;
+
+    if (cache == NULL)
+        cache = adopt(&g, self);
+    return cache != NULL ? cache : new_cache(&g, self);
+}
+
+/* All that there can be are in use, by threads that were stopped in the middle: they go on when
+ * this one does not run.  Waiting as a lock does, since sandboxes allow that. */
+static FO_COLD struct fo_cache *await(uint64_t self)
+{
+    const struct timespec a_moment = {0, 1000000};
+    static uint32_t never;
+    struct fo_cache *cache = NULL;
+
+    for (unsigned turn = 0; turn < 1000 && cache == NULL; turn++) {
+        syscall(SYS_futex, &never, FUTEX_WAIT_PRIVATE, 0, &a_moment, NULL, 0);
+        cache = borrow_once(self);
+    }
+    return cache;
+}
+
+static struct fo_cache *borrow(uint64_t self)
+{
+    struct fo_cache *cache = borrow_once(self);
+
+    return cache == NULL && fo_region->shared ? await(self) : cache;
+}
+
+/* --- for good ----------------------------------------------------------------------------------
+ */
+
+/* A thread that is new: others may see to its end, and name it. */
+static void be_known(void)
+{
+    fo_ending_watch();
+    fo_region_mark();
+}
+
+/* Does this thread look for a cache of its own with this call?  With its first, and now and then:
+ * one that nobody owns costs nothing.  Another one may be made for the main thread, for whoever
+ * comes first, and when all those who borrow have called often, together. */
+static bool is_due(uint64_t self, bool *may_make)
+{
+    uint32_t calls = fo_thread.borrowed++;
+
+    if (fo_unlikely(calls == 0)) {
+        be_known();
+        *may_make =
+            (uint32_t)self == fo_process_self()->pid || FO_RELAXED_LOAD(&fo_region->caches) == 0;
+        return true;
+    }
+    if (fo_likely(calls % FO_CALLS_TO_LOOK != 0))
+        return false;
+    uint32_t all = __atomic_add_fetch(&fo_region->borrowed, FO_CALLS_TO_LOOK, __ATOMIC_RELAXED);
+    *may_make = all % FO_CALLS_TO_OWN == 0;
+    return true;
+}
+
+static struct fo_cache *get_owned(uint64_t self, bool may_make)
+{
+    struct fo_caches g = fo_caches_owned();
+    struct fo_cache *cache = adopt(&g, self);
+
+    return cache == NULL && may_make ? new_cache(&g, self) : cache;
+}
+
+/* What nearly always happens.  After a fork, this thread's name is another one. */
+static inline bool borrow_again(void)
+{
+    struct fo_cache *cache = fo_thread.lent;
+    uint32_t calls = fo_thread.borrowed;
+
+    if (fo_unlikely(calls % FO_CALLS_TO_LOOK == 0) || fo_unlikely(cache == NULL) ||
+        fo_unlikely(fo_thread.me >> 32 != FO_RELAXED_LOAD(&fo_hot.process->id)) ||
+        fo_unlikely(!fo_living_claim(&cache->owner, fo_thread.me)))
+        return false;
+    fo_thread.borrowed = calls + 1;
+    FO_RELAXED_STORE(&cache->drained, false);
+    fo_thread.cache = cache;
+    return true;
+}
+
+/* True: for this call. */
+static __attribute__((noinline)) bool get_cache(void)
+{
+    uint64_t self = fo_living_me();
+    int saved_errno = errno;
+    bool may_make = false;
+    struct fo_cache *cache = is_due(self, &may_make) ? get_owned(self, may_make) : NULL;
+    bool is_owned = cache != NULL;
+
+    if (!is_owned)
+        fo_thread.lent = cache = borrow(self);
+    if (cache != NULL) {
+        FO_RELAXED_STORE(&cache->drained, false);
+        fo_thread.me = self;
+        fo_thread.cache = cache;
+    }
+    errno = saved_errno;
+    return !is_owned && cache != NULL;
+}
+
+void fo_cache_keep(void)
+{
+    fo_thread.me = fo_living_me();
+    __atomic_store_n(&fo_thread.cache->owner.owner, fo_thread.me, __ATOMIC_RELEASE);
+    fo_region_mark();
+}
+
+/* In a child that a raw clone(2) made, and in which another thread was here before the one that was
+ * forked: that one's cache is its parent's. */
+static FO_COLD void go_ahead(void)
+{
+    if ((uint32_t)syscall(SYS_gettid) != fo_getpid())
+        return;
+    fo_thread.who = 0;
+    fo_cache_forget();
+    fo_region_go_ahead(&fo_process_self()->direct);
+}
+
+void fo_cache_forget(void)
+{
+    fo_thread.cache = &fo_no_cache;
+    fo_thread.borrowed = 0;
+}
+
+bool fo_cache_enter(void)
+{
+    if (fo_unlikely(FO_RELAXED_LOAD(&fo_hot.process->direct.held_back)))
+        go_ahead();
+    return fo_thread.cache == &fo_no_cache && (fo_likely(borrow_again()) || get_cache());
+}
+
+struct fo_cache *fo_cache_own(void)
+{
+    if (fo_unlikely(FO_RELAXED_LOAD(&fo_hot.process->direct.held_back)))
+        go_ahead();
+    return fo_likely(fo_thread.cache != &fo_no_cache) ? fo_thread.cache : NULL;
+}

@@ -1,0 +1,243 @@
+/* The range of backends `arena` and `shm`, and the system's memory in it: see region.h. */
+#include "heap/region.h"
+
+#include <errno.h>
+#include <sys/resource.h>
+
+#include "base/apart.h"
+#include "base/raw.h"
+#include "heap/magazine.h"
+#include "heap/system.h"
+#include "options/options.h"
+#include "process/process.h"
+#include "report/output.h"
+
+#define RANGE_MOST  ((uint64_t)FO_PAGES_MOST << FO_PAGE_SHIFT)
+#define RANGE_LEAST (UINT64_C(8) << 20)
+_Static_assert(FO_PAGES_MOST <= 1 << (FO_PAGE_TURN_SHIFT - FO_PAGE_RUN_SHIFT),
+               "a page's word has room for the length of any run");
+
+struct fo_region *fo_region;
+
+void fo_region_tell_full(size_t wanted)
+{
+    char line[256];
+    struct fo_text t = FO_TEXT(line);
+
+    if (__atomic_exchange_n(&fo_region->told_full, 1, __ATOMIC_RELAXED) != 0)
+        return;
+    fo_put(&t, "backend shm is full: ");
+    fo_put_dec(&t, wanted);
+    fo_put(
+        &t,
+        " bytes were refused, as malloc would; nothing is damaged. Raise FREEONCE_SHM_SIZE (now ");
+    fo_put_dec(&t, fo_region->size >> 20);
+    fo_put(&t, "M), or look for a leak");
+    fo_say(&t);
+}
+
+/* --- start -------------------------------------------------------------------------------------
+ */
+
+static uint64_t round_to_page(uint64_t size)
+{
+    return (size + FO_PAGE_SIZE - 1) & ~(uint64_t)(FO_PAGE_SIZE - 1);
+}
+
+/* How many bytes the limit on addresses allows in all. */
+static uint64_t address_limit(void)
+{
+    struct rlimit limit;
+
+    return getrlimit(RLIMIT_AS, &limit) == 0 ? limit.rlim_cur : RLIM_INFINITY;
+}
+
+/* The multiplier of the check bits: one for which a flip of the bits that say "freed" or "held"
+ * always changes them. */
+static uint64_t make_key(uint64_t secret)
+{
+    uint64_t key = secret, change;
+
+    do {
+        key = ((key ^ key >> 31) * UINT64_C(0xbf58476d1ce4e5b9)) | 1 | UINT64_C(1) << 63;
+        change = key << (FO_PAD8_SHIFT - 1) >> 48;
+    } while (change < 4 || change > 0x5550);
+    return key;
+}
+
+static void set_classes(struct fo_region *r)
+{
+    for (unsigned c = 0; c < FO_REGION_CLASSES; c++) {
+        uint32_t slot = fo_class_slot(c), cells = (slot < 256 ? 4096 : 2048) / slot;
+        cells = cells < FO_MAGAZINE_CELLS ? cells : FO_MAGAZINE_CELLS;
+        r->class[c].cells = cells > 1 ? cells : slot > 2 * 2048 ? 1 : 2;
+        r->class[c].slots = FO_PAGE_SIZE / slot;
+        r->class[c].most = FO_READY_AT_FIRST;
+    }
+}
+
+/* What comes before the groups, from `at` on; returns where that ends.  The beginnings of the first
+ * two, which a small heap uses, lie together. */
+static uintptr_t lay_out_head(struct fo_region *r, uintptr_t at, uint32_t pages)
+{
+    r->cache_count = pages / 8 < FO_CACHES ? pages / 8 : FO_CACHES;
+    r->owned_most = r->cache_count / 2;
+    r->magazine_count = pages < FO_MAGAZINES_MOST ? pages : FO_MAGAZINES_MOST;
+    at += (sizeof *r + 63) & ~(uintptr_t)63;
+    fo_layout.above = (uint64_t *)at;
+    at += fo_layout_above_size(pages);
+    r->mark = (struct fo_mark *)at;
+    at += FO_MARKS * sizeof *r->mark;
+    r->ground = (struct fo_ground *)at;
+    at = (uintptr_t)(r->ground + pages);
+    return (at + 4095) & ~(uintptr_t)4095;
+}
+
+static void begin(struct fo_region *r, uintptr_t base, uint32_t page_count, bool shared)
+{
+    r->shared = shared;
+    if (!shared && r->owned_most > FO_OWNED_PRIVATELY)
+        r->owned_most = FO_OWNED_PRIVATELY;
+    r->base = base;
+    r->page_count = page_count;
+    r->key = make_key(fo_hot.secret);
+    r->pages = r->marks = 1;
+    r->magazines = FO_FIRST_MAGAZINE;
+    /* Written before it is read: otherwise the page costs two page faults. */
+    FO_RELAXED_STORE(&r->ground[0].not_ours, 0);
+    set_classes(r);
+    fo_region = r;
+}
+
+/* Numbers by which places are chosen, so that the place of one thing does not tell that of
+ * another. */
+struct places {
+    uint64_t blocks, head;
+};
+
+static struct places choose_places(void)
+{
+    int saved_errno = errno;
+    struct places chosen;
+
+    if (!fo_raw_random(&chosen, sizeof chosen))
+        chosen = (struct places){make_key(~fo_hot.secret), make_key(fo_hot.secret >> 32)};
+    errno = saved_errno;
+    return chosen;
+}
+
+/* --- private -----------------------------------------------------------------------------------
+ */
+
+/* How many pages can be numbered?  Not all of them will be ours, so that there are more than the
+ * limit on addresses allows.  What each costs in the head counts, too (mlockall(2)): 16 GiB in all,
+ * and what finds no room comes from malloc. */
+static uint32_t private_pages(void)
+{
+    const uint64_t most = RANGE_MOST / 4;
+    uint64_t size = RANGE_MOST / 64, limit = address_limit();
+
+    while (size < most && size / 4 < limit)
+        size *= 2;
+    return (uint32_t)(size >> FO_PAGE_SHIFT);
+}
+
+/* In one mapping with the head. */
+static uintptr_t lay_out_first_groups(uintptr_t at)
+{
+    return fo_layout_share(at, 1, 1, 1);
+}
+
+/* Below the blocks, which grow upwards. */
+static uintptr_t place_of_head(uintptr_t base, uint64_t random)
+{
+    const uint64_t least = UINT64_C(2) << 30, more = UINT64_C(16) << 30;
+    uint64_t distance = least + random % more;
+
+    return base > distance ? (base - distance) & ~(uintptr_t)4095 : 0;
+}
+
+static bool start_private(void)
+{
+    enum { AT_FIRST = 1 << 20 };
+    struct fo_region plan = {0};
+    uint32_t pages = private_pages();
+    size_t size = lay_out_first_groups(lay_out_head(&plan, 0, pages));
+    struct places chosen = choose_places();
+    uintptr_t base = fo_system_find_place(AT_FIRST, RANGE_MOST, chosen.blocks);
+
+    if (base == 0)
+        return false;
+    fo_layout_begin(place_of_head(base, chosen.head));
+    uintptr_t head = fo_layout_map(size);
+    if (head == 0) {
+        fo_system_give_back_place(base, AT_FIRST);
+        return false;
+    }
+    struct fo_region *r = (struct fo_region *)head;
+    lay_out_first_groups(lay_out_head(r, head, pages));
+    r->size = size;
+    r->committed = AT_FIRST;
+    begin(r, base, pages, false);
+    fo_region_lock();
+    return true;
+}
+
+/* --- shared ------------------------------------------------------------------------------------
+ */
+
+/* Where everything is in a range of this size; returns where the pages begin. */
+static uintptr_t lay_out_shared(struct fo_region *r, uintptr_t start, uint64_t size)
+{
+    uint32_t pages = (uint32_t)(size >> FO_PAGE_SHIFT);
+    uintptr_t groups = lay_out_head(r, start, pages);
+
+    r->size = size;
+    return round_to_page(fo_layout_share(groups, pages, r->magazine_count, r->cache_count));
+}
+
+/* More addresses than the heap has, from which its place is chosen. */
+static uint64_t room_for_choice(void)
+{
+    uint64_t limit = address_limit();
+
+    return RANGE_MOST < limit / 8 ? RANGE_MOST : limit / 8;
+}
+
+static bool start_shared(uint64_t size)
+{
+    struct fo_region plan = {0};
+    uintptr_t start = fo_system_map_shared(size, room_for_choice(), choose_places().blocks);
+
+    if (start == 0)
+        return false;
+    uintptr_t gap = lay_out_shared(&plan, start, size), base = gap + FO_PAGE_SIZE;
+    if (base + (size_t)16 * FO_PAGE_SIZE > start + size || !fo_system_close(gap, FO_PAGE_SIZE)) {
+        fo_apart_unmap((void *)start, size);
+        return false;
+    }
+    struct fo_region *r = (struct fo_region *)start;
+    lay_out_shared(r, start, size);
+    begin(r, base, (uint32_t)((start + size - base) >> FO_PAGE_SHIFT), true);
+    return true;
+}
+
+/* The program wants some of the addresses, too: no more than an eighth are ours. */
+static bool start_shared_within_limit(void)
+{
+    uint64_t size = round_to_page(fo_options.shm_size), limit = address_limit();
+
+    while (size >= RANGE_LEAST && (size > limit / 8 || !start_shared(size)))
+        size /= 2;
+    return size >= RANGE_LEAST;
+}
+
+bool fo_region_start(bool shared)
+{
+    if (!(shared ? start_shared_within_limit() : start_private()))
+        return false;
+    fo_magazines_start();
+    fo_caches_start();
+    fo_region_commit(FO_PAGE_SIZE);
+    return true;
+}

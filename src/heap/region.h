@@ -1,0 +1,468 @@
+/* Backend `arena`: a heap of our own for OpenSSL's blocks, in pages of 64 KiB from `base` on.
+ *
+ * The private heap maps what it uses, and grows in place (grow.c): so it takes few of the
+ * addresses that the kernel counts (RLIMIT_AS, mlockall(2)).  What it knows of pages and magazines
+ * lies in chunks elsewhere (layout.h).  What processes share is mapped at once:
+ *
+ *   | struct fo_region | marks | bins of pages | upper words of sets |
+ *   | groups of caches | of pages | of magazines | gap | pages
+ * ... start                                         base committed
+ *
+ * Small blocks (classes.h) lie in slots of equal size, a page to a class; larger ones have a
+ * run of pages.  A slot begins with the block's header; what is free is known outside of the pages
+ * only, so that no write through a stale pointer can lead the heap astray.
+ *
+ * Blocks travel in magazines (Bonwick, Adams 2001), arrays of 1 to 63 pointers of one class.  A
+ * thread has a cache, its own or for a call, and in it a bin for each class: allocations take from
+ * one magazine, frees put into another, and between the two full ones wait, first in first out.
+ * That queue is the quarantine.  Those that have waited are ready, and the newest of them serves
+ * first.  What is more goes to a set of full magazines common to all threads, and from there to the
+ * bitmaps of the pages; pages all of whose slots are free give their memory back.  Where none shall
+ * wait, `take` follows `put` through one magazine: still first in first out, by as few slots as
+ * will do, so that many processes have room in the processor's cache.
+ *
+ *        free                                                  allocation
+ *     --> [ put ] --> full, full --> ready --> [ take ] -->       of this thread
+ *                       |  too many         ^  too few
+ *                       v                   |
+ *                     full, full, ...  -----+                     of all threads
+ *                       |  too many         ^  none
+ *                       v                   |
+ *                     bitmaps, fresh slots -+                     of all pages
+ *
+ * Invariants, for walk.c to check:
+ * - A slot is in one place: handed out, in one cell of one magazine, set in its page's bitmap, or
+ * not yet used (its number is at least the page's `used`).  A cell that has been taken from is
+ * empty.
+ * - Everything inside the range is named by numbers, or by addresses inside the range: it is at the
+ *   same place in every process that maps it.
+ * - What a page is, and which cache has it, is said in one word (page.h).
+ * - Nothing is locked.  Pages, magazines and sets change by one compare-and-exchange, a bin by one
+ * store of a pointer, so that whoever vanishes at any instruction leaves all consistent, and takes
+ * away no more than what it had in flight.
+ *
+ * The header of a block in here is that of base/block.h, but for its lower 16 bits: all of them are
+ * check bits, and a block that is not live has one or two of the bits above flipped:
+ *
+ *   live                         word
+ *   freed                        word ^ FO_REGION_FREED
+ *   held (realloc, or being freed by another thread at this moment)   word ^ FO_REGION_HELD
+ *
+ * so that the one comparison of the check bits tells a live block from all else. */
+#ifndef FO_HEAP_REGION_H
+#define FO_HEAP_REGION_H
+
+#include "base/block.h"
+#include "base/hot.h"
+#include "heap/hot.h"
+#include "heap/layout.h"
+#include "heap/page.h"
+#include "process/memory.h"
+
+enum {
+    FO_OWNED_PRIVATELY = 64,    /* of one process's threads: idle ones keep what they have */
+    FO_CALLS_TO_OWN = 1 << 17,  /* of threads that borrow, for one more that is owned: a dozen
+                                 * handshakes, for which an idle one may keep 272 kB */
+    FO_CALLS_TO_LOOK = 1 << 10, /* of a thread that borrows, for a look at those that are owned */
+    FO_IDLE = 16,        /* pages without a block that keep their memory, for the next burst */
+    FO_WARM = 64,        /* freed runs of one size that keep their memory for a while */
+    FO_WARM_WAIT = 7,    /* so many of them wait for one thread, by default */
+    FO_WARM_SIZES = 17,  /* in pages of 4 KiB */
+    FO_RESTING = 1024,   /* larger freed runs whose addresses rest */
+    FO_BURST = 64 << 10, /* at most so many bytes of a size may be ready, beyond the quarantine, in
+                          * a thread's cache, and as many for all: fo_cache_wants_more() */
+    FO_READY_AT_FIRST = 1, /* so many magazines */
+    FO_MARK_BITS = 64 - FO_ADDRESS_BITS,
+    FO_MARKS = 1 << (FO_MARK_BITS < 17 ? FO_MARK_BITS : 17),
+};
+
+enum fo_magazine_state {
+    FO_MAGAZINE_SPARE, /* nobody's, empty, of class 0: in the set of those, if it was ever used */
+    FO_MAGAZINE_FULL,  /* for all threads: in the set of its class */
+    FO_MAGAZINE_OWNED, /* a cache's */
+};
+
+struct fo_mark {
+    uint32_t process, thread; /* as in process/process.h */
+};
+
+struct fo_region {
+    uint64_t size;      /* of the mapping that begins with this struct */
+    uintptr_t base;     /* of page 0 */
+    uint64_t committed; /* fo_region_committed(), and a bit of grow.c */
+    uint64_t hole;      /* so far from base the first page is not ours; 0: all are */
+    uint64_t refused;   /* the least end that would have left the program too little; 0: none */
+    uint64_t key;
+    uint64_t fine; /* fo_class_as() */
+    uint32_t told_full;
+    bool shared; /* processes forked later map the same memory: backend `shm` */
+    uint32_t pages, magazines, marks; /* used so far */
+    uint32_t page_count, magazine_count;
+    uint32_t caches, lent;            /* made so far: those that are owned, and the others */
+    uint32_t owned_most, cache_count; /* so many of the first; of both */
+    uint32_t borrowed;                /* so many calls, each thread's from time to time */
+    uint32_t idle[FO_IDLE], idled; /* the last pages that lost their last block; so many so far */
+    struct fo_ground *ground;      /* of each page */
+    struct {
+        uint32_t most;         /* magazines for all threads, about */
+        uint32_t cells, slots; /* of a magazine, of a page */
+    } class[FO_REGION_CLASSES];
+    uint32_t warm[FO_WARM_SIZES][FO_WARM];
+    uint32_t warm_given[FO_WARM_SIZES]; /* so many so far */
+    uint32_t rested;
+    uint32_t resting[FO_RESTING];
+    struct fo_mark *mark;
+};
+
+extern FO_HIDDEN struct fo_region *fo_region; /* NULL: there is none */
+
+static inline struct fo_mark *fo_mark_at(uint32_t number)
+{
+    return &fo_region->mark[number];
+}
+
+static inline unsigned fo_magazine_class(const struct fo_magazine *m)
+{
+    return FO_RELAXED_LOAD(&m->what) & 0xff;
+}
+
+static inline struct fo_cell *fo_end_cell(struct fo_magazine *m)
+{
+    return (struct fo_cell *)m;
+}
+
+/* Of those that its class uses, up to where fo_cell_is_end(). */
+static inline struct fo_cell *fo_first_cell(struct fo_magazine *m)
+{
+    return fo_end_cell(m) - fo_region->class[fo_magazine_class(m)].cells;
+}
+
+/* For bins without a magazine. */
+static inline struct fo_cell *fo_no_cells(void)
+{
+    return fo_end_cell(fo_magazine_at(0));
+}
+
+/* So many bytes from base can be touched, but for pages that are not ours. */
+static inline uint64_t fo_region_committed(void)
+{
+    return __atomic_load_n(&fo_region->committed, __ATOMIC_ACQUIRE) & ~(uint64_t)(FO_PAGE_SIZE - 1);
+}
+
+static inline uint32_t fo_page_number(uintptr_t p)
+{
+    return (uint32_t)((p - fo_region->base) >> FO_PAGE_SHIFT);
+}
+
+/* Of a small block that is here. */
+static inline unsigned fo_class_at(uintptr_t payload)
+{
+    return FO_RELAXED_LOAD(&fo_page_at(fo_page_number(payload))->class);
+}
+
+/* Below what is committed. */
+static inline bool fo_page_is_ours(uint32_t number)
+{
+    return !FO_RELAXED_LOAD(&fo_region->ground[number].not_ours);
+}
+
+/* A page of blocks, or of what the heap knows of them? */
+static inline bool fo_region_contains(uintptr_t p)
+{
+    if (fo_region == NULL)
+        return false;
+    if (p - fo_region->base < fo_region_committed())
+        return fo_page_is_ours(fo_page_number(p));
+    return p - (uintptr_t)fo_region < fo_region->size;
+}
+
+/* Where a heap may grow that is not shared. */
+static inline bool fo_region_may_reach(uintptr_t p)
+{
+    return fo_region != NULL && p - fo_region->base < (uint64_t)FO_PAGES_MOST << FO_PAGE_SHIFT;
+}
+
+static inline uintptr_t fo_page_start(uint32_t number)
+{
+    return fo_region->base + ((uintptr_t)number << FO_PAGE_SHIFT);
+}
+
+/* Did a run ever begin here, or before? */
+static inline bool fo_page_is_used(uint32_t number)
+{
+    return number < fo_region_committed() >> FO_PAGE_SHIFT &&
+           fo_page_state(fo_page_at(number)) != FO_PAGE_NEVER;
+}
+
+/* Where the next one begins, or may: if this one was joined to another meanwhile. */
+static inline uint32_t fo_next_run(uint32_t page)
+{
+    uint64_t what = __atomic_load_n(&fo_page_at(page)->what, __ATOMIC_ACQUIRE);
+
+    return page + (fo_state_of(what) == FO_PAGE_INSIDE ? 1 : fo_run_of(what));
+}
+
+/* region.c: the start. */
+
+/* For this process, or for all that are forked later.  False: there is no room, nothing was done.
+ */
+bool fo_region_start(bool shared);
+
+/* Say once in a process tree that backend shm is full. */
+FO_COLD void fo_region_tell_full(size_t wanted);
+
+/* grow.c: what can be touched. */
+
+/* So many bytes from base can be touched from now on, but for pages that are not ours; false: no
+ * memory. */
+bool fo_region_commit(uint64_t wanted);
+
+/* The blocks that are in use belong in a core dump of this process. */
+void fo_region_dump(void);
+
+/* FREEONCE_LOCK=1 again: a forked child does not inherit it. */
+void fo_region_lock(void);
+
+/* runs.c: runs of pages. */
+
+/* A run of at least so many pages, all zero, FO_PAGE_MOVING for this thread's cache; 0: none left.
+ * And back, when its memory has been released. */
+uint32_t fo_run_take(uint32_t pages);
+void fo_run_give(uint32_t page);
+
+/* Free runs that lie side by side become one of at least so many pages, for whoever takes it.
+ * False: there are none. */
+bool fo_run_join(uint32_t pages);
+
+/* A large block's run, which the calling thread holds, gets at least so many pages, of what is free
+ * behind it.  False: something else is there. */
+bool fo_run_extend(uint32_t page, uint32_t pages);
+
+/* Whoever extended it may have vanished: its pages say that they are inside. */
+void fo_run_complete(uint32_t page);
+
+/* The header of a slot that no block was in yet, or whose header was damaged while it was free: the
+ * system's zeros, or FO_HEADER_CLEAR where zeros check as those of a live block. */
+enum { FO_HEADER_CLEAR = 1 };
+
+static inline bool fo_header_is_clear(uintptr_t payload)
+{
+    const struct fo_header *h = fo_header_of(payload);
+
+    return FO_RELAXED_LOAD(&h->site) == 0 && FO_RELAXED_LOAD(&h->word) <= FO_HEADER_CLEAR;
+}
+
+static inline void fo_header_clear(uintptr_t payload)
+{
+    struct fo_header *h = fo_header_of(payload);
+
+    FO_RELAXED_STORE(&h->word, FO_HEADER_CLEAR);
+    FO_RELAXED_STORE(&h->site, 0);
+}
+
+/* span.c: slots in pages. */
+
+/* Put free slots in front of where the bin takes from, `room` cells at most.  False: none left. */
+bool fo_slots_take(struct fo_bin *bin, unsigned class, unsigned room);
+
+/* The bin's page, of a cache that is this thread's, is for others. */
+void fo_slots_offer(struct fo_bin *bin);
+
+/* A page of slots that are all free, and nobody's, becomes a run again; any other page stays what
+ * it is. */
+void fo_slots_dissolve(uint32_t page);
+
+/* Back into its page; what the cell knows of its free is kept in the slot from now on. */
+void fo_slot_give(const struct fo_cell *freed);
+
+/* Is it there? */
+bool fo_slot_is_back(uintptr_t payload);
+
+/* cache.c: bins. */
+
+/* Something to take, a place to put, for this class.  False: there is none. */
+bool fo_cache_fill(unsigned class);
+bool fo_cache_rotate(unsigned class);
+
+/* One payload of this class, its header not written; 0: no memory. */
+uintptr_t fo_cache_take(unsigned class);
+
+/* Take a freed one. */
+void fo_cache_put(unsigned class, const struct fo_cell *freed);
+
+/* All that this thread has freed in this class, for all threads. */
+void fo_cache_share_all(unsigned class);
+
+/* What nobody has to wait for: pages, empty magazines, and those that have waited. */
+void fo_cache_shed(unsigned class);
+
+/* All that waits for this thread or for all threads goes back into its pages, and this thread's
+ * pages are for others. */
+void fo_cache_spill(void);
+
+/* The cell in which a freed block waits; NULL: in none. */
+const struct fo_cell *fo_cache_find(unsigned class, uintptr_t payload);
+
+/* owner.c: whose caches they are. */
+
+/* Of a thread that has none: nothing to take, no place to put. */
+extern FO_HIDDEN struct fo_cache fo_no_cache;
+void fo_caches_start(void);
+
+/* limits.c: how much they keep. */
+
+/* Slots that went back into their pages are taken again: more may be ready from now on. */
+void fo_cache_wants_more(struct fo_bin *bin, unsigned class);
+
+/* A call begins that needs a cache.  True: this thread has one for this call only, and leaves it
+ * when the call ends.  False: it has its own, or had one already, or there is none to be had. */
+bool fo_cache_enter(void);
+
+/* That which this thread has, of its own or for this call; NULL: none. */
+struct fo_cache *fo_cache_own(void);
+
+/* From 1; 0: that of threads that have none. */
+uint16_t fo_cache_number(const struct fo_cache *cache);
+
+/* As fo_page_change() wants it, for the cache of this thread. */
+uint32_t fo_of_mine(enum fo_page_state state);
+
+/* In shared memory, a page that changes must be some cache's meanwhile: this thread has one. */
+bool fo_may_move(void);
+
+/* It is for others now. */
+void fo_cache_leave(void);
+
+/* The thread ends: what has waited long enough in its own is for others, too. */
+void fo_cache_retire(void);
+
+/* In a child that shares the heap: it is the parent's. */
+void fo_cache_forget(void);
+
+/* It is this thread's, in this process: after a fork, in private memory. */
+void fo_cache_keep(void);
+
+/* Nothing to take, no place to put: as a new one. */
+void fo_cache_empty(struct fo_cache *cache);
+
+/* Memory is short: what those who are gone left in their caches, or half done, goes to all
+ * threads, and what waits warm back to the system. */
+void fo_caches_reclaim(void);
+
+/* Memory is still short: all blocks that wait go back into their pages, and pages without a block
+ * are runs again.  What other threads have in their caches stays there. */
+void fo_region_make_room(void);
+
+/* Name this process and thread in the records of frees from now on. */
+void fo_region_mark(void);
+
+/* adopt.c: of those who are gone. */
+
+/* This cache, which the calling thread took over from one of them, gets all that he had, whatever
+ * he was doing; his pages are everybody's. */
+void fo_cache_recover(struct fo_cache *cache);
+
+/* His magazines only: he went in good order. */
+void fo_cache_tidy(struct fo_cache *cache);
+
+/* Whatever somebody began with a page, and vanished: go on where that ended.  Of pages that are a
+ * cache's only those of `gone`, which must be fo_thread.cache then; 0: none.  May be called at any
+ * time. */
+void fo_pages_go_on(uint32_t gone);
+
+/* The same for one page, by what it is. */
+void fo_slots_go_on(uint32_t page, uint32_t gone);
+void fo_large_go_on(uint32_t page, uint32_t gone);
+void fo_run_go_on(uint32_t page);
+
+/* Is it where those look who want such a page?  For walk.c. */
+bool fo_slots_can_be_found(uint32_t page);
+bool fo_large_can_be_found(uint32_t page);
+bool fo_run_can_be_found(uint32_t page);
+
+/* large.c: blocks with pages of their own. */
+uintptr_t fo_large_take(size_t size); /* of the payload; 0: no memory */
+uint32_t fo_large_pages(size_t size);
+void fo_large_give(uintptr_t payload);
+
+/* Where a block lies that the calling thread holds is room for so many bytes now, and what is
+ * behind them goes back to the system.  False: it has to move. */
+bool fo_large_fit(uintptr_t payload, size_t size);
+
+/* No freed one keeps its memory. */
+void fo_large_cool(void);
+
+/* check.c: a slot that leaves the quarantine; reports if its header was written to. */
+void fo_cell_check(const struct fo_cell *cell);
+
+/* find.c: what is at an address of the range? */
+enum fo_found {
+    FO_FOUND_NOTHING,
+    FO_FOUND_LIVE,
+    FO_FOUND_FREED,
+    FO_FOUND_HELD,
+    FO_FOUND_GONE, /* freed, and its memory given back to the system: no more is known */
+    FO_FOUND_DAMAGED,
+};
+struct fo_at {
+    enum fo_found state;
+    uintptr_t payload;
+    uint64_t word; /* as in a live block's header */
+    fo_site site;
+};
+struct fo_at fo_region_at(uintptr_t p);
+
+/* Did no block ever begin in this slot?  It is free, and says nothing of an earlier life. */
+bool fo_region_is_unused(const struct fo_at *at);
+
+/* In the slot or run in front of the one that p is in. */
+struct fo_at fo_region_in_front(uintptr_t p);
+
+/* direct.c: the hooks' long way for blocks whose header the region judges. */
+
+/* Let the hooks' short way be used in this process, whose place in the table is `index`. */
+void fo_region_enter(struct fo_direct *d, uint32_t index, bool forked);
+
+/* Sizes get classes of their own that had one together before. */
+void fo_region_refine(struct fo_direct *d);
+
+/* For a small block of this size. */
+static inline unsigned fo_direct_class(const struct fo_direct *d, size_t size)
+{
+    return FO_RELAXED_LOAD(&d->bins[(size - 1) >> 4]) / sizeof(struct fo_bin);
+}
+
+/* After all: the thread that was forked has come. */
+void fo_region_go_ahead(struct fo_direct *d);
+
+/* In a forked child, once. */
+void fo_region_forked(void);
+
+/* The short way is for what is committed, which may have grown. */
+void fo_region_see_limit(struct fo_direct *d);
+
+void *fo_region_malloc(size_t size, fo_site site); /* NULL: no room */
+
+/* Keep others from this block: it is the caller's to move or to free.  What else it may be is said
+ * in the answer. */
+struct fo_at fo_region_hold(uintptr_t payload);
+void fo_region_let_go(const struct fo_at *held);
+void fo_region_free_held(const struct fo_at *held, fo_site now);
+
+/* A large block gets another size where it is, and is let go.  False: it is still held, and has to
+ * move. */
+bool fo_region_resize(const struct fo_at *held, size_t size, fo_site now);
+
+/* What is remembered of the free of the block that was found.  False: nothing, it is on its way. */
+bool fo_region_freed(const struct fo_at *at, struct fo_freed *out);
+
+/* Did X_free() or the like get a freed block, or a slot that no block was ever in?  One look; the
+ * long answer is fo_region_at()'s. */
+static inline bool fo_region_may_not_be_live(uintptr_t p)
+{
+    uint64_t word = FO_HOT_LOAD(&fo_header_of(p)->word);
+
+    return (word & FO_REGION_FREED) != 0 || word <= FO_HEADER_CLEAR;
+}
+
+#endif

@@ -1,0 +1,403 @@
+/* Runs of pages: from the end of what is used, and those that were freed.  See region.h. */
+#include "heap/region.h"
+
+/* One size each up to 8 pages, then four to a doubling. */
+static unsigned run_class(uint32_t pages)
+{
+    if (pages <= 8)
+        return pages - 1;
+    unsigned doubling = (unsigned)(31 - __builtin_clz(pages - 1)) - 3;
+    return 8 + 4 * doubling + ((pages - 1) >> (doubling + 1)) % 4;
+}
+
+enum { DOUBLINGS = (FO_RUN_CLASSES - 8) / 4 };
+
+static uint32_t run_pages(unsigned class)
+{
+    if (class < 8)
+        return class + 1;
+    unsigned doubling = (class - 8) / 4 % DOUBLINGS, step = (class - 8) % 4 + 1;
+    return (8u << doubling) + step * (2u << doubling);
+}
+
+/* The largest run that there is a size for, of no more than so many pages. */
+static uint32_t largest_run(uint32_t most)
+{
+    unsigned class = run_class(most);
+
+    return run_pages(class) == most ? most : run_pages(class - 1);
+}
+
+/* --- the end of what is used ---------------------------------------------------------------------
+ */
+
+/* A run begins where the last one ended: everybody sees to that. */
+static void move_end(uint32_t from, uint32_t pages)
+{
+    __atomic_compare_exchange_n(&fo_region->pages, &from, from + pages, false, __ATOMIC_ACQ_REL,
+                                __ATOMIC_RELAXED);
+}
+
+static uint64_t what_of(uint32_t page)
+{
+    return __atomic_load_n(&fo_page_at(page)->what, __ATOMIC_SEQ_CST);
+}
+
+static bool become(uint32_t page, uint64_t from, uint64_t to)
+{
+    return __atomic_compare_exchange_n(&fo_page_at(page)->what, &from, to, false, __ATOMIC_SEQ_CST,
+                                       __ATOMIC_SEQ_CST);
+}
+
+/* As long as the run's own word is `is`, this page's becomes INSIDE, so many behind it.  Anybody
+ * may do that, and be late: what was read here before the run's word has its turn.  False: others
+ * are done with the run. */
+static bool make_inside(uint32_t at, uint64_t is, uint32_t behind)
+{
+    for (;;) {
+        uint64_t before = what_of(at + behind);
+        if (fo_state_of(before) == FO_PAGE_INSIDE && fo_run_of(before) == behind)
+            return true;
+        if (what_of(at) != is)
+            return false;
+        if (become(at + behind, before, fo_next_what(before, behind, FO_PAGE_INSIDE)))
+            return true;
+    }
+}
+
+/* It is there for all. */
+static void advertise(uint32_t at, uint32_t pages)
+{
+    const struct fo_set runs = fo_free_runs(run_class(pages));
+
+    fo_set_add(&runs, at);
+}
+
+/* A run that is MAKING becomes this.  False: others are done with it. */
+static bool finish(uint32_t at, uint64_t is, uint32_t to)
+{
+    for (uint32_t i = 1; i < fo_run_of(is); i++)
+        if (!make_inside(at, is, i))
+            return false;
+    return become(at, is, (is & ~(uint64_t)UINT32_MAX) | to);
+}
+
+/* Of how many pages it is, and that somebody has it, is said at once; then the end moves.  Somebody
+ * who clears up after the dead may have been faster, and made it everybody's.  False: it is not
+ * what was wanted. */
+static bool claim(uint32_t at, uint32_t pages, uint32_t to)
+{
+    uint64_t making = fo_next_what(0, pages, FO_PAGE_MAKING);
+
+    if (!become(at, 0, making)) {
+        move_end(at, fo_page_run(fo_page_at(at)));
+        return false;
+    }
+    move_end(at, pages);
+    return finish(at, making, to);
+}
+
+/* How many of so many pages from here are ours, or, if the first is not, are not? */
+static uint32_t count_alike(uint32_t at, uint32_t pages)
+{
+    bool ours = fo_page_is_ours(at);
+    uint32_t count = 1;
+
+    while (count < pages && fo_page_is_ours(at + count) == ours)
+        count++;
+    return count;
+}
+
+/* Pages that are not ours, or those in front of them, which are too few, become a run. */
+static void leave_out(uint32_t at, uint32_t pages)
+{
+    if (!fo_page_is_ours(at)) {
+        claim(at, pages, FO_PAGE_BLOCKED);
+        return;
+    }
+    if (claim(at, largest_run(pages), fo_of_mine(FO_PAGE_MOVING)))
+        fo_run_give(at);
+}
+
+/* A run of pages that are all ours, at the end of what is used.  False: they are not, or others
+ * were faster, or there is no memory: *full. */
+static bool claim_at_end(uint32_t at, uint32_t pages, bool *full)
+{
+    *full = pages > fo_region->page_count - at ||
+            !fo_region_commit((uint64_t)(at + pages) << FO_PAGE_SHIFT);
+    if (*full)
+        return false;
+    uint32_t alike = count_alike(at, pages);
+    if (fo_likely(alike == pages && fo_page_is_ours(at)))
+        return claim(at, pages, fo_of_mine(FO_PAGE_MOVING));
+    leave_out(at, alike);
+    return false;
+}
+
+static uint32_t fresh_run(unsigned class)
+{
+    bool full = false;
+
+    while (!full) {
+        uint32_t at = __atomic_load_n(&fo_region->pages, __ATOMIC_ACQUIRE);
+        if (claim_at_end(at, run_pages(class), &full))
+            return at;
+    }
+    return 0;
+}
+
+/* --- halves --------------------------------------------------------------------------------------
+ */
+
+/* Each step is done once, by whoever comes first: what is no longer as it was before it has taken
+ * it, and may be anything by now. */
+static bool step(uint32_t at, uint64_t is, uint32_t page, uint64_t from, uint64_t to)
+{
+    uint64_t before = what_of(page);
+
+    if (fo_run_of(before) != fo_run_of(from) || fo_state_of(before) != fo_state_of(from))
+        return true;
+    if (what_of(at) != is)
+        return false;
+    become(page, before, fo_next_what(before, fo_run_of(to), fo_state_of(to)));
+    return true;
+}
+
+/* A run that is HALVING: the second half gets a word of its own, then the pages behind it, then the
+ * first one is free; whoever sees that goes on with the second. */
+static void go_on_halving(uint32_t at, uint64_t is)
+{
+    uint32_t pages = fo_run_of(is), half = pages / 2;
+    bool mine = step(at, is, at + half, fo_what(half, FO_PAGE_INSIDE),
+                     fo_what(pages - half, FO_PAGE_MAKING));
+
+    for (uint32_t i = half + 1; mine && i < pages; i++)
+        mine = step(at, is, at + i, fo_what(i, FO_PAGE_INSIDE), fo_what(i - half, FO_PAGE_INSIDE));
+    if (!mine || !become(at, is, fo_next_what(is, half, FO_PAGE_FREE)))
+        return;
+    advertise(at, half);
+    fo_run_go_on(at + half);
+}
+
+/* This thread's run; both halves are for others.  Half of a size is a size. */
+static void halve(uint32_t at)
+{
+    uint64_t before = what_of(at);
+    uint64_t halving = fo_next_what(before, fo_run_of(before), FO_PAGE_HALVING);
+
+    become(at, before, halving);
+    go_on_halving(at, halving);
+}
+
+/* --- taking and giving ---------------------------------------------------------------------------
+ */
+
+/* It may have become longer or shorter since it was found in the set of this class. */
+static bool own(uint32_t at, unsigned class)
+{
+    struct fo_page *pg = fo_page_at(at);
+
+    if (!fo_page_change(pg, FO_PAGE_FREE, fo_of_mine(FO_PAGE_MOVING)))
+        return false;
+    if (fo_likely(fo_page_run(pg) == run_pages(class)))
+        return true;
+    fo_run_give(at);
+    return false;
+}
+
+static uint32_t freed_run(unsigned class)
+{
+    const struct fo_set runs = fo_free_runs(class);
+    uint32_t at;
+
+    do
+        at = fo_set_take(&runs, FO_RELAXED_LOAD(&fo_region->pages));
+    while (at != 0 && !own(at, class));
+    return at;
+}
+
+static uint32_t take(unsigned class)
+{
+    uint32_t at = freed_run(class);
+
+    if (at == 0)
+        at = fresh_run(class);
+    /* No more addresses: one that is too large. */
+    while (at == 0 && ++class < FO_RUN_CLASSES)
+        at = freed_run(class);
+    return at;
+}
+
+/* Would a half of it do? */
+static bool is_twice(uint32_t at, uint32_t wanted)
+{
+    uint32_t pages = fo_page_run(fo_page_at(at));
+
+    return pages > wanted && pages - pages / 2 >= wanted;
+}
+
+uint32_t fo_run_take(uint32_t pages)
+{
+    if (pages == 0 || pages > fo_region->page_count)
+        return 0;
+    unsigned class = run_class(pages);
+    uint32_t at = take(class);
+    for (; at != 0 && is_twice(at, run_pages(class)); at = take(class))
+        halve(at);
+    return at;
+}
+
+void fo_run_give(uint32_t at)
+{
+    struct fo_page *pg = fo_page_at(at);
+
+    if (fo_page_change(pg, fo_of_mine(FO_PAGE_MOVING), FO_PAGE_FREE))
+        advertise(at, fo_page_run(pg));
+}
+
+/* --- neighbours ----------------------------------------------------------------------------------
+ */
+
+/* Of free runs that begin here, so many pages as are wanted, or a few more; 0: not so many. */
+static uint32_t free_pages_at(uint32_t at, uint32_t wanted)
+{
+    uint32_t pages = 0;
+
+    while (pages < wanted || run_pages(run_class(pages)) != pages) {
+        if (pages >= 2 * wanted || !fo_page_is_used(at + pages))
+            return 0;
+        uint64_t what = what_of(at + pages);
+        if (fo_state_of(what) != FO_PAGE_FREE)
+            return 0;
+        pages += fo_run_of(what);
+    }
+    return pages;
+}
+
+static void give_all(uint32_t from, uint32_t to)
+{
+    for (uint32_t at = from, next; at < to; at = next) {
+        next = fo_next_run(at);
+        fo_run_give(at);
+    }
+}
+
+/* All runs there become this thread's.  False: others were faster. */
+static bool own_all(uint32_t from, uint32_t to)
+{
+    uint32_t at = from;
+
+    while (at < to && fo_page_change(fo_page_at(at), FO_PAGE_FREE, fo_of_mine(FO_PAGE_MOVING)))
+        at = fo_next_run(at);
+    if (at != to)
+        give_all(from, at);
+    return at == to;
+}
+
+/* From the moment on in which the first says how long it is now, anybody can go on with it. */
+static bool join(uint32_t at, uint32_t pages)
+{
+    if (!own_all(at, at + pages))
+        return false;
+    uint64_t before = what_of(at), making = fo_next_what(before, pages, FO_PAGE_MAKING);
+    become(at, before, making);
+    if (finish(at, making, FO_PAGE_FREE))
+        advertise(at, pages);
+    return true;
+}
+
+bool fo_run_join(uint32_t wanted)
+{
+    if (wanted == 0 || wanted > fo_region->page_count)
+        return false;
+    for (uint32_t at = 1; fo_page_is_used(at); at = fo_next_run(at)) {
+        uint32_t pages = free_pages_at(at, run_pages(run_class(wanted)));
+        if (pages > fo_page_run(fo_page_at(at)) && join(at, pages))
+            return true;
+    }
+    return false;
+}
+
+/* --- growing in place ----------------------------------------------------------------------------
+ */
+
+/* What begins here becomes this thread's, if it is free: that many of so many pages; 0: none. */
+static uint32_t own_next(uint32_t at, uint32_t most)
+{
+    bool full;
+
+    for (;;) {
+        if (at >= fo_region->page_count)
+            return 0;
+        if (at >= fo_region_committed() >> FO_PAGE_SHIFT || what_of(at) == 0)
+            return claim_at_end(at, largest_run(most), &full) ? largest_run(most) : 0;
+        if (!fo_page_change(fo_page_at(at), FO_PAGE_FREE, fo_of_mine(FO_PAGE_MOVING)))
+            return 0;
+        uint32_t pages = fo_page_run(fo_page_at(at));
+        if (pages <= most)
+            return pages;
+        halve(at);
+    }
+}
+
+/* The block's word says how long it is now, at once; that the pages behind are INSIDE it follows,
+ * and anybody may see to that. */
+static void absorb(uint32_t at, uint32_t pages)
+{
+    uint64_t before = what_of(at);
+
+    become(at, before, fo_next_what(before, pages, FO_PAGE_BLOCK));
+    fo_run_complete(at);
+}
+
+bool fo_run_extend(uint32_t at, uint32_t wanted)
+{
+    if (wanted > fo_region->page_count)
+        return false;
+    uint32_t behind = fo_next_run(at), next = behind, end = at + run_pages(run_class(wanted));
+
+    while (next < end) {
+        uint32_t pages = own_next(next, end - next);
+        if (pages == 0) {
+            give_all(behind, next);
+            return false;
+        }
+        next += pages;
+    }
+    if (end > behind)
+        absorb(at, end - at);
+    return true;
+}
+
+/* --- of those who are gone -----------------------------------------------------------------------
+ */
+
+void fo_run_complete(uint32_t at)
+{
+    uint64_t is = what_of(at);
+    bool mine = fo_state_of(is) == FO_PAGE_BLOCK;
+
+    for (uint32_t i = 1; mine && i < fo_run_of(is); i++)
+        mine = make_inside(at, is, i);
+}
+
+void fo_run_go_on(uint32_t at)
+{
+    uint64_t is = what_of(at);
+
+    move_end(at, fo_run_of(is));
+    if (fo_state_of(is) == FO_PAGE_MAKING)
+        finish(at, is, fo_page_is_ours(at) ? FO_PAGE_FREE : FO_PAGE_BLOCKED);
+    else if (fo_state_of(is) == FO_PAGE_HALVING)
+        go_on_halving(at, is);
+    is = what_of(at);
+    if (fo_state_of(is) == FO_PAGE_FREE)
+        advertise(at, fo_run_of(is));
+}
+
+bool fo_run_can_be_found(uint32_t at)
+{
+    const struct fo_set runs = fo_free_runs(run_class(fo_page_run(fo_page_at(at))));
+
+    return fo_set_has(&runs, at);
+}

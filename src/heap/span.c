@@ -1,0 +1,414 @@
+/* Slots in pages: fresh ones, and those that came back.  See region.h; called by the caches when a
+ * magazine is empty, or one too many. */
+#include "heap/region.h"
+#include "heap/system.h"
+
+#include "process/process.h"
+
+/* Slots of it are there for all. */
+static void advertise(uint32_t page)
+{
+    const struct fo_set pages = fo_partial_pages(fo_page_at(page)->class);
+
+    fo_set_add(&pages, page);
+}
+
+/* From its owner, or from nobody: then whoever sees that a slot came back does it. */
+static void offer(uint32_t page, uint32_t from)
+{
+    if (fo_page_change(fo_page_at(page), from, FO_PAGE_PARTIAL))
+        advertise(page);
+}
+
+/* --- taking ------------------------------------------------------------------------------------
+ */
+
+static uintptr_t slot_at(uint32_t page, unsigned class, uint32_t slot)
+{
+    return fo_page_start(page) + (uintptr_t)slot * fo_class_slot(class) + sizeof(struct fo_header);
+}
+
+/* One that was never handed out, for a cell.  Its memory is zero, also where the header will be; if
+ * zeros happen to check as a live block's, the header says otherwise. */
+static uintptr_t make_slot(uint32_t page, unsigned class, uint32_t slot)
+{
+    uintptr_t payload = slot_at(page, class, slot);
+
+    if (fo_unlikely(fo_region_check(fo_region->key, payload, 0, 0) == 0))
+        fo_header_clear(payload);
+    return payload;
+}
+
+/* A slot that is back begins with what is known of its free. */
+struct back {
+    fo_site freed;
+    uint64_t by;
+};
+_Static_assert(sizeof(struct back) <= 16, "the smallest payload has room for it");
+
+/* Each is handed over before the next is taken. */
+static unsigned take_returned(struct fo_bin *bin, unsigned class, unsigned room)
+{
+    uint64_t *bitmap = fo_bitmap_of(bin->page);
+    uint32_t used = fo_page_at(bin->page)->used;
+    unsigned taken = 0;
+
+    for (uint32_t w = 0; w * 64 < used;) {
+        uint64_t word = __atomic_load_n(&bitmap[w], __ATOMIC_ACQUIRE);
+        if (word == 0) {
+            w++;
+            continue;
+        }
+        if (taken == room)
+            break;
+        unsigned bit = (unsigned)__builtin_ctzll(word);
+        __atomic_fetch_and(&bitmap[w], ~(UINT64_C(1) << bit), __ATOMIC_ACQ_REL);
+        struct fo_cell *cell = bin->take - 1;
+        uintptr_t payload = slot_at(bin->page, class, w * 64 + bit);
+        const struct back *b = (const struct back *)payload;
+        FO_RELAXED_STORE(&cell->freed, b->freed);
+        FO_RELAXED_STORE(&cell->by, b->by);
+        FO_RELAXED_STORE(&cell->payload, payload);
+        __atomic_store_n(&bin->take, cell, __ATOMIC_RELEASE);
+        taken++;
+    }
+    return taken;
+}
+
+/* The short way of frees asks for it.  Before `used` says so, as who vanishes in between: then the
+ * next one says it again, and what is not used has no header. */
+static void set_handed(uint32_t page, unsigned class, uint32_t count)
+{
+    __atomic_store_n(&fo_region->ground[page].handed, fo_handed(fo_class_slot(class), count),
+                     __ATOMIC_RELEASE);
+}
+
+/* Those beside it have classes of their own from now on; fo_region_refine(). */
+static void refine(unsigned class)
+{
+    uint64_t fine = UINT64_C(1) << class;
+
+    if ((FO_RELAXED_LOAD(&fo_region->fine) & fine) == 0)
+        __atomic_fetch_or(&fo_region->fine, fine, __ATOMIC_RELAXED);
+}
+
+/* In ascending order: neighbours in time are neighbours in memory. */
+static unsigned take_fresh(struct fo_bin *bin, unsigned class, unsigned room)
+{
+    struct fo_page *pg = fo_page_at(bin->page);
+    uint32_t left = fo_region->class[class].slots - pg->used;
+    uint32_t count = left < room ? left : room, end = pg->used + count;
+
+    /* What a cell holds and `used` does not count is not there for whoever finds it. */
+    for (uint32_t i = 1; i <= count; i++) {
+        struct fo_cell *cell = bin->take - i;
+        FO_RELAXED_STORE(&cell->freed, 0); /* what the cell knows is of another block */
+        FO_RELAXED_STORE(&cell->by, 0);
+        FO_RELAXED_STORE(&cell->payload, make_slot(bin->page, class, end - i));
+    }
+    set_handed(bin->page, class, end);
+    if (end * fo_class_slot(class) >= FO_COARSE_MOST)
+        refine(class);
+    __atomic_store_n(&pg->used, end, __ATOMIC_RELEASE);
+    __atomic_store_n(&bin->take, bin->take - count, __ATOMIC_RELEASE);
+    return count;
+}
+
+static bool has_returned(uint32_t page)
+{
+    const uint64_t *bitmap = fo_bitmap_of(page);
+
+    for (uint32_t w = 0; w * 64 < FO_RELAXED_LOAD(&fo_page_at(page)->used); w++)
+        if (__atomic_load_n(&bitmap[w], __ATOMIC_SEQ_CST) != 0)
+            return true;
+    return false;
+}
+
+/* From something that it may no longer be: it may have become a run, and then slots of another
+ * class, which others look for. */
+static bool own(uint32_t page, uint32_t from, unsigned class)
+{
+    uint32_t owned = fo_of_mine(FO_PAGE_OWNED);
+
+    if (!fo_page_change(fo_page_at(page), from, owned))
+        return false;
+    if (fo_likely(FO_RELAXED_LOAD(&fo_page_at(page)->class) == class))
+        return true;
+    offer(page, owned);
+    return false;
+}
+
+/* Nothing is left in the bin's page; if slots came back meanwhile, it stays. */
+static void leave_page(struct fo_bin *bin, unsigned class)
+{
+    fo_page_change(fo_page_at(bin->page), fo_of_mine(FO_PAGE_OWNED), FO_PAGE_FULL);
+    if (!has_returned(bin->page) || !own(bin->page, FO_PAGE_FULL, class))
+        bin->page = 0;
+}
+
+/* Which page must give its memory back, because this one has no block any more?  The one that has
+ * had none for longest; 0: there is room for one more. */
+static uint32_t oldest_idle(uint32_t page)
+{
+    uint32_t at = __atomic_fetch_add(&fo_region->idled, 1, __ATOMIC_RELAXED) % FO_IDLE;
+    uint32_t oldest = __atomic_exchange_n(&fo_region->idle[at], page, __ATOMIC_RELAXED);
+
+    FO_RELAXED_STORE(&fo_page_at(page)->idle, at + 1);
+    return oldest;
+}
+
+static void no_longer_idle(uint32_t page)
+{
+    uint32_t at = __atomic_exchange_n(&fo_page_at(page)->idle, 0, __ATOMIC_RELAXED);
+
+    if (at != 0)
+        __atomic_compare_exchange_n(&fo_region->idle[at - 1], &page, 0, false, __ATOMIC_RELAXED,
+                                    __ATOMIC_RELAXED);
+}
+
+static uint32_t partial_page(unsigned class)
+{
+    const struct fo_set pages = fo_partial_pages(class);
+    uint32_t page;
+
+    do
+        page = fo_set_take(&pages, FO_RELAXED_LOAD(&fo_region->pages));
+    while (page != 0 && !own(page, FO_PAGE_PARTIAL, class));
+    if (page != 0)
+        no_longer_idle(page);
+    return page;
+}
+
+/* One after another: this one will be used up, too. */
+static uint32_t fresh_page(unsigned class, bool another)
+{
+    uint32_t page = fo_run_take(1);
+
+    if (page == 0)
+        return 0;
+    if (another && fo_region->shared)
+        fo_system_populate(fo_page_start(page), FO_PAGE_SIZE);
+    struct fo_page *pg = fo_page_at(page);
+    FO_RELAXED_STORE(&pg->class, (uint16_t) class);
+    FO_RELAXED_STORE(&fo_region->ground[page].bin, (uint16_t)(class * sizeof(struct fo_bin)));
+    FO_RELAXED_STORE(&pg->used, 0);
+    FO_RELAXED_STORE(&pg->ever, 0);
+    FO_RELAXED_STORE(&pg->word, 0);
+    FO_RELAXED_STORE(&fo_bitmap_of(page)[0], 0); /* read first, it would cost two page faults */
+    fo_page_change(pg, fo_of_mine(FO_PAGE_MOVING), fo_of_mine(FO_PAGE_OWNED));
+    return page;
+}
+
+static bool own_page(struct fo_bin *bin, unsigned class, bool another)
+{
+    uint32_t page = partial_page(class);
+
+    bin->page = page != 0 ? page : fresh_page(class, another);
+    return bin->page != 0;
+}
+
+bool fo_slots_take(struct fo_bin *bin, unsigned class, unsigned room)
+{
+    for (bool another = false; bin->page != 0 || own_page(bin, class, another); another = true) {
+        if (take_returned(bin, class, room) != 0) {
+            fo_cache_wants_more(bin, class);
+            return true;
+        }
+        if (take_fresh(bin, class, room) != 0)
+            return true;
+        leave_page(bin, class);
+    }
+    return false;
+}
+
+void fo_slots_offer(struct fo_bin *bin)
+{
+    uint32_t page = bin->page;
+
+    bin->page = 0;
+    if (page != 0)
+        offer(page, fo_of_mine(FO_PAGE_OWNED));
+}
+
+/* --- giving ------------------------------------------------------------------------------------
+ */
+
+static uint64_t all_of_word(uint32_t used, uint32_t w)
+{
+    uint32_t count = used - w * 64;
+
+    return count >= 64 ? ~UINT64_C(0) : (UINT64_C(1) << count) - 1;
+}
+
+static bool are_all_back(uint32_t page)
+{
+    const uint64_t *bitmap = fo_bitmap_of(page);
+    uint32_t used = FO_RELAXED_LOAD(&fo_page_at(page)->used);
+
+    for (uint32_t w = 0; w * 64 < used; w++)
+        if (__atomic_load_n(&bitmap[w], __ATOMIC_SEQ_CST) != all_of_word(used, w))
+            return false;
+    return true;
+}
+
+/* Of slots that came into a cell, the last ones may never have been handed out: no header was
+ * written there. */
+static uint32_t count_handed_out(uint32_t page)
+{
+    const struct fo_page *pg = fo_page_at(page);
+    uint32_t count = pg->used;
+
+    while (count > pg->ever && fo_header_is_clear(slot_at(page, pg->class, count - 1)))
+        count--;
+    return count;
+}
+
+/* No slot of it is anybody's: its memory goes back to the system. */
+static void empty(uint32_t page)
+{
+    struct fo_page *pg = fo_page_at(page);
+    uint64_t *bitmap = fo_bitmap_of(page);
+
+    if (pg->used > pg->ever)
+        FO_RELAXED_STORE(&pg->ever, (uint16_t)count_handed_out(page));
+    set_handed(page, pg->class, 0);
+    for (unsigned i = 0; i < FO_BITMAP_WORDS; i++)
+        FO_RELAXED_STORE(&bitmap[i], 0);
+    FO_RELAXED_STORE(&pg->used, 0);
+    fo_system_release(fo_page_start(page), FO_PAGE_SIZE, fo_region->shared);
+    no_longer_idle(page);
+}
+
+/* Slots of the same class may be taken from it again. */
+static void keep_empty(uint32_t page)
+{
+    empty(page);
+    offer(page, fo_of_mine(FO_PAGE_EMPTYING));
+}
+
+/* It is a run again, for whoever wants one. */
+static void dissolve_empty(uint32_t page)
+{
+    empty(page);
+    fo_page_change(fo_page_at(page), fo_of_mine(FO_PAGE_EMPTYING), fo_of_mine(FO_PAGE_MOVING));
+    fo_run_give(page);
+}
+
+static bool is_idle(uint32_t page)
+{
+    return fo_page_state(fo_page_at(page)) == FO_PAGE_PARTIAL && are_all_back(page);
+}
+
+/* While this thread has it, none of its slots that are back is taken again.  But others may come
+ * back meanwhile: true: it is idle again. */
+static bool trim(uint32_t page, void (*emptied)(uint32_t))
+{
+    uint32_t owned = fo_of_mine(FO_PAGE_OWNED);
+
+    if (!fo_page_change(fo_page_at(page), FO_PAGE_PARTIAL, owned))
+        return false;
+    if (are_all_back(page) &&
+        fo_page_change(fo_page_at(page), owned, fo_of_mine(FO_PAGE_EMPTYING))) {
+        emptied(page);
+        return false;
+    }
+    offer(page, owned);
+    return is_idle(page);
+}
+
+/* No block is in this page. */
+static void keep_idle(uint32_t page)
+{
+    uint32_t oldest;
+
+    do {
+        no_longer_idle(page);
+        oldest = page = oldest_idle(page);
+    } while (oldest != 0 && fo_may_move() && trim(oldest, keep_empty));
+}
+
+void fo_slots_dissolve(uint32_t page)
+{
+    if (is_idle(page) && trim(page, dissolve_empty))
+        keep_idle(page);
+}
+
+static uint32_t slot_number(uintptr_t payload)
+{
+    uint32_t page = fo_page_number(payload);
+
+    return (uint32_t)(payload - fo_page_start(page)) / fo_class_slot(fo_page_at(page)->class);
+}
+
+bool fo_slot_is_back(uintptr_t payload)
+{
+    uint32_t slot = slot_number(payload);
+    uint64_t word =
+        __atomic_load_n(&fo_bitmap_of(fo_page_number(payload))[slot / 64], __ATOMIC_ACQUIRE);
+
+    return (word >> slot % 64 & 1) != 0;
+}
+
+void fo_slot_give(const struct fo_cell *freed)
+{
+    uintptr_t payload = freed->payload;
+    uint32_t page = fo_page_number(payload), slot = slot_number(payload);
+    struct fo_page *pg = fo_page_at(page);
+    struct back *b = (struct back *)payload;
+    uint64_t bit = UINT64_C(1) << slot % 64;
+
+    FO_RELAXED_STORE(&b->freed, freed->freed);
+    FO_RELAXED_STORE(&b->by, freed->by);
+    uint64_t word = __atomic_fetch_or(&fo_bitmap_of(page)[slot / 64], bit, __ATOMIC_SEQ_CST) | bit;
+    offer(page, FO_PAGE_FULL);
+    if (word == all_of_word(FO_RELAXED_LOAD(&pg->used), slot / 64) && is_idle(page))
+        keep_idle(page);
+}
+
+/* --- of those who are gone -----------------------------------------------------------------------
+ */
+
+/* Whoever emptied it, or took it out of the ring of idle ones, may have vanished then. */
+static void go_on_with_partial(uint32_t page)
+{
+    uint32_t at = FO_RELAXED_LOAD(&fo_page_at(page)->idle);
+    bool waits = at != 0 && FO_RELAXED_LOAD(&fo_region->idle[at - 1]) == page;
+
+    advertise(page);
+    if (!waits && FO_RELAXED_LOAD(&fo_page_at(page)->used) != 0 && is_idle(page))
+        keep_idle(page);
+}
+
+void fo_slots_go_on(uint32_t page, uint32_t gone)
+{
+    uint64_t what = __atomic_load_n(&fo_page_at(page)->what, __ATOMIC_ACQUIRE);
+    bool his = fo_cache_of(what) == gone;
+
+    if (fo_state_of(what) == FO_PAGE_PARTIAL)
+        go_on_with_partial(page);
+    else if (fo_state_of(what) == FO_PAGE_FULL && has_returned(page))
+        offer(page, FO_PAGE_FULL);
+    else if (fo_state_of(what) == FO_PAGE_OWNED && his)
+        offer(page, fo_of_mine(FO_PAGE_OWNED));
+    else if (fo_state_of(what) == FO_PAGE_EMPTYING && his)
+        keep_empty(page);
+}
+
+bool fo_slots_can_be_found(uint32_t page)
+{
+    const struct fo_page *pg = fo_page_at(page);
+    const struct fo_set partial = fo_partial_pages(pg->class);
+    uint64_t what = pg->what;
+
+    switch (fo_state_of(what)) {
+    case FO_PAGE_PARTIAL:
+        return fo_set_has(&partial, page);
+    case FO_PAGE_FULL:
+        return !has_returned(page);
+    case FO_PAGE_OWNED:
+        return fo_cache_of(what) != 0 &&
+               fo_cache_at(fo_cache_of(what) - 1)->bins[pg->class].page == page;
+    default:
+        return false;
+    }
+}

@@ -1,0 +1,56 @@
+/* The system's memory beneath the region heap: addresses for it, and what lies there. */
+#ifndef FO_HEAP_SYSTEM_H
+#define FO_HEAP_SYSTEM_H
+
+#include "base/base.h"
+
+/* fo_apart_map_near() for private memory without huge pages, which FREEONCE_DUMP=0 keeps out of
+ * core dumps; 0: none. */
+uintptr_t fo_system_map_apart(uintptr_t wish, size_t size);
+
+/* As fo_system_map_apart(), at this address, if nothing is there. */
+enum fo_mapped {
+    FO_MAPPED,
+    FO_MAPPED_NOT,  /* no memory, or no addresses */
+    FO_MAPPED_TAKEN /* something is there */
+};
+enum fo_mapped fo_system_map_at(uintptr_t start, size_t size);
+
+/* Could so many bytes of addresses be mapped, under the limits of this process?  Where all memory
+ * is locked (MCL_FUTURE), that counts, too. */
+bool fo_system_has_room(uint64_t size);
+
+/* An address that is a multiple of FO_PAGE_SIZE, where so many bytes were mapped, and behind a page
+ * that cannot be touched.  Little is mapped within `room` bytes behind it, as far as that can be
+ * had.  0: no memory. */
+uintptr_t fo_system_find_place(size_t size, uint64_t room, uint64_t random);
+void fo_system_give_back_place(uintptr_t start, size_t size);
+
+/* Of all processes that are forked later, at a multiple of FO_PAGE_SIZE, between two pages that
+ * cannot be touched, and in no core dump; at any place of what the kernel has free, as far as
+ * `room` more bytes of addresses can be had for a moment.  0: no addresses. */
+uintptr_t fo_system_map_shared(size_t size, uint64_t room, uint64_t random);
+
+/* This part of it cannot be touched from now on.  False: no memory. */
+bool fo_system_close(uintptr_t start, size_t size);
+
+/* This belongs in a core dump of this process after all, unless FREEONCE_DUMP=0. */
+void fo_system_dump(uintptr_t start, size_t size);
+
+/* Give memory back to the system; the addresses stay ours, and read as zero. */
+void fo_system_release(uintptr_t start, size_t size, bool shared);
+
+/* Have the system's memory there at once, where it can do that: what is shared costs each process
+ * a fault for every 4 KiB otherwise. */
+void fo_system_populate(uintptr_t start, size_t size);
+
+/* FREEONCE_DUMP=0: keep it out of core dumps. */
+void fo_system_hide(uintptr_t start, size_t size);
+
+/* FREEONCE_LOCK=1: keep it in memory.  A forked process has no locks of its parent's. */
+void fo_system_lock(uintptr_t start, size_t size);
+
+/* Was all of it locked that was asked for?  Else a message has said why not. */
+bool fo_system_is_locked(void);
+
+#endif

@@ -1,0 +1,24 @@
+/* A walk through the whole region: does it keep its invariants (region.h), and what lives in it?
+ * For tests, and for questions like "which source line holds all this memory?".  Exact while nobody
+ * allocates or frees; otherwise what it calls wrong may be a block on its way. */
+#ifndef FO_HEAP_WALK_H
+#define FO_HEAP_WALK_H
+
+#include "heap/freeonce_walk.h"
+#include "heap/region.h"
+
+typedef void fo_walk_live(void *context, const struct fo_at *live);
+
+/* `each`, if not NULL, is called for every live block.  False: there is no region, or no memory. */
+bool fo_region_walk(struct fo_walk *out, fo_walk_live *each, void *context);
+
+/* What lives, by the source line that allocated it, most bytes first. */
+struct fo_walk_site {
+    fo_site site;
+    uint64_t blocks, bytes;
+};
+
+/* The first `room` sites that are met; returns how many. */
+size_t fo_region_sites(struct fo_walk_site *out, size_t room);
+
+#endif

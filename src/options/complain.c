@@ -1,0 +1,17 @@
+/* What is wrong with the options, told where reports go.  Apart from options.c, which the command
+ * freeonce uses too. */
+#include "options/options.h"
+#include "report/output.h"
+
+unsigned fo_options_complain(void)
+{
+    unsigned n = fo_options_problems();
+
+    for (unsigned i = 0; i < n; i++) {
+        char line[400];
+        struct fo_text t = FO_TEXT(line);
+        fo_options_put_problem(&t, i);
+        fo_say(&t);
+    }
+    return n;
+}

@@ -1,0 +1,27 @@
+/* How is the value of an option written?  For each kind of options.def one function that reads it
+ * and one that writes it. */
+#ifndef FO_OPTIONS_VALUES_H
+#define FO_OPTIONS_VALUES_H
+
+#include "base/format.h"
+#include "options/options.h"
+
+/* fo_parse_KIND(): false leaves *out as it is.  fo_show_KIND(): what fo_parse_KIND() understands.
+ */
+#define FO_KIND(kind)                                                                              \
+    bool fo_parse_##kind(fo_option_##kind *out, const char *value, const char *choices);           \
+    void fo_show_##kind(struct fo_text *t, const fo_option_##kind *v, const char *choices);
+FO_KIND(text)
+FO_KIND(place)
+FO_KIND(flag)
+FO_KIND(size)
+FO_KIND(rate)
+FO_KIND(choice)
+FO_KIND(cures)
+FO_KIND(action)
+#undef FO_KIND
+
+/* What cure 1 << i (enum fo_cure) is called. */
+extern const char *const fo_cure_names[FO_CURE_COUNT];
+
+#endif

@@ -1,0 +1,153 @@
+/* See living.h.  The order of each step: the word names the thread, then it locks the mutex, then
+ * the word says that it is watched; and back. */
+#include "process/living.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "process/life.h"
+#include "process/process.h"
+
+enum { OWNER_SHIFT = 32 };
+
+uint64_t fo_living_me(void)
+{
+    uint32_t id = fo_process_id(), thread = fo_who_thread(fo_who());
+
+    return (uint64_t)id << OWNER_SHIFT | (thread != 0 ? thread : fo_process_self()->pid);
+}
+
+bool fo_living_start(struct fo_living *l, bool shared)
+{
+    pthread_mutexattr_t how;
+
+    l->owner = 0;
+    if (!shared)
+        return true;
+    pthread_mutexattr_init(&how);
+    bool can = pthread_mutexattr_setpshared(&how, PTHREAD_PROCESS_SHARED) == 0 &&
+               pthread_mutexattr_setrobust(&how, PTHREAD_MUTEX_ROBUST) == 0 &&
+               pthread_mutex_init(&l->mutex, &how) == 0;
+    pthread_mutexattr_destroy(&how);
+    return can;
+}
+
+/* Will the kernel tell of this thread's end?  Asked once, since a thread that waits for a lock may
+ * be in a sandbox that allows futex(2) alone. */
+static bool is_watched_by_kernel(void)
+{
+    static __thread struct {
+        uint32_t serial; /* of the process */
+        bool watched;
+    } known;
+    uint32_t serial = fo_process_serial();
+
+    if (known.serial != serial) {
+        known.watched = fo_thread_is_watched();
+        known.serial = serial;
+    }
+    return known.watched;
+}
+
+static bool take(struct fo_living *l, uint64_t before, uint64_t me)
+{
+    return __atomic_compare_exchange_n(&l->owner, &before, me, false, __ATOMIC_ACQ_REL,
+                                       __ATOMIC_RELAXED);
+}
+
+/* For the owner.  The mutex is free, or its holder was killed; if it is not, a process wrote here
+ * that may, but should not: then this owner goes without. */
+static void watch(struct fo_living *l, uint64_t me)
+{
+    int status = pthread_mutex_trylock(&l->mutex);
+
+    if (status == 0 || (status == EOWNERDEAD && pthread_mutex_consistent(&l->mutex) == 0))
+        __atomic_store_n(&l->owner, me | FO_LIVING_WATCHED, __ATOMIC_RELEASE);
+}
+
+bool fo_living_claim_shared(struct fo_living *l, uint64_t me)
+{
+    if (!take(l, 0, me))
+        return false;
+    if (is_watched_by_kernel())
+        watch(l, me);
+    return true;
+}
+
+static bool is_of_this_process(uint64_t owner)
+{
+    return fo_process_is_self((uint32_t)(owner >> OWNER_SHIFT));
+}
+
+/* Of this process: the thread; of another: the process. */
+bool fo_living_exists(uint64_t owner)
+{
+    pid_t thread = (pid_t)(owner & ~FO_LIVING_WATCHED & UINT32_MAX);
+
+    if (is_of_this_process(owner))
+        return thread == 0 || syscall(SYS_tgkill, fo_getpid(), thread, 0) == 0 || errno != ESRCH;
+    return FO_RELAXED_LOAD(&fo_hot.shared) && !fo_life_is_over((uint32_t)(owner >> OWNER_SHIFT));
+}
+
+/* What the word says of an owner that is watched, the mutex knows.  One that is not may be about to
+ * claim or to release. */
+static bool is_gone(const struct fo_living *l, uint64_t owner)
+{
+    if ((owner & FO_LIVING_WATCHED) != 0)
+        return fo_mutex_is_orphan(&l->mutex);
+    bool may_be_about_to = FO_RELAXED_LOAD(&fo_hot.shared) && is_of_this_process(owner);
+    return !may_be_about_to && !fo_living_exists(owner);
+}
+
+bool fo_living_is_orphan(const struct fo_living *l)
+{
+    uint64_t owner = __atomic_load_n(&l->owner, __ATOMIC_ACQUIRE);
+
+    return owner != 0 && is_gone(l, owner);
+}
+
+bool fo_living_inherit(struct fo_living *l, uint64_t me)
+{
+    uint64_t before = __atomic_load_n(&l->owner, __ATOMIC_ACQUIRE);
+    bool watches = FO_RELAXED_LOAD(&fo_hot.shared) && is_watched_by_kernel();
+
+    /* Whose end the kernel would not tell takes nothing that is watched. */
+    if (before == 0 || ((before & FO_LIVING_WATCHED) != 0 && !watches) || !is_gone(l, before) ||
+        !take(l, before, me))
+        return false;
+    if (watches)
+        watch(l, me);
+    return true;
+}
+
+/* The owner's mutex, before the word changes any further. */
+static uint64_t unwatch(struct fo_living *l)
+{
+    uint64_t owner = FO_RELAXED_LOAD(&l->owner);
+
+    if ((owner & FO_LIVING_WATCHED) == 0)
+        return owner;
+    __atomic_store_n(&l->owner, owner & ~FO_LIVING_WATCHED, __ATOMIC_RELEASE);
+    pthread_mutex_unlock(&l->mutex);
+    return owner & ~FO_LIVING_WATCHED;
+}
+
+void fo_living_release_watched(struct fo_living *l)
+{
+    unwatch(l);
+    __atomic_store_n(&l->owner, 0, __ATOMIC_RELEASE);
+}
+
+void fo_living_leave_to_process(struct fo_living *l)
+{
+    uint64_t owner = unwatch(l);
+
+    __atomic_store_n(&l->owner, owner >> OWNER_SHIFT << OWNER_SHIFT, __ATOMIC_RELEASE);
+}
+
+bool fo_living_disown(struct fo_living *l, uint64_t owner)
+{
+    return take(l, owner, 0);
+}

@@ -1,0 +1,115 @@
+/* The library's own memory that must be shared between processes exactly when OpenSSL's blocks
+ * are: registry, quarantine, tombstones, and the table of processes.  One mapping, private by
+ * default; memory.c replaces it by a shared one before the first block if need be. */
+#ifndef FO_PROCESS_MEMORY_H
+#define FO_PROCESS_MEMORY_H
+
+#include <pthread.h>
+
+#include "base/base.h"
+#include "base/block.h"
+#include "base/shared_number.h"
+#include "block/registry.h"
+
+enum { FO_SHARDS = 16, FO_PROCESSES = 1 << FO_PROCESS_BITS };
+
+/* Payloads up to FO_CLASS_MAX bytes, with what is watched behind them, fall into size classes, 16
+ * bytes apart. */
+enum { FO_CLASS_KEEP = 16 }; /* at least so many of a class wait before the oldest serves again */
+enum { FO_CLASSES = 64, FO_CLASS_MAX = FO_CLASSES * 16, FO_QUEUES = FO_CLASSES + 1 };
+
+static inline size_t fo_class_of(size_t size)
+{
+    return (size - 1) >> 4;
+}
+
+/* One free, remembered: in quarantine first, then as a tombstone. */
+struct fo_freed {
+    uint64_t address; /* of the payload; bit 0: it never waited */
+    fo_site allocated;
+    uint64_t word; /* the header's word while it lived */
+    fo_site freed;
+    uint64_t who;     /* process/process.h; its clock tells which of two records is newer */
+    uintptr_t caller; /* code that freed the OpenSSL object around this block; 0: not known */
+    uint64_t stacks;  /* of the allocation << 32, of the free; report/stacks.h */
+};
+
+/* A ring of frees, first in first out, numbered modulo 2^32.  [tail, head) wait in quarantine,
+ * what is left of the ring before tail are tombstones. */
+struct fo_queue {
+    uint32_t head, tail;
+    uint32_t mask; /* capacity - 1, a power of two less one */
+    uint32_t held; /* no more of them wait */
+    struct fo_freed *entries;
+    uint32_t ripe; /* if more wait, the oldest may serve the next allocation */
+    uint32_t unused;
+};
+_Static_assert(sizeof(struct fo_queue) == 32, "found by a shift on the hot path");
+
+/* A queue for each size class, and one for all other blocks.  The lock holds the owner's name
+ * (process/process.h); nobody waits for it, see quarantine.h. */
+struct fo_shard {
+    _Alignas(64) uint32_t lock;
+    uint64_t clock; /* its frees so far */
+    uint32_t hand;  /* the class that gives next when too much waits */
+    size_t limit;   /* for each of the two below: half the option's, divided by the shards in use */
+    size_t classed; /* bytes that wait in the classes' queues; fo_quarantine_bytes() */
+    size_t other; /* and in the last one; apart, or a few large blocks would push all others out */
+    uint32_t opener; /* the process a thread of which opened it, or does so */
+    bool open;       /* the queues can be used; else all of them are zero */
+    struct fo_queue queues[FO_QUEUES];
+};
+
+/* One process of the tree.  Index 0 means "not known".  Read with process/rows.h where another
+ * process may have written it. */
+struct fo_lineage {
+    struct fo_shared_u32 pid;    /* in its own pid namespace; 0: it has not begun */
+    struct fo_shared_u32 parent; /* index */
+    struct fo_shared_u64 place;  /* return address of its parent's fork(), 0: not known */
+    struct fo_shared_name name;
+    struct fo_shared_u64 started; /* time, where a journal is kept */
+    struct fo_shared_u32 journal; /* its row there; 0: none */
+    struct fo_shared_u32
+        born; /* so many forks there had been, with this one; before it has a pid */
+};
+
+/* Whether the process of a row lives; process/life.h. */
+struct fo_life {
+    struct fo_shared_u32 id;      /* whose row it is; 0: nobody's yet */
+    struct fo_shared_u32 watched; /* its main thread holds the mutex */
+    struct fo_shared_u64
+        seen; /* pid | the namespace where it is that process's << 32; 0: not known */
+    pthread_mutex_t mutex;
+};
+
+struct fo_memory {
+    struct fo_root *root;
+    struct fo_leaf_pool pool; /* none in a private map */
+    size_t size;
+    bool common;                  /* processes share it */
+    struct fo_shared_u32 serials; /* given to processes so far */
+    struct fo_shared_u32 processes_used;
+    struct fo_shared_u32 forks;             /* in all processes */
+    struct fo_shared_u32 processes_unknown; /* found no row; process/rows.h */
+    uint32_t shards_used;
+    uint32_t locks_left; /* by dead processes; shared/rwlock.h */
+    bool own_generators; /* the program's; shared/fork_id.h */
+    struct fo_lineage processes[FO_PROCESSES];
+    struct fo_shard shards[FO_SHARDS];
+    struct fo_life lives[FO_PROCESSES]; /* used where processes share it */
+};
+
+/* So many bytes of each half may wait in the shard from now on. */
+void fo_shard_limit(struct fo_shard *s, size_t limit);
+
+/* In private memory a shard has no entries until a thread wants it.  False: no memory. */
+bool fo_shard_open(struct fo_shard *s);
+
+/* A new, empty map; NULL when the system has no room for it. */
+struct fo_memory *fo_memory_map(bool shared);
+void fo_memory_unmap(struct fo_memory *m);
+
+/* Empty a shared map and make it private, where it is.  False: not possible, nothing is changed. */
+bool fo_memory_make_private(struct fo_memory *m);
+
+#endif

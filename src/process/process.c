@@ -1,0 +1,170 @@
+/* The page that tells a child that it is one, and the table of processes: see process.h. */
+#include "process/process.h"
+
+#include <pthread.h>
+#include <string.h>
+#include <sched.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "backend/backend.h"
+#include "base/apart.h"
+#include "heap/region.h"
+#include "options/options.h"
+#include "process/life.h"
+#include "process/rows.h"
+#include "report/journal.h"
+#include "report/output.h"
+
+__thread struct fo_thread fo_thread = {.cache = &fo_no_cache};
+__thread uintptr_t fo_fork_place;
+
+char fo_program[16];
+static unsigned backend = FO_BACKEND_LIBC;
+static uint32_t known_index; /* ordinary memory: a child finds its parent's here */
+
+void fo_process_name(const char *argv0)
+{
+    const char *slash = argv0 != NULL ? strrchr(argv0, '/') : NULL;
+    const char *name = slash != NULL ? slash + 1 : argv0 != NULL ? argv0 : "?";
+    struct fo_text t = {fo_program, sizeof fo_program - 1, 0};
+
+    fo_put_clean(&t, name, sizeof fo_program - 1);
+    fo_program[t.used] = '\0';
+}
+
+static uint64_t who(const struct fo_process *me, uint32_t thread)
+{
+    return (uint64_t)me->index << FO_WHO_PROCESS | UINT64_C(1) << FO_WHO_KNOWN | thread;
+}
+
+uint64_t fo_who_ask(void)
+{
+    const struct fo_process *me = fo_hot.process;
+    uint32_t id = (uint32_t)syscall(SYS_gettid);
+
+    fo_thread.who = who(me, id == me->pid ? 0 : id);
+    return fo_thread.who;
+}
+
+/* Where the kernel cannot wipe the page (before Linux 4.14) a fork(3) is still noticed. */
+static void wipe(void)
+{
+    memset(fo_hot.process, 0, sizeof *fo_hot.process);
+}
+
+bool fo_process_start(void)
+{
+    size_t size = (size_t)sysconf(_SC_PAGESIZE);
+    void *page = fo_apart_map(size, MAP_PRIVATE);
+
+    if (page == NULL)
+        return false;
+    fo_hot.process = page;
+    FO_RELAXED_STORE(&fo_hot.process->id, 0); /* read before it is written, it costs two faults */
+    if (madvise(page, size, MADV_WIPEONFORK) != 0)
+        pthread_atfork(NULL, NULL, wipe);
+    return true;
+}
+
+static uint64_t meta_of(uint32_t index)
+{
+    return (uint64_t)index << FO_META_SHIFT | (uint64_t)backend << FO_BACKEND_SHIFT |
+           (uint64_t)FO_STATE_LIVE << FO_STATE_SHIFT;
+}
+
+static void enter(struct fo_process *me, uint32_t pid, uint32_t parent)
+{
+    struct fo_memory *m = fo_hot.memory;
+
+    fo_row_descend(parent);
+    uint32_t row = fo_row_new(m);
+
+    if (row != 0) {
+        struct fo_lineage *l = &m->processes[row];
+        *l = (struct fo_lineage){
+            .pid = {pid}, .parent = {parent}, .place = {fo_fork_place}, .born = l->born};
+        memcpy(l->name.raw, fo_program, sizeof fo_program);
+    }
+    fo_fork_place = 0;
+    known_index = row;
+    me->index = row;
+    FO_RELAXED_STORE(&me->meta, meta_of(row));
+    if (FO_RELAXED_LOAD(&fo_hot.direct))
+        fo_region_enter(&me->direct, row, parent != 0);
+    me->pid = pid;
+    uint32_t id = me->serial << FO_PROCESS_BITS | row;
+    fo_life_enter(m, row, id, pid);
+    __atomic_store_n(&me->id, id, __ATOMIC_RELEASE);
+}
+
+/* Its lower bits are not all 0, since they alone are part of an id. */
+static uint32_t new_serial(struct fo_memory *m)
+{
+    uint32_t serial;
+
+    do
+        serial = fo_shared_add(&m->serials, 1) + 1;
+    while (serial << FO_PROCESS_BITS == 0);
+    return serial;
+}
+
+/* Who we are is the only system call here (the time comes from the vDSO): a sandbox may allow
+ * little else by now.  Where processes share memory there are three more (process/life.h); fork(3)
+ * makes them before the program goes on in the child. */
+void fo_process_noticed(void)
+{
+    struct fo_process *me = fo_hot.process;
+    uint32_t none = 0, serial = new_serial(fo_hot.memory);
+
+    if (!__atomic_compare_exchange_n(&me->serial, &none, serial, false, __ATOMIC_ACQ_REL,
+                                     __ATOMIC_RELAXED)) {
+        /* Another thread is at it.  Or this one, under a signal handler: so do not wait for ever.
+         */
+        for (int i = 0; i < 1000 && __atomic_load_n(&me->id, __ATOMIC_ACQUIRE) == 0; i++)
+            sched_yield();
+        if (fo_process_meta(me) == 0) /* for now, a process that nobody knows */
+            FO_RELAXED_STORE(&me->meta, meta_of(0));
+        return;
+    }
+    bool forked = known_index != 0;
+    fo_life_find_namespace(fo_hot.memory, serial, forked);
+    enter(me, fo_getpid(), known_index);
+    /* A fork leaves one thread, the main one; but this may be a new one that was faster. */
+    fo_thread.who = forked && fo_thread.who != 0 ? who(me, 0) : 0;
+    if (fo_hot.shared)
+        fo_life_watch(fo_hot.memory, me->index);
+    if (fo_hot.shared)
+        fo_thread.shard = fo_thread.home = NULL; /* workers need not crowd into their parent's */
+    if (FO_RELAXED_LOAD(&fo_hot.direct))
+        fo_region_forked();
+    if (forked && fo_options.lock)
+        fo_backend_lock();
+    fo_journal_process(me->index);
+    fo_output_forked();
+}
+
+void fo_process_moved(void)
+{
+    struct fo_process *me = fo_process_self();
+    struct fo_shared_u32 *serials = &fo_hot.memory->serials;
+
+    if (fo_shared_number(serials) < me->serial) /* else a child might get that of an ancestor */
+        fo_shared_set(serials, me->serial);
+    known_index = 0;
+    enter(me, me->pid, 0);
+    fo_thread.who = who(me, fo_who_thread(fo_who()));
+    fo_thread.shard = fo_thread.home = NULL;
+    fo_journal_process(me->index);
+}
+
+void fo_process_serve(unsigned chosen)
+{
+    struct fo_process *me = fo_process_self();
+
+    backend = chosen;
+    FO_RELAXED_STORE(&me->meta, meta_of(me->index));
+    if (FO_RELAXED_LOAD(&fo_hot.direct))
+        fo_region_enter(&me->direct, me->index, false);
+}

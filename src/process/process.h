@@ -1,0 +1,135 @@
+/* Who are we, and from whom do we descend?  Forks are noticed without pthread_atfork, which a raw
+ * clone(2) does not run: the struct below lies on a page that the kernel zeroes in every forked
+ * child (MADV_WIPEONFORK, Linux 4.14). */
+#ifndef FO_PROCESS_PROCESS_H
+#define FO_PROCESS_PROCESS_H
+
+#include "base/base.h"
+#include "base/hot.h"
+#include "heap/hot.h"
+#include "process/memory.h"
+
+/* A process is named by numbers of ours, never by its pid: pid namespaces repeat pids. */
+struct fo_process {
+    uint64_t meta;  /* of every header: this process, the active backend, state LIVE */
+    uint32_t id;    /* index | serial << FO_PROCESS_BITS: its name in shared memory; 0: wiped */
+    uint32_t index; /* in the table of processes */
+    /* Unlike that of each ancestor, and of all processes that share memory with this one.  Set
+     * before id: it names the process in memory of its own. */
+    uint32_t serial;
+    uint32_t pid;            /* for people, and for calls of the kernel */
+    bool common_id;          /* fork_id.h */
+    struct fo_direct direct; /* the short way to backend arena */
+};
+
+/* Name of the program, from argv[0], cleaned; call before fo_process_start(). */
+extern char fo_program[16];
+void fo_process_name(const char *argv0);
+
+/* Map the page.  False: no memory. */
+bool fo_process_start(void);
+
+/* Fill the zeroed page in: the slow path of fo_process_self(). */
+FO_COLD void fo_process_noticed(void);
+
+/* fo_hot.memory is a new one: enter this process into its table. */
+void fo_process_moved(void);
+
+/* The backend that headers name from now on. */
+void fo_process_serve(unsigned backend);
+
+static inline struct fo_process *fo_process_self(void)
+{
+    struct fo_process *me = fo_hot.process;
+    if (fo_unlikely(__atomic_load_n(&me->id, __ATOMIC_ACQUIRE) == 0))
+        fo_process_noticed();
+    return me;
+}
+
+static inline uint32_t fo_process_serial(void)
+{
+    return FO_RELAXED_LOAD(&fo_process_self()->serial);
+}
+
+/* Its name in shared memory, also while another thread is still noticing the fork: then without the
+ * index. */
+static inline uint32_t fo_process_id(void)
+{
+    const struct fo_process *me = fo_process_self();
+    uint32_t id = __atomic_load_n(&me->id, __ATOMIC_ACQUIRE);
+
+    return id != 0 ? id : FO_RELAXED_LOAD(&me->serial) << FO_PROCESS_BITS;
+}
+
+/* Is this the calling process's name? */
+static inline bool fo_process_is_self(uint32_t id)
+{
+    return ((id ^ fo_process_id()) >> FO_PROCESS_BITS) == 0;
+}
+
+static inline uint64_t fo_process_meta(const struct fo_process *me)
+{
+    return FO_RELAXED_LOAD(&me->meta);
+}
+
+/* Who is running, for records.
+ *
+ *   [ clock : 22 ][ process : 10 ][ known : 1 ][ thread : 31 ]
+ *
+ * process is an index into the table, thread is 0 for the main thread or else the kernel's id.  A
+ * thread keeps its own with the clock 0; a record adds the clock of its shard. */
+enum { FO_WHO_KNOWN = 31, FO_WHO_PROCESS = 32, FO_WHO_CLOCK = FO_WHO_PROCESS + FO_PROCESS_BITS };
+
+extern __thread struct fo_thread {
+    uint64_t who;
+    struct fo_shard *shard; /* block/quarantine.h; NULL: none yet */
+    struct fo_shard *home;  /* the same, where the fast path may use it */
+    uintptr_t caller;       /* of the outermost X_free() that is running; load/objects.c */
+    uint64_t stacks;        /* of the block that is being freed; as in struct fo_freed */
+    struct fo_cache *cache; /* heap/region.h */
+    uint64_t mark;          /* this process and thread, where caller leaves room for it; the same */
+    uint64_t stamp;         /* mark and caller */
+    uint64_t me;            /* as the owner of a cache; process/living.h */
+    struct fo_cache *lent;  /* which it borrowed last; NULL: none */
+    uint32_t borrowed;      /* so often; heap/owner.c */
+} fo_thread;
+
+/* Who calls OpenSSL now; 0: nobody whom we know. */
+static inline void fo_thread_enter(uintptr_t caller)
+{
+    fo_thread.caller = caller;
+    fo_thread.stamp = fo_thread.mark | (caller & FO_ADDRESS_MASK);
+}
+
+/* The call that was noted is left by another way than its return: a jump or an unwinding. */
+static inline void fo_thread_abandon(void)
+{
+    if (fo_unlikely(fo_thread.caller != 0))
+        fo_thread_enter(0);
+}
+
+FO_COLD uint64_t fo_who_ask(void);
+static inline uint64_t fo_who(void) /* after fo_process_self() */
+{
+    uint64_t who = fo_thread.who;
+    return fo_likely(who != 0) ? who : fo_who_ask();
+}
+static inline uint32_t fo_who_process(uint64_t who)
+{
+    return (uint32_t)(who >> FO_WHO_PROCESS) & (FO_PROCESSES - 1);
+}
+static inline uint32_t fo_who_thread(uint64_t who)
+{
+    return (uint32_t)who & ((1u << FO_WHO_KNOWN) - 1);
+}
+/* Is the first record the newer one?  The clock goes round after 4 million frees of a shard, long
+ * after the older one was overwritten. */
+static inline bool fo_who_newer(uint64_t a, uint64_t b)
+{
+    return (int64_t)((a >> FO_WHO_CLOCK << FO_WHO_CLOCK) - (b >> FO_WHO_CLOCK << FO_WHO_CLOCK)) > 0;
+}
+
+/* Where this thread is calling fork() from, for the child's record. */
+extern __thread uintptr_t fo_fork_place;
+
+#endif

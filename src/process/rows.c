@@ -1,0 +1,147 @@
+/* See rows.h. */
+#include "process/rows.h"
+
+#include "base/hot.h"
+#include "process/life.h"
+
+static const struct fo_lineage *row_at(uint32_t row)
+{
+    return &fo_hot.memory->processes[row < FO_PROCESSES ? row : 0];
+}
+
+uint32_t fo_row_pid(uint32_t row)
+{
+    return fo_shared_number(&row_at(row)->pid);
+}
+
+uint32_t fo_row_parent(uint32_t row)
+{
+    return fo_shared_index(&row_at(row)->parent, FO_PROCESSES);
+}
+
+uintptr_t fo_row_place(uint32_t row)
+{
+    return fo_shared_number(&row_at(row)->place);
+}
+
+void fo_row_put_name(struct fo_text *t, uint32_t row)
+{
+    struct fo_shared_name name = row_at(row)->name;
+
+    fo_put_clean(t, name.raw, sizeof name.raw);
+}
+
+static uint64_t ancestors[FO_PROCESSES / 64]; /* ordinary memory, inherited with the rest */
+static __thread uint32_t reserved;            /* for the child that this thread forks; 0: none */
+
+bool fo_row_is_ancestor(uint32_t row)
+{
+    return row < FO_PROCESSES && (ancestors[row / 64] >> row % 64 & 1) != 0;
+}
+
+void fo_row_descend(uint32_t parent)
+{
+    ancestors[parent / 64] |= UINT64_C(1) << parent % 64; /* of row 0 nothing is known, nor asked */
+}
+
+/* Its children's rows say from whom they descend. */
+static bool has_children(const struct fo_memory *m, uint32_t row)
+{
+    for (uint32_t i = 1; i < FO_PROCESSES; i++)
+        if (fo_shared_number(&m->processes[i].parent) == row)
+            return true;
+    return false;
+}
+
+static bool take(struct fo_memory *m, uint32_t row)
+{
+    uint32_t pid = fo_shared_number(&m->processes[row].pid);
+
+    if (pid == 0 || fo_life_lasts(m, row) || fo_row_is_ancestor(row) || has_children(m, row) ||
+        !fo_shared_replace(&m->processes[row].pid, &pid, 0))
+        return false;
+    fo_life_clear(m, row);
+    return true;
+}
+
+static uint32_t take_any(struct fo_memory *m)
+{
+    static uint32_t last;
+    uint32_t first = FO_RELAXED_LOAD(&last);
+
+    for (uint32_t i = 1; i < FO_PROCESSES; i++) {
+        uint32_t row = (first + i) % (FO_PROCESSES - 1) + 1;
+        if (take(m, row)) {
+            FO_RELAXED_STORE(&last, row);
+            return row;
+        }
+    }
+    return 0;
+}
+
+uint32_t fo_row_forks(void)
+{
+    return fo_shared_number(&fo_hot.memory->forks);
+}
+
+static void is_born(struct fo_memory *m, uint32_t row)
+{
+    fo_shared_set(&m->processes[row].born, fo_shared_add(&m->forks, 1) + 1);
+}
+
+static uint32_t count(struct fo_memory *m)
+{
+    return fo_shared_add(&m->processes_used, 1);
+}
+
+void fo_rows_before_fork(struct fo_memory *m, uint32_t parent)
+{
+    if (!fo_hot.shared)
+        return;
+    bool full = fo_shared_number(&m->processes_used) >= FO_PROCESSES;
+    uint32_t row = full ? take_any(m) : count(m);
+    reserved = row < FO_PROCESSES ? row : 0;
+    if (reserved == 0)
+        return;
+    fo_shared_set(&m->processes[reserved].parent, parent);
+    is_born(m, reserved);
+}
+
+void fo_rows_after_fork(struct fo_memory *m, pid_t child)
+{
+    uint32_t nobody = 0, pid = child > 0 ? (uint32_t)child : FO_PID_NOBODY;
+
+    if (reserved != 0) { /* unless the child was faster */
+        fo_life_seen(m, reserved, child);
+        fo_shared_replace(&m->processes[reserved].pid, &nobody, pid);
+    }
+    reserved = 0;
+}
+
+static uint32_t unknown(struct fo_memory *m)
+{
+    fo_shared_add(&m->processes_unknown, 1);
+    return 0;
+}
+
+uint32_t fo_row_new(struct fo_memory *m)
+{
+    uint32_t row = reserved;
+
+    reserved = 0;
+    if (row != 0)
+        return row;
+    uint32_t n = count(m);
+    if (n < FO_PROCESSES) {
+        is_born(m, n);
+        return n;
+    }
+    if (fo_hot.shared)
+        return unknown(m);
+    for (uint32_t i = 0; i < FO_PROCESSES; i++) {
+        row = (n + i) % (FO_PROCESSES - 1) + 1;
+        if (!fo_row_is_ancestor(row))
+            return row;
+    }
+    return 0;
+}

@@ -1,0 +1,191 @@
+/* The depot behind stacks.h: a hash table of offsets into one growing array, without locks.  What
+ * two threads enter at the same moment is there twice, which does no harm. */
+#include "report/stacks.h"
+
+#include <errno.h>
+#include <execinfo.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "backend/backend.h"
+#include "backend/guard.h"
+#include "base/apart.h"
+#include "base/elf.h"
+#include "base/hot.h"
+#include "base/shared_number.h"
+#include "options/options.h"
+
+/* FEW: for stacks of faults alone. */
+enum { SLOTS = 1 << 17, WORDS = 1 << 23, FEW_WORDS = 1 << 12, PROBES = 16 };
+
+/* A stack is a word with its length and the keyed hash of its frames, and its frames; its number is
+ * where it starts.  Any process of the tree can have written any of it. */
+static struct depot {
+    struct fo_shared_u32 used;
+    struct fo_shared_u32 slots[SLOTS];
+    struct fo_shared_u64 words[WORDS];
+} * depot;
+
+static uint32_t word_count; /* words that are mapped */
+
+bool fo_stacks_start(void)
+{
+    word_count = fo_options.stacks != 0 ? WORDS : FEW_WORDS;
+    size_t size = offsetof(struct depot, words) + word_count * sizeof *depot->words;
+    depot = fo_apart_map(size, MAP_SHARED);
+    if (depot == NULL)
+        return false;
+    /* A core dump: the kernel would give memory to each page. */
+    madvise(depot, size, MADV_DONTDUMP);
+    fo_shared_set(&depot->used, 1);
+    return true;
+}
+
+static uint32_t hash_of(const uintptr_t *frames, unsigned count)
+{
+    uint64_t h = fo_hot.secret ^ count;
+
+    for (unsigned i = 0; i < count; i++)
+        h = (h ^ frames[i]) * UINT64_C(0x9e3779b97f4a7c15);
+    return (uint32_t)(h >> 32);
+}
+
+static uint64_t first_word(const uintptr_t *frames, unsigned count)
+{
+    return (uint64_t)hash_of(frames, count) << 32 | count;
+}
+
+/* Frames of the stack that starts there, if it is whole; else 0. */
+static unsigned read_stack(uint32_t stack, uintptr_t out[FO_STACK_MAX])
+{
+    if (stack == 0 || stack >= word_count)
+        return 0;
+    uint64_t first = fo_shared_number(&depot->words[stack]);
+    uint32_t count = (uint32_t)first;
+    if (count > FO_STACK_MAX || count >= word_count - stack)
+        return 0;
+    for (uint32_t i = 0; i < count; i++)
+        out[i] = fo_shared_number(&depot->words[stack + 1 + i]);
+    return first_word(out, count) == first ? count : 0;
+}
+
+static bool same(uint32_t stack, const uintptr_t *frames, unsigned count)
+{
+    uintptr_t there[FO_STACK_MAX];
+
+    return read_stack(stack, there) == count && memcmp(there, frames, count * sizeof *frames) == 0;
+}
+
+static uint32_t enter(const uintptr_t *frames, unsigned count)
+{
+    uint32_t at = fo_shared_add(&depot->used, count + 1);
+
+    if (at == 0 || at >= word_count || count >= word_count - at) {
+        fo_shared_set(&depot->used, word_count); /* it stays full */
+        return 0;
+    }
+    for (unsigned i = 0; i < count; i++)
+        fo_shared_set(&depot->words[at + 1 + i], frames[i]);
+    fo_shared_set(&depot->words[at], first_word(frames, count));
+    return at;
+}
+
+static uint32_t find_or_enter(const uintptr_t *frames, unsigned count)
+{
+    uint32_t hash = hash_of(frames, count);
+
+    for (uint32_t i = 0; i < PROBES; i++) {
+        struct fo_shared_u32 *slot = &depot->slots[(hash + i) % SLOTS];
+        uint32_t stack = fo_shared_index(slot, word_count), none = 0;
+        if (stack != 0 && same(stack, frames, count))
+            return stack;
+        if (stack == 0) {
+            uint32_t fresh = enter(frames, count);
+            if (fresh != 0)
+                fo_shared_replace(slot, &none, fresh);
+            return fresh;
+        }
+    }
+    return enter(frames, count);
+}
+
+static bool is_ours(uintptr_t code)
+{
+    static struct fo_module self;
+
+    if (self.end == 0 && !fo_elf_module((uintptr_t)is_ours, &self))
+        return false;
+    return code >= self.start && code < self.end;
+}
+
+/* A wrapper of the library's lies between OpenSSL and its caller: of no interest to a reader. */
+static int without_ours(void **frames, int count)
+{
+    int kept = 0;
+
+    for (int i = 0; i < count; i++)
+        if (!is_ours((uintptr_t)frames[i]))
+            frames[kept++] = frames[i];
+    return kept;
+}
+
+uint32_t fo_stack_capture(void)
+{
+    static __thread bool inside; /* the unwinder may allocate */
+    void *frames[FO_STACK_MAX + 8];
+    int saved_errno = errno;
+
+    if (depot == NULL || fo_options.stacks == 0 || inside)
+        return 0;
+    inside = true;
+    int count = backtrace(frames, (int)fo_options.stacks + 8);
+    inside = false;
+    errno = saved_errno;
+    count = without_ours(frames, count);
+    if (count > (int)fo_options.stacks)
+        count = (int)fo_options.stacks;
+    return count > 0 ? find_or_enter((uintptr_t *)frames, (unsigned)count) : 0;
+}
+
+uint32_t fo_stack_put(const uintptr_t *frames, unsigned count)
+{
+    return depot != NULL && count != 0 ? find_or_enter(frames, count) : 0;
+}
+
+unsigned fo_stack_frames(uint32_t stack, uintptr_t *out, unsigned room)
+{
+    uintptr_t frames[FO_STACK_MAX];
+    unsigned count = depot != NULL ? read_stack(stack, frames) : 0;
+
+    if (count > room)
+        count = room;
+    memcpy(out, frames, count * sizeof *frames);
+    return count;
+}
+
+static uint64_t *kept_at(uintptr_t payload, size_t size)
+{
+    return (uint64_t *)(payload + fo_room(size) - sizeof(struct fo_header)) - 1;
+}
+
+static uint64_t sealed(uintptr_t payload, uint32_t stack)
+{
+    return (fo_hot.secret ^ payload ^ stack) << 32 | stack;
+}
+
+void fo_stack_keep(uintptr_t payload, size_t size, uint32_t stack)
+{
+    if (fo_guard_contains(payload))
+        fo_guard_keep_stack(payload, stack);
+    else
+        *kept_at(payload, size) = sealed(payload, stack);
+}
+
+uint32_t fo_stack_of(uintptr_t payload, size_t size)
+{
+    if (fo_guard_contains(payload))
+        return fo_guard_stack_of(payload);
+    uint64_t kept = *kept_at(payload, size);
+
+    return kept == sealed(payload, (uint32_t)kept) ? (uint32_t)kept : 0;
+}

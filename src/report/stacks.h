@@ -1,0 +1,29 @@
+/* Call stacks of allocations and frees, on request (FREEONCE_STACKS=frames).  A stack is kept once,
+ * in a depot that all processes of the tree share, and named by a number. */
+#ifndef FO_REPORT_STACKS_H
+#define FO_REPORT_STACKS_H
+
+#include "base/base.h"
+
+enum { FO_STACK_MAX = 32 }; /* frames */
+
+/* Map the depot.  False: no memory. */
+bool fo_stacks_start(void);
+
+/* Where are we?  Frames of this library are left out.  0: not known (the depot is full, or the
+ * unwinder is not there).  It is glibc's unwinder that walks: no signal-safe thing, so that reports
+ * keep law 5 only where no stacks were asked for.  Must not be the first call in a constructor that
+ * runs before libc's: the unwinder is loaded then. */
+uint32_t fo_stack_capture(void);
+
+/* A stack that was found otherwise; at most FO_STACK_MAX frames. */
+uint32_t fo_stack_put(const uintptr_t *frames, unsigned count);
+
+/* The return addresses of a stack, innermost first.  Returns how many. */
+unsigned fo_stack_frames(uint32_t stack, uintptr_t *out, unsigned room);
+
+/* A block's allocation stack lies in the last 8 bytes of its room. */
+void fo_stack_keep(uintptr_t payload, size_t size, uint32_t stack);
+uint32_t fo_stack_of(uintptr_t payload, size_t size); /* 0: damaged or not known */
+
+#endif

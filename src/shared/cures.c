@@ -1,0 +1,138 @@
+/* State and exit; the switches for all four.  Locks and identity sit where they are interposed:
+ * load/locks.c and load/identity.c. */
+#include "shared/cures.h"
+
+#include <pthread.h>
+
+#include "heap/region.h"
+#include "load/openssl.h"
+#include "options/options.h"
+#include "process/ending.h"
+#include "process/life.h"
+#include "process/memory.h"
+#include "process/process.h"
+#include "shared/fork_id.h"
+#include "shared/made.h"
+
+void (*fo_cure_locks_begun)(void);
+
+/* What makes generators safe that see no fork. */
+#define FOR_FORK_ID (FO_CURE_STATE | FO_CURE_LOCKS | FO_CURE_IDENTITY)
+
+static unsigned applied;
+/* Serial numbers of processes; in one made by a raw clone(2), state_of is its parent's. */
+static uint32_t initialiser, state_of;
+static bool at_fork;
+
+bool fo_cure_applied(unsigned cure)
+{
+    return (__atomic_load_n(&applied, __ATOMIC_SEQ_CST) & cure) != 0;
+}
+
+/* Before every fork(3) the forking thread gives up its OpenSSL thread state (error queue, random
+ * generators, handlers), so that no child inherits pointers to the parent's.  (OpenSSL 3.0:
+ * crypto/err/err.c, crypto/rand/rand_lib.c, crypto/initthread.c.) */
+static void drop_thread_state(void)
+{
+    if (!fo_cure_applied(FO_CURE_STATE))
+        return;
+    fo_fork_id_before_fork();
+    if (!fo_openssl_thread_stop())
+        fo_fork_id_used();
+}
+
+static void begin_in_child(void)
+{
+    state_of = fo_process_serial();
+    fo_fork_id_in_child();
+}
+
+bool fo_cure_state_is_own(void)
+{
+    return fo_cure_applied(FO_CURE_STATE) && at_fork && state_of == fo_process_serial();
+}
+
+static void begin_locks(void)
+{
+    fo_ending_start();
+    void (*begun)(void) = __atomic_load_n(&fo_cure_locks_begun, __ATOMIC_SEQ_CST);
+    if (begun != NULL)
+        begun();
+}
+
+void fo_cures_begin(void)
+{
+    initialiser = state_of = fo_process_serial();
+    __atomic_store_n(&applied, fo_options.cures, __ATOMIC_SEQ_CST);
+    if (fo_cure_applied(FO_CURE_LOCKS))
+        begin_locks();
+    FO_RELAXED_STORE(&fo_hot.keep, fo_cure_applied(FO_CURE_EXIT));
+    fo_made_begin();
+    if ((fo_options.cures & FO_CURE_STATE) != 0 && !at_fork)
+        at_fork = pthread_atfork(drop_thread_state, NULL, begin_in_child) == 0;
+    if (at_fork && fo_region != NULL && fo_region->shared &&
+        (fo_options.cures & FOR_FORK_ID) == FOR_FORK_ID)
+        fo_fork_id_begin();
+}
+
+bool fo_cure_at_fork(void)
+{
+    return at_fork;
+}
+
+/* Rows of processes that are not descendants do not occur: the table began with the initialiser. */
+static bool descendants_live(void)
+{
+    const struct fo_memory *m = fo_hot.memory;
+    uint32_t used = fo_shared_number(&m->processes_used), self = fo_process_self()->index;
+
+    if (fo_shared_number(&m->processes_unknown) != 0)
+        return true;
+    for (uint32_t i = 1; i < used && i < FO_PROCESSES; i++)
+        if (i != self && fo_life_lasts(m, i))
+            return true;
+    return false;
+}
+
+/* The child of `ancestor` that this one descends from, or is; 0: none. */
+static uint32_t branch_of(const struct fo_memory *m, uint32_t row, uint32_t ancestor)
+{
+    uint32_t at = row;
+
+    for (unsigned depth = 0; at != 0 && depth < FO_PROCESSES; depth++) {
+        uint32_t parent = fo_shared_index(&m->processes[at].parent, FO_PROCESSES);
+        if (parent == ancestor)
+            return at;
+        at = parent;
+    }
+    return 0;
+}
+
+static bool was_forked(const struct fo_memory *m, uint32_t row, uint32_t after, uint32_t until)
+{
+    uint32_t branch = branch_of(m, row, fo_process_self()->index);
+    uint32_t born = fo_shared_number(&m->processes[branch].born);
+
+    return branch != 0 && born - after - 1 < until - after;
+}
+
+bool fo_cure_workers_live(uint32_t after, uint32_t until)
+{
+    const struct fo_memory *m = fo_hot.memory;
+    uint32_t rows = fo_shared_number(&m->processes_used);
+    bool live = fo_shared_number(&m->processes_unknown) != 0; /* it cannot be known */
+    bool known = fo_process_self()->index != 0;
+
+    if (after == until)
+        return false;
+    for (uint32_t i = 1; known && i < rows && i < FO_PROCESSES && !live; i++)
+        live = was_forked(m, i, after, until) && fo_life_lasts(m, i);
+    return live;
+}
+
+bool fo_cure_may_clean_up(void)
+{
+    if (!fo_cure_applied(FO_CURE_EXIT))
+        return true;
+    return fo_process_serial() == initialiser && !descendants_live();
+}
