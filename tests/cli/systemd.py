@@ -5,7 +5,7 @@ import re
 import shutil
 
 import tools
-from unit_case import EXEC, LIBC, MARKER, Case
+from unit_case import EXEC, LIBC, MARKER, PRELOAD, Case
 
 
 class Dropin(Case):
@@ -20,7 +20,7 @@ class Dropin(Case):
         self.assertEqual("", errors)
         self.assertEqual(
             [
-                f"Environment=LD_PRELOAD={LIBC}",
+                f"Environment=LD_PRELOAD={PRELOAD}",
                 "Environment=FREEONCE_JOURNAL=/var/log/freeonce/x/journal",
                 "LogsDirectory=freeonce/x",
             ],
@@ -31,12 +31,13 @@ class Dropin(Case):
         path = self.unit(EXEC)
         done = self.freeonce("systemd", path, expect=0)
         found = re.search(r"LD_PRELOAD=(.*)", done.stdout).group(1)
-        self.assertTrue(os.path.samefile(found, tools.arguments.lib), found)
+        self.assertTrue(found.startswith(tools.TO_ROOT + "/"), found)
+        self.assertTrue(os.path.samefile(found.removeprefix(tools.TO_ROOT), tools.arguments.lib), found)
         other = self.dir / "other" / "libfreeonce.so"
         other.parent.mkdir()
         shutil.copy(tools.arguments.lib, other)
         done = self.freeonce("systemd", path, expect=0, env={"FREEONCE_LIBRARY": str(other)})
-        self.assertIn(f"LD_PRELOAD={other}\n", done.stdout)
+        self.assertIn(f"LD_PRELOAD={tools.TO_ROOT}{other}\n", done.stdout)
 
     def test_a_library_that_cannot_be(self):
         path = self.unit(EXEC)
@@ -101,30 +102,30 @@ class Environment(Case):
 
     def test_an_own_preload_is_kept(self):
         text = "Environment=A=1 'LD_PRELOAD=/a.so /b.so' B=2\n"
-        self.assertEqual([f"Environment=LD_PRELOAD={LIBC}:/a.so:/b.so"], self.preload(text))
+        self.assertEqual([f"Environment=LD_PRELOAD={PRELOAD}:/a.so:/b.so"], self.preload(text))
         self.assertIn("is kept: /a.so:/b.so", self.said(text))
 
     def test_the_last_one_counts_and_nothing_resets(self):
         text = "Environment=LD_PRELOAD=/a.so\nEnvironment=LD_PRELOAD=/b.so\n"
-        self.assertEqual([f"Environment=LD_PRELOAD={LIBC}:/b.so"], self.preload(text))
-        self.assertEqual([f"Environment=LD_PRELOAD={LIBC}"], self.preload(text + "Environment=\n"))
+        self.assertEqual([f"Environment=LD_PRELOAD={PRELOAD}:/b.so"], self.preload(text))
+        self.assertEqual([f"Environment=LD_PRELOAD={PRELOAD}"], self.preload(text + "Environment=\n"))
 
     def test_a_sanitizer_stays_first(self):
         self.assertEqual(
-            [f"Environment=LD_PRELOAD=/usr/lib/libasan.so.8:{LIBC}"],
+            [f"Environment=LD_PRELOAD=/usr/lib/libasan.so.8:{PRELOAD}"],
             self.preload("Environment=LD_PRELOAD=/usr/lib/libasan.so.8\n"),
         )
 
     def test_another_of_ours_is_replaced(self):
         text = "Environment=LD_PRELOAD=/old/libfreeonce.so.0:/a.so\n"
-        self.assertEqual([f"Environment=LD_PRELOAD={LIBC}:/a.so"], self.preload(text))
+        self.assertEqual([f"Environment=LD_PRELOAD={PRELOAD}:/a.so"], self.preload(text))
 
     def test_a_file_wins(self):
         file = self.dir / "default"
         file.write_text("# LD_PRELOAD=/no.so\nLD_PRELOAD=\"/x.so\"\nFREEONCE_LOG=/var/log/l\n")
         text = f"EnvironmentFile=-{self.dir}/def*\nEnvironment=LD_PRELOAD=/e.so\n"
         said = self.said(text, expect=78)
-        self.assertIn(f"LD_PRELOAD={LIBC}:/x.so", said)
+        self.assertIn(f"LD_PRELOAD='{PRELOAD}:/x.so'", said)
         self.assertEqual([], self.preload(text, expect=78))
         file.write_text("LD_PRELOAD=/usr/lib/libfreeonce.so.0\n")
         self.assertIn("wins over the drop-in", self.said(text))
@@ -138,7 +139,7 @@ class Environment(Case):
     def test_own_settings_are_kept(self):
         text = "Environment=FREEONCE_JOURNAL=/var/log/mine FREEONCE_LOG=syslog\n"
         lines = self.settings(text)
-        self.assertEqual([f"Environment=LD_PRELOAD={LIBC}"], lines)
+        self.assertEqual([f"Environment=LD_PRELOAD={PRELOAD}"], lines)
 
     def test_values_with_control_characters_are_refused(self):
         """A service's user writes its EnvironmentFile: no line of root's drop-in may come from there."""

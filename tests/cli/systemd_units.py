@@ -11,7 +11,7 @@ import unittest
 
 import tools
 import mounts
-from unit_case import EXEC, LIBC, MARKER, Case
+from unit_case import EXEC, LIBC, MARKER, PRELOAD, Case
 
 UNITS = pathlib.Path("/lib/systemd/system")
 
@@ -82,7 +82,7 @@ class Syntax(Case):
         ours = f"{MARKER} x\n[Service]\nEnvironment=LD_PRELOAD=/gone.so\nLogsDirectory=\n"
         (folder / "50-freeonce.conf").write_text(ours)
         lines = self.settings("LogsDirectory=zeroth\n")
-        self.assertEqual(f"Environment=LD_PRELOAD={LIBC}", lines[0])
+        self.assertEqual(f"Environment=LD_PRELOAD={PRELOAD}", lines[0])
         self.assertIn("/var/log/first/", lines[1])
 
 

@@ -18,6 +18,9 @@ import reachable
 arguments = None  # set by main()
 
 
+TO_ROOT = "/usr/$LIB" + "/.." * 8  # how the command writes the path of a library in LD_PRELOAD
+
+
 def clean_environment(**more):
     """Ours, without what would change the command's behaviour."""
     kept = {

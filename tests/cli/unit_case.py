@@ -1,11 +1,13 @@
 """What the tests of freeonce systemd share: a unit in, settings and words out."""
 
 import glob
+import os
 import re
 
 import tools
 
 LIBC = next(iter(glob.glob("/usr/lib/*-linux-gnu/libc.so.6")), "/lib64/libc.so.6")
+PRELOAD = f"/usr/$LIB/{os.path.basename(LIBC)}" if LIBC.startswith("/usr/") else tools.TO_ROOT + LIBC
 MARKER = "# Made by freeonce systemd"
 EXEC = "[Service]\nExecStart=/usr/bin/openssl version\n"
 

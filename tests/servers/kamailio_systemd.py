@@ -26,7 +26,7 @@ def drop_in_environment(stage, freeonce, journal):
     lines = re.findall(r"^Environment=(.*)$", done.stdout, re.M)
     pairs = [pair.partition("=") for line in lines for pair in shlex.split(line)]
     environment = {name: value for name, _, value in pairs}
-    stage.check("LD_PRELOAD of the drop-in", str(stage.lib), environment.get("LD_PRELOAD"))
+    stage.check("LD_PRELOAD of the drop-in", "/usr/$LIB" + "/.." * 8 + str(stage.lib), environment.get("LD_PRELOAD"))
     stage.check("journal of the drop-in", str(journal), environment.get("FREEONCE_JOURNAL"))
     return environment
 

@@ -1,6 +1,7 @@
 /* See environment.h. */
 #include "cli/run/environment.h"
 
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,6 +10,7 @@
 #include "cli/exit.h"
 #include "cli/library.h"
 #include "cli/message.h"
+#include "cli/preload.h"
 #include "options/options.h"
 
 struct list {
@@ -81,11 +83,12 @@ static bool put_library(struct list *list, const struct fo_run_settings *s)
 {
     const char *library = s->library != NULL ? fo_library_check(s->library) : fo_library_find();
     const char *before = getenv("LD_PRELOAD");
-    char *all;
+    char word[PATH_MAX + FO_PRELOAD_EXTRA], *all;
 
     if (library == NULL)
         return false;
-    if (asprintf(&all, "LD_PRELOAD=%s%s%s", library, before != NULL && *before != '\0' ? " " : "",
+    fo_preload_word(library, word, sizeof word);
+    if (asprintf(&all, "LD_PRELOAD=%s%s%s", word, before != NULL && *before != '\0' ? " " : "",
                  before != NULL ? before : "") < 0)
         all = NULL;
     put(list, "", check_memory(all));

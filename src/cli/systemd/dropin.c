@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <string.h>
 
 #include "cli/message.h"
 #include "cli/model/clean.h"
@@ -83,6 +84,14 @@ static void comment(FILE *out, const char *words)
     free(clean);
 }
 
+static bool uses_token(const struct fo_plan *plan)
+{
+    for (size_t i = 0; i < plan->environment.count; i++)
+        if (strstr(plan->environment.items[i], "/$LIB/") != NULL)
+            return true;
+    return false;
+}
+
 static void head(FILE *out, const struct fo_plan *plan)
 {
     const char *name = plan->unit->name;
@@ -94,6 +103,11 @@ static void head(FILE *out, const struct fo_plan *plan)
                      name));
     if (plan->journal != NULL)
         comment(out, fo_print("What was found: freeonce report %s", plan->journal));
+    if (uses_token(plan))
+        comment(out,
+                "$LIB in LD_PRELOAD is right as it stands: the dynamic linker of glibc replaces "
+                "it. Programs of another libc (musl) do not find the library, and run as they "
+                "did.");
     comment(out, fo_print("To remove it: freeonce systemd --remove %s", name));
     comment(out, "(or delete this file, `systemctl daemon-reload`), and restart the service.");
 }

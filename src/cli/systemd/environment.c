@@ -1,6 +1,7 @@
 /* What does the unit do to the environment, and what must the drop-in say so that ours arrives? */
 #include <fcntl.h>
 #include <glob.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,6 +9,7 @@
 #include <unistd.h>
 
 #include "cli/model/clean.h"
+#include "cli/preload.h"
 #include "cli/read_all.h"
 #include "cli/systemd/notes.h"
 
@@ -187,9 +189,21 @@ static bool must_be_first(const char *libraries)
     return false;
 }
 
+/* In another root the folder of libraries may have another name. */
+static const char *word_of(const struct fo_plan *plan)
+{
+    char word[PATH_MAX + FO_PRELOAD_EXTRA];
+
+    if (plan->sandbox.root == NULL && plan->root[0] == '\0')
+        fo_preload_short_word(plan->library, word, sizeof word);
+    else
+        fo_preload_word(plan->library, word, sizeof word);
+    return fo_keep(word, strlen(word));
+}
+
 /* The unit's own LD_PRELOAD with ours in it; a libfreeonce.so that is there already is not doubled.
  */
-static const char *preload_with(struct fo_plan *plan, const char *before)
+static const char *preload_with(struct fo_plan *plan, const char *before, const char *word)
 {
     const char *others = "", *ours = NULL;
 
@@ -200,20 +214,20 @@ static const char *preload_with(struct fo_plan *plan, const char *before)
         else if (*one != '\0')
             others = fo_print("%s%s%s", others, *others == '\0' ? "" : ":", one);
     }
-    if (ours != NULL && strcmp(ours, plan->library) != 0)
-        fo_note(plan, FO_NOTE_WARN, "The unit's LD_PRELOAD names %s: replaced by %s.", ours,
-                plan->library);
+    if (ours != NULL && strcmp(ours, word) != 0)
+        fo_note(plan, FO_NOTE_WARN, "The unit's LD_PRELOAD names %s: replaced by %s.", ours, word);
     if (*others == '\0')
-        return plan->library;
+        return word;
     fo_note(plan, FO_NOTE, "The unit's own LD_PRELOAD is kept: %s.", others);
-    return must_be_first(others) ? fo_print("%s:%s", others, plan->library)
-                                 : fo_print("%s:%s", plan->library, others);
+    return must_be_first(others) ? fo_print("%s:%s", others, word)
+                                 : fo_print("%s:%s", word, others);
 }
 
 static void set_preload(struct fo_plan *plan)
 {
     const char *file, *before = fo_environment_has(plan, "LD_PRELOAD", &file);
-    const char *wanted = before == NULL ? plan->library : preload_with(plan, before);
+    const char *word = word_of(plan);
+    const char *wanted = before == NULL ? word : preload_with(plan, before, word);
 
     if (file == NULL)
         fo_list_add(
@@ -225,7 +239,7 @@ static void set_preload(struct fo_plan *plan)
         fo_note(
             plan, FO_NOTE_FATAL,
             "%s sets LD_PRELOAD=%s, and an EnvironmentFile= wins over the drop-in. Write this line "
-            "there instead, then run this command again: LD_PRELOAD=%s",
+            "there instead, then run this command again: LD_PRELOAD='%s'",
             file, before, wanted);
 }
 

@@ -166,7 +166,6 @@ static const char *interpreter_of(const char *head, size_t size)
     return NULL;
 }
 
-/* A program of musl ends at once (127) with a library of glibc in front of it. */
 static void check_interpreter(struct fo_plan *plan, const char *path, const char *interpreter)
 {
     if (interpreter == NULL)
@@ -174,9 +173,8 @@ static void check_interpreter(struct fo_plan *plan, const char *path, const char
                 path);
     else if (strncmp(base_name(interpreter), "ld-musl", 7) == 0)
         fo_note(plan, FO_NOTE_FATAL,
-                "%s is a program of musl (%s), which does not start with a library of glibc in "
-                "LD_PRELOAD.",
-                path, interpreter);
+                "%s is a program of musl (%s): only programs of glibc can load the library.", path,
+                interpreter);
 }
 
 static bool same_user(const char *name, uid_t uid)
