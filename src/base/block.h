@@ -77,13 +77,30 @@ static inline size_t fo_word_pad(uint64_t word)
     return (word >> FO_PAD8_SHIFT & 1) * 8;
 }
 
-/* The check bits for a header at this payload address.  The multiplication carries every input
- * bit into the topmost bits (Knuth's multiplicative hashing; the constant is 2^64 / golden ratio).
- */
+/* A keyed hash in two multiplications: the product of both halves of x * key, of which the topmost
+ * bits count.  One multiplication alone (Dietzfelbinger and others 1997) is linear in its key, so
+ * that a few results tell the key; the upper half of the first one, as in folded multiplication
+ * (wyhash and others), makes that an equation of both halves. */
+static FO_ALWAYS_INLINE uint64_t fo_keyed_hash(uint64_t key, uint64_t x)
+{
+#ifdef __x86_64__ /* gcc's own code for 128 bits copies x, or saves registers on the stack */
+    uint64_t low, high;
+
+    __asm__("mulq %3" : "=a"(low), "=d"(high) : "0"(x), "rm"(key) : "cc");
+    return high * low;
+#else
+    unsigned __int128 product = (unsigned __int128)x * key;
+
+    return (uint64_t)(product >> 64) * (uint64_t)product;
+#endif
+}
+
+/* The check bits for a header at this payload address. */
 static inline uint64_t fo_check(uint64_t secret, uintptr_t payload, fo_site site, uint64_t word)
 {
-    uint64_t mixed = ((site ^ secret) + payload) ^ (word >> FO_META_SHIFT << FO_META_SHIFT);
-    return mixed * UINT64_C(0x9e3779b97f4a7c15) >> (64 - FO_CHECK_BITS);
+    uint64_t meta = word >> FO_META_SHIFT << FO_META_SHIFT;
+
+    return fo_keyed_hash(secret, (site ^ meta) + payload) >> (64 - FO_CHECK_BITS);
 }
 
 /* Do state and check bits say that this header belongs to a live block? */

@@ -53,7 +53,7 @@ static FO_ALWAYS_INLINE void *fo_malloc_short(const struct fo_direct *d, uint64_
     fo_site site = (fo_site)(unsigned)line << 48 | (uintptr_t)file;
     uint64_t word = (uint64_t)size << FO_SIZE_SHIFT | d->meta;
     FO_RELAXED_STORE(&h->site, site);
-    FO_RELAXED_STORE(&h->word, word | ((site ^ word) + payload) * d->key >> 48);
+    FO_RELAXED_STORE(&h->word, word | fo_keyed_hash(d->key, (site ^ word) + payload) >> 49);
     return (void *)payload;
 }
 
@@ -81,7 +81,7 @@ static FO_ALWAYS_INLINE struct fo_bin *fo_live_short(const struct fo_direct *d, 
         return NULL;
     const struct fo_header *h = (struct fo_header *)p - 1;
     *word = FO_RELAXED_LOAD(&h->word);
-    if (fo_unlikely(!fo_region_word_checks(d->key, (uintptr_t)p, FO_HOT_LOAD(&h->site), *word)))
+    if (fo_unlikely(!fo_region_word_is_live(d->key, (uintptr_t)p, FO_HOT_LOAD(&h->site), *word)))
         return NULL;
     return bin;
 }

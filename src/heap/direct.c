@@ -98,7 +98,7 @@ void fo_region_see_limit(struct fo_direct *d)
 
     /* What this process did not make itself may have to stay. */
     FO_RELAXED_STORE(&d->object_bits,
-                     FO_REGION_FREED | (FO_RELAXED_LOAD(&fo_hot.keep) ? FO_REGION_MAKER : 0));
+                     FO_REGION_DEAD | (FO_RELAXED_LOAD(&fo_hot.keep) ? FO_REGION_MAKER : 0));
     __atomic_store_n(&d->bytes, limit, __ATOMIC_RELEASE);
     if (!fo_options.wipe && !fo_memory_wrapped &&
         !FO_RELAXED_LOAD(&d->held_back)) /* else every free goes the long way */

@@ -17,13 +17,13 @@ static struct fo_at judge_header(uintptr_t payload, bool large)
     const struct fo_header *h = fo_header_of(payload);
     fo_site site = FO_RELAXED_LOAD(&h->site);
     uint64_t word = FO_RELAXED_LOAD(&h->word) ^ (large ? FO_REGION_LARGE : 0);
-    uint64_t key = fo_region->key;
+    uint64_t flipped = fo_region_flipped(fo_region->key, payload, site, word);
 
-    if (fo_region_word_checks(key, payload, site, word))
+    if (flipped == 0)
         return (struct fo_at){FO_FOUND_LIVE, payload, word, site};
-    if (fo_region_word_checks(key, payload, site, word ^ FO_REGION_FREED))
+    if (flipped == FO_REGION_FREED)
         return (struct fo_at){FO_FOUND_FREED, payload, word ^ FO_REGION_FREED, site};
-    if (fo_region_word_checks(key, payload, site, word ^ FO_REGION_HELD))
+    if (flipped == FO_REGION_HELD)
         return (struct fo_at){FO_FOUND_HELD, payload, word ^ FO_REGION_HELD, site};
     return damaged(payload);
 }
@@ -33,7 +33,7 @@ static struct fo_at nothing(void)
     return (struct fo_at){FO_FOUND_NOTHING, 0, 0, 0};
 }
 
-/* One damaged header in 65,536 has check bits that fit: what it says of the size counts only if
+/* One damaged header in 32,768 has check bits that fit: what it says of the size counts only if
  * such a block may be here. */
 static bool fits(size_t size, unsigned class)
 {
@@ -87,7 +87,7 @@ static struct fo_at judge_block(const struct fo_page *pg, uintptr_t payload)
 {
     for (;;) {
         uint64_t word = __atomic_load_n(&pg->word, __ATOMIC_ACQUIRE);
-        if ((word & FO_REGION_FREED) != 0)
+        if ((word & FO_REGION_DEAD) != 0)
             return (struct fo_at){FO_FOUND_HELD, payload, word ^ FO_REGION_HELD,
                                   FO_RELAXED_LOAD(&pg->allocated)};
         struct fo_at at = judge_header(payload, true);

@@ -9,12 +9,13 @@
 
 enum { FO_PAGE_SHIFT = 16, FO_MAGAZINE_END = 512 };
 
-#define FO_REGION_FREED (UINT64_C(1) << FO_PAD8_SHIFT) /* blocks in here are never padded */
-#define FO_REGION_HELD  (FO_REGION_FREED | UINT64_C(4) << FO_BACKEND_SHIFT)
+#define FO_REGION_DEAD  UINT64_C(0x8000)
+#define FO_REGION_FREED (FO_REGION_DEAD | 1)
+#define FO_REGION_HELD  (FO_REGION_DEAD | 2)
 #define FO_REGION_MAKER (((UINT64_C(1) << FO_PROCESS_BITS) - 1) << FO_META_SHIFT)
 #define FO_REGION_META  (~UINT64_C(0xffff))
 #define FO_REGION_LARGE                                                                            \
-    UINT64_C(0xffff) /* a large block's check bits are turned: find.c                              \
+    UINT64_C(0x7fff) /* a large block's check bits are turned: find.c                              \
                       */
 #define FO_ADDRESS_MASK ((UINT64_C(1) << FO_ADDRESS_BITS) - 1)
 
@@ -154,18 +155,26 @@ static FO_ALWAYS_INLINE bool fo_spot_is_slot(const struct fo_spot *spot, const s
     return spot->offset * bin->reciprocal < FO_HOT_LOAD(&spot->grounds[page].handed);
 }
 
-/* Multiply-shift hashing (Dietzfelbinger and others 1997) with a secret multiplier.  It is linear:
- * five headers that were read tell the key.  So it tells the states of a slot, and damage; whether
- * a slot is here, fo_spot_is_slot() does (docs/security.md). */
+/* It tells the states of a slot, and damage; whether a slot is here, fo_spot_is_slot() does
+ * (docs/security.md).  The bit above it says "not live" and is not hashed: its flip is a difference
+ * for certain, where a hash of it would be one in all but one of 32,768. */
 static inline uint64_t fo_region_check(uint64_t key, uintptr_t payload, fo_site site, uint64_t word)
 {
-    return ((site ^ (word & FO_REGION_META)) + payload) * key >> 48;
+    return fo_keyed_hash(key, (site ^ (word & FO_REGION_META)) + payload) >> 49;
 }
 
-static inline bool fo_region_word_checks(uint64_t key, uintptr_t payload, fo_site site,
-                                         uint64_t word)
+/* As in the header of a live block? */
+static inline bool fo_region_word_is_live(uint64_t key, uintptr_t payload, fo_site site,
+                                          uint64_t word)
 {
     return (uint16_t)fo_region_check(key, payload, site, word) == (uint16_t)word;
+}
+
+/* What a flip of changed the word since it was a live block's; none of the states: damage. */
+static inline uint64_t fo_region_flipped(uint64_t key, uintptr_t payload, fo_site site,
+                                         uint64_t word)
+{
+    return (word & ~FO_REGION_META) ^ fo_region_check(key, payload, site, word);
 }
 
 #endif

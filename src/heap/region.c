@@ -52,17 +52,10 @@ static uint64_t address_limit(void)
     return getrlimit(RLIMIT_AS, &limit) == 0 ? limit.rlim_cur : RLIM_INFINITY;
 }
 
-/* The multiplier of the check bits: one for which a flip of the bits that say "freed" or "held"
- * always changes them. */
+/* The key of the check bits is another one than that of other backends' headers. */
 static uint64_t make_key(uint64_t secret)
 {
-    uint64_t key = secret, change;
-
-    do {
-        key = ((key ^ key >> 31) * UINT64_C(0xbf58476d1ce4e5b9)) | 1 | UINT64_C(1) << 63;
-        change = key << (FO_PAD8_SHIFT - 1) >> 48;
-    } while (change < 4 || change > 0x5550);
-    return key;
+    return (secret ^ secret >> 31) * UINT64_C(0xbf58476d1ce4e5b9) | 1 | UINT64_C(1) << 63;
 }
 
 static void set_classes(struct fo_region *r)

@@ -41,8 +41,8 @@
  * store of a pointer, so that whoever vanishes at any instruction leaves all consistent, and takes
  * away no more than what it had in flight.
  *
- * The header of a block in here is that of base/block.h, but for its lower 16 bits: all of them are
- * check bits, and a block that is not live has one or two of the bits above flipped:
+ * The header of a block in here is that of base/block.h, but for its lower 16 bits: one that says
+ * "not live", and 15 check bits.  A block that is not live has that and another one flipped:
  *
  *   live                         word
  *   freed                        word ^ FO_REGION_FREED
@@ -462,7 +462,7 @@ static inline bool fo_region_may_not_be_live(uintptr_t p)
 {
     uint64_t word = FO_HOT_LOAD(&fo_header_of(p)->word);
 
-    return (word & FO_REGION_FREED) != 0 || word <= FO_HEADER_CLEAR;
+    return (word & FO_REGION_DEAD) != 0 || word <= FO_HEADER_CLEAR;
 }
 
 #endif

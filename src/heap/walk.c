@@ -141,7 +141,7 @@ static bool is_half_made(uintptr_t payload)
 {
     uint64_t word = FO_RELAXED_LOAD(&fo_header_of(payload)->word);
 
-    return word <= FO_HEADER_CLEAR || (word & FO_REGION_FREED) != 0;
+    return word <= FO_HEADER_CLEAR || (word & FO_REGION_DEAD) != 0;
 }
 
 /* Where blocks are watched or guarded, the hooks write the headers of the other backends, and the

@@ -45,6 +45,7 @@ class Case:
     preload: bool = True
     optional: bool = False  # its program is not built everywhere
     space: int = 0  # limit of the address space, in MiB
+    chance: bool = False  # check bits fit by chance in one run of 1,000: it may be tried again
     needs: object = None  # needs(): what is missing here, or None
 
 

@@ -155,11 +155,13 @@ CASES = [
         "faults damaged-header",
         damaged() + seen(10, damaged()) + seen(16, damaged()),
         EVERY,
+        chance=True,
     ),
     Case(
         "damaged-header-realloc",
         "faults --realloc damaged-header",
         damaged("realloc") + seen(10, damaged("realloc")) + seen(16, damaged("realloc")),
+        chance=True,
     ),
     Case("damaged-state", "faults damaged-state", damaged() + seen(3, damaged()), EVERY),
     Case("damaged-zeroed", "faults damaged-zeroed", damaged(), EVERY),
