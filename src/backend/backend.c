@@ -15,6 +15,7 @@
 #include "base/mapping.h"
 #include "base/nearest.h"
 #include "base/sanitizer.h"
+#include "base/say.h"
 #include "block/crash.h"
 #include "block/quarantine.h"
 #include "heap/region.h"
@@ -22,7 +23,6 @@
 #include "load/engine.h"
 #include "options/options.h"
 #include "process/process.h"
-#include "report/output.h"
 #include "shared/cures.h"
 #include "shared/shared.h"
 

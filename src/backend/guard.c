@@ -10,11 +10,11 @@
 #include "backend/guard_slots.h"
 #include "base/apart.h"
 #include "base/raw.h"
+#include "base/say.h"
 #include "base/shared_number.h"
 #include "block/registry.h"
 #include "options/options.h"
 #include "process/process.h"
-#include "report/output.h"
 
 enum {
     SLOTS_PER_LIVE = 4,      /* slots of one page for each block that may live */

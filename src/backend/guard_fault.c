@@ -4,7 +4,7 @@
 
 #include "backend/guard.h"
 #include "base/machine.h"
-#include "block/fault.h"
+#include "process/fault.h"
 #include "process/process.h"
 #include "report/record.h"
 #include "report/stacks.h"

@@ -7,8 +7,8 @@
 #include <stdlib.h>
 
 #include "base/elf.h"
+#include "base/say.h"
 #include "base/wrappers.h"
-#include "report/output.h"
 
 /* A library that was opened with dlopen(3) has nothing behind it. */
 static void *function_of_libc(const char *name)

@@ -6,11 +6,11 @@
 
 #include "base/apart.h"
 #include "base/raw.h"
+#include "base/say.h"
 #include "heap/magazine.h"
 #include "heap/system.h"
 #include "options/options.h"
 #include "process/process.h"
-#include "report/output.h"
 
 #define RANGE_MOST  ((uint64_t)FO_PAGES_MOST << FO_PAGE_SHIFT)
 #define RANGE_LEAST (UINT64_C(8) << 20)

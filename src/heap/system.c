@@ -10,9 +10,9 @@
 
 #include "base/apart.h"
 #include "base/raw.h"
+#include "base/say.h"
 #include "heap/hot.h"
 #include "options/options.h"
-#include "report/output.h"
 
 #ifndef MADV_POPULATE_WRITE
 #define MADV_POPULATE_WRITE 23 /* Linux 5.14 */

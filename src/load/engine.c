@@ -9,6 +9,7 @@
 #include "backend/backend.h"
 #include "base/libc_memory.h"
 #include "base/raw.h"
+#include "base/say.h"
 #include "block/watch.h"
 #include "heap/system.h"
 #include "load/openssl.h"

@@ -10,13 +10,13 @@
 #include "base/elf.h"
 #include "base/format.h"
 #include "base/libc_memory.h"
+#include "base/say.h"
 #include "block/hooks.h"
 #include "load/engine.h"
 #include "load/entries.h"
 #include "load/mixing.h"
 #include "load/openssl.h"
 #include "report/journal.h"
-#include "report/output.h"
 
 /* The program's own OpenSSL, if blocks of ours may come to it. */
 static uintptr_t program_start, program_end;

@@ -10,6 +10,7 @@
 
 #include "base/hot.h"
 #include "base/real.h"
+#include "base/say.h"
 #include "block/registry.h"
 #include "block/verdict.h"
 #include "heap/region.h"
@@ -19,7 +20,6 @@
 #include "load/openssl.h"
 #include "load/passed.h"
 #include "process/process.h"
-#include "report/output.h"
 #include "shared/connections.h"
 #include "shared/cures.h"
 #include "shared/inherited.h"

@@ -3,6 +3,7 @@
 #include "load/older.h"
 
 #include "base/elf.h"
+#include "base/say.h"
 #include "load/engine.h"
 #include "report/journal.h"
 #include "report/output.h"

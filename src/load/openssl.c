@@ -10,6 +10,7 @@
 #include "backend/backend.h"
 #include "base/elf.h"
 #include "base/real.h"
+#include "base/say.h"
 #include "base/wrappers.h"
 #include "block/hooks.h"
 #include "block/secure.h"
@@ -22,7 +23,6 @@
 #include "load/reach.h"
 #include "options/options.h"
 #include "report/journal.h"
-#include "report/output.h"
 #include "shared/cures.h"
 #include "shared/made.h"
 

@@ -6,11 +6,11 @@
 
 #include "backend/guard.h"
 #include "base/hot.h"
+#include "base/say.h"
 #include "block/registry.h"
 #include "heap/region.h"
 #include "load/library.h"
 #include "load/openssl.h"
-#include "report/output.h"
 
 /* OpenSSL alone makes them, never the program or static data.  Another library in front of OpenSSL
  * may have memory of its own. */

@@ -2,8 +2,8 @@
  * who is running.  Nothing is allocated: this happens inside OpenSSL's first allocation. */
 #include "load/reach.h"
 
+#include "base/say.h"
 #include "options/values.h"
-#include "report/output.h"
 #include "shared/cures.h"
 #include "shared/rwlock.h"
 

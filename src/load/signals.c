@@ -1,6 +1,6 @@
 /* sigaction(2) and signal(3): with FREEONCE_FAULTS=1 the library's handler stays in front of what
  * the program installs for SIGSEGV, SIGBUS, SIGILL and SIGABRT.  All else is passed through. */
-#include "block/fault.h"
+#include "process/fault.h"
 
 FO_EXPORT int sigaction(int number, const struct sigaction *action, struct sigaction *before)
 {

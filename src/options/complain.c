@@ -1,7 +1,7 @@
 /* What is wrong with the options, told where reports go.  Apart from options.c, which the command
  * freeonce uses too. */
+#include "base/say.h"
 #include "options/options.h"
-#include "report/output.h"
 
 unsigned fo_options_complain(void)
 {

@@ -16,10 +16,10 @@
 #include "base/elf.h"
 #include "base/probe.h"
 #include "base/raw.h"
-#include "block/fault.h"
+#include "base/say.h"
 #include "options/options.h"
+#include "process/fault.h"
 #include "report/open.h"
-#include "report/output.h"
 
 struct fo_journal *fo_journal;
 

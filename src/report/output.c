@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "base/raw.h"
+#include "base/say.h"
 #include "options/options.h"
 #include "process/process.h"
 #include "report/journal.h"

@@ -48,8 +48,4 @@ void fo_output_finding_bounded(const char *text, size_t length);
 /* Print the counts of what was not printed, if there are any. */
 void fo_output_unprinted(void);
 
-/* "freeonce: " + text + newline; the strings of the second end with NULL. */
-void fo_say(const struct fo_text *text);
-void fo_say_words(const char *first, ...) __attribute__((sentinel));
-
 #endif

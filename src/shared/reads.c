@@ -1,7 +1,7 @@
 /* See reads.h. */
 #include "shared/reads.h"
 
-#include "report/output.h"
+#include "base/say.h"
 
 /* Nothing is read from own->top on. */
 static void drop_gaps(struct fo_own_seat *own)

@@ -3,9 +3,9 @@
 #include <errno.h>
 #include <limits.h>
 
+#include "base/say.h"
 #include "process/memory.h"
 #include "process/process.h"
-#include "report/output.h"
 #include "shared/rwlock_word.h"
 
 const struct fo_patience fo_for_ever = {.answer = ETIMEDOUT};

@@ -8,8 +8,8 @@
 #include <unistd.h>
 
 #include "base/apart.h"
+#include "base/say.h"
 #include "process/ending.h"
-#include "report/output.h"
 #include "shared/own_seat.h"
 
 struct fo_line fo_no_reads;

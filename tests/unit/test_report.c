@@ -9,6 +9,7 @@
 
 #include "options/options.h"
 #include "fixture.h"
+#include "base/say.h"
 #include "process/process.h"
 #include "report/output.h"
 #include "report/record.h"

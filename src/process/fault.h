@@ -4,8 +4,8 @@
  * signal, on the stack and with the mask that it had, and where that is the default, returning from
  * the handler with the signal blocked makes the access fault again, which the kernel then answers
  * with the default: exit status and core dump are those of the access itself. */
-#ifndef FO_BLOCK_FAULT_H
-#define FO_BLOCK_FAULT_H
+#ifndef FO_PROCESS_FAULT_H
+#define FO_PROCESS_FAULT_H
 
 #include <signal.h>
 

@@ -2,7 +2,7 @@
  *
  * Once there is a witness, the kernel's action for its signals is ours, and the program's is kept
  * here.  Only SIG_IGN stays with the kernel: a program that is executed later inherits it. */
-#include "block/fault.h"
+#include "process/fault.h"
 
 #include <errno.h>
 #include <sched.h>
