@@ -6,6 +6,7 @@
 #include "base/probe.h"
 #include "block/registry.h"
 #include "block/verdict_parts.h"
+#include "block/watch.h"
 #include "heap/region.h"
 #include "options/options.h"
 #include "process/process.h"

@@ -31,4 +31,8 @@ long fo_watch_damage(uintptr_t payload, size_t size);
 void fo_watch_fill(uintptr_t payload, size_t size);
 void fo_watch_leave(const struct fo_freed *freed);
 
+/* A block's allocation stack lies in the last 8 bytes of its room. */
+void fo_stack_keep(uintptr_t payload, size_t size, uint32_t stack);
+uint32_t fo_stack_of(uintptr_t payload, size_t size); /* 0: damaged or not known */
+
 #endif

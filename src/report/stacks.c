@@ -7,8 +7,6 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#include "backend/backend.h"
-#include "backend/guard.h"
 #include "base/apart.h"
 #include "base/elf.h"
 #include "base/hot.h"
@@ -161,31 +159,4 @@ unsigned fo_stack_frames(uint32_t stack, uintptr_t *out, unsigned room)
         count = room;
     memcpy(out, frames, count * sizeof *frames);
     return count;
-}
-
-static uint64_t *kept_at(uintptr_t payload, size_t size)
-{
-    return (uint64_t *)(payload + fo_room(size) - sizeof(struct fo_header)) - 1;
-}
-
-static uint64_t sealed(uintptr_t payload, uint32_t stack)
-{
-    return (fo_hot.secret ^ payload ^ stack) << 32 | stack;
-}
-
-void fo_stack_keep(uintptr_t payload, size_t size, uint32_t stack)
-{
-    if (fo_guard_contains(payload))
-        fo_guard_keep_stack(payload, stack);
-    else
-        *kept_at(payload, size) = sealed(payload, stack);
-}
-
-uint32_t fo_stack_of(uintptr_t payload, size_t size)
-{
-    if (fo_guard_contains(payload))
-        return fo_guard_stack_of(payload);
-    uint64_t kept = *kept_at(payload, size);
-
-    return kept == sealed(payload, (uint32_t)kept) ? (uint32_t)kept : 0;
 }

@@ -22,8 +22,4 @@ uint32_t fo_stack_put(const uintptr_t *frames, unsigned count);
 /* The return addresses of a stack, innermost first.  Returns how many. */
 unsigned fo_stack_frames(uint32_t stack, uintptr_t *out, unsigned room);
 
-/* A block's allocation stack lies in the last 8 bytes of its room. */
-void fo_stack_keep(uintptr_t payload, size_t size, uint32_t stack);
-uint32_t fo_stack_of(uintptr_t payload, size_t size); /* 0: damaged or not known */
-
 #endif
