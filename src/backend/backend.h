@@ -48,10 +48,6 @@ extern struct fo_host fo_host;
 /* Load a plug-in.  NULL: *why says what is wrong, in static storage or dlerror(3)'s. */
 const struct freeonce_backend *fo_plugin_load(const char *path, const char **why);
 
-/* The first allocation: choose the backend, find out whether its memory is shared, and allocate.
- * Stands in fo_hot.alloc until the choice is made. */
-void *fo_backend_first(size_t size, const char *file, int line);
-
 /* Does the text of FREEONCE_BACKEND name something?  If not, say so, with the nearest name. */
 bool fo_backend_known(const char *text);
 

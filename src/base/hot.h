@@ -1,5 +1,5 @@
 /* What the paths of malloc and free read: one cache line or two, in one place.  Set up by
- * engine.c before OpenSSL may call us. */
+ * load/engine.c before OpenSSL may call us. */
 #ifndef FO_BASE_HOT_H
 #define FO_BASE_HOT_H
 
@@ -26,7 +26,7 @@ struct fo_hot {
     struct fo_root *root;       /* registry.h */
     struct fo_root *entered;    /* the same, once it may have an entry; NULL: not touched yet */
     struct fo_process *process; /* process/process.h: zeroed by the kernel in a forked child */
-    fo_alloc_function *alloc;   /* the active backend, or the function that chooses it */
+    fo_alloc_function *alloc;   /* the active backend, or `first` */
     struct fo_memory *memory;   /* what is shared exactly when the blocks are */
     uint32_t tail;              /* bytes behind each payload that are watched; block/watch.h */
     bool fill;                  /* freed payloads are filled with a pattern */
@@ -39,9 +39,16 @@ struct fo_hot {
     bool direct;  /* backend arena, its blocks are judged by their header and place; region.h */
     bool shared;  /* other processes use the blocks, registry and quarantine too */
     bool keep;    /* what an ancestor made stays; shared/inherited.h */
+    fo_alloc_function *first; /* chooses the backend, at the first allocation */
 };
 
 extern FO_HIDDEN struct fo_hot fo_hot;
+
+/* Is the backend chosen?  `alloc` is fo_hot.alloc. */
+static inline bool fo_hot_is_chosen(fo_alloc_function *alloc)
+{
+    return alloc != FO_RELAXED_LOAD(&fo_hot.first);
+}
 
 /* May another thread or process touch our structures right now?  `alone` is glibc's
  * __libc_single_threaded, which it clears before a second thread runs; in shared memory a 0. */

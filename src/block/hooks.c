@@ -5,16 +5,11 @@
 
 #include "backend/backend.h"
 #include "backend/guard.h"
+#include "backend/origins.h"
 #include "block/hooks_parts.h"
 #include "block/quarantine.h"
 #include "block/short.h"
 #include "process/process.h"
-#include "shared/shared.h"
-
-/* Until the process has its page: nothing goes the short way. */
-static struct fo_process no_process;
-
-struct fo_hot fo_hot = {.alloc = fo_backend_first, .process = &no_process};
 
 void *fo_out_of_memory(void)
 {
@@ -96,7 +91,7 @@ static __attribute__((noinline)) void *allocate(size_t size, const char *file, i
     if (fo_unlikely(size - 1 >= FO_SIZE_MAX))
         return size == 0 ? NULL : fo_out_of_memory();
     fo_alloc_function *alloc = __atomic_load_n(&fo_hot.alloc, __ATOMIC_ACQUIRE);
-    bool decided = alloc != fo_backend_first; /* else it waits for the thread that decides */
+    bool decided = fo_hot_is_chosen(alloc); /* else it waits for the thread that decides */
     if (decided && FO_RELAXED_LOAD(&fo_hot.direct))
         return allocate_directly(size, file, line);
     if (fo_unlikely(FO_RELAXED_LOAD(&fo_hot.guard))) {
@@ -115,7 +110,7 @@ static __attribute__((noinline)) void *allocate(size_t size, const char *file, i
     uintptr_t payload = (uintptr_t)base + sizeof(struct fo_header);
     uint8_t *slot = fo_registry_slot(payload);
     if (fo_unlikely(FO_RELAXED_LOAD(&fo_hot.shared)))
-        fo_shared_learn(payload);
+        fo_origins_learn(payload);
     if (fo_unlikely(slot == NULL))
         return dress_slowly(base, size, file, line);
     return fo_dress_any(payload, fo_new_word(size, fo_process_meta(fo_process_self())),

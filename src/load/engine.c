@@ -12,6 +12,7 @@
 #include "base/say.h"
 #include "block/watch.h"
 #include "heap/system.h"
+#include "load/choose.h"
 #include "load/openssl.h"
 #include "options/options.h"
 #include "options/values.h"
@@ -69,6 +70,7 @@ static bool start(void)
     if (!understood)
         fo_engine_refuse();
     fo_libc_memory_find();
+    fo_hot.first = fo_hot.alloc = fo_choose_first;
     fo_hot.secret = make_secret();
     fo_hot.memory = fo_memory_map(false);
     if (fo_hot.memory == NULL || !fo_process_start() || !fo_report_start() ||

@@ -7,15 +7,15 @@
 #include <pthread.h>
 #include <time.h>
 
+#include "backend/origins.h"
 #include "base/real.h"
 #include "options/options.h"
 #include "shared/cures.h"
 #include "shared/rwlock_short.h"
-#include "shared/shared.h"
 
 static bool wanted(const void *lock)
 {
-    return fo_unlikely(fo_cure_applied(FO_CURE_LOCKS)) && fo_shared_contains((uintptr_t)lock);
+    return fo_unlikely(fo_cure_applied(FO_CURE_LOCKS)) && fo_origins_share((uintptr_t)lock);
 }
 
 #define REAL(name, ...)                                                                            \

@@ -23,7 +23,7 @@ static const struct fo_openssl *host_of;
 
 static bool has_allocated(void)
 {
-    return __atomic_load_n(&fo_hot.alloc, __ATOMIC_ACQUIRE) != fo_backend_first;
+    return fo_hot_is_chosen(__atomic_load_n(&fo_hot.alloc, __ATOMIC_ACQUIRE));
 }
 
 static bool is_default(const struct fo_openssl *o, const struct fo_host *h)

@@ -87,7 +87,7 @@ static fo_malloc_function *rest[2];
 static FO_COLD void *decide(size_t size, const char *file, int line, unsigned major)
 {
     fo_malloc_function *real = real_malloc(major);
-    bool decided = __atomic_load_n(&fo_hot.alloc, __ATOMIC_ACQUIRE) != fo_backend_first;
+    bool decided = fo_hot_is_chosen(__atomic_load_n(&fo_hot.alloc, __ATOMIC_ACQUIRE));
 
     if (decided && FO_RELAXED_LOAD(&fo_hot.recycle) && FO_RELAXED_LOAD(&fo_memory_by_name))
         FO_RELAXED_STORE(&rest[major - 3], fo_malloc_long); /* a malloc(3) that fails ends it all */

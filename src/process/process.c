@@ -17,6 +17,11 @@
 #include "report/journal.h"
 #include "report/output.h"
 
+/* Until the process has its page: nothing goes the short way. */
+static struct fo_process no_process;
+
+struct fo_hot fo_hot = {.process = &no_process};
+
 __thread struct fo_thread fo_thread = {.cache = &fo_no_cache};
 __thread uintptr_t fo_fork_place;
 

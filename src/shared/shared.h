@@ -16,10 +16,4 @@ bool fo_shared_decide(bool shared);
 /* Are they in a pool of the program's own?  Then the program knows that processes share it. */
 bool fo_shared_is_pool(void);
 
-/* Does the address lie in a shared mapping from which a block came? */
-bool fo_shared_contains(uintptr_t address);
-
-/* A block came from here: remember its mapping. */
-void fo_shared_learn(uintptr_t address);
-
 #endif

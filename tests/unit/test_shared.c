@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "backend/backend.h"
+#include "backend/origins.h"
 #include "base/hot.h"
 #include "block/hooks.h"
 #include "block/registry.h"
@@ -62,10 +63,10 @@ FRESH(a_shared_pool_is_noticed_by_its_first_block)
     use_segments(MAP_SHARED);
     void *p = fo_malloc(100, "a.c", 1);
     assert_true(fo_hot.shared);
-    assert_true(fo_shared_contains((uintptr_t)p));
+    assert_true(fo_origins_share((uintptr_t)p));
     assert_true(fo_cure_applied(FO_CURE_LOCKS));
     assert_false(fo_cure_applied(FO_CURE_STATE | FO_CURE_EXIT | FO_CURE_IDENTITY));
-    assert_false(fo_shared_contains((uintptr_t)&p));
+    assert_false(fo_origins_share((uintptr_t)&p));
 }
 
 FRESH(a_private_pool_gets_no_cures)
@@ -74,7 +75,7 @@ FRESH(a_private_pool_gets_no_cures)
     use_segments(MAP_PRIVATE);
     void *p = fo_malloc(100, "a.c", 1);
     assert_false(fo_hot.shared);
-    assert_false(fo_shared_contains((uintptr_t)p));
+    assert_false(fo_origins_share((uintptr_t)p));
     assert_false(fo_cure_applied(FO_CURES_ALL));
 }
 
@@ -83,7 +84,7 @@ FRESH(every_segment_of_a_shared_pool_is_known)
     fixture_start("CURES=locks", NULL);
     use_segments(MAP_SHARED);
     for (int i = 0; i < 4; i++) /* locks must be process-shared in all of them */
-        assert_true(fo_shared_contains((uintptr_t)fo_malloc(100, "a.c", i)));
+        assert_true(fo_origins_share((uintptr_t)fo_malloc(100, "a.c", i)));
 }
 
 FRESH(a_block_that_one_process_freed_is_freed_for_all)

@@ -1,0 +1,256 @@
+/* Which backend serves this process?  Decided at OpenSSL's first allocation, when the program had
+ * its chance to register functions and its pool is usable. */
+#include "load/choose.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <sched.h>
+#include <string.h>
+
+#include "backend/backend.h"
+#include "backend/guard.h"
+#include "base/hot.h"
+#include "base/mapping.h"
+#include "base/sanitizer.h"
+#include "base/say.h"
+#include "block/crash.h"
+#include "block/quarantine.h"
+#include "heap/region.h"
+#include "heap/system.h"
+#include "load/engine.h"
+#include "options/options.h"
+#include "process/process.h"
+#include "shared/cures.h"
+#include "shared/shared.h"
+
+static enum fo_backend_id arena(void)
+{
+    if (fo_region != NULL || fo_region_start(false))
+        return FO_BACKEND_ARENA;
+    fo_say_words("no addresses for backend arena (address space limit, or strict overcommit?); "
+                 "running on libc",
+                 NULL);
+    return FO_BACKEND_LIBC;
+}
+
+static enum fo_backend_id automatic(void);
+
+/* The same heap, in shared memory; and what is known of its blocks. */
+static enum fo_backend_id shm(void)
+{
+    if ((fo_region != NULL && fo_region->shared) || (fo_shared_prepare() && fo_region_start(true)))
+        return FO_BACKEND_ARENA;
+    fo_say_words("no addresses for backend shm (address space limit, or strict overcommit? see "
+                 "FREEONCE_SHM_SIZE); running on auto",
+                 NULL);
+    fo_engine_refuse();
+    return automatic();
+}
+
+/* ThreadSanitizer learns from malloc and free of libc that memory passes from one thread to
+ * another. Where it passes through our heap, it would report the two threads' use as a race. */
+static enum fo_backend_id automatic(void)
+{
+    if (fo_host.malloc != NULL)
+        return FO_BACKEND_HOST;
+    return fo_beside_tsan() ? FO_BACKEND_LIBC : arena();
+}
+
+static enum fo_backend_id load_plugin(const char *path)
+{
+    const char *why = "";
+
+    fo_backends[FO_BACKEND_PLUGIN] = fo_plugin_load(path, &why);
+    if (fo_backends[FO_BACKEND_PLUGIN] != NULL)
+        return FO_BACKEND_PLUGIN;
+    fo_say_words("backend ", path, " cannot be used, running on auto: ", why, NULL);
+    fo_engine_refuse();
+    return automatic();
+}
+
+static bool guards_all(void)
+{
+    return strcmp(fo_options.backend, "guard") == 0;
+}
+
+static enum fo_backend_id choose(bool host_is_shared)
+{
+    const char *text = fo_options.backend;
+
+    /* Guarded blocks are private, so what lies beneath must be, too. */
+    if (strcmp(text, "libc") == 0 || (guards_all() && host_is_shared))
+        return FO_BACKEND_LIBC;
+    if (strcmp(text, "host") == 0 && fo_host.malloc == NULL) {
+        fo_say_words("FREEONCE_BACKEND=host, but this program registers no memory functions with "
+                     "OpenSSL; running on arena",
+                     NULL);
+        fo_engine_refuse();
+    }
+    if (strcmp(text, "arena") == 0) {
+        enum fo_backend_id id = arena();
+        if (id != FO_BACKEND_ARENA)
+            fo_engine_refuse();
+        return id;
+    }
+    if (strcmp(text, "shm") == 0)
+        return shm();
+    return strchr(text, '/') != NULL ? load_plugin(text) : automatic();
+}
+
+static const char *name_of(enum fo_backend_id id)
+{
+    if (guards_all())
+        return "guard";
+    return id == FO_BACKEND_ARENA && fo_region->shared ? "shm" : fo_backends[id]->name;
+}
+
+/* Is the memory of the program's functions shared?  Their first block tells.  False: they have no
+ * memory (yet). */
+static bool probe_host(const char *file, int line, bool *shared)
+{
+    *shared = false;
+    if (fo_host.malloc == NULL)
+        return true;
+    if (fo_options.shared != FO_SHARED_AUTO) {
+        *shared = fo_options.shared == FO_SHARED_YES;
+        return true;
+    }
+    void *block = fo_host.malloc(64, file, line);
+    if (block == NULL)
+        return false;
+    struct fo_mapping mapping;
+    *shared = fo_mapping_find((uintptr_t)block, &mapping) && mapping.shared;
+    fo_host.free(block, file, line);
+    return true;
+}
+
+static bool is_shared(enum fo_backend_id id, bool host_is_shared)
+{
+    if (id == FO_BACKEND_HOST)
+        return host_is_shared;
+    if (id == FO_BACKEND_ARENA && fo_region->shared)
+        return true;
+    if (host_is_shared)
+        fo_say_words(
+            "WARNING: this program's own functions return memory that its processes share; "
+            "backend ",
+            name_of(id),
+            " is private, so OpenSSL objects that move "
+            "between processes will crash it. Unset FREEONCE_BACKEND, or take host",
+            NULL);
+    return (fo_backends[id]->flags & FREEONCE_BACKEND_SHARED) != 0;
+}
+
+/* One block in how many lies on guarded pages?  0: none. */
+static uint32_t guarded_one_in(void)
+{
+    if (fo_options.guard == 0 && !guards_all())
+        return 0;
+    if (!fo_hot.shared)
+        return fo_options.guard != 0 ? fo_options.guard : 1;
+    fo_say_words("FREEONCE_GUARD: OpenSSL's memory is shared by processes here and guarded pages "
+                 "are private; no block is guarded",
+                 NULL);
+    fo_engine_refuse();
+    return 0;
+}
+
+/* What is guarded comes and goes by the slow ways: where blocks are looked at. */
+static void set_paths(enum fo_backend_id id)
+{
+    uint32_t one_in = guarded_one_in();
+
+    bool guard = one_in != 0 && fo_guard_start(one_in);
+    if (one_in != 0 && !guard)
+        fo_engine_refuse();
+    FO_RELAXED_STORE(&fo_hot.spent, id == FO_BACKEND_HOST ? FO_SPENT_BY_HOST : 0);
+    /* Other threads may look already: their first block waits for this decision. */
+    FO_RELAXED_STORE(&fo_hot.guard, guard);
+    FO_RELAXED_STORE(&fo_hot.watch, FO_RELAXED_LOAD(&fo_hot.watch) || guard);
+    bool direct = id == FO_BACKEND_ARENA && !fo_hot.fill && fo_hot.tail == 0 && !guard;
+    FO_RELAXED_STORE(&fo_hot.direct, direct);
+    FO_RELAXED_STORE(&fo_hot.recycle,
+                     (id == FO_BACKEND_LIBC || (id == FO_BACKEND_ARENA && !direct)) &&
+                         fo_options.quarantine != 0 && !guard && !fo_hot.shared &&
+                         !fo_beside_tsan());
+}
+
+/* What concerns pages can be had where no other memory lies on them. */
+static void check_pages(enum fo_backend_id id)
+{
+    bool hide = !fo_options.dump, lock = fo_options.lock;
+
+    if (!hide && !lock)
+        return;
+    if (id != FO_BACKEND_ARENA)
+        fo_say_words(hide ? "FREEONCE_DUMP=0" : "", hide && lock ? " and " : "",
+                     lock ? "FREEONCE_LOCK=1" : "", hide && lock ? " have" : " has",
+                     " no effect on the memory of backend ", fo_backends[id]->name,
+                     "; arena, shm and guard have pages of their own", NULL);
+    if (id != FO_BACKEND_ARENA || !fo_system_is_locked())
+        fo_engine_refuse();
+}
+
+/* In place of a backend that makes whole blocks, headers included. */
+static void *made_directly(size_t size, const char *file, int line)
+{
+    (void)size;
+    (void)file;
+    (void)line;
+    return NULL;
+}
+
+static bool decide(const char *file, int line)
+{
+    bool host_is_shared;
+    if (!probe_host(file, line, &host_is_shared))
+        return false;
+    enum fo_backend_id id = choose(host_is_shared);
+    if (!fo_shared_decide(is_shared(id, host_is_shared)))
+        return false;
+    check_pages(id);
+    set_paths(id);
+    fo_process_serve(id);
+    if (!fo_hot.direct)
+        fo_quarantine_begin();
+    if (fo_options.faults)
+        fo_crash_watch();
+    fo_engine_tell(name_of(id));
+    __atomic_store_n(&fo_hot.alloc, fo_hot.direct ? made_directly : fo_backends[id]->alloc,
+                     __ATOMIC_RELEASE);
+    return true;
+}
+
+/* One thread decides; the others wait for it.  A fork in the middle, or memory that is not there
+ * yet, makes the next caller try again.  A call from inside the decision itself (a plug-in that
+ * uses OpenSSL while it loads) is served by libc. */
+void *fo_choose_first(size_t size, const char *file, int line)
+{
+    static uint64_t deciding; /* the process of the thread that decides; 0: none */
+    static __thread bool inside;
+    uint64_t me = (uint64_t)fo_process_serial() << 32 | 1, owner = 0;
+
+    if (inside)
+        return fo_libc_backend.alloc(size, file, line);
+    for (;;) {
+        fo_alloc_function *alloc = __atomic_load_n(&fo_hot.alloc, __ATOMIC_ACQUIRE);
+        if (alloc != fo_choose_first)
+            return alloc(size, file, line);
+        owner = __atomic_load_n(&deciding, __ATOMIC_ACQUIRE);
+        inside = true; /* before: a signal handler that allocates must not wait for this thread */
+        if (owner != me && __atomic_compare_exchange_n(&deciding, &owner, me, false,
+                                                       __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
+            break;
+        inside = false;
+        sched_yield();
+    }
+    int saved_errno = errno, cancel;
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE,
+                           &cancel); /* a plug-in's constructor may do anything */
+    bool decided = decide(file, line);
+    pthread_setcancelstate(cancel, NULL);
+    inside = false;
+    errno = saved_errno;
+    __atomic_store_n(&deciding, 0, __ATOMIC_RELEASE);
+    return decided ? fo_hot.alloc(size, file, line) : NULL;
+}

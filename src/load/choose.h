@@ -1,0 +1,11 @@
+/* The choice of the backend: see choose.c. */
+#ifndef FO_LOAD_CHOOSE_H
+#define FO_LOAD_CHOOSE_H
+
+#include <stddef.h>
+
+/* The first allocation: choose the backend, find out whether its memory is shared, and allocate.
+ * Stands in fo_hot.alloc until the choice is made. */
+void *fo_choose_first(size_t size, const char *file, int line);
+
+#endif
