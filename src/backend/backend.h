@@ -9,17 +9,6 @@
 #include "base/block.h"
 #include "base/hot.h"
 
-enum fo_backend_id {
-    FO_BACKEND_NONE, /* never in a header: a header of zeros is damage */
-    FO_BACKEND_LIBC,
-    FO_BACKEND_HOST,
-    FO_BACKEND_PLUGIN,
-    FO_BACKEND_GUARD, /* over one of the others; guard.h */
-    FO_BACKEND_ARENA, /* region.h */
-    FO_BACKEND_COUNT,
-};
-_Static_assert(FO_BACKEND_COUNT <= 1 << FO_BACKEND_BITS, "the number fits the header");
-
 extern const struct freeonce_backend *fo_backends[FO_BACKEND_COUNT];
 extern const struct freeonce_backend fo_libc_backend, fo_host_backend, fo_guard_backend,
     fo_arena_backend;

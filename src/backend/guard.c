@@ -12,7 +12,6 @@
 #include "base/raw.h"
 #include "base/say.h"
 #include "base/shared_number.h"
-#include "block/registry.h"
 #include "options/options.h"
 #include "process/process.h"
 
@@ -24,6 +23,7 @@ enum {
 };
 
 static uint32_t one_in;
+static fo_guard_gone *gone;
 static uint32_t live, live_max; /* blocks of this process */
 static struct fo_shared_u32
     *told; /* by any process of the tree: what keeps blocks from being guarded */
@@ -73,14 +73,13 @@ static void publish(uint64_t *field, uint64_t value)
     __atomic_store_n(field, value, __ATOMIC_RELEASE);
 }
 
-/* The block that was in this slot is remembered no longer, and its place no longer ours. */
+/* The block that was in this slot is remembered no longer. */
 static void forget(const struct fo_guard_slot *s)
 {
     uintptr_t before = (uintptr_t)s->record.address;
-    uint8_t *slot = before != 0 ? fo_registry_slot(before) : NULL;
 
-    if (slot != NULL)
-        __atomic_store_n(slot, FO_SLOT_GONE, __ATOMIC_RELEASE);
+    if (before != 0)
+        gone(before);
 }
 
 /* A slot with its pages open. */
@@ -266,9 +265,10 @@ static uint32_t power_of_two(uint32_t least)
     return n;
 }
 
-bool fo_guard_start(uint32_t n)
+bool fo_guard_start(uint32_t n, fo_guard_gone *when_gone)
 {
     one_in = n;
+    gone = when_gone;
     live_max = bound();
     while (live_max >= LIVE_LEAST && !fo_guard_reserve(power_of_two(SLOTS_PER_LIVE * live_max)))
         live_max /= 2;

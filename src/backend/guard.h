@@ -26,8 +26,11 @@ static inline bool fo_guard_contains(uintptr_t p)
     return p - fo_guard_range.start < fo_guard_range.size;
 }
 
+/* Called when the slot of a freed block is used again: what was its place is no longer ours. */
+typedef void fo_guard_gone(uintptr_t payload);
+
 /* Guard one block in `one_in`, 1 for all.  False: there is no room for it, and that was told. */
-bool fo_guard_start(uint32_t one_in);
+bool fo_guard_start(uint32_t one_in, fo_guard_gone *gone);
 
 /* Shall the next block of this process be guarded? */
 bool fo_guard_chooses(uint32_t process);

@@ -10,7 +10,6 @@
 #include <unistd.h>
 
 #include "base/apart.h"
-#include "block/registry.h"
 #include "heap/system.h"
 #include "options/options.h"
 
@@ -162,7 +161,8 @@ void fo_guard_close(uintptr_t end, size_t room)
  * registry and the backend beneath want some, too. */
 static uintptr_t reserve(size_t size)
 {
-    size_t others = 3 * size + 64 * (size_t)FO_LEAF_SIZE;
+    enum { REGISTRY = 64 << 20 };
+    size_t others = 3 * size + REGISTRY;
     char *p =
         mmap(NULL, size + others, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 

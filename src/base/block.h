@@ -39,6 +39,18 @@ _Static_assert(FO_SIZE_SHIFT + 34 == 64, "the fields fill the word");
 #define FO_SIZE_MAX   ((UINT64_C(1) << 34) - 64) /* larger requests fail as out of memory */
 #define FO_CHECK_MASK ((UINT64_C(1) << FO_CHECK_BITS) - 1)
 
+/* Who made a block, and gets it back (law 6). */
+enum fo_backend_id {
+    FO_BACKEND_NONE, /* never in a header: a header of zeros is damage */
+    FO_BACKEND_LIBC,
+    FO_BACKEND_HOST,
+    FO_BACKEND_PLUGIN,
+    FO_BACKEND_GUARD, /* over one of the others; backend/guard.h */
+    FO_BACKEND_ARENA, /* and `shm`; heap/region.h */
+    FO_BACKEND_COUNT,
+};
+_Static_assert(FO_BACKEND_COUNT <= 1 << FO_BACKEND_BITS, "the number fits the header");
+
 static inline fo_site fo_site_pack(const char *file, int line)
 {
     unsigned kept = (unsigned)line;

@@ -9,6 +9,7 @@
 #include "block/hooks_parts.h"
 #include "block/quarantine.h"
 #include "block/short.h"
+#include "heap/direct.h"
 #include "process/process.h"
 
 void *fo_out_of_memory(void)

@@ -8,6 +8,7 @@
 #include "block/hooks_parts.h"
 #include "block/quarantine.h"
 #include "block/short.h"
+#include "heap/direct.h"
 #include "options/options.h"
 #include "process/process.h"
 #include "report/stacks.h"

@@ -90,6 +90,14 @@ uint8_t *fo_registry_slot_with(uintptr_t p, uint8_t *leaf)
     return fo_registry_slot(p);
 }
 
+void fo_registry_gone(uintptr_t payload)
+{
+    uint8_t *slot = fo_registry_slot(payload);
+
+    if (slot != NULL)
+        __atomic_store_n(slot, FO_SLOT_GONE, __ATOMIC_RELEASE);
+}
+
 /* --- looking around ------------------------------------------------------------------------------
  */
 

@@ -96,6 +96,9 @@ static inline uint8_t *fo_registry_slot_known(uintptr_t p)
 /* The same, making the leaf when there is none.  NULL: no memory for it. */
 uint8_t *fo_registry_slot_make(uintptr_t p);
 
+/* The memory of this payload was given back. */
+void fo_registry_gone(uintptr_t payload);
+
 /* For a payload whose place is not known yet, in private memory: a leaf that will be there if it is
  * needed (NULL: no memory), and then the state byte, which is there. */
 uint8_t *fo_registry_leaf(void);

@@ -1,19 +1,17 @@
 /* The hooks' long way through the region: what their short way (block/hooks.c) leaves out.  Blocks
  * that are large, threads that have no cache yet, magazines that are full, other threads that may
  * free the same block at this moment. */
-#include "heap/region.h"
+#include "heap/direct.h"
 
 #include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "backend/backend.h"
-#include "load/entries.h"
-#include "load/mixing.h"
 #include "options/options.h"
 #include "process/process.h"
 
 struct fo_region_range fo_region_range;
+bool fo_direct_by_name, fo_direct_wrapped;
 
 /* In a forked child that shares the heap, the caches are its parent's.  Only the thread that was
  * forked has one; if another thread is here first (raw clone(2)), the short way waits for it. */
@@ -29,7 +27,7 @@ void fo_region_go_ahead(struct fo_direct *d)
 {
     FO_RELAXED_STORE(&d->held_back, false);
     fo_region_see_limit(d);
-    FO_RELAXED_STORE(&d->by_name, FO_RELAXED_LOAD(&fo_memory_by_name) ? FO_REGION_SMALL : 0);
+    FO_RELAXED_STORE(&d->by_name, FO_RELAXED_LOAD(&fo_direct_by_name) ? FO_REGION_SMALL : 0);
     __atomic_store_n(&d->size, FO_REGION_SMALL, __ATOMIC_RELEASE);
 }
 
@@ -100,7 +98,7 @@ void fo_region_see_limit(struct fo_direct *d)
     FO_RELAXED_STORE(&d->object_bits,
                      FO_REGION_DEAD | (FO_RELAXED_LOAD(&fo_hot.keep) ? FO_REGION_MAKER : 0));
     __atomic_store_n(&d->bytes, limit, __ATOMIC_RELEASE);
-    if (!fo_options.wipe && !fo_memory_wrapped &&
+    if (!fo_options.wipe && !fo_direct_wrapped &&
         !FO_RELAXED_LOAD(&d->held_back)) /* else every free goes the long way */
         __atomic_store_n(&d->limit, limit, __ATOMIC_RELEASE);
     FO_RELAXED_STORE(&fo_region_range.start, fo_region->base);

@@ -13,6 +13,7 @@
 #include <sys/mman.h>
 
 #include "base/futex.h"
+#include "heap/direct.h"
 #include "heap/system.h"
 #include "options/options.h"
 #include "process/process.h"

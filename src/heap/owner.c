@@ -12,6 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "heap/direct.h"
 #include "options/options.h"
 #include "process/ending.h"
 #include "process/process.h"

@@ -418,41 +418,6 @@ bool fo_region_is_unused(const struct fo_at *at);
 /* In the slot or run in front of the one that p is in. */
 struct fo_at fo_region_in_front(uintptr_t p);
 
-/* direct.c: the hooks' long way for blocks whose header the region judges. */
-
-/* Let the hooks' short way be used in this process, whose place in the table is `index`. */
-void fo_region_enter(struct fo_direct *d, uint32_t index, bool forked);
-
-/* Sizes get classes of their own that had one together before. */
-void fo_region_refine(struct fo_direct *d);
-
-/* For a small block of this size. */
-static inline unsigned fo_direct_class(const struct fo_direct *d, size_t size)
-{
-    return FO_RELAXED_LOAD(&d->bins[(size - 1) >> 4]) / sizeof(struct fo_bin);
-}
-
-/* After all: the thread that was forked has come. */
-void fo_region_go_ahead(struct fo_direct *d);
-
-/* In a forked child, once. */
-void fo_region_forked(void);
-
-/* The short way is for what is committed, which may have grown. */
-void fo_region_see_limit(struct fo_direct *d);
-
-void *fo_region_malloc(size_t size, fo_site site); /* NULL: no room */
-
-/* Keep others from this block: it is the caller's to move or to free.  What else it may be is said
- * in the answer. */
-struct fo_at fo_region_hold(uintptr_t payload);
-void fo_region_let_go(const struct fo_at *held);
-void fo_region_free_held(const struct fo_at *held, fo_site now);
-
-/* A large block gets another size where it is, and is let go.  False: it is still held, and has to
- * move. */
-bool fo_region_resize(const struct fo_at *held, size_t size, fo_site now);
-
 /* What is remembered of the free of the block that was found.  False: nothing, it is on its way. */
 bool fo_region_freed(const struct fo_at *at, struct fo_freed *out);
 

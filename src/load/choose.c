@@ -15,6 +15,7 @@
 #include "base/say.h"
 #include "block/crash.h"
 #include "block/quarantine.h"
+#include "block/registry.h"
 #include "heap/region.h"
 #include "heap/system.h"
 #include "load/engine.h"
@@ -160,7 +161,7 @@ static void set_paths(enum fo_backend_id id)
 {
     uint32_t one_in = guarded_one_in();
 
-    bool guard = one_in != 0 && fo_guard_start(one_in);
+    bool guard = one_in != 0 && fo_guard_start(one_in, fo_registry_gone);
     if (one_in != 0 && !guard)
         fo_engine_refuse();
     FO_RELAXED_STORE(&fo_hot.spent, id == FO_BACKEND_HOST ? FO_SPENT_BY_HOST : 0);

@@ -8,14 +8,13 @@
  * or NULL when we have none. */
 void *fo_entry_named(const char *name, unsigned major);
 
-/* May callers of CRYPTO_malloc have blocks of ours without OpenSSL being asked?  True while every
- * OpenSSL of this process calls our functions anyway. */
-extern bool fo_memory_by_name;
+/* May callers of CRYPTO_malloc have blocks of ours without OpenSSL being asked?  While every
+ * OpenSSL of this process calls our functions anyway: fo_direct_by_name. */
 void fo_memory_by_name_if(bool all_ours);
 
 /* Does another library stand in front of CRYPTO_malloc, CRYPTO_zalloc or CRYPTO_free?  Then none of
- * them is answered by the short way.  Looked for before OpenSSL's first allocation. */
-extern bool fo_memory_wrapped;
+ * them is answered by the short way: fo_direct_wrapped.  Looked for before OpenSSL's first
+ * allocation. */
 void fo_memory_find_wrappers(unsigned major);
 
 /* Random generators that the program makes: generators.c. */

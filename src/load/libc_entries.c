@@ -13,6 +13,7 @@
 
 #include "base/real.h"
 #include "block/registry.h"
+#include "heap/direct.h"
 #include "heap/region.h"
 #include "load/mixing.h"
 

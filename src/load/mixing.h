@@ -4,14 +4,6 @@
 
 #include "base/base.h"
 
-/* Where backend arena is or may be, for a first look at a pointer: not all of it is ours.  The size
- * is 0 where there is none, or where the registry knows its blocks. */
-struct fo_region_range {
-    uintptr_t start;
-    size_t size;
-};
-extern FO_HIDDEN struct fo_region_range fo_region_range;
-
 /* Is p a block of ours, live or freed, or inside one? */
 bool fo_mixing_is_ours(const void *p);
 

@@ -4,6 +4,7 @@
 
 #include "backend/backend.h"
 #include "base/hot.h"
+#include "heap/direct.h"
 #include "load/engine_memory.h"
 #include "load/entries.h"
 #include "load/forward.h"
@@ -79,7 +80,7 @@ static int adopt(struct fo_openssl *o, struct fo_host wanted, uintptr_t caller)
         return 0;
     if (fo_host.malloc != NULL && host_of != o) { /* a second OpenSSL with a second pool */
         o->ours = o->set_mem(wanted.malloc, wanted.realloc, wanted.free) != 1;
-        fo_memory_by_name_if(o->ours && fo_memory_by_name);
+        fo_memory_by_name_if(o->ours && fo_direct_by_name);
         return !o->ours;
     }
     if (!fo_shared_prepare())

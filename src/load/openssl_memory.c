@@ -8,11 +8,10 @@
 #include "base/real.h"
 #include "block/hooks.h"
 #include "block/short.h"
+#include "heap/direct.h"
 #include "load/entries.h"
 #include "load/library.h"
 #include "load/openssl.h"
-
-bool fo_memory_by_name, fo_memory_wrapped;
 
 /* Those of another library in front of OpenSSL, for OpenSSL 3 and 4. */
 static struct wrappers {
@@ -29,7 +28,7 @@ void fo_memory_find_wrappers(unsigned major)
     *(void **)&w->zalloc = fo_library_wrapper(FO_PART_CRYPTO, major, "CRYPTO_zalloc");
     *(void **)&w->free = fo_library_wrapper(FO_PART_CRYPTO, major, "CRYPTO_free");
     if (w->malloc != NULL || w->zalloc != NULL || w->free != NULL)
-        fo_memory_wrapped = true;
+        fo_direct_wrapped = true;
 }
 
 /* OpenSSL's own, which ask the hook; when not even that is known yet, the next one that is loaded.
@@ -89,9 +88,9 @@ static FO_COLD void *decide(size_t size, const char *file, int line, unsigned ma
     fo_malloc_function *real = real_malloc(major);
     bool decided = fo_hot_is_chosen(__atomic_load_n(&fo_hot.alloc, __ATOMIC_ACQUIRE));
 
-    if (decided && FO_RELAXED_LOAD(&fo_hot.recycle) && FO_RELAXED_LOAD(&fo_memory_by_name))
+    if (decided && FO_RELAXED_LOAD(&fo_hot.recycle) && FO_RELAXED_LOAD(&fo_direct_by_name))
         FO_RELAXED_STORE(&rest[major - 3], fo_malloc_long); /* a malloc(3) that fails ends it all */
-    else if (decided && FO_RELAXED_LOAD(&fo_hot.direct) && FO_RELAXED_LOAD(&fo_memory_by_name))
+    else if (decided && FO_RELAXED_LOAD(&fo_hot.direct) && FO_RELAXED_LOAD(&fo_direct_by_name))
         FO_RELAXED_STORE(&rest[major - 3], major == 4 ? allocate_4 : allocate_3);
     else if (decided)
         FO_RELAXED_STORE(&rest[major - 3], real);
@@ -121,8 +120,8 @@ static FO_ALWAYS_INLINE void *by_name(size_t size, const char *file, int line, u
 
 void fo_memory_by_name_if(bool all_ours)
 {
-    all_ours = all_ours && !fo_memory_wrapped;
-    FO_RELAXED_STORE(&fo_memory_by_name, all_ours);
+    all_ours = all_ours && !fo_direct_wrapped;
+    FO_RELAXED_STORE(&fo_direct_by_name, all_ours);
     FO_RELAXED_STORE(&rest[0], NULL);
     FO_RELAXED_STORE(&rest[1], NULL);
     if (FO_RELAXED_LOAD(&fo_hot.process->direct.size) != 0)
@@ -184,7 +183,7 @@ static FO_ALWAYS_INLINE void *zeroed(size_t size, const char *file, int line, un
 static __attribute__((noinline)) void elsewhere(uintptr_t payload, const char *file, int line,
                                                 unsigned major)
 {
-    if (FO_RELAXED_LOAD(&fo_memory_by_name))
+    if (FO_RELAXED_LOAD(&fo_direct_by_name))
         fo_free_long(payload, fo_site_pack(file, line));
     else
         real_free(major)((void *)payload, file, line);

@@ -10,6 +10,7 @@
 
 #include "backend/backend.h"
 #include "base/apart.h"
+#include "heap/direct.h"
 #include "heap/region.h"
 #include "options/options.h"
 #include "process/life.h"
