@@ -254,7 +254,7 @@ static struct fo_cache *borrow(uint64_t self)
 /* A thread that is new: others may see to its end, and name it. */
 static void be_known(void)
 {
-    fo_ending_watch();
+    fo_ending_watch(FO_ENDING_CACHE, fo_cache_retire);
     fo_region_mark();
 }
 

@@ -71,6 +71,7 @@ static bool start(void)
         fo_engine_refuse();
     fo_libc_memory_find();
     fo_hot.first = fo_hot.alloc = fo_choose_first;
+    fo_cure_stop_thread = fo_openssl_thread_stop;
     fo_hot.secret = make_secret();
     fo_hot.memory = fo_memory_map(false);
     if (fo_hot.memory == NULL || !fo_process_start() || !fo_report_start() ||

@@ -4,10 +4,9 @@
 #include <limits.h>
 #include <pthread.h>
 
-#include "heap/region.h"
-#include "process/life.h"
-#include "shared/seat.h"
+#include "base/base.h"
 
+static fo_ending_function *functions[FO_ENDINGS];
 static pthread_key_t key;
 static bool has_key;
 
@@ -19,9 +18,11 @@ static void thread_goes(void *rounds)
     if ((uintptr_t)rounds < PTHREAD_DESTRUCTOR_ITERATIONS - 1 &&
         pthread_setspecific(key, (char *)rounds + 1) == 0)
         return;
-    fo_cache_retire();
-    fo_seat_leave();
-    fo_life_unwatch();
+    for (int i = 0; i < FO_ENDINGS; i++) {
+        fo_ending_function *function = FO_RELAXED_LOAD(&functions[i]);
+        if (function != NULL)
+            function();
+    }
 }
 
 void fo_ending_start(void)
@@ -30,8 +31,9 @@ void fo_ending_start(void)
         has_key = pthread_key_create(&key, thread_goes) == 0;
 }
 
-void fo_ending_watch(void)
+void fo_ending_watch(enum fo_ending what, fo_ending_function *function)
 {
+    FO_RELAXED_STORE(&functions[what], function);
     if (has_key)
         pthread_setspecific(key, (void *)1);
 }

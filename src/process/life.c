@@ -82,7 +82,7 @@ void fo_life_watch(struct fo_memory *m, uint32_t row)
         watched = l;
         watched_serial = fo_process_serial();
         fo_shared_set(&l->watched, 1);
-        fo_ending_watch();
+        fo_ending_watch(FO_ENDING_LIFE, fo_life_unwatch);
     }
     errno = saved_errno;
 }

@@ -5,7 +5,6 @@
 #include <pthread.h>
 
 #include "heap/region.h"
-#include "load/openssl.h"
 #include "options/options.h"
 #include "process/ending.h"
 #include "process/life.h"
@@ -15,6 +14,7 @@
 #include "shared/made.h"
 
 void (*fo_cure_locks_begun)(void);
+bool (*fo_cure_stop_thread)(void);
 
 /* What makes generators safe that see no fork. */
 #define FOR_FORK_ID (FO_CURE_STATE | FO_CURE_LOCKS | FO_CURE_IDENTITY)
@@ -37,7 +37,7 @@ static void drop_thread_state(void)
     if (!fo_cure_applied(FO_CURE_STATE))
         return;
     fo_fork_id_before_fork();
-    if (!fo_openssl_thread_stop())
+    if (!fo_cure_stop_thread())
         fo_fork_id_used();
 }
 

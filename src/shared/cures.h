@@ -11,6 +11,9 @@ void fo_cures_begin(void);
 /* Called when the cure `locks` is applied, unless it is NULL. */
 extern void (*fo_cure_locks_begun)(void);
 
+/* Makes the calling thread give up its OpenSSL state; false: it could not.  Set at start. */
+extern bool (*fo_cure_stop_thread)(void);
+
 /* Is this cure (enum fo_cure) applied here? */
 bool fo_cure_applied(unsigned cure);
 

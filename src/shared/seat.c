@@ -274,7 +274,7 @@ void fo_seat_claim(void)
     struct fo_seat *seat = claim(me);
 
     if (seat != NULL) {
-        fo_ending_watch();
+        fo_ending_watch(FO_ENDING_SEAT, fo_seat_leave);
         begin(&own, seat, (uint32_t)me);
     }
     fo_own_seat = own;
