@@ -6,6 +6,7 @@
 #include "cli/exit.h"
 #include "cli/model/journal_read.h"
 #include "cli/output/output.h"
+#include "cli/run/unguarded.h"
 
 struct arguments {
     struct fo_outputs outputs;
@@ -60,6 +61,7 @@ int fo_report_main(int argc, char **argv)
     if (status == FO_EXIT_OK) {
         status = fo_model_read(&model, a.journals, a.count);
         if (model.guarded != 0 || model.process_count != 0 || status == FO_EXIT_OK) {
+            fo_run_unguarded(&model, NULL);
             int written = fo_outputs_write(&a.outputs, &model, &(struct fo_run_shown){.status = 0});
             if (written != FO_EXIT_OK)
                 status = written;

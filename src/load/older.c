@@ -5,6 +5,7 @@
 #include "base/elf.h"
 #include "base/say.h"
 #include "load/engine.h"
+#include "options/options.h"
 #include "report/journal.h"
 #include "report/output.h"
 
@@ -23,14 +24,20 @@ static void look(const struct fo_module *module, void *data)
         *found = *found || number() >> SERIES_SHIFT == OPENSSL_1_1;
 }
 
-void fo_older_refuse(void)
+void fo_older_look(void)
 {
     static unsigned long long seen;
+    static bool is_counted;
     bool found = false;
 
     fo_elf_each(look, &found, &seen);
     if (!found)
         return;
+    if (!fo_options.require) {
+        if (!__atomic_exchange_n(&is_counted, true, __ATOMIC_RELAXED))
+            fo_journal_count_older();
+        return;
+    }
     fo_output_open();
     fo_journal_how(FO_JOURNAL_UNPROTECTED, "OpenSSL 1.1");
     fo_say_words("this process uses OpenSSL 1.1, which the library does not guard (OpenSSL 3 and 4 "

@@ -173,6 +173,12 @@ static void add(uintptr_t code, const char *how)
     __atomic_store_n(&adding, 0, __ATOMIC_RELEASE);
 }
 
+static void look_for_older(void)
+{
+    if (known_count == 0 && (fo_options.require || fo_journal_is_kept()))
+        fo_older_look();
+}
+
 void fo_openssl_look_around(const char *how)
 {
     void *found[OPENSSLS_MAX];
@@ -180,15 +186,13 @@ void fo_openssl_look_around(const char *how)
 
     for (unsigned i = 0; i < n; i++)
         add((uintptr_t)found[i], how);
-    if (known_count == 0 && fo_options.require)
-        fo_older_refuse();
+    look_for_older();
 }
 
 void fo_openssl_found_at(uintptr_t code)
 {
     add(code, "loaded by dlopen");
-    if (known_count == 0 && fo_options.require)
-        fo_older_refuse();
+    look_for_older();
 }
 
 static bool is_object(const char *name)

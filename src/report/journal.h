@@ -38,6 +38,9 @@ void fo_journal_process(uint32_t index);
 /* How the library got into this process, or why it could not. */
 void fo_journal_how(enum fo_journal_guard guard, const char *how);
 
+/* This process uses OpenSSL 1.1 and no other. */
+void fo_journal_count_older(void);
+
 /* This process is about to execute another program, which counts for itself.  True: the journal
  * counts it no longer as guarded, and fo_journal_stay() is to be called if that fails.  Both are
  * for any place: the child of a vfork(2), which has its parent's memory, is not taken for its

@@ -134,6 +134,7 @@ struct fo_journal_counters {
         uint64_t strings, modules, processes, findings;
     } dropped;
     uint64_t excluded; /* processes that could not write here: `freeonce run` was told by them */
+    uint64_t older;    /* processes that used OpenSSL 1.1 and no other; not in `unprotected` */
 };
 
 struct fo_journal_head {

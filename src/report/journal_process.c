@@ -172,6 +172,12 @@ void fo_journal_how(enum fo_journal_guard guard, const char *how)
     finish(p, before);
 }
 
+void fo_journal_count_older(void)
+{
+    if (fo_journal_is_usable())
+        __atomic_add_fetch(&fo_journal->counters.older, 1, __ATOMIC_RELAXED);
+}
+
 /* The row of this process, for a change, and what its state was; NULL: it is used for another
  * process by now, or another thread changes it. */
 static struct fo_journal_process *take_own(enum fo_journal_state *before)

@@ -376,7 +376,7 @@ class Transparent(tools.Case):
     """The command sees what it would have seen without us."""
 
     def test_output(self):
-        done = self.freeonce("--ci", "--", "sh", "-c", "echo out; echo err >&2", expect=0)
+        done = self.freeonce("--ci", "--allow-none", "--", "sh", "-c", "echo out; echo err >&2", expect=0)
         self.assertEqual("out\n", done.stdout)
         self.assertTrue(done.stderr.startswith("err\n"))
 
@@ -399,7 +399,7 @@ class Transparent(tools.Case):
         self.assertRegex(seen, r"^\S+libfreeonce\.so\S* libc\.so\.6$")
 
     def test_ci_settings(self):
-        plain, ci = self.environment(), self.environment("--ci")
+        plain, ci = self.environment(), self.environment("--ci", "--allow-none")
         self.assertNotIn("FREEONCE_FILL", plain)
         self.assertEqual("1", ci["FREEONCE_FILL"])
         self.assertEqual("1", ci["FREEONCE_CANARY"])
@@ -407,7 +407,7 @@ class Transparent(tools.Case):
         self.assertRegex(ci["LD_PRELOAD"], r"^\S+libfreeonce\.so\S*$")
 
     def test_own_settings_go_first(self):
-        seen = self.environment("--ci", "--set", "CANARY=0", env={"FREEONCE_FILL": "0"})
+        seen = self.environment("--ci", "--allow-none", "--set", "CANARY=0", env={"FREEONCE_FILL": "0"})
         self.assertEqual("0", seen["FREEONCE_FILL"])
         self.assertEqual("0", seen["FREEONCE_CANARY"])
 

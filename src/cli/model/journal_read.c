@@ -21,6 +21,7 @@ static void read_one(struct fo_reading *r)
     r->model->occurrences += c->findings;
     r->model->dropped += c->dropped.findings;
     r->model->excluded += c->excluded;
+    r->model->older += c->older;
     r->model->nameless += c->dropped.strings + c->dropped.modules + c->dropped.processes;
     /* Each is counted first: one that is neither in a row nor dropped was cut off by a kill. */
     if (c->findings > r->occurrences + c->dropped.findings)

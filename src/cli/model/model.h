@@ -69,10 +69,14 @@ struct fo_model {
     uint64_t occurrences;          /* of findings, repeated ones too */
     uint64_t dropped;  /* findings that are in no row: no room, or the writer was killed */
     uint64_t excluded; /* at least so many processes could not write the journal */
+    uint64_t older;    /* processes used OpenSSL 1.1 alone, which is left as it is */
     uint64_t nameless; /* times that a name, module or process of a finding had no room */
     uint64_t unfinished, damaged; /* rows */
-    bool show_processes;          /* in the text */
-    void *memory;                 /* model_memory.c's */
+    struct {
+        const char *reason, *text; /* a word, and in words; NULL: some were, or it is not known */
+    } unguarded;                   /* why no process was guarded */
+    bool show_processes;           /* in the text */
+    void *memory;                  /* model_memory.c's */
 };
 
 /* Memory that lives as long as the model: zeroed; never NULL, without memory the command ends. */

@@ -174,3 +174,9 @@ void fo_describe_nameless(FILE *out, uint64_t times)
             " time%s, and is missing from the findings",
             times, times == 1 ? "" : "s");
 }
+
+void fo_describe_unguarded(FILE *out, const struct fo_model *model)
+{
+    fputs("nothing was checked: ", out);
+    fo_describe_text(out, model->unguarded.text);
+}

@@ -20,6 +20,9 @@ void fo_describe_dropped(FILE *out, uint64_t dropped);
 void fo_describe_nameless(FILE *out, uint64_t times);
 void fo_describe_excluded(FILE *out, uint64_t processes);
 
+/* "nothing was checked: ./server is statically linked ..."; model->unguarded must have a reason. */
+void fo_describe_unguarded(FILE *out, const struct fo_model *model);
+
 /* The name of its program; "?": not known. */
 const char *fo_describe_program(const struct fo_finding_shown *finding);
 

@@ -153,6 +153,16 @@ void fo_format_github(FILE *out, const struct fo_model *model, const struct fo_r
     for (size_t i = 0; i < model->process_count; i++)
         if (model->processes[i].guard == FO_JOURNAL_UNPROTECTED)
             put_unprotected(out, model, i);
+    if (model->unguarded.reason != NULL) {
+        struct fo_description message;
+        fo_describe_start(&message);
+        fo_describe_unguarded(message.out, model);
+        char *text = fo_describe_end(&message);
+        fputs("::warning title=freeonce::", out);
+        put_message(out, text);
+        fputc('\n', out);
+        free(text);
+    }
     if (model->dropped > 0) {
         fputs("::error title=freeonce::", out);
         fo_describe_dropped(out, model->dropped);

@@ -172,6 +172,18 @@ static void put_process(FILE *out, const struct fo_model *model, const struct fo
     put(out, line);
 }
 
+static json_t *unguarded(const struct fo_model *model)
+{
+    json_t *value;
+
+    if (model->unguarded.reason == NULL)
+        return json_null();
+    value = fo_json_object();
+    fo_json_set(value, "reason", fo_json_text(model->unguarded.reason));
+    fo_json_set(value, "text", fo_json_text(model->unguarded.text));
+    return value;
+}
+
 static void put_run(FILE *out, const struct fo_model *model, const struct fo_run_shown *run)
 {
     json_t *line = line_of("run"), *command = json_null();
@@ -188,6 +200,7 @@ static void put_run(FILE *out, const struct fo_model *model, const struct fo_run
     fo_json_set(line, "seconds", run->ended ? json_real(run->seconds) : json_null());
     fo_json_set(line, "guarded", fo_json_number(model->guarded));
     fo_json_set(line, "unprotected", fo_json_number(model->unprotected));
+    fo_json_set(line, "unguarded", unguarded(model));
     put(out, line);
 }
 

@@ -195,13 +195,29 @@ static void put_nameless(xmlTextWriterPtr xml, uint64_t times)
     free(message);
 }
 
-static void put_none(xmlTextWriterPtr xml)
+/* Passed, or skipped where nothing was checked. */
+static void put_none(xmlTextWriterPtr xml, const struct fo_model *model)
 {
     start(xml, "testcase");
     attribute(xml, "classname", "freeonce");
     attribute(xml, "name", "no findings");
     attribute(xml, "time", "0");
+    if (model->unguarded.reason != NULL) {
+        struct fo_description text;
+        fo_describe_start(&text);
+        fo_describe_unguarded(text.out, model);
+        char *message = fo_describe_end(&text);
+        start(xml, "skipped");
+        attribute(xml, "message", message);
+        free(message);
+        end(xml);
+    }
     end(xml);
+}
+
+static bool has_none(const struct fo_model *model)
+{
+    return model->finding_count + model->dropped + model->excluded == 0;
 }
 
 static void put_counts(xmlTextWriterPtr xml, const struct fo_model *model,
@@ -209,13 +225,14 @@ static void put_counts(xmlTextWriterPtr xml, const struct fo_model *model,
 {
     size_t missing = (model->dropped != 0 ? 1u : 0u) + (model->excluded != 0 ? 1u : 0u);
     size_t cases = model->finding_count + missing;
+    size_t none = has_none(model) && model->unguarded.reason != NULL;
 
     attribute(xml, "name", "freeonce");
     number(xml, "tests", cases > 0 ? cases : 1);
     number(xml, "failures", cases - skipped);
     number(xml, "errors", 0);
     if (suite) /* there is no such thing of all suites in Jenkins' schema */
-        number(xml, "skipped", skipped);
+        number(xml, "skipped", skipped + none);
     xmlTextWriterWriteFormatAttribute(xml, BAD_CAST "time", "%.3f",
                                       run->ended ? run->seconds : 0.0);
 }
@@ -243,8 +260,8 @@ static void put_document(xmlTextWriterPtr xml, const struct fo_model *model,
         put_dropped(xml, model->dropped);
     if (model->excluded != 0)
         put_excluded(xml, model->excluded);
-    if (model->finding_count + model->dropped + model->excluded == 0)
-        put_none(xml);
+    if (has_none(model))
+        put_none(xml, model);
     if (model->nameless != 0)
         put_nameless(xml, model->nameless);
     xmlTextWriterEndDocument(xml);

@@ -154,6 +154,11 @@ static json_t *notifications(const struct fo_model *model)
         fo_describe_text(text.out, process->how);
         add_notification(list, &text, "warning");
     }
+    if (model->unguarded.reason != NULL) {
+        fo_describe_start(&text);
+        fo_describe_unguarded(text.out, model);
+        add_notification(list, &text, "warning");
+    }
     if (model->nameless > 0) {
         fo_describe_start(&text);
         fo_describe_nameless(text.out, model->nameless);

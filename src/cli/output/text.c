@@ -261,7 +261,10 @@ static void put_counts(const struct page *page, const struct fo_model *model)
         fputs("; ", page->out);
         fo_describe_nameless(page->out, model->nameless);
     }
-    if (model->guarded == 0)
+    if (model->unguarded.reason != NULL) {
+        fputs("; ", page->out);
+        fo_describe_unguarded(page->out, model);
+    } else if (model->guarded == 0)
         fputs("; no process used OpenSSL with the library in front: nothing was checked",
               page->out);
     else

@@ -14,8 +14,17 @@
 #include "cli/run/environment.h"
 #include "cli/run/excluded.h"
 #include "cli/run/files.h"
+#include "cli/run/unguarded.h"
 
-enum { KEY_CI = 0x100, KEY_REQUIRE, KEY_JOURNAL, KEY_LIBRARY, KEY_WAIT, KEY_ANY_USER };
+enum {
+    KEY_CI = 0x100,
+    KEY_ALLOW_NONE,
+    KEY_REQUIRE,
+    KEY_JOURNAL,
+    KEY_LIBRARY,
+    KEY_WAIT,
+    KEY_ANY_USER
+};
 
 enum { WAIT_DEFAULT = 10 };
 
@@ -23,7 +32,7 @@ struct arguments {
     struct fo_outputs outputs;
     struct fo_run_settings settings;
     const char *journal;
-    bool any_user;
+    bool any_user, allow_none;
     double patience;
     char **command;
 };
@@ -31,8 +40,10 @@ struct arguments {
 static const struct argp_option options[] = {
     {"ci", KEY_CI, NULL, 0,
      "watch for writes past the end and after the free, and look at faults that end a process "
-     "(FREEONCE_QUARANTINE=4M FREEONCE_FILL=1 FREEONCE_CANARY=1 FREEONCE_FAULTS=1)",
+     "(FREEONCE_QUARANTINE=4M FREEONCE_FILL=1 FREEONCE_CANARY=1 FREEONCE_FAULTS=1); exit status 78 "
+     "if no process was guarded",
      0},
+    {"allow-none", KEY_ALLOW_NONE, NULL, 0, "with --ci, accept that no process was guarded", 0},
     {"set", 's', "NAME=VALUE", 0, "set the option FREEONCE_NAME (see freeonce options)", 0},
     {"require", KEY_REQUIRE, NULL, 0,
      "exit status 78 if no process was guarded, or one ran unprotected", 0},
@@ -84,6 +95,9 @@ static error_t parse(int key, char *argument, struct argp_state *state)
     case KEY_CI:
         a->settings.ci = true;
         return 0;
+    case KEY_ALLOW_NONE:
+        a->allow_none = true;
+        return 0;
     case 's':
         return set_option(a, argument, state);
     case KEY_REQUIRE:
@@ -127,6 +141,10 @@ static int judge(const struct arguments *a, const struct fo_model *model,
         return end->status;
     if (output != FO_EXIT_OK)
         return output;
+    if (a->settings.ci && !a->allow_none && model->unguarded.reason != NULL) {
+        fo_error("--ci: no process was guarded, so this run proves nothing (--allow-none)");
+        return FO_EXIT_CONFIG;
+    }
     return model->excluded != 0 ? FO_EXIT_CONFIG : FO_EXIT_OK;
 }
 
@@ -138,6 +156,7 @@ static int report(struct arguments *a, char *journal, const struct fo_tree_end *
 
     for (size_t i = 0; i < end->killed_count; i++)
         fo_model_killed(&model, end->killed[i].pid, end->killed[i].signal);
+    fo_run_unguarded(&model, a->command);
     int written = fo_outputs_write(&a->outputs, &model, &shown);
 
     if (end->left)
@@ -181,7 +200,8 @@ int fo_run_main(int argc, char **argv)
             "and reports what they found.\v"
             "Exit status: that of COMMAND, 128+n if signal n ended it; 99 if any process had a "
             "finding (--exit-code changes it), whatever COMMAND's was; 78 see --require, or "
-            "COMMAND ended with 0 and a guarded process could not write the journal; 125 "
+            "COMMAND ended with 0 and a guarded process could not write the journal, or with --ci "
+            "none was guarded; 125 "
             "freeonce failed before COMMAND ran, 126 COMMAND cannot be executed, 127 there is no "
             "COMMAND.\n\n"
             "Examples:\n"

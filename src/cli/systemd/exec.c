@@ -1,19 +1,16 @@
 /* What does ExecStart= run, and does LD_PRELOAD reach it?  Static executables, setuid and file
  * capabilities (AT_SECURE), and programs that clean the environment of what they start. */
-#include <elf.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <pwd.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/xattr.h>
 #include <unistd.h>
 
+#include "cli/program.h"
 #include "cli/systemd/notes.h"
+#include "cli/wrapper.h"
 
-enum { FO_ELF_CLASS = sizeof(void *) == 8 ? ELFCLASS64 : ELFCLASS32 };
 #define RECIPES "/usr/share/doc/freeonce/servers"
 
 static const char *base_name(const char *path)
@@ -80,102 +77,17 @@ static bool hint(struct fo_plan *plan, const char *program)
 /* --- wrappers ----------------------------------------------------------------------------------
  */
 
-static const struct wrapper {
-    const char *program, *needs, *what;
-} wrappers[] = {
-    {"sudo", "", "sudo removes LD_PRELOAD and most else from the environment"},
-    {"doas", "", "doas removes LD_PRELOAD and most else from the environment"},
-    {"env", "-i", "env -i empties the environment"},
-    {"env", "-", "env - empties the environment"},
-    {"env", "--ignore-environment", "env --ignore-environment empties the environment"},
-    {"su", "-", "su - empties the environment"},
-    {"su", "-l", "su -l empties the environment"},
-    {"su", "--login", "su --login empties the environment"},
-    {"runuser", "-", "runuser - empties the environment"},
-    {"runuser", "-l", "runuser -l empties the environment"},
-    {"runuser", "--login", "runuser --login empties the environment"},
-    {"setpriv", "--reset-env", "setpriv --reset-env empties the environment"},
-    {"docker", "", "a container gets an environment of its own (docker run -e ...)"},
-    {"podman", "", "a container gets an environment of its own (podman run -e ...)"},
-    {"systemd-nspawn", "", "a container gets an environment of its own"},
-    {"bwrap", "--clearenv", "bwrap --clearenv empties the environment"},
-};
-
-/* The words of a shell's command too: split at what separates commands. */
-static void find_wrapper(struct fo_plan *plan, const char *text, const char *where)
+static void tell_wrapper(struct fo_plan *plan, const char *what, const char *where)
 {
-    static const char separators[] = " \t\n;|&(){}\"'`=";
-    char *copy = strdup(text), *state = NULL;
-    struct fo_list words = {0};
-
-    for (char *word = copy == NULL ? NULL : strtok_r(copy, separators, &state); word != NULL;
-         word = strtok_r(NULL, separators, &state))
-        fo_list_add(&words, base_name(word));
-    for (size_t i = 0; i < words.count; i++)
-        for (size_t w = 0; w < sizeof wrappers / sizeof wrappers[0]; w++) {
-            const struct wrapper *p = &wrappers[w];
-            bool found = strcmp(words.items[i], p->program) == 0 && *p->needs == '\0';
-            for (size_t n = i + 1; n < words.count && n < i + 6 && words.items[n][0] == '-'; n++)
-                found |= strcmp(words.items[i], p->program) == 0 &&
-                         strcmp(words.items[n], p->needs) == 0;
-            if (!found)
-                continue;
-            fo_note(plan, FO_NOTE_WARN,
-                    "%s: %s. What it starts is not guarded by LD_PRELOAD: see "
-                    "docs/servers/ld-so-preload.md (installed: " RECIPES "/ld-so-preload.md).",
-                    where, p->what);
-            goto told;
-        }
-told:
-    fo_list_free(&words);
-    free(copy);
-}
-
-static bool starts_with_wrapper(const char *line)
-{
-    const char *word = base_name(fo_keep(line, strcspn(line, " \t")));
-
-    for (size_t w = 0; w < sizeof wrappers / sizeof wrappers[0]; w++)
-        if (strcmp(word, wrappers[w].program) == 0)
-            return true;
-    return false;
+    if (what != NULL)
+        fo_note(plan, FO_NOTE_WARN,
+                "%s: %s. What it starts is not guarded by LD_PRELOAD: see "
+                "docs/servers/ld-so-preload.md (installed: " RECIPES "/ld-so-preload.md).",
+                where, what);
 }
 
 /* --- the file ------------------------------------------------------------------------------------
  */
-
-/* The dynamic linker that the program names: NULL if it has none, "" if it cannot be told. */
-static const char *interpreter_of(const char *head, size_t size)
-{
-    const Elf64_Ehdr *h = (const Elf64_Ehdr *)head;
-
-    if (size < sizeof *h || h->e_ident[EI_CLASS] != ELFCLASS64 || h->e_phoff >= size ||
-        h->e_phentsize != sizeof(Elf64_Phdr))
-        return "";
-    for (unsigned int i = 0; i < h->e_phnum; i++) {
-        Elf64_Phdr p;
-        if (h->e_phoff + (i + 1) * sizeof p > size)
-            return "";
-        memcpy(&p, head + h->e_phoff + i * sizeof p, sizeof p);
-        if (p.p_type != PT_INTERP)
-            continue;
-        bool whole =
-            p.p_offset < size && memchr(head + p.p_offset, '\0', size - p.p_offset) != NULL;
-        return whole ? head + p.p_offset : "";
-    }
-    return NULL;
-}
-
-static void check_interpreter(struct fo_plan *plan, const char *path, const char *interpreter)
-{
-    if (interpreter == NULL)
-        fo_note(plan, FO_NOTE_FATAL, "%s is statically linked: nothing can be put in front of it.",
-                path);
-    else if (strncmp(base_name(interpreter), "ld-musl", 7) == 0)
-        fo_note(plan, FO_NOTE_FATAL,
-                "%s is a program of musl (%s): only programs of glibc can load the library.", path,
-                interpreter);
-}
 
 static bool same_user(const char *name, uid_t uid)
 {
@@ -192,7 +104,7 @@ static void check_secure(struct fo_plan *plan, const char *path, const struct st
     const char *user = plan->sandbox.user, *why = NULL;
     bool no_new = plan->sandbox.dynamic_user || fo_unit_flag(plan->unit, "NoNewPrivileges");
 
-    if (getxattr(path, "security.capability", NULL, 0) > 0 && !as_root)
+    if (fo_program_has_capabilities(path) && !as_root)
         why = "has file capabilities (getcap)";
     else if ((status->st_mode & S_ISUID) != 0 && !no_new &&
              !(as_root ? status->st_uid == 0 : same_user(user, status->st_uid)))
@@ -207,29 +119,6 @@ static void check_secure(struct fo_plan *plan, const char *path, const struct st
             "it needs with AmbientCapabilities= instead, or see docs/servers/ld-so-preload.md "
             "(installed: " RECIPES "/ld-so-preload.md).",
             path, why);
-}
-
-/* Of a shell script, the commands that start a line: text in messages is not meant. */
-static void check_script(struct fo_plan *plan, const char *path, char *head, size_t size)
-{
-    static const char *const keywords[] = {"exec ", "then ", "else ", "do "};
-
-    head[size] = '\0';
-    size_t first = strcspn(head, "\n");
-    if (memmem(head, first, "sh", 2) == NULL)
-        return;
-    for (char *line = head, *next; line != NULL; line = next) {
-        next = strchr(line, '\n');
-        if (next != NULL)
-            *next++ = '\0';
-        line += strspn(line, " \t");
-        for (size_t i = 0; i < sizeof keywords / sizeof keywords[0]; i++)
-            if (strncmp(line, keywords[i], strlen(keywords[i])) == 0)
-                line += strlen(keywords[i]);
-        line[strcspn(line, "#;|&")] = '\0';
-        if (starts_with_wrapper(line))
-            find_wrapper(plan, line, path);
-    }
 }
 
 /* Profiles that are attached by the program's path: usr.sbin.named is /usr/sbin/named's. */
@@ -253,32 +142,50 @@ static void check_profile(struct fo_plan *plan, const char *program)
     free(name);
 }
 
+static void check_kind(struct fo_plan *plan, const char *path, const struct fo_program *program)
+{
+    switch (program->kind) {
+    case FO_PROGRAM_BITS:
+        fo_note(plan, FO_NOTE_FATAL, "%s is a program of 32 bits, which cannot load %s.", path,
+                plan->library);
+        break;
+    case FO_PROGRAM_MACHINE:
+        fo_note(plan, FO_NOTE_FATAL, "%s is a program for another processor than %s.", path,
+                plan->library);
+        break;
+    case FO_PROGRAM_STATIC:
+        fo_note(plan, FO_NOTE_FATAL, "%s is statically linked: nothing can be put in front of it.",
+                path);
+        break;
+    case FO_PROGRAM_LIBC:
+        fo_note(plan, FO_NOTE_FATAL,
+                "%s is a program of %s (%s): only programs of glibc can load the library.", path,
+                program->libc, program->interpreter);
+        break;
+    default:
+        break;
+    }
+}
+
 static void check_file(struct fo_plan *plan, const char *name, bool as_root, bool has_recipe)
 {
-    static _Alignas(Elf64_Ehdr) char head[1 << 16];
     const char *path = fo_print("%s%s", plan->root, name);
-    struct stat status;
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    struct fo_program program;
 
-    if (fd < 0 || fstat(fd, &status) != 0 || !S_ISREG(status.st_mode)) {
+    if (!fo_program_read(&program, path)) {
         fo_note(plan, FO_NOTE_WARN,
                 "%s could not be looked at (%s): is it statically linked, setuid?", path,
-                fd < 0 ? strerror(errno) : "no regular file");
-        if (fd >= 0)
-            close(fd);
+                errno != 0 ? strerror(errno) : "no regular file");
         return;
     }
-    ssize_t size = read(fd, head, sizeof head - 1);
-    close(fd);
-    if (size > EI_CLASS && memcmp(head, ELFMAG, SELFMAG) == 0) {
-        if (head[EI_CLASS] != FO_ELF_CLASS)
-            fo_note(plan, FO_NOTE_FATAL, "%s is a program of %s bits, which cannot load %s.", path,
-                    head[EI_CLASS] == ELFCLASS64 ? "64" : "32", plan->library);
-        check_interpreter(plan, path, interpreter_of(head, (size_t)size));
-        check_secure(plan, path, &status, as_root);
-    } else if (size >= 2 && head[0] == '#' && head[1] == '!' && !has_recipe) {
-        check_script(plan, path, head, (size_t)size);
+    if (program.kind > FO_PROGRAM_SCRIPT) {
+        check_kind(plan, path, &program);
+        check_secure(plan, path, &program.status, as_root);
+    } else if (program.kind == FO_PROGRAM_SCRIPT && !has_recipe &&
+               memmem(program.head, strcspn(program.head, "\n"), "sh", 2) != NULL) {
+        tell_wrapper(plan, fo_wrapper_in_script(program.head), path);
     }
+    fo_program_free(&program);
 }
 
 /* --- a line ------------------------------------------------------------------------------------
@@ -305,7 +212,7 @@ static void check_line(struct fo_plan *plan, const char *line)
         fo_note(plan, FO_NOTE_WARN,
                 "%s runs no server itself. Name the unit that does: systemctl list-units '%s@*'",
                 plan->unit->name, plan->unit->prefix);
-    find_wrapper(plan, line + prefixes, fo_print("ExecStart=%s", program));
+    tell_wrapper(plan, fo_wrapper_in(line + prefixes), fo_print("ExecStart=%s", program));
     if (strchr(program, '%') != NULL || strchr(program, '$') != NULL)
         goto done;
     if (plan->sandbox.root != NULL && !outside) {

@@ -1,0 +1,36 @@
+/* What is an executable file, and can the library be put in front of it?  Of freeonce run and
+ * freeonce systemd. */
+#ifndef FO_CLI_PROGRAM_H
+#define FO_CLI_PROGRAM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/stat.h>
+
+enum fo_program_kind {
+    FO_PROGRAM_OTHER,   /* neither ELF nor a script, or it cannot be told */
+    FO_PROGRAM_SCRIPT,  /* "#!" */
+    FO_PROGRAM_DYNAMIC, /* as far as the file says, the library can be loaded into it */
+    FO_PROGRAM_STATIC,
+    FO_PROGRAM_BITS,    /* 32, where the library has 64 */
+    FO_PROGRAM_MACHINE, /* for another processor */
+    FO_PROGRAM_LIBC,    /* linked with another libc than glibc */
+};
+
+struct fo_program {
+    enum fo_program_kind kind;
+    struct stat status;
+    const char *interpreter; /* of ELF: the dynamic linker; in `head`.  "": none, or not known */
+    const char *libc;        /* FO_PROGRAM_LIBC: its name */
+    char *head;              /* the file's beginning, with a NUL behind it; malloc(3) */
+    size_t size;             /* without the NUL */
+};
+
+/* False: the file cannot be read (errno), or is no regular file (errno 0).  Free it in any case. */
+bool fo_program_read(struct fo_program *program, const char *path);
+void fo_program_free(struct fo_program *program);
+
+/* Has the file capabilities (getcap)? */
+bool fo_program_has_capabilities(const char *path);
+
+#endif
