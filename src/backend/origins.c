@@ -25,7 +25,7 @@ bool fo_origins_share(uintptr_t address)
 {
     const struct fo_mapping *m = known(address);
 
-    return (m != NULL && m->shared) || (fo_region_contains(address) && fo_region->shared);
+    return (m != NULL && m->shared) || (fo_region_contains(address) && fo_layout.shared);
 }
 
 void fo_origins_learn(uintptr_t address)

@@ -80,7 +80,7 @@ static FO_COLD void *allocate_directly(size_t size, const char *file, int line)
     void *p = fo_region_malloc(size, fo_site_pack(file, line));
     if (p != NULL)
         return p;
-    if (!fo_region->shared)
+    if (!fo_layout.shared)
         return fo_allocate_from(FO_BACKEND_LIBC, size, file, line);
     fo_region_tell_full(size);
     return fo_out_of_memory();

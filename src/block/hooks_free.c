@@ -100,9 +100,11 @@ static __attribute__((noinline)) void free_without(uintptr_t payload, fo_site no
 
 void fo_free_rotate(uintptr_t payload, fo_site now, struct fo_bin *bin)
 {
+    unsigned class = fo_bounded_class((unsigned)(bin - fo_thread.cache->bins));
+
     if (fo_thread.cache == &fo_no_cache) {
         free_without(payload, now);
-    } else if (!fo_cache_rotate((unsigned)(bin - fo_thread.cache->bins))) {
+    } else if (fo_unlikely(bin != &fo_thread.cache->bins[class]) || !fo_cache_rotate(class)) {
         fo_free_long(payload, now);
     } else if (fo_hot_concurrent()) {
         fo_free((void *)payload, fo_site_file(now), fo_site_line(now));

@@ -36,11 +36,12 @@ static bool is_free(const struct fo_cell *cell)
 
 static bool holds_slot(uintptr_t payload)
 {
-    if (payload == 0)
+    if (payload == 0 || !fo_cell_is_sound(payload))
         return false;
     const struct fo_page *pg = fo_page_at(fo_page_number(payload));
+    unsigned class = fo_page_class(pg);
     uintptr_t offset = payload - sizeof(struct fo_header) - fo_page_start(fo_page_number(payload));
-    return offset / fo_class_slot(pg->class) < FO_RELAXED_LOAD(&pg->used);
+    return offset / fo_class_slot(class) < fo_page_used(pg, class);
 }
 
 /* The magazine of frees is full, or there is none: this one is next. */
@@ -74,7 +75,7 @@ static void gather(struct fo_bin *bin, uint32_t n)
 
 static void recover_magazines(struct fo_cache *cache, uint32_t me)
 {
-    uint32_t used = __atomic_load_n(&fo_region->magazines, __ATOMIC_ACQUIRE);
+    uint32_t used = fo_magazines_in_use();
 
     for (uint32_t n = FO_FIRST_MAGAZINE; n < used; n++)
         if (fo_magazine_go_on(n, me))

@@ -32,7 +32,7 @@ static void take_from(struct fo_bin *bin, uint32_t n, unsigned count)
 
 static void load(struct fo_bin *bin, uint32_t n)
 {
-    take_from(bin, n, fo_region->class[fo_magazine_class(fo_magazine_at(n))].cells);
+    take_from(bin, n, fo_magazine_room(n));
 }
 
 /* Allocations follow the frees through the magazine that those go into: what was freed there first
@@ -53,7 +53,8 @@ static bool follow(struct fo_bin *bin)
 static unsigned how_many(struct fo_bin *bin, unsigned room)
 {
     enum { FEW = 16 };
-    unsigned many = FO_RELAXED_LOAD(&bin->keep) == 0 ? (unsigned)FEW << bin->grown : room;
+    unsigned many =
+        FO_RELAXED_LOAD(&bin->keep) == 0 && bin->grown < 8 ? (unsigned)FEW << bin->grown : room;
 
     if (many >= room)
         return room;
@@ -69,7 +70,7 @@ static bool fill_fresh(struct fo_bin *bin, unsigned class)
 
     if (n == 0 && (n = fo_magazine_new(class)) == 0)
         return false;
-    unsigned many = how_many(bin, fo_region->class[class].cells);
+    unsigned many = how_many(bin, fo_layout.class[class].cells);
     struct fo_cell *behind = fo_magazine_first(n) + many;
     if (!fo_magazine_has(n, bin->put)) {
         __atomic_store_n(&bin->take, fo_end_cell(fo_magazine_at(n)), __ATOMIC_RELEASE);
@@ -82,20 +83,17 @@ static bool fill_fresh(struct fo_bin *bin, unsigned class)
 
 static bool fill(struct fo_bin *bin, unsigned class)
 {
-    uint32_t n = 0;
+    uint32_t n = bin->readied != 0 ? fo_magazine_take_ready(bin) : 0;
 
-    if (bin->readied != 0)
-        n = fo_magazine_take_ready(bin);
-    else if (FO_RELAXED_LOAD(&bin->keep) == 0 && follow(bin))
-        return true;
-    else if ((n = fo_magazine_take_shared(class)) != 0)
-        fo_cache_wants_more(bin, class);
-    else {
-        if (fill_fresh(bin, class))
+    if (n == 0) {
+        if (FO_RELAXED_LOAD(&bin->keep) == 0 && follow(bin))
             return true;
-        if (bin->queued == 0)
+        if ((n = fo_magazine_take_shared(class)) != 0)
+            fo_cache_wants_more(bin, class);
+        else if (fill_fresh(bin, class))
+            return true;
+        else if (bin->queued == 0 || (n = fo_magazine_take_queued(bin)) == 0)
             return follow(bin);
-        n = fo_magazine_take_queued(bin);
     }
     load(bin, n);
     return true;
@@ -226,7 +224,7 @@ static void spill_bin(struct fo_bin *bin)
 /* Others may add to those for all threads meanwhile: not more than there are are taken. */
 static void spill_shared(unsigned class)
 {
-    uint32_t most = FO_RELAXED_LOAD(&fo_region->magazines);
+    uint32_t most = fo_magazines_in_use();
 
     for (uint32_t i = 0, n = 1; i < most && n != 0; i++)
         spill(n = fo_magazine_take_shared(class));
@@ -246,13 +244,12 @@ void fo_cache_spill(void)
 
 const struct fo_cell *fo_cache_find(unsigned class, uintptr_t payload)
 {
-    uint32_t used = __atomic_load_n(&fo_region->magazines, __ATOMIC_ACQUIRE);
+    uint32_t used = fo_magazines_in_use();
 
     for (uint32_t n = FO_FIRST_MAGAZINE; n < used; n++) {
-        struct fo_magazine *m = fo_magazine_at(n);
-        if (fo_magazine_class(m) != class)
+        if (fo_magazine_class(fo_magazine_at(n)) != class)
             continue;
-        for (struct fo_cell *cell = fo_first_cell(m); !fo_cell_is_end(cell); cell++)
+        for (struct fo_cell *cell = fo_magazine_first(n); !fo_cell_is_end(cell); cell++)
             if (__atomic_load_n(&cell->payload, __ATOMIC_ACQUIRE) == payload)
                 return cell;
     }

@@ -12,7 +12,7 @@ static bool is_whole(uintptr_t payload)
     fo_site site = FO_RELAXED_LOAD(&h->site);
     uint64_t word = FO_RELAXED_LOAD(&h->word);
 
-    return fo_region_flipped(fo_region->key, payload, site, word) == FO_REGION_FREED ||
+    return fo_region_flipped(fo_layout.key, payload, site, word) == FO_REGION_FREED ||
            fo_header_is_clear(payload);
 }
 
@@ -20,7 +20,8 @@ void fo_cell_check(const struct fo_cell *cell)
 {
     uintptr_t payload = FO_RELAXED_LOAD(&cell->payload);
 
-    if (payload == 0 || fo_likely(is_whole(payload)) || !FO_RELAXED_LOAD(&fo_hot.direct))
+    if (payload == 0 || !fo_cell_is_sound(payload) || fo_likely(is_whole(payload)) ||
+        !FO_RELAXED_LOAD(&fo_hot.direct))
         return;
     struct fo_freed f;
     fo_region_freed(&(struct fo_at){FO_FOUND_DAMAGED, payload, 0, 0}, &f);

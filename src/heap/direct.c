@@ -45,12 +45,12 @@ void fo_region_refine(struct fo_direct *d)
 
 void fo_region_enter(struct fo_direct *d, uint32_t index, bool forked)
 {
-    fo_direct_begin(d, fo_region->base + FO_PAGE_SIZE + sizeof(struct fo_header));
-    d->grounds = fo_region->ground + 1;
+    fo_direct_begin(d, fo_layout.base + FO_PAGE_SIZE + sizeof(struct fo_header));
+    d->grounds = fo_layout.ground + 1;
     d->meta = (uint64_t)index << FO_META_SHIFT | (uint64_t)FO_BACKEND_ARENA << FO_BACKEND_SHIFT;
-    d->key = fo_region->key;
+    d->key = fo_layout.key;
     fo_region_refine(d);
-    FO_RELAXED_STORE(&d->held_back, forked && fo_region->shared && is_held_back());
+    FO_RELAXED_STORE(&d->held_back, forked && fo_layout.shared && is_held_back());
     if (!d->held_back)
         fo_region_go_ahead(d);
 }
@@ -61,9 +61,9 @@ void fo_region_enter(struct fo_direct *d, uint32_t index, bool forked)
  */
 void fo_region_forked(void)
 {
-    if (fo_region->shared && !fo_hot.process->direct.held_back)
+    if (fo_layout.shared && !fo_hot.process->direct.held_back)
         fo_region_mark();
-    if (fo_region->shared)
+    if (fo_layout.shared)
         return;
     if (fo_thread.cache != &fo_no_cache)
         fo_cache_keep();
@@ -89,10 +89,12 @@ void fo_region_mark(void)
 
 void fo_region_see_limit(struct fo_direct *d)
 {
-    uint64_t committed = fo_region_committed(), hole = FO_RELAXED_LOAD(&fo_region->hole);
+    uint64_t committed = fo_region_committed(),
+             hole = fo_layout.shared ? 0 : FO_RELAXED_LOAD(&fo_region->hole);
     /* X_free() reads a header before it knows of which page. */
-    uint64_t limit = (hole != 0 && hole < committed ? hole : committed) - FO_PAGE_SIZE -
-                     sizeof(struct fo_header);
+    const uint64_t least = FO_PAGE_SIZE + sizeof(struct fo_header);
+    uint64_t end = hole != 0 && hole < committed ? hole : committed;
+    uint64_t limit = end > least ? end - least : 0;
 
     /* What this process did not make itself may have to stay. */
     FO_RELAXED_STORE(&d->object_bits,
@@ -101,10 +103,10 @@ void fo_region_see_limit(struct fo_direct *d)
     if (!fo_options.wipe && !fo_direct_wrapped &&
         !FO_RELAXED_LOAD(&d->held_back)) /* else every free goes the long way */
         __atomic_store_n(&d->limit, limit, __ATOMIC_RELEASE);
-    FO_RELAXED_STORE(&fo_region_range.start, fo_region->base);
+    FO_RELAXED_STORE(&fo_region_range.start, fo_layout.base);
     /* What other processes add, this one does not hear of. */
-    FO_RELAXED_STORE(&fo_region_range.size, fo_region->shared
-                                                ? (uint64_t)fo_region->page_count << FO_PAGE_SHIFT
+    FO_RELAXED_STORE(&fo_region_range.size, fo_layout.shared
+                                                ? (uint64_t)fo_layout.page_count << FO_PAGE_SHIFT
                                                 : committed);
     fo_region_dump();
 }
@@ -136,7 +138,7 @@ void *fo_region_malloc(size_t size, fo_site site)
     bool large = size > FO_REGION_SMALL, borrows = fo_cache_enter();
     uintptr_t payload = take(size);
 
-    if (payload == 0 && fo_region->shared)
+    if (payload == 0 && fo_layout.shared)
         payload = take_when_full(size);
     if (borrows)
         fo_cache_leave();
@@ -144,7 +146,7 @@ void *fo_region_malloc(size_t size, fo_site site)
         return NULL;
     uint64_t word = (uint64_t)size << FO_SIZE_SHIFT | FO_RELAXED_LOAD(&d->meta);
     struct fo_header *h = fo_header_of(payload);
-    word |= fo_region_check(fo_region->key, payload, site, word);
+    word |= fo_region_check(fo_layout.key, payload, site, word);
     FO_RELAXED_STORE(&h->site, site);
     __atomic_store_n(&h->word, word ^ (large ? FO_REGION_LARGE : 0), __ATOMIC_RELEASE);
     return (void *)payload;
@@ -213,7 +215,7 @@ bool fo_region_resize(const struct fo_at *held, size_t size, fo_site now)
         return false;
     struct fo_at resized = {FO_FOUND_LIVE, held->payload, (uint64_t)size << FO_SIZE_SHIFT, now};
     resized.word |= FO_RELAXED_LOAD(&fo_process_self()->direct.meta);
-    resized.word |= fo_region_check(fo_region->key, held->payload, now, resized.word);
+    resized.word |= fo_region_check(fo_layout.key, held->payload, now, resized.word);
     rename_held(held, &resized);
     return true;
 }

@@ -17,7 +17,7 @@ static struct fo_at judge_header(uintptr_t payload, bool large)
     const struct fo_header *h = fo_header_of(payload);
     fo_site site = FO_RELAXED_LOAD(&h->site);
     uint64_t word = FO_RELAXED_LOAD(&h->word) ^ (large ? FO_REGION_LARGE : 0);
-    uint64_t flipped = fo_region_flipped(fo_region->key, payload, site, word);
+    uint64_t flipped = fo_region_flipped(fo_layout.key, payload, site, word);
 
     if (flipped == 0)
         return (struct fo_at){FO_FOUND_LIVE, payload, word, site};
@@ -53,11 +53,11 @@ static struct fo_at gone(unsigned class, uintptr_t payload)
 
 static struct fo_at find_slot(const struct fo_page *pg, uintptr_t start, uintptr_t p)
 {
-    unsigned class = FO_RELAXED_LOAD(&pg->class);
+    unsigned class = fo_page_class(pg);
     uint32_t size = fo_class_slot(class), slot = (uint32_t)(p - start) / size;
     uintptr_t payload = start + (uintptr_t)slot * size + sizeof(struct fo_header);
 
-    if (slot >= fo_region->class[class].slots)
+    if (slot >= fo_layout.class[class].slots)
         return nothing();
     if (slot >= FO_RELAXED_LOAD(&pg->used)) /* whatever is there, no block begins */
         return slot < FO_RELAXED_LOAD(&pg->ever) ? gone(class, payload) : nothing();
@@ -72,7 +72,7 @@ static struct fo_at find_slot(const struct fo_page *pg, uintptr_t start, uintptr
 static struct fo_at find_former_slot(uintptr_t p)
 {
     const struct fo_page *pg = fo_page_at(fo_page_number(p));
-    unsigned class = FO_RELAXED_LOAD(&pg->class);
+    unsigned class = fo_page_class(pg);
     uintptr_t start = fo_page_start(fo_page_number(p));
     uint32_t size = fo_class_slot(class), slot = (uint32_t)(p - start) / size;
 
@@ -82,9 +82,11 @@ static struct fo_at find_former_slot(uintptr_t p)
 }
 
 /* While its holder gives it another size, its page says what it was; what is read of the header
- * counts only if the page says the same afterwards. */
+ * counts only if the page says the same afterwards, and it fits into the run. */
 static struct fo_at judge_block(const struct fo_page *pg, uintptr_t payload)
 {
+    size_t most = (size_t)fo_run_at(fo_page_number(payload)) << FO_PAGE_SHIFT;
+
     for (;;) {
         uint64_t word = __atomic_load_n(&pg->word, __ATOMIC_ACQUIRE);
         if ((word & FO_REGION_DEAD) != 0)
@@ -92,8 +94,12 @@ static struct fo_at judge_block(const struct fo_page *pg, uintptr_t payload)
                                   FO_RELAXED_LOAD(&pg->allocated)};
         struct fo_at at = judge_header(payload, true);
         __atomic_thread_fence(__ATOMIC_ACQUIRE);
-        if (FO_RELAXED_LOAD(&pg->word) == word)
-            return fo_word_size(at.word) == fo_word_size(word) ? at : damaged(payload);
+        if (FO_RELAXED_LOAD(&pg->word) != word)
+            continue;
+        size_t size = fo_word_size(word);
+        return fo_word_size(at.word) == size && size <= most - sizeof(struct fo_header)
+                   ? at
+                   : damaged(payload);
     }
 }
 
@@ -114,11 +120,16 @@ static uint32_t find_run(uintptr_t p, enum fo_page_state *state)
 {
     uint32_t page = fo_page_number(p);
 
-    if (p - fo_region->base >= fo_region_committed() || !fo_page_is_ours(page))
+    if (p - fo_layout.base >= fo_region_committed() || !fo_page_is_ours(page))
         return 0;
     uint64_t what = __atomic_load_n(&fo_page_at(page)->what, __ATOMIC_ACQUIRE);
     while (fo_state_of(what) == FO_PAGE_INSIDE) {
-        page -= fo_run_of(what);
+        uint32_t back = fo_run_of(what);
+        if (fo_unlikely(back == 0 || back > page)) {
+            fo_region_drop();
+            return 0;
+        }
+        page -= back;
         what = __atomic_load_n(&fo_page_at(page)->what, __ATOMIC_ACQUIRE);
     }
     *state = fo_state_of(what);
@@ -146,10 +157,10 @@ struct fo_at fo_region_in_front(uintptr_t p)
     if (page == 0 || !fo_has_slots(state))
         return fo_region_at(start - 1);
     const struct fo_page *pg = fo_page_at(page);
-    unsigned class = FO_RELAXED_LOAD(&pg->class);
+    unsigned class = fo_page_class(pg);
     uint32_t slot = (uint32_t)(p - start) / fo_class_slot(class);
-    if (slot > fo_region->class[class].slots) /* p is in the rest of its page */
-        slot = fo_region->class[class].slots;
+    if (slot > fo_layout.class[class].slots) /* p is in the rest of its page */
+        slot = fo_layout.class[class].slots;
     return slot == 0 ? fo_region_at(start - 1)
                      : find_slot(pg, start, start + (uintptr_t)slot * fo_class_slot(class) - 1);
 }
@@ -164,7 +175,7 @@ static void find_free(uintptr_t payload, fo_site *freed, uint64_t *by)
 {
     const struct fo_page *pg = fo_page_at(fo_page_number(payload));
     const struct fo_cell *cell =
-        is_large(payload) ? NULL : fo_cache_find(FO_RELAXED_LOAD(&pg->class), payload);
+        is_large(payload) ? NULL : fo_cache_find(fo_page_class(pg), payload);
     const uint64_t *in_slot = (const uint64_t *)payload;
 
     *freed = *by = 0;
@@ -189,8 +200,7 @@ bool fo_region_is_unused(const struct fo_at *at)
 
     if (at->state != FO_FOUND_DAMAGED || is_large(payload) || !fo_header_is_clear(payload))
         return false;
-    unsigned class = FO_RELAXED_LOAD(&fo_page_at(fo_page_number(payload))->class);
-    if (fo_cache_find(class, payload) == NULL && !fo_slot_is_back(payload))
+    if (fo_cache_find(fo_class_at(payload), payload) == NULL && !fo_slot_is_back(payload))
         return false;
     find_free(payload, &freed, &by);
     return freed == 0 && by == 0;

@@ -25,7 +25,7 @@ enum { SKIPPING = 1 };
 
 static uint64_t most(void)
 {
-    return (uint64_t)fo_region->page_count << FO_PAGE_SHIFT;
+    return (uint64_t)fo_layout.page_count << FO_PAGE_SHIFT;
 }
 
 /* What is mapped counts (limits, strict overcommit), and a call for each page would take time. */
@@ -62,7 +62,7 @@ static void go_on_skipping(uint64_t is)
 
     end = end < most() ? end : most();
     for (uint64_t page = start >> FO_PAGE_SHIFT; page < end >> FO_PAGE_SHIFT; page++)
-        FO_RELAXED_STORE(&fo_region->ground[page].not_ours, 1);
+        FO_RELAXED_STORE(&fo_layout.ground[page].not_ours, 1);
     enter_hole(start);
     move(is, end);
 }
@@ -118,7 +118,7 @@ static bool has_groups(uint64_t from, uint64_t to)
 /* False: no memory. */
 static bool map_step(uint64_t now, uint64_t next)
 {
-    uintptr_t at = fo_region->base + now;
+    uintptr_t at = fo_layout.base + now;
 
     if (!has_groups(now, next))
         return false;
@@ -155,12 +155,10 @@ static bool grow(uint64_t wanted)
 /* What is shared is mapped from the start: no process can change that for the others. */
 static void grow_shared(uint64_t wanted)
 {
-    uint64_t now = fo_region_committed();
+    uint64_t now;
 
-    while (wanted > now) {
+    while ((now = __atomic_load_n(&fo_region->committed, __ATOMIC_ACQUIRE)) < wanted)
         move(now, next_step(now, wanted));
-        now = fo_region_committed();
-    }
 }
 
 /* Of a shared heap, so far in this process: another one may have been first to use the rest, and a
@@ -173,7 +171,7 @@ static void lock_up_to(uint64_t end)
 
     if (fo_likely(from >= end))
         return;
-    fo_system_lock(fo_region->base + from, end - from);
+    fo_system_lock(fo_layout.base + from, end - from);
     FO_RELAXED_STORE(&locked, end);
 }
 
@@ -185,7 +183,7 @@ void fo_region_lock(void)
 
 bool fo_region_commit(uint64_t wanted)
 {
-    if (fo_region->shared) {
+    if (fo_layout.shared) {
         grow_shared(wanted);
         lock_up_to(fo_region_committed());
     } else if (!grow(wanted)) {
@@ -209,12 +207,12 @@ void fo_region_dump(void)
     static uint64_t dumped;
     uint64_t before = FO_RELAXED_LOAD(&dumped);
 
-    if (!fo_region->shared || before > fo_region_committed())
+    if (!fo_layout.shared || before > fo_region_committed())
         return;
     uint64_t end = fo_region_committed() / STEP * STEP + STEP;
     end = end < most() ? end : most();
     if (before >= end)
         return;
-    fo_system_dump(fo_region->base + before, end - before);
+    fo_system_dump(fo_layout.base + before, end - before);
     FO_RELAXED_STORE(&dumped, end);
 }

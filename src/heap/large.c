@@ -52,11 +52,17 @@ static uint32_t keep_warm(void)
 static uint32_t may_rest(size_t size)
 {
     uint64_t most = least(fo_options.quarantine >> 15, FO_RESTING),
-             heap = (uint64_t)fo_region->page_count << FO_PAGE_SHIFT;
+             heap = (uint64_t)fo_layout.page_count << FO_PAGE_SHIFT;
 
-    if (size > fo_options.quarantine / 4 || (fo_region->shared && size * most > heap / 16))
+    if (size > fo_options.quarantine / 4 || (fo_layout.shared && size * most > heap / 16))
         return 0;
     return (uint32_t)most;
+}
+
+/* What a ring has there; another process may have written it. */
+static uint32_t exchange(uint32_t *at, uint32_t page)
+{
+    return fo_bounded_page(__atomic_exchange_n(at, page, __ATOMIC_ACQ_REL));
 }
 
 /* The newest that has waited while some others were freed: what was used last is still in the
@@ -69,26 +75,26 @@ static uint32_t take_out(size_t size)
     for (uint32_t age = keep + 1; age <= FO_WARM; age++) {
         uint32_t *at = warm_at(size, given - age);
         uint32_t page = FO_RELAXED_LOAD(at);
-        if (page != 0 && (page = __atomic_exchange_n(at, 0, __ATOMIC_ACQ_REL)) != 0)
+        if (page != 0 && (page = exchange(at, 0)) != 0)
             return page;
     }
     return 0;
 }
 
-static size_t size_of(const struct fo_page *pg)
+/* Of a block that is or was in the run that begins here.  That may have been longer then. */
+static size_t size_of(uint32_t page)
 {
-    return fo_word_size(FO_RELAXED_LOAD(&pg->word));
+    size_t most = ((size_t)fo_run_at(page) << FO_PAGE_SHIFT) - sizeof(struct fo_header);
+
+    return least(fo_word_size(FO_RELAXED_LOAD(&fo_page_at(page)->word)), most);
 }
 
-/* The memory of a run that this thread has goes back to the system.  It may have been longer when a
- * block was in it. */
+/* The memory of a run that this thread has goes back to the system. */
 static void release_memory(uint32_t page)
 {
-    const struct fo_page *pg = fo_page_at(page);
-    size_t size = (size_of(pg) + sizeof(struct fo_header) + 4095) & ~(size_t)4095;
-    size_t most = (size_t)fo_page_run(pg) << FO_PAGE_SHIFT;
+    size_t size = (size_of(page) + sizeof(struct fo_header) + 4095) & ~(size_t)4095;
 
-    fo_system_release(fo_page_start(page), size < most ? size : most, fo_region->shared);
+    fo_system_release(fo_page_start(page), size, fo_layout.shared);
 }
 
 static void release(uint32_t page)
@@ -105,7 +111,7 @@ static uint32_t take_warm(size_t size)
 
     if (page == 0 || !fo_page_change(pg, FO_PAGE_WARM, fo_of_mine(FO_PAGE_MOVING)))
         return 0;
-    if (system_pages(size_of(pg)) == system_pages(size))
+    if (system_pages(size_of(page)) == system_pages(size))
         return page;
     release(page);
     return 0;
@@ -121,7 +127,7 @@ uintptr_t fo_large_take(size_t size)
     if (!fo_may_move())
         return 0;
     uint32_t page = take_warm(size);
-    if (page == 0 && (page = fo_run_take(fo_large_pages(size))) == 0 && !fo_region->shared) {
+    if (page == 0 && (page = fo_run_take(fo_large_pages(size))) == 0 && !fo_layout.shared) {
         fo_large_cool(); /* what rests is better than what is not the region's */
         page = fo_run_take(fo_large_pages(size));
     }
@@ -142,19 +148,19 @@ static void release_behind(uintptr_t payload, size_t size, size_t was)
     if (size < was && fo_options.wipe)
         explicit_bzero((void *)(payload + size), was - size);
     if (from < to)
-        fo_system_release(from, to - from, fo_region->shared);
+        fo_system_release(from, to - from, fo_layout.shared);
 }
 
 /* Much shorter, it moves: others may want its pages. */
 bool fo_large_fit(uintptr_t payload, size_t size)
 {
     uint32_t page = fo_page_number(payload), wanted = fo_large_pages(size);
-    uint32_t has = fo_page_run(fo_page_at(page));
+    uint32_t has = fo_run_at(page);
 
     if (size <= FO_REGION_SMALL || (has > 1 && wanted <= has / 2) ||
         (wanted > has && !(fo_may_move() && fo_run_extend(page, wanted))))
         return false;
-    release_behind(payload, size, size_of(fo_page_at(page)));
+    release_behind(payload, size, size_of(page));
     return true;
 }
 
@@ -179,7 +185,7 @@ static uint32_t exchange_warm(size_t size, uint32_t page)
     uint32_t *given = &fo_region->warm_given[system_pages(size)];
     uint32_t *at = warm_at(size, __atomic_fetch_add(given, 1, __ATOMIC_ACQ_REL));
 
-    return __atomic_exchange_n(at, page, __ATOMIC_ACQ_REL);
+    return exchange(at, page);
 }
 
 static void give_warm(uint32_t page, size_t size)
@@ -202,7 +208,7 @@ static void give_to_rest(uint32_t page, uint32_t most)
     FO_RELAXED_STORE(&pg->cold, 1);
     fo_page_change(pg, fo_of_mine(FO_PAGE_MOVING), FO_PAGE_WARM);
     uint32_t turn = __atomic_fetch_add(&fo_region->rested, 1, __ATOMIC_ACQ_REL);
-    uint32_t oldest = __atomic_exchange_n(&fo_region->resting[turn % most], page, __ATOMIC_ACQ_REL);
+    uint32_t oldest = exchange(&fo_region->resting[turn % most], page);
     if (oldest != 0)
         cool(oldest);
 }
@@ -211,7 +217,7 @@ void fo_large_give(uintptr_t payload)
 {
     uint32_t page = fo_page_number(payload);
     struct fo_page *pg = fo_page_at(page);
-    size_t size = size_of(pg);
+    size_t size = size_of(page);
     uint32_t most = may_rest(size);
 
     FO_RELAXED_STORE(&pg->cold, 0);
@@ -225,7 +231,7 @@ void fo_large_give(uintptr_t payload)
 
 static void empty(uint32_t *at)
 {
-    uint32_t page = FO_RELAXED_LOAD(at) != 0 ? __atomic_exchange_n(at, 0, __ATOMIC_ACQ_REL) : 0;
+    uint32_t page = FO_RELAXED_LOAD(at) != 0 ? exchange(at, 0) : 0;
 
     if (page != 0)
         cool(page);
@@ -250,7 +256,7 @@ static bool rests(uint32_t page)
 
 bool fo_large_can_be_found(uint32_t page)
 {
-    size_t size = size_of(fo_page_at(page));
+    size_t size = size_of(page);
     bool found = false;
 
     if (!may_be_warm(size))

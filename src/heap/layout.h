@@ -2,8 +2,10 @@
  * them, which a private heap maps when it grows into that group.  So a small heap takes few
  * addresses, and no page of blocks lies next to a chunk.
  *
- * This table says where each chunk is.  It is private memory of every process, also where the
- * chunks are shared: no process follows an address that another one could write. */
+ * This table says where each chunk is, and what else of a heap never changes once it has begun.  It
+ * is private memory of every process, also where the chunks are shared: no process follows an
+ * address that another one could write, and what it reads from the chunks is compared with the
+ * bounds that are here (bounds.h). */
 #ifndef FO_HEAP_LAYOUT_H
 #define FO_HEAP_LAYOUT_H
 
@@ -84,7 +86,18 @@ struct fo_cache_group {
 };
 
 extern FO_HIDDEN struct fo_layout {
-    uint64_t *above;                         /* upper words of sets: of magazines, then of pages */
+    uint64_t *above;          /* upper words of sets: of magazines, then of pages */
+    uint64_t size;            /* of the mapping that begins with struct fo_region */
+    uintptr_t base;           /* of page 0 */
+    uint64_t key;             /* of the check bits */
+    struct fo_ground *ground; /* of each page */
+    struct fo_mark *mark;
+    uint32_t page_count, magazine_count; /* there are no more */
+    uint32_t owned_most, cache_count;    /* of caches that are owned; of these and the others */
+    bool shared; /* processes forked later map the same memory: backend `shm` */
+    struct {
+        uint16_t cells, slots; /* of a magazine, of a page */
+    } class[FO_REGION_CLASSES];
     uintptr_t caches[FO_CACHE_GROUPS];       /* struct fo_cache_group; 0: not mapped */
     uintptr_t pages[FO_PAGE_GROUPS];         /* struct fo_page_group */
     uintptr_t magazines[FO_MAGAZINE_GROUPS]; /* struct fo_magazine_group */

@@ -8,7 +8,8 @@ enum { FEW_USERS = 24 }; /* eight threads have that many caches, of their own an
 
 uint32_t fo_caches_users(void)
 {
-    uint32_t users = FO_RELAXED_LOAD(&fo_region->caches) + FO_RELAXED_LOAD(&fo_region->lent);
+    const struct fo_caches owned = fo_caches_owned(), lent = fo_caches_lent();
+    uint32_t users = fo_caches_made(&owned) + fo_caches_made(&lent);
 
     return users != 0 ? users : 1;
 }
@@ -18,12 +19,9 @@ static size_t least(size_t a, size_t b)
     return a < b ? a : b;
 }
 
-/* At least 1: what says how many cells it has may be shared. */
 static size_t bytes_of_magazine(unsigned class)
 {
-    uint32_t cells = FO_RELAXED_LOAD(&fo_region->class[class].cells);
-
-    return (size_t)fo_class_slot(class) * (cells != 0 ? cells : 1);
+    return (size_t)fo_class_slot(class) * fo_layout.class[class].cells;
 }
 
 /* Shares of the option's bytes: most for the sizes that turn over most.  What waits passes through
@@ -36,19 +34,19 @@ static size_t share_of(unsigned class, uint32_t users)
 {
     size_t share = fo_options.quarantine / (class < 8 ? 64 : class < 16 ? 128 : 512);
 
-    return share / (class < 2 && !fo_region->shared ? (users + FEW_USERS - 1) / FEW_USERS : users);
+    return share / (class < 2 && !fo_layout.shared ? (users + FEW_USERS - 1) / FEW_USERS : users);
 }
 
 /* A quarter of all magazines may be empty ones that bins keep for themselves, and a half full ones
  * that have waited. */
 static size_t spares_for(uint32_t users)
 {
-    return fo_region->magazine_count / 4 / FO_REGION_CLASSES / users;
+    return fo_layout.magazine_count / 4 / FO_REGION_CLASSES / users;
 }
 
 static size_t ready_for(uint32_t users)
 {
-    return 1 + fo_region->magazine_count / 2 / FO_REGION_CLASSES / users;
+    return 1 + fo_layout.magazine_count / 2 / FO_REGION_CLASSES / users;
 }
 
 static size_t most_ready(unsigned class, uint32_t users)
@@ -67,7 +65,7 @@ void fo_cache_limit(struct fo_cache *cache)
         /* A slot that another thread has freed shares cache lines with what that one still uses:
          * it serves the worse the sooner.  Processes seldom free each other's; and of many threads
          * each would keep a magazine of each size, which is more than the option says. */
-        if (keep == 0 && fo_options.quarantine != 0 && !fo_region->shared && users <= FEW_USERS)
+        if (keep == 0 && fo_options.quarantine != 0 && !fo_layout.shared && users <= FEW_USERS)
             keep = 1;
         FO_RELAXED_STORE(&bin->keep, (uint32_t)least(keep, 1u << 20));
         FO_RELAXED_STORE(&bin->most, (uint32_t)least(most, now != 0 ? now : FO_READY_AT_FIRST));
@@ -82,10 +80,10 @@ void fo_cache_limit(struct fo_cache *cache)
 void fo_cache_wants_more(struct fo_bin *bin, unsigned class)
 {
     uint32_t own = FO_RELAXED_LOAD(&bin->most),
-             all = FO_RELAXED_LOAD(&fo_region->class[class].most);
+             all = FO_RELAXED_LOAD(&fo_region->ready_most[class]);
 
     FO_RELAXED_STORE(&bin->most,
                      (uint32_t)least(own + own / 4 + 1, most_ready(class, fo_caches_users())));
-    FO_RELAXED_STORE(&fo_region->class[class].most,
+    FO_RELAXED_STORE(&fo_region->ready_most[class],
                      (uint32_t)least(all + all / 4 + 1, 2 + FO_BURST / bytes_of_magazine(class)));
 }

@@ -44,14 +44,14 @@ static uint32_t take(struct fo_set set, uint32_t from, unsigned class)
     uint32_t n;
 
     do
-        n = fo_set_take(&set, FO_RELAXED_LOAD(&fo_region->magazines));
+        n = fo_bounded_magazine(fo_set_take(&set, fo_magazines_in_use()));
     while (n != 0 && !change(n, from, what(FO_MAGAZINE_OWNED, class)));
     return n != 0 ? sign(n) : 0;
 }
 
 static bool wants_long(unsigned class)
 {
-    return fo_region->class[class].cells > FO_SHORT_CELLS;
+    return fo_layout.class[class].cells > FO_SHORT_CELLS;
 }
 
 static void add_spare(uint32_t n)
@@ -68,7 +68,7 @@ static uint32_t fresh_magazine(unsigned class)
     uint32_t n = FO_RELAXED_LOAD(&fo_region->magazines), mine;
 
     do {
-        if (n + 2 > fo_region->magazine_count || !fo_layout_has_magazine(n))
+        if (n >= fo_layout.magazine_count - 1 || !fo_layout_has_magazine(n))
             return 0;
         mine = n + wants_long(class);
     } while (!__atomic_compare_exchange_n(&fo_region->magazines, &n, n + 2, true, __ATOMIC_ACQ_REL,
@@ -118,8 +118,10 @@ void fo_magazine_share(struct fo_bin *bin, unsigned class)
     const struct fo_set full = fo_full_magazines(class);
     uint32_t n = fo_magazine_take_ready(bin);
 
-    if (fo_set_exceeds(&full, FO_RELAXED_LOAD(&fo_region->magazines),
-                       FO_RELAXED_LOAD(&fo_region->class[class].most) - 1)) {
+    if (fo_unlikely(n == 0))
+        return;
+    if (fo_set_exceeds(&full, fo_magazines_in_use(),
+                       FO_RELAXED_LOAD(&fo_region->ready_most[class]) - 1)) {
         fo_magazine_spill(n);
         fo_magazine_spare(n);
     } else {
@@ -186,7 +188,7 @@ static bool has_set(uint32_t n, struct fo_set *set)
     uint32_t is = __atomic_load_n(&fo_magazine_at(n)->what, __ATOMIC_SEQ_CST);
 
     *set = is == what(FO_MAGAZINE_SPARE, 0) ? fo_spare_magazines(fo_magazine_is_long(n))
-                                            : fo_full_magazines(is & 0xff);
+                                            : fo_full_magazines(fo_bounded_class(is & 0xff));
     return is == what(FO_MAGAZINE_SPARE, 0) || is == what(FO_MAGAZINE_FULL, is & 0xff);
 }
 

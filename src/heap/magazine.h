@@ -6,9 +6,17 @@
 
 #include "heap/region.h"
 
+/* Cells that its class uses. */
+static inline uint32_t fo_magazine_room(uint32_t number)
+{
+    return fo_least(fo_layout.class[fo_magazine_class(fo_magazine_at(number))].cells,
+                    fo_magazine_cells(number));
+}
+
+/* The first of them; the others follow, up to where fo_cell_is_end(). */
 static inline struct fo_cell *fo_magazine_first(uint32_t number)
 {
-    return fo_first_cell(fo_magazine_at(number));
+    return fo_end_cell(fo_magazine_at(number)) - fo_magazine_room(number);
 }
 
 /* What the end of a magazine says: its own address and the number.  Odd, as no payload is, which
@@ -27,7 +35,7 @@ static inline uint32_t fo_magazine_of(const struct fo_cell *cell)
     for (int i = 0; i < 3; i++, end += FO_MAGAZINE_END) { /* in a long one, it is one of three */
         uint64_t sign = FO_RELAXED_LOAD(&((const struct fo_magazine *)end)->sign);
         if ((sign & 1) != 0 && sign >> 21 == end / FO_MAGAZINE_END)
-            return (uint32_t)(sign >> 1) % FO_MAGAZINES_MOST;
+            return fo_bounded_magazine((uint32_t)(sign >> 1) % FO_MAGAZINES_MOST);
     }
     return 0;
 }
@@ -53,10 +61,12 @@ void fo_magazine_spare(uint32_t number);
 /* An empty one that the bin keeps; 0: none. */
 static inline uint32_t fo_magazine_take_spare(struct fo_bin *bin)
 {
-    uint32_t n = bin->spare;
+    uint32_t n = fo_bounded_magazine(bin->spare);
 
-    if (n == 0)
+    if (n == 0) {
+        bin->spare = bin->spares = 0;
         return 0;
+    }
     bin->spare = FO_RELAXED_LOAD(&fo_magazine_at(n)->next);
     bin->spares--;
     return n;
@@ -84,19 +94,30 @@ static inline void fo_magazine_queue(struct fo_bin *bin, uint32_t number)
     if (bin->queued == 0)
         bin->first = number;
     else
-        FO_RELAXED_STORE(&fo_magazine_at(bin->last)->next, number);
+        FO_RELAXED_STORE(&fo_magazine_at(fo_bounded_magazine(bin->last))->next, number);
     bin->last = number;
     bin->queued++;
 }
 
-/* The oldest of the queue, which must not be empty. */
+/* The first of a list that is not empty.  One that is longer than it says, or can be, is dropped:
+ * 0. */
+static inline uint32_t fo_magazine_take_first(uint32_t *first, uint32_t *count)
+{
+    uint32_t n = fo_bounded_magazine(*first);
+
+    if (fo_unlikely(n == 0) || fo_unlikely(*count > fo_layout.magazine_count)) {
+        *count = fo_region_drop();
+        return 0;
+    }
+    *first = FO_RELAXED_LOAD(&fo_magazine_at(n)->next);
+    --*count;
+    return n;
+}
+
+/* The oldest of the queue, which must not be empty.  0: the queue was damaged. */
 static inline uint32_t fo_magazine_take_queued(struct fo_bin *bin)
 {
-    uint32_t n = bin->first;
-
-    bin->first = FO_RELAXED_LOAD(&fo_magazine_at(n)->next);
-    bin->queued--;
-    return n;
+    return fo_magazine_take_first(&bin->first, &bin->queued);
 }
 
 /* The oldest of the queue has waited long enough.  Of those, the newest serves first: it is the one
@@ -106,19 +127,17 @@ static inline void fo_magazine_make_ready(struct fo_bin *bin)
 {
     uint32_t n = fo_magazine_take_queued(bin);
 
+    if (fo_unlikely(n == 0))
+        return;
     FO_RELAXED_STORE(&fo_magazine_at(n)->next, bin->ready);
     bin->ready = n;
     bin->readied++;
 }
 
-/* The newest of those that have waited; there must be one. */
+/* The newest of those that have waited; there must be one.  0: as above. */
 static inline uint32_t fo_magazine_take_ready(struct fo_bin *bin)
 {
-    uint32_t n = bin->ready;
-
-    bin->ready = FO_RELAXED_LOAD(&fo_magazine_at(n)->next);
-    bin->readied--;
-    return n;
+    return fo_magazine_take_first(&bin->ready, &bin->readied);
 }
 
 /* What a bin has ready goes to all threads; what is too many there, back into its pages. */

@@ -44,7 +44,7 @@ uint32_t fo_of_mine(enum fo_page_state state)
 
 bool fo_may_move(void)
 {
-    return fo_cache_own() != NULL || !fo_region->shared;
+    return fo_cache_own() != NULL || !fo_layout.shared;
 }
 
 /* --- two groups --------------------------------------------------------------------------------
@@ -52,14 +52,14 @@ bool fo_may_move(void)
 
 struct fo_caches fo_caches_owned(void)
 {
-    return (struct fo_caches){0, fo_region->owned_most, &fo_region->caches};
+    return (struct fo_caches){0, fo_layout.owned_most, &fo_region->caches};
 }
 
 struct fo_caches fo_caches_lent(void)
 {
-    uint32_t first = fo_region->owned_most;
+    uint32_t first = fo_layout.owned_most;
 
-    return (struct fo_caches){first, fo_region->cache_count - first, &fo_region->lent};
+    return (struct fo_caches){first, fo_layout.cache_count - first, &fo_region->lent};
 }
 
 /* --- owners ------------------------------------------------------------------------------------
@@ -70,14 +70,14 @@ struct fo_caches fo_caches_lent(void)
 static bool may_inherit(uint64_t owner, uint64_t self, bool asks_all)
 {
     if (owner >> 32 != self >> 32)
-        return fo_region->shared || FO_RELAXED_LOAD(&fo_hot.process->direct.orphans);
-    return fo_region->shared && (asks_all || owner == self);
+        return fo_layout.shared || FO_RELAXED_LOAD(&fo_hot.process->direct.orphans);
+    return fo_layout.shared && (asks_all || owner == self);
 }
 
 static bool make(struct fo_cache *cache)
 {
     fo_cache_empty(cache);
-    if (!fo_living_start(&cache->owner, fo_region->shared))
+    if (!fo_living_start(&cache->owner, fo_layout.shared))
         return false;
     fo_cache_limit(cache);
     __atomic_store_n(&cache->made, true, __ATOMIC_RELEASE);
@@ -91,7 +91,7 @@ static bool is_made(struct fo_cache *cache, uint64_t self)
 
     if (__atomic_load_n(&cache->made, __ATOMIC_ACQUIRE))
         return true;
-    return maker != 0 && (fo_region->shared || maker >> 32 != self >> 32) &&
+    return maker != 0 && (fo_layout.shared || maker >> 32 != self >> 32) &&
            !fo_living_exists(maker) &&
            __atomic_compare_exchange_n(&cache->maker, &maker, self, false, __ATOMIC_ACQ_REL,
                                        __ATOMIC_RELAXED) &&
@@ -115,7 +115,7 @@ bool fo_cache_take_over(struct fo_cache *cache, uint64_t self, bool asks_all)
 /* Of those that are made, the first that is to be had; NULL: none. */
 static struct fo_cache *adopt(const struct fo_caches *g, uint64_t self)
 {
-    uint32_t made = __atomic_load_n(g->made, __ATOMIC_ACQUIRE);
+    uint32_t made = fo_caches_made(g);
 
     for (uint32_t i = 0; i < made; i++)
         if (fo_cache_take_over(fo_cache_at(g->first + i), self, false))
@@ -127,7 +127,7 @@ static struct fo_cache *adopt(const struct fo_caches *g, uint64_t self)
 static struct fo_cache *next_to_make(const struct fo_caches *g, uint64_t self)
 {
     for (;;) {
-        uint32_t n = __atomic_load_n(g->made, __ATOMIC_ACQUIRE);
+        uint32_t n = fo_caches_made(g);
         uint64_t nobody = 0;
         if (n == g->most)
             return NULL;
@@ -152,7 +152,7 @@ static void share_out(void)
         return;
     for (unsigned n = 0; n < 2; n++) {
         struct fo_caches g = n == 0 ? fo_caches_owned() : fo_caches_lent();
-        for (uint32_t i = 0; i < __atomic_load_n(g.made, __ATOMIC_ACQUIRE); i++)
+        for (uint32_t i = 0; i < fo_caches_made(&g); i++)
             fo_cache_limit(fo_cache_at(g.first + i));
     }
 }
@@ -218,7 +218,7 @@ static struct fo_cache *borrow_free(uint32_t made, uint64_t self)
 static struct fo_cache *borrow_once(uint64_t self)
 {
     struct fo_caches g = fo_caches_lent();
-    uint32_t made = __atomic_load_n(g.made, __ATOMIC_ACQUIRE);
+    uint32_t made = fo_caches_made(&g);
     struct fo_cache *cache = made != 0 ? borrow_free(made, self) : NULL;
 
     if (cache == NULL)
@@ -245,7 +245,7 @@ static struct fo_cache *borrow(uint64_t self)
 {
     struct fo_cache *cache = borrow_once(self);
 
-    return cache == NULL && fo_region->shared ? await(self) : cache;
+    return cache == NULL && fo_layout.shared ? await(self) : cache;
 }
 
 /* --- for good ----------------------------------------------------------------------------------

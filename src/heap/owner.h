@@ -8,6 +8,11 @@ struct fo_caches {
     uint32_t first, most, *made;
 };
 
+static inline uint32_t fo_caches_made(const struct fo_caches *g)
+{
+    return fo_least(__atomic_load_n(g->made, __ATOMIC_ACQUIRE), g->most);
+}
+
 /* By one thread each, until it ends. */
 struct fo_caches fo_caches_owned(void);
 

@@ -76,7 +76,8 @@ static inline uint32_t fo_cache_of(uint64_t what)
     return what >> FO_PAGE_CACHE_SHIFT & 0xffff;
 }
 
-/* Pages of the run that begins here; of what is INSIDE one: how many back it begins. */
+/* Pages of the run that begins here, for bounds.h; of what is INSIDE one: how many back it
+ * begins. */
 static inline uint32_t fo_run_of(uint64_t what)
 {
     return what >> FO_PAGE_RUN_SHIFT & ((1u << (FO_PAGE_TURN_SHIFT - FO_PAGE_RUN_SHIFT)) - 1);
@@ -97,11 +98,6 @@ static inline uint64_t fo_next_what(uint64_t what, uint32_t pages, enum fo_page_
 static inline enum fo_page_state fo_page_state(const struct fo_page *pg)
 {
     return fo_state_of(__atomic_load_n(&pg->what, __ATOMIC_ACQUIRE));
-}
-
-static inline uint32_t fo_page_run(const struct fo_page *pg)
-{
-    return fo_run_of(FO_RELAXED_LOAD(&pg->what));
 }
 
 /* `from` and `to` are states, with a cache's number if they are a cache's.  False: it was something

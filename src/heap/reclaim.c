@@ -37,7 +37,7 @@ void fo_caches_reclaim(void)
 
     for (unsigned n = 0; n < 2; n++) {
         struct fo_caches g = n == 0 ? fo_caches_owned() : fo_caches_lent();
-        for (uint32_t i = 0; i < __atomic_load_n(g.made, __ATOMIC_ACQUIRE); i++)
+        for (uint32_t i = 0; i < fo_caches_made(&g); i++)
             reclaim(fo_cache_at(g.first + i), self);
     }
     fo_large_cool();

@@ -31,7 +31,7 @@ void fo_region_tell_full(size_t wanted)
     fo_put(
         &t,
         " bytes were refused, as malloc would; nothing is damaged. Raise FREEONCE_SHM_SIZE (now ");
-    fo_put_dec(&t, fo_region->size >> 20);
+    fo_put_dec(&t, fo_layout.size >> 20);
     fo_put(&t, "M), or look for a leak");
     fo_say(&t);
 }
@@ -63,41 +63,43 @@ static void set_classes(struct fo_region *r)
     for (unsigned c = 0; c < FO_REGION_CLASSES; c++) {
         uint32_t slot = fo_class_slot(c), cells = (slot < 256 ? 4096 : 2048) / slot;
         cells = cells < FO_MAGAZINE_CELLS ? cells : FO_MAGAZINE_CELLS;
-        r->class[c].cells = cells > 1 ? cells : slot > 2 * 2048 ? 1 : 2;
-        r->class[c].slots = FO_PAGE_SIZE / slot;
-        r->class[c].most = FO_READY_AT_FIRST;
+        fo_layout.class[c].cells = (uint16_t)(cells > 1 ? cells : slot > 2 * 2048 ? 1 : 2);
+        fo_layout.class[c].slots = (uint16_t)(FO_PAGE_SIZE / slot);
+        r->ready_most[c] = FO_READY_AT_FIRST;
     }
 }
 
 /* What comes before the groups, from `at` on; returns where that ends.  The beginnings of the first
  * two, which a small heap uses, lie together. */
-static uintptr_t lay_out_head(struct fo_region *r, uintptr_t at, uint32_t pages)
+static uintptr_t lay_out_head(uintptr_t at, uint32_t pages)
 {
-    r->cache_count = pages / 8 < FO_CACHES ? pages / 8 : FO_CACHES;
-    r->owned_most = r->cache_count / 2;
-    r->magazine_count = pages < FO_MAGAZINES_MOST ? pages : FO_MAGAZINES_MOST;
-    at += (sizeof *r + 63) & ~(uintptr_t)63;
-    fo_layout.above = (uint64_t *)at;
+    struct fo_layout *l = &fo_layout;
+
+    l->cache_count = pages / 8 < FO_CACHES ? pages / 8 : FO_CACHES;
+    l->owned_most = l->cache_count / 2;
+    l->magazine_count = pages < FO_MAGAZINES_MOST ? pages : FO_MAGAZINES_MOST;
+    at += (sizeof(struct fo_region) + 63) & ~(uintptr_t)63;
+    l->above = (uint64_t *)at;
     at += fo_layout_above_size(pages);
-    r->mark = (struct fo_mark *)at;
-    at += FO_MARKS * sizeof *r->mark;
-    r->ground = (struct fo_ground *)at;
-    at = (uintptr_t)(r->ground + pages);
+    l->mark = (struct fo_mark *)at;
+    at += FO_MARKS * sizeof *l->mark;
+    l->ground = (struct fo_ground *)at;
+    at = (uintptr_t)(l->ground + pages);
     return (at + 4095) & ~(uintptr_t)4095;
 }
 
 static void begin(struct fo_region *r, uintptr_t base, uint32_t page_count, bool shared)
 {
-    r->shared = shared;
-    if (!shared && r->owned_most > FO_OWNED_PRIVATELY)
-        r->owned_most = FO_OWNED_PRIVATELY;
-    r->base = base;
-    r->page_count = page_count;
-    r->key = make_key(fo_hot.secret);
+    fo_layout.shared = shared;
+    if (!shared && fo_layout.owned_most > FO_OWNED_PRIVATELY)
+        fo_layout.owned_most = FO_OWNED_PRIVATELY;
+    fo_layout.base = base;
+    fo_layout.page_count = page_count;
+    fo_layout.key = make_key(fo_hot.secret);
     r->pages = r->marks = 1;
     r->magazines = FO_FIRST_MAGAZINE;
     /* Written before it is read: otherwise the page costs two page faults. */
-    FO_RELAXED_STORE(&r->ground[0].not_ours, 0);
+    FO_RELAXED_STORE(&fo_layout.ground[0].not_ours, 0);
     set_classes(r);
     fo_region = r;
 }
@@ -153,9 +155,8 @@ static uintptr_t place_of_head(uintptr_t base, uint64_t random)
 static bool start_private(void)
 {
     enum { AT_FIRST = 1 << 20 };
-    struct fo_region plan = {0};
     uint32_t pages = private_pages();
-    size_t size = lay_out_first_groups(lay_out_head(&plan, 0, pages));
+    size_t size = lay_out_first_groups(lay_out_head(0, pages));
     struct places chosen = choose_places();
     uintptr_t base = fo_system_find_place(AT_FIRST, RANGE_MOST, chosen.blocks);
 
@@ -168,8 +169,8 @@ static bool start_private(void)
         return false;
     }
     struct fo_region *r = (struct fo_region *)head;
-    lay_out_first_groups(lay_out_head(r, head, pages));
-    r->size = size;
+    lay_out_first_groups(lay_out_head(head, pages));
+    fo_layout.size = size;
     r->committed = AT_FIRST;
     begin(r, base, pages, false);
     fo_region_lock();
@@ -180,13 +181,14 @@ static bool start_private(void)
  */
 
 /* Where everything is in a range of this size; returns where the pages begin. */
-static uintptr_t lay_out_shared(struct fo_region *r, uintptr_t start, uint64_t size)
+static uintptr_t lay_out_shared(uintptr_t start, uint64_t size)
 {
     uint32_t pages = (uint32_t)(size >> FO_PAGE_SHIFT);
-    uintptr_t groups = lay_out_head(r, start, pages);
+    uintptr_t groups = lay_out_head(start, pages);
 
-    r->size = size;
-    return round_to_page(fo_layout_share(groups, pages, r->magazine_count, r->cache_count));
+    fo_layout.size = size;
+    return round_to_page(
+        fo_layout_share(groups, pages, fo_layout.magazine_count, fo_layout.cache_count));
 }
 
 /* More addresses than the heap has, from which its place is chosen. */
@@ -199,19 +201,17 @@ static uint64_t room_for_choice(void)
 
 static bool start_shared(uint64_t size)
 {
-    struct fo_region plan = {0};
     uintptr_t start = fo_system_map_shared(size, room_for_choice(), choose_places().blocks);
 
     if (start == 0)
         return false;
-    uintptr_t gap = lay_out_shared(&plan, start, size), base = gap + FO_PAGE_SIZE;
+    uintptr_t gap = lay_out_shared(start, size), base = gap + FO_PAGE_SIZE;
     if (base + (size_t)16 * FO_PAGE_SIZE > start + size || !fo_system_close(gap, FO_PAGE_SIZE)) {
         fo_apart_unmap((void *)start, size);
         return false;
     }
-    struct fo_region *r = (struct fo_region *)start;
-    lay_out_shared(r, start, size);
-    begin(r, base, (uint32_t)((start + size - base) >> FO_PAGE_SHIFT), true);
+    begin((struct fo_region *)start, base, (uint32_t)((start + size - base) >> FO_PAGE_SHIFT),
+          true);
     return true;
 }
 

@@ -54,6 +54,7 @@
 
 #include "base/block.h"
 #include "base/hot.h"
+#include "heap/bounds.h"
 #include "heap/hot.h"
 #include "heap/layout.h"
 #include "heap/page.h"
@@ -86,55 +87,39 @@ struct fo_mark {
     uint32_t process, thread; /* as in process/process.h */
 };
 
+/* What changes.  In backend shm other processes can write all of it: bounds.h. */
 struct fo_region {
-    uint64_t size;      /* of the mapping that begins with this struct */
-    uintptr_t base;     /* of page 0 */
     uint64_t committed; /* fo_region_committed(), and a bit of grow.c */
     uint64_t hole;      /* so far from base the first page is not ours; 0: all are */
     uint64_t refused;   /* the least end that would have left the program too little; 0: none */
-    uint64_t key;
-    uint64_t fine; /* fo_class_as() */
+    uint64_t fine;      /* fo_class_as() */
     uint32_t told_full;
-    bool shared; /* processes forked later map the same memory: backend `shm` */
     uint32_t pages, magazines, marks; /* used so far */
-    uint32_t page_count, magazine_count;
     uint32_t caches, lent;            /* made so far: those that are owned, and the others */
-    uint32_t owned_most, cache_count; /* so many of the first; of both */
     uint32_t borrowed;                /* so many calls, each thread's from time to time */
     uint32_t idle[FO_IDLE], idled; /* the last pages that lost their last block; so many so far */
-    struct fo_ground *ground;      /* of each page */
-    struct {
-        uint32_t most;         /* magazines for all threads, about */
-        uint32_t cells, slots; /* of a magazine, of a page */
-    } class[FO_REGION_CLASSES];
+    uint32_t ready_most[FO_REGION_CLASSES]; /* magazines for all threads, about */
     uint32_t warm[FO_WARM_SIZES][FO_WARM];
     uint32_t warm_given[FO_WARM_SIZES]; /* so many so far */
     uint32_t rested;
     uint32_t resting[FO_RESTING];
-    struct fo_mark *mark;
 };
 
 extern FO_HIDDEN struct fo_region *fo_region; /* NULL: there is none */
 
 static inline struct fo_mark *fo_mark_at(uint32_t number)
 {
-    return &fo_region->mark[number];
+    return &fo_layout.mark[number];
 }
 
 static inline unsigned fo_magazine_class(const struct fo_magazine *m)
 {
-    return FO_RELAXED_LOAD(&m->what) & 0xff;
+    return fo_bounded_class(FO_RELAXED_LOAD(&m->what) & 0xff);
 }
 
 static inline struct fo_cell *fo_end_cell(struct fo_magazine *m)
 {
     return (struct fo_cell *)m;
-}
-
-/* Of those that its class uses, up to where fo_cell_is_end(). */
-static inline struct fo_cell *fo_first_cell(struct fo_magazine *m)
-{
-    return fo_end_cell(m) - fo_region->class[fo_magazine_class(m)].cells;
 }
 
 /* For bins without a magazine. */
@@ -146,24 +131,38 @@ static inline struct fo_cell *fo_no_cells(void)
 /* So many bytes from base can be touched, but for pages that are not ours. */
 static inline uint64_t fo_region_committed(void)
 {
-    return __atomic_load_n(&fo_region->committed, __ATOMIC_ACQUIRE) & ~(uint64_t)(FO_PAGE_SIZE - 1);
+    uint64_t committed = __atomic_load_n(&fo_region->committed, __ATOMIC_ACQUIRE),
+             most = (uint64_t)fo_layout.page_count << FO_PAGE_SHIFT;
+
+    return (committed < most ? committed : most) & ~(uint64_t)(FO_PAGE_SIZE - 1);
+}
+
+static inline uint32_t fo_pages_in_use(void)
+{
+    return fo_least(__atomic_load_n(&fo_region->pages, __ATOMIC_ACQUIRE), fo_layout.page_count);
+}
+
+static inline uint32_t fo_magazines_in_use(void)
+{
+    return fo_least(__atomic_load_n(&fo_region->magazines, __ATOMIC_ACQUIRE),
+                    fo_layout.magazine_count);
 }
 
 static inline uint32_t fo_page_number(uintptr_t p)
 {
-    return (uint32_t)((p - fo_region->base) >> FO_PAGE_SHIFT);
+    return (uint32_t)((p - fo_layout.base) >> FO_PAGE_SHIFT);
 }
 
 /* Of a small block that is here. */
 static inline unsigned fo_class_at(uintptr_t payload)
 {
-    return FO_RELAXED_LOAD(&fo_page_at(fo_page_number(payload))->class);
+    return fo_page_class(fo_page_at(fo_page_number(payload)));
 }
 
 /* Below what is committed. */
 static inline bool fo_page_is_ours(uint32_t number)
 {
-    return !FO_RELAXED_LOAD(&fo_region->ground[number].not_ours);
+    return !FO_RELAXED_LOAD(&fo_layout.ground[number].not_ours);
 }
 
 /* A page of blocks, or of what the heap knows of them? */
@@ -171,20 +170,20 @@ static inline bool fo_region_contains(uintptr_t p)
 {
     if (fo_region == NULL)
         return false;
-    if (p - fo_region->base < fo_region_committed())
+    if (p - fo_layout.base < fo_region_committed())
         return fo_page_is_ours(fo_page_number(p));
-    return p - (uintptr_t)fo_region < fo_region->size;
+    return p - (uintptr_t)fo_region < fo_layout.size;
 }
 
 /* Where a heap may grow that is not shared. */
 static inline bool fo_region_may_reach(uintptr_t p)
 {
-    return fo_region != NULL && p - fo_region->base < (uint64_t)FO_PAGES_MOST << FO_PAGE_SHIFT;
+    return fo_region != NULL && p - fo_layout.base < (uint64_t)FO_PAGES_MOST << FO_PAGE_SHIFT;
 }
 
 static inline uintptr_t fo_page_start(uint32_t number)
 {
-    return fo_region->base + ((uintptr_t)number << FO_PAGE_SHIFT);
+    return fo_layout.base + ((uintptr_t)number << FO_PAGE_SHIFT);
 }
 
 /* Did a run ever begin here, or before? */
@@ -199,7 +198,7 @@ static inline uint32_t fo_next_run(uint32_t page)
 {
     uint64_t what = __atomic_load_n(&fo_page_at(page)->what, __ATOMIC_ACQUIRE);
 
-    return page + (fo_state_of(what) == FO_PAGE_INSIDE ? 1 : fo_run_of(what));
+    return page + (fo_state_of(what) == FO_PAGE_INSIDE ? 1 : fo_bounded_run(page, what));
 }
 
 /* region.c: the start. */
@@ -271,6 +270,15 @@ void fo_slots_offer(struct fo_bin *bin);
 /* A page of slots that are all free, and nobody's, becomes a run again; any other page stays what
  * it is. */
 void fo_slots_dissolve(uint32_t page);
+
+/* Does a slot begin at this payload, of which a cell of a shared magazine says that it is free?  A
+ * private heap has no other cells. */
+bool fo_slot_begins(uintptr_t payload);
+
+static inline bool fo_cell_is_sound(uintptr_t payload)
+{
+    return fo_likely(!fo_layout.shared) || fo_slot_begins(payload);
+}
 
 /* Back into its page; what the cell knows of its free is kept in the slot from now on. */
 void fo_slot_give(const struct fo_cell *freed);

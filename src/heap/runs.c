@@ -76,7 +76,7 @@ static void advertise(uint32_t at, uint32_t pages)
 /* A run that is MAKING becomes this.  False: others are done with it. */
 static bool finish(uint32_t at, uint64_t is, uint32_t to)
 {
-    for (uint32_t i = 1; i < fo_run_of(is); i++)
+    for (uint32_t i = 1; i < fo_bounded_run(at, is); i++)
         if (!make_inside(at, is, i))
             return false;
     return become(at, is, (is & ~(uint64_t)UINT32_MAX) | to);
@@ -90,7 +90,7 @@ static bool claim(uint32_t at, uint32_t pages, uint32_t to)
     uint64_t making = fo_next_what(0, pages, FO_PAGE_MAKING);
 
     if (!become(at, 0, making)) {
-        move_end(at, fo_page_run(fo_page_at(at)));
+        move_end(at, fo_run_at(at));
         return false;
     }
     move_end(at, pages);
@@ -123,7 +123,7 @@ static void leave_out(uint32_t at, uint32_t pages)
  * were faster, or there is no memory: *full. */
 static bool claim_at_end(uint32_t at, uint32_t pages, bool *full)
 {
-    *full = pages > fo_region->page_count - at ||
+    *full = pages > fo_layout.page_count - at ||
             !fo_region_commit((uint64_t)(at + pages) << FO_PAGE_SHIFT);
     if (*full)
         return false;
@@ -139,7 +139,9 @@ static uint32_t fresh_run(unsigned class)
     bool full = false;
 
     while (!full) {
-        uint32_t at = __atomic_load_n(&fo_region->pages, __ATOMIC_ACQUIRE);
+        uint32_t at = fo_pages_in_use();
+        if (at == 0)
+            return fo_region_drop();
         if (claim_at_end(at, run_pages(class), &full))
             return at;
     }
@@ -167,9 +169,9 @@ static bool step(uint32_t at, uint64_t is, uint32_t page, uint64_t from, uint64_
  * first one is free; whoever sees that goes on with the second. */
 static void go_on_halving(uint32_t at, uint64_t is)
 {
-    uint32_t pages = fo_run_of(is), half = pages / 2;
-    bool mine = step(at, is, at + half, fo_what(half, FO_PAGE_INSIDE),
-                     fo_what(pages - half, FO_PAGE_MAKING));
+    uint32_t pages = fo_bounded_run(at, is), half = pages / 2;
+    bool mine = half != 0 && step(at, is, at + half, fo_what(half, FO_PAGE_INSIDE),
+                                  fo_what(pages - half, FO_PAGE_MAKING));
 
     for (uint32_t i = half + 1; mine && i < pages; i++)
         mine = step(at, is, at + i, fo_what(i, FO_PAGE_INSIDE), fo_what(i - half, FO_PAGE_INSIDE));
@@ -199,7 +201,7 @@ static bool own(uint32_t at, unsigned class)
 
     if (!fo_page_change(pg, FO_PAGE_FREE, fo_of_mine(FO_PAGE_MOVING)))
         return false;
-    if (fo_likely(fo_page_run(pg) == run_pages(class)))
+    if (fo_likely(fo_run_at(at) == run_pages(class)))
         return true;
     fo_run_give(at);
     return false;
@@ -211,7 +213,7 @@ static uint32_t freed_run(unsigned class)
     uint32_t at;
 
     do
-        at = fo_set_take(&runs, FO_RELAXED_LOAD(&fo_region->pages));
+        at = fo_bounded_page(fo_set_take(&runs, fo_pages_in_use()));
     while (at != 0 && !own(at, class));
     return at;
 }
@@ -231,14 +233,14 @@ static uint32_t take(unsigned class)
 /* Would a half of it do? */
 static bool is_twice(uint32_t at, uint32_t wanted)
 {
-    uint32_t pages = fo_page_run(fo_page_at(at));
+    uint32_t pages = fo_run_at(at);
 
     return pages > wanted && pages - pages / 2 >= wanted;
 }
 
 uint32_t fo_run_take(uint32_t pages)
 {
-    if (pages == 0 || pages > fo_region->page_count)
+    if (pages == 0 || pages > fo_layout.page_count)
         return 0;
     unsigned class = run_class(pages);
     uint32_t at = take(class);
@@ -252,7 +254,7 @@ void fo_run_give(uint32_t at)
     struct fo_page *pg = fo_page_at(at);
 
     if (fo_page_change(pg, fo_of_mine(FO_PAGE_MOVING), FO_PAGE_FREE))
-        advertise(at, fo_page_run(pg));
+        advertise(at, fo_run_at(at));
 }
 
 /* --- neighbours ----------------------------------------------------------------------------------
@@ -269,7 +271,7 @@ static uint32_t free_pages_at(uint32_t at, uint32_t wanted)
         uint64_t what = what_of(at + pages);
         if (fo_state_of(what) != FO_PAGE_FREE)
             return 0;
-        pages += fo_run_of(what);
+        pages += fo_bounded_run(at + pages, what);
     }
     return pages;
 }
@@ -308,11 +310,11 @@ static bool join(uint32_t at, uint32_t pages)
 
 bool fo_run_join(uint32_t wanted)
 {
-    if (wanted == 0 || wanted > fo_region->page_count)
+    if (wanted == 0 || wanted > fo_layout.page_count)
         return false;
     for (uint32_t at = 1; fo_page_is_used(at); at = fo_next_run(at)) {
         uint32_t pages = free_pages_at(at, run_pages(run_class(wanted)));
-        if (pages > fo_page_run(fo_page_at(at)) && join(at, pages))
+        if (pages > fo_run_at(at) && join(at, pages))
             return true;
     }
     return false;
@@ -327,13 +329,13 @@ static uint32_t own_next(uint32_t at, uint32_t most)
     bool full;
 
     for (;;) {
-        if (at >= fo_region->page_count)
+        if (at >= fo_layout.page_count)
             return 0;
         if (at >= fo_region_committed() >> FO_PAGE_SHIFT || what_of(at) == 0)
             return claim_at_end(at, largest_run(most), &full) ? largest_run(most) : 0;
         if (!fo_page_change(fo_page_at(at), FO_PAGE_FREE, fo_of_mine(FO_PAGE_MOVING)))
             return 0;
-        uint32_t pages = fo_page_run(fo_page_at(at));
+        uint32_t pages = fo_run_at(at);
         if (pages <= most)
             return pages;
         halve(at);
@@ -352,7 +354,7 @@ static void absorb(uint32_t at, uint32_t pages)
 
 bool fo_run_extend(uint32_t at, uint32_t wanted)
 {
-    if (wanted > fo_region->page_count)
+    if (wanted > fo_layout.page_count)
         return false;
     uint32_t behind = fo_next_run(at), next = behind, end = at + run_pages(run_class(wanted));
 
@@ -377,7 +379,7 @@ void fo_run_complete(uint32_t at)
     uint64_t is = what_of(at);
     bool mine = fo_state_of(is) == FO_PAGE_BLOCK;
 
-    for (uint32_t i = 1; mine && i < fo_run_of(is); i++)
+    for (uint32_t i = 1; mine && i < fo_bounded_run(at, is); i++)
         mine = make_inside(at, is, i);
 }
 
@@ -385,19 +387,19 @@ void fo_run_go_on(uint32_t at)
 {
     uint64_t is = what_of(at);
 
-    move_end(at, fo_run_of(is));
+    move_end(at, fo_bounded_run(at, is));
     if (fo_state_of(is) == FO_PAGE_MAKING)
         finish(at, is, fo_page_is_ours(at) ? FO_PAGE_FREE : FO_PAGE_BLOCKED);
     else if (fo_state_of(is) == FO_PAGE_HALVING)
         go_on_halving(at, is);
     is = what_of(at);
     if (fo_state_of(is) == FO_PAGE_FREE)
-        advertise(at, fo_run_of(is));
+        advertise(at, fo_bounded_run(at, is));
 }
 
 bool fo_run_can_be_found(uint32_t at)
 {
-    const struct fo_set runs = fo_free_runs(run_class(fo_page_run(fo_page_at(at))));
+    const struct fo_set runs = fo_free_runs(run_class(fo_run_at(at)));
 
     return fo_set_has(&runs, at);
 }

@@ -65,13 +65,15 @@ static void forget(const struct fo_set *s, uint32_t word)
         set(upper(s, word), word);
 }
 
-/* One of the 64 words whose bits are here. */
-static uint32_t take_below(const struct fo_set *s, uint32_t above)
+/* One of the 64 words whose bits are here.  Others may be written there that are none. */
+static uint32_t take_below(const struct fo_set *s, uint32_t above, uint32_t numbers)
 {
     uint64_t words;
 
     while ((words = look_at(upper(s, above * BITS))) != 0) {
         uint32_t word = above * BITS + (uint32_t)__builtin_ctzll(words);
+        if (word * BITS >= numbers)
+            return 0;
         uint64_t bits = look_at(lower(s, word * BITS));
         uint32_t number = bits == 0 ? 0 : word * BITS + (uint32_t)__builtin_ctzll(bits);
         if (bits == 0)
@@ -87,7 +89,7 @@ uint32_t fo_set_take(const struct fo_set *s, uint32_t numbers)
     uint32_t number = 0;
 
     for (uint32_t above = 0; number == 0 && above * BITS * BITS < numbers; above++)
-        number = take_below(s, above);
+        number = take_below(s, above, numbers);
     return number;
 }
 

@@ -8,7 +8,7 @@
 /* Slots of it are there for all. */
 static void advertise(uint32_t page)
 {
-    const struct fo_set pages = fo_partial_pages(fo_page_at(page)->class);
+    const struct fo_set pages = fo_partial_pages(fo_page_class(fo_page_at(page)));
 
     fo_set_add(&pages, page);
 }
@@ -34,7 +34,7 @@ static uintptr_t make_slot(uint32_t page, unsigned class, uint32_t slot)
 {
     uintptr_t payload = slot_at(page, class, slot);
 
-    if (fo_unlikely(fo_region_check(fo_region->key, payload, 0, 0) == 0))
+    if (fo_unlikely(fo_region_check(fo_layout.key, payload, 0, 0) == 0))
         fo_header_clear(payload);
     return payload;
 }
@@ -47,10 +47,10 @@ struct back {
 _Static_assert(sizeof(struct back) <= 16, "the smallest payload has room for it");
 
 /* Each is handed over before the next is taken. */
-static unsigned take_returned(struct fo_bin *bin, unsigned class, unsigned room)
+static unsigned take_returned(struct fo_bin *bin, uint32_t page, unsigned class, unsigned room)
 {
-    uint64_t *bitmap = fo_bitmap_of(bin->page);
-    uint32_t used = fo_page_at(bin->page)->used;
+    uint64_t *bitmap = fo_bitmap_of(page);
+    uint32_t used = fo_page_used(fo_page_at(page), class);
     unsigned taken = 0;
 
     for (uint32_t w = 0; w * 64 < used;) {
@@ -63,8 +63,12 @@ static unsigned take_returned(struct fo_bin *bin, unsigned class, unsigned room)
             break;
         unsigned bit = (unsigned)__builtin_ctzll(word);
         __atomic_fetch_and(&bitmap[w], ~(UINT64_C(1) << bit), __ATOMIC_ACQ_REL);
+        if (fo_unlikely(w * 64 + bit >= fo_layout.class[class].slots)) {
+            fo_region_drop();
+            continue;
+        }
         struct fo_cell *cell = bin->take - 1;
-        uintptr_t payload = slot_at(bin->page, class, w * 64 + bit);
+        uintptr_t payload = slot_at(page, class, w * 64 + bit);
         const struct back *b = (const struct back *)payload;
         FO_RELAXED_STORE(&cell->freed, b->freed);
         FO_RELAXED_STORE(&cell->by, b->by);
@@ -79,7 +83,7 @@ static unsigned take_returned(struct fo_bin *bin, unsigned class, unsigned room)
  * next one says it again, and what is not used has no header. */
 static void set_handed(uint32_t page, unsigned class, uint32_t count)
 {
-    __atomic_store_n(&fo_region->ground[page].handed, fo_handed(fo_class_slot(class), count),
+    __atomic_store_n(&fo_layout.ground[page].handed, fo_handed(fo_class_slot(class), count),
                      __ATOMIC_RELEASE);
 }
 
@@ -93,20 +97,20 @@ static void refine(unsigned class)
 }
 
 /* In ascending order: neighbours in time are neighbours in memory. */
-static unsigned take_fresh(struct fo_bin *bin, unsigned class, unsigned room)
+static unsigned take_fresh(struct fo_bin *bin, uint32_t page, unsigned class, unsigned room)
 {
-    struct fo_page *pg = fo_page_at(bin->page);
-    uint32_t left = fo_region->class[class].slots - pg->used;
-    uint32_t count = left < room ? left : room, end = pg->used + count;
+    struct fo_page *pg = fo_page_at(page);
+    uint32_t used = fo_page_used(pg, class);
+    uint32_t count = fo_least(fo_layout.class[class].slots - used, room), end = used + count;
 
     /* What a cell holds and `used` does not count is not there for whoever finds it. */
     for (uint32_t i = 1; i <= count; i++) {
         struct fo_cell *cell = bin->take - i;
         FO_RELAXED_STORE(&cell->freed, 0); /* what the cell knows is of another block */
         FO_RELAXED_STORE(&cell->by, 0);
-        FO_RELAXED_STORE(&cell->payload, make_slot(bin->page, class, end - i));
+        FO_RELAXED_STORE(&cell->payload, make_slot(page, class, end - i));
     }
-    set_handed(bin->page, class, end);
+    set_handed(page, class, end);
     if (end * fo_class_slot(class) >= FO_COARSE_MOST)
         refine(class);
     __atomic_store_n(&pg->used, end, __ATOMIC_RELEASE);
@@ -117,8 +121,10 @@ static unsigned take_fresh(struct fo_bin *bin, unsigned class, unsigned room)
 static bool has_returned(uint32_t page)
 {
     const uint64_t *bitmap = fo_bitmap_of(page);
+    const struct fo_page *pg = fo_page_at(page);
+    uint32_t used = fo_page_used(pg, fo_page_class(pg));
 
-    for (uint32_t w = 0; w * 64 < FO_RELAXED_LOAD(&fo_page_at(page)->used); w++)
+    for (uint32_t w = 0; w * 64 < used; w++)
         if (__atomic_load_n(&bitmap[w], __ATOMIC_SEQ_CST) != 0)
             return true;
     return false;
@@ -139,10 +145,10 @@ static bool own(uint32_t page, uint32_t from, unsigned class)
 }
 
 /* Nothing is left in the bin's page; if slots came back meanwhile, it stays. */
-static void leave_page(struct fo_bin *bin, unsigned class)
+static void leave_page(struct fo_bin *bin, uint32_t page, unsigned class)
 {
-    fo_page_change(fo_page_at(bin->page), fo_of_mine(FO_PAGE_OWNED), FO_PAGE_FULL);
-    if (!has_returned(bin->page) || !own(bin->page, FO_PAGE_FULL, class))
+    fo_page_change(fo_page_at(page), fo_of_mine(FO_PAGE_OWNED), FO_PAGE_FULL);
+    if (!has_returned(page) || !own(page, FO_PAGE_FULL, class))
         bin->page = 0;
 }
 
@@ -154,12 +160,18 @@ static uint32_t oldest_idle(uint32_t page)
     uint32_t oldest = __atomic_exchange_n(&fo_region->idle[at], page, __ATOMIC_RELAXED);
 
     FO_RELAXED_STORE(&fo_page_at(page)->idle, at + 1);
-    return oldest;
+    return fo_bounded_page(oldest);
+}
+
+/* 1 and its place in fo_region.idle; 0: it has none. */
+static uint32_t bounded_idle(uint32_t at)
+{
+    return fo_likely(at <= FO_IDLE) ? at : fo_region_drop();
 }
 
 static void no_longer_idle(uint32_t page)
 {
-    uint32_t at = __atomic_exchange_n(&fo_page_at(page)->idle, 0, __ATOMIC_RELAXED);
+    uint32_t at = bounded_idle(__atomic_exchange_n(&fo_page_at(page)->idle, 0, __ATOMIC_RELAXED));
 
     if (at != 0)
         __atomic_compare_exchange_n(&fo_region->idle[at - 1], &page, 0, false, __ATOMIC_RELAXED,
@@ -172,7 +184,7 @@ static uint32_t partial_page(unsigned class)
     uint32_t page;
 
     do
-        page = fo_set_take(&pages, FO_RELAXED_LOAD(&fo_region->pages));
+        page = fo_bounded_page(fo_set_take(&pages, fo_pages_in_use()));
     while (page != 0 && !own(page, FO_PAGE_PARTIAL, class));
     if (page != 0)
         no_longer_idle(page);
@@ -186,11 +198,11 @@ static uint32_t fresh_page(unsigned class, bool another)
 
     if (page == 0)
         return 0;
-    if (another && fo_region->shared)
+    if (another && fo_layout.shared)
         fo_system_populate(fo_page_start(page), FO_PAGE_SIZE);
     struct fo_page *pg = fo_page_at(page);
     FO_RELAXED_STORE(&pg->class, (uint16_t) class);
-    FO_RELAXED_STORE(&fo_region->ground[page].bin, (uint16_t)(class * sizeof(struct fo_bin)));
+    FO_RELAXED_STORE(&fo_layout.ground[page].bin, (uint16_t)(class * sizeof(struct fo_bin)));
     FO_RELAXED_STORE(&pg->used, 0);
     FO_RELAXED_STORE(&pg->ever, 0);
     FO_RELAXED_STORE(&pg->word, 0);
@@ -199,31 +211,36 @@ static uint32_t fresh_page(unsigned class, bool another)
     return page;
 }
 
-static bool own_page(struct fo_bin *bin, unsigned class, bool another)
+/* The bin's page, or another one that it gets; 0: there is none. */
+static uint32_t page_of(struct fo_bin *bin, unsigned class, bool another)
 {
-    uint32_t page = partial_page(class);
+    uint32_t page = fo_bounded_page(FO_RELAXED_LOAD(&bin->page));
 
-    bin->page = page != 0 ? page : fresh_page(class, another);
-    return bin->page != 0;
+    if (page == 0 && (page = partial_page(class)) == 0)
+        page = fresh_page(class, another);
+    bin->page = page;
+    return page;
 }
 
 bool fo_slots_take(struct fo_bin *bin, unsigned class, unsigned room)
 {
-    for (bool another = false; bin->page != 0 || own_page(bin, class, another); another = true) {
-        if (take_returned(bin, class, room) != 0) {
+    uint32_t page;
+
+    for (bool another = false; (page = page_of(bin, class, another)) != 0; another = true) {
+        if (take_returned(bin, page, class, room) != 0) {
             fo_cache_wants_more(bin, class);
             return true;
         }
-        if (take_fresh(bin, class, room) != 0)
+        if (take_fresh(bin, page, class, room) != 0)
             return true;
-        leave_page(bin, class);
+        leave_page(bin, page, class);
     }
     return false;
 }
 
 void fo_slots_offer(struct fo_bin *bin)
 {
-    uint32_t page = bin->page;
+    uint32_t page = fo_bounded_page(FO_RELAXED_LOAD(&bin->page));
 
     bin->page = 0;
     if (page != 0)
@@ -243,7 +260,8 @@ static uint64_t all_of_word(uint32_t used, uint32_t w)
 static bool are_all_back(uint32_t page)
 {
     const uint64_t *bitmap = fo_bitmap_of(page);
-    uint32_t used = FO_RELAXED_LOAD(&fo_page_at(page)->used);
+    const struct fo_page *pg = fo_page_at(page);
+    uint32_t used = fo_page_used(pg, fo_page_class(pg));
 
     for (uint32_t w = 0; w * 64 < used; w++)
         if (__atomic_load_n(&bitmap[w], __ATOMIC_SEQ_CST) != all_of_word(used, w))
@@ -253,12 +271,12 @@ static bool are_all_back(uint32_t page)
 
 /* Of slots that came into a cell, the last ones may never have been handed out: no header was
  * written there. */
-static uint32_t count_handed_out(uint32_t page)
+static uint32_t count_handed_out(uint32_t page, unsigned class)
 {
     const struct fo_page *pg = fo_page_at(page);
-    uint32_t count = pg->used;
+    uint32_t count = fo_page_used(pg, class);
 
-    while (count > pg->ever && fo_header_is_clear(slot_at(page, pg->class, count - 1)))
+    while (count > pg->ever && fo_header_is_clear(slot_at(page, class, count - 1)))
         count--;
     return count;
 }
@@ -268,14 +286,15 @@ static void empty(uint32_t page)
 {
     struct fo_page *pg = fo_page_at(page);
     uint64_t *bitmap = fo_bitmap_of(page);
+    unsigned class = fo_page_class(pg);
 
     if (pg->used > pg->ever)
-        FO_RELAXED_STORE(&pg->ever, (uint16_t)count_handed_out(page));
-    set_handed(page, pg->class, 0);
+        FO_RELAXED_STORE(&pg->ever, (uint16_t)count_handed_out(page, class));
+    set_handed(page, class, 0);
     for (unsigned i = 0; i < FO_BITMAP_WORDS; i++)
         FO_RELAXED_STORE(&bitmap[i], 0);
     FO_RELAXED_STORE(&pg->used, 0);
-    fo_system_release(fo_page_start(page), FO_PAGE_SIZE, fo_region->shared);
+    fo_system_release(fo_page_start(page), FO_PAGE_SIZE, fo_layout.shared);
     no_longer_idle(page);
 }
 
@@ -337,7 +356,19 @@ static uint32_t slot_number(uintptr_t payload)
 {
     uint32_t page = fo_page_number(payload);
 
-    return (uint32_t)(payload - fo_page_start(page)) / fo_class_slot(fo_page_at(page)->class);
+    return (uint32_t)(payload - fo_page_start(page)) / fo_class_slot(fo_class_at(payload));
+}
+
+bool fo_slot_begins(uintptr_t payload)
+{
+    uintptr_t start = payload - sizeof(struct fo_header);
+
+    if (start - fo_layout.base >= fo_region_committed() || fo_page_number(start) == 0)
+        return fo_region_drop() != 0;
+    unsigned class = fo_class_at(start);
+    uint32_t size = fo_class_slot(class),
+             at = (uint32_t)(start - fo_page_start(fo_page_number(start)));
+    return (at % size == 0 && at / size < fo_layout.class[class].slots) || fo_region_drop() != 0;
 }
 
 bool fo_slot_is_back(uintptr_t payload)
@@ -352,6 +383,9 @@ bool fo_slot_is_back(uintptr_t payload)
 void fo_slot_give(const struct fo_cell *freed)
 {
     uintptr_t payload = freed->payload;
+
+    if (!fo_cell_is_sound(payload))
+        return;
     uint32_t page = fo_page_number(payload), slot = slot_number(payload);
     struct fo_page *pg = fo_page_at(page);
     struct back *b = (struct back *)payload;
@@ -371,7 +405,7 @@ void fo_slot_give(const struct fo_cell *freed)
 /* Whoever emptied it, or took it out of the ring of idle ones, may have vanished then. */
 static void go_on_with_partial(uint32_t page)
 {
-    uint32_t at = FO_RELAXED_LOAD(&fo_page_at(page)->idle);
+    uint32_t at = bounded_idle(FO_RELAXED_LOAD(&fo_page_at(page)->idle));
     bool waits = at != 0 && FO_RELAXED_LOAD(&fo_region->idle[at - 1]) == page;
 
     advertise(page);
@@ -397,7 +431,7 @@ void fo_slots_go_on(uint32_t page, uint32_t gone)
 bool fo_slots_can_be_found(uint32_t page)
 {
     const struct fo_page *pg = fo_page_at(page);
-    const struct fo_set partial = fo_partial_pages(pg->class);
+    const struct fo_set partial = fo_partial_pages(fo_page_class(pg));
     uint64_t what = pg->what;
 
     switch (fo_state_of(what)) {

@@ -33,7 +33,7 @@ static void enter_cell(struct walk *w, unsigned class, uintptr_t payload)
     uint32_t page = fo_page_number(payload), size = fo_class_slot(class);
     const struct fo_page *pg = fo_page_at(page);
 
-    if (payload < fo_region->base || page >= fo_region->pages || !fo_has_slots(fo_page_state(pg)) ||
+    if (payload < fo_layout.base || page >= fo_region->pages || !fo_has_slots(fo_page_state(pg)) ||
         pg->class != class) {
         wrong(w, "a cell holds what is no slot of its class", payload);
         return;
@@ -119,7 +119,7 @@ static void walk_caches(struct walk *w, uint32_t from, uint32_t to)
 
 static void walk_bins(struct walk *w)
 {
-    uint32_t first_lent = fo_region->owned_most;
+    uint32_t first_lent = fo_layout.owned_most;
 
     walk_caches(w, 0, fo_region->caches);
     walk_caches(w, first_lent, first_lent + fo_region->lent);
@@ -206,9 +206,9 @@ static void walk_slots(struct walk *w, uint32_t page)
     const struct fo_page *pg = fo_page_at(page);
     const uint64_t *back = fo_bitmap_of(page);
     const uint64_t *held = w->held + (size_t)page * FO_BITMAP_WORDS;
-    uint32_t size = fo_class_slot(pg->class), slots = fo_region->class[pg->class].slots;
+    uint32_t size = fo_class_slot(pg->class), slots = fo_layout.class[pg->class].slots;
 
-    const struct fo_ground *ground = &fo_region->ground[page];
+    const struct fo_ground *ground = &fo_layout.ground[page];
 
     if (ground->bin != pg->class * sizeof(struct fo_bin))
         wrong(w, "a page's bin is not that of its class", fo_page_start(page));
@@ -260,7 +260,7 @@ static bool is_somewhere(uint32_t page)
 
 static bool is_inside(const struct fo_page *pg, uint32_t behind)
 {
-    return fo_page_state(pg) == FO_PAGE_INSIDE && fo_page_run(pg) == behind;
+    return fo_page_state(pg) == FO_PAGE_INSIDE && fo_run_of(pg->what) == behind;
 }
 
 static void walk_run(struct walk *w, uint32_t page, uint32_t pages)
@@ -281,7 +281,7 @@ static void walk_pages(struct walk *w)
     for (uint32_t page = 1; page < fo_region->pages;) {
         const struct fo_page *pg = fo_page_at(page);
         enum fo_page_state state = fo_page_state(pg);
-        uint32_t pages = fo_page_run(pg);
+        uint32_t pages = fo_run_of(pg->what);
         if (state == FO_PAGE_INSIDE || pages == 0 || pages > fo_region->pages - page) {
             wrong(w, "no run begins where one ended", fo_page_start(page));
             return;

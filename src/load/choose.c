@@ -39,7 +39,7 @@ static enum fo_backend_id automatic(void);
 /* The same heap, in shared memory; and what is known of its blocks. */
 static enum fo_backend_id shm(void)
 {
-    if ((fo_region != NULL && fo_region->shared) || (fo_shared_prepare() && fo_region_start(true)))
+    if ((fo_region != NULL && fo_layout.shared) || (fo_shared_prepare() && fo_region_start(true)))
         return FO_BACKEND_ARENA;
     fo_say_words("no addresses for backend shm (address space limit, or strict overcommit? see "
                  "FREEONCE_SHM_SIZE); running on auto",
@@ -102,7 +102,7 @@ static const char *name_of(enum fo_backend_id id)
 {
     if (guards_all())
         return "guard";
-    return id == FO_BACKEND_ARENA && fo_region->shared ? "shm" : fo_backends[id]->name;
+    return id == FO_BACKEND_ARENA && fo_layout.shared ? "shm" : fo_backends[id]->name;
 }
 
 /* Is the memory of the program's functions shared?  Their first block tells.  False: they have no
@@ -129,7 +129,7 @@ static bool is_shared(enum fo_backend_id id, bool host_is_shared)
 {
     if (id == FO_BACKEND_HOST)
         return host_is_shared;
-    if (id == FO_BACKEND_ARENA && fo_region->shared)
+    if (id == FO_BACKEND_ARENA && fo_layout.shared)
         return true;
     if (host_is_shared)
         fo_say_words(

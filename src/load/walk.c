@@ -19,7 +19,7 @@ bool freeonce_walk(struct fo_walk *out)
 
     if (!fo_region_walk(&before, NULL, NULL))
         return false;
-    if (fo_region->shared)
+    if (fo_layout.shared)
         fo_caches_reclaim();
     if (!fo_region_walk(out, NULL, NULL))
         return false;

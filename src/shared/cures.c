@@ -70,7 +70,7 @@ void fo_cures_begin(void)
     fo_made_begin();
     if ((fo_options.cures & FO_CURE_STATE) != 0 && !at_fork)
         at_fork = pthread_atfork(drop_thread_state, NULL, begin_in_child) == 0;
-    if (at_fork && fo_region != NULL && fo_region->shared &&
+    if (at_fork && fo_region != NULL && fo_layout.shared &&
         (fo_options.cures & FOR_FORK_ID) == FOR_FORK_ID)
         fo_fork_id_begin();
 }

@@ -14,7 +14,7 @@ bool fo_made_watched;
 
 void fo_made_begin(void)
 {
-    bool shared = fo_region != NULL && fo_region->shared;
+    bool shared = fo_region != NULL && fo_layout.shared;
 
     __atomic_store_n(&fo_made_watched, shared && fo_options.shm_changes != FO_SHM_CHANGES_ALLOW,
                      __ATOMIC_RELEASE);

@@ -70,5 +70,5 @@ bool fo_shared_decide(bool shared)
 
 bool fo_shared_is_pool(void)
 {
-    return FO_RELAXED_LOAD(&fo_hot.shared) && (fo_region == NULL || !fo_region->shared);
+    return FO_RELAXED_LOAD(&fo_hot.shared) && (fo_region == NULL || !fo_layout.shared);
 }

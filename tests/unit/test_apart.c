@@ -87,8 +87,8 @@ static bool was_there(const struct run *r)
 /* A private heap grows in place. */
 static bool is_open_behind(const struct run *r)
 {
-    return fo_region != NULL && !fo_region->shared && fo_region->base >= r->start &&
-           fo_region->base < r->end;
+    return fo_region != NULL && !fo_layout.shared && fo_layout.base >= r->start &&
+           fo_layout.base < r->end;
 }
 
 static size_t count_guarded(void)

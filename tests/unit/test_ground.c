@@ -79,14 +79,14 @@ static void allocate(const char *backend)
     assert_non_null(begins);
     for (int i = 0; i < BLOCKS; i++)
         if (blocks[i] != NULL)
-            begins[(uintptr_t)blocks[i] - fo_region->base] = 1;
+            begins[(uintptr_t)blocks[i] - fo_layout.base] = 1;
 }
 
 static void step_through_all(const char *backend)
 {
     allocate(backend);
     for (uint64_t at = FO_PAGE_SIZE; at < fo_region_committed(); at++) {
-        uintptr_t p = fo_region->base + at;
+        uintptr_t p = fo_layout.base + at;
         if (short_way_takes(p) != begins[at] || long_way_takes(p) != begins[at])
             fail_msg("%#zx is %s block", (size_t)at, begins[at] != 0 ? "a" : "no");
     }
@@ -115,7 +115,7 @@ static void forge(uintptr_t p, const struct fo_header *like)
     }
     /* Of all values, the one that fits. */
     h->word = like->word & FO_REGION_META;
-    h->word |= fo_region_check(fo_region->key, p, h->site, h->word);
+    h->word |= fo_region_check(fo_layout.key, p, h->site, h->word);
     if (short_way_takes(p) || long_way_takes(p))
         fail_msg("%p is taken for a block, with check bits that fit", (void *)p);
     *h = saved;
@@ -128,7 +128,7 @@ static uintptr_t draw(uint64_t *seed)
         uint64_t number = fixture_random(seed), page = 1 + number % (fo_region->pages - 1);
         uintptr_t at = (page << FO_PAGE_SHIFT) + (number >> 32) % FO_PAGE_SIZE;
         at &= ~(uintptr_t)(number % 8 == 0 ? 7 : 15);
-        uintptr_t p = fo_region->base + at;
+        uintptr_t p = fo_layout.base + at;
         struct fo_at is = fo_region_at(p);
         if (is.payload != p && begins[at] == 0 && at % FO_PAGE_SIZE >= 16)
             return p;
@@ -196,7 +196,7 @@ static void tell_key(void)
 {
     fixture_start("BACKEND=arena", NULL);
     assert_non_null(fo_malloc(16, "a.c", 1));
-    *told = fo_region->key;
+    *told = fo_layout.key;
 }
 
 /* The kernel gave this process random bytes at its start, which its children have, too. */

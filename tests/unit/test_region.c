@@ -253,7 +253,7 @@ FRESH(a_burst_that_nobody_wants_back_takes_few_magazines)
         blocks[i] = fo_malloc(24, "a.c", 1);
     uint32_t before = fo_region->magazines;
     free_blocks(blocks, COUNT);
-    uint32_t cells = fo_region->class[class].cells, keep = fo_thread.cache->bins[class].keep;
+    uint32_t cells = fo_layout.class[class].cells, keep = fo_thread.cache->bins[class].keep;
     assert_in_range(fo_region->magazines - before, 1, 2 * (keep + 4));
     assert_in_range(keep + 4, 1, COUNT / cells / 4);
     walk();
@@ -275,7 +275,7 @@ FRESH(what_waits_is_no_more_than_the_option_says)
     size_t bytes = 0;
     for (unsigned c = 0; c < FO_REGION_CLASSES; c++)
         bytes += (size_t)(fo_thread.cache->bins[c].queued + fo_thread.cache->bins[c].readied) *
-                 fo_region->class[c].cells * fo_class_slot(c);
+                 fo_layout.class[c].cells * fo_class_slot(c);
     assert_in_range(bytes, 1, fo_options.quarantine);
     walk();
 }
@@ -320,7 +320,7 @@ FRESH(all_bins_together_keep_a_part_of_the_empty_magazines)
         }
     for (unsigned c = 0; c < FO_REGION_CLASSES; c++)
         spares += fo_thread.cache->bins[c].spares;
-    assert_in_range(spares, 1, fo_region->magazine_count / 4);
+    assert_in_range(spares, 1, fo_layout.magazine_count / 4);
     walk();
 }
 
@@ -341,7 +341,7 @@ FRESH(without_any_other_magazine_one_of_another_size_serves)
         while (fo_set_take(&spares, fo_region->magazines) != 0)
             ;
     }
-    fo_region->magazine_count = fo_region->magazines;
+    fo_layout.magazine_count = fo_region->magazines;
     void *p = fo_malloc(1000, "b.c", 1);
     assert_true(fo_region_contains((uintptr_t)p));
     fo_free(p, "f.c", 1);
@@ -426,7 +426,7 @@ FRESH(without_room_for_backend_shm_another_one_serves)
     void *p = fo_malloc(100, "a.c", 1);
     assert_non_null(p);
     fo_free(p, "f.c", 1);
-    assert_true(fo_region == NULL || !fo_region->shared);
+    assert_true(fo_region == NULL || !fo_layout.shared);
     assert_int_equal(fixture_count("no addresses for backend shm"), 1);
 }
 

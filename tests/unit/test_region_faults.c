@@ -72,7 +72,7 @@ static void *with_wrong_size(size_t size, size_t wrong)
     uint64_t word = (h->word & ((UINT64_C(1) << FO_SIZE_SHIFT) - 1) & FO_REGION_META) |
                     (uint64_t)wrong << FO_SIZE_SHIFT;
 
-    h->word = (word | fo_region_check(fo_region->key, (uintptr_t)p, h->site, word)) ^ turned;
+    h->word = (word | fo_region_check(fo_layout.key, (uintptr_t)p, h->site, word)) ^ turned;
     return p;
 }
 
@@ -133,7 +133,7 @@ static bool fits_by_chance(const void *p)
 {
     const struct fo_header *h = fo_header_of((uintptr_t)p);
 
-    return fo_region_word_is_live(fo_region->key, (uintptr_t)p, h->site, h->word);
+    return fo_region_word_is_live(fo_layout.key, (uintptr_t)p, h->site, h->word);
 }
 
 FRESH(every_changed_bit_of_a_header_is_found)

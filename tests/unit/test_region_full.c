@@ -89,9 +89,9 @@ FRESH(pages_of_small_blocks_serve_blocks_of_many_pages_again)
         unsigned pages;
     } large[] = {{100000, 2}, {300000, 5}, {1000000, 16}};
     unsigned fresh = in_a_fresh_heap(large[0].size);
-    unsigned pages = fo_region->page_count - 1;
+    unsigned pages = fo_layout.page_count - 1;
     assert_int_equal(fresh, pages / large[0].pages);
-    unsigned slots = fo_region->class[fo_region_class_of(4000)].slots;
+    unsigned slots = fo_layout.class[fo_region_class_of(4000)].slots;
 
     for (int i = 0; i < 3 * TURNS; i++) {
         unsigned most = pages / large[i % 3].pages;
@@ -122,8 +122,8 @@ FRESH(a_joined_run_is_left_whole_while_there_are_others)
     fo_large_cool();
     assert_true(fo_run_join(2));
     uint32_t one = fo_run_take(1), two = fo_run_take(2);
-    assert_int_equal(fo_page_run(fo_page_at(one)), 1);
-    assert_int_equal(fo_page_run(fo_page_at(two)), 2);
+    assert_int_equal(fo_run_at(one), 1);
+    assert_int_equal(fo_run_at(two), 2);
     fo_run_give(one);
     fo_run_give(two);
     check_that_nothing_is_lost();

@@ -40,8 +40,7 @@ static unsigned count_free_runs(uint32_t pages)
     unsigned count = 0;
 
     for (uint32_t page = 1; page < fo_region->pages; page = fo_next_run(page))
-        count += fo_page_state(fo_page_at(page)) == FO_PAGE_FREE &&
-                 fo_page_run(fo_page_at(page)) == pages;
+        count += fo_page_state(fo_page_at(page)) == FO_PAGE_FREE && fo_run_at(page) == pages;
     return count;
 }
 

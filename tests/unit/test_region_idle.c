@@ -82,7 +82,7 @@ static void check_idle_threads(uint32_t threads, size_t before)
     uint32_t calls = threads * ROUNDS * (16 * 8 + 14) * 2;
 
     assert_in_range(fo_region->caches, 1, 2 + calls / FO_CALLS_TO_OWN);
-    assert_in_range(fo_region->caches, 1, fo_region->owned_most);
+    assert_in_range(fo_region->caches, 1, fo_layout.owned_most);
     assert_int_equal(fo_region->lent, 1);
     assert_in_range(resident(), before, before + 512 + (size_t)threads * 32);
 }

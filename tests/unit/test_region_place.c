@@ -24,12 +24,12 @@ static uintptr_t head(void)
 
 static uintptr_t end_of_head(void)
 {
-    return head() + fo_region->size;
+    return head() + fo_layout.size;
 }
 
 static uintptr_t end_of_blocks(void)
 {
-    return fo_region->shared ? end_of_head() : fo_region->base + fo_region_committed();
+    return fo_layout.shared ? end_of_head() : fo_layout.base + fo_region_committed();
 }
 
 /* --- places ------------------------------------------------------------------------------------
@@ -46,7 +46,7 @@ static int answer[2];
 static void tell_place(void *backend)
 {
     start(backend);
-    struct place place = {fo_region->base, head()};
+    struct place place = {fo_layout.base, head()};
     assert_int_equal(write(answer[1], &place, sizeof place), sizeof place);
 }
 
@@ -131,7 +131,7 @@ FRESH(what_a_private_heap_knows_lies_between_pages_that_cannot_be_touched)
         assert_non_null(fo_malloc(5000, "a.c", 1));
     assert_true(is_guard(head() - 1));
     assert_true(is_guard(end_of_head()));
-    assert_true(is_guard(fo_region->base - 1));
+    assert_true(is_guard(fo_layout.base - 1));
     assert_true(fo_layout.pages[1] != 0);
     assert_chunks_are_guarded(fo_layout.pages, FO_PAGE_GROUPS, sizeof(struct fo_page_group));
     assert_chunks_are_guarded(fo_layout.magazines, FO_MAGAZINE_GROUPS,
@@ -143,7 +143,7 @@ FRESH(what_a_shared_heap_knows_lies_between_pages_that_cannot_be_touched)
 {
     start("BACKEND=shm");
     assert_true(is_guard(head() - 1));
-    assert_true(is_guard(fo_region->base - 1));
+    assert_true(is_guard(fo_layout.base - 1));
     assert_true(is_guard(end_of_head()));
 }
 
@@ -214,7 +214,7 @@ static void write_up(void *block)
 
 static void write_down(void *block)
 {
-    expected = fo_region->base - sizeof(uint64_t);
+    expected = fo_layout.base - sizeof(uint64_t);
     write_on((uintptr_t)block, -1);
 }
 
@@ -230,7 +230,7 @@ static void assert_overrun_ends_behind_blocks(const char *backend)
 {
     void *block = start(backend);
 
-    assert_false(head() >= fo_region->base && head() < end_of_blocks());
+    assert_false(head() >= fo_layout.base && head() < end_of_blocks());
     expect_fault(write_up, block);
     expect_fault(write_down, block);
 }
@@ -251,8 +251,8 @@ FRESH(an_overrun_of_a_shared_heap_ends_behind_its_blocks)
 static void assert_frees_there_have_a_verdict(const char *backend)
 {
     start(backend);
-    const uintptr_t wrong[] = {head() - 16,          head() - 4096,   end_of_head(),
-                               fo_region->base - 16, end_of_blocks(), fo_region->base - 4096};
+    const uintptr_t wrong[] = {head() - 16,         head() - 4096,   end_of_head(),
+                               fo_layout.base - 16, end_of_blocks(), fo_layout.base - 4096};
 
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
         fixture_forget();

@@ -153,7 +153,7 @@ FRESH(more_processes_than_caches_get_their_blocks)
 
     fixture_start("BACKEND=shm", "SHM_SIZE=8M", NULL);
     common = memset(block(MANY * sizeof *common), 0, MANY * sizeof *common);
-    assert_in_range(fo_region->cache_count, 1, MANY - 1);
+    assert_in_range(fo_layout.cache_count, 1, MANY - 1);
     for (unsigned i = 0; i < MANY; i++)
         if ((child[i] = fork()) == 0)
             work_and_wait(i);

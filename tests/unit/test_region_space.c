@@ -26,7 +26,7 @@ enum { SMALL = FIXTURE_TSAN || FIXTURE_ASAN };
 
 static uintptr_t end_of_heap(void)
 {
-    return fo_region->base + fo_region_committed();
+    return fo_layout.base + fo_region_committed();
 }
 
 /* Something of the program's, so far behind what the heap has mapped. */

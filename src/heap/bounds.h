@@ -1,0 +1,73 @@
+/* Numbers in the heap's records, each compared with its bound where it is read.
+ *
+ * In backend shm every process that shares the heap can write its records.  So a number from there
+ * that names a page, a magazine, a class or a length is used only below its bound, which is private
+ * memory of each process (struct fo_layout).  A number that is not is dropped and counted: what it
+ * named is left out, which costs memory at most.
+ *
+ * The short way (block/short.h) follows the two pointers of a bin without a bound: docs/security.md
+ * says what that means. */
+#ifndef FO_HEAP_BOUNDS_H
+#define FO_HEAP_BOUNDS_H
+
+#include "heap/layout.h"
+
+/* Counts it; the first one is a message.  Returns 0. */
+FO_COLD uint32_t fo_region_drop(void);
+
+/* So many so far, in this process. */
+uint32_t fo_region_dropped(void);
+
+/* 0, which is no page, in place of one that there cannot be; likewise below. */
+static inline uint32_t fo_bounded_page(uint32_t number)
+{
+    return fo_likely(number < fo_layout.page_count) ? number : fo_region_drop();
+}
+
+static inline uint32_t fo_bounded_magazine(uint32_t number)
+{
+    return fo_likely(number < fo_layout.magazine_count) ? number : fo_region_drop();
+}
+
+/* Class 0 is one, of slots that are smaller than those of any other. */
+static inline unsigned fo_bounded_class(unsigned class)
+{
+    return fo_likely(class < FO_REGION_CLASSES) ? class : fo_region_drop();
+}
+
+static inline unsigned fo_page_class(const struct fo_page *pg)
+{
+    return fo_bounded_class(FO_RELAXED_LOAD(&pg->class));
+}
+
+static inline uint32_t fo_least(uint32_t a, uint32_t b)
+{
+    return a < b ? a : b;
+}
+
+/* Of slots of this class.  More is no damage where the page may be another thread's by now. */
+static inline uint32_t fo_page_used(const struct fo_page *pg, unsigned class)
+{
+    return fo_least(__atomic_load_n(&pg->used, __ATOMIC_ACQUIRE), fo_layout.class[class].slots);
+}
+
+/* Pages of the run that begins here, as this word of its page says; at least 1, also if it was
+ * joined to another one meanwhile. */
+static inline uint32_t fo_bounded_run(uint32_t page, uint64_t what)
+{
+    uint32_t pages = fo_run_of(what);
+
+    if (fo_state_of(what) == FO_PAGE_INSIDE || fo_state_of(what) == FO_PAGE_NEVER)
+        return 1;
+    if (fo_likely(pages - 1 < fo_layout.page_count - page))
+        return pages;
+    fo_region_drop();
+    return 1;
+}
+
+static inline uint32_t fo_run_at(uint32_t page)
+{
+    return fo_bounded_run(page, FO_RELAXED_LOAD(&fo_page_at(page)->what));
+}
+
+#endif
