@@ -128,6 +128,20 @@ bool fo_freed_object(uintptr_t p, const char *type, enum fo_operation operation,
     return true;
 }
 
+/* Only while the block waits, or is a place of the heap's own: else it may be another object. */
+void fo_used_object(uintptr_t p, const char *type, const char *function)
+{
+    struct fo_record r = new_record(p, FO_OPERATION_REFERENCE, 0);
+
+    r.object = type;
+    r.verb = function;
+    r.answer = "let through";
+    if (!(in_region(p) ? fo_judge_region_object(&r) : fo_judge_registry_object(&r, false)))
+        return;
+    r.kind = FO_FINDING_USED;
+    report(&r);
+}
+
 bool fo_may_be_freed(uintptr_t p)
 {
     return fo_is_address(p) &&

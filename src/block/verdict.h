@@ -32,6 +32,9 @@ FO_COLD size_t fo_libc_usable_size(uintptr_t p);
 FO_COLD bool fo_freed_object(uintptr_t p, const char *type, enum fo_operation operation,
                              bool remembered);
 
+/* OpenSSL's `function` was called to use an object of this type: if it is freed, report. */
+FO_COLD void fo_used_object(uintptr_t p, const char *type, const char *function);
+
 /* OpenSSL's `function` was called to change an object of this type that another process made, and
  * `answer` is what is about to be done: report. */
 FO_COLD void fo_changed_object(uintptr_t p, const char *type, const char *function,

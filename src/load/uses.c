@@ -2,15 +2,18 @@
  * and come here once, to find it. */
 #include "load/uses.h"
 
+#include <errno.h>
+
 #include "backend/backend.h"
 #include "base/block.h"
 #include "base/hot.h"
+#include "block/verdict.h"
 #include "load/library.h"
 #include "load/objects.h"
 #include "load/passed.h"
 #include "process/process.h"
 
-enum when { ONCE, OFTEN };
+enum when { ONCE, OFTEN, NEVER };
 
 /* All texts in one piece, as in objects.c. */
 static const struct texts {
@@ -66,8 +69,8 @@ void fo_uses_before_fork(void)
 
 static bool is_looked_at(const struct row *row)
 {
-    if (!__atomic_load_n(&has_forked, __ATOMIC_SEQ_CST) || fo_hot.memory == NULL ||
-        FO_RELAXED_LOAD(&fo_hot.shared))
+    if (row->when == NEVER || !__atomic_load_n(&has_forked, __ATOMIC_SEQ_CST) ||
+        fo_hot.memory == NULL || FO_RELAXED_LOAD(&fo_hot.shared))
         return false;
     return row->when == ONCE ||
            fo_word_backend(fo_process_meta(fo_process_self())) == FO_BACKEND_HOST;
@@ -95,6 +98,19 @@ static void go_by_itself(size_t entry, fo_use_function *real)
         __atomic_store_n(&fo_use_real[entry], NULL, __ATOMIC_SEQ_CST);
 }
 
+static FO_COLD void report_freed(uintptr_t p, const struct row *row, uintptr_t caller)
+{
+    bool outermost = fo_thread.caller == 0;
+    int saved_errno = errno;
+
+    if (outermost)
+        fo_thread_enter(caller);
+    fo_used_object(p, text_at(row->type), text_at(row->name));
+    if (outermost)
+        fo_thread_enter(0);
+    errno = saved_errno;
+}
+
 fo_use_function *fo_use_judge(const void *p, size_t entry, uintptr_t caller)
 {
     const struct row *row = &rows[entry / 2];
@@ -102,6 +118,8 @@ fo_use_function *fo_use_judge(const void *p, size_t entry, uintptr_t caller)
 
     if (real == NULL)
         real = find_real(entry, caller);
+    if (fo_use_is_of_freed(p) && fo_hot.objects)
+        report_freed((uintptr_t)p, row, caller);
     if (is_looked_at(row))
         fo_passed_look(p, text_at(row->type), text_at(row->name), entry % 2 == 0 ? 3 : 4);
     else if (__atomic_load_n(&found[entry], __ATOMIC_ACQUIRE) == real)

@@ -1,9 +1,12 @@
-/* OpenSSL's functions that use a connection: in private memory, did another process make it?
- * (passed.h.)  The table of them is uses.def, what OpenSSL's names lead to is in entries_uses.c. */
+/* OpenSSL's functions that use an object: was it freed?  A connection in private memory: did
+ * another process make it?  (passed.h.)  The table of them is uses.def, what OpenSSL's names lead
+ * to is in entries_uses.c. */
 #ifndef FO_LOAD_USES_H
 #define FO_LOAD_USES_H
 
-#include "base/base.h"
+#include "base/hot.h"
+#include "heap/hot.h"
+#include "process/process.h"
 
 enum fo_use {
 #define FO_USE(name, type, when, part) FO_USE_##name,
@@ -13,11 +16,18 @@ enum fo_use {
 };
 
 /* None has more arguments.  One type does for all, as in objects.h. */
-typedef void *fo_use_function(void *p, void *second, void *third, void *fourth);
+typedef void *fo_use_function(void *p, void *second, void *third, void *fourth, void *fifth);
 
 /* OpenSSL's functions, for each row and each major version, where calls are not looked at. */
 #define FO_USE_SLOT(use, major) ((use)*2 + ((major) == 4))
 extern FO_HIDDEN fo_use_function *fo_use_real[FO_USE_COUNT * 2];
+
+/* Is p a freed block of the region?  Two comparisons, for any value. */
+static FO_ALWAYS_INLINE bool fo_use_is_of_freed(const void *p)
+{
+    return fo_direct_contains(&fo_hot.process->direct, (uintptr_t)p) &&
+           (FO_HOT_LOAD(&fo_header_of((uintptr_t)p)->word) & FO_REGION_DEAD) != 0;
+}
 
 /* OpenSSL's function of this slot, which the code at `caller` calls for the object p. */
 fo_use_function *fo_use_judge(const void *p, size_t entry, uintptr_t caller);

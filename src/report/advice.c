@@ -14,6 +14,9 @@ static const char *const kinds[] = {
     [FO_FINDING_REFERENCED] =
         "A reference was taken after the last one had been dropped. Whoever hands the object on "
         "has to take the reference before it gives up its own.",
+    [FO_FINDING_USED] = "The object was used after it was freed. Drop the pointer when the object "
+                        "is freed, or take "
+                        "a reference of its own.",
     [FO_FINDING_INTERIOR] =
         "The pointer was moved since the block was allocated, or points to a member of it. Free "
         "the pointer that the allocation returned.",

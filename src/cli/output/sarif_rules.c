@@ -17,6 +17,7 @@ static const char *const names[RULES] = {
     [FO_FINDING_DOUBLE_FREE] = "Double free of an OpenSSL block or object",
     [FO_FINDING_FORGOTTEN] = "Double free whose first free is no longer known",
     [FO_FINDING_REFERENCED] = "Reference to a freed object",
+    [FO_FINDING_USED] = "Use of a freed object",
     [FO_FINDING_INTERIOR] = "Free of a pointer into a block",
     [FO_FINDING_INTERIOR_FREED] = "Free of a pointer into a freed block",
     [FO_FINDING_BEFORE] = "Free of a pointer in front of a block",
