@@ -17,29 +17,46 @@ static unsigned min3(unsigned a, unsigned b, unsigned c)
     return least < c ? least : c;
 }
 
+/* `rows`: of i letters of a, of one less, of two less; each by letters of b. */
+static unsigned distance_at(unsigned rows[3][WORD_MAX], const char *a, const char *b, size_t i,
+                            size_t j)
+{
+    unsigned *row = rows[i % 3], *above = rows[(i + 2) % 3], *two_above = rows[(i + 1) % 3];
+    char x = lower(a[i - 1]), y = lower(b[j - 1]);
+    unsigned least = min3(above[j] + 1, row[j - 1] + 1, above[j - 1] + (x != y));
+
+    if (i > 1 && j > 1 && x == lower(b[j - 2]) && y == lower(a[i - 2]) && two_above[j - 2] < least)
+        return two_above[j - 2] + (x != y);
+    return least;
+}
+
 unsigned fo_edit_distance(const char *a, const char *b)
 {
-    unsigned row[WORD_MAX];
+    unsigned rows[3][WORD_MAX];
     size_t la = strnlen(a, WORD_MAX - 1), lb = strnlen(b, WORD_MAX - 1);
 
     for (size_t j = 0; j <= lb; j++)
-        row[j] = (unsigned)j;
+        rows[0][j] = (unsigned)j;
     for (size_t i = 1; i <= la; i++) {
-        unsigned diagonal = row[0];
-        row[0] = (unsigned)i;
-        for (size_t j = 1; j <= lb; j++) {
-            unsigned above = row[j];
-            unsigned change = diagonal + (lower(a[i - 1]) != lower(b[j - 1]));
-            row[j] = min3(above + 1, row[j - 1] + 1, change);
-            diagonal = above;
-        }
+        rows[i % 3][0] = (unsigned)i;
+        for (size_t j = 1; j <= lb; j++)
+            rows[i % 3][j] = distance_at(rows, a, b, i, j);
     }
-    return row[lb];
+    return rows[la % 3][lb];
+}
+
+/* A third of the letters, one at least, and never all of them. */
+static unsigned too_far(const char *word)
+{
+    unsigned length = (unsigned)strlen(word), third = length / 3;
+    unsigned most = third > 0 ? third : 1;
+
+    return most < length ? most + 1 : length;
 }
 
 bool fo_nearest_choice(const char *word, const char *choices, char *out, size_t size)
 {
-    unsigned best = (unsigned)(strlen(word) / 2 + 2);
+    unsigned best = too_far(word);
     bool found = false;
 
     if (strlen(word) >= WORD_MAX) /* that is no slip of the finger */

@@ -4,7 +4,8 @@
 
 #include "base/base.h"
 
-/* Number of edits between a and b (first 31 characters of each); letters' case counts as equal. */
+/* Number of edits between a and b (first 31 characters of each): a letter added, left out or
+ * changed, or two neighbours swapped; letters' case counts as equal. */
 unsigned fo_edit_distance(const char *a, const char *b);
 
 /* The word nearest to `word` among the '|'-separated `choices`, copied to out.  False when none is

@@ -10,6 +10,8 @@ unsigned fo_options_complain(void)
     for (unsigned i = 0; i < n; i++) {
         char line[400];
         struct fo_text t = FO_TEXT(line);
+        if (!fo_options.require && fo_options_is_told(i))
+            continue;
         fo_options_put_problem(&t, i);
         fo_say(&t);
     }

@@ -22,6 +22,8 @@ static FO_BULKY struct problem {
     bool bare;           /* the name was written without FREEONCE_ */
 } problems[PROBLEMS_MAX];
 static unsigned problem_count; /* more than PROBLEMS_MAX: the others are only counted */
+static unsigned told_count;    /* of the environment, by `freeonce run` */
+static unsigned environment_count;
 
 static struct fo_option_source sources[FO_OPTION_COUNT], source; /* and the one being read */
 static const struct fo_conf *conf;                               /* what was read, or NULL */
@@ -93,11 +95,23 @@ static bool is_of_run(const char *variable)
     return strncmp(variable, FO_RUN_VARIABLE, sizeof FO_RUN_VARIABLE - 1) == 0;
 }
 
+/* "N:NAME:JOURNAL" */
+static void read_run(const char *value)
+{
+    enum { DIGITS_MAX = 3 };
+
+    told_count = 0;
+    for (int i = 0; i < DIGITS_MAX && *value >= '0' && *value <= '9'; i++)
+        told_count = told_count * 10 + (unsigned)(*value++ - '0');
+    if (*value == ':')
+        copy(fo_run_told, sizeof fo_run_told, value + 1);
+}
+
 void fo_options_read(char *const *envp)
 {
     const char *ignored;
 
-    problem_count = 0;
+    problem_count = told_count = 0;
     conf = NULL;
     source = (struct fo_option_source){FO_FROM_DEFAULT, 0};
 #define FO_OPTION(member, NAME, kind, choices, fallback, help) set(#NAME, fallback, &ignored);
@@ -108,7 +122,8 @@ void fo_options_read(char *const *envp)
         if (strncmp(*envp, prefix, PREFIX_LENGTH) == 0)
             read_one(*envp);
         else if (is_of_run(*envp))
-            copy(fo_run_told, sizeof fo_run_told, *envp + sizeof FO_RUN_VARIABLE - 1);
+            read_run(*envp + sizeof FO_RUN_VARIABLE - 1);
+    environment_count = fo_options_problems();
 }
 
 void fo_options_remove(char **envp)
@@ -185,7 +200,14 @@ unsigned fo_options_problems(void)
     return told + !fo_options_obeyed();
 }
 
-static void put_what_is_wrong(struct fo_text *t, const struct problem *p)
+bool fo_options_is_told(unsigned i)
+{
+    if (!fo_options_obeyed() && i-- == 0)
+        return false;
+    return told_count == environment_count && i < environment_count;
+}
+
+static void put_what_is_wrong(struct fo_text *t, const struct problem *p, bool ignored)
 {
     const char *start = p->bare ? "" : prefix;
 
@@ -203,7 +225,7 @@ static void put_what_is_wrong(struct fo_text *t, const struct problem *p)
         fo_put(t, " is none of ");
         fo_put(t, p->choices);
     }
-    fo_put(t, ", ignored");
+    fo_put(t, ignored ? ", ignored" : "");
 }
 
 static void put_suggestion(struct fo_text *t, const struct problem *p)
@@ -228,7 +250,7 @@ static void put_suggestion(struct fo_text *t, const struct problem *p)
     fo_put(t, "?");
 }
 
-void fo_options_put_problem(struct fo_text *t, unsigned i)
+static void put_problem(struct fo_text *t, unsigned i, bool ignored)
 {
     if (!fo_options_obeyed() && i-- == 0) {
         fo_conf_put_reason(t, conf);
@@ -245,8 +267,18 @@ void fo_options_put_problem(struct fo_text *t, unsigned i)
         fo_put_dec(t, problems[i].line);
         fo_put(t, ": ");
     }
-    put_what_is_wrong(t, &problems[i]);
+    put_what_is_wrong(t, &problems[i], ignored);
     put_suggestion(t, &problems[i]);
+}
+
+void fo_options_put_problem(struct fo_text *t, unsigned i)
+{
+    put_problem(t, i, true);
+}
+
+void fo_options_put_mistake(struct fo_text *t, unsigned i)
+{
+    put_problem(t, i, false);
 }
 
 struct fo_option_source fo_options_source(enum fo_option_index i)

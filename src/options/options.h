@@ -61,8 +61,9 @@ struct fo_option_source {
  * most processes never see OpenSSL. */
 void fo_options_read(char *const *envp);
 
-/* What `freeonce run` tells the library, in a variable that is no option: NAME:JOURNAL, the name of
- * its socket and the path of its journal.  Empty: there is no such run. */
+/* What `freeonce run` tells the library, in a variable that is no option: N:NAME:JOURNAL, of how
+ * many wrong variables it has warned, the name of its socket and the path of its journal.
+ * fo_run_told is NAME:JOURNAL.  Empty: there is no such run. */
 #define FO_RUN_VARIABLE "_FREEONCE_RUN="
 extern char fo_run_told[FO_TEXT_MAX + 32];
 
@@ -83,7 +84,13 @@ bool fo_options_obeyed(void);
 unsigned fo_options_problems(void);
 void fo_options_put_problem(struct fo_text *t, unsigned i);
 
-/* Tell all of them; returns their number. */
+/* The same without the word that it is ignored. */
+void fo_options_put_mistake(struct fo_text *t, unsigned i);
+
+/* Has `freeonce run` warned of this one, and of no other ones in the environment? */
+bool fo_options_is_told(unsigned i);
+
+/* Tell all of them, but for those that are told already; returns the number of all. */
 unsigned fo_options_complain(void);
 
 struct fo_option_source fo_options_source(enum fo_option_index i);

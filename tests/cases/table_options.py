@@ -228,7 +228,7 @@ CASES = [
     *wrong(
         "bad-exit-status",
         {"FREEONCE_ON_ERROR": "exit:256"},
-        choice("ON_ERROR", "exit:256", "skip|abort|exit:N", "exit:N"),
+        choice("ON_ERROR", "exit:256", "skip|abort|exit:N"),
     ),
     *wrong(
         "unknown-backend",

@@ -358,14 +358,34 @@ class Status(tools.Case):
         self.assertNotIn("double free of block", done.stderr)
 
     def test_misspelt_option(self):
-        """Told before the command runs; with --require it does not run."""
-        done = self.freeonce("--set", "CANRY=1", "--", "echo", "ran", expect=0)
-        self.assertIn("did you mean FREEONCE_CANARY?", done.stderr)
-        done = self.freeonce("--require", "--set", "FILL=2", "--", "echo", "ran", expect=78)
-        self.assertIn("FREEONCE_FILL=2 is none of 0|1", done.stderr)
+        """... of --set is an error before the command runs."""
+        for setting, words in (
+            ("CANRY=1", "there is no option FREEONCE_CANRY; did you mean FREEONCE_CANARY?"),
+            ("FILL=2", "FREEONCE_FILL=2 is none of 0|1\n"), ("=1", "NAME=VALUE is needed"),
+            ("LOG=sylog", "did you mean FREEONCE_LOG=syslog?"),
+            ("BACKEND=shmm", "there is no such backend; did you mean shm?"),
+        ):
+            for more in ([], ["--require"]):
+                done = self.freeonce(*more, "--set", setting, "--", "echo", "ran", expect=125)
+                self.assertIn(f"freeonce run: --set {setting}: ", done.stderr)
+                self.assertIn(words, done.stderr)
+                self.assertEqual("", done.stdout)
+        self.freeonce("--set", "BACKEND=/none.so", "--set", "FREEONCE_FILL=1", "--", "true", expect=0)
+
+    def test_misspelt_variable(self):
+        """... is named once, not by each process again; with --require nothing is run."""
+        env = {"FREEONCE_CANRY": "1", "FREEONCE_FILL": "2"}
+        script = f"{tools.arguments.planted} alloc; {tools.arguments.planted} alloc"
+        done = self.freeonce("--", "sh", "-c", script, env=env, expect=0)
+        self.assertIn("2 processes guarded", done.stderr)
+        for words in "did you mean FREEONCE_CANARY?", "FREEONCE_FILL=2 is none of 0|1":
+            self.assertEqual(1, done.stderr.count(words), done.stderr)
+        done = self.freeonce("--", "sh", "-c", f"FREEONCE_OBJCTS=1 {script}", env=env, expect=0)
+        self.assertEqual(1, done.stderr.count("did you mean FREEONCE_OBJECTS?"), done.stderr)
+        done = self.freeonce("--", tools.arguments.planted, "alloc", env={**env, "FREEONCE_REQUIRE": "1"}, expect=78)
+        self.assertEqual(2, done.stderr.count("did you mean FREEONCE_CANARY?"), done.stderr)
+        done = self.freeonce("--require", "--", "echo", "ran", env=env, expect=78)
         self.assertEqual("", done.stdout)
-        done = self.freeonce("--set", "LOG=sylog", "--", "echo", "ran", expect=0)
-        self.assertIn("did you mean FREEONCE_LOG=syslog?", done.stderr)
 
     def test_nothing_was_checked(self):
         done = self.freeonce("--", "true", expect=0)

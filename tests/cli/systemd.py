@@ -65,7 +65,7 @@ class Dropin(Case):
         path = self.unit(EXEC)
         for way in (["--log", "sylog"], ["--set", "LOG=sylog"]):
             done = self.freeonce("systemd", path, *way, expect=64)
-            self.assertIn("did you mean syslog?", done.stderr)
+            self.assertRegex(done.stderr, r"did you mean (FREEONCE_LOG=)?syslog\?")
         for word in ("stderr", "syslog", "journal", "/var/log/l"):
             done = self.freeonce("systemd", path, "--log", word, expect=0)
             self.assertIn(f"Environment=FREEONCE_LOG={word}\n", done.stdout)

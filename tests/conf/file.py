@@ -179,7 +179,7 @@ def more_rights_than_the_caller_take_no_orders(b):
     # What it executes as root would obey them, and load the plug-in.
     shutil.copy(shutil.which("env"), program)
     program.chmod(0o4755)
-    given = {"FREEONCE_BACKEND": "/tmp/evil.so", "FREEONCE_": "1", "FREEONCEX": "kept", "_FREEONCE_RUN": "a:/b"}
+    given = {"FREEONCE_BACKEND": "/tmp/evil.so", "FREEONCE_": "1", "FREEONCEX": "kept", "_FREEONCE_RUN": "0:a:/b"}
     for command in ([], ["setpriv", "--reuid=0", "--regid=0", "--clear-groups", "env"]):
         outcome = g.run(*by_nobody, *command, preload=False, env=given)
         equal("exit status", 0, outcome.returncode)

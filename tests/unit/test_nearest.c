@@ -69,6 +69,9 @@ static void the_nearest_choice_wins(void **state)
     expect("atuo", "auto|host|libc", "auto");
     expect("QUARENTINE", "LOG|QUARANTINE|TOMBSTONES|", "QUARANTINE");
     expect("TOMBSTONE", "LOG|QUARANTINE|TOMBSTONES|", "TOMBSTONES");
+    expect("LGO", "LOG|QUARANTINE|TOMBSTONES|", "LOG");
+    expect("reprot", "run|systemd|report|options", "report");
+    expect("aborted", "skip|abort|exit:N", "abort");
 }
 
 static void the_first_of_equals_wins(void **state)
@@ -83,6 +86,10 @@ static void what_is_far_from_all_is_not_named(void **state)
     expect("jemalloc", "auto|host|libc", NULL);
     expect("xyz", "", NULL);
     expect("", "auto|host|libc", NULL);
+    expect("2", "0|1", NULL);
+    expect("max", "all|none", NULL);
+    expect("exit:256", "skip|abort|exit:N", NULL);
+    expect("true", "run|systemd|report|options", NULL);
     expect("completely different", "LOG|QUARANTINE|TOMBSTONES|", NULL);
 }
 

@@ -72,7 +72,7 @@ static void put_default(struct list *list, const char *variable)
 
 bool fo_run_set(struct fo_run_settings *s, const char *text)
 {
-    if (text[0] == '=' || strchr(text, '=') == NULL || s->set_count == FO_RUN_SETTINGS_MAX)
+    if (s->set_count == FO_RUN_SETTINGS_MAX)
         return false;
     s->set[s->set_count++] = text;
     return true;
@@ -97,28 +97,29 @@ static bool put_library(struct list *list, const struct fo_run_settings *s)
 }
 
 /* Over that of a run around this one. */
-static void put_run(struct list *list, const char *name, const char *journal)
+static void put_run(struct list *list, const char *name, const char *journal, unsigned warned)
 {
     char *told;
 
-    if (asprintf(&told, FO_RUN_VARIABLE "%s:%s", name, journal) < 0)
+    if (asprintf(&told, FO_RUN_VARIABLE "%u:%s:%s", warned, name, journal) < 0)
         told = NULL;
     put(list, "", check_memory(told));
     free(told);
 }
 
-/* The library's own parser.  With --require each program would refuse to start. */
-static bool check_options(char *const *environment, bool required)
+/* By the library's own parser; how many problems were told.  The library does not repeat them. */
+static unsigned check_options(char *const *environment)
 {
     fo_options_read(environment);
-    for (unsigned i = 0; i < fo_options_problems(); i++) {
+    unsigned problems = fo_options_problems();
+    for (unsigned i = 0; i < problems; i++) {
         char text[512];
         struct fo_text t = {text, sizeof text - 1, 0};
         fo_options_put_problem(&t, i);
         text[t.used] = '\0';
         fo_warning("%s", text);
     }
-    return fo_options_problems() == 0 || !required;
+    return problems;
 }
 
 int fo_run_environment(char ***environment, const struct fo_run_settings *s, const char *journal,
@@ -136,14 +137,15 @@ int fo_run_environment(char ***environment, const struct fo_run_settings *s, con
     for (size_t i = 0; s->ci && i < sizeof ci / sizeof ci[0]; i++)
         put_default(&list, ci[i]);
     put(&list, "FREEONCE_JOURNAL=", journal);
-    put_run(&list, name, journal);
     put_default(&list, "FREEONCE_LOG=journal"); /* we shall report them */
     if (s->require)
         put_default(&list, "FREEONCE_REQUIRE=1");
     for (int i = 0; i < s->set_count; i++)
         put(&list, "FREEONCE_", s->set[i]);
+    unsigned warned = check_options(list.strings);
+    put_run(&list, name, journal, warned);
     *environment = list.strings;
-    return check_options(list.strings, s->require) ? FO_EXIT_OK : FO_EXIT_CONFIG;
+    return warned == 0 || !s->require ? FO_EXIT_OK : FO_EXIT_CONFIG;
 }
 
 void fo_run_environment_free(char **environment)

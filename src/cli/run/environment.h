@@ -13,7 +13,7 @@ struct fo_run_settings {
     int set_count;
 };
 
-/* One --set, NAME=VALUE.  False: it has no NAME=, or there are too many. */
+/* One --set, NAME=VALUE.  False: there are too many. */
 bool fo_run_set(struct fo_run_settings *settings, const char *text);
 
 /* A new environment: ours, LD_PRELOAD, the journal, the settings.  What is set in our environment

@@ -10,6 +10,7 @@
 #include "cli/library.h"
 #include "cli/message.h"
 #include "cli/output/output.h"
+#include "cli/set.h"
 #include "cli/run/process_tree.h"
 #include "cli/run/environment.h"
 #include "cli/run/excluded.h"
@@ -74,13 +75,12 @@ static error_t set_patience(struct arguments *a, const char *text, struct argp_s
 
 static error_t set_option(struct arguments *a, const char *text, struct argp_state *state)
 {
-    const char *name = strncmp(text, "FREEONCE_", 9) == 0 ? text + 9 : text;
+    const char *name = fo_set_check(text, state);
 
     if (strncmp(name, "JOURNAL=", 8) == 0) /* we read it, too */
         a->journal = name + 8;
     else if (!fo_run_set(&a->settings, name))
-        argp_error(state, "--set %s: NAME=VALUE is needed, at most %d times", text,
-                   FO_RUN_SETTINGS_MAX);
+        argp_error(state, "--set %s: at most %d are possible", text, FO_RUN_SETTINGS_MAX);
     return 0;
 }
 

@@ -9,10 +9,10 @@
 #include "cli/exit.h"
 #include "cli/library.h"
 #include "cli/message.h"
+#include "cli/set.h"
 #include "cli/systemd/install.h"
 #include "cli/systemd/notes.h"
 #include "base/nearest.h"
-#include "options/options.h"
 
 enum { KEY_INSTALL = 256, KEY_REMOVE, KEY_JOURNAL, KEY_LOG, KEY_LIBRARY, KEY_FILE, KEY_ROOT };
 
@@ -49,65 +49,16 @@ static const char text[] =
     "systemctl failed, 73 cannot write, 77 needs root, 78 the unit's program cannot be guarded "
     "this way.";
 
-/* By the library's own parser, which does not know the backends before OpenSSL is there. */
-static void check_value(const char *setting, const char *choices, struct argp_state *state)
-{
-    char *one[] = {strdup(setting), NULL};
-    char wrong[512], nearest[32];
-    struct fo_text t = {wrong, sizeof wrong - 1, 0};
-    const char *value = strchr(setting, '=') + 1;
-
-    fo_options_read(one);
-    free(one[0]);
-    if (fo_options_problems() != 0) {
-        fo_options_put_problem(&t, 0);
-        wrong[t.used] = '\0';
-        argp_error(state, "--set: the library would not understand it: %s", wrong);
-    }
-    if (strncmp(setting, "FREEONCE_BACKEND=", 17) != 0 || strchr(value, '/') != NULL)
-        return;
-    bool near = fo_nearest_choice(value, choices, nearest, sizeof nearest);
-    if (!near || strcmp(value, nearest) != 0)
-        argp_error(state, "--set %s: there is no such backend%s%s%s", setting,
-                   near ? "; did you mean " : ", see `freeonce options BACKEND`",
-                   near ? nearest : "", near ? "?" : "");
-}
-
-/* FREEONCE_NAME=VALUE, the name without FREEONCE_ is understood too. */
 static void add_set(struct request *r, const char *argument, struct argp_state *state)
 {
-    static const struct {
-        const char *name, *choices;
-    } known[] = {
-#define FO_OPTION(member, NAME, kind, choices, fallback, help) {#NAME, choices},
-#include "options/options.def"
-#undef FO_OPTION
-    };
-    const char *name = argument + (strncmp(argument, "FREEONCE_", 9) == 0 ? 9 : 0);
-    size_t length = strcspn(name, "=");
+    const char *name = fo_set_check(argument, state);
 
-    if (name[length] == '\0')
-        argp_error(state, "--set %s: there is no value, FREEONCE_NAME=VALUE is meant", argument);
-    for (const char *c = name; *c != '\0'; c++)
-        if ((unsigned char)*c < ' ')
-            argp_error(state, "--set %.*s: the value holds a control character", (int)length, name);
-    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
-        if (strlen(known[i].name) != length || strncmp(known[i].name, name, length) != 0)
-            continue;
-        const char *value = name + length + 1;
-        if (strcmp(known[i].name, "JOURNAL") == 0) {
-            r->plan.journal = value;
-        } else if (strcmp(known[i].name, "LOG") == 0) {
-            r->plan.log = value;
-        } else {
-            const char *setting = fo_print("FREEONCE_%s", name);
-            check_value(setting, known[i].choices, state);
-            fo_list_add(&r->set, setting);
-        }
-        return;
-    }
-    argp_error(state, "--set %s: there is no option of that name, see `freeonce options`",
-               argument);
+    if (strncmp(name, "JOURNAL=", 8) == 0)
+        r->plan.journal = name + 8;
+    else if (strncmp(name, "LOG=", 4) == 0)
+        r->plan.log = name + 4;
+    else
+        fo_list_add(&r->set, fo_print("FREEONCE_%s", name));
 }
 
 static void check_log(const char *log, struct argp_state *state)
