@@ -13,7 +13,7 @@
 #define FO_BACKEND_GUARD_H
 
 #include "base/block.h"
-#include "process/memory.h"
+#include "base/freed.h"
 
 /* The reserved addresses; size 0: guard is off. */
 extern struct fo_guard_range {

@@ -16,6 +16,7 @@
 
 struct fo_process;
 struct fo_memory;
+struct fo_tree;
 struct fo_root;
 
 typedef void *fo_alloc_function(size_t size, const char *file, int line);
@@ -39,6 +40,7 @@ struct fo_hot {
     bool direct;  /* backend arena, its blocks are judged by their header and place; region.h */
     bool shared;  /* other processes use the blocks, registry and quarantine too */
     bool keep;    /* what an ancestor made stays; shared/inherited.h */
+    struct fo_tree *tree;     /* of the processes; in `memory` */
     fo_alloc_function *first; /* chooses the backend, at the first allocation */
 };
 

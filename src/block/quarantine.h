@@ -3,7 +3,7 @@
  * stale pointer can falsify it.
  *
  * Blocks of `libc` leave the quarantine in one of two ways.  Once a size
- * class has its share of the bytes (process/memory.c), its block that has waited longest serves
+ * class has its share of the bytes (block/memory.c), its block that has waited longest serves
  * the next allocation of that class: that saves a call of malloc and one of free, which pays for
  * the checks.
  * And when too much waits, blocks go back to libc, in turn from each queue.  Blocks of other
@@ -19,9 +19,9 @@
 
 #include "base/block.h"
 #include "base/hot.h"
+#include "block/memory.h"
 #include "block/registry.h"
 #include "block/watch.h"
-#include "process/memory.h"
 #include "process/process.h"
 
 /* Where the program's own functions are in charge, blocks that wait are a part of its pool: our

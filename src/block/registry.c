@@ -2,8 +2,8 @@
 #include "block/registry.h"
 
 #include "base/apart.h"
+#include "block/memory.h"
 #include "heap/system.h"
-#include "process/memory.h"
 
 /* --- leaves ------------------------------------------------------------------------------------
  */

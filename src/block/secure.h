@@ -5,7 +5,7 @@
 #define FO_BLOCK_SECURE_H
 
 #include "base/elf.h"
-#include "process/memory.h"
+#include "block/memory.h"
 
 /* From now on look for the secure heap of this libcrypto. */
 void fo_secure_watch(const struct fo_module *libcrypto);

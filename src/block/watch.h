@@ -4,7 +4,7 @@
 #define FO_BLOCK_WATCH_H
 
 #include "base/block.h"
-#include "process/memory.h"
+#include "base/freed.h"
 #include "report/record.h"
 
 /* All bytes between the size that was asked for and the end of the block are canaries, and at least

@@ -53,12 +53,12 @@
 #define FO_HEAP_REGION_H
 
 #include "base/block.h"
+#include "base/freed.h"
 #include "base/hot.h"
 #include "heap/bounds.h"
 #include "heap/hot.h"
 #include "heap/layout.h"
 #include "heap/page.h"
-#include "process/memory.h"
 
 enum {
     FO_OWNED_PRIVATELY = 64,    /* of one process's threads: idle ones keep what they have */

@@ -10,13 +10,13 @@
 #include "base/libc_memory.h"
 #include "base/raw.h"
 #include "base/say.h"
+#include "block/memory.h"
 #include "block/watch.h"
 #include "heap/system.h"
 #include "load/choose.h"
 #include "load/openssl.h"
 #include "options/options.h"
 #include "options/values.h"
-#include "process/memory.h"
 #include "process/process.h"
 #include "report/journal.h"
 #include "report/output.h"
@@ -74,6 +74,7 @@ static bool start(void)
     fo_cure_stop_thread = fo_openssl_thread_stop;
     fo_hot.secret = make_secret();
     fo_hot.memory = fo_memory_map(false);
+    fo_hot.tree = fo_hot.memory != NULL ? &fo_hot.memory->tree : NULL;
     if (fo_hot.memory == NULL || !fo_process_start() || !fo_report_start() ||
         (fo_options.stacks != 0 && !fo_stacks_start())) {
         fo_say_words("no memory for the registry of blocks (address space limit?); this process "

@@ -27,13 +27,13 @@ FO_EXPORT pid_t fork(void)
     fo_uses_before_fork();
     if (fo_hot.process != NULL)
         fo_output_before_fork();
-    if (fo_hot.memory != NULL)
-        fo_rows_before_fork(fo_hot.memory, fo_process_self()->index);
+    if (fo_hot.tree != NULL)
+        fo_rows_before_fork(fo_hot.tree, fo_process_self()->index);
     pid_t pid = real();
-    if (pid == 0 && fo_hot.memory != NULL)
+    if (pid == 0 && fo_hot.tree != NULL)
         enter(); /* now, before the child enters a sandbox */
-    if (pid != 0 && fo_hot.memory != NULL)
-        fo_rows_after_fork(fo_hot.memory, pid);
+    if (pid != 0 && fo_hot.tree != NULL)
+        fo_rows_after_fork(fo_hot.tree, pid);
     fo_fork_place = 0;
     return pid;
 }

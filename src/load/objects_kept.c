@@ -2,9 +2,9 @@
 #include "load/objects_kept.h"
 
 #include "load/connections.h"
-#include "process/memory.h"
 #include "process/process.h"
 #include "process/rows.h"
+#include "process/tree.h"
 #include "shared/cures.h"
 #include "shared/inherited.h"
 #include "shared/shared.h"

@@ -19,11 +19,11 @@ static struct fo_life *watched;
 static uint32_t watched_serial;
 
 /* A process whose parent is outside sees 0 for it. */
-void fo_life_find_namespace(const struct fo_memory *m, uint32_t serial, bool forked)
+void fo_life_find_namespace(const struct fo_tree *tree, uint32_t serial, bool forked)
 {
     if (namespace_of == 0)
         namespace_of = namespace_of_first = serial;
-    else if (forked && m->common && syscall(SYS_getppid) == 0)
+    else if (forked && tree->common && syscall(SYS_getppid) == 0)
         namespace_of = serial;
 }
 
@@ -44,12 +44,12 @@ static void see(struct fo_life *l, uint32_t pid)
     fo_shared_replace(&l->seen, &unknown, seen_as(pid));
 }
 
-void fo_life_enter(struct fo_memory *m, uint32_t row, uint32_t id, uint32_t pid)
+void fo_life_enter(struct fo_tree *tree, uint32_t row, uint32_t id, uint32_t pid)
 {
-    if (!m->common || row == 0)
+    if (!tree->common || row == 0)
         return;
-    see(&m->lives[row], pid);
-    fo_shared_set(&m->lives[row].id, id);
+    see(&tree->lives[row], pid);
+    fo_shared_set(&tree->lives[row].id, id);
 }
 
 bool fo_thread_is_watched(void)
@@ -72,12 +72,12 @@ static bool lock(pthread_mutex_t *mutex)
     return locked;
 }
 
-void fo_life_watch(struct fo_memory *m, uint32_t row)
+void fo_life_watch(struct fo_tree *tree, uint32_t row)
 {
-    struct fo_life *l = &m->lives[row];
+    struct fo_life *l = &tree->lives[row];
     int saved_errno = errno;
 
-    if (m->common && row != 0 && (uint32_t)syscall(SYS_gettid) == fo_getpid() &&
+    if (tree->common && row != 0 && (uint32_t)syscall(SYS_gettid) == fo_getpid() &&
         fo_thread_is_watched() && lock(&l->mutex)) {
         watched = l;
         watched_serial = fo_process_serial();
@@ -99,17 +99,17 @@ void fo_life_unwatch(void)
     pthread_mutex_unlock(&l->mutex);
 }
 
-void fo_life_seen(struct fo_memory *m, uint32_t row, pid_t child)
+void fo_life_seen(struct fo_tree *tree, uint32_t row, pid_t child)
 {
-    if (m->common)
-        see(&m->lives[row], child > 0 ? (uint32_t)child : FO_PID_NOBODY);
+    if (tree->common)
+        see(&tree->lives[row], child > 0 ? (uint32_t)child : FO_PID_NOBODY);
 }
 
-void fo_life_clear(struct fo_memory *m, uint32_t row)
+void fo_life_clear(struct fo_tree *tree, uint32_t row)
 {
-    struct fo_life *l = &m->lives[row];
+    struct fo_life *l = &tree->lives[row];
 
-    if (!m->common)
+    if (!tree->common)
         return;
     fo_shared_set(&l->id, 0);
     fo_shared_set(&l->watched, 0);
@@ -130,9 +130,9 @@ static bool pid_lives(uint64_t seen)
     return lives;
 }
 
-bool fo_life_lasts(const struct fo_memory *m, uint32_t row)
+bool fo_life_lasts(const struct fo_tree *tree, uint32_t row)
 {
-    const struct fo_life *l = &m->lives[row];
+    const struct fo_life *l = &tree->lives[row];
 
     if (fo_shared_number(&l->watched) != 0)
         return !fo_mutex_is_orphan(&l->mutex);
@@ -141,8 +141,8 @@ bool fo_life_lasts(const struct fo_memory *m, uint32_t row)
 
 bool fo_life_is_over(uint32_t id)
 {
-    const struct fo_memory *m = fo_hot.memory;
+    const struct fo_tree *tree = fo_hot.tree;
     uint32_t row = id & (FO_PROCESSES - 1);
 
-    return row != 0 && (fo_shared_number(&m->lives[row].id) != id || !fo_life_lasts(m, row));
+    return row != 0 && (fo_shared_number(&tree->lives[row].id) != id || !fo_life_lasts(tree, row));
 }

@@ -9,34 +9,34 @@
 
 #include <sys/types.h>
 
-#include "process/memory.h"
+#include "process/tree.h"
 
 enum { FO_PID_NOBODY = UINT32_MAX }; /* in place of a pid: the fork failed */
 
 /* This process was forked, or is the first one: in which pid namespace is it? */
-void fo_life_find_namespace(const struct fo_memory *m, uint32_t serial, bool forked);
+void fo_life_find_namespace(const struct fo_tree *tree, uint32_t serial, bool forked);
 
 /* Is it in another one than the first process of the tree? */
 bool fo_life_is_apart(void);
 
 /* It has this row, and this id (process/process.h). */
-void fo_life_enter(struct fo_memory *m, uint32_t row, uint32_t id, uint32_t pid);
+void fo_life_enter(struct fo_tree *tree, uint32_t row, uint32_t id, uint32_t pid);
 
 /* Have its end watched by the kernel, if the calling thread is the main thread; after
  * fo_life_enter(), once processes share the memory for good. */
-void fo_life_watch(struct fo_memory *m, uint32_t row);
+void fo_life_watch(struct fo_tree *tree, uint32_t row);
 
 /* The calling thread ends, its process may not. */
 void fo_life_unwatch(void);
 
 /* The parent of the row's process saw it as `child`; -1: there is none, the fork failed. */
-void fo_life_seen(struct fo_memory *m, uint32_t row, pid_t child);
+void fo_life_seen(struct fo_tree *tree, uint32_t row, pid_t child);
 
 /* The row is for a process that is about to be forked. */
-void fo_life_clear(struct fo_memory *m, uint32_t row);
+void fo_life_clear(struct fo_tree *tree, uint32_t row);
 
 /* Does the process of this row live?  False also if the row has none yet.  Keeps errno. */
-bool fo_life_lasts(const struct fo_memory *m, uint32_t row);
+bool fo_life_lasts(const struct fo_tree *tree, uint32_t row);
 
 /* Is the process with this id gone?  False if that is not known. */
 bool fo_life_is_over(uint32_t id);

@@ -82,13 +82,13 @@ static uint64_t meta_of(uint32_t index)
 
 static void enter(struct fo_process *me, uint32_t pid, uint32_t parent)
 {
-    struct fo_memory *m = fo_hot.memory;
+    struct fo_tree *tree = fo_hot.tree;
 
     fo_row_descend(parent);
-    uint32_t row = fo_row_new(m);
+    uint32_t row = fo_row_new(tree);
 
     if (row != 0) {
-        struct fo_lineage *l = &m->processes[row];
+        struct fo_lineage *l = &tree->processes[row];
         *l = (struct fo_lineage){
             .pid = {pid}, .parent = {parent}, .place = {fo_fork_place}, .born = l->born};
         memcpy(l->name.raw, fo_program, sizeof fo_program);
@@ -101,17 +101,17 @@ static void enter(struct fo_process *me, uint32_t pid, uint32_t parent)
         fo_region_enter(&me->direct, row, parent != 0);
     me->pid = pid;
     uint32_t id = me->serial << FO_PROCESS_BITS | row;
-    fo_life_enter(m, row, id, pid);
+    fo_life_enter(tree, row, id, pid);
     __atomic_store_n(&me->id, id, __ATOMIC_RELEASE);
 }
 
 /* Its lower bits are not all 0, since they alone are part of an id. */
-static uint32_t new_serial(struct fo_memory *m)
+static uint32_t new_serial(struct fo_tree *tree)
 {
     uint32_t serial;
 
     do
-        serial = fo_shared_add(&m->serials, 1) + 1;
+        serial = fo_shared_add(&tree->serials, 1) + 1;
     while (serial << FO_PROCESS_BITS == 0);
     return serial;
 }
@@ -122,7 +122,7 @@ static uint32_t new_serial(struct fo_memory *m)
 void fo_process_noticed(void)
 {
     struct fo_process *me = fo_hot.process;
-    uint32_t none = 0, serial = new_serial(fo_hot.memory);
+    uint32_t none = 0, serial = new_serial(fo_hot.tree);
 
     if (!__atomic_compare_exchange_n(&me->serial, &none, serial, false, __ATOMIC_ACQ_REL,
                                      __ATOMIC_RELAXED)) {
@@ -135,12 +135,12 @@ void fo_process_noticed(void)
         return;
     }
     bool forked = known_index != 0;
-    fo_life_find_namespace(fo_hot.memory, serial, forked);
+    fo_life_find_namespace(fo_hot.tree, serial, forked);
     enter(me, fo_getpid(), known_index);
     /* A fork leaves one thread, the main one; but this may be a new one that was faster. */
     fo_thread.who = forked && fo_thread.who != 0 ? who(me, 0) : 0;
     if (fo_hot.shared)
-        fo_life_watch(fo_hot.memory, me->index);
+        fo_life_watch(fo_hot.tree, me->index);
     if (fo_hot.shared)
         fo_thread.shard = fo_thread.home = NULL; /* workers need not crowd into their parent's */
     if (FO_RELAXED_LOAD(&fo_hot.direct))
@@ -154,7 +154,7 @@ void fo_process_noticed(void)
 void fo_process_moved(void)
 {
     struct fo_process *me = fo_process_self();
-    struct fo_shared_u32 *serials = &fo_hot.memory->serials;
+    struct fo_shared_u32 *serials = &fo_hot.tree->serials;
 
     if (fo_shared_number(serials) < me->serial) /* else a child might get that of an ancestor */
         fo_shared_set(serials, me->serial);

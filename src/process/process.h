@@ -7,7 +7,7 @@
 #include "base/base.h"
 #include "base/hot.h"
 #include "heap/hot.h"
-#include "process/memory.h"
+#include "process/tree.h"
 
 /* A process is named by numbers of ours, never by its pid: pid namespaces repeat pids. */
 struct fo_process {
@@ -32,7 +32,7 @@ bool fo_process_start(void);
 /* Fill the zeroed page in: the slow path of fo_process_self(). */
 FO_COLD void fo_process_noticed(void);
 
-/* fo_hot.memory is a new one: enter this process into its table. */
+/* fo_hot.tree is a new one: enter this process into its table. */
 void fo_process_moved(void);
 
 /* The backend that headers name from now on. */

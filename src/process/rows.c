@@ -6,7 +6,7 @@
 
 static const struct fo_lineage *row_at(uint32_t row)
 {
-    return &fo_hot.memory->processes[row < FO_PROCESSES ? row : 0];
+    return &fo_hot.tree->processes[row < FO_PROCESSES ? row : 0];
 }
 
 uint32_t fo_row_pid(uint32_t row)
@@ -45,33 +45,33 @@ void fo_row_descend(uint32_t parent)
 }
 
 /* Its children's rows say from whom they descend. */
-static bool has_children(const struct fo_memory *m, uint32_t row)
+static bool has_children(const struct fo_tree *tree, uint32_t row)
 {
     for (uint32_t i = 1; i < FO_PROCESSES; i++)
-        if (fo_shared_number(&m->processes[i].parent) == row)
+        if (fo_shared_number(&tree->processes[i].parent) == row)
             return true;
     return false;
 }
 
-static bool take(struct fo_memory *m, uint32_t row)
+static bool take(struct fo_tree *tree, uint32_t row)
 {
-    uint32_t pid = fo_shared_number(&m->processes[row].pid);
+    uint32_t pid = fo_shared_number(&tree->processes[row].pid);
 
-    if (pid == 0 || fo_life_lasts(m, row) || fo_row_is_ancestor(row) || has_children(m, row) ||
-        !fo_shared_replace(&m->processes[row].pid, &pid, 0))
+    if (pid == 0 || fo_life_lasts(tree, row) || fo_row_is_ancestor(row) ||
+        has_children(tree, row) || !fo_shared_replace(&tree->processes[row].pid, &pid, 0))
         return false;
-    fo_life_clear(m, row);
+    fo_life_clear(tree, row);
     return true;
 }
 
-static uint32_t take_any(struct fo_memory *m)
+static uint32_t take_any(struct fo_tree *tree)
 {
     static uint32_t last;
     uint32_t first = FO_RELAXED_LOAD(&last);
 
     for (uint32_t i = 1; i < FO_PROCESSES; i++) {
         uint32_t row = (first + i) % (FO_PROCESSES - 1) + 1;
-        if (take(m, row)) {
+        if (take(tree, row)) {
             FO_RELAXED_STORE(&last, row);
             return row;
         }
@@ -81,63 +81,63 @@ static uint32_t take_any(struct fo_memory *m)
 
 uint32_t fo_row_forks(void)
 {
-    return fo_shared_number(&fo_hot.memory->forks);
+    return fo_shared_number(&fo_hot.tree->forks);
 }
 
-static void is_born(struct fo_memory *m, uint32_t row)
+static void is_born(struct fo_tree *tree, uint32_t row)
 {
-    fo_shared_set(&m->processes[row].born, fo_shared_add(&m->forks, 1) + 1);
+    fo_shared_set(&tree->processes[row].born, fo_shared_add(&tree->forks, 1) + 1);
 }
 
-static uint32_t count(struct fo_memory *m)
+static uint32_t count(struct fo_tree *tree)
 {
-    return fo_shared_add(&m->processes_used, 1);
+    return fo_shared_add(&tree->processes_used, 1);
 }
 
-void fo_rows_before_fork(struct fo_memory *m, uint32_t parent)
+void fo_rows_before_fork(struct fo_tree *tree, uint32_t parent)
 {
     if (!fo_hot.shared)
         return;
-    bool full = fo_shared_number(&m->processes_used) >= FO_PROCESSES;
-    uint32_t row = full ? take_any(m) : count(m);
+    bool full = fo_shared_number(&tree->processes_used) >= FO_PROCESSES;
+    uint32_t row = full ? take_any(tree) : count(tree);
     reserved = row < FO_PROCESSES ? row : 0;
     if (reserved == 0)
         return;
-    fo_shared_set(&m->processes[reserved].parent, parent);
-    is_born(m, reserved);
+    fo_shared_set(&tree->processes[reserved].parent, parent);
+    is_born(tree, reserved);
 }
 
-void fo_rows_after_fork(struct fo_memory *m, pid_t child)
+void fo_rows_after_fork(struct fo_tree *tree, pid_t child)
 {
     uint32_t nobody = 0, pid = child > 0 ? (uint32_t)child : FO_PID_NOBODY;
 
     if (reserved != 0) { /* unless the child was faster */
-        fo_life_seen(m, reserved, child);
-        fo_shared_replace(&m->processes[reserved].pid, &nobody, pid);
+        fo_life_seen(tree, reserved, child);
+        fo_shared_replace(&tree->processes[reserved].pid, &nobody, pid);
     }
     reserved = 0;
 }
 
-static uint32_t unknown(struct fo_memory *m)
+static uint32_t unknown(struct fo_tree *tree)
 {
-    fo_shared_add(&m->processes_unknown, 1);
+    fo_shared_add(&tree->processes_unknown, 1);
     return 0;
 }
 
-uint32_t fo_row_new(struct fo_memory *m)
+uint32_t fo_row_new(struct fo_tree *tree)
 {
     uint32_t row = reserved;
 
     reserved = 0;
     if (row != 0)
         return row;
-    uint32_t n = count(m);
+    uint32_t n = count(tree);
     if (n < FO_PROCESSES) {
-        is_born(m, n);
+        is_born(tree, n);
         return n;
     }
     if (fo_hot.shared)
-        return unknown(m);
+        return unknown(tree);
     for (uint32_t i = 0; i < FO_PROCESSES; i++) {
         row = (n + i) % (FO_PROCESSES - 1) + 1;
         if (!fo_row_is_ancestor(row))

@@ -1,4 +1,4 @@
-/* Rows of the table of processes (struct fo_lineage in process/memory.h): who gets which.  A header
+/* Rows of the table of processes (struct fo_lineage in tree.h): who gets which.  A header
  * has 10 bits for a row, so that there are 1,023. */
 #ifndef FO_PROCESS_ROWS_H
 #define FO_PROCESS_ROWS_H
@@ -6,19 +6,19 @@
 #include <sys/types.h>
 
 #include "base/format.h"
-#include "process/memory.h"
+#include "process/tree.h"
 
 /* A row for this process, which the caller fills in.  When all were used: in private memory only
  * our ancestors' blocks can be here, so that any other row serves again; in shared memory see
  * below.  0: no row, the process stays unknown. */
-uint32_t fo_row_new(struct fo_memory *m);
+uint32_t fo_row_new(struct fo_tree *tree);
 
 /* Where memory is shared, the parent chooses the row of the child that it forks: so it knows of it
  * before it goes on, and can ask the system which processes are gone, which a child in a sandbox
  * may not.  When all were used: that of a process which is gone and has no children in the table.
  */
-void fo_rows_before_fork(struct fo_memory *m, uint32_t parent);
-void fo_rows_after_fork(struct fo_memory *m, pid_t child); /* -1: it failed */
+void fo_rows_before_fork(struct fo_tree *tree, uint32_t parent);
+void fo_rows_after_fork(struct fo_tree *tree, pid_t child); /* -1: it failed */
 
 /* So many forks there have been, in all processes that use this table. */
 uint32_t fo_row_forks(void);

@@ -32,7 +32,7 @@ void fo_journal_make(void);
 /* Tell why fo_journal_open() could not.  False: it could not. */
 bool fo_journal_complain(void);
 
-/* Enter process `index` of fo_hot.memory's table. */
+/* Enter process `index` of fo_hot.tree's table. */
 void fo_journal_process(uint32_t index);
 
 /* How the library got into this process, or why it could not. */

@@ -3,8 +3,8 @@
 #include <string.h>
 
 #include "base/elf.h"
-#include "process/memory.h"
 #include "process/rows.h"
+#include "process/tree.h"
 #include "report/journal.h"
 #include "report/record.h"
 #include "report/stacks.h"

@@ -3,9 +3,9 @@
 #include <errno.h>
 #include <string.h>
 
-#include "process/memory.h"
 #include "process/process.h"
 #include "process/rows.h"
+#include "process/tree.h"
 #include "report/journal.h"
 
 /* This process, as it was entered.  A child finds what its parent wrote here. */
@@ -70,7 +70,7 @@ static bool is_row_of(uint32_t row, const struct fo_lineage *l)
 /* Process `index`. */
 static uint32_t write_row(uint32_t index, uint32_t parent_row, uint32_t parent_pid)
 {
-    struct fo_lineage *l = &fo_hot.memory->processes[index];
+    struct fo_lineage *l = &fo_hot.tree->processes[index];
     uint32_t row = new_row();
     if (row == 0)
         return 0;
@@ -99,7 +99,7 @@ void fo_journal_process(uint32_t index)
 {
     if (index == 0 || !fo_journal_is_usable())
         return;
-    struct fo_lineage *l = &fo_hot.memory->processes[index];
+    struct fo_lineage *l = &fo_hot.tree->processes[index];
 
     if (own.process == fo_process_serial()) { /* the table of processes has moved */
         fo_shared_set(&l->started, own.started);
@@ -116,8 +116,8 @@ void fo_journal_process(uint32_t index)
         own.row = write_row(index, 0, (uint32_t)getppid());
         return;
     }
-    uint32_t row = row_in(&fo_hot.memory->processes[parent]);
-    bool known = is_row_of(row, &fo_hot.memory->processes[parent]);
+    uint32_t row = row_in(&fo_hot.tree->processes[parent]);
+    bool known = is_row_of(row, &fo_hot.tree->processes[parent]);
     own.row = write_row(index, known ? row : 0, fo_row_pid(parent));
     if (own.guard == FO_JOURNAL_GUARDED)
         __atomic_add_fetch(&fo_journal->counters.guarded, 1, __ATOMIC_RELAXED);
@@ -127,7 +127,7 @@ uint32_t fo_journal_keep_process(uint32_t index)
 {
     if (index == 0 || index >= FO_PROCESSES)
         return 0;
-    const struct fo_lineage *l = &fo_hot.memory->processes[index];
+    const struct fo_lineage *l = &fo_hot.tree->processes[index];
 
     for (int tries = 0; tries < 2; tries++) {
         uint32_t row = row_in(l);
@@ -154,9 +154,9 @@ void fo_journal_how(enum fo_journal_guard guard, const char *how)
                                                         : NULL;
     if (counter != NULL)
         __atomic_add_fetch(counter, 1, __ATOMIC_RELAXED);
-    if (fo_hot.memory == NULL || fo_hot.process == NULL)
+    if (fo_hot.tree == NULL || fo_hot.process == NULL)
         return;
-    const struct fo_lineage *l = &fo_hot.memory->processes[fo_process_self()->index];
+    const struct fo_lineage *l = &fo_hot.tree->processes[fo_process_self()->index];
     uint32_t row = row_in(l);
     if (!is_row_of(row, l))
         return;

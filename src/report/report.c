@@ -10,9 +10,9 @@
 
 #include "base/apart.h"
 #include "base/format.h"
+#include "base/freed.h"
 #include "base/shared_number.h"
 #include "options/options.h"
-#include "process/memory.h"
 #include "process/process.h"
 #include "process/rows.h"
 #include "report/journal.h"

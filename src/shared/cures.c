@@ -8,8 +8,8 @@
 #include "options/options.h"
 #include "process/ending.h"
 #include "process/life.h"
-#include "process/memory.h"
 #include "process/process.h"
+#include "process/tree.h"
 #include "shared/fork_id.h"
 #include "shared/made.h"
 
@@ -83,24 +83,24 @@ bool fo_cure_at_fork(void)
 /* Rows of processes that are not descendants do not occur: the table began with the initialiser. */
 static bool descendants_live(void)
 {
-    const struct fo_memory *m = fo_hot.memory;
-    uint32_t used = fo_shared_number(&m->processes_used), self = fo_process_self()->index;
+    const struct fo_tree *tree = fo_hot.tree;
+    uint32_t used = fo_shared_number(&tree->processes_used), self = fo_process_self()->index;
 
-    if (fo_shared_number(&m->processes_unknown) != 0)
+    if (fo_shared_number(&tree->processes_unknown) != 0)
         return true;
     for (uint32_t i = 1; i < used && i < FO_PROCESSES; i++)
-        if (i != self && fo_life_lasts(m, i))
+        if (i != self && fo_life_lasts(tree, i))
             return true;
     return false;
 }
 
 /* The child of `ancestor` that this one descends from, or is; 0: none. */
-static uint32_t branch_of(const struct fo_memory *m, uint32_t row, uint32_t ancestor)
+static uint32_t branch_of(const struct fo_tree *tree, uint32_t row, uint32_t ancestor)
 {
     uint32_t at = row;
 
     for (unsigned depth = 0; at != 0 && depth < FO_PROCESSES; depth++) {
-        uint32_t parent = fo_shared_index(&m->processes[at].parent, FO_PROCESSES);
+        uint32_t parent = fo_shared_index(&tree->processes[at].parent, FO_PROCESSES);
         if (parent == ancestor)
             return at;
         at = parent;
@@ -108,25 +108,25 @@ static uint32_t branch_of(const struct fo_memory *m, uint32_t row, uint32_t ance
     return 0;
 }
 
-static bool was_forked(const struct fo_memory *m, uint32_t row, uint32_t after, uint32_t until)
+static bool was_forked(const struct fo_tree *tree, uint32_t row, uint32_t after, uint32_t until)
 {
-    uint32_t branch = branch_of(m, row, fo_process_self()->index);
-    uint32_t born = fo_shared_number(&m->processes[branch].born);
+    uint32_t branch = branch_of(tree, row, fo_process_self()->index);
+    uint32_t born = fo_shared_number(&tree->processes[branch].born);
 
     return branch != 0 && born - after - 1 < until - after;
 }
 
 bool fo_cure_workers_live(uint32_t after, uint32_t until)
 {
-    const struct fo_memory *m = fo_hot.memory;
-    uint32_t rows = fo_shared_number(&m->processes_used);
-    bool live = fo_shared_number(&m->processes_unknown) != 0; /* it cannot be known */
+    const struct fo_tree *tree = fo_hot.tree;
+    uint32_t rows = fo_shared_number(&tree->processes_used);
+    bool live = fo_shared_number(&tree->processes_unknown) != 0; /* it cannot be known */
     bool known = fo_process_self()->index != 0;
 
     if (after == until)
         return false;
     for (uint32_t i = 1; known && i < rows && i < FO_PROCESSES && !live; i++)
-        live = was_forked(m, i, after, until) && fo_life_lasts(m, i);
+        live = was_forked(tree, i, after, until) && fo_life_lasts(tree, i);
     return live;
 }
 

@@ -2,6 +2,7 @@
  * child, so that one that came by a raw clone(2) has it not. */
 #include "shared/fork_id.h"
 
+#include "block/memory.h"
 #include "process/life.h"
 #include "process/process.h"
 #include "shared/rwlock.h"

@@ -5,9 +5,9 @@
 #include "heap/region.h"
 #include "options/options.h"
 #include "process/life.h"
-#include "process/memory.h"
 #include "process/process.h"
 #include "process/rows.h"
+#include "process/tree.h"
 #include "shared/inherited.h"
 
 bool fo_made_watched;
@@ -31,21 +31,21 @@ static bool descends_from(uint32_t row, uint32_t ancestor)
 }
 
 /* Do all processes that live descend from this one? */
-static bool is_first_of_all(const struct fo_memory *m, uint32_t self)
+static bool is_first_of_all(const struct fo_tree *tree, uint32_t self)
 {
-    uint32_t rows = fo_shared_number(&m->processes_used);
+    uint32_t rows = fo_shared_number(&tree->processes_used);
 
-    if (self == 0 || fo_shared_number(&m->processes_unknown) != 0)
+    if (self == 0 || fo_shared_number(&tree->processes_unknown) != 0)
         return false;
     for (uint32_t i = 1; i < rows && i < FO_PROCESSES; i++)
-        if (!descends_from(i, self) && fo_life_lasts(m, i))
+        if (!descends_from(i, self) && fo_life_lasts(tree, i))
             return false;
     return true;
 }
 
 bool fo_made_by_another(uintptr_t p)
 {
-    const struct fo_memory *m = fo_hot.memory;
+    const struct fo_tree *tree = fo_hot.tree;
     uint32_t self = fo_process_self()->index;
 
     if (!fo_region_contains(p))
@@ -53,5 +53,5 @@ bool fo_made_by_another(uintptr_t p)
     uint32_t maker = fo_inherited_maker(p);
     if (maker == 0 || maker == self)
         return false;
-    return fo_life_lasts(m, maker) || !is_first_of_all(m, self);
+    return fo_life_lasts(tree, maker) || !is_first_of_all(tree, self);
 }

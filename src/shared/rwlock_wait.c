@@ -4,7 +4,7 @@
 #include <limits.h>
 
 #include "base/say.h"
-#include "process/memory.h"
+#include "block/memory.h"
 #include "process/process.h"
 #include "shared/rwlock_word.h"
 

@@ -2,11 +2,11 @@
 #include "shared/shared.h"
 
 #include "base/hot.h"
+#include "block/memory.h"
 #include "heap/region.h"
 #include "options/options.h"
 #include "process/ending.h"
 #include "process/life.h"
-#include "process/memory.h"
 #include "process/process.h"
 #include "shared/cures.h"
 #include "shared/seat.h"
@@ -18,9 +18,10 @@ static void use_map(struct fo_memory *m)
     struct fo_memory *before = fo_hot.memory;
 
     fo_hot.memory = m;
+    fo_hot.tree = &m->tree;
     __atomic_store_n(&fo_hot.root, m->root, __ATOMIC_RELEASE);
     /* What another process enters, this one does not hear of. */
-    __atomic_store_n(&fo_hot.entered, m->common ? m->root : NULL, __ATOMIC_RELEASE);
+    __atomic_store_n(&fo_hot.entered, m->tree.common ? m->root : NULL, __ATOMIC_RELEASE);
     fo_process_moved();
     if (before != m && !fo_hot_concurrent()) /* else another thread may be looking at it */
         fo_memory_unmap(before);
@@ -63,7 +64,7 @@ bool fo_shared_decide(bool shared)
         FO_RELAXED_STORE(&fo_hot.alone, &never);
         fo_cures_begin();
         fo_ending_start();
-        fo_life_watch(fo_hot.memory, fo_process_self()->index);
+        fo_life_watch(fo_hot.tree, fo_process_self()->index);
     }
     return true;
 }

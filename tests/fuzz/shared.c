@@ -11,7 +11,7 @@
 
 #include "base/hot.h"
 #include "block/hooks.h"
-#include "process/memory.h"
+#include "block/memory.h"
 #include "report/stacks.h"
 #include "engine.h"
 #include "process/process.h"
@@ -76,7 +76,7 @@ static void find_tables(void)
     if (maps == NULL || table_count < 3) /* counts, stacks, journal */
         abort();
     fclose(maps);
-    add_table(fo_hot.memory->processes, sizeof fo_hot.memory->processes, false);
+    add_table(fo_hot.tree->processes, sizeof fo_hot.tree->processes, false);
 }
 
 /* As they were at start. */

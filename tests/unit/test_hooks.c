@@ -6,8 +6,8 @@
 
 #include "base/block.h"
 #include "block/hooks.h"
+#include "block/memory.h"
 #include "options/options.h"
-#include "process/memory.h"
 #include "pool.h"
 
 FRESH(size_0_is_answered_with_null)

@@ -7,8 +7,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "block/memory.h"
 #include "options/options.h"
-#include "process/memory.h"
 #include "fixture.h"
 #include "process/process.h"
 #include "report/journal.h"
@@ -180,7 +180,7 @@ FRESH(a_name_that_is_long_is_cut)
 /* A process of a server that forks for each connection. */
 static void enter_process(uint32_t index, uint32_t pid)
 {
-    fo_hot.memory->processes[index] =
+    fo_hot.tree->processes[index] =
         (struct fo_lineage){.pid = {pid}, .parent = {1}, .name = {"worker"}};
     fo_process_self()->serial = pid; /* another process */
     fo_journal_process(index);
@@ -224,12 +224,12 @@ FRESH(a_row_that_names_none_is_not_followed)
     start();
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         enter_process(2, 1000000);
-        fo_hot.memory->processes[2].journal.raw = rows[i];
+        fo_hot.tree->processes[2].journal.raw = rows[i];
         uint32_t kept = fo_journal_keep_process(2);
         assert_in_range(kept, 1, FO_JOURNAL_PROCESSES);
         assert_int_equal(fo_journal->processes[kept - 1].pid, 1000000);
-        fo_hot.memory->processes[2].journal.raw = rows[i];
-        fo_hot.memory->processes[2].parent.raw = rows[i];
+        fo_hot.tree->processes[2].journal.raw = rows[i];
+        fo_hot.tree->processes[2].parent.raw = rows[i];
         fo_journal_how(FO_JOURNAL_GUARDED, "");
         report("c.c", 1);
     }

@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "block/hooks.h"
-#include "process/memory.h"
+#include "block/memory.h"
 #include "fixture.h"
 #include "process/process.h"
 #include "process/rows.h"
@@ -25,7 +25,7 @@ static void start(void)
 
 static const struct fo_lineage *row_of(uint32_t index)
 {
-    return &fo_hot.memory->processes[index];
+    return &fo_hot.tree->processes[index];
 }
 
 /* All that must be true of whoever runs. */
@@ -183,7 +183,7 @@ FRESH(a_full_table_takes_rows_again_but_none_of_an_ancestor)
 
     start();
     /* After so many forks that the rows of all of us come up again while we need them. */
-    fo_hot.memory->processes_used.raw = 2 * (FO_PROCESSES - 1) - 5;
+    fo_hot.tree->processes_used.raw = 2 * (FO_PROCESSES - 1) - 5;
     assert_int_equal(go_on(0, pids, rows), 0);
 }
 
@@ -203,10 +203,10 @@ FRESH(a_full_table_in_shared_memory_makes_later_processes_unknown)
     start();
     fo_hot.shared = true; /* as far as the table is concerned */
     struct fo_lineage before[FO_PROCESSES];
-    fo_hot.memory->processes_used.raw = FO_PROCESSES;
-    memcpy(before, fo_hot.memory->processes, sizeof before);
+    fo_hot.tree->processes_used.raw = FO_PROCESSES;
+    memcpy(before, fo_hot.tree->processes, sizeof before);
     fixture_fork(expect_unknown, NULL);
-    assert_memory_equal(before, fo_hot.memory->processes, sizeof before);
+    assert_memory_equal(before, fo_hot.tree->processes, sizeof before);
 }
 
 /* Where memory is shared, any process of the tree can write the table. */
@@ -217,13 +217,13 @@ FRESH(rows_that_say_anything_are_bounded)
     struct fo_record r = {.object = "block", .answer = "skipped"};
 
     fixture_start(NULL);
-    memset(fo_hot.memory->processes, 0xff, sizeof fo_hot.memory->processes);
+    memset(fo_hot.tree->processes, 0xff, sizeof fo_hot.tree->processes);
     for (uint32_t i = 0; i < 3 * FO_PROCESSES; i++) {
         assert_int_equal(fo_row_parent(i), 0);
         assert_int_equal(fo_row_pid(i), UINT32_MAX);
     }
-    memcpy(fo_hot.memory->processes[5].name.raw, "x\033[2J\n0123456789", 16);
-    fo_hot.memory->processes[5].parent.raw = 6;
+    memcpy(fo_hot.tree->processes[5].name.raw, "x\033[2J\n0123456789", 16);
+    fo_hot.tree->processes[5].parent.raw = 6;
     r.now = (struct fo_place){.known = true, .process = 5};
     fo_record_text(&t, &r);
     line[t.used] = '\0';
@@ -235,11 +235,11 @@ FRESH(rows_that_say_anything_are_bounded)
 /* As load/fork.c does. */
 static pid_t fork_from_full_table(void)
 {
-    fo_hot.memory->processes_used.raw = FO_PROCESSES;
-    fo_rows_before_fork(fo_hot.memory, fo_process_self()->index);
+    fo_hot.tree->processes_used.raw = FO_PROCESSES;
+    fo_rows_before_fork(fo_hot.tree, fo_process_self()->index);
     pid_t child = fork();
     if (child != 0)
-        fo_rows_after_fork(fo_hot.memory, child);
+        fo_rows_after_fork(fo_hot.tree, child);
     return child;
 }
 

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "block/memory.h"
 #include "process/process.h"
 #include "whole_heap.h"
 

@@ -1,17 +1,15 @@
 /* The library's own memory that must be shared between processes exactly when OpenSSL's blocks
  * are: registry, quarantine, tombstones, and the table of processes.  One mapping, private by
  * default; memory.c replaces it by a shared one before the first block if need be. */
-#ifndef FO_PROCESS_MEMORY_H
-#define FO_PROCESS_MEMORY_H
-
-#include <pthread.h>
+#ifndef FO_BLOCK_MEMORY_H
+#define FO_BLOCK_MEMORY_H
 
 #include "base/base.h"
-#include "base/block.h"
-#include "base/shared_number.h"
+#include "base/freed.h"
 #include "block/registry.h"
+#include "process/tree.h"
 
-enum { FO_SHARDS = 16, FO_PROCESSES = 1 << FO_PROCESS_BITS };
+enum { FO_SHARDS = 16 };
 
 /* Payloads up to FO_CLASS_MAX bytes, with what is watched behind them, fall into size classes, 16
  * bytes apart. */
@@ -22,17 +20,6 @@ static inline size_t fo_class_of(size_t size)
 {
     return (size - 1) >> 4;
 }
-
-/* One free, remembered: in quarantine first, then as a tombstone. */
-struct fo_freed {
-    uint64_t address; /* of the payload; bit 0: it never waited */
-    fo_site allocated;
-    uint64_t word; /* the header's word while it lived */
-    fo_site freed;
-    uint64_t who;     /* process/process.h; its clock tells which of two records is newer */
-    uintptr_t caller; /* code that freed the OpenSSL object around this block; 0: not known */
-    uint64_t stacks;  /* of the allocation << 32, of the free; report/stacks.h */
-};
 
 /* A ring of frees, first in first out, numbered modulo 2^32.  [tail, head) wait in quarantine,
  * what is left of the ring before tail are tombstones. */
@@ -60,43 +47,15 @@ struct fo_shard {
     struct fo_queue queues[FO_QUEUES];
 };
 
-/* One process of the tree.  Index 0 means "not known".  Read with process/rows.h where another
- * process may have written it. */
-struct fo_lineage {
-    struct fo_shared_u32 pid;    /* in its own pid namespace; 0: it has not begun */
-    struct fo_shared_u32 parent; /* index */
-    struct fo_shared_u64 place;  /* return address of its parent's fork(), 0: not known */
-    struct fo_shared_name name;
-    struct fo_shared_u64 started; /* time, where a journal is kept */
-    struct fo_shared_u32 journal; /* its row there; 0: none */
-    struct fo_shared_u32
-        born; /* so many forks there had been, with this one; before it has a pid */
-};
-
-/* Whether the process of a row lives; process/life.h. */
-struct fo_life {
-    struct fo_shared_u32 id;      /* whose row it is; 0: nobody's yet */
-    struct fo_shared_u32 watched; /* its main thread holds the mutex */
-    struct fo_shared_u64
-        seen; /* pid | the namespace where it is that process's << 32; 0: not known */
-    pthread_mutex_t mutex;
-};
-
 struct fo_memory {
     struct fo_root *root;
     struct fo_leaf_pool pool; /* none in a private map */
     size_t size;
-    bool common;                  /* processes share it */
-    struct fo_shared_u32 serials; /* given to processes so far */
-    struct fo_shared_u32 processes_used;
-    struct fo_shared_u32 forks;             /* in all processes */
-    struct fo_shared_u32 processes_unknown; /* found no row; process/rows.h */
     uint32_t shards_used;
     uint32_t locks_left; /* by dead processes; shared/rwlock.h */
     bool own_generators; /* the program's; shared/fork_id.h */
-    struct fo_lineage processes[FO_PROCESSES];
+    struct fo_tree tree; /* fo_hot.tree */
     struct fo_shard shards[FO_SHARDS];
-    struct fo_life lives[FO_PROCESSES]; /* used where processes share it */
 };
 
 /* So many bytes of each half may wait in the shard from now on. */

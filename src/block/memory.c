@@ -1,6 +1,6 @@
 /* Mapping and laying out struct fo_memory.  Called by engine.c when OpenSSL shows up, and again
  * if the program brings an allocator that may be shared. */
-#include "process/memory.h"
+#include "block/memory.h"
 
 #include <sys/mman.h>
 
@@ -188,7 +188,7 @@ static void lay_out(struct fo_memory *m, bool shared)
     m->root = (struct fo_root *)((char *)m + head_size());
     for (int i = 0; i < FO_SHARDS && shared; i++)
         lay_out_shard(&m->shards[i], 1, entries + (size_t)i * entries_of_shard());
-    fo_shared_set(&m->processes_used, 1);
+    fo_shared_set(&m->tree.processes_used, 1);
 }
 
 /* A dump would make the kernel give memory to every page of a shared map. */
@@ -208,7 +208,7 @@ struct fo_memory *fo_memory_map(bool shared)
     lay_out(m, shared);
     m->pool = (struct fo_leaf_pool){(uint8_t *)p + fixed_size(shared), leaves, 0};
     m->size = size;
-    m->common = shared;
+    m->tree.common = shared;
     return m;
 }
 

@@ -1,0 +1,18 @@
+/* One free, remembered. */
+#ifndef FO_BASE_FREED_H
+#define FO_BASE_FREED_H
+
+#include "base/block.h"
+
+/* In quarantine first, then as a tombstone. */
+struct fo_freed {
+    uint64_t address; /* of the payload; bit 0: it never waited */
+    fo_site allocated;
+    uint64_t word; /* the header's word while it lived */
+    fo_site freed;
+    uint64_t who;     /* process/process.h; its clock tells which of two records is newer */
+    uintptr_t caller; /* code that freed the OpenSSL object around this block; 0: not known */
+    uint64_t stacks;  /* of the allocation << 32, of the free; report/stacks.h */
+};
+
+#endif
