@@ -2,8 +2,6 @@
  * compared with it slot by slot. */
 #include "heap/walk.h"
 
-#include "backend/guard.h"
-#include "block/registry.h"
 #include "heap/magazine.h"
 
 #include <stdlib.h>
@@ -13,6 +11,7 @@
 struct walk {
     struct fo_walk *out;
     uint64_t *held; /* as the bitmaps: slots in cells */
+    const struct fo_walk_watch *watch;
     fo_walk_live *each;
     void *context;
 };
@@ -144,29 +143,24 @@ static bool is_half_made(uintptr_t payload)
     return word <= FO_HEADER_CLEAR || (word & FO_REGION_DEAD) != 0;
 }
 
-/* Where blocks are watched or guarded, the hooks write the headers of the other backends, and the
- * registry knows the block's state (arena.c). */
-static uint8_t state_of_watched(uintptr_t payload)
+static enum fo_watched state_of_watched(const struct walk *w, uintptr_t payload)
 {
-    const uint8_t *slot = __atomic_load_n(&fo_hot.entered, __ATOMIC_ACQUIRE) != NULL
-                              ? fo_registry_slot(payload)
-                              : NULL;
-    return slot != NULL ? __atomic_load_n(slot, __ATOMIC_ACQUIRE) : FO_SLOT_NONE;
+    return w->watch != NULL ? w->watch->state(payload) : FO_WATCHED_NOT;
 }
 
-static void walk_watched(struct walk *w, uintptr_t payload, uint8_t state, bool is_free)
+static void walk_watched(struct walk *w, uintptr_t payload, enum fo_watched state, bool is_free)
 {
     const struct fo_header *h = fo_header_of(payload);
     const struct fo_at at = {FO_FOUND_LIVE, payload, FO_RELAXED_LOAD(&h->word),
                              FO_RELAXED_LOAD(&h->site)};
 
-    if (state == FO_SLOT_GONE)
+    if (state == FO_WATCHED_GONE)
         w->out->lost += !is_free;
     else if (is_free)
         wrong(w, "a slot that is not free is in a cell or in its page", payload);
-    else if (state == FO_SLOT_FREED)
+    else if (state == FO_WATCHED_FREED)
         w->out->waiting++;
-    else if (state == FO_SLOT_DAMAGED || !fo_is_live(fo_hot.secret, payload, at.site, at.word))
+    else if (state == FO_WATCHED_DAMAGED || !fo_is_live(fo_hot.secret, payload, at.site, at.word))
         wrong(w, "a header is damaged", payload);
     else
         walk_block(w, &at);
@@ -176,12 +170,12 @@ static void walk_slot(struct walk *w, uintptr_t payload, bool in_cell, bool is_b
 {
     struct fo_at at = fo_region_at(payload);
     bool blank = fo_header_is_clear(payload);
-    uint8_t watched = state_of_watched(payload);
+    enum fo_watched watched = state_of_watched(w, payload);
 
     w->out->back += is_back;
     if (in_cell && is_back)
         wrong(w, "a slot is in a cell and in its page", payload);
-    if (watched != FO_SLOT_NONE) {
+    if (watched != FO_WATCHED_NOT) {
         walk_watched(w, payload, watched, in_cell || is_back);
         return;
     }
@@ -230,9 +224,9 @@ static void walk_slots(struct walk *w, uint32_t page)
 static void walk_large(struct walk *w, uintptr_t payload)
 {
     struct fo_at at = fo_region_at(payload);
-    uint8_t watched = state_of_watched(payload);
+    enum fo_watched watched = state_of_watched(w, payload);
 
-    if (watched != FO_SLOT_NONE)
+    if (watched != FO_WATCHED_NOT)
         walk_watched(w, payload, watched, false);
     else if (at.state == FO_FOUND_LIVE)
         walk_block(w, &at);
@@ -295,15 +289,13 @@ static void walk_pages(struct walk *w)
     }
 }
 
-static void walk_guarded(void *context, const struct fo_freed *block)
+static void walk_elsewhere(void *context, const struct fo_at *live)
 {
-    const struct fo_at at = {FO_FOUND_LIVE, (uintptr_t)block->address, block->word,
-                             block->allocated};
-
-    walk_block(context, &at);
+    walk_block(context, live);
 }
 
-bool fo_region_walk(struct fo_walk *out, fo_walk_live *each, void *context)
+bool fo_region_walk(struct fo_walk *out, const struct fo_walk_watch *watch, fo_walk_live *each,
+                    void *context)
 {
     memset(out, 0, sizeof *out);
     if (fo_region == NULL)
@@ -313,11 +305,12 @@ bool fo_region_walk(struct fo_walk *out, fo_walk_live *each, void *context)
                           MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (held == MAP_FAILED)
         return false;
-    struct walk w = {out, held, each, context};
+    struct walk w = {out, held, watch, each, context};
     walk_magazines(&w);
     walk_bins(&w);
     walk_pages(&w);
-    fo_guard_each_live(walk_guarded, &w);
+    if (watch != NULL)
+        watch->elsewhere(walk_elsewhere, &w);
     munmap(held, size);
     return true;
 }
@@ -356,7 +349,7 @@ size_t fo_region_sites(struct fo_walk_site *out, size_t room)
     struct sites s = {out, room, 0};
     struct fo_walk walk;
 
-    fo_region_walk(&walk, count_site, &s);
+    fo_region_walk(&walk, NULL, count_site, &s);
     qsort(out, s.used, sizeof *out, most_bytes_first);
     return s.used;
 }

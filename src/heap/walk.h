@@ -9,8 +9,24 @@
 
 typedef void fo_walk_live(void *context, const struct fo_at *live);
 
-/* `each`, if not NULL, is called for every live block.  False: there is no region, or no memory. */
-bool fo_region_walk(struct fo_walk *out, fo_walk_live *each, void *context);
+/* Where blocks are watched or guarded, the hooks write their headers, and the state of a block is
+ * known elsewhere: block/walk.h. */
+enum fo_watched {
+    FO_WATCHED_NOT,
+    FO_WATCHED_LIVE,
+    FO_WATCHED_FREED,
+    FO_WATCHED_DAMAGED,
+    FO_WATCHED_GONE
+};
+struct fo_walk_watch {
+    enum fo_watched (*state)(uintptr_t payload);
+    void (*elsewhere)(fo_walk_live *each, void *context); /* live blocks that lie in no page */
+};
+
+/* `each`, if not NULL, is called for every live block.  `watch` is NULL where the heap alone knows
+ * of its blocks.  False: there is no region, or no memory. */
+bool fo_region_walk(struct fo_walk *out, const struct fo_walk_watch *watch, fo_walk_live *each,
+                    void *context);
 
 /* What lives, by the source line that allocated it, most bytes first. */
 struct fo_walk_site {

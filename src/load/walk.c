@@ -1,6 +1,6 @@
 /* freeonce_walk(): a look at the whole heap, for whoever asks for it by name with dlsym(3); see
  * heap/freeonce_walk.h. */
-#include "heap/walk.h"
+#include "block/walk.h"
 
 FO_EXPORT freeonce_walk_function freeonce_walk;
 
@@ -17,11 +17,11 @@ bool freeonce_walk(struct fo_walk *out)
 {
     struct fo_walk before;
 
-    if (!fo_region_walk(&before, NULL, NULL))
+    if (!fo_blocks_walk(&before, NULL, NULL))
         return false;
     if (fo_layout.shared)
         fo_caches_reclaim();
-    if (!fo_region_walk(out, NULL, NULL))
+    if (!fo_blocks_walk(out, NULL, NULL))
         return false;
     nobody_finds_it(out);
     if (before.wrong != 0) {

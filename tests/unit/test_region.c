@@ -300,7 +300,7 @@ FRESH(empty_magazines_wait_where_a_burst_will_want_them)
     walk();
     struct fo_walk w;
     bin->spares += 2; /* more than an owner who vanished can have left out */
-    assert_true(fo_region_walk(&w, NULL, NULL) && w.wrong == 1);
+    assert_true(fo_blocks_walk(&w, NULL, NULL) && w.wrong == 1);
     bin->spares -= 2;
 }
 

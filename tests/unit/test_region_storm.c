@@ -242,13 +242,13 @@ static void child_goes_on(void)
     struct fo_walk before, after;
     uint64_t seed = 7;
 
-    assert_true(fo_region_walk(&before, NULL, NULL));
+    assert_true(fo_blocks_walk(&before, NULL, NULL));
     uint32_t caches = fo_region->caches;
     for (int i = 0; i < 5000; i++)
         free_block(new_block(&seed));
     run(3, little_work);
     assert_int_equal(fo_region->caches, caches); /* the parent's threads' are ours now */
-    assert_true(fo_region_walk(&after, NULL, NULL));
+    assert_true(fo_blocks_walk(&after, NULL, NULL));
     /* What was on its way counts as lost only once the cache is used again. */
     assert_in_range(after.lost, before.lost, before.lost + 4 * FO_MAGAZINE_CELLS);
     _exit(0);

@@ -3,14 +3,14 @@
 #define FO_TESTS_WHOLE_HEAP_H
 
 #include "block/hooks.h"
-#include "heap/walk.h"
+#include "block/walk.h"
 #include "fixture.h"
 
 static inline struct fo_walk walk(void)
 {
     struct fo_walk w;
 
-    assert_true(fo_region_walk(&w, NULL, NULL));
+    assert_true(fo_blocks_walk(&w, NULL, NULL));
     if (w.wrong != 0)
         print_error("%s: %p\n", w.what, (void *)w.where);
     assert_int_equal(w.wrong, 0);
