@@ -41,6 +41,8 @@
 #error "freeonce supports x86-64 and arm64"
 #endif
 
+#define FO_ADDRESS_MASK ((UINT64_C(1) << FO_ADDRESS_BITS) - 1)
+
 static inline bool fo_is_address(uintptr_t p)
 {
     return (p >> FO_ADDRESS_BITS) == 0;

@@ -153,7 +153,7 @@ static void *allocate_with(const struct fo_direct *d, uint64_t most, size_t size
 
 void *fo_malloc_refill(size_t size, const char *file, int line)
 {
-    struct fo_direct *d = &fo_process_self()->direct;
+    struct fo_direct *d = fo_direct_of(fo_process_self());
     uint64_t most = __atomic_load_n(&d->size, __ATOMIC_ACQUIRE); /* another thread may begin it */
 
     if (fo_likely(size - 1 < most)) {
@@ -178,7 +178,7 @@ void *fo_malloc_long(size_t size, const char *file, int line)
 
 void *fo_malloc(size_t size, const char *file, int line)
 {
-    const struct fo_direct *d = &fo_hot.process->direct;
+    const struct fo_direct *d = fo_direct_of(fo_hot.process);
     void *p = fo_malloc_short(d, FO_HOT_LOAD(&d->size), size, file, line);
 
     return fo_likely(p != NULL) ? p : fo_malloc_long(size, file, line);

@@ -49,7 +49,7 @@ static FO_COLD void refuse_free(uintptr_t p, fo_site now)
 /* A block of the region is judged by its place and header. */
 static FO_COLD void free_directly(uintptr_t payload, fo_site now)
 {
-    fo_region_see_limit(&fo_process_self()->direct);
+    fo_region_see_limit(fo_direct_of(fo_process_self()));
     struct fo_at at = fo_region_hold(payload);
     if (at.payload == payload && at.state == FO_FOUND_LIVE)
         fo_region_free_held(&at, now);

@@ -51,7 +51,7 @@ static void *allocate_like(uint64_t word, size_t size, const char *file, int lin
 /* A live block that nobody else can free meanwhile. */
 static bool is_safe(uintptr_t payload)
 {
-    const struct fo_direct *d = &fo_hot.process->direct;
+    const struct fo_direct *d = fo_direct_of(fo_hot.process);
     uintptr_t distance = fo_direct_distance(d, payload);
     uint64_t word;
 

@@ -90,7 +90,7 @@ static FO_ALWAYS_INLINE struct fo_bin *fo_live_short(const struct fo_direct *d, 
 static FO_ALWAYS_INLINE void fo_free_short(void *p, const char *file, int line,
                                            void (*elsewhere)(uintptr_t, const char *, int))
 {
-    const struct fo_direct *d = &fo_hot.process->direct;
+    const struct fo_direct *d = fo_direct_of(fo_hot.process);
     uintptr_t payload = (uintptr_t)p, distance = fo_direct_distance(d, payload);
 
     if (fo_unlikely(distance >= FO_HOT_LOAD(&d->limit))) {

@@ -61,7 +61,7 @@ void fo_region_enter(struct fo_direct *d, uint32_t index, bool forked)
  */
 void fo_region_forked(void)
 {
-    if (fo_layout.shared && !fo_hot.process->direct.held_back)
+    if (fo_layout.shared && !fo_direct_of(fo_hot.process)->held_back)
         fo_region_mark();
     if (fo_layout.shared)
         return;
@@ -71,7 +71,7 @@ void fo_region_forked(void)
         fo_cache_forget();
     else
         return;
-    fo_hot.process->direct.orphans = true;
+    fo_direct_of(fo_hot.process)->orphans = true;
 }
 
 void fo_region_mark(void)
@@ -115,7 +115,7 @@ static uintptr_t take(size_t size)
 {
     return size > FO_REGION_SMALL
                ? fo_large_take(size)
-               : fo_cache_take(fo_direct_class(&fo_process_self()->direct, size));
+               : fo_cache_take(fo_direct_class(fo_direct_of(fo_process_self()), size));
 }
 
 /* Where processes share the heap, and it is full. */
@@ -134,7 +134,7 @@ static FO_COLD uintptr_t take_when_full(size_t size)
 
 void *fo_region_malloc(size_t size, fo_site site)
 {
-    struct fo_direct *d = &fo_process_self()->direct;
+    struct fo_direct *d = fo_direct_of(fo_process_self());
     bool large = size > FO_REGION_SMALL, borrows = fo_cache_enter();
     uintptr_t payload = take(size);
 
@@ -214,7 +214,7 @@ bool fo_region_resize(const struct fo_at *held, size_t size, fo_site now)
     if (!fits)
         return false;
     struct fo_at resized = {FO_FOUND_LIVE, held->payload, (uint64_t)size << FO_SIZE_SHIFT, now};
-    resized.word |= FO_RELAXED_LOAD(&fo_process_self()->direct.meta);
+    resized.word |= FO_RELAXED_LOAD(&fo_direct_of(fo_process_self())->meta);
     resized.word |= fo_region_check(fo_layout.key, held->payload, now, resized.word);
     rename_held(held, &resized);
     return true;

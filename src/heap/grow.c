@@ -191,7 +191,7 @@ bool fo_region_commit(uint64_t wanted)
     }
     fo_region_dump();
     if (FO_RELAXED_LOAD(&fo_hot.direct))
-        fo_region_see_limit(&fo_hot.process->direct);
+        fo_region_see_limit(fo_direct_of(fo_hot.process));
     return true;
 }
 

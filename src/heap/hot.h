@@ -6,6 +6,7 @@
 #include "base/block.h"
 #include "heap/classes.h"
 #include "process/living.h"
+#include "process/process.h"
 
 enum { FO_PAGE_SHIFT = 16, FO_MAGAZINE_END = 512 };
 
@@ -17,7 +18,6 @@ enum { FO_PAGE_SHIFT = 16, FO_MAGAZINE_END = 512 };
 #define FO_REGION_LARGE                                                                            \
     UINT64_C(0x7fff) /* a large block's check bits are turned: find.c                              \
                       */
-#define FO_ADDRESS_MASK ((UINT64_C(1) << FO_ADDRESS_BITS) - 1)
 
 /* A place for a freed block, and what is known of the free: kept apart from the block, so that no
  * write through a stale pointer falsifies it. */
@@ -104,6 +104,14 @@ struct fo_direct {
     bool held_back; /* shared, and the thread that was forked has not been here yet */
     uint16_t bins[FO_REGION_STEPS]; /* where in a cache its bin is, for each 16 bytes of size */
 };
+
+_Static_assert(sizeof(struct fo_direct) <= FO_PROCESS_HEAP && _Alignof(struct fo_direct) <= 8,
+               "it lies on the process's page");
+
+static FO_ALWAYS_INLINE struct fo_direct *fo_direct_of(struct fo_process *process)
+{
+    return (struct fo_direct *)(void *)process->heap;
+}
 
 /* How far from the first payload of page 1: there the short way of a free begins.  Two memory words
  * say where that is and how far it goes, and another thread may set them at this moment, with the

@@ -70,7 +70,7 @@ struct fo_caches fo_caches_lent(void)
 static bool may_inherit(uint64_t owner, uint64_t self, bool asks_all)
 {
     if (owner >> 32 != self >> 32)
-        return fo_layout.shared || FO_RELAXED_LOAD(&fo_hot.process->direct.orphans);
+        return fo_layout.shared || FO_RELAXED_LOAD(&fo_direct_of(fo_hot.process)->orphans);
     return fo_layout.shared && (asks_all || owner == self);
 }
 
@@ -337,7 +337,7 @@ static FO_COLD void go_ahead(void)
         return;
     fo_thread.who = 0;
     fo_cache_forget();
-    fo_region_go_ahead(&fo_process_self()->direct);
+    fo_region_go_ahead(fo_direct_of(fo_process_self()));
 }
 
 void fo_cache_forget(void)
@@ -348,14 +348,14 @@ void fo_cache_forget(void)
 
 bool fo_cache_enter(void)
 {
-    if (fo_unlikely(FO_RELAXED_LOAD(&fo_hot.process->direct.held_back)))
+    if (fo_unlikely(FO_RELAXED_LOAD(&fo_direct_of(fo_hot.process)->held_back)))
         go_ahead();
     return fo_thread.cache == &fo_no_cache && (fo_likely(borrow_again()) || get_cache());
 }
 
 struct fo_cache *fo_cache_own(void)
 {
-    if (fo_unlikely(FO_RELAXED_LOAD(&fo_hot.process->direct.held_back)))
+    if (fo_unlikely(FO_RELAXED_LOAD(&fo_direct_of(fo_hot.process)->held_back)))
         go_ahead();
     return fo_likely(fo_thread.cache != &fo_no_cache) ? fo_thread.cache : NULL;
 }

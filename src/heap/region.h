@@ -313,8 +313,7 @@ const struct fo_cell *fo_cache_find(unsigned class, uintptr_t payload);
 
 /* owner.c: whose caches they are. */
 
-/* Of a thread that has none: nothing to take, no place to put. */
-extern FO_HIDDEN struct fo_cache fo_no_cache;
+/* fo_no_cache has nothing to take, and no place to put. */
 void fo_caches_start(void);
 
 /* limits.c: how much they keep. */

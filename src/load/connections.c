@@ -6,6 +6,7 @@
 
 #include "base/hot.h"
 #include "base/raw.h"
+#include "heap/hot.h"
 #include "load/entries.h"
 #include "load/library.h"
 #include "load/objects_kept.h"
@@ -19,7 +20,7 @@ static void *make(unsigned major, void *context, uintptr_t caller)
     void *(*real)(void *);
 
     *(void **)&real = fo_library_function_kept(&slot, FO_PART_SSL, major, "SSL_new", caller);
-    if (fo_unlikely(!fo_direct_contains(&fo_hot.process->direct, (uintptr_t)context)))
+    if (fo_unlikely(!fo_direct_contains(fo_direct_of(fo_hot.process), (uintptr_t)context)))
         fo_passed_look(context, "SSL_CTX", "SSL_new", major);
     void *connection = real != NULL ? real(context) : NULL;
     if (connection != NULL && FO_RELAXED_LOAD(&fo_hot.keep)) {

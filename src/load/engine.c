@@ -12,6 +12,7 @@
 #include "base/say.h"
 #include "block/memory.h"
 #include "block/watch.h"
+#include "heap/direct.h"
 #include "heap/system.h"
 #include "load/choose.h"
 #include "load/openssl.h"
@@ -57,6 +58,30 @@ static bool has_room(void)
     return false;
 }
 
+static void process_entered(struct fo_process *me, bool forked)
+{
+    if (FO_RELAXED_LOAD(&fo_hot.direct))
+        fo_region_enter(fo_direct_of(me), me->index, forked);
+}
+
+static void process_begun(struct fo_process *me, bool forked)
+{
+    if (FO_RELAXED_LOAD(&fo_hot.direct))
+        fo_region_forked();
+    if (forked && fo_options.lock)
+        fo_backend_lock();
+    fo_journal_process(me->index);
+    fo_output_forked();
+}
+
+static void process_moved(struct fo_process *me)
+{
+    fo_journal_process(me->index);
+}
+
+static const struct fo_process_events process_events = {process_entered, process_begun,
+                                                        process_moved};
+
 static bool start(void)
 {
     fo_output_open();
@@ -75,7 +100,7 @@ static bool start(void)
     fo_hot.secret = make_secret();
     fo_hot.memory = fo_memory_map(false);
     fo_hot.tree = fo_hot.memory != NULL ? &fo_hot.memory->tree : NULL;
-    if (fo_hot.memory == NULL || !fo_process_start() || !fo_report_start() ||
+    if (fo_hot.memory == NULL || !fo_process_start(&process_events) || !fo_report_start() ||
         (fo_options.stacks != 0 && !fo_stacks_start())) {
         fo_say_words("no memory for the registry of blocks (address space limit?); this process "
                      "runs unprotected",

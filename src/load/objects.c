@@ -320,7 +320,7 @@ static inline __attribute__((always_inline)) void *judge(fo_object_function *fun
 {
     if (fo_unlikely(function == NULL))
         return call_slowly(NULL, p, second, slot, caller);
-    const struct fo_direct *d = &fo_hot.process->direct;
+    const struct fo_direct *d = fo_direct_of(fo_hot.process);
     if (fo_likely(fo_direct_contains(d, (uintptr_t)p))) {
         if (fo_unlikely(fo_region_may_not_be_live((uintptr_t)p)))
             return call_slowly(function, p, second, slot, caller);

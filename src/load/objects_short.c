@@ -8,7 +8,7 @@
 /* It lives, and if some objects stay though they are freed, is not one of those. */
 static FO_ALWAYS_INLINE bool may_go(const void *p)
 {
-    const struct fo_direct *d = &fo_hot.process->direct;
+    const struct fo_direct *d = fo_direct_of(fo_hot.process);
 
     return fo_direct_contains(d, (uintptr_t)p) &&
            ((FO_HOT_LOAD(&fo_header_of((uintptr_t)p)->word) ^ d->meta) & d->object_bits) == 0;

@@ -99,7 +99,7 @@ static FO_COLD void *decide(size_t size, const char *file, int line, unsigned ma
 
 static FO_ALWAYS_INLINE void *allocate_short(size_t size, const char *file, int line)
 {
-    const struct fo_direct *d = &fo_hot.process->direct;
+    const struct fo_direct *d = fo_direct_of(fo_hot.process);
 
     return fo_malloc_short(d, FO_HOT_LOAD(&d->by_name), size, file, line);
 }
@@ -124,8 +124,8 @@ void fo_memory_by_name_if(bool all_ours)
     FO_RELAXED_STORE(&fo_direct_by_name, all_ours);
     FO_RELAXED_STORE(&rest[0], NULL);
     FO_RELAXED_STORE(&rest[1], NULL);
-    if (FO_RELAXED_LOAD(&fo_hot.process->direct.size) != 0)
-        FO_RELAXED_STORE(&fo_hot.process->direct.by_name, all_ours ? FO_REGION_SMALL : 0);
+    if (FO_RELAXED_LOAD(&fo_direct_of(fo_hot.process)->size) != 0)
+        FO_RELAXED_STORE(&fo_direct_of(fo_hot.process)->by_name, all_ours ? FO_REGION_SMALL : 0);
 }
 
 static FO_ALWAYS_INLINE void zero16(char *at)

@@ -13,6 +13,7 @@
 #include "base/hot.h"
 #include "block/registry.h"
 #include "block/verdict.h"
+#include "heap/hot.h"
 #include "load/entries.h"
 #include "load/library.h"
 #include "process/process.h"
@@ -20,7 +21,7 @@
 /* Live or not, it is no part of a secure heap. */
 static FO_ALWAYS_INLINE bool is_in_region(const void *p)
 {
-    return fo_direct_contains(&fo_hot.process->direct, (uintptr_t)p);
+    return fo_direct_contains(fo_direct_of(fo_hot.process), (uintptr_t)p);
 }
 
 static bool is_live_block(uintptr_t p)

@@ -25,7 +25,7 @@ extern FO_HIDDEN fo_use_function *fo_use_real[FO_USE_COUNT * 2];
 /* Is p a freed block of the region?  Two comparisons, for any value. */
 static FO_ALWAYS_INLINE bool fo_use_is_of_freed(const void *p)
 {
-    return fo_direct_contains(&fo_hot.process->direct, (uintptr_t)p) &&
+    return fo_direct_contains(fo_direct_of(fo_hot.process), (uintptr_t)p) &&
            (FO_HOT_LOAD(&fo_header_of((uintptr_t)p)->word) & FO_REGION_DEAD) != 0;
 }
 

@@ -8,15 +8,9 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "backend/backend.h"
 #include "base/apart.h"
-#include "heap/direct.h"
-#include "heap/region.h"
-#include "options/options.h"
 #include "process/life.h"
 #include "process/rows.h"
-#include "report/journal.h"
-#include "report/output.h"
 
 /* Until the process has its page: nothing goes the short way. */
 static struct fo_process no_process;
@@ -28,6 +22,7 @@ __thread uintptr_t fo_fork_place;
 
 char fo_program[16];
 static unsigned backend = FO_BACKEND_LIBC;
+static const struct fo_process_events *events;
 static uint32_t known_index; /* ordinary memory: a child finds its parent's here */
 
 void fo_process_name(const char *argv0)
@@ -60,13 +55,14 @@ static void wipe(void)
     memset(fo_hot.process, 0, sizeof *fo_hot.process);
 }
 
-bool fo_process_start(void)
+bool fo_process_start(const struct fo_process_events *on)
 {
     size_t size = (size_t)sysconf(_SC_PAGESIZE);
     void *page = fo_apart_map(size, MAP_PRIVATE);
 
     if (page == NULL)
         return false;
+    events = on;
     fo_hot.process = page;
     FO_RELAXED_STORE(&fo_hot.process->id, 0); /* read before it is written, it costs two faults */
     if (madvise(page, size, MADV_WIPEONFORK) != 0)
@@ -97,8 +93,7 @@ static void enter(struct fo_process *me, uint32_t pid, uint32_t parent)
     known_index = row;
     me->index = row;
     FO_RELAXED_STORE(&me->meta, meta_of(row));
-    if (FO_RELAXED_LOAD(&fo_hot.direct))
-        fo_region_enter(&me->direct, row, parent != 0);
+    events->entered(me, parent != 0);
     me->pid = pid;
     uint32_t id = me->serial << FO_PROCESS_BITS | row;
     fo_life_enter(tree, row, id, pid);
@@ -143,12 +138,7 @@ void fo_process_noticed(void)
         fo_life_watch(fo_hot.tree, me->index);
     if (fo_hot.shared)
         fo_thread.shard = fo_thread.home = NULL; /* workers need not crowd into their parent's */
-    if (FO_RELAXED_LOAD(&fo_hot.direct))
-        fo_region_forked();
-    if (forked && fo_options.lock)
-        fo_backend_lock();
-    fo_journal_process(me->index);
-    fo_output_forked();
+    events->begun(me, forked);
 }
 
 void fo_process_moved(void)
@@ -162,7 +152,7 @@ void fo_process_moved(void)
     enter(me, me->pid, 0);
     fo_thread.who = who(me, fo_who_thread(fo_who()));
     fo_thread.shard = fo_thread.home = NULL;
-    fo_journal_process(me->index);
+    events->moved(me);
 }
 
 void fo_process_serve(unsigned chosen)
@@ -171,6 +161,5 @@ void fo_process_serve(unsigned chosen)
 
     backend = chosen;
     FO_RELAXED_STORE(&me->meta, meta_of(me->index));
-    if (FO_RELAXED_LOAD(&fo_hot.direct))
-        fo_region_enter(&me->direct, me->index, false);
+    events->entered(me, false);
 }

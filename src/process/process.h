@@ -6,8 +6,9 @@
 
 #include "base/base.h"
 #include "base/hot.h"
-#include "heap/hot.h"
 #include "process/tree.h"
+
+enum { FO_PROCESS_HEAP = 1280 }; /* bytes */
 
 /* A process is named by numbers of ours, never by its pid: pid namespaces repeat pids. */
 struct fo_process {
@@ -17,17 +18,29 @@ struct fo_process {
     /* Unlike that of each ancestor, and of all processes that share memory with this one.  Set
      * before id: it names the process in memory of its own. */
     uint32_t serial;
-    uint32_t pid;            /* for people, and for calls of the kernel */
-    bool common_id;          /* fork_id.h */
-    struct fo_direct direct; /* the short way to backend arena */
+    uint32_t pid;   /* for people, and for calls of the kernel */
+    bool common_id; /* shared/fork_id.h */
+    /* The heap's, so that the kernel zeroes it, too: fo_direct_of(). */
+    _Alignas(8) unsigned char heap[FO_PROCESS_HEAP];
+};
+
+/* What the rooms above do when a process begins. */
+struct fo_process_events {
+    /* It has its index and serial, in its first table or in a new one, or another backend.  Nothing
+     * can be asked of it by its id yet.  `forked`: with a parent that the table knows. */
+    void (*entered)(struct fo_process *me, bool forked);
+    /* It has its id.  `forked`: it is a child, and not the first process. */
+    void (*begun)(struct fo_process *me, bool forked);
+    /* It is in another table. */
+    void (*moved)(struct fo_process *me);
 };
 
 /* Name of the program, from argv[0], cleaned; call before fo_process_start(). */
 extern char fo_program[16];
 void fo_process_name(const char *argv0);
 
-/* Map the page.  False: no memory. */
-bool fo_process_start(void);
+/* Map the page, and call `events` from now on.  False: no memory. */
+bool fo_process_start(const struct fo_process_events *events);
 
 /* Fill the zeroed page in: the slow path of fo_process_self(). */
 FO_COLD void fo_process_noticed(void);
@@ -79,6 +92,8 @@ static inline uint64_t fo_process_meta(const struct fo_process *me)
  * process is an index into the table, thread is 0 for the main thread or else the kernel's id.  A
  * thread keeps its own with the clock 0; a record adds the clock of its shard. */
 enum { FO_WHO_KNOWN = 31, FO_WHO_PROCESS = 32, FO_WHO_CLOCK = FO_WHO_PROCESS + FO_PROCESS_BITS };
+
+extern FO_HIDDEN struct fo_cache fo_no_cache; /* of a thread that has none; heap/region.h */
 
 extern __thread struct fo_thread {
     uint64_t who;

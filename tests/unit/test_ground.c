@@ -20,7 +20,7 @@ static uint64_t wanted = 4 << 20;
 
 static bool short_way_takes(uintptr_t p)
 {
-    const struct fo_direct *d = &fo_hot.process->direct;
+    const struct fo_direct *d = fo_direct_of(fo_hot.process);
     uintptr_t distance = fo_direct_distance(d, p);
     uint64_t word;
 

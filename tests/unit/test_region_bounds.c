@@ -166,7 +166,7 @@ static void counts(uint64_t number)
 static void limits(uint64_t number)
 {
     fo_region->committed = fo_region->hole = number;
-    fo_region_see_limit(&fo_hot.process->direct);
+    fo_region_see_limit(fo_direct_of(fo_hot.process));
 }
 
 static void magazines(uint64_t number)
