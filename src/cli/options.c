@@ -128,7 +128,7 @@ static bool collect(struct fo_shown *s)
 static bool choose(struct fo_shown *s, const char *name)
 {
     static const char names[] =
-#define FO_OPTION(member, NAME, kind, choices, fallback, help) #NAME "|"
+#define FO_OPTION(member, NAME, kind, choices, fallback, help, ...) #NAME "|"
 #include "options/options.def"
 #undef FO_OPTION
         ;

@@ -13,7 +13,8 @@ enum { WIDTH = 80, INDENT = 4 };
 static const struct {
     const char *name, *choices, *fallback, *help;
 } rows[] = {
-#define FO_OPTION(member, NAME, kind, choices, fallback, help) {#NAME, choices, fallback, help},
+#define FO_OPTION(member, NAME, kind, choices, fallback, help, ...)                                \
+    {#NAME, choices, fallback, help},
 #include "options/options.def"
 #undef FO_OPTION
 };

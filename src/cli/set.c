@@ -30,7 +30,7 @@ static void check_backend(const char *value, struct argp_state *state)
     static const struct {
         const char *name, *choices;
     } known[] = {
-#define FO_OPTION(member, NAME, kind, choices, fallback, help) {#NAME, choices},
+#define FO_OPTION(member, NAME, kind, choices, fallback, help, ...) {#NAME, choices},
 #include "options/options.def"
 #undef FO_OPTION
     };

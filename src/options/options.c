@@ -37,7 +37,7 @@ static void copy(char *out, size_t size, const char *in)
 
 static bool set(const char *name, const char *value, const char **choices_of)
 {
-#define FO_OPTION(member, NAME, kind, choices, fallback, help)                                     \
+#define FO_OPTION(member, NAME, kind, choices, fallback, help, ...)                                \
     if (strcmp(name, #NAME) == 0) {                                                                \
         *choices_of = choices;                                                                     \
         if (!fo_parse_##kind(&fo_options.member, value, choices))                                  \
@@ -114,7 +114,7 @@ void fo_options_read(char *const *envp)
     problem_count = told_count = 0;
     conf = NULL;
     source = (struct fo_option_source){FO_FROM_DEFAULT, 0};
-#define FO_OPTION(member, NAME, kind, choices, fallback, help) set(#NAME, fallback, &ignored);
+#define FO_OPTION(member, NAME, kind, choices, fallback, help, ...) set(#NAME, fallback, &ignored);
 #include "options/options.def"
 #undef FO_OPTION
     source.from = FO_FROM_ENVIRONMENT;
@@ -231,7 +231,7 @@ static void put_what_is_wrong(struct fo_text *t, const struct problem *p, bool i
 static void put_suggestion(struct fo_text *t, const struct problem *p)
 {
     static const char names[] =
-#define FO_OPTION(member, NAME, kind, choices, fallback, help) #NAME "|"
+#define FO_OPTION(member, NAME, kind, choices, fallback, help, ...) #NAME "|"
 #include "options/options.def"
 #undef FO_OPTION
         ;
@@ -289,7 +289,7 @@ struct fo_option_source fo_options_source(enum fo_option_index i)
 void fo_options_put_value(struct fo_text *t, enum fo_option_index i)
 {
     switch (i) {
-#define FO_OPTION(member, NAME, kind, choices, fallback, help)                                     \
+#define FO_OPTION(member, NAME, kind, choices, fallback, help, ...)                                \
     case FO_INDEX_##NAME:                                                                          \
         fo_show_##kind(t, &fo_options.member, choices);                                            \
         break;
@@ -301,7 +301,7 @@ void fo_options_put_value(struct fo_text *t, enum fo_option_index i)
 }
 
 static const char *const names[] = {
-#define FO_OPTION(member, NAME, kind, choices, fallback, help) #NAME,
+#define FO_OPTION(member, NAME, kind, choices, fallback, help, ...) #NAME,
 #include "options/options.def"
 #undef FO_OPTION
 };

@@ -36,7 +36,7 @@ typedef struct {
 } fo_option_action;
 
 struct fo_options {
-#define FO_OPTION(member, NAME, kind, choices, fallback, help) fo_option_##kind member;
+#define FO_OPTION(member, NAME, kind, choices, fallback, help, ...) fo_option_##kind member;
 #include "options/options.def"
 #undef FO_OPTION
 };
@@ -44,7 +44,7 @@ struct fo_options {
 extern struct fo_options fo_options;
 
 enum fo_option_index {
-#define FO_OPTION(member, NAME, kind, choices, fallback, help) FO_INDEX_##NAME,
+#define FO_OPTION(member, NAME, kind, choices, fallback, help, ...) FO_INDEX_##NAME,
 #include "options/options.def"
 #undef FO_OPTION
     FO_OPTION_COUNT

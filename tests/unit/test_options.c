@@ -67,7 +67,7 @@ static void every_default_is_a_valid_value(void **state)
     fo_options_read(NULL);
     assert_int_equal(fo_options_complain(), 0);
     fo_options_list(unset, sizeof unset);
-#define FO_OPTION(member, NAME, kind, choices, fallback, help)                                     \
+#define FO_OPTION(member, NAME, kind, choices, fallback, help, ...)                                \
     understood(#NAME "=" fallback);                                                                \
     fo_options_list(set, sizeof set);                                                              \
     assert_string_equal(set, unset);
@@ -364,7 +364,7 @@ static void the_list_names_every_option_with_its_value(void **state)
     fo_options_list(out, sizeof out);
     for (int i = 0; set[i] != NULL; i++)
         assert_non_null(strstr(out, set[i]));
-#define FO_OPTION(member, NAME, kind, choices, fallback, help)                                     \
+#define FO_OPTION(member, NAME, kind, choices, fallback, help, ...)                                \
     assert_non_null(strstr(out, " " #NAME "="));
 #include "options/options.def"
 #undef FO_OPTION
