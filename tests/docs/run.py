@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Are the documents whole: do manual pages format without a warning, do they name all that there is,
-are the examples for CI readable, and does every link lead somewhere?"""
+are the examples for CI readable, does every link lead somewhere, and is README.md short?"""
 
 import argparse
 import os
@@ -13,6 +13,7 @@ import sys
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 MANUAL = ROOT / "docs/man"
 HEADER = "include/freeonce/backend.h"
+MOST_LINES, MOST_WORDS = 150, 1000
 MEMBER = r"^    [\w ]+?\**(?:\(\*)?(\w+)(?:\)\(.*)?;"
 
 
@@ -73,13 +74,55 @@ def examples():
             yield f"{path.name}: {error}"
 
 
+def anchors(path):
+    """What `#...` may name in a page: its headings, as they are spelt in links."""
+    text = re.sub(r"^```.*?^```$", "", path.read_text(), flags=re.M | re.S)
+    headings = (re.sub(r"[^\w\- ]", "", heading.lower()) for heading in re.findall(r"^#+ (.*)$", text, re.M))
+    return {heading.replace(" ", "-") for heading in headings}
+
+
 def links():
-    for path in [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]:
-        for link in re.findall(r"\]\(([^)#:\s]+)(?:#[^)]*)?\)", path.read_text()):
-            if not (path.parent / link).exists():
-                yield f"{path.relative_to(ROOT)}: there is no {link}"
-            elif path.parent != ROOT and not (path.parent / link).resolve().is_relative_to(ROOT / "docs"):
-                yield f"{path.relative_to(ROOT)}: {link} is elsewhere once docs/ is installed"
+    for path in [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]:
+        name = path.relative_to(ROOT)
+        for link, anchor in re.findall(r"\]\(([^)#:\s]*)(?:#([^)\s]*))?\)", path.read_text()):
+            target = path.parent / link if link else path
+            if not target.exists():
+                yield f"{name}: there is no {link}"
+            elif anchor and anchor not in anchors(target):
+                yield f"{name}: {link} has no heading {anchor}"
+            elif path.parent != ROOT and not target.resolve().is_relative_to(ROOT / "docs"):
+                yield f"{name}: {link} is elsewhere once docs/ is installed"
+            elif path.name == "README.md" and path.parent == ROOT and not target.resolve().is_relative_to(ROOT / "docs") \
+                    and target != path:
+                yield f"{name}: {link} is not installed beside it"
+
+
+def size():
+    """README.md is read at 3 a.m."""
+    text = (ROOT / "README.md").read_text()
+    for what, count, most in (("lines", text.count("\n"), MOST_LINES), ("words", len(text.split()), MOST_WORDS)):
+        if count > most:
+            yield f"README.md: has {count} {what}, more than {most}"
+
+
+def options_work(command):
+    """The example of each option in docs/options.md is taken as it is written."""
+    given = re.findall(r"^- Example: `(FREEONCE_\w+)=(.*)`$", (ROOT / "docs/options.md").read_text(), re.MULTILINE)
+    names = [f"FREEONCE_{name}" for name in words(r"^FO_OPTION\(\w+, (\w+)", "src/options/options.def")]
+    if [name for name, _ in given] != names:
+        yield f"docs/options.md: examples of {len(given)} options, not of {len(names)}"
+    for name, value in given if command is not None else ():
+        done = subprocess.run([command, "options", "--changed", "--format", "json"], env={"PATH": os.environ["PATH"], name: value},
+                              text=True, capture_output=True, check=False)
+        if done.returncode != 0 or done.stderr or f'"{name}"' not in done.stdout:
+            yield f"{name}={value}: {done.returncode}, {done.stderr}{done.stdout}"
+
+
+def copies():
+    """A program that a page shows is the file of the tree."""
+    for page, program in (("docs/authors.md", "examples/workers/workers.c"),):
+        if f"```c\n{(ROOT / program).read_text()}```" not in (ROOT / page).read_text():
+            yield f"{page}: does not show {program} as it is"
 
 
 def figures():
@@ -92,14 +135,15 @@ def figures():
 
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("part", choices=["man", "examples", "links", "figures"])
+    parser.add_argument("part", choices=["man", "examples", "links", "size", "figures"])
     parser.add_argument("--freeonce", help="the command")
     arguments = parser.parse_args()
     missing = [program for program in ("man", "mandoc") if shutil.which(program) is None]
     if arguments.part == "man" and missing:
         print(f"not installed: {', '.join(missing)}")
         sys.exit(1 if os.environ.get("CI") == "true" else 77)
-    parts = {"man": lambda: [*formats(), *says_all(arguments.freeonce)], "examples": examples, "links": links, "figures": figures}
+    parts = {"man": lambda: [*formats(), *says_all(arguments.freeonce)], "examples": lambda: [*examples(), *copies(), *options_work(arguments.freeonce)],
+             "links": links, "size": size, "figures": figures}
     wrong = list(parts[arguments.part]())
     print("\n".join(wrong))
     sys.exit(1 if wrong else 0)

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Do the README's console blocks happen as they are told?  Called by stories.sh, as mmdebstrap's hook.
+"""Do the console blocks of README.md and docs/*.md happen as written?  Called by stories.sh, as mmdebstrap's hook.
 
 A story is what follows a line `<!-- story: NAME -->`: a block of ```console, in which lines that begin
 with "$ " or "# " are commands of a user or of root, and all others what they print.  Numbers that
 differ from run to run (addresses, pids, times, versions, how many processes there were) may differ.  With UPDATE_STORIES=1 the
-README is written anew with what was seen.
+page is written anew with what was seen.  STORIES=NAME,... limits the run to these.
 """
 
 import contextlib
@@ -59,6 +59,7 @@ class User:
     def __init__(self, root):
         self.root = root
         home = root / "home/user"
+        shutil.rmtree(home, ignore_errors=True)
         home.mkdir(parents=True)
         os.chown(home, 1000, 1000)
 
@@ -82,8 +83,8 @@ class Machine(booted.Machine):
         return self.enter("bash", "-c", script, HOME="/root", TZ="UTC")
 
 
-def furnish(root, stage, readme):
-    """The packages, and a Kamailio that does TLS."""
+def furnish(root, stage, tree):
+    """The packages, a Kamailio that does TLS, and the service of docs/operations.md."""
     (root / "tmp/packages").mkdir(exist_ok=True)
     for package in "freeonce", "libfreeonce0":
         (found,) = stage.glob(f"{package}_*.deb")
@@ -91,10 +92,16 @@ def furnish(root, stage, readme):
     install = "apt-get -q -y --no-install-recommends install /tmp/packages/*.deb"
     subprocess.run(["chroot", root, "sh", "-c", install], check=True)
     folder = root / "etc/kamailio"
-    certs = readme.parent / "tests/tools/make-certs.sh"
+    certs = tree / "tests/tools/make-certs.sh"
     subprocess.run([certs, folder / "certs"], check=True)
     (folder / "kamailio.cfg").write_text(KAMAILIO)
     subprocess.run(["chroot", root, "chown", "-R", "kamailio:", "/etc/kamailio/certs"], check=True)
+    (root / "etc/ssl/certs").mkdir(parents=True, exist_ok=True)
+    shutil.copy(folder / "certs/ca.pem", root / "etc/ssl/certs")
+    examples = "/usr/share/doc/freeonce/examples/operations"
+    build = f"cd {examples} && cc -g -o /usr/local/bin/certcheck certcheck.c -lcrypto"
+    subprocess.run(["chroot", root, "sh", "-c", build], check=True)
+    shutil.copy(f"{root}{examples}/certcheck.service", root / "etc/systemd/system")
 
 
 def commands_of(block):
@@ -121,28 +128,39 @@ def plain(text):
     return text
 
 
+PLACES = {"finding": User, "ci": User, "runners": User, "operations": Machine, "crash": Machine}
+
+
+def differences(root, stage, pages):
+    """The stories that did not happen as written, by name; with UPDATE_STORIES the pages are written anew."""
+    wanted = set(filter(None, os.environ.get("STORIES", "").split(","))) or set(PLACES)
+    for page in pages:
+        text = page.read_text()
+        for head, name, block, tail in STORY.findall(text):
+            if name not in wanted:
+                continue
+            try:
+                with contextlib.closing(PLACES[name](root)) as surroundings:
+                    seen = tell(surroundings, block)
+            except booted.Impossible as reason:
+                (stage / "skipped").write_text(f"the story {name}, no systemd can be booted here: {reason}\n")
+                continue
+            if plain(seen) != plain(block):
+                print(f"--- {page.name}, the story {name}\n{block}--- what happened\n{seen}---", flush=True)
+                yield name
+            text = text.replace(head + block + tail, head + seen + tail)
+        if os.environ.get("UPDATE_STORIES") == "1" and text != page.read_text():
+            page.write_text(text)
+
+
 def main():
-    root, stage, readme = (pathlib.Path(argument) for argument in sys.argv[1:4])
+    root, stage, tree = (pathlib.Path(argument) for argument in sys.argv[1:4])
     (stage / "reached").touch()
-    text = readme.read_text()
-    furnish(root, stage, readme)
-    places = {"ci": User, "operations": Machine}
-    failed = False
-    assert {name for _, name, _, _ in STORY.findall(text)} == set(places)
-    for head, name, block, tail in STORY.findall(text):
-        try:
-            with contextlib.closing(places[name](root)) as surroundings:
-                seen = tell(surroundings, block)
-        except booted.Impossible as reason:
-            (stage / "skipped").write_text(f"the story {name}, no systemd can be booted here: {reason}\n")
-            continue
-        if plain(seen) != plain(block):
-            print(f"--- the README's story {name}\n{block}--- what happened\n{seen}---", flush=True)
-            failed = True
-        text = text.replace(head + block + tail, head + seen + tail)
-    if os.environ.get("UPDATE_STORIES") == "1":
-        readme.write_text(text)
-    sys.exit(failed)
+    pages = [tree / "README.md", *sorted((tree / "docs").glob("*.md"))]
+    named = [name for page in pages for _, name, _, _ in STORY.findall(page.read_text())]
+    assert sorted(named) == sorted(PLACES), named
+    furnish(root, stage, tree)
+    sys.exit(bool(list(differences(root, stage, pages))))
 
 
 main()

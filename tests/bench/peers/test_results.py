@@ -257,14 +257,19 @@ class Readme(unittest.TestCase):
         return written
 
     def test_claims_are_those_of_the_results(self):
-        text = f"costs 9.99 times with the CI settings\n{readme.BEGIN}old{readme.END}rest"
+        text = f"costs 99 % less processor time with the CI settings\n{readme.BEGIN}old{readme.END}rest"
         text = readme.written(text, self.results(1.4))
-        self.assertIn("1.40 times with the CI settings", text)
-        self.assertIn("| CI settings of the recipe above | - | 1.40 |", text)
+        self.assertIn("costs 40 % more processor time with the CI settings", text)
         self.assertNotIn("old", text)
         self.assertEqual(readme.written(text, self.results(1.4)), text)
         self.assertEqual(list(readme.contradictions(text, self.results(1.4))), [])
         self.assertEqual(len(list(readme.contradictions(text, self.results(1.5)))), 1)
+
+    def test_figures_are_differences_to_glibc(self):
+        for ratio, said in ((0.93, "7.0 % less"), (1.041, "4.1 % more"), (1.0004, "equal")):
+            made = complete(measured("instructions", {"stock": [1], "arena": [ratio]}))
+            made["machine"] |= self.results(1)["machine"]
+            self.assertIn(f"| instructions of a TLS 1.3 handshake | {said} | `scripts/", readme.block(made))
 
     def test_no_time_by_default_is_a_claim(self):
         made = complete(measured("cpu", {"stock": [1], "arena": [1.1]}))
