@@ -8,6 +8,7 @@
 
 #include "cli/commands.h"
 #include "cli/exit.h"
+#include "cli/flags.h"
 #include "cli/message.h"
 #include "cli/options_show.h"
 #include "base/nearest.h"
@@ -201,6 +202,7 @@ int fo_options_main(int argc, char **argv)
     static struct fo_shown shown = {.conf = &conf};
     struct arguments a = {0};
 
+    fo_flags_check(argc, argv, &parser, false);
     if (argp_parse(&parser, argc, argv, 0, NULL, &a) != 0)
         return FO_EXIT_SOFTWARE;
     shown.program = a.program;

@@ -4,6 +4,7 @@
 
 #include "cli/commands.h"
 #include "cli/exit.h"
+#include "cli/flags.h"
 #include "cli/model/journal_read.h"
 #include "cli/output/output.h"
 #include "cli/run/unguarded.h"
@@ -56,6 +57,7 @@ int fo_report_main(int argc, char **argv)
     struct fo_model model;
 
     fo_outputs_init(&a.outputs, stdout);
+    fo_flags_check(argc, argv, &argp, false);
     argp_parse(&argp, argc, argv, 0, NULL, &a);
     int status = fo_outputs_open(&a.outputs);
     if (status == FO_EXIT_OK) {

@@ -274,6 +274,34 @@ class Status(tools.Case):
                 self.assertRegex(done.stderr, r"(?m)^freeonce run: ")
                 self.assertEqual("", done.stdout)
 
+    def test_misspelt_flag(self):
+        """... is named with the nearest one; a word of the command, or a value, is none."""
+        for argv, hint, status in (
+            (["--jurnal", "x", "--", "true"], "run: there is no option --jurnal; did you mean --journal?", 125),
+            (["--ci", "--set", "FILL=1", "-s", "CANARY=1", "-sFAULTS=0", "--fromat=json", "true"], "--format?", 125),
+            (["run", "--requier", "true"], "did you mean --require?", 125),
+            (["report", "x", "--supressions", "y"], "report: there is no option --supressions; did you mean --suppressions?", 64),
+            (["options", "LOG", "--chnged"], "options: there is no option --chnged; did you mean --changed?", 64),
+            (["systemd", "--instal", "--jurnal", "/x"], "systemd: there is no option --jurnal; did you mean --journal?", 64),
+            (["--hlep"], "did you mean --help?", 125),
+        ):
+            with self.subTest(argv):
+                done = self.freeonce(*argv, expect=status)
+                self.assertTrue(done.stderr.startswith("freeonce "), done.stderr)
+                self.assertIn(hint, done.stderr)
+                self.assertEqual("", done.stdout)
+        done = self.freeonce("--nothing-like-it", "true", expect=125)
+        self.assertNotIn("did you mean", done.stderr)
+        for argv in (["true", "--jurnal"], ["--", "true", "--jurnal"], ["-o", "--outptu", "true"],
+                     ["--journal", "--jurnal", "true"], ["--jour", "j", "true"]):
+            self.freeonce(*argv, expect=0, cwd=self.dir)
+
+    def test_misspelt_subcommand(self):
+        done = self.freeonce("reprot", "journal", expect=127)
+        self.assertIn("did you mean `freeonce report`?", done.stderr)
+        for command in ("no-such-command", "./report"):
+            self.assertNotIn("did you mean", self.freeonce(command, expect=127).stderr)
+
     def test_nothing_asked_for(self):
         self.assertIn("Usage:", self.freeonce(expect=64).stdout)
 

@@ -126,6 +126,31 @@ class Found(Case):
         done = self.freeonce("systemd", "--root", root, "e", expect=66)
         self.assertIn(f"looked in {root}/etc/systemd/system, {root}/run/systemd/system, ", done.stderr)
 
+    def test_a_misspelt_unit(self):
+        root = self.system(**{f"lib/systemd/system/{name}.service": EXEC for name in ("kamailio", "ssh", "a|b", "n" * 40)})
+        for name, hint in (("kamalio", "did you mean kamailio?"), ("kamailoi.service", "did you mean kamailio?"),
+                           ("nginx", None), ("n" * 41, None)):
+            done = self.freeonce("systemd", "--root", root, name, expect=66)
+            self.assertIn("there is no unit", done.stderr)
+            if hint is None:
+                self.assertNotIn("did you mean", done.stderr)
+            else:
+                self.assertIn(hint, done.stderr)
+
+    def test_notes_are_there_once(self):
+        """... where the drop-in and what is said go to one file; a reason why it has no effect is said in any case."""
+        unit = self.unit(EXEC + "MemoryDenyWriteExecute=yes\n")
+        both = self.dir / "both"
+        script = f'"$@" >{both} 2>&1; "$@" >{both}.1 2>{both}.2'
+        argv = ["sh", "-c", script, "sh", tools.arguments.freeonce, "systemd", "--library", LIBC, unit]
+        self.run_program(*argv, expect=0)
+        self.assertEqual(1, both.read_text().count("MemoryDenyWriteExecute= is fine"))
+        for name in ("both.1", "both.2"):
+            self.assertEqual(1, (self.dir / name).read_text().count("MemoryDenyWriteExecute= is fine"))
+        unit.write_text(EXEC + "InaccessiblePaths=/usr\n")
+        self.run_program(*argv, expect=78)
+        self.assertRegex(both.read_text(), "(?m)^freeonce: InaccessiblePaths=/usr hides the library")
+
     def systemctl(self, script):
         folder = self.dir / "bin"
         folder.mkdir(exist_ok=True)

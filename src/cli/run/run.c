@@ -4,8 +4,10 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/nearest.h"
 #include "cli/commands.h"
 #include "cli/exit.h"
+#include "cli/flags.h"
 #include "cli/model/journal_read.h"
 #include "cli/library.h"
 #include "cli/message.h"
@@ -167,6 +169,20 @@ static int report(struct arguments *a, char *journal, const struct fo_tree_end *
     return status;
 }
 
+/* What is no subcommand is a command: "freeonce reprot journal". */
+static void suggest_subcommand(const char *word)
+{
+    static const char names[] =
+#define FO_COMMAND(name, function, text) name "|"
+#include "cli/commands.def"
+#undef FO_COMMAND
+        ;
+    char nearest[16];
+
+    if (strchr(word, '/') == NULL && fo_nearest_choice(word, names, nearest, sizeof nearest))
+        fo_error("did you mean `freeonce %s`?", nearest);
+}
+
 static int run(struct arguments *a, const struct fo_run_files *files)
 {
     char **environment;
@@ -183,6 +199,8 @@ static int run(struct arguments *a, const struct fo_run_files *files)
     fo_run_environment_free(environment);
     fo_run_count_excluded(socket, journal);
     status = end.started ? report(a, journal, &end) : end.status;
+    if (!end.started && status == FO_EXIT_NOT_FOUND)
+        suggest_subcommand(a->command[0]);
     free(end.killed);
     return status;
 }
@@ -215,6 +233,7 @@ int fo_run_main(int argc, char **argv)
 
     argp_err_exit_status = FO_EXIT_RUN_FAILED;
     fo_outputs_init(&a.outputs, stderr);
+    fo_flags_check(argc, argv, &argp, true);
     argp_parse(&argp, argc, argv, ARGP_IN_ORDER, NULL, &a);
     int status = fo_outputs_open(&a.outputs);
     if (status == FO_EXIT_OK)

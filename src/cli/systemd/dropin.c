@@ -135,10 +135,12 @@ char *fo_plan_text(const struct fo_plan *plan)
     return fclose(out) == 0 ? text : NULL;
 }
 
-void fo_plan_tell(const struct fo_plan *plan)
+void fo_plan_tell(const struct fo_plan *plan, bool all)
 {
     for (size_t i = 0; i < plan->notes[FO_NOTE_FATAL].count; i++)
         fo_error("%s", plan->notes[FO_NOTE_FATAL].items[i]);
+    if (!all)
+        return;
     for (size_t i = 0; i < plan->notes[FO_NOTE_WARN].count; i++)
         fo_warning("warning: %s", plan->notes[FO_NOTE_WARN].items[i]);
     for (size_t i = 0; i < plan->notes[FO_NOTE].count; i++)

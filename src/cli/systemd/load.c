@@ -11,6 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/nearest.h"
 #include "cli/message.h"
 #include "cli/read_all.h"
 #include "cli/systemd/run.h"
@@ -159,6 +160,40 @@ static void names_of(const struct fo_unit *unit, struct fo_list *names)
     fo_list_add(names, "service");
 }
 
+static void put_services(FILE *out, const char *directory)
+{
+    DIR *entries = opendir(directory);
+    const struct dirent *e;
+
+    if (entries == NULL)
+        return;
+    while ((e = readdir(entries)) != NULL) {
+        size_t length = strlen(e->d_name), end = strlen(".service");
+        if (length > end && strcmp(e->d_name + length - end, ".service") == 0 &&
+            strchr(e->d_name, '|') == NULL)
+            fprintf(out, "%.*s|", (int)(length - end), e->d_name);
+    }
+    closedir(entries);
+}
+
+/* "; did you mean nginx?", or nothing. */
+static const char *suggestion(const struct fo_unit *unit, const char *root)
+{
+    const char *name = fo_keep(unit->name, strlen(unit->name) - strlen(".service"));
+    char *names = NULL, nearest[32];
+    size_t size;
+    FILE *out = open_memstream(&names, &size);
+
+    if (out == NULL)
+        exit(FO_EXIT_SOFTWARE);
+    for (int i = 0; i < LOAD_PATH; i++)
+        put_services(out, fo_print("%s%s", root, load_path[i]));
+    fclose(out);
+    bool near = fo_nearest_choice(name, names, nearest, sizeof nearest);
+    free(names);
+    return near && strcmp(name, nearest) != 0 ? fo_print("; did you mean %s?", nearest) : "";
+}
+
 static enum fo_exit find_file(struct fo_unit *unit, const struct fo_list *names, const char *root)
 {
     for (size_t n = 0; n < names->count && n < 2; n++) /* its own name, then its template's */
@@ -178,7 +213,7 @@ static enum fo_exit find_file(struct fo_unit *unit, const struct fo_list *names,
     const char *looked = fo_print("%s%s", root, load_path[0]);
     for (int i = 1; i < LOAD_PATH; i++)
         looked = fo_print("%s, %s%s", looked, root, load_path[i]);
-    fo_error("there is no unit %s; looked in %s", unit->name, looked);
+    fo_error("there is no unit %s; looked in %s%s", unit->name, looked, suggestion(unit, root));
     return FO_EXIT_NO_INPUT;
 }
 
@@ -226,9 +261,10 @@ enum fo_exit fo_unit_load(struct fo_unit *unit, const char *root)
     } else if (status == FO_RUN_TOO_MUCH) {
         result = too_large(unit->name);
     } else {
-        fo_error("systemctl cat %s ended with status %d%s%s", unit->name, status,
-                 output.errors == NULL || *output.errors == '\0' ? "" : ": ",
-                 output.errors == NULL ? "" : output.errors);
+        const char *errors = output.errors == NULL ? "" : output.errors;
+        fo_error("systemctl cat %s ended with status %d%s%.*s%s", unit->name, status,
+                 *errors == '\0' ? "" : ": ", (int)strcspn(errors, "\n"), errors,
+                 suggestion(unit, ""));
         result = FO_EXIT_NO_INPUT;
     }
     fo_output_free(&output);

@@ -3,6 +3,8 @@
 #ifndef FO_CLI_SYSTEMD_NOTES_H
 #define FO_CLI_SYSTEMD_NOTES_H
 
+#include <stdbool.h>
+
 #include "cli/systemd/sandbox.h"
 #include "cli/systemd/unit.h"
 
@@ -56,8 +58,8 @@ void fo_plan_limits(struct fo_plan *plan);
 
 /* dropin.c: all of it as text; the caller frees it. */
 void fo_plan_make(struct fo_plan *plan, const struct fo_list *set);
-char *fo_plan_text(const struct fo_plan *plan); /* NULL: no memory */
-void fo_plan_tell(const struct fo_plan *plan);
+char *fo_plan_text(const struct fo_plan *plan);          /* NULL: no memory */
+void fo_plan_tell(const struct fo_plan *plan, bool all); /* false: only what is fatal */
 void fo_plan_free(struct fo_plan *plan);
 
 #endif

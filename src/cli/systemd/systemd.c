@@ -4,9 +4,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "cli/commands.h"
 #include "cli/exit.h"
+#include "cli/flags.h"
 #include "cli/library.h"
 #include "cli/message.h"
 #include "cli/set.h"
@@ -134,6 +137,15 @@ static error_t parse(int key, char *argument, struct argp_state *state)
     return 0;
 }
 
+/* The drop-in has the notes, too: where both go to one terminal or file, they are there once. */
+static bool is_one_file(void)
+{
+    struct stat out, errors;
+
+    return fstat(STDOUT_FILENO, &out) == 0 && fstat(STDERR_FILENO, &errors) == 0 &&
+           out.st_dev == errors.st_dev && out.st_ino == errors.st_ino;
+}
+
 static enum fo_exit make(struct request *r, struct fo_unit *unit)
 {
     enum fo_exit result =
@@ -148,7 +160,7 @@ static enum fo_exit make(struct request *r, struct fo_unit *unit)
     if (dropin == NULL)
         return FO_EXIT_SOFTWARE;
     bool no_effect = r->plan.notes[FO_NOTE_FATAL].count > 0;
-    fo_plan_tell(&r->plan);
+    fo_plan_tell(&r->plan, r->install || !is_one_file());
     if (r->install && !no_effect)
         result = fo_dropin_install(unit, r->plan.root, dropin, r->plan.journal);
     else if (r->install)
@@ -166,6 +178,7 @@ int fo_systemd_main(int argc, char **argv)
     struct fo_unit unit = {0};
 
     argp_err_exit_status = FO_EXIT_USAGE;
+    fo_flags_check(argc, argv, &argp, false);
     argp_parse(&argp, argc, argv, 0, NULL, &r);
     if (r.file == NULL && strchr(r.unit, '/') != NULL)
         r.file = r.unit;
