@@ -10,7 +10,6 @@
 #include <unistd.h>
 
 #include "base/probe.h"
-#include "load/engine.h"
 #include "options/options.h"
 #include "process/process.h"
 #include "report/journal.h"
@@ -27,6 +26,12 @@ __attribute__((constructor)) static void begin(int argc, char **argv, char **env
     (void)argc;
     (void)argv;
     stack_end = (uintptr_t)envp;
+}
+
+void fixture_skip(void **state)
+{
+    (void)state;
+    skip();
 }
 
 void fixture_in_child(void (*body)(void))
@@ -82,7 +87,7 @@ void fixture_start_with(const char *const *options)
     fo_process_name("/usr/bin/unit");
     fo_stack_end = stack_end;
     fo_journal_open();
-    assert_true(fo_engine_start());
+    assert_true(fixture_begin());
 }
 
 const char *fixture_log(void)

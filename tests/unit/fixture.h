@@ -33,6 +33,19 @@
 #define FIXTURE_TSAN 0
 #endif
 
+/* Linked with heap_alone.c. */
+#ifndef FIXTURE_HEAP_ALONE
+#define FIXTURE_HEAP_ALONE 0
+#endif
+
+/* In place of cmocka_unit_test: this one asks for a report, or for another backend, of which the
+ * heap alone knows nothing. */
+#define fixture_test_of_hooks(test)                                                                \
+    {                                                                                              \
+#test, FIXTURE_HEAP_ALONE ? fixture_skip : (test), NULL, NULL, NULL                        \
+    }
+void fixture_skip(void **state);
+
 /* A cmocka test whose body runs in a child process; a failed assertion there fails it. */
 #define FRESH(name)                                                                                \
     static void name##_body(void);                                                                 \
@@ -49,6 +62,9 @@ void fixture_in_child(void (*body)(void));
  * kept for the functions below; no file is left behind. */
 #define fixture_start(...) fixture_start_with((const char *const[]){__VA_ARGS__})
 void fixture_start_with(const char *const *options);
+
+/* What it starts: the engine (fixture_engine.c), or the heap alone (heap_alone.c). */
+bool fixture_begin(void);
 
 /* fo_options_read() with these "NAME=value", without starting anything. */
 #define fixture_options(...) fixture_options_with((const char *const[]){__VA_ARGS__})

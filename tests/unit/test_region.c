@@ -449,9 +449,9 @@ int main(void)
         cmocka_unit_test(empty_magazines_wait_where_a_burst_will_want_them),
         cmocka_unit_test(all_bins_together_keep_a_part_of_the_empty_magazines),
         cmocka_unit_test(without_any_other_magazine_one_of_another_size_serves),
-        cmocka_unit_test(what_finds_no_room_comes_from_libc),
-        cmocka_unit_test(without_room_for_a_region_libc_serves_and_that_is_said_once),
-        cmocka_unit_test(without_room_for_backend_shm_another_one_serves),
+        fixture_test_of_hooks(what_finds_no_room_comes_from_libc),
+        fixture_test_of_hooks(without_room_for_a_region_libc_serves_and_that_is_said_once),
+        fixture_test_of_hooks(without_room_for_backend_shm_another_one_serves),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -379,7 +379,7 @@ int main(void)
         cmocka_unit_test(what_comes_again_finds_its_memory_whatever_was_before),
         cmocka_unit_test(a_few_large_blocks_keep_their_memory),
         cmocka_unit_test(a_buffer_that_is_not_touched_takes_no_memory),
-        cmocka_unit_test(wiped_blocks_hold_nothing_of_what_was_in_them),
+        fixture_test_of_hooks(wiped_blocks_hold_nothing_of_what_was_in_them),
         cmocka_unit_test(wiped_blocks_of_libc_hold_nothing_either),
         cmocka_unit_test(without_the_option_blocks_are_not_wiped),
         cmocka_unit_test(a_moved_block_is_wiped_where_it_was),
@@ -387,7 +387,7 @@ int main(void)
         cmocka_unit_test(core_dumps_have_the_region_by_default),
         cmocka_unit_test(core_dumps_have_what_is_in_use_of_shared_memory),
         cmocka_unit_test(a_program_that_locks_all_its_memory_locks_little_of_ours),
-        cmocka_unit_test(the_region_is_locked_on_request_in_children_too),
+        fixture_test_of_hooks(the_region_is_locked_on_request_in_children_too),
         cmocka_unit_test(that_it_cannot_be_locked_is_said_once),
         cmocka_unit_test(by_default_nothing_is_locked),
     };

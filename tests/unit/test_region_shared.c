@@ -333,8 +333,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_block_is_the_same_in_every_process),
-        cmocka_unit_test(a_free_by_two_processes_names_both),
-        cmocka_unit_test(a_full_heap_refuses_as_malloc_does_and_says_so_once),
+        fixture_test_of_hooks(a_free_by_two_processes_names_both),
+        fixture_test_of_hooks(a_full_heap_refuses_as_malloc_does_and_says_so_once),
         cmocka_unit_test(without_magazines_each_size_is_served),
         cmocka_unit_test(what_waits_in_the_cache_of_the_dead_serves_when_there_is_nothing_else),
         cmocka_unit_test(a_write_to_a_freed_block_is_told_though_its_owner_was_killed),

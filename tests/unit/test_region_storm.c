@@ -323,7 +323,7 @@ int main(void)
         cmocka_unit_test(the_same_with_a_large_one_and_watched),
         cmocka_unit_test(what_one_thread_allocates_and_another_frees_does_not_grow),
         cmocka_unit_test(threads_that_go_leave_their_caches_to_others),
-        cmocka_unit_test(of_threads_that_free_one_block_exactly_one_does),
+        fixture_test_of_hooks(of_threads_that_free_one_block_exactly_one_does),
         cmocka_unit_test(a_child_has_the_caches_of_its_parents_threads),
         cmocka_unit_test(children_of_a_storm_own_a_heap_that_is_whole),
     };
