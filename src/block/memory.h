@@ -38,8 +38,7 @@ _Static_assert(sizeof(struct fo_queue) == 32, "found by a shift on the hot path"
 struct fo_shard {
     _Alignas(64) uint32_t lock;
     uint64_t clock; /* its frees so far */
-    uint32_t hand;  /* the class that gives next when too much waits */
-    size_t limit;   /* for each of the two below: half the option's, divided by the shards in use */
+    size_t limit;   /* for `classed` */
     size_t classed; /* bytes that wait in the classes' queues; fo_quarantine_bytes() */
     size_t other; /* and in the last one; apart, or a few large blocks would push all others out */
     uint32_t opener; /* the process a thread of which opened it, or does so */
@@ -52,14 +51,17 @@ struct fo_memory {
     struct fo_leaf_pool pool; /* none in a private map */
     size_t size;
     uint32_t shards_used;
-    uint32_t locks_left; /* by dead processes; shared/rwlock.h */
-    bool own_generators; /* the program's; shared/fork_id.h */
-    struct fo_tree tree; /* fo_hot.tree */
+    uint32_t threads[FO_SHARDS]; /* that are at home in each, about */
+    size_t others;               /* `other` of all shards together, about */
+    uint32_t locks_left;         /* by dead processes; shared/rwlock.h */
+    bool own_generators;         /* the program's; shared/fork_id.h */
+    struct fo_tree tree;         /* fo_hot.tree */
     struct fo_shard shards[FO_SHARDS];
 };
 
-/* So many bytes of each half may wait in the shard from now on. */
-void fo_shard_limit(struct fo_shard *s, size_t limit);
+/* So many shards are used from now on: half of the option's bytes are for the classes, divided by
+ * that number, and half for all other blocks. */
+void fo_shard_limit(struct fo_shard *s, uint32_t users);
 
 /* In private memory a shard has no entries until a thread wants it.  False: no memory. */
 bool fo_shard_open(struct fo_shard *s);

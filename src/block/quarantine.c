@@ -7,6 +7,7 @@
 #include "block/watch.h"
 #include "heap/system.h"
 #include "options/options.h"
+#include "process/ending.h"
 #include "process/life.h"
 
 /* Is the process that holds this lock gone?  In private memory another process's id is a leftover
@@ -16,6 +17,33 @@ static bool owner_is_gone(uint32_t owner)
     return !fo_process_is_self(owner) && (!fo_hot.shared || fo_life_is_over(owner));
 }
 
+/* The memory of a large block goes back to the system while it waits, and only its address is kept.
+ * In a pool, memory is none of the system's; and a fill is compared when the block leaves. */
+static bool waits_cold(uint64_t word)
+{
+    enum { LEAST = 64 << 10 };
+
+    return fo_word_size(word) >= LEAST && fo_word_backend(word) == FO_BACKEND_LIBC &&
+           !fo_hot.shared && !fo_hot.fill;
+}
+
+static bool release_pages(uintptr_t payload, size_t size)
+{
+    enum { PAGE = 4096 };
+    uintptr_t from = (payload + PAGE - 1) & ~(uintptr_t)(PAGE - 1),
+              to = (payload + size) & ~(uintptr_t)(PAGE - 1);
+
+    return fo_system_try_release(from, to - from);
+}
+
+/* As fo_quarantine_bytes(). */
+static size_t bytes_of(uint64_t word)
+{
+    enum { TWO_PAGES = 8192 };
+
+    return waits_cold(word) ? TWO_PAGES : fo_quarantine_bytes(fo_word_size(word));
+}
+
 static size_t bytes_waiting(const struct fo_queue *q)
 {
     size_t bytes = 0;
@@ -23,7 +51,7 @@ static size_t bytes_waiting(const struct fo_queue *q)
     /* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): q is part of a shard */
     for (uint32_t n = q->tail; n != q->head; n++)
         if ((fo_queue_entry(q, n)->address & 1) == 0)
-            bytes += fo_quarantine_bytes(fo_word_size(fo_queue_entry(q, n)->word));
+            bytes += bytes_of(fo_queue_entry(q, n)->word);
     return bytes;
 }
 
@@ -40,7 +68,9 @@ static bool take_over(struct fo_shard *s, uint32_t id)
     for (int i = 0; i < FO_CLASSES; i++)
         classed += bytes_waiting(&s->queues[i]);
     FO_RELAXED_STORE(&s->classed, classed);
-    FO_RELAXED_STORE(&s->other, bytes_waiting(&s->queues[FO_CLASSES]));
+    size_t other = bytes_waiting(&s->queues[FO_CLASSES]);
+    __atomic_fetch_add(&fo_hot.memory->others, other - s->other, __ATOMIC_RELAXED);
+    FO_RELAXED_STORE(&s->other, other);
     return true;
 }
 
@@ -77,7 +107,7 @@ static void give_back(uintptr_t payload, uint64_t word, fo_site freed)
     fo_backend_free(payload, word, freed);
 }
 
-static void release_oldest(struct fo_queue *q, size_t *bytes)
+static void release_oldest(struct fo_shard *s, struct fo_queue *q, size_t *bytes)
 {
     struct fo_freed e = *fo_queue_entry(q, q->tail);
 
@@ -88,33 +118,109 @@ static void release_oldest(struct fo_queue *q, size_t *bytes)
     __atomic_store_n(&q->tail, q->tail + 1, __ATOMIC_RELEASE);
     if ((e.address & 1) != 0)
         return;
-    FO_RELAXED_STORE(bytes, *bytes - fo_quarantine_bytes(fo_word_size(e.word)));
+    FO_RELAXED_STORE(bytes, *bytes - bytes_of(e.word));
+    if (bytes == &s->other)
+        __atomic_fetch_sub(&fo_hot.memory->others, bytes_of(e.word), __ATOMIC_RELAXED);
     if (fo_hot.fill)
         fo_watch_leave(&e);
     give_back((uintptr_t)e.address, e.word, e.freed);
 }
 
-/* The next class in turn of which something waits. */
-static struct fo_queue *next_class(struct fo_shard *s)
+/* The class whose blocks take most of the bytes; NULL: nothing waits.  OpenSSL has four of five
+ * blocks in the first two, which may have more than the others; and those of the first have few of
+ * their 16 bytes. */
+static struct fo_queue *largest_class(struct fo_shard *s)
 {
-    for (int i = 0; i < FO_CLASSES; i++) {
-        s->hand = (s->hand + 1) % FO_CLASSES;
-        if (s->queues[s->hand].head != s->queues[s->hand].tail)
-            return &s->queues[s->hand];
+    struct fo_queue *largest = NULL;
+    size_t most = 0;
+
+    for (size_t i = 0; i < FO_CLASSES; i++) {
+        struct fo_queue *q = &s->queues[i];
+        size_t bytes = (q->head - q->tail) * (i + 1) * 16, weight = i == 0 ? 8 : i == 1 ? 4 : 1;
+        if (bytes > most * weight) {
+            largest = q;
+            most = bytes / weight;
+        }
     }
-    return NULL;
+    return largest;
+}
+
+/* A little more than has to: so it is not each free that looks for the largest class. */
+static void drain_classes(struct fo_shard *s)
+{
+    size_t limit = FO_RELAXED_LOAD(&s->limit), enough = limit - (limit >> 15 != 0 ? limit / 32 : 0);
+    struct fo_queue *q;
+
+    while (s->classed > limit && (q = largest_class(s)) != NULL)
+        for (uint32_t many = (q->head - q->tail + 3) / 4; many != 0 && s->classed > enough; many--)
+            release_oldest(s, q, &s->classed);
+}
+
+/* --- blocks without a class ----------------------------------------------------------------------
+ *
+ * They are few and large: of 1,000 allocations a thread has none that is, or several.  So each
+ * thread has its share of their bytes for certain, and may have more while others need less: those
+ * that were freed long ago leave before the bytes are used up.
+ */
+
+static size_t all_for_others(void)
+{
+    return fo_options.quarantine / 2;
+}
+
+static size_t others_waiting(void)
+{
+    return FO_RELAXED_LOAD(&fo_hot.memory->others);
+}
+
+/* So many frees of its thread ago. */
+static uint64_t age_of_oldest(const struct fo_shard *s)
+{
+    const struct fo_queue *q = &s->queues[FO_CLASSES];
+    uint64_t who = fo_queue_entry(q, q->tail)->who;
+
+    return ((s->clock << FO_WHO_CLOCK) - who) >> FO_WHO_CLOCK;
+}
+
+/* A share of these is as large as one of the classes. */
+static bool has_too_many(const struct fo_shard *s)
+{
+    enum { LONG = 2000 };
+    size_t all = all_for_others(), share = FO_RELAXED_LOAD(&s->limit), waiting = others_waiting();
+
+    if (s->other <= share)
+        return false;
+    return waiting > all || s->other > all || (waiting > all / 8 * 7 && age_of_oldest(s) > LONG);
+}
+
+static void drain_own(struct fo_shard *s)
+{
+    struct fo_queue *q = &s->queues[FO_CLASSES];
+
+    while (q->head != q->tail && has_too_many(s))
+        release_oldest(s, q, &s->other);
+}
+
+/* What another thread has beyond its share, if this one has no more than that. */
+static void drain_others(struct fo_shard *own)
+{
+    drain_own(own);
+    for (uint32_t i = 0; i < FO_SHARDS && others_waiting() > all_for_others(); i++) {
+        struct fo_shard *s = &fo_hot.memory->shards[i];
+        if (s == own || FO_RELAXED_LOAD(&s->other) <= FO_RELAXED_LOAD(&s->limit) ||
+            !fo_shard_try(s, fo_process_id()))
+            continue;
+        drain_own(s);
+        fo_shard_unlock(s);
+    }
 }
 
 void fo_quarantine_drain(struct fo_shard *s, struct fo_queue *q)
 {
-    struct fo_queue *other = &s->queues[FO_CLASSES];
-
     while (q->head - q->tail > q->held)
-        release_oldest(q, q == other ? &s->other : &s->classed);
-    while (s->other > FO_RELAXED_LOAD(&s->limit) && other->head != other->tail)
-        release_oldest(other, &s->other);
-    while (s->classed > FO_RELAXED_LOAD(&s->limit) && (q = next_class(s)) != NULL)
-        release_oldest(q, &s->classed);
+        release_oldest(s, q, q == &s->queues[FO_CLASSES] ? &s->other : &s->classed);
+    drain_others(s);
+    drain_classes(s);
     fo_shard_unlock(s);
 }
 
@@ -127,23 +233,69 @@ static bool is_open(const struct fo_shard *s)
 static void lower_limits(struct fo_memory *m, uint32_t users)
 {
     for (uint32_t i = 0; i < FO_SHARDS; i++)
-        fo_shard_limit(&m->shards[i], fo_options.quarantine / 2 / users);
+        fo_shard_limit(&m->shards[i], users);
     for (uint32_t i = 0; i < FO_SHARDS; i++)
         if (is_open(&m->shards[i]) && fo_shard_try(&m->shards[i], fo_process_id()))
             fo_quarantine_drain(&m->shards[i], &m->shards[i].queues[0]);
 }
 
+/* The first of the shards that are home to the fewest threads; now to one more. */
+static uint32_t move_in(struct fo_memory *m)
+{
+    uint32_t best, threads;
+
+    do {
+        best = 0;
+        threads = FO_RELAXED_LOAD(&m->threads[0]);
+        for (uint32_t i = 1; i < FO_SHARDS; i++) {
+            uint32_t here = FO_RELAXED_LOAD(&m->threads[i]);
+            best = here < threads ? i : best;
+            threads = here < threads ? here : threads;
+        }
+    } while (!__atomic_compare_exchange_n(&m->threads[best], &threads, threads + 1, false,
+                                          __ATOMIC_RELAXED, __ATOMIC_RELAXED));
+    return best;
+}
+
+/* Where a limit on addresses or memory leaves few shards, their threads are not counted. */
+static void move_out(struct fo_memory *m, uint32_t n)
+{
+    uint32_t threads = FO_RELAXED_LOAD(&m->threads[n]);
+
+    while (threads != 0 && !__atomic_compare_exchange_n(&m->threads[n], &threads, threads - 1,
+                                                        false, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+        ;
+}
+
+/* Shard n is used from now on, and those before it. */
+static void count_user(struct fo_memory *m, uint32_t n)
+{
+    uint32_t used = FO_RELAXED_LOAD(&m->shards_used);
+
+    while (used <= n)
+        if (__atomic_compare_exchange_n(&m->shards_used, &used, n + 1, false, __ATOMIC_RELAXED,
+                                        __ATOMIC_RELAXED)) {
+            if (n > 0)
+                lower_limits(m, n + 1);
+            return;
+        }
+}
+
 static void choose_home(void)
 {
     struct fo_memory *m = fo_hot.memory;
-    uint32_t n = __atomic_fetch_add(&m->shards_used, 1, __ATOMIC_RELAXED);
+    uint32_t n = move_in(m);
 
-    if (n > 0 && n < FO_SHARDS)
-        lower_limits(m, n + 1);
+    if (n > 0) /* most processes have one thread */
+        fo_ending_start();
+    count_user(m, n);
     /* Each has addresses of its own.  Where a limit leaves few, one is enough. */
-    bool may_open = fo_system_has_room(UINT64_C(64) << 20);
-    struct fo_shard *s = &m->shards[may_open ? n % FO_SHARDS : 0];
+    bool may_open = is_open(&m->shards[n]) || fo_system_has_room(UINT64_C(64) << 20);
+    struct fo_shard *s = &m->shards[may_open ? n : 0];
     fo_thread.shard = fo_shard_open(s) ? s : NULL;
+    if (fo_thread.shard != &m->shards[n])
+        move_out(m, n);
+    fo_ending_watch(FO_ENDING_SHARD, fo_quarantine_leave);
     /* The fast path counts payloads alone; fo_quarantine_bytes(). */
     fo_thread.home = FO_RELAXED_LOAD(&fo_hot.spent) == 0 ? fo_thread.shard : NULL;
 }
@@ -152,6 +304,15 @@ void fo_quarantine_begin(void)
 {
     if (fo_thread.shard == NULL)
         choose_home();
+}
+
+/* What it frees from now on still goes there. */
+void fo_quarantine_leave(void)
+{
+    struct fo_memory *m = fo_hot.memory;
+
+    if (fo_thread.shard != NULL)
+        move_out(m, (uint32_t)(fo_thread.shard - m->shards));
 }
 
 static struct fo_shard *lock_any(void)
@@ -166,7 +327,7 @@ bool fo_quarantine_is_too_small(size_t size)
 {
     fo_process_self();
     fo_quarantine_begin();
-    return fo_thread.shard == NULL || size > FO_RELAXED_LOAD(&fo_thread.shard->limit);
+    return fo_thread.shard == NULL || size > all_for_others();
 }
 
 void fo_quarantine_remember(uintptr_t payload, fo_site allocated, uint64_t word, fo_site freed)
@@ -182,17 +343,23 @@ void fo_quarantine_remember(uintptr_t payload, fo_site allocated, uint64_t word,
 void fo_quarantine_put_slowly(uintptr_t payload, fo_site allocated, uint64_t word, fo_site freed)
 {
     size_t size = fo_word_size(word);
+    bool small = size + fo_hot.tail <= FO_CLASS_MAX && !is_guarded(word);
     struct fo_shard *s = lock_any();
     /* As on the fast path, which a pool's blocks do not take: draining sees to the limit. */
-    bool short_way = FO_RELAXED_LOAD(&fo_hot.spent) != 0 && size + fo_hot.tail <= FO_CLASS_MAX;
-    bool waits =
-        s != NULL && !is_guarded(word) && (short_way || size <= FO_RELAXED_LOAD(&s->limit));
+    bool short_way = FO_RELAXED_LOAD(&fo_hot.spent) != 0 && small;
+    bool waits = s != NULL && !is_guarded(word) &&
+                 (short_way || size <= (small ? FO_RELAXED_LOAD(&s->limit) : all_for_others()));
+    if (waits && waits_cold(word))
+        waits = release_pages(payload, size);
     /* What does not wait must never serve again: only its record stays, apart from the classes. */
-    bool classed = waits && size + fo_hot.tail <= FO_CLASS_MAX;
+    bool classed = waits && small;
     if (s != NULL) {
         struct fo_queue *q = &s->queues[classed ? fo_class_of(size + fo_hot.tail) : FO_CLASSES];
         size_t *bytes = classed ? &s->classed : &s->other;
-        FO_RELAXED_STORE(bytes, *bytes + (waits ? fo_quarantine_bytes(size) : 0));
+        size_t more = waits ? bytes_of(word) : 0;
+        FO_RELAXED_STORE(bytes, *bytes + more);
+        if (!classed)
+            __atomic_fetch_add(&fo_hot.memory->others, more, __ATOMIC_RELAXED);
         fo_queue_record(s, q, !waits, payload, allocated, word, freed);
         fo_quarantine_drain(s, q);
     }

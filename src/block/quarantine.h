@@ -6,7 +6,7 @@
  * class has its share of the bytes (block/memory.c), its block that has waited longest serves
  * the next allocation of that class: that saves a call of malloc and one of free, which pays for
  * the checks.
- * And when too much waits, blocks go back to libc, in turn from each queue.  Blocks of other
+ * And when too much waits, blocks go back to libc, from the queue that has most.  Blocks of other
  * backends always go back: their owners want to see every allocation.
  *
  * Every thread keeps to one of 16 shards.  A shard's lock is tried and never waited for: if it is
@@ -42,6 +42,9 @@ FO_COLD struct fo_shard *fo_quarantine_lock_slowly(uint32_t id);
 /* A place for what the calling thread frees, before it enters a sandbox that may forbid to map
  * one. */
 void fo_quarantine_begin(void);
+
+/* The calling thread ends: its place is another one's. */
+void fo_quarantine_leave(void);
 
 /* fo_quarantine_put() where anything is out of the ordinary. */
 void fo_quarantine_put_slowly(uintptr_t payload, fo_site allocated, uint64_t word, fo_site freed);

@@ -220,13 +220,23 @@ bool fo_system_close(uintptr_t start, size_t size)
  * word. */
 void fo_system_release(uintptr_t start, size_t size, bool shared)
 {
-    void *p = (void *)start;
     int saved_errno = errno;
 
-    if (madvise(p, size, shared ? MADV_REMOVE : MADV_DONTNEED) != 0 &&
-        (shared || madvise(p, size, MADV_DONTNEED_LOCKED) != 0))
-        memset(p, 0, size);
+    if (shared ? madvise((void *)start, size, MADV_REMOVE) != 0
+               : !fo_system_try_release(start, size))
+        memset((void *)start, 0, size);
     errno = saved_errno;
+}
+
+bool fo_system_try_release(uintptr_t start, size_t size)
+{
+    void *p = (void *)start;
+    int saved_errno = errno;
+    bool released =
+        madvise(p, size, MADV_DONTNEED) == 0 || madvise(p, size, MADV_DONTNEED_LOCKED) == 0;
+
+    errno = saved_errno;
+    return released;
 }
 
 void fo_system_dump(uintptr_t start, size_t size)

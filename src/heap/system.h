@@ -40,6 +40,9 @@ void fo_system_dump(uintptr_t start, size_t size);
 /* Give memory back to the system; the addresses stay ours, and read as zero. */
 void fo_system_release(uintptr_t start, size_t size, bool shared);
 
+/* The same for private memory that is not ours alone.  False: the system keeps it as it is. */
+bool fo_system_try_release(uintptr_t start, size_t size);
+
 /* Have the system's memory there at once, where it can do that: what is shared costs each process
  * a fault for every 4 KiB otherwise. */
 void fo_system_populate(uintptr_t start, size_t size);

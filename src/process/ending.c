@@ -8,6 +8,7 @@
 
 static fo_ending_function *functions[FO_ENDINGS];
 static pthread_key_t key;
+static uint32_t begun;
 static bool has_key;
 
 /* Other destructors, OpenSSL's above all, free and lock after this one: so it asks to be called
@@ -27,13 +28,13 @@ static void thread_goes(void *rounds)
 
 void fo_ending_start(void)
 {
-    if (!has_key)
-        has_key = pthread_key_create(&key, thread_goes) == 0;
+    if (FO_RELAXED_LOAD(&begun) == 0 && __atomic_exchange_n(&begun, 1, __ATOMIC_RELAXED) == 0)
+        __atomic_store_n(&has_key, pthread_key_create(&key, thread_goes) == 0, __ATOMIC_RELEASE);
 }
 
 void fo_ending_watch(enum fo_ending what, fo_ending_function *function)
 {
     FO_RELAXED_STORE(&functions[what], function);
-    if (has_key)
+    if (__atomic_load_n(&has_key, __ATOMIC_ACQUIRE))
         pthread_setspecific(key, (void *)1);
 }

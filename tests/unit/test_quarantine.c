@@ -91,6 +91,32 @@ FRESH(threads_that_are_gone_do_not_keep_more_bytes_waiting)
         size_t bytes = pool.live_bytes - waiting * sizeof(struct fo_header);
         assert_in_range(bytes, 0, fo_options.quarantine + waiting * (size_t)15);
     }
+    assert_in_range(fo_hot.memory->shards_used, 1, 2); /* each got that of the one before */
+}
+
+/* The byte in the middle of a large block that waits. */
+static unsigned char byte_of_large(void)
+{
+    enum { SIZE = 200000 };
+    unsigned char *p = fo_malloc(SIZE, "a.c", 1);
+
+    assert_non_null(memset(p, 7, SIZE));
+    fo_free(p, "f.c", 2);
+    assert_int_equal(find(p), FO_WAITING);
+    return p[SIZE / 2];
+}
+
+FRESH(a_large_block_waits_without_its_memory)
+{
+    fixture_start("BACKEND=libc", NULL);
+    for (int i = 0; i < 30; i++) /* more bytes than may wait */
+        assert_int_equal(byte_of_large(), 0);
+}
+
+FRESH(a_large_block_that_is_filled_keeps_its_memory)
+{
+    fixture_start("BACKEND=libc", "FILL=1", NULL);
+    assert_int_not_equal(byte_of_large(), 0);
 }
 
 FRESH(without_a_quarantine_every_block_comes_back_at_once)
@@ -186,15 +212,15 @@ FRESH(a_block_serves_again_only_after_others_waited_behind_it)
 /* A share of the bytes for each class, whatever waits in the others. */
 FRESH(a_class_has_its_share_before_its_oldest_block_serves_again)
 {
-    enum { SHARE = (1 << 20) / 2 / 64 };
+    static const unsigned expected[] = {512, 256, 128, 64};
 
     fixture_start("BACKEND=libc", "QUARANTINE=1M", NULL);
-    for (size_t size = 16; size <= 128; size *= 2) {
-        const void *first = freed_block(size);
+    for (size_t i = 0; i < sizeof expected / sizeof *expected; i++) {
+        const void *first = freed_block((size_t)16 << i);
         unsigned behind = 0;
-        while (freed_block(size) != first && behind < 10000)
+        while (freed_block((size_t)16 << i) != first && behind < 10000)
             behind++;
-        assert_int_equal(behind, SHARE / size);
+        assert_int_equal(behind, expected[i]);
     }
     fixture_expect("%s", "");
 }
@@ -238,6 +264,7 @@ FRESH(every_block_comes_back_once_and_only_once)
     /* Nothing may wait any more: the next free of each class brings all of them out. */
     for (int i = 0; i < FO_SHARDS; i++)
         fo_hot.memory->shards[i].limit = 0;
+    fo_options.quarantine = 0;
     for (size_t size = 16; size <= FO_CLASS_MAX + 16; size += 16)
         freed_block(size);
     pool_check(0);
@@ -364,6 +391,8 @@ int main(void)
         cmocka_unit_test(a_class_has_its_share_before_its_oldest_block_serves_again),
         cmocka_unit_test(what_was_given_back_at_once_never_serves_again),
         cmocka_unit_test(every_block_comes_back_once_and_only_once),
+        cmocka_unit_test(a_large_block_waits_without_its_memory),
+        cmocka_unit_test(a_large_block_that_is_filled_keeps_its_memory),
         cmocka_unit_test(a_lock_of_a_dead_process_is_taken_over),
         cmocka_unit_test(what_a_dead_process_miscounted_does_not_stay),
         cmocka_unit_test(a_lock_of_a_process_that_lives_is_left_alone),

@@ -38,9 +38,14 @@ static size_t draw(uint64_t *seed)
     return mix[i].size;
 }
 
+static bool at_one_pace; /* as on so many processors; else each has a processor in turn */
+static pthread_barrier_t step;
+
 static void go_on(struct program *p, unsigned allocations)
 {
     while (allocations-- != 0) {
+        if (at_one_pace && allocations % 128 == 0)
+            pthread_barrier_wait(&step);
         void **slot = &p->live[fixture_random(&p->seed) % LIVE];
         fo_free(*slot, "mix.c", 1);
         *slot = fo_malloc(draw(&p->seed), "mix.c", 2);
@@ -56,8 +61,11 @@ static bool is_from(fo_site site, const char *file)
 /* What is known of the free, if it is known at all. */
 static bool remembered(uintptr_t stale, struct fo_freed *freed)
 {
-    if (!fo_hot.direct)
-        return fo_quarantine_find(stale, freed) != FO_FORGOTTEN;
+    if (!fo_hot.direct) {
+        const uint8_t *slot = fo_registry_slot(stale);
+        return slot != NULL && __atomic_load_n(slot, __ATOMIC_ACQUIRE) != FO_SLOT_LIVE &&
+               fo_quarantine_find(stale, freed) != FO_FORGOTTEN;
+    }
     struct fo_at at = fo_region_at(stale);
     return at.state == FO_FOUND_FREED && at.payload == stale && fo_region_freed(&at, freed);
 }
@@ -95,6 +103,7 @@ static void run_in(unsigned threads, size_t size)
     pthread_t ids[MOST_THREADS];
     unsigned named = 0, other = 0, unknown = 0;
 
+    assert_int_equal(pthread_barrier_init(&step, NULL, threads), 0);
     for (unsigned i = 0; i < threads; i++) {
         programs[i] = (struct program){.size = size, .after = 1000, .seed = i + 1};
         assert_int_equal(pthread_create(&ids[i], NULL, run, &programs[i]), 0);
@@ -135,12 +144,21 @@ FRESH(a_thousand_allocations_later_a_free_is_known_on_libc)
     all_sizes(1);
 }
 
+FRESH(a_thousand_allocations_later_a_free_is_known_on_libc_in_each_of_eight_threads)
+{
+    at_one_pace = true;
+    fixture_start("BACKEND=libc", NULL);
+    all_sizes(MOST_THREADS);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_thousand_allocations_later_a_free_is_known),
         cmocka_unit_test(a_thousand_allocations_later_a_free_is_known_in_each_of_eight_threads),
         cmocka_unit_test(a_thousand_allocations_later_a_free_is_known_on_libc),
+        cmocka_unit_test(
+            a_thousand_allocations_later_a_free_is_known_on_libc_in_each_of_eight_threads),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

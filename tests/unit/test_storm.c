@@ -6,8 +6,8 @@
  * - Each of the threads has a shard of its own (8 of 16), chosen before the storm begins. A shard's
  *   lock is tried by another thread only when that one's own is taken, which never happens then.
  * - Blocks of a class serve again in the order in which they were freed, and only while more than
- *   FO_CLASS_KEEP of the class wait. So a block stays for as long as its thread frees fewer than
- *   FO_CLASS_KEEP others.
+ *   KEPT of the class wait: of 32M, each class has 16 KiB in each of eight threads, which is 16
+ *   blocks of the largest. So a block stays for as long as its thread frees fewer than 16 others.
  * - Larger blocks leave in the order in which they were freed, after megabytes of others.
  * - Classes give blocks back to libc only if more waits than may. Recycling starts at half of that,
  *   and from then on a thread that allocates as much as it frees adds nothing. */
@@ -25,11 +25,11 @@
 enum { SMALL = FIXTURE_TSAN || FIXTURE_ASAN };
 enum { THREADS = 8, OPERATIONS = SMALL ? 20000 : 1000000, PLANT_EVERY = SMALL ? 50 : 2000 };
 enum { OWN = 64, SHARED = 64, PARTS = 3, FREES_MAX = 1 + PARTS };
-#define QUARANTINE (SMALL ? "QUARANTINE=8M" : "QUARANTINE=32M")
+#define QUARANTINE "QUARANTINE=32M"
 
 /* How often a thread works on before it frees a block again. */
-enum { LATER = 3 };
-_Static_assert(LATER *FREES_MAX < FO_CLASS_KEEP, "the block still waits then");
+enum { LATER = 3, KEPT = 16 };
+_Static_assert(LATER *FREES_MAX < KEPT, "the block still waits then");
 _Static_assert((int)THREADS < (int)FO_SHARDS, "each thread has a shard of its own");
 
 /* The ways to free twice. Each reports at a place, or as a type, that is its own. */
