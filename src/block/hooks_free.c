@@ -100,11 +100,13 @@ static __attribute__((noinline)) void free_without(uintptr_t payload, fo_site no
 
 void fo_free_rotate(uintptr_t payload, fo_site now, struct fo_bin *bin)
 {
-    unsigned class = fo_bounded_class((unsigned)(bin - fo_thread.cache->bins));
+    /* Of a bin that is none, as another process may say, no class: a rotation. */
+    uint64_t at = (uint64_t)((char *)bin - (char *)fo_thread.cache->bins),
+             class = at >> 6 | at << 58;
 
     if (fo_thread.cache == &fo_no_cache) {
         free_without(payload, now);
-    } else if (fo_unlikely(bin != &fo_thread.cache->bins[class]) || !fo_cache_rotate(class)) {
+    } else if (fo_unlikely(class >= FO_REGION_CLASSES) || !fo_cache_rotate((unsigned)class)) {
         fo_free_long(payload, now);
     } else if (fo_hot_concurrent()) {
         fo_free((void *)payload, fo_site_file(now), fo_site_line(now));

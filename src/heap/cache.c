@@ -1,6 +1,7 @@
 /* Bins: what happens where their magazine is empty or full.  See region.h; whose they are is said
  * in owner.c. */
 #include "heap/magazine.h"
+#include "heap/owner.h"
 
 #include "process/process.h"
 
@@ -15,11 +16,10 @@ static void check_one(const struct fo_cell *first, unsigned count)
     fo_cell_check(&first[drawn * count >> 16]);
 }
 
-/* Take from this one, which has `count`, from now on. */
-static void take_from(struct fo_bin *bin, uint32_t n, unsigned count)
+/* Take from this one, which has `count` from `first` on, from now on. */
+static void take_from(struct fo_bin *bin, struct fo_cell *first, unsigned count)
 {
     uint32_t before = fo_magazine_of(bin->take);
-    struct fo_cell *first = fo_magazine_first(n);
 
     check_one(first, count);
     __atomic_store_n(&bin->take, first, __ATOMIC_RELEASE);
@@ -32,7 +32,10 @@ static void take_from(struct fo_bin *bin, uint32_t n, unsigned count)
 
 static void load(struct fo_bin *bin, uint32_t n)
 {
-    take_from(bin, n, fo_magazine_room(n));
+    struct fo_magazine *m = fo_magazine_at(n);
+    uint32_t room = fo_magazine_room(n, m);
+
+    take_from(bin, fo_end_cell(m) - room, room);
 }
 
 /* Allocations follow the frees through the magazine that those go into: what was freed there first
@@ -43,7 +46,7 @@ static bool follow(struct fo_bin *bin)
 
     if (n == 0 || n == fo_magazine_of(bin->take) || bin->put == fo_magazine_first(n))
         return false;
-    take_from(bin, n, (unsigned)(bin->put - fo_magazine_first(n)));
+    take_from(bin, fo_magazine_first(n), (unsigned)(bin->put - fo_magazine_first(n)));
     bin->grown = 0;
     return true;
 }
@@ -70,7 +73,7 @@ static bool fill_fresh(struct fo_bin *bin, unsigned class)
 
     if (n == 0 && (n = fo_magazine_new(class)) == 0)
         return false;
-    unsigned many = how_many(bin, fo_layout.class[class].cells);
+    unsigned many = how_many(bin, fo_layout.class[class].cells[1]);
     struct fo_cell *behind = fo_magazine_first(n) + many;
     if (!fo_magazine_has(n, bin->put)) {
         __atomic_store_n(&bin->take, fo_end_cell(fo_magazine_at(n)), __ATOMIC_RELEASE);
@@ -101,7 +104,7 @@ static bool fill(struct fo_bin *bin, unsigned class)
 
 bool fo_cache_fill(unsigned class)
 {
-    struct fo_cache *cache = fo_cache_own();
+    struct fo_cache *cache = fo_cache_own_at_once();
 
     return cache != NULL && (FO_RELAXED_LOAD(&cache->bins[class].take->payload) != 0 ||
                              fill(&cache->bins[class], class));
@@ -143,7 +146,9 @@ static bool rotate(struct fo_bin *bin, unsigned class)
 
     if (n == 0 && (n = fo_magazine_new(class)) == 0)
         return false;
-    if (full != 0 && !fo_magazine_has(full, bin->take))
+    /* Frees have reached its end: does it have the cell that is taken from, too? */
+    uintptr_t before = (uintptr_t)bin->put - (uintptr_t)bin->take;
+    if (full != 0 && before > fo_magazine_cells(full) * sizeof *bin->put)
         fo_magazine_queue(bin, full);
     __atomic_store_n(&bin->put, fo_magazine_first(n), __ATOMIC_RELEASE);
     fo_magazine_move_on(bin, class);
@@ -152,7 +157,7 @@ static bool rotate(struct fo_bin *bin, unsigned class)
 
 bool fo_cache_rotate(unsigned class)
 {
-    struct fo_cache *cache = fo_cache_own();
+    struct fo_cache *cache = fo_cache_own_at_once();
 
     return cache != NULL &&
            (!fo_cell_is_end(cache->bins[class].put) || rotate(&cache->bins[class], class));

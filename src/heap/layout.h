@@ -29,6 +29,7 @@ enum {
     FO_PAGE_GROUPS = FO_PAGES_MOST / FO_GROUP_PAGES,
     FO_MAGAZINE_GROUPS = FO_MAGAZINES_MOST / FO_GROUP_MAGAZINES,
     FO_CACHE_GROUPS = FO_CACHES / FO_GROUP_CACHES,
+    FO_CLASS_NUMBERS = 64, /* that a magazine can name */
     FO_PAGE_SETS = FO_REGION_CLASSES + FO_RUN_CLASSES,
     FO_MAGAZINE_SETS = FO_REGION_CLASSES + 2,
     FO_SETS = FO_PAGE_SETS + FO_MAGAZINE_SETS,
@@ -85,6 +86,8 @@ struct fo_cache_group {
     _Alignas(4096) struct fo_cache cache[FO_GROUP_CACHES];
 };
 
+_Static_assert((int)FO_REGION_CLASSES <= (int)FO_CLASS_NUMBERS, "each has a number");
+
 extern FO_HIDDEN struct fo_layout {
     uint64_t *above;          /* upper words of sets: of magazines, then of pages */
     uint64_t size;            /* of the mapping that begins with struct fo_region */
@@ -96,8 +99,10 @@ extern FO_HIDDEN struct fo_layout {
     uint32_t owned_most, cache_count;    /* of caches that are owned; of these and the others */
     bool shared; /* processes forked later map the same memory: backend `shm` */
     struct {
-        uint16_t cells, slots; /* of a magazine, of a page */
-    } class[FO_REGION_CLASSES];
+        uint16_t cells[2]; /* of a short magazine, of a long one; 0 where there is no such class */
+        uint16_t slots;    /* of a page */
+        uint16_t unused;
+    } class[FO_CLASS_NUMBERS];
     uintptr_t caches[FO_CACHE_GROUPS];       /* struct fo_cache_group; 0: not mapped */
     uintptr_t pages[FO_PAGE_GROUPS];         /* struct fo_page_group */
     uintptr_t magazines[FO_MAGAZINE_GROUPS]; /* struct fo_magazine_group */

@@ -21,7 +21,7 @@ static size_t least(size_t a, size_t b)
 
 static size_t bytes_of_magazine(unsigned class)
 {
-    return (size_t)fo_class_slot(class) * fo_layout.class[class].cells;
+    return (size_t)fo_class_slot(class) * fo_layout.class[class].cells[1];
 }
 
 /* Shares of the option's bytes: most for the sizes that turn over most.  What waits passes through

@@ -51,7 +51,7 @@ static uint32_t take(struct fo_set set, uint32_t from, unsigned class)
 
 static bool wants_long(unsigned class)
 {
-    return fo_layout.class[class].cells > FO_SHORT_CELLS;
+    return fo_layout.class[class].cells[1] > FO_SHORT_CELLS;
 }
 
 static void add_spare(uint32_t n)

@@ -6,17 +6,18 @@
 
 #include "heap/region.h"
 
-/* Cells that its class uses. */
-static inline uint32_t fo_magazine_room(uint32_t number)
+/* Cells that its class uses, of the magazine `m` with this number. */
+static inline uint32_t fo_magazine_room(uint32_t number, const struct fo_magazine *m)
 {
-    return fo_least(fo_layout.class[fo_magazine_class(fo_magazine_at(number))].cells,
-                    fo_magazine_cells(number));
+    return fo_layout.class[FO_RELAXED_LOAD(&m->what) % FO_CLASS_NUMBERS].cells[number % 2];
 }
 
 /* The first of them; the others follow, up to where fo_cell_is_end(). */
 static inline struct fo_cell *fo_magazine_first(uint32_t number)
 {
-    return fo_end_cell(fo_magazine_at(number)) - fo_magazine_room(number);
+    struct fo_magazine *m = fo_magazine_at(number);
+
+    return fo_end_cell(m) - fo_magazine_room(number, m);
 }
 
 /* What the end of a magazine says: its own address and the number.  Odd, as no payload is, which

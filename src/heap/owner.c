@@ -331,7 +331,7 @@ void fo_cache_keep(void)
 
 /* In a child that a raw clone(2) made, and in which another thread was here before the one that was
  * forked: that one's cache is its parent's. */
-static FO_COLD void go_ahead(void)
+void fo_cache_go_ahead(void)
 {
     if ((uint32_t)syscall(SYS_gettid) != fo_getpid())
         return;
@@ -349,13 +349,11 @@ void fo_cache_forget(void)
 bool fo_cache_enter(void)
 {
     if (fo_unlikely(FO_RELAXED_LOAD(&fo_direct_of(fo_hot.process)->held_back)))
-        go_ahead();
+        fo_cache_go_ahead();
     return fo_thread.cache == &fo_no_cache && (fo_likely(borrow_again()) || get_cache());
 }
 
 struct fo_cache *fo_cache_own(void)
 {
-    if (fo_unlikely(FO_RELAXED_LOAD(&fo_direct_of(fo_hot.process)->held_back)))
-        go_ahead();
-    return fo_likely(fo_thread.cache != &fo_no_cache) ? fo_thread.cache : NULL;
+    return fo_cache_own_at_once();
 }

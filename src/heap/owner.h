@@ -3,6 +3,7 @@
 #define FO_HEAP_OWNER_H
 
 #include "heap/region.h"
+#include "process/process.h"
 
 struct fo_caches {
     uint32_t first, most, *made;
@@ -28,5 +29,16 @@ void fo_cache_limit(struct fo_cache *cache);
 /* If the cache has no owner, or one who is gone; of threads of this process, the kernel is asked
  * only if all are. */
 bool fo_cache_take_over(struct fo_cache *cache, uint64_t self, bool asks_all);
+
+/* In a child in which the thread that was forked has not been here yet: is this it? */
+FO_COLD void fo_cache_go_ahead(void);
+
+/* fo_cache_own(), where each bin that is empty or full asks for it. */
+static inline struct fo_cache *fo_cache_own_at_once(void)
+{
+    if (fo_unlikely(FO_RELAXED_LOAD(&fo_direct_of(fo_hot.process)->held_back)))
+        fo_cache_go_ahead();
+    return fo_likely(fo_thread.cache != &fo_no_cache) ? fo_thread.cache : NULL;
+}
 
 #endif

@@ -63,7 +63,9 @@ static void set_classes(struct fo_region *r)
     for (unsigned c = 0; c < FO_REGION_CLASSES; c++) {
         uint32_t slot = fo_class_slot(c), cells = (slot < 256 ? 4096 : 2048) / slot;
         cells = cells < FO_MAGAZINE_CELLS ? cells : FO_MAGAZINE_CELLS;
-        fo_layout.class[c].cells = (uint16_t)(cells > 1 ? cells : slot > 2 * 2048 ? 1 : 2);
+        cells = cells > 1 ? cells : slot > 2 * 2048 ? 1 : 2;
+        fo_layout.class[c].cells[0] = (uint16_t)fo_least(cells, FO_SHORT_CELLS);
+        fo_layout.class[c].cells[1] = (uint16_t)cells;
         fo_layout.class[c].slots = (uint16_t)(FO_PAGE_SIZE / slot);
         r->ready_most[c] = FO_READY_AT_FIRST;
     }

@@ -253,7 +253,7 @@ FRESH(a_burst_that_nobody_wants_back_takes_few_magazines)
         blocks[i] = fo_malloc(24, "a.c", 1);
     uint32_t before = fo_region->magazines;
     free_blocks(blocks, COUNT);
-    uint32_t cells = fo_layout.class[class].cells, keep = fo_thread.cache->bins[class].keep;
+    uint32_t cells = fo_layout.class[class].cells[1], keep = fo_thread.cache->bins[class].keep;
     assert_in_range(fo_region->magazines - before, 1, 2 * (keep + 4));
     assert_in_range(keep + 4, 1, COUNT / cells / 4);
     walk();
@@ -275,7 +275,7 @@ FRESH(what_waits_is_no_more_than_the_option_says)
     size_t bytes = 0;
     for (unsigned c = 0; c < FO_REGION_CLASSES; c++)
         bytes += (size_t)(fo_thread.cache->bins[c].queued + fo_thread.cache->bins[c].readied) *
-                 fo_layout.class[c].cells * fo_class_slot(c);
+                 fo_layout.class[c].cells[1] * fo_class_slot(c);
     assert_in_range(bytes, 1, fo_options.quarantine);
     walk();
 }

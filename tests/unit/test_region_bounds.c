@@ -234,7 +234,6 @@ static void plant_and_live_on(void *unused)
 static bool is_dropped(void (*plants)(uint64_t number), uint64_t number)
 {
     return plants == payloads || (plants == classes && (uint16_t)number >= FO_REGION_CLASSES) ||
-           (plants == magazines && (number & 0xff) >= FO_REGION_CLASSES) ||
            ((plants == rings || plants == lists || plants == idle_pages) &&
             (uint32_t)number >= 4096);
 }
