@@ -154,8 +154,8 @@ static bool judge_neighbourhood(struct fo_record *r)
     return before && judge_as_near(r, &next);
 }
 
-/* Where a live block ends, or closer behind that than a header is long, no block can begin: what was
- * remembered of one that did is from before the memory was allocated anew. */
+/* Where a live block ends, or closer behind that than a header is long, no block can begin: what
+ * was remembered of one that did is from before the memory was allocated anew. */
 static bool is_end_of_live(uintptr_t p)
 {
     struct near n = find_near(fo_registry_below(p));
