@@ -105,6 +105,27 @@ def size():
             yield f"README.md: has {count} {what}, more than {most}"
 
 
+def commands(command):
+    """Each `freeonce ...` that a page shows has flags that there are, and each script and test that it names is there."""
+    shown = re.compile(r"(?:^ *(?:[$#] )?(?:\w+=\S+ )*|`|- run: |sh ')freeonce((?: [^`\n|;>&#]*)?)", re.MULTILINE)
+    flags, subcommands = {}, words(r'FO_COMMAND\("([^"]+)"', "src/cli/commands.def")
+    for name in subcommands if command is not None else ():
+        text = subprocess.run([command, name, "--help"], text=True, capture_output=True, check=True).stdout
+        flags[name] = set(re.findall(r"(?<![\w-])(--?[A-Za-z][a-z-]*)", text)) | {"--"}
+    for path in [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")), *sorted((ROOT / "docs/ci").iterdir())]:
+        text = path.read_text()
+        for given in shown.findall(text) if flags else ():
+            first = given.split()[:1]
+            name = first[0] if first and first[0] in subcommands else "run"
+            own = re.split(r" -- | -- ?$", given + " ")[0]
+            for flag in re.findall(r"(?<= )--?[A-Za-z][a-z-]*", own):
+                if flag not in flags[name] | {"--version", "--help"}:
+                    yield f"{path.relative_to(ROOT)}: freeonce {name} has no {flag}"
+        for named in re.findall(r"(?<![\w/.])((?:scripts|tests|examples|src)/[\w./-]*\w)", text):
+            if not (ROOT / named).exists() and not (ROOT / f"{named}.c").exists():  # a program of that name
+                yield f"{path.relative_to(ROOT)}: there is no {named}"
+
+
 def options_work(command):
     """The example of each option in docs/options.md is taken as it is written."""
     given = re.findall(r"^- Example: `(FREEONCE_\w+)=(.*)`$", (ROOT / "docs/options.md").read_text(), re.MULTILINE)
@@ -135,7 +156,7 @@ def figures():
 
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("part", choices=["man", "examples", "links", "size", "figures"])
+    parser.add_argument("part", choices=["man", "examples", "links", "commands", "size", "figures"])
     parser.add_argument("--freeonce", help="the command")
     arguments = parser.parse_args()
     missing = [program for program in ("man", "mandoc") if shutil.which(program) is None]
@@ -143,7 +164,7 @@ def main():
         print(f"not installed: {', '.join(missing)}")
         sys.exit(1 if os.environ.get("CI") == "true" else 77)
     parts = {"man": lambda: [*formats(), *says_all(arguments.freeonce)], "examples": lambda: [*examples(), *copies(), *options_work(arguments.freeonce)],
-             "links": links, "size": size, "figures": figures}
+             "links": links, "commands": lambda: commands(arguments.freeonce), "size": size, "figures": figures}
     wrong = list(parts[arguments.part]())
     print("\n".join(wrong))
     sys.exit(1 if wrong else 0)
