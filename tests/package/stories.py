@@ -2,7 +2,7 @@
 """Do the console blocks of README.md and docs/*.md happen as written?  Called by stories.sh, as mmdebstrap's hook.
 
 A story is what follows a line `<!-- story: NAME -->`: a block of ```console, in which lines that begin
-with "$ " or "# " are commands of a user or of root, and all others what they print.  Numbers that
+with "$ " or "# " are commands of a user or of root, and all others what they print (which must not begin so).  Numbers that
 differ from run to run (addresses, pids, times, versions, how many processes there were) may differ.  With UPDATE_STORIES=1 the
 page is written anew with what was seen.  STORIES=NAME,... limits the run to these.
 """
