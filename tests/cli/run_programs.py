@@ -131,7 +131,7 @@ class Unguarded(Case):
             self.check("static", f"{program} is", "sh", "-c", f"true; {program} a b")
             self.check("static", f"{program} is", "env", "A=1", program)
             script = self.dir / "script"
-            script.write_text(f"#!/bin/sh -e\n# a script\n  {program} >here\n")
+            script.write_text(f"#!/bin/sh -e\n# a script\n  {program} >{self.dir}/here\n")
             script.chmod(0o755)
             self.check("static", f"{program} is", script)
             script.write_text(f"#!{program}\n")
