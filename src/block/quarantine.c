@@ -126,9 +126,8 @@ static void release_oldest(struct fo_shard *s, struct fo_queue *q, size_t *bytes
     give_back((uintptr_t)e.address, e.word, e.freed);
 }
 
-/* The class whose blocks take most of the bytes; NULL: nothing waits.  OpenSSL has four of five
- * blocks in the first two, which may have more than the others; and those of the first have few of
- * their 16 bytes. */
+/* The class whose blocks take most of the bytes; NULL: nothing waits.  The first two classes, which
+ * have four of five blocks of OpenSSL, may take 8 and 4 times as much as any other. */
 static struct fo_queue *largest_class(struct fo_shard *s)
 {
     struct fo_queue *largest = NULL;

@@ -178,7 +178,8 @@ static inline bool fo_region_word_is_live(uint64_t key, uintptr_t payload, fo_si
     return (uint16_t)fo_region_check(key, payload, site, word) == (uint16_t)word;
 }
 
-/* What a flip of changed the word since it was a live block's; none of the states: damage. */
+/* The lower bits in which the word differs from a live block's: 0, FO_REGION_FREED or
+ * FO_REGION_HELD; anything else is damage. */
 static inline uint64_t fo_region_flipped(uint64_t key, uintptr_t payload, fo_site site,
                                          uint64_t word)
 {
