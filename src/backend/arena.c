@@ -33,7 +33,7 @@ static void arena_free(void *block, size_t room, const char *file, int line)
     if (size <= FO_REGION_SMALL)
         fo_cache_put(fo_class_at(payload), &(struct fo_cell){payload, fo_site_pack(file, line), 0});
     else
-        fo_large_give(payload);
+        fo_large_release(payload);
     if (borrows)
         fo_cache_leave();
 }

@@ -30,7 +30,7 @@ void fo_backend_free(uintptr_t payload, uint64_t word, fo_site freed)
                           fo_site_line(freed));
 }
 
-bool fo_backend_known(const char *text)
+bool fo_backend_is_known(const char *text)
 {
     static const char names[] = "auto|host|arena|shm|libc|guard";
     char nearest[32];

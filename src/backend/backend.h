@@ -38,6 +38,6 @@ extern struct fo_host fo_host;
 const struct freeonce_backend *fo_plugin_load(const char *path, const char **why);
 
 /* Does the text of FREEONCE_BACKEND name something?  If not, say so, with the nearest name. */
-bool fo_backend_known(const char *text);
+bool fo_backend_is_known(const char *text);
 
 #endif

@@ -23,7 +23,7 @@ enum {
 };
 
 static uint32_t one_in;
-static fo_guard_gone *gone;
+static fo_guard_evicted *gone;
 static uint32_t live, live_max; /* blocks of this process */
 static struct fo_shared_u32
     *told; /* by any process of the tree: what keeps blocks from being guarded */
@@ -206,7 +206,7 @@ const struct freeonce_backend fo_guard_backend = {
 
 /* Each thread draws numbers of its own (xorshift64*), sown anew in each process: siblings that were
  * forked from one parent, and the same program tomorrow, guard other blocks. */
-bool fo_guard_chooses(uint32_t process)
+bool fo_guard_is_chosen(uint32_t process)
 {
     static __thread struct {
         uint64_t state;
@@ -265,7 +265,7 @@ static uint32_t power_of_two(uint32_t least)
     return n;
 }
 
-bool fo_guard_start(uint32_t n, fo_guard_gone *when_gone)
+bool fo_guard_start(uint32_t n, fo_guard_evicted *when_gone)
 {
     one_in = n;
     gone = when_gone;

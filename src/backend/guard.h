@@ -27,13 +27,13 @@ static inline bool fo_guard_contains(uintptr_t p)
 }
 
 /* Called when the slot of a freed block is used again: what was its place is no longer ours. */
-typedef void fo_guard_gone(uintptr_t payload);
+typedef void fo_guard_evicted(uintptr_t payload);
 
 /* Guard one block in `one_in`, 1 for all.  False: there is no room for it, and that was told. */
-bool fo_guard_start(uint32_t one_in, fo_guard_gone *gone);
+bool fo_guard_start(uint32_t one_in, fo_guard_evicted *gone);
 
 /* Shall the next block of this process be guarded? */
-bool fo_guard_chooses(uint32_t process);
+bool fo_guard_is_chosen(uint32_t process);
 
 /* Pages for a block with this word (size and process; its check bits do not matter): returns the
  * place of the payload, or 0: not this one, ask the backend beneath.  errno is kept. */

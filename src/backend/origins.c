@@ -36,7 +36,7 @@ void fo_origins_learn(uintptr_t address)
     if (fo_likely(known(address) != NULL) || range_count == RANGES_MAX ||
         !fo_mapping_find(address, &m))
         return;
-    if (!fo_try_alone(&busy))
+    if (!fo_try_exclusive(&busy))
         return; /* another thread learns; the next block from there brings us back */
     if (known(address) == NULL && range_count < RANGES_MAX) {
         ranges[range_count] = m;

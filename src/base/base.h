@@ -77,7 +77,7 @@ static inline uint32_t fo_getpid(void)
 
 /* Take a flag that one thread of a process may hold; a fork may leave it taken by a thread of the
  * parent, so it is the holder's pid.  Given back by storing 0. */
-static inline bool fo_try_alone(uint32_t *flag)
+static inline bool fo_try_exclusive(uint32_t *flag)
 {
     uint32_t holder = FO_RELAXED_LOAD(flag), me = fo_getpid();
 

@@ -161,7 +161,7 @@ bool fo_elf_module(uintptr_t code, struct fo_module *out)
     return true;
 }
 
-bool fo_elf_comes_first(uintptr_t code, uintptr_t other)
+bool fo_elf_is_first(uintptr_t code, uintptr_t other)
 {
     const struct link_map *first = fo_elf_map(code), *map = fo_elf_map(other);
 
@@ -172,7 +172,7 @@ bool fo_elf_comes_first(uintptr_t code, uintptr_t other)
     return map != NULL;
 }
 
-bool fo_elf_defines_version(const struct fo_module *module, const char *version)
+bool fo_elf_has_version(const struct fo_module *module, const char *version)
 {
     struct tables t;
 
@@ -184,7 +184,7 @@ bool fo_elf_defines_version(const struct fo_module *module, const char *version)
     return false;
 }
 
-bool fo_elf_stays(const struct fo_module *module)
+bool fo_elf_is_permanent(const struct fo_module *module)
 {
     for (const ElfW(Dyn) *d = module->dynamic; d != NULL && d->d_tag != DT_NULL; d++)
         if (d->d_tag == DT_FLAGS_1)
@@ -232,7 +232,7 @@ static const ElfW(Rela) * next_slot(struct relocations *left)
     return NULL;
 }
 
-bool fo_elf_refers_to(const struct fo_module *module, uintptr_t start, uintptr_t end)
+bool fo_elf_has_reference(const struct fo_module *module, uintptr_t start, uintptr_t end)
 {
     struct relocations parts[2];
 
@@ -246,7 +246,7 @@ bool fo_elf_refers_to(const struct fo_module *module, uintptr_t start, uintptr_t
     return false;
 }
 
-bool fo_elf_imports(const struct fo_module *module, const char *name)
+bool fo_elf_has_import(const struct fo_module *module, const char *name)
 {
     struct relocations parts[2];
     struct tables t;
@@ -346,7 +346,7 @@ static void count_definition(const struct fo_module *module, void *data)
         c->count++;
 }
 
-bool fo_elf_defined_once(const char *name)
+bool fo_elf_is_defined_once(const char *name)
 {
     static const uint8_t here;
     const struct link_map *own = fo_elf_map((uintptr_t)&here);

@@ -23,7 +23,7 @@ bool fo_elf_module(uintptr_t code, struct fo_module *out);
 /* Was the module around `code` loaded before that around `other`?  At start, that is the order in
  * which symbols are searched.  Takes no lock: what was loaded before a module that stays must stay,
  * too. */
-bool fo_elf_comes_first(uintptr_t code, uintptr_t other);
+bool fo_elf_is_first(uintptr_t code, uintptr_t other);
 
 /* The address of the function that this module itself defines under `name`, or NULL.  Takes no
  * lock; the module must stay loaded meanwhile. */
@@ -50,18 +50,18 @@ bool fo_elf_string(const char *address, char *out, size_t size);
 bool fo_elf_is_code(uintptr_t address);
 
 /* Does this module define symbols under this version, such as "OPENSSL_3.0.0"? */
-bool fo_elf_defines_version(const struct fo_module *module, const char *version);
+bool fo_elf_has_version(const struct fo_module *module, const char *version);
 
 /* Can the module not go away before the process does? */
-bool fo_elf_stays(const struct fo_module *module);
+bool fo_elf_is_permanent(const struct fo_module *module);
 
 /* Did the dynamic linker bind a reference of this module to an address in [start, end)?  That
  * tells which of several libraries with the same symbols the module got. */
-bool fo_elf_refers_to(const struct fo_module *module, uintptr_t start, uintptr_t end);
+bool fo_elf_has_reference(const struct fo_module *module, uintptr_t start, uintptr_t end);
 
 /* Has this module a slot for the address of a symbol of this name, as for a function that it calls?
  */
-bool fo_elf_imports(const struct fo_module *module, const char *name);
+bool fo_elf_has_import(const struct fo_module *module, const char *name);
 
 /* The symbol whose address the dynamic linker puts into this slot of the module's global offset
  * table, now or at the first call; NULL: it is no such slot. */
@@ -74,7 +74,7 @@ void fo_elf_each(void (*visit)(const struct fo_module *module, void *data), void
                  unsigned long long *seen);
 
 /* Does exactly one loaded module, other than this library, define a function of this name? */
-bool fo_elf_defined_once(const char *name);
+bool fo_elf_is_defined_once(const char *name);
 
 /* Where the module's variables lie that are zero at first (.bss).  Takes the dynamic linker's lock.
  * False: it has none. */

@@ -41,7 +41,7 @@ static bool find_headers_of_library(const struct fo_module *module, struct heade
     const ElfW(Ehdr) *e = (const ElfW(Ehdr) *)module->start;
     size_t extent = module->end - module->start;
 
-    if (extent < sizeof *e || !fo_readable(module->start, sizeof *e) ||
+    if (extent < sizeof *e || !fo_is_readable(module->start, sizeof *e) ||
         memcmp(e->e_ident, ELFMAG, SELFMAG) != 0 || e->e_phentsize != sizeof *out->first ||
         e->e_phoff > extent || e->e_phnum * sizeof *out->first > extent - e->e_phoff)
         return false;
@@ -57,7 +57,7 @@ static bool find_headers(const struct fo_module *module, struct headers *out)
     uintptr_t at = (uintptr_t)out->first;
     size_t size = out->count * sizeof *out->first;
     return out->count != 0 && out->count <= UINT16_MAX && at % _Alignof(ElfW(Phdr)) == 0 &&
-           fo_readable(at, size) && are_loaded(module, out, at, size);
+           fo_is_readable(at, size) && are_loaded(module, out, at, size);
 }
 
 /* Notes of the segment at `at`: the one that is called GNU and has the type of a build-id. */
@@ -92,7 +92,7 @@ size_t fo_elf_build_id(const struct fo_module *module, const unsigned char **id)
         uintptr_t at = module->base + p->p_vaddr;
         size_t size = p->p_memsz < NOTES_MAX ? p->p_memsz : NOTES_MAX;
         if (p->p_type == PT_NOTE && at % _Alignof(ElfW(Nhdr)) == 0 && size != 0 &&
-            are_loaded(module, &h, at, size) && fo_readable(at, size))
+            are_loaded(module, &h, at, size) && fo_is_readable(at, size))
             length = build_id_in((const char *)at, size, id);
     }
     return length;

@@ -54,7 +54,7 @@ static inline bool fo_hot_is_chosen(fo_alloc_function *alloc)
 
 /* May another thread or process touch our structures right now?  `alone` is glibc's
  * __libc_single_threaded, which it clears before a second thread runs; in shared memory a 0. */
-static inline bool fo_hot_concurrent(void)
+static inline bool fo_hot_is_concurrent(void)
 {
     return FO_RELAXED_LOAD(FO_RELAXED_LOAD(&fo_hot.alone)) == 0;
 }

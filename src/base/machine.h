@@ -38,7 +38,7 @@ static inline uintptr_t fo_machine_caller(const ucontext_t *context)
 {
     uintptr_t stack = fo_machine_stack(context);
 
-    return fo_readable(stack, sizeof stack) ? *(const uintptr_t *)stack : 0;
+    return fo_is_readable(stack, sizeof stack) ? *(const uintptr_t *)stack : 0;
 }
 
 enum { FO_MACHINE_REGISTERS = 15 };
@@ -74,7 +74,7 @@ static inline bool fo_machine_jumps_through_memory(uintptr_t code)
 {
     const unsigned char *p = (const unsigned char *)code;
 
-    if (!fo_readable(code, 3))
+    if (!fo_is_readable(code, 3))
         return false;
     p += (*p & 0xf0) == 0x40; /* REX */
     return p[0] == 0xff && p[1] < 0xc0 && ((p[1] & 0x38) == 0x10 || (p[1] & 0x38) == 0x20);

@@ -22,7 +22,7 @@ static bool word_readable(uintptr_t address)
     return readable;
 }
 
-bool fo_readable(uintptr_t address, size_t size)
+bool fo_is_readable(uintptr_t address, size_t size)
 {
     if (address < PROBE_PAGE || !fo_is_address(address) || size > UINTPTR_MAX - address ||
         !fo_is_address(address + size))
@@ -39,7 +39,7 @@ bool fo_probe_string(const char *address, char *out, size_t size)
     uintptr_t at = (uintptr_t)address;
 
     for (size_t i = 0; i < size; i++, at++) {
-        if ((i == 0 || at % PROBE_PAGE == 0) && !fo_readable(at, 1))
+        if ((i == 0 || at % PROBE_PAGE == 0) && !fo_is_readable(at, 1))
             return false;
         char c = address[i];
         out[i] = c;
@@ -71,7 +71,7 @@ const char *fo_probe_kind(uintptr_t p)
 
     if (p < PROBE_PAGE)
         return "the first page";
-    if (!fo_readable(p, 1))
+    if (!fo_is_readable(p, 1))
         return "unmapped memory";
     if (_dl_find_object((void *)p, &module) == 0)
         return "static data";

@@ -6,7 +6,7 @@
 #include "base/base.h"
 
 /* True when all of [address, address + size) was readable at this moment. */
-bool fo_readable(uintptr_t address, size_t size);
+bool fo_is_readable(uintptr_t address, size_t size);
 
 /* Copy the printable string at `address` to out.  False when it cannot be read, is empty, has
  * other characters or no end within size - 1: then it is no file name. */

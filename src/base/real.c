@@ -80,8 +80,8 @@ void *fo_real_malloc_function(void *handle, const char *name)
 
     if (newest == oldest || oldest == NULL)
         return newest;
-    return newest != NULL && fo_elf_comes_first((uintptr_t)newest, (uintptr_t)oldest) ? newest
-                                                                                      : oldest;
+    return newest != NULL && fo_elf_is_first((uintptr_t)newest, (uintptr_t)oldest) ? newest
+                                                                                   : oldest;
 }
 
 static void *keep(void **slot, void *found, const char *name)
@@ -105,7 +105,7 @@ void *fo_real(void **slot, const char *name)
 void *fo_real_of_both(void *by_name, void *by_version)
 {
     bool versioned =
-        by_version != NULL && fo_elf_comes_first((uintptr_t)by_version, (uintptr_t)by_name);
+        by_version != NULL && fo_elf_is_first((uintptr_t)by_version, (uintptr_t)by_name);
 
     return versioned ? by_version : by_name;
 }

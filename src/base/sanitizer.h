@@ -8,7 +8,7 @@
 /* Of its runtime, in the program (clang) or in a library (gcc). */
 extern void __tsan_init(void) __attribute__((weak));
 
-static inline bool fo_beside_tsan(void)
+static inline bool fo_has_tsan(void)
 {
 #if FO_HAS_TSAN || defined(__SANITIZE_THREAD__)
     return false;
@@ -22,7 +22,7 @@ static inline bool fo_beside_tsan(void)
  * way; the second call does nothing. */
 static inline void fo_begin_tsan(void)
 {
-    if (fo_beside_tsan())
+    if (fo_has_tsan())
         __tsan_init();
 }
 

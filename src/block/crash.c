@@ -181,7 +181,7 @@ static void witness(int number, siginfo_t *info, void *context, bool is_handled)
 
 void fo_crash_watch(void)
 {
-    if (fo_beside_tsan()) /* it has its own way with signals */
+    if (fo_has_tsan()) /* it has its own way with signals */
         return;
     own_stack = fo_apart_map(STACK_SIZE, MAP_PRIVATE);
     if (own_stack != NULL)

@@ -27,7 +27,7 @@ __attribute__((no_sanitize("address"))) static unsigned copy_words(uintptr_t *ou
     unsigned count = 0;
 
     for (uintptr_t at = (stack + 7) & ~(uintptr_t)7; count < FO_CRASH_WORDS; at += 8) {
-        if ((count == 0 || (at & PAGE_MASK) == 0) && !fo_readable(at, sizeof *out))
+        if ((count == 0 || (at & PAGE_MASK) == 0) && !fo_is_readable(at, sizeof *out))
             break;
         out[count++] = *(const volatile uintptr_t *)at;
     }
@@ -37,7 +37,7 @@ __attribute__((no_sanitize("address"))) static unsigned copy_words(uintptr_t *ou
 static bool is_return_address(uintptr_t code)
 {
     return code != 0 && fo_elf_is_code(code) && fo_elf_is_code(code - CALL_MAX) &&
-           fo_readable(code - CALL_MAX, CALL_MAX) && fo_machine_follows_call(code);
+           fo_is_readable(code - CALL_MAX, CALL_MAX) && fo_machine_follows_call(code);
 }
 
 /* The stack is not unwound: its words that follow a call are taken.  One that an earlier call left
@@ -67,7 +67,7 @@ void fo_crash_copy(struct fo_crash *c, const ucontext_t *context)
 
 static bool is_freed(struct fo_crash *c, uintptr_t p, struct fo_record *out)
 {
-    if (c->judged == JUDGED_MAX || !fo_may_be_freed(p))
+    if (c->judged == JUDGED_MAX || !fo_can_be_freed(p))
         return false;
     c->judged++;
     return fo_find_freed(p, out);

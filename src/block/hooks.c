@@ -40,14 +40,14 @@ static FO_COLD void *dress_slowly(void *base, size_t size, const char *file, int
         fo_backends[fo_word_backend(fo_process_meta(me))]->free(base, room, file, line);
         return fo_out_of_memory();
     }
-    return fo_dress_any(payload, word, fo_site_pack(file, line), slot);
+    return fo_header_set_any(payload, word, fo_site_pack(file, line), slot);
 }
 
 /* On pages of its own, if the block is chosen for it; NULL: it comes from the backend beneath. */
 static FO_COLD void *allocate_guarded(size_t size, const char *file, int line)
 {
     const struct fo_process *me = fo_process_self();
-    if (!fo_guard_chooses(fo_process_serial()))
+    if (!fo_guard_is_chosen(fo_process_serial()))
         return NULL;
     uint64_t word = fo_new_word(size, fo_with_backend(fo_process_meta(me), FO_BACKEND_GUARD));
     fo_site site = fo_site_pack(file, line);
@@ -56,7 +56,7 @@ static FO_COLD void *allocate_guarded(size_t size, const char *file, int line)
         return NULL;
     uint8_t *slot = fo_registry_slot_make(payload);
     if (slot != NULL)
-        return fo_dress(payload, word, site, slot);
+        return fo_header_set(payload, word, site, slot);
     fo_backend_free(payload, word, site);
     return NULL;
 }
@@ -82,7 +82,7 @@ static FO_COLD void *allocate_directly(size_t size, const char *file, int line)
         return p;
     if (!fo_layout.shared)
         return fo_allocate_from(FO_BACKEND_LIBC, size, file, line);
-    fo_region_tell_full(size);
+    fo_region_report_full(size);
     return fo_out_of_memory();
 }
 
@@ -114,8 +114,8 @@ static __attribute__((noinline)) void *allocate(size_t size, const char *file, i
         fo_origins_learn(payload);
     if (fo_unlikely(slot == NULL))
         return dress_slowly(base, size, file, line);
-    return fo_dress_any(payload, fo_new_word(size, fo_process_meta(fo_process_self())),
-                        fo_site_pack(file, line), slot);
+    return fo_header_set_any(payload, fo_new_word(size, fo_process_meta(fo_process_self())),
+                             fo_site_pack(file, line), slot);
 }
 
 /* Where the blocks of a quarantine may serve again. */
@@ -128,8 +128,8 @@ static inline void *allocate_again(size_t size, const char *file, int line)
     uintptr_t payload = fo_quarantine_recycle(fo_class_of(size + fo_hot.tail), id);
     if (fo_unlikely(payload == 0))
         return allocate(size, file, line);
-    return fo_dress(payload, fo_new_word(size, fo_process_meta(me)), fo_site_pack(file, line),
-                    fo_registry_slot_known(payload));
+    return fo_header_set(payload, fo_new_word(size, fo_process_meta(me)), fo_site_pack(file, line),
+                         fo_registry_slot_known(payload));
 }
 
 static inline void *refill(const struct fo_direct *d, uint64_t most, size_t size, const char *file,

@@ -49,7 +49,7 @@ static FO_COLD void refuse_free(uintptr_t p, fo_site now)
 /* A block of the region is judged by its place and header. */
 static FO_COLD void free_directly(uintptr_t payload, fo_site now)
 {
-    fo_region_see_limit(fo_direct_of(fo_process_self()));
+    fo_region_update_limit(fo_direct_of(fo_process_self()));
     struct fo_at at = fo_region_hold(payload);
     if (at.payload == payload && at.state == FO_FOUND_LIVE)
         fo_region_free_held(&at, now);
@@ -108,7 +108,7 @@ void fo_free_rotate(uintptr_t payload, fo_site now, struct fo_bin *bin)
         free_without(payload, now);
     } else if (fo_unlikely(class >= FO_REGION_CLASSES) || !fo_cache_rotate((unsigned)class)) {
         fo_free_long(payload, now);
-    } else if (fo_hot_concurrent()) {
+    } else if (fo_hot_is_concurrent()) {
         fo_free((void *)payload, fo_site_file(now), fo_site_line(now));
     } else { /* it still is what it was */
         FO_HOT_FLIP(&fo_header_of(payload)->word, FO_REGION_FREED);
@@ -116,7 +116,7 @@ void fo_free_rotate(uintptr_t payload, fo_site now, struct fo_bin *bin)
     }
 }
 
-void fo_free_far_down(uintptr_t payload, const char *file, int line)
+void fo_free_deep(uintptr_t payload, const char *file, int line)
 {
     fo_free((void *)payload, file, line < 0 || line > FO_LINE_MAX ? FO_LINE_MAX : line);
 }

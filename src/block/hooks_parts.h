@@ -36,7 +36,7 @@ static inline bool fo_is_direct(uintptr_t payload)
 }
 
 /* The header goes in, then the registry learns of the block. */
-static inline void *fo_dress(uintptr_t payload, uint64_t word, fo_site site, uint8_t *slot)
+static inline void *fo_header_set(uintptr_t payload, uint64_t word, fo_site site, uint8_t *slot)
 {
     struct fo_header *h = fo_header_of(payload);
 
@@ -49,9 +49,9 @@ static inline void *fo_dress(uintptr_t payload, uint64_t word, fo_site site, uin
 }
 
 /* The same for a block of any size. */
-static inline void *fo_dress_any(uintptr_t payload, uint64_t word, fo_site site, uint8_t *slot)
+static inline void *fo_header_set_any(uintptr_t payload, uint64_t word, fo_site site, uint8_t *slot)
 {
-    fo_dress(payload, word, site, slot);
+    fo_header_set(payload, word, site, slot);
     if (fo_unlikely(fo_word_size(word) > FO_NOTED_SIZE))
         fo_registry_note(payload, fo_word_size(word));
     return (void *)payload;

@@ -33,7 +33,7 @@ void *fo_allocate_from(unsigned id, size_t size, const char *file, int line)
         fo_backends[id]->free(base, fo_room(size) + 8, file, line);
         return fo_out_of_memory();
     }
-    return fo_dress_any(payload, fresh, fo_site_pack(file, line), slot);
+    return fo_header_set_any(payload, fresh, fo_site_pack(file, line), slot);
 }
 
 /* A block keeps its backend (law 6) when it moves, even if the active one is another by now; unless
@@ -55,7 +55,7 @@ static bool is_safe(uintptr_t payload)
     uintptr_t distance = fo_direct_distance(d, payload);
     uint64_t word;
 
-    if (fo_hot_concurrent() || distance >= FO_HOT_LOAD(&d->limit))
+    if (fo_hot_is_concurrent() || distance >= FO_HOT_LOAD(&d->limit))
         return false;
     const struct fo_bin *bin = fo_live_short(d, (void *)payload, distance, &word);
     size_t steps = bin != NULL ? (fo_word_size(word) - 1) >> 4 : FO_REGION_STEPS;
@@ -92,7 +92,7 @@ static void *realloc_directly(uintptr_t payload, size_t size, const char *file, 
         return (void *)payload;
     void *moved = fo_malloc(size, file, line);
     if (moved == NULL) {
-        fo_region_let_go(&at);
+        fo_region_release(&at);
         return NULL;
     }
     size_t old = fo_word_size(at.word);
@@ -141,7 +141,7 @@ static void *move_by_libc(uintptr_t payload, uint8_t *slot, size_t size, fo_site
         memmove((void *)moved, base + sizeof *h, old < size ? old : size);
     if (moved != payload)
         fo_quarantine_remember(payload, site, word, now);
-    return fo_dress_any(moved, fresh, now, fo_registry_slot_with(moved, leaf));
+    return fo_header_set_any(moved, fresh, now, fo_registry_slot_with(moved, leaf));
 }
 
 /* But for large blocks, a new block and a copy: so the old address goes through the quarantine, and

@@ -246,7 +246,7 @@ bool fo_memory_make_private(struct fo_memory *m)
     sparse(m, needed);
     lay_out(m, false);
     m->size = size;
-    if (fo_hot_concurrent()) /* another thread may be looking at the rest */
+    if (fo_hot_is_concurrent()) /* another thread may be looking at the rest */
         return true;
     uintptr_t end = (uintptr_t)m + needed;
     if (fo_system_close(end, PAGE)) { /* in place of the one behind all of it */

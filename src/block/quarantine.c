@@ -404,7 +404,7 @@ enum fo_remembered fo_quarantine_find(uintptr_t payload, struct fo_freed *out)
         const struct fo_queue *q = &s->queues[i % FO_QUEUES];
         enum fo_remembered here = is_open(s) ? find_in(q, payload, &f) : FO_FORGOTTEN;
         if (here > best ||
-            (here == best && here != FO_FORGOTTEN && fo_who_newer(f.who, out->who))) {
+            (here == best && here != FO_FORGOTTEN && fo_who_is_newer(f.who, out->who))) {
             best = here;
             *out = f;
         }

@@ -72,7 +72,7 @@ static inline bool fo_shard_try(struct fo_shard *s, uint32_t id)
 {
     uint32_t nobody = 0;
 
-    if (fo_unlikely(fo_hot_concurrent()))
+    if (fo_unlikely(fo_hot_is_concurrent()))
         return __atomic_compare_exchange_n(&s->lock, &nobody, id, false, __ATOMIC_ACQUIRE,
                                            __ATOMIC_RELAXED);
     /* One thread: a signal handler comes and goes between two instructions as a whole. */

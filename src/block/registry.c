@@ -90,7 +90,7 @@ uint8_t *fo_registry_slot_with(uintptr_t p, uint8_t *leaf)
     return fo_registry_slot(p);
 }
 
-void fo_registry_gone(uintptr_t payload)
+void fo_registry_evicted(uintptr_t payload)
 {
     uint8_t *slot = fo_registry_slot(payload);
 

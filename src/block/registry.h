@@ -48,7 +48,7 @@ struct fo_root {
 uint8_t *fo_root_search(const struct fo_root *root, uintptr_t part);
 
 /* False: there is no leaf for this address. */
-static inline bool fo_root_may_find(const struct fo_root *root, uintptr_t p)
+static inline bool fo_root_can_find(const struct fo_root *root, uintptr_t p)
 {
     return FO_RELAXED_LOAD(&root->claim[(p >> FO_LEAF_SHIFT) % FO_ROOT_COUNT]) != 0;
 }
@@ -65,7 +65,7 @@ static inline uint8_t *fo_root_find(const struct fo_root *root, uintptr_t p)
 }
 
 /* Is the memory of a payload in this state ours? */
-static inline bool fo_slot_is_ours(uint8_t state)
+static inline bool fo_slot_is_live(uint8_t state)
 {
     return (state & FO_SLOT_OURS) != 0;
 }
@@ -97,7 +97,7 @@ static inline uint8_t *fo_registry_slot_known(uintptr_t p)
 uint8_t *fo_registry_slot_make(uintptr_t p);
 
 /* The memory of this payload was given back. */
-void fo_registry_gone(uintptr_t payload);
+void fo_registry_evicted(uintptr_t payload);
 
 /* For a payload whose place is not known yet, in private memory: a leaf that will be there if it is
  * needed (NULL: no memory), and then the state byte, which is there. */
@@ -110,7 +110,7 @@ static inline bool fo_registry_claim(uint8_t *slot, uint8_t from, uint8_t to)
 #if defined(__x86_64__) && !defined(__SANITIZE_THREAD__) && !FO_HAS_TSAN
     /* One thread and private memory: the same instruction without its lock prefix is still
      * indivisible for a signal handler of this thread. */
-    if (!fo_hot_concurrent()) {
+    if (!fo_hot_is_concurrent()) {
         uint8_t seen = from;
         __asm__ volatile("cmpxchgb %2, %1" : "+a"(seen), "+m"(*slot) : "q"(to) : "memory", "cc");
         return seen == from;
@@ -138,7 +138,7 @@ uintptr_t fo_registry_below(uintptr_t p);
  * of slots; "yes" also where that is not enough to say. */
 enum { FO_NEAR_WORDS = 9 };
 #define FO_NEAR_MOST ((uintptr_t)FO_NEAR_WORDS * 8 << FO_GRANULE_SHIFT)
-static inline bool fo_registry_may_be_near(const struct fo_root *root, uintptr_t p)
+static inline bool fo_registry_can_be_near(const struct fo_root *root, uintptr_t p)
 {
     if (root == NULL)
         return false;

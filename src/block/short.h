@@ -22,7 +22,7 @@ void fo_free_long(uintptr_t payload, fo_site now) __attribute__((noinline));
 void fo_free_rotate(uintptr_t payload, fo_site now, struct fo_bin *bin) __attribute__((noinline));
 
 /* A line that a site cannot hold. */
-FO_COLD void fo_free_far_down(uintptr_t payload, const char *file, int line);
+FO_COLD void fo_free_deep(uintptr_t payload, const char *file, int line);
 
 /* The end of the short way where another thread may free the same block at this moment: only one of
  * them brings it from live to held. */
@@ -98,7 +98,7 @@ static FO_ALWAYS_INLINE void fo_free_short(void *p, const char *file, int line,
         return;
     }
     if (fo_unlikely((unsigned)line > FO_LINE_MAX)) {
-        fo_free_far_down(payload, file, line);
+        fo_free_deep(payload, file, line);
         return;
     }
     fo_site now = (fo_site)(unsigned)line << 48 | (uintptr_t)file;

@@ -55,7 +55,7 @@ static const char *kind_of_memory(uintptr_t p)
         return forked ? "unused memory of its heap here; perhaps a block of another process"
                       : "unused memory of its heap";
     const char *kind = fo_probe_kind(p);
-    return forked && fo_region_may_reach(p) && !fo_readable(p, 1)
+    return forked && fo_region_can_reach(p) && !fo_is_readable(p, 1)
                ? "unmapped memory here; perhaps a block of another process"
                : kind;
 }
@@ -114,7 +114,7 @@ bool fo_freed_object(uintptr_t p, const char *type, enum fo_operation operation,
     bool region = in_region(p);
     bool pattern = operation == FO_OPERATION_FREE && fo_is_pattern(p);
 
-    if (!region && !pattern && !fo_judge_registry_may_be_freed(p))
+    if (!region && !pattern && !fo_judge_registry_can_be_freed(p))
         return false;
     struct fo_record r = new_record(p, operation, 0);
     r.object = type;
@@ -142,7 +142,7 @@ void fo_used_object(uintptr_t p, const char *type, const char *function)
     report(&r);
 }
 
-bool fo_may_be_freed(uintptr_t p)
+bool fo_can_be_freed(uintptr_t p)
 {
     return fo_is_address(p) &&
            (in_region(p) || fo_guard_contains(p) || fo_registry_slot_around(p) != NULL);

@@ -43,7 +43,7 @@ FO_COLD void fo_changed_object(uintptr_t p, const char *type, const char *functi
 /* Is p a freed block, or inside one?  `out` has what is known of it; nothing is reported.  Worth
  * asking?  One look, for any value. */
 FO_COLD bool fo_find_freed(uintptr_t p, struct fo_record *out);
-FO_COLD bool fo_may_be_freed(uintptr_t p);
+FO_COLD bool fo_can_be_freed(uintptr_t p);
 
 /* A live block whose header does not check: report.  The block must be marked DAMAGED before. */
 FO_COLD void fo_damaged_block(uintptr_t payload, enum fo_operation operation, fo_site now);

@@ -13,7 +13,7 @@ enum { FO_PATIENCE = 20 };
 void fo_judge_offset(struct fo_record *r, bool live);
 
 /* A block began at the pointer once, and of its free no record is left. */
-bool fo_judge_forgotten(struct fo_record *r);
+bool fo_judge_missed(struct fo_record *r);
 
 /* verdict_pattern.c: what is handed in was read from a freed block, which is found if possible. */
 bool fo_is_pattern(uintptr_t p);
@@ -37,7 +37,7 @@ void fo_judge_region_earlier(struct fo_record *r);
 bool fo_judge_registry(struct fo_record *r);
 
 /* Worth a judgement as an object?  One look. */
-bool fo_judge_registry_may_be_freed(uintptr_t p);
+bool fo_judge_registry_can_be_freed(uintptr_t p);
 
 /* `remembered`: an address that was given back and is remembered counts. */
 bool fo_judge_registry_object(struct fo_record *r, bool remembered);

@@ -42,7 +42,7 @@ static uintptr_t look_up(uintptr_t at)
     uintptr_t found = 0;
 
     for (int i = 0; i < CALLERS_WORDS && found == 0; i++, at += sizeof at) {
-        if ((i == 0 || at % 4096 == 0) && !fo_readable(at, sizeof at))
+        if ((i == 0 || at % 4096 == 0) && !fo_is_readable(at, sizeof at))
             break;
         found = word_at(at);
     }

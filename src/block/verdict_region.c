@@ -45,7 +45,7 @@ void fo_judge_region_earlier(struct fo_record *r)
 static void judge_freed_in_region(struct fo_record *r, const struct fo_at *at)
 {
     if (at->state == FO_FOUND_GONE && r->operation != FO_OPERATION_REFERENCE) {
-        fo_judge_forgotten(r);
+        fo_judge_missed(r);
         return;
     }
     r->kind = FO_FINDING_DOUBLE_FREE;

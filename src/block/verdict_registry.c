@@ -53,7 +53,7 @@ static bool read_header(uintptr_t payload, struct fo_header *out)
 {
     struct fo_header *h = fo_header_of(payload);
 
-    if (fo_guard_contains(payload) || !fo_readable((uintptr_t)h, sizeof *h))
+    if (fo_guard_contains(payload) || !fo_is_readable((uintptr_t)h, sizeof *h))
         return false; /* guarded pages may close at this moment, and guard knows their blocks */
     out->site = FO_RELAXED_LOAD(&h->site);
     out->word = FO_RELAXED_LOAD(&h->word);
@@ -74,7 +74,7 @@ static struct near find_near(uintptr_t payload)
     uint8_t state = slot != NULL ? FO_RELAXED_LOAD(slot) : FO_SLOT_NONE;
 
     n.freed = state == FO_SLOT_FREED;
-    if (!fo_slot_is_ours(state) || !read_header(payload, &n.header))
+    if (!fo_slot_is_live(state) || !read_header(payload, &n.header))
         n.payload = 0;
     return n;
 }
@@ -169,7 +169,7 @@ static bool is_always_ours(uintptr_t p)
     return fo_guard_contains(p) || fo_region_contains(p);
 }
 
-bool fo_judge_forgotten(struct fo_record *r)
+bool fo_judge_missed(struct fo_record *r)
 {
     r->kind = FO_FINDING_FORGOTTEN;
     if (!is_always_ours(r->pointer))
@@ -185,14 +185,14 @@ bool fo_judge_registry(struct fo_record *r)
 
     if (state == FO_SLOT_DAMAGED) {
         r->kind = FO_FINDING_HEADER;
-    } else if (fo_slot_is_ours(state)) {
+    } else if (fo_slot_is_live(state)) {
         judge_freed(r, slot);
     } else if (state == FO_SLOT_GONE && !is_end_of_live(r->pointer) &&
                fo_quarantine_find(r->pointer, &f) != FO_FORGOTTEN) {
         r->kind = FO_FINDING_DOUBLE_FREE;
         fo_record_freed(r, &f);
     } else {
-        return judge_neighbourhood(r) || (state == FO_SLOT_GONE && fo_judge_forgotten(r));
+        return judge_neighbourhood(r) || (state == FO_SLOT_GONE && fo_judge_missed(r));
     }
     return true;
 }
@@ -218,13 +218,13 @@ static bool was_object(struct fo_record *r)
         return false;
     if (fo_quarantine_find(r->pointer, &f) == FO_FORGOTTEN)
         return r->operation == FO_OPERATION_FREE && is_always_ours(r->pointer) &&
-               fo_judge_forgotten(r);
+               fo_judge_missed(r);
     r->kind = FO_FINDING_DOUBLE_FREE;
     fo_record_freed(r, &f);
     return true;
 }
 
-bool fo_judge_registry_may_be_freed(uintptr_t p)
+bool fo_judge_registry_can_be_freed(uintptr_t p)
 {
     if (__atomic_load_n(&fo_hot.entered, __ATOMIC_ACQUIRE) == NULL)
         return false;

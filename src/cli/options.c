@@ -170,7 +170,7 @@ static int status_of(const struct fo_shown *s, bool checking)
         return FO_EXIT_CONFIG;
     if (state == FO_CONF_UNOPENED || state == FO_CONF_UNREAD)
         return FO_EXIT_NO_INPUT;
-    bool only_its_state = s->problem_count == 1 && !fo_options_obeyed();
+    bool only_its_state = s->problem_count == 1 && !fo_options_are_obeyed();
     return only_its_state && state != FO_CONF_LARGE ? FO_EXIT_CONFIG : FO_EXIT_DATA;
 }
 

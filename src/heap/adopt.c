@@ -78,10 +78,10 @@ static void recover_magazines(struct fo_cache *cache, uint32_t me)
     uint32_t used = fo_magazines_in_use();
 
     for (uint32_t n = FO_FIRST_MAGAZINE; n < used; n++)
-        if (fo_magazine_go_on(n, me))
+        if (fo_magazine_recover(n, me))
             gather(&cache->bins[fo_magazine_class(fo_magazine_at(n))], n);
     for (unsigned c = 0; c < FO_REGION_CLASSES; c++)
-        fo_magazine_move_on(&cache->bins[c], c);
+        fo_magazine_advance(&cache->bins[c], c);
 }
 
 /* --- pages ---------------------------------------------------------------------------------------
@@ -92,20 +92,20 @@ static void go_on_with(uint32_t page, uint32_t gone)
     enum fo_page_state state = fo_page_state(fo_page_at(page));
 
     if (fo_has_slots(state))
-        fo_slots_go_on(page, gone);
+        fo_slots_recover(page, gone);
     else if (state == FO_PAGE_MOVING || state == FO_PAGE_WARM || state == FO_PAGE_BLOCK)
-        fo_large_go_on(page, gone);
+        fo_large_recover(page, gone);
     else if (state == FO_PAGE_MAKING || state == FO_PAGE_HALVING || state == FO_PAGE_FREE)
-        fo_run_go_on(page);
+        fo_run_recover(page);
 }
 
-void fo_pages_go_on(uint32_t gone)
+void fo_pages_recover(uint32_t gone)
 {
     for (uint32_t page = 1; fo_page_is_used(page); page = fo_next_run(page))
         go_on_with(page, gone);
 }
 
-void fo_cache_tidy(struct fo_cache *cache)
+void fo_cache_recover_magazines(struct fo_cache *cache)
 {
     fo_cache_empty(cache);
     recover_magazines(cache, fo_cache_number(cache));
@@ -117,6 +117,6 @@ void fo_cache_recover(struct fo_cache *cache)
 {
     for (unsigned c = 0; c < FO_REGION_CLASSES; c++)
         FO_RELAXED_STORE(&cache->bins[c].page, 0);
-    fo_cache_tidy(cache);
-    fo_pages_go_on(fo_cache_number(cache));
+    fo_cache_recover_magazines(cache);
+    fo_pages_recover(fo_cache_number(cache));
 }

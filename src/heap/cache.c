@@ -27,7 +27,7 @@ static void take_from(struct fo_bin *bin, struct fo_cell *first, unsigned count)
         fo_magazine_has(before, bin->put)) /* all its cells are empty: filled again */
         __atomic_store_n(&bin->put, fo_magazine_first(before), __ATOMIC_RELEASE);
     else
-        fo_magazine_keep_spare(bin, before);
+        fo_magazine_add_spare(bin, before);
 }
 
 static void load(struct fo_bin *bin, uint32_t n)
@@ -92,7 +92,7 @@ static bool fill(struct fo_bin *bin, unsigned class)
         if (FO_RELAXED_LOAD(&bin->keep) == 0 && follow(bin))
             return true;
         if ((n = fo_magazine_take_shared(class)) != 0)
-            fo_cache_wants_more(bin, class);
+            fo_cache_is_starved(bin, class);
         else if (fill_fresh(bin, class))
             return true;
         else if (bin->queued == 0 || (n = fo_magazine_take_queued(bin)) == 0)
@@ -104,7 +104,7 @@ static bool fill(struct fo_bin *bin, unsigned class)
 
 bool fo_cache_fill(unsigned class)
 {
-    struct fo_cache *cache = fo_cache_own_at_once();
+    struct fo_cache *cache = fo_cache_own_now();
 
     return cache != NULL && (FO_RELAXED_LOAD(&cache->bins[class].take->payload) != 0 ||
                              fill(&cache->bins[class], class));
@@ -151,13 +151,13 @@ static bool rotate(struct fo_bin *bin, unsigned class)
     if (full != 0 && before > fo_magazine_cells(full) * sizeof *bin->put)
         fo_magazine_queue(bin, full);
     __atomic_store_n(&bin->put, fo_magazine_first(n), __ATOMIC_RELEASE);
-    fo_magazine_move_on(bin, class);
+    fo_magazine_advance(bin, class);
     return true;
 }
 
 bool fo_cache_rotate(unsigned class)
 {
-    struct fo_cache *cache = fo_cache_own_at_once();
+    struct fo_cache *cache = fo_cache_own_now();
 
     return cache != NULL &&
            (!fo_cell_is_end(cache->bins[class].put) || rotate(&cache->bins[class], class));
@@ -166,7 +166,7 @@ bool fo_cache_rotate(unsigned class)
 void fo_cache_put(unsigned class, const struct fo_cell *freed)
 {
     if (!fo_cache_rotate(class)) {
-        fo_slot_give(freed);
+        fo_slot_release(freed);
         return;
     }
     struct fo_bin *bin = &fo_thread.cache->bins[class];
@@ -191,7 +191,7 @@ void fo_cache_share_all(unsigned class)
         fo_magazine_share(bin, class);
 }
 
-void fo_cache_shed(unsigned class)
+void fo_cache_trim(unsigned class)
 {
     struct fo_bin *bin = &fo_thread.cache->bins[class];
 
@@ -207,7 +207,7 @@ static void spill(uint32_t n)
 {
     if (n == 0)
         return;
-    fo_magazine_spill(n);
+    fo_magazine_drain(n);
     fo_magazine_spare(n);
 }
 
@@ -235,7 +235,7 @@ static void spill_shared(unsigned class)
         spill(n = fo_magazine_take_shared(class));
 }
 
-void fo_cache_spill(void)
+void fo_cache_drain(void)
 {
     struct fo_cache *cache = fo_cache_own();
 

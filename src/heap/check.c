@@ -12,7 +12,7 @@ static bool is_whole(uintptr_t payload)
     fo_site site = FO_RELAXED_LOAD(&h->site);
     uint64_t word = FO_RELAXED_LOAD(&h->word);
 
-    return fo_region_flipped(fo_layout.key, payload, site, word) == FO_REGION_FREED ||
+    return fo_region_freed_word(fo_layout.key, payload, site, word) == FO_REGION_FREED ||
            fo_header_is_clear(payload);
 }
 

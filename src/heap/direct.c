@@ -19,14 +19,14 @@ static bool is_held_back(void)
 {
     if ((uint32_t)syscall(SYS_gettid) != fo_getpid())
         return true;
-    fo_cache_forget();
+    fo_cache_disown();
     return false;
 }
 
-void fo_region_go_ahead(struct fo_direct *d)
+void fo_region_start_fast_path(struct fo_direct *d)
 {
     FO_RELAXED_STORE(&d->held_back, false);
-    fo_region_see_limit(d);
+    fo_region_update_limit(d);
     FO_RELAXED_STORE(&d->by_name, FO_RELAXED_LOAD(&fo_direct_by_name) ? FO_REGION_SMALL : 0);
     __atomic_store_n(&d->size, FO_REGION_SMALL, __ATOMIC_RELEASE);
 }
@@ -52,7 +52,7 @@ void fo_region_enter(struct fo_direct *d, uint32_t index, bool forked)
     fo_region_refine(d);
     FO_RELAXED_STORE(&d->held_back, forked && fo_layout.shared && is_held_back());
     if (!d->held_back)
-        fo_region_go_ahead(d);
+        fo_region_start_fast_path(d);
 }
 
 /* In private memory, the thread that forked is the only one now, and keeps its cache.  Which one
@@ -66,9 +66,9 @@ void fo_region_forked(void)
     if (fo_layout.shared)
         return;
     if (fo_thread.cache != &fo_no_cache)
-        fo_cache_keep();
+        fo_cache_claim_after_fork();
     else if ((uint32_t)syscall(SYS_gettid) == fo_getpid())
-        fo_cache_forget();
+        fo_cache_disown();
     else
         return;
     fo_direct_of(fo_hot.process)->orphans = true;
@@ -87,7 +87,7 @@ void fo_region_mark(void)
     fo_thread_enter(fo_thread.caller);
 }
 
-void fo_region_see_limit(struct fo_direct *d)
+void fo_region_update_limit(struct fo_direct *d)
 {
     uint64_t committed = fo_region_committed(),
              hole = fo_layout.shared ? 0 : FO_RELAXED_LOAD(&fo_region->hole);
@@ -127,7 +127,7 @@ static FO_COLD uintptr_t take_when_full(size_t size)
         return payload;
     fo_region_make_room();
     payload = take(size);
-    while (payload == 0 && fo_may_move() && fo_run_join(fo_large_pages(size)))
+    while (payload == 0 && fo_cache_can_own_pages() && fo_run_join(fo_large_pages(size)))
         payload = take(size);
     return payload;
 }
@@ -185,7 +185,7 @@ static void set_state(const struct fo_at *at, uint64_t flipped)
     __atomic_store_n(word_of(at->payload), at->word ^ turned ^ flipped, __ATOMIC_RELEASE);
 }
 
-void fo_region_let_go(const struct fo_at *held)
+void fo_region_release(const struct fo_at *held)
 {
     set_state(held, 0);
 }
@@ -236,7 +236,7 @@ static void free_large(const struct fo_at *held, fo_site now)
     FO_RELAXED_STORE(&pg->freed, now);
     FO_RELAXED_STORE(&pg->by, fo_thread.stamp);
     set_state(held, FO_REGION_FREED);
-    fo_large_give(held->payload);
+    fo_large_release(held->payload);
 }
 
 void fo_region_free_held(const struct fo_at *held, fo_site now)

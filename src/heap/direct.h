@@ -32,20 +32,20 @@ static inline unsigned fo_direct_class(const struct fo_direct *d, size_t size)
 }
 
 /* After all: the thread that was forked has come. */
-void fo_region_go_ahead(struct fo_direct *d);
+void fo_region_start_fast_path(struct fo_direct *d);
 
 /* In a forked child, once. */
 void fo_region_forked(void);
 
 /* The short way is for what is committed, which may have grown. */
-void fo_region_see_limit(struct fo_direct *d);
+void fo_region_update_limit(struct fo_direct *d);
 
 void *fo_region_malloc(size_t size, fo_site site); /* NULL: no room */
 
 /* Keep others from this block: it is the caller's to move or to free.  What else it may be is said
  * in the answer. */
 struct fo_at fo_region_hold(uintptr_t payload);
-void fo_region_let_go(const struct fo_at *held);
+void fo_region_release(const struct fo_at *held);
 void fo_region_free_held(const struct fo_at *held, fo_site now);
 
 /* A large block gets another size where it is, and is let go.  False: it is still held, and has to

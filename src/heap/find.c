@@ -17,7 +17,7 @@ static struct fo_at judge_header(uintptr_t payload, bool large)
     const struct fo_header *h = fo_header_of(payload);
     fo_site site = FO_RELAXED_LOAD(&h->site);
     uint64_t word = FO_RELAXED_LOAD(&h->word) ^ (large ? FO_REGION_LARGE : 0);
-    uint64_t flipped = fo_region_flipped(fo_layout.key, payload, site, word);
+    uint64_t flipped = fo_region_freed_word(fo_layout.key, payload, site, word);
 
     if (flipped == 0)
         return (struct fo_at){FO_FOUND_LIVE, payload, word, site};
@@ -120,7 +120,7 @@ static uint32_t find_run(uintptr_t p, enum fo_page_state *state)
 {
     uint32_t page = fo_page_number(p);
 
-    if (p - fo_layout.base >= fo_region_committed() || !fo_page_is_ours(page))
+    if (p - fo_layout.base >= fo_region_committed() || !fo_page_is_owned(page))
         return 0;
     uint64_t what = __atomic_load_n(&fo_page_at(page)->what, __ATOMIC_ACQUIRE);
     while (fo_state_of(what) == FO_PAGE_INSIDE) {

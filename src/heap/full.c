@@ -13,8 +13,8 @@ static void dissolve_pages(void)
 
 void fo_region_make_room(void)
 {
-    if (!fo_may_move())
+    if (!fo_cache_can_own_pages())
         return;
-    fo_cache_spill();
+    fo_cache_drain();
     dissolve_pages();
 }

@@ -72,9 +72,9 @@ static void go_on_skipping(uint64_t is)
 static bool has_moved(uint64_t now)
 {
     enum { PATIENCE = 1000 };
-    bool more = !fo_page_is_ours((uint32_t)((now - 1) >> FO_PAGE_SHIFT));
+    bool more = !fo_page_is_owned((uint32_t)((now - 1) >> FO_PAGE_SHIFT));
 
-    for (int i = 0; i < PATIENCE && !more && fo_hot_concurrent(); i++) {
+    for (int i = 0; i < PATIENCE && !more && fo_hot_is_concurrent(); i++) {
         if (FO_RELAXED_LOAD(&fo_region->committed) != now)
             return true;
         fo_relax();
@@ -191,7 +191,7 @@ bool fo_region_commit(uint64_t wanted)
     }
     fo_region_dump();
     if (FO_RELAXED_LOAD(&fo_hot.direct))
-        fo_region_see_limit(fo_direct_of(fo_hot.process));
+        fo_region_update_limit(fo_direct_of(fo_hot.process));
     return true;
 }
 

@@ -180,8 +180,8 @@ static inline bool fo_region_word_is_live(uint64_t key, uintptr_t payload, fo_si
 
 /* The lower bits in which the word differs from a live block's: 0, FO_REGION_FREED or
  * FO_REGION_HELD; anything else is damage. */
-static inline uint64_t fo_region_flipped(uint64_t key, uintptr_t payload, fo_site site,
-                                         uint64_t word)
+static inline uint64_t fo_region_freed_word(uint64_t key, uintptr_t payload, fo_site site,
+                                            uint64_t word)
 {
     return (word & ~FO_REGION_META) ^ fo_region_check(key, payload, site, word);
 }

@@ -100,7 +100,7 @@ static void release_memory(uint32_t page)
 static void release(uint32_t page)
 {
     release_memory(page);
-    fo_run_give(page);
+    fo_run_release(page);
 }
 
 /* What is warm for another size, which it has had since it was put there, is released. */
@@ -109,7 +109,7 @@ static uint32_t take_warm(size_t size)
     uint32_t page = may_be_warm(size) ? take_out(size) : 0;
     struct fo_page *pg = fo_page_at(page);
 
-    if (page == 0 || !fo_page_change(pg, FO_PAGE_WARM, fo_of_mine(FO_PAGE_MOVING)))
+    if (page == 0 || !fo_page_change(pg, FO_PAGE_WARM, fo_state_owned(FO_PAGE_MOVING)))
         return 0;
     if (system_pages(size_of(page)) == system_pages(size))
         return page;
@@ -124,18 +124,18 @@ uint32_t fo_large_pages(size_t size)
 
 uintptr_t fo_large_take(size_t size)
 {
-    if (!fo_may_move())
+    if (!fo_cache_can_own_pages())
         return 0;
     uint32_t page = take_warm(size);
     if (page == 0 && (page = fo_run_take(fo_large_pages(size))) == 0 && !fo_layout.shared) {
-        fo_large_cool(); /* what rests is better than what is not the region's */
+        fo_large_evict_warm(); /* what rests is better than what is not the region's */
         page = fo_run_take(fo_large_pages(size));
     }
     if (page == 0)
         return 0;
     struct fo_page *pg = fo_page_at(page);
     FO_RELAXED_STORE(&pg->word, (uint64_t)size << FO_SIZE_SHIFT);
-    fo_page_change(pg, fo_of_mine(FO_PAGE_MOVING), FO_PAGE_BLOCK);
+    fo_page_change(pg, fo_state_owned(FO_PAGE_MOVING), FO_PAGE_BLOCK);
     return fo_page_start(page) + sizeof(struct fo_header);
 }
 
@@ -158,7 +158,7 @@ bool fo_large_fit(uintptr_t payload, size_t size)
     uint32_t has = fo_run_at(page);
 
     if (size <= FO_REGION_SMALL || (has > 1 && wanted <= has / 2) ||
-        (wanted > has && !(fo_may_move() && fo_run_extend(page, wanted))))
+        (wanted > has && !(fo_cache_can_own_pages() && fo_run_extend(page, wanted))))
         return false;
     release_behind(payload, size, size_of(page));
     return true;
@@ -170,11 +170,11 @@ static void cool(uint32_t page)
 {
     const struct fo_page *pg = fo_page_at(page);
 
-    if (!fo_may_move() ||
-        !fo_page_change(fo_page_at(page), FO_PAGE_WARM, fo_of_mine(FO_PAGE_MOVING)))
+    if (!fo_cache_can_own_pages() ||
+        !fo_page_change(fo_page_at(page), FO_PAGE_WARM, fo_state_owned(FO_PAGE_MOVING)))
         return;
     if (FO_RELAXED_LOAD(&pg->cold))
-        fo_run_give(page);
+        fo_run_release(page);
     else
         release(page);
 }
@@ -202,18 +202,18 @@ static void give_to_rest(uint32_t page, uint32_t most)
 {
     struct fo_page *pg = fo_page_at(page);
 
-    if (!fo_page_change(pg, FO_PAGE_BLOCK, fo_of_mine(FO_PAGE_MOVING)))
+    if (!fo_page_change(pg, FO_PAGE_BLOCK, fo_state_owned(FO_PAGE_MOVING)))
         return;
     release_memory(page);
     FO_RELAXED_STORE(&pg->cold, 1);
-    fo_page_change(pg, fo_of_mine(FO_PAGE_MOVING), FO_PAGE_WARM);
+    fo_page_change(pg, fo_state_owned(FO_PAGE_MOVING), FO_PAGE_WARM);
     uint32_t turn = __atomic_fetch_add(&fo_region->rested, 1, __ATOMIC_ACQ_REL);
     uint32_t oldest = exchange(&fo_region->resting[turn % most], page);
     if (oldest != 0)
         cool(oldest);
 }
 
-void fo_large_give(uintptr_t payload)
+void fo_large_release(uintptr_t payload)
 {
     uint32_t page = fo_page_number(payload);
     struct fo_page *pg = fo_page_at(page);
@@ -223,7 +223,7 @@ void fo_large_give(uintptr_t payload)
     FO_RELAXED_STORE(&pg->cold, 0);
     if (may_be_warm(size))
         give_warm(page, size);
-    else if (most != 0 && fo_may_move())
+    else if (most != 0 && fo_cache_can_own_pages())
         give_to_rest(page, most);
     else if (fo_page_change(pg, FO_PAGE_BLOCK, FO_PAGE_WARM))
         cool(page);
@@ -237,7 +237,7 @@ static void empty(uint32_t *at)
         cool(page);
 }
 
-void fo_large_cool(void)
+void fo_large_evict_warm(void)
 {
     for (unsigned s = 0; s < FO_WARM_SIZES; s++)
         for (unsigned i = 0; i < FO_WARM; i++)
@@ -266,7 +266,7 @@ bool fo_large_can_be_found(uint32_t page)
     return found;
 }
 
-void fo_large_go_on(uint32_t page, uint32_t gone)
+void fo_large_recover(uint32_t page, uint32_t gone)
 {
     uint64_t what = __atomic_load_n(&fo_page_at(page)->what, __ATOMIC_ACQUIRE);
 

@@ -77,7 +77,7 @@ void fo_cache_limit(struct fo_cache *cache)
  * the pages.  A program that frees and allocates the same again and again gains by that.  One that
  * frees for the last time does not: a short one that ends, a worker that takes its connection
  * apart. */
-void fo_cache_wants_more(struct fo_bin *bin, unsigned class)
+void fo_cache_is_starved(struct fo_bin *bin, unsigned class)
 {
     uint32_t own = FO_RELAXED_LOAD(&bin->most),
              all = FO_RELAXED_LOAD(&fo_region->ready_most[class]);

@@ -86,7 +86,7 @@ void fo_magazine_spare(uint32_t n)
     add_spare(n);
 }
 
-void fo_magazine_shed_spares(struct fo_bin *bin)
+void fo_magazine_trim_spares(struct fo_bin *bin)
 {
     while (bin->spares > FO_RELAXED_LOAD(&bin->most_spares))
         fo_magazine_spare(fo_magazine_take_spare(bin));
@@ -100,14 +100,14 @@ uint32_t fo_magazine_take_shared(unsigned class)
     return take(fo_full_magazines(class), what(FO_MAGAZINE_FULL, class), class);
 }
 
-void fo_magazine_spill(uint32_t n)
+void fo_magazine_drain(uint32_t n)
 {
     for (struct fo_cell *cell = fo_magazine_first(n); !fo_cell_is_end(cell); cell++) {
         struct fo_cell freed = *cell;
         fo_cell_check(cell);
         FO_RELAXED_STORE(&cell->payload, 0);
         if (freed.payload != 0)
-            fo_slot_give(&freed);
+            fo_slot_release(&freed);
     }
 }
 
@@ -120,9 +120,9 @@ void fo_magazine_share(struct fo_bin *bin, unsigned class)
 
     if (fo_unlikely(n == 0))
         return;
-    if (fo_set_exceeds(&full, fo_magazines_in_use(),
-                       FO_RELAXED_LOAD(&fo_region->ready_most[class]) - 1)) {
-        fo_magazine_spill(n);
+    if (fo_set_is_longer(&full, fo_magazines_in_use(),
+                         FO_RELAXED_LOAD(&fo_region->ready_most[class]) - 1)) {
+        fo_magazine_drain(n);
         fo_magazine_spare(n);
     } else {
         become(n, what(FO_MAGAZINE_FULL, class));
@@ -155,7 +155,7 @@ static uint32_t full_of_another_bin(bool is_long)
                                         : fo_magazine_take_shared(c);
         if (n == 0)
             continue;
-        fo_magazine_spill(n);
+        fo_magazine_drain(n);
         return n;
     }
     return 0;
@@ -192,7 +192,7 @@ static bool has_set(uint32_t n, struct fo_set *set)
     return is == what(FO_MAGAZINE_SPARE, 0) || is == what(FO_MAGAZINE_FULL, is & 0xff);
 }
 
-bool fo_magazine_go_on(uint32_t n, uint32_t cache)
+bool fo_magazine_recover(uint32_t n, uint32_t cache)
 {
     struct fo_set set;
 

@@ -74,10 +74,10 @@ static inline uint32_t fo_magazine_take_spare(struct fo_bin *bin)
 }
 
 /* There are too many of them: their number may have become less. */
-FO_COLD void fo_magazine_shed_spares(struct fo_bin *bin);
+FO_COLD void fo_magazine_trim_spares(struct fo_bin *bin);
 
 /* It serves for frees next.  As many stay in the bin as a burst of frees will want. */
-static inline void fo_magazine_keep_spare(struct fo_bin *bin, uint32_t number)
+static inline void fo_magazine_add_spare(struct fo_bin *bin, uint32_t number)
 {
     if (number == 0)
         return;
@@ -85,7 +85,7 @@ static inline void fo_magazine_keep_spare(struct fo_bin *bin, uint32_t number)
     __atomic_store_n(&bin->spare, number, __ATOMIC_RELEASE);
     bin->spares++;
     if (fo_unlikely(bin->spares > FO_RELAXED_LOAD(&bin->most_spares)))
-        fo_magazine_shed_spares(bin);
+        fo_magazine_trim_spares(bin);
 }
 
 /* Its freed blocks wait, behind all others. */
@@ -145,7 +145,7 @@ static inline uint32_t fo_magazine_take_ready(struct fo_bin *bin)
 void fo_magazine_share(struct fo_bin *bin, unsigned class);
 
 /* Of those that wait no more than shall: the others are ready, or for all threads. */
-static inline void fo_magazine_move_on(struct fo_bin *bin, unsigned class)
+static inline void fo_magazine_advance(struct fo_bin *bin, unsigned class)
 {
     while (bin->queued > FO_RELAXED_LOAD(&bin->keep))
         fo_magazine_make_ready(bin);
@@ -154,14 +154,14 @@ static inline void fo_magazine_move_on(struct fo_bin *bin, unsigned class)
 }
 
 /* What waits in it goes back into its pages. */
-void fo_magazine_spill(uint32_t number);
+void fo_magazine_drain(uint32_t number);
 
 /* One of those for all threads; 0: none. */
 uint32_t fo_magazine_take_shared(unsigned class);
 
 /* What is nobody's goes where others find it, should whoever was about to see to that be gone.
  * True: it is this cache's. */
-bool fo_magazine_go_on(uint32_t number, uint32_t cache);
+bool fo_magazine_recover(uint32_t number, uint32_t cache);
 
 /* Is it where those look who want such a magazine? */
 bool fo_magazine_can_be_found(uint32_t number);

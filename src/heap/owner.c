@@ -37,12 +37,12 @@ uint16_t fo_cache_number(const struct fo_cache *cache)
     return cache == &fo_no_cache ? 0 : (uint16_t)(FO_RELAXED_LOAD(&cache->index) + 1);
 }
 
-uint32_t fo_of_mine(enum fo_page_state state)
+uint32_t fo_state_owned(enum fo_page_state state)
 {
     return (uint32_t)fo_cache_number(fo_thread.cache) << FO_PAGE_CACHE_SHIFT | state;
 }
 
-bool fo_may_move(void)
+bool fo_cache_can_own_pages(void)
 {
     return fo_cache_own() != NULL || !fo_layout.shared;
 }
@@ -92,7 +92,7 @@ static bool is_made(struct fo_cache *cache, uint64_t self)
     if (__atomic_load_n(&cache->made, __ATOMIC_ACQUIRE))
         return true;
     return maker != 0 && (fo_layout.shared || maker >> 32 != self >> 32) &&
-           !fo_living_exists(maker) &&
+           !fo_living_is_running(maker) &&
            __atomic_compare_exchange_n(&cache->maker, &maker, self, false, __ATOMIC_ACQ_REL,
                                        __ATOMIC_RELAXED) &&
            make(cache);
@@ -187,7 +187,7 @@ void fo_cache_retire(void)
     struct fo_cache *cache = fo_thread.cache;
 
     for (unsigned c = 0; cache != &fo_no_cache && c < FO_REGION_CLASSES; c++)
-        fo_cache_shed(c);
+        fo_cache_trim(c);
     fo_cache_leave();
 }
 
@@ -322,7 +322,7 @@ static __attribute__((noinline)) bool get_cache(void)
     return !is_owned && cache != NULL;
 }
 
-void fo_cache_keep(void)
+void fo_cache_claim_after_fork(void)
 {
     fo_thread.me = fo_living_me();
     __atomic_store_n(&fo_thread.cache->owner.owner, fo_thread.me, __ATOMIC_RELEASE);
@@ -336,11 +336,11 @@ void fo_cache_go_ahead(void)
     if ((uint32_t)syscall(SYS_gettid) != fo_getpid())
         return;
     fo_thread.who = 0;
-    fo_cache_forget();
-    fo_region_go_ahead(fo_direct_of(fo_process_self()));
+    fo_cache_disown();
+    fo_region_start_fast_path(fo_direct_of(fo_process_self()));
 }
 
-void fo_cache_forget(void)
+void fo_cache_disown(void)
 {
     fo_thread.cache = &fo_no_cache;
     fo_thread.borrowed = 0;
@@ -355,5 +355,5 @@ bool fo_cache_enter(void)
 
 struct fo_cache *fo_cache_own(void)
 {
-    return fo_cache_own_at_once();
+    return fo_cache_own_now();
 }

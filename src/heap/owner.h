@@ -34,7 +34,7 @@ bool fo_cache_take_over(struct fo_cache *cache, uint64_t self, bool asks_all);
 FO_COLD void fo_cache_go_ahead(void);
 
 /* fo_cache_own(), where each bin that is empty or full asks for it. */
-static inline struct fo_cache *fo_cache_own_at_once(void)
+static inline struct fo_cache *fo_cache_own_now(void)
 {
     if (fo_unlikely(FO_RELAXED_LOAD(&fo_direct_of(fo_hot.process)->held_back)))
         fo_cache_go_ahead();

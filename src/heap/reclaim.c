@@ -12,7 +12,7 @@ static void hand_out(struct fo_cache *cache)
     fo_thread.cache = cache;
     for (unsigned c = 0; c < FO_REGION_CLASSES; c++)
         fo_slots_offer(&cache->bins[c]);
-    fo_cache_tidy(cache);
+    fo_cache_recover_magazines(cache);
     for (unsigned c = 0; c < FO_REGION_CLASSES; c++)
         fo_cache_share_all(c);
     FO_RELAXED_STORE(&cache->drained, true);
@@ -40,6 +40,6 @@ void fo_caches_reclaim(void)
         for (uint32_t i = 0; i < fo_caches_made(&g); i++)
             reclaim(fo_cache_at(g.first + i), self);
     }
-    fo_large_cool();
-    fo_pages_go_on(0);
+    fo_large_evict_warm();
+    fo_pages_recover(0);
 }

@@ -19,7 +19,7 @@ _Static_assert(FO_PAGES_MOST <= 1 << (FO_PAGE_TURN_SHIFT - FO_PAGE_RUN_SHIFT),
 
 struct fo_region *fo_region;
 
-void fo_region_tell_full(size_t wanted)
+void fo_region_report_full(size_t wanted)
 {
     char line[256];
     struct fo_text t = FO_TEXT(line);
@@ -167,7 +167,7 @@ static bool start_private(void)
     fo_layout_begin(place_of_head(base, chosen.head));
     uintptr_t head = fo_layout_map(size);
     if (head == 0) {
-        fo_system_give_back_place(base, AT_FIRST);
+        fo_system_release_place(base, AT_FIRST);
         return false;
     }
     struct fo_region *r = (struct fo_region *)head;

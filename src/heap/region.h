@@ -71,7 +71,7 @@ enum {
     FO_WARM_SIZES = 17,  /* in pages of 4 KiB */
     FO_RESTING = 1024,   /* larger freed runs whose addresses rest */
     FO_BURST = 64 << 10, /* at most so many bytes of a size may be ready, beyond the quarantine, in
-                          * a thread's cache, and as many for all: fo_cache_wants_more() */
+                          * a thread's cache, and as many for all: fo_cache_is_starved() */
     FO_READY_AT_FIRST = 1, /* so many magazines */
     FO_MARK_BITS = 64 - FO_ADDRESS_BITS,
     FO_MARKS = 1 << (FO_MARK_BITS < 17 ? FO_MARK_BITS : 17),
@@ -160,7 +160,7 @@ static inline unsigned fo_class_at(uintptr_t payload)
 }
 
 /* Below what is committed. */
-static inline bool fo_page_is_ours(uint32_t number)
+static inline bool fo_page_is_owned(uint32_t number)
 {
     return !FO_RELAXED_LOAD(&fo_layout.ground[number].not_ours);
 }
@@ -171,12 +171,12 @@ static inline bool fo_region_contains(uintptr_t p)
     if (fo_region == NULL)
         return false;
     if (p - fo_layout.base < fo_region_committed())
-        return fo_page_is_ours(fo_page_number(p));
+        return fo_page_is_owned(fo_page_number(p));
     return p - (uintptr_t)fo_region < fo_layout.size;
 }
 
 /* Where a heap may grow that is not shared. */
-static inline bool fo_region_may_reach(uintptr_t p)
+static inline bool fo_region_can_reach(uintptr_t p)
 {
     return fo_region != NULL && p - fo_layout.base < (uint64_t)FO_PAGES_MOST << FO_PAGE_SHIFT;
 }
@@ -208,7 +208,7 @@ static inline uint32_t fo_next_run(uint32_t page)
 bool fo_region_start(bool shared);
 
 /* Say once in a process tree that backend shm is full. */
-FO_COLD void fo_region_tell_full(size_t wanted);
+FO_COLD void fo_region_report_full(size_t wanted);
 
 /* grow.c: what can be touched. */
 
@@ -227,7 +227,7 @@ void fo_region_lock(void);
 /* A run of at least so many pages, all zero, FO_PAGE_MOVING for this thread's cache; 0: none left.
  * And back, when its memory has been released. */
 uint32_t fo_run_take(uint32_t pages);
-void fo_run_give(uint32_t page);
+void fo_run_release(uint32_t page);
 
 /* Free runs that lie side by side become one of at least so many pages, for whoever takes it.
  * False: there are none. */
@@ -273,15 +273,15 @@ void fo_slots_dissolve(uint32_t page);
 
 /* Does a slot begin at this payload, of which a cell of a shared magazine says that it is free?  A
  * private heap has no other cells. */
-bool fo_slot_begins(uintptr_t payload);
+bool fo_slot_is_start(uintptr_t payload);
 
 static inline bool fo_cell_is_sound(uintptr_t payload)
 {
-    return fo_likely(!fo_layout.shared) || fo_slot_begins(payload);
+    return fo_likely(!fo_layout.shared) || fo_slot_is_start(payload);
 }
 
 /* Back into its page; what the cell knows of its free is kept in the slot from now on. */
-void fo_slot_give(const struct fo_cell *freed);
+void fo_slot_release(const struct fo_cell *freed);
 
 /* Is it there? */
 bool fo_slot_is_back(uintptr_t payload);
@@ -302,11 +302,11 @@ void fo_cache_put(unsigned class, const struct fo_cell *freed);
 void fo_cache_share_all(unsigned class);
 
 /* What nobody has to wait for: pages, empty magazines, and those that have waited. */
-void fo_cache_shed(unsigned class);
+void fo_cache_trim(unsigned class);
 
 /* All that waits for this thread or for all threads goes back into its pages, and this thread's
  * pages are for others. */
-void fo_cache_spill(void);
+void fo_cache_drain(void);
 
 /* The cell in which a freed block waits; NULL: in none. */
 const struct fo_cell *fo_cache_find(unsigned class, uintptr_t payload);
@@ -319,7 +319,7 @@ void fo_caches_start(void);
 /* limits.c: how much they keep. */
 
 /* Slots that went back into their pages are taken again: more may be ready from now on. */
-void fo_cache_wants_more(struct fo_bin *bin, unsigned class);
+void fo_cache_is_starved(struct fo_bin *bin, unsigned class);
 
 /* A call begins that needs a cache.  True: this thread has one for this call only, and leaves it
  * when the call ends.  False: it has its own, or had one already, or there is none to be had. */
@@ -332,10 +332,10 @@ struct fo_cache *fo_cache_own(void);
 uint16_t fo_cache_number(const struct fo_cache *cache);
 
 /* As fo_page_change() wants it, for the cache of this thread. */
-uint32_t fo_of_mine(enum fo_page_state state);
+uint32_t fo_state_owned(enum fo_page_state state);
 
 /* In shared memory, a page that changes must be some cache's meanwhile: this thread has one. */
-bool fo_may_move(void);
+bool fo_cache_can_own_pages(void);
 
 /* It is for others now. */
 void fo_cache_leave(void);
@@ -344,10 +344,10 @@ void fo_cache_leave(void);
 void fo_cache_retire(void);
 
 /* In a child that shares the heap: it is the parent's. */
-void fo_cache_forget(void);
+void fo_cache_disown(void);
 
 /* It is this thread's, in this process: after a fork, in private memory. */
-void fo_cache_keep(void);
+void fo_cache_claim_after_fork(void);
 
 /* Nothing to take, no place to put: as a new one. */
 void fo_cache_empty(struct fo_cache *cache);
@@ -370,17 +370,17 @@ void fo_region_mark(void);
 void fo_cache_recover(struct fo_cache *cache);
 
 /* His magazines only: he went in good order. */
-void fo_cache_tidy(struct fo_cache *cache);
+void fo_cache_recover_magazines(struct fo_cache *cache);
 
 /* Whatever somebody began with a page, and vanished: go on where that ended.  Of pages that are a
  * cache's only those of `gone`, which must be fo_thread.cache then; 0: none.  May be called at any
  * time. */
-void fo_pages_go_on(uint32_t gone);
+void fo_pages_recover(uint32_t gone);
 
 /* The same for one page, by what it is. */
-void fo_slots_go_on(uint32_t page, uint32_t gone);
-void fo_large_go_on(uint32_t page, uint32_t gone);
-void fo_run_go_on(uint32_t page);
+void fo_slots_recover(uint32_t page, uint32_t gone);
+void fo_large_recover(uint32_t page, uint32_t gone);
+void fo_run_recover(uint32_t page);
 
 /* Is it where those look who want such a page?  For walk.c. */
 bool fo_slots_can_be_found(uint32_t page);
@@ -390,14 +390,14 @@ bool fo_run_can_be_found(uint32_t page);
 /* large.c: blocks with pages of their own. */
 uintptr_t fo_large_take(size_t size); /* of the payload; 0: no memory */
 uint32_t fo_large_pages(size_t size);
-void fo_large_give(uintptr_t payload);
+void fo_large_release(uintptr_t payload);
 
 /* Where a block lies that the calling thread holds is room for so many bytes now, and what is
  * behind them goes back to the system.  False: it has to move. */
 bool fo_large_fit(uintptr_t payload, size_t size);
 
 /* No freed one keeps its memory. */
-void fo_large_cool(void);
+void fo_large_evict_warm(void);
 
 /* check.c: a slot that leaves the quarantine; reports if its header was written to. */
 void fo_cell_check(const struct fo_cell *cell);
@@ -430,7 +430,7 @@ bool fo_region_freed(const struct fo_at *at, struct fo_freed *out);
 
 /* Did X_free() or the like get a freed block, or a slot that no block was ever in?  One look; the
  * long answer is fo_region_at()'s. */
-static inline bool fo_region_may_not_be_live(uintptr_t p)
+static inline bool fo_region_can_be_freed(uintptr_t p)
 {
     uint64_t word = FO_HOT_LOAD(&fo_header_of(p)->word);
 

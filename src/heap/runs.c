@@ -100,10 +100,10 @@ static bool claim(uint32_t at, uint32_t pages, uint32_t to)
 /* How many of so many pages from here are ours, or, if the first is not, are not? */
 static uint32_t count_alike(uint32_t at, uint32_t pages)
 {
-    bool ours = fo_page_is_ours(at);
+    bool ours = fo_page_is_owned(at);
     uint32_t count = 1;
 
-    while (count < pages && fo_page_is_ours(at + count) == ours)
+    while (count < pages && fo_page_is_owned(at + count) == ours)
         count++;
     return count;
 }
@@ -111,12 +111,12 @@ static uint32_t count_alike(uint32_t at, uint32_t pages)
 /* Pages that are not ours, or those in front of them, which are too few, become a run. */
 static void leave_out(uint32_t at, uint32_t pages)
 {
-    if (!fo_page_is_ours(at)) {
+    if (!fo_page_is_owned(at)) {
         claim(at, pages, FO_PAGE_BLOCKED);
         return;
     }
-    if (claim(at, largest_run(pages), fo_of_mine(FO_PAGE_MOVING)))
-        fo_run_give(at);
+    if (claim(at, largest_run(pages), fo_state_owned(FO_PAGE_MOVING)))
+        fo_run_release(at);
 }
 
 /* A run of pages that are all ours, at the end of what is used.  False: they are not, or others
@@ -128,8 +128,8 @@ static bool claim_at_end(uint32_t at, uint32_t pages, bool *full)
     if (*full)
         return false;
     uint32_t alike = count_alike(at, pages);
-    if (fo_likely(alike == pages && fo_page_is_ours(at)))
-        return claim(at, pages, fo_of_mine(FO_PAGE_MOVING));
+    if (fo_likely(alike == pages && fo_page_is_owned(at)))
+        return claim(at, pages, fo_state_owned(FO_PAGE_MOVING));
     leave_out(at, alike);
     return false;
 }
@@ -178,7 +178,7 @@ static void go_on_halving(uint32_t at, uint64_t is)
     if (!mine || !become(at, is, fo_next_what(is, half, FO_PAGE_FREE)))
         return;
     advertise(at, half);
-    fo_run_go_on(at + half);
+    fo_run_recover(at + half);
 }
 
 /* This thread's run; both halves are for others.  Half of a size is a size. */
@@ -199,11 +199,11 @@ static bool own(uint32_t at, unsigned class)
 {
     struct fo_page *pg = fo_page_at(at);
 
-    if (!fo_page_change(pg, FO_PAGE_FREE, fo_of_mine(FO_PAGE_MOVING)))
+    if (!fo_page_change(pg, FO_PAGE_FREE, fo_state_owned(FO_PAGE_MOVING)))
         return false;
     if (fo_likely(fo_run_at(at) == run_pages(class)))
         return true;
-    fo_run_give(at);
+    fo_run_release(at);
     return false;
 }
 
@@ -249,11 +249,11 @@ uint32_t fo_run_take(uint32_t pages)
     return at;
 }
 
-void fo_run_give(uint32_t at)
+void fo_run_release(uint32_t at)
 {
     struct fo_page *pg = fo_page_at(at);
 
-    if (fo_page_change(pg, fo_of_mine(FO_PAGE_MOVING), FO_PAGE_FREE))
+    if (fo_page_change(pg, fo_state_owned(FO_PAGE_MOVING), FO_PAGE_FREE))
         advertise(at, fo_run_at(at));
 }
 
@@ -280,7 +280,7 @@ static void give_all(uint32_t from, uint32_t to)
 {
     for (uint32_t at = from, next; at < to; at = next) {
         next = fo_next_run(at);
-        fo_run_give(at);
+        fo_run_release(at);
     }
 }
 
@@ -289,7 +289,7 @@ static bool own_all(uint32_t from, uint32_t to)
 {
     uint32_t at = from;
 
-    while (at < to && fo_page_change(fo_page_at(at), FO_PAGE_FREE, fo_of_mine(FO_PAGE_MOVING)))
+    while (at < to && fo_page_change(fo_page_at(at), FO_PAGE_FREE, fo_state_owned(FO_PAGE_MOVING)))
         at = fo_next_run(at);
     if (at != to)
         give_all(from, at);
@@ -333,7 +333,7 @@ static uint32_t own_next(uint32_t at, uint32_t most)
             return 0;
         if (at >= fo_region_committed() >> FO_PAGE_SHIFT || what_of(at) == 0)
             return claim_at_end(at, largest_run(most), &full) ? largest_run(most) : 0;
-        if (!fo_page_change(fo_page_at(at), FO_PAGE_FREE, fo_of_mine(FO_PAGE_MOVING)))
+        if (!fo_page_change(fo_page_at(at), FO_PAGE_FREE, fo_state_owned(FO_PAGE_MOVING)))
             return 0;
         uint32_t pages = fo_run_at(at);
         if (pages <= most)
@@ -383,13 +383,13 @@ void fo_run_complete(uint32_t at)
         mine = make_inside(at, is, i);
 }
 
-void fo_run_go_on(uint32_t at)
+void fo_run_recover(uint32_t at)
 {
     uint64_t is = what_of(at);
 
     move_end(at, fo_bounded_run(at, is));
     if (fo_state_of(is) == FO_PAGE_MAKING)
-        finish(at, is, fo_page_is_ours(at) ? FO_PAGE_FREE : FO_PAGE_BLOCKED);
+        finish(at, is, fo_page_is_owned(at) ? FO_PAGE_FREE : FO_PAGE_BLOCKED);
     else if (fo_state_of(is) == FO_PAGE_HALVING)
         go_on_halving(at, is);
     is = what_of(at);

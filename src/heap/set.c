@@ -93,7 +93,7 @@ uint32_t fo_set_take(const struct fo_set *s, uint32_t numbers)
     return number;
 }
 
-bool fo_set_exceeds(const struct fo_set *s, uint32_t numbers, uint32_t many)
+bool fo_set_is_longer(const struct fo_set *s, uint32_t numbers, uint32_t many)
 {
     uint32_t count = 0;
 

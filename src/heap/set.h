@@ -35,7 +35,7 @@ void fo_set_add(const struct fo_set *set, uint32_t number);
 uint32_t fo_set_take(const struct fo_set *set, uint32_t numbers);
 
 /* Has it more than so many? */
-bool fo_set_exceeds(const struct fo_set *set, uint32_t numbers, uint32_t many);
+bool fo_set_is_longer(const struct fo_set *set, uint32_t numbers, uint32_t many);
 
 /* Would it be found? */
 bool fo_set_has(const struct fo_set *set, uint32_t number);

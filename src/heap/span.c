@@ -134,7 +134,7 @@ static bool has_returned(uint32_t page)
  * class, which others look for. */
 static bool own(uint32_t page, uint32_t from, unsigned class)
 {
-    uint32_t owned = fo_of_mine(FO_PAGE_OWNED);
+    uint32_t owned = fo_state_owned(FO_PAGE_OWNED);
 
     if (!fo_page_change(fo_page_at(page), from, owned))
         return false;
@@ -147,7 +147,7 @@ static bool own(uint32_t page, uint32_t from, unsigned class)
 /* Nothing is left in the bin's page; if slots came back meanwhile, it stays. */
 static void leave_page(struct fo_bin *bin, uint32_t page, unsigned class)
 {
-    fo_page_change(fo_page_at(page), fo_of_mine(FO_PAGE_OWNED), FO_PAGE_FULL);
+    fo_page_change(fo_page_at(page), fo_state_owned(FO_PAGE_OWNED), FO_PAGE_FULL);
     if (!has_returned(page) || !own(page, FO_PAGE_FULL, class))
         bin->page = 0;
 }
@@ -207,7 +207,7 @@ static uint32_t fresh_page(unsigned class, bool another)
     FO_RELAXED_STORE(&pg->ever, 0);
     FO_RELAXED_STORE(&pg->word, 0);
     FO_RELAXED_STORE(&fo_bitmap_of(page)[0], 0); /* read first, it would cost two page faults */
-    fo_page_change(pg, fo_of_mine(FO_PAGE_MOVING), fo_of_mine(FO_PAGE_OWNED));
+    fo_page_change(pg, fo_state_owned(FO_PAGE_MOVING), fo_state_owned(FO_PAGE_OWNED));
     return page;
 }
 
@@ -228,7 +228,7 @@ bool fo_slots_take(struct fo_bin *bin, unsigned class, unsigned room)
 
     for (bool another = false; (page = page_of(bin, class, another)) != 0; another = true) {
         if (take_returned(bin, page, class, room) != 0) {
-            fo_cache_wants_more(bin, class);
+            fo_cache_is_starved(bin, class);
             return true;
         }
         if (take_fresh(bin, page, class, room) != 0)
@@ -244,7 +244,7 @@ void fo_slots_offer(struct fo_bin *bin)
 
     bin->page = 0;
     if (page != 0)
-        offer(page, fo_of_mine(FO_PAGE_OWNED));
+        offer(page, fo_state_owned(FO_PAGE_OWNED));
 }
 
 /* --- giving ------------------------------------------------------------------------------------
@@ -302,15 +302,16 @@ static void empty(uint32_t page)
 static void keep_empty(uint32_t page)
 {
     empty(page);
-    offer(page, fo_of_mine(FO_PAGE_EMPTYING));
+    offer(page, fo_state_owned(FO_PAGE_EMPTYING));
 }
 
 /* It is a run again, for whoever wants one. */
 static void dissolve_empty(uint32_t page)
 {
     empty(page);
-    fo_page_change(fo_page_at(page), fo_of_mine(FO_PAGE_EMPTYING), fo_of_mine(FO_PAGE_MOVING));
-    fo_run_give(page);
+    fo_page_change(fo_page_at(page), fo_state_owned(FO_PAGE_EMPTYING),
+                   fo_state_owned(FO_PAGE_MOVING));
+    fo_run_release(page);
 }
 
 static bool is_idle(uint32_t page)
@@ -322,12 +323,12 @@ static bool is_idle(uint32_t page)
  * back meanwhile: true: it is idle again. */
 static bool trim(uint32_t page, void (*emptied)(uint32_t))
 {
-    uint32_t owned = fo_of_mine(FO_PAGE_OWNED);
+    uint32_t owned = fo_state_owned(FO_PAGE_OWNED);
 
     if (!fo_page_change(fo_page_at(page), FO_PAGE_PARTIAL, owned))
         return false;
     if (are_all_back(page) &&
-        fo_page_change(fo_page_at(page), owned, fo_of_mine(FO_PAGE_EMPTYING))) {
+        fo_page_change(fo_page_at(page), owned, fo_state_owned(FO_PAGE_EMPTYING))) {
         emptied(page);
         return false;
     }
@@ -343,7 +344,7 @@ static void keep_idle(uint32_t page)
     do {
         no_longer_idle(page);
         oldest = page = oldest_idle(page);
-    } while (oldest != 0 && fo_may_move() && trim(oldest, keep_empty));
+    } while (oldest != 0 && fo_cache_can_own_pages() && trim(oldest, keep_empty));
 }
 
 void fo_slots_dissolve(uint32_t page)
@@ -359,7 +360,7 @@ static uint32_t slot_number(uintptr_t payload)
     return (uint32_t)(payload - fo_page_start(page)) / fo_class_slot(fo_class_at(payload));
 }
 
-bool fo_slot_begins(uintptr_t payload)
+bool fo_slot_is_start(uintptr_t payload)
 {
     uintptr_t start = payload - sizeof(struct fo_header);
 
@@ -380,7 +381,7 @@ bool fo_slot_is_back(uintptr_t payload)
     return (word >> slot % 64 & 1) != 0;
 }
 
-void fo_slot_give(const struct fo_cell *freed)
+void fo_slot_release(const struct fo_cell *freed)
 {
     uintptr_t payload = freed->payload;
 
@@ -413,7 +414,7 @@ static void go_on_with_partial(uint32_t page)
         keep_idle(page);
 }
 
-void fo_slots_go_on(uint32_t page, uint32_t gone)
+void fo_slots_recover(uint32_t page, uint32_t gone)
 {
     uint64_t what = __atomic_load_n(&fo_page_at(page)->what, __ATOMIC_ACQUIRE);
     bool his = fo_cache_of(what) == gone;
@@ -423,7 +424,7 @@ void fo_slots_go_on(uint32_t page, uint32_t gone)
     else if (fo_state_of(what) == FO_PAGE_FULL && has_returned(page))
         offer(page, FO_PAGE_FULL);
     else if (fo_state_of(what) == FO_PAGE_OWNED && his)
-        offer(page, fo_of_mine(FO_PAGE_OWNED));
+        offer(page, fo_state_owned(FO_PAGE_OWNED));
     else if (fo_state_of(what) == FO_PAGE_EMPTYING && his)
         keep_empty(page);
 }

@@ -121,7 +121,7 @@ static bool take(uintptr_t at, size_t size)
     return false;
 }
 
-void fo_system_give_back_place(uintptr_t start, size_t size)
+void fo_system_release_place(uintptr_t start, size_t size)
 {
     int saved_errno = errno;
 

@@ -24,7 +24,7 @@ bool fo_system_has_room(uint64_t size);
  * that cannot be touched.  Little is mapped within `room` bytes behind it, as far as that can be
  * had.  0: no memory. */
 uintptr_t fo_system_find_place(size_t size, uint64_t room, uint64_t random);
-void fo_system_give_back_place(uintptr_t start, size_t size);
+void fo_system_release_place(uintptr_t start, size_t size);
 
 /* Of all processes that are forked later, at a multiple of FO_PAGE_SIZE, between two pages that
  * cannot be touched, and in no core dump; at any place of what the kernel has free, as far as

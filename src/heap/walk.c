@@ -265,7 +265,7 @@ static void walk_run(struct walk *w, uint32_t page, uint32_t pages)
         if (!is_inside(fo_page_at(page + i), i))
             wrong(w, "a page is not what the run says that it is in", fo_page_start(page + i));
     for (uint32_t i = 0; i < pages; i++)
-        if (fo_page_is_ours(page + i) != ours)
+        if (fo_page_is_owned(page + i) != ours)
             wrong(w, "a run has pages that are not ours, or says so", fo_page_start(page + i));
     w->out->pages_lost += !is_somewhere(page);
 }

@@ -115,7 +115,7 @@ static FO_COLD void report(uintptr_t object, const struct row *row, uintptr_t ca
  * own certificates were made before the fork. */
 static bool may_be_passed(const struct row *row, uintptr_t object)
 {
-    return row->how == HELD && !fo_inherited(object);
+    return row->how == HELD && !fo_inherited_has(object);
 }
 
 /* Is the call refused? */
@@ -123,7 +123,7 @@ static bool is_refused(const struct row *row, const uintptr_t *arguments, uintpt
 {
     uintptr_t object = arguments[row->argument - 1];
 
-    if (changes_nothing(row, arguments) || object == given || !fo_made_by_another(object) ||
+    if (changes_nothing(row, arguments) || object == given || !fo_made_elsewhere(object) ||
         may_be_passed(row, object))
         return false;
     report(object, row, caller);

@@ -54,7 +54,7 @@ static enum fo_backend_id automatic(void)
 {
     if (fo_host.malloc != NULL)
         return FO_BACKEND_HOST;
-    return fo_beside_tsan() ? FO_BACKEND_LIBC : arena();
+    return fo_has_tsan() ? FO_BACKEND_LIBC : arena();
 }
 
 static enum fo_backend_id load_plugin(const char *path)
@@ -161,7 +161,7 @@ static void set_paths(enum fo_backend_id id)
 {
     uint32_t one_in = guarded_one_in();
 
-    bool guard = one_in != 0 && fo_guard_start(one_in, fo_registry_gone);
+    bool guard = one_in != 0 && fo_guard_start(one_in, fo_registry_evicted);
     if (one_in != 0 && !guard)
         fo_engine_refuse();
     FO_RELAXED_STORE(&fo_hot.spent, id == FO_BACKEND_HOST ? FO_SPENT_BY_HOST : 0);
@@ -172,8 +172,7 @@ static void set_paths(enum fo_backend_id id)
     FO_RELAXED_STORE(&fo_hot.direct, direct);
     FO_RELAXED_STORE(&fo_hot.recycle,
                      (id == FO_BACKEND_LIBC || (id == FO_BACKEND_ARENA && !direct)) &&
-                         fo_options.quarantine != 0 && !guard && !fo_hot.shared &&
-                         !fo_beside_tsan());
+                         fo_options.quarantine != 0 && !guard && !fo_hot.shared && !fo_has_tsan());
 }
 
 /* What concerns pages can be had where no other memory lies on them. */
@@ -216,7 +215,7 @@ static bool decide(const char *file, int line)
         fo_quarantine_begin();
     if (fo_options.faults)
         fo_crash_watch();
-    fo_engine_tell(name_of(id));
+    fo_engine_report(name_of(id));
     __atomic_store_n(&fo_hot.alloc, fo_hot.direct ? made_directly : fo_backends[id]->alloc,
                      __ATOMIC_RELEASE);
     return true;

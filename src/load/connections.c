@@ -21,7 +21,7 @@ static void *make(unsigned major, void *context, uintptr_t caller)
 
     *(void **)&real = fo_library_function_kept(&slot, FO_PART_SSL, major, "SSL_new", caller);
     if (fo_unlikely(!fo_direct_contains(fo_direct_of(fo_hot.process), (uintptr_t)context)))
-        fo_passed_look(context, "SSL_CTX", "SSL_new", major);
+        fo_passed_check(context, "SSL_CTX", "SSL_new", major);
     void *connection = real != NULL ? real(context) : NULL;
     if (connection != NULL && FO_RELAXED_LOAD(&fo_hot.keep)) {
         fo_connection_made((uintptr_t)connection);

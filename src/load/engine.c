@@ -91,7 +91,7 @@ static bool start(void)
         return false;
     bool understood = fo_options_complain() == 0;
     understood &= fo_journal_complain();
-    understood &= fo_backend_known(fo_options.backend);
+    understood &= fo_backend_is_known(fo_options.backend);
     if (!understood)
         fo_engine_refuse();
     fo_libc_memory_find();
@@ -148,11 +148,11 @@ static void list_cures(void)
 
     fo_put(&t, "cures:");
     for (unsigned i = 0; i < FO_CURE_COUNT; i++)
-        if (fo_cure_applied(1u << i)) {
+        if (fo_cure_is_applied(1u << i)) {
             fo_put_char(&t, ' ');
             fo_put(&t, fo_cure_names[i]);
         }
-    if (!fo_cure_applied(FO_CURES_ALL))
+    if (!fo_cure_is_applied(FO_CURES_ALL))
         fo_put(&t, " none");
     fo_say(&t);
 }
@@ -176,7 +176,7 @@ static void tell_verbosely(const char *how)
         list_cures();
 }
 
-void fo_engine_tell(const char *backend)
+void fo_engine_report(const char *backend)
 {
     char how[512];
     struct fo_text h = {how, sizeof how - 1, 0};

@@ -14,6 +14,6 @@ bool fo_engine_start(void);
 void fo_engine_refuse(void);
 
 /* With FREEONCE_VERBOSE=1: how we got in, which backend, whether memory is shared, the options. */
-void fo_engine_tell(const char *backend);
+void fo_engine_report(const char *backend);
 
 #endif

@@ -37,7 +37,7 @@ static void *allocate(size_t size, const char *file, int line)
 
 static void release(void *p, const char *file, int line)
 {
-    if (fo_mixing_is_ours(p))
+    if (fo_mixing_has_block(p))
         fo_free(p, file, line);
     else
         fo_libc_memory.free(p);
@@ -47,7 +47,7 @@ static void *move(void *p, size_t size, const char *file, int line)
 {
     if (p == NULL)
         return allocate(size, file, line);
-    if (fo_mixing_is_ours(p))
+    if (fo_mixing_has_block(p))
         return fo_realloc(p, size, file, line);
     if (size != 0)
         return fo_libc_memory.realloc(p, size);
@@ -55,14 +55,14 @@ static void *move(void *p, size_t size, const char *file, int line)
     return NULL;
 }
 
-bool fo_engine_hides(const void *real)
+bool fo_engine_is_hidden(const void *real)
 {
     fo_malloc_function *function = allocate;
 
     return real == *(void **)&function;
 }
 
-bool fo_engine_may_mix(uintptr_t caller)
+bool fo_engine_can_mix(uintptr_t caller)
 {
     uintptr_t start = __atomic_load_n(&program_start, __ATOMIC_ACQUIRE);
 

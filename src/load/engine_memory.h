@@ -18,10 +18,10 @@ int fo_engine_registers(struct fo_openssl *o, const struct fo_host *functions, b
                         uintptr_t caller);
 
 /* Its functions as without us, if the functions that it really calls start with `real`. */
-bool fo_engine_hides(const void *real);
+bool fo_engine_is_hidden(const void *real);
 
 /* May this code give a block of ours to libc's functions?  It belongs to the program's OpenSSL,
  * which does not know that an engine's libcrypto had blocks of ours once. */
-bool fo_engine_may_mix(uintptr_t caller);
+bool fo_engine_can_mix(uintptr_t caller);
 
 #endif

@@ -18,7 +18,7 @@ struct jump {
 
 static bool read_at(uintptr_t from, void *to, size_t size)
 {
-    if (!fo_readable(from, size))
+    if (!fo_is_readable(from, size))
         return false;
     memcpy(to, (const void *)from, size);
     return true;
@@ -80,7 +80,7 @@ static struct jump jump_at(uintptr_t code)
 }
 #endif
 
-bool fo_forwards_to(uintptr_t code, const char *name)
+bool fo_is_forwarder(uintptr_t code, const char *name)
 {
     struct fo_module module;
 

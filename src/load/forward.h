@@ -8,6 +8,6 @@
  * such as "free"?
  * Decided by reading its first instructions; the function is not called.  False where its code
  * cannot be read or is more than jumps: a function compiled without optimisation, for one. */
-bool fo_forwards_to(uintptr_t code, const char *name);
+bool fo_is_forwarder(uintptr_t code, const char *name);
 
 #endif

@@ -34,7 +34,7 @@ FO_EXPORT pthread_t pthread_self(void)
 
     *(void **)&real = fo_real(&slot, "pthread_self");
     pthread_t self = real();
-    if (fo_likely(!fo_cure_applied(FO_CURE_IDENTITY)))
+    if (fo_likely(!fo_cure_is_applied(FO_CURE_IDENTITY)))
         return self;
     return fo_openssl_of((uintptr_t)__builtin_return_address(0)) != NULL ? of_this_process(self)
                                                                          : self;
@@ -55,7 +55,7 @@ FO_EXPORT pid_t getpid(void)
     pid_t (*real)(void);
 
     *(void **)&real = fo_real(&slot, "getpid");
-    if (fo_likely(!fo_cure_applied(FO_CURE_STATE)))
+    if (fo_likely(!fo_cure_is_applied(FO_CURE_STATE)))
         return real();
     const struct fo_openssl *o = fo_openssl_of((uintptr_t)__builtin_return_address(0));
     uint32_t number = o != NULL ? of_the_generators(o) : 0;

@@ -122,7 +122,7 @@ static FO_ALWAYS_INLINE bool may_be_near(const void *p)
 
     if ((uintptr_t)p - fo_region_range.start < size)
         return true;
-    return fo_unlikely(root != NULL) && fo_root_may_find(root, (uintptr_t)p);
+    return fo_unlikely(root != NULL) && fo_root_can_find(root, (uintptr_t)p);
 }
 
 static FO_ALWAYS_INLINE bool may_be_ours(const void *p)
@@ -130,7 +130,7 @@ static FO_ALWAYS_INLINE bool may_be_ours(const void *p)
     size_t size = FO_RELAXED_LOAD(&fo_region_range.size);
 
     return (uintptr_t)p - fo_region_range.start < size ||
-           fo_registry_may_be_near(__atomic_load_n(&fo_hot.entered, __ATOMIC_ACQUIRE),
+           fo_registry_can_be_near(__atomic_load_n(&fo_hot.entered, __ATOMIC_ACQUIRE),
                                    (uintptr_t)p);
 }
 

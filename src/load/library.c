@@ -60,13 +60,13 @@ static void visit(const struct fo_module *module, void *data)
 
     (void)data;
     for (unsigned i = 0; i < 2; i++)
-        if (fo_elf_defines_version(module, versions[i])) {
+        if (fo_elf_has_version(module, versions[i])) {
             note(module, FO_PART_CRYPTO, 3 + i, "OPENSSL_version_major");
             note(module, FO_PART_SSL, 3 + i, "SSL_get_version");
         }
 }
 
-void fo_libraries_look(void)
+void fo_libraries_check(void)
 {
     static unsigned long long seen;
 
@@ -111,7 +111,7 @@ static const struct library *of_caller(const struct library *const *candidates, 
         if (candidates[i]->module.start == from.start)
             return candidates[i];
     for (unsigned i = 0; i < count; i++)
-        if (fo_elf_refers_to(&from, candidates[i]->module.start, candidates[i]->module.end))
+        if (fo_elf_has_reference(&from, candidates[i]->module.start, candidates[i]->module.end))
             return candidates[i];
     return candidates[0];
 }
@@ -132,7 +132,7 @@ static const struct library *meant(enum fo_part part, unsigned major, uintptr_t 
         if (is_loaded(l))
             candidates[n++] = l;
     }
-    *for_good = n == 1 && fo_elf_stays(&candidates[0]->module);
+    *for_good = n == 1 && fo_elf_is_permanent(&candidates[0]->module);
     return n > 1 ? of_caller(candidates, n, caller) : n == 1 ? candidates[0] : NULL;
 }
 
@@ -143,7 +143,7 @@ static const struct library *find_library(enum fo_part part, unsigned major, uin
 
     if (l != NULL)
         return l;
-    fo_libraries_look();
+    fo_libraries_check();
     return meant(part, major, caller, for_good);
 }
 
@@ -172,8 +172,8 @@ unsigned fo_library_defines(enum fo_part part, const char *name, const void *fun
     return 0;
 }
 
-bool fo_library_is_meant_always(enum fo_part part, unsigned major, const char *name,
-                                const void *function)
+bool fo_library_is_always_chosen(enum fo_part part, unsigned major, const char *name,
+                                 const void *function)
 {
     bool for_good;
     const struct library *l = meant(part, major, 0, &for_good);

@@ -9,7 +9,7 @@
 enum fo_part { FO_PART_CRYPTO, FO_PART_SSL };
 
 /* Note the libraries that came since the last look. */
-void fo_libraries_look(void);
+void fo_libraries_check(void);
 
 /* From now on the program itself runs, and what is loaded comes and goes by dlopen(3). */
 void fo_libraries_started(void);
@@ -40,8 +40,8 @@ void *fo_library_function_kept(struct fo_library_slot *slot, enum fo_part part, 
 unsigned fo_library_defines(enum fo_part part, const char *name, const void *function);
 
 /* Does every call of `name` for this major version, whoever makes it, end in `function`? */
-bool fo_library_is_meant_always(enum fo_part part, unsigned major, const char *name,
-                                const void *function);
+bool fo_library_is_always_chosen(enum fo_part part, unsigned major, const char *name,
+                                 const void *function);
 
 /* Another library's function of this name in front of OpenSSL's; NULL: none. */
 void *fo_library_wrapper(enum fo_part part, unsigned major, const char *name);

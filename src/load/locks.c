@@ -15,7 +15,7 @@
 
 static bool wanted(const void *lock)
 {
-    return fo_unlikely(fo_cure_applied(FO_CURE_LOCKS)) && fo_origins_share((uintptr_t)lock);
+    return fo_unlikely(fo_cure_is_applied(FO_CURE_LOCKS)) && fo_origins_share((uintptr_t)lock);
 }
 
 #define REAL(name, ...)                                                                            \
@@ -29,7 +29,7 @@ static bool wanted(const void *lock)
 FO_EXPORT int pthread_rwlock_init(pthread_rwlock_t *lock, const pthread_rwlockattr_t *attributes)
 {
     REAL(pthread_rwlock_init, pthread_rwlock_t *, const pthread_rwlockattr_t *);
-    return wanted(lock) && fo_rwlock_fits(lock) ? fo_rwlock_init(lock) : real(lock, attributes);
+    return wanted(lock) && fo_rwlock_has_room(lock) ? fo_rwlock_init(lock) : real(lock, attributes);
 }
 
 /* Called tens of thousands of times in a handshake, so one jump leads on: to libc's function; where
@@ -42,7 +42,7 @@ static lock_function *lead(lock_function **go, lock_function *real, lock_functio
 {
     __atomic_store_n(&fo_cure_locks_begun, switch_all, __ATOMIC_SEQ_CST);
     __atomic_store_n(go, real, __ATOMIC_SEQ_CST);
-    if (fo_cure_applied(FO_CURE_LOCKS))
+    if (fo_cure_is_applied(FO_CURE_LOCKS))
         __atomic_store_n(go, judge, __ATOMIC_SEQ_CST);
     return FO_RELAXED_LOAD(go);
 }

@@ -31,15 +31,15 @@ static bool covers(uintptr_t payload, uintptr_t p)
     }
     /* The slot says that the header is there, unless another thread gives it back at this moment.
      * On the page of p it is in any case: p is about to be freed. */
-    if ((payload - sizeof *h) >> 12 != p >> 12 && fo_hot_concurrent() &&
-        !fo_readable((uintptr_t)h, sizeof *h))
+    if ((payload - sizeof *h) >> 12 != p >> 12 && fo_hot_is_concurrent() &&
+        !fo_is_readable((uintptr_t)h, sizeof *h))
         return false;
     uint64_t word = FO_RELAXED_LOAD(&h->word);
     fo_site site = FO_RELAXED_LOAD(&h->site);
     __atomic_thread_fence(__ATOMIC_ACQUIRE);
     return p < payload + fo_word_size(word) &&
            (word & FO_CHECK_MASK) == fo_check(fo_hot.secret, payload, site, word) &&
-           fo_slot_is_ours(FO_RELAXED_LOAD(fo_registry_slot_known(payload))); /* still */
+           fo_slot_is_live(FO_RELAXED_LOAD(fo_registry_slot_known(payload))); /* still */
 }
 
 /* The registry says that p starts a block.  Memory of the program's own functions, or of a plug-in,
@@ -63,7 +63,7 @@ static enum what look(uintptr_t p)
     const uint8_t *slot = fo_registry_slot(p);
     uint8_t state = slot != NULL ? __atomic_load_n(slot, __ATOMIC_ACQUIRE) : FO_SLOT_NONE;
 
-    if (fo_slot_is_ours(state) && starts_block(p))
+    if (fo_slot_is_live(state) && starts_block(p))
         return state == FO_SLOT_LIVE ? LIVE : WRONG;
     if (in_region || fo_guard_contains(p)) /* nothing of libc's lies there */
         return WRONG;
@@ -71,7 +71,7 @@ static enum what look(uintptr_t p)
     return below != 0 && covers(below, p) ? WRONG : NOTHING;
 }
 
-bool fo_mixing_is_ours(const void *p)
+bool fo_mixing_has_block(const void *p)
 {
     return p != NULL && look((uintptr_t)p) != NOTHING;
 }
@@ -103,7 +103,7 @@ bool fo_mixing_free(void *p, uintptr_t caller)
     if (what == NOTHING)
         return false;
     struct call call = enter(caller);
-    if (what == LIVE && !fo_engine_may_mix(caller))
+    if (what == LIVE && !fo_engine_can_mix(caller))
         fo_libc_call((uintptr_t)p, FO_OPERATION_FREE, "free", "freed all the same");
     fo_free(p, NULL, 0);
     leave(&call);
@@ -116,7 +116,7 @@ bool fo_mixing_realloc(void *p, size_t size, const char *function, uintptr_t cal
     if (what == NOTHING)
         return false;
     struct call call = enter(caller);
-    if (what == LIVE && !fo_engine_may_mix(caller))
+    if (what == LIVE && !fo_engine_can_mix(caller))
         fo_libc_call((uintptr_t)p, FO_OPERATION_REALLOC, function,
                      size != 0 ? "moved within OpenSSL's memory" : "freed all the same");
     *answer = fo_realloc(p, size, NULL, 0);

@@ -5,7 +5,7 @@
 #include "base/base.h"
 
 /* Is p a block of ours, live or freed, or inside one? */
-bool fo_mixing_is_ours(const void *p);
+bool fo_mixing_has_block(const void *p);
 
 /* `p` belongs to a block of ours, or seems to: report, and answer for libc.  False: it does not,
  * nothing was done.  `caller` is the code that called libc. */

@@ -161,7 +161,7 @@ static FO_COLD bool is_freed(const void *p, size_t entry, uintptr_t caller)
     if (outermost)
         fo_thread_enter(caller);
     bool freed = fo_freed_object((uintptr_t)p, text_at(row->type), row->operation,
-                                 fo_openssl_all_ours(major_of(entry)));
+                                 fo_openssl_has_all_guarded(major_of(entry)));
     if (outermost)
         fo_thread_enter(0);
     errno = saved_errno;
@@ -187,7 +187,7 @@ static bool is_inherited(const void *p, size_t entry)
     if (is_a("SSL_SESSION", entry))
         return false;
     return is_a("SSL", entry) ? fo_connection_is_inherited((uintptr_t)p)
-                              : fo_inherited((uintptr_t)p);
+                              : fo_inherited_has((uintptr_t)p);
 }
 
 /* A table of functions, made once: RSA_METHOD, BIO_METHOD. */
@@ -221,7 +221,7 @@ static bool is_in_use(const struct fo_kept *kept, size_t entry)
 /* Its ancestor made it, too. */
 static bool is_for_others(const struct fo_kept *kept, size_t entry)
 {
-    if (fo_inherited_give_back((uintptr_t)kept->object))
+    if (fo_inherited_release((uintptr_t)kept->object))
         return false;
     return !is_a("SSL_CTX", entry) || !fo_shared_is_pool() || fo_object_keep_replaced(kept);
 }
@@ -240,7 +240,7 @@ static FO_COLD bool stays(fo_object_function *function, void *p, fo_object_funct
         fo_objects_kept_free();
     bool stay = is_inherited(p, entry) ? is_for_others(&kept, entry) : is_in_use(&kept, entry);
     if (stay && connection && fo_connection_first_free((uintptr_t)p) &&
-        fo_inherited_lives((uintptr_t)p))
+        fo_inherited_is_live((uintptr_t)p))
         fo_connection_close(p, major_of(entry), caller);
     return stay;
 }
@@ -282,7 +282,7 @@ static FO_COLD void look_for_passed(const void *p, fo_object_function **slot)
 
     if (row->part != FO_PART_SSL) /* others may be static data, or the program's */
         return;
-    fo_passed_look(p, text_at(row->type), text_at(row->name), major_of(entry));
+    fo_passed_check(p, text_at(row->type), text_at(row->name), major_of(entry));
 }
 
 /* `function`: NULL, or what the caller of dlsym(3) was given (objects_asked.c). */
@@ -322,7 +322,7 @@ static inline __attribute__((always_inline)) void *judge(fo_object_function *fun
         return call_slowly(NULL, p, second, slot, caller);
     const struct fo_direct *d = fo_direct_of(fo_hot.process);
     if (fo_likely(fo_direct_contains(d, (uintptr_t)p))) {
-        if (fo_unlikely(fo_region_may_not_be_live((uintptr_t)p)))
+        if (fo_unlikely(fo_region_can_be_freed((uintptr_t)p)))
             return call_slowly(function, p, second, slot, caller);
         return go_on(function, p, second, slot, caller, frees);
     }

@@ -89,9 +89,9 @@ static void *entry_of(enum fo_part part, const char *name, void *real)
     size_t entry = (size_t)FO_OBJECT_SLOT(object, major);
     fo_object_function *function;
 
-    if ((major != 3 && major != 4) || !fo_openssl_all_ours(major))
+    if ((major != 3 && major != 4) || !fo_openssl_has_all_guarded(major))
         return NULL;
-    if (fo_library_is_meant_always(part, major, name, real))
+    if (fo_library_is_always_chosen(part, major, name, real))
         return linked_entry(name, major);
     *(void **)&function = real;
     return claim(entry, part, name, function) ? (void *)fo_object_asked_entries[entry] : NULL;

@@ -57,7 +57,7 @@ bool fo_object_keep(const struct fo_kept *kept, uint32_t after)
 {
     uint32_t until = fo_row_forks();
 
-    if (!fo_cure_workers_live(after, until))
+    if (!fo_cure_has_live_workers(after, until))
         return false;
     return put(kept, after, until, false) || !fo_shared_is_pool();
 }
@@ -83,7 +83,7 @@ static bool is_over(const struct place *at, uint32_t until)
     if (is_replaced(at))
         return true;
     return !FO_RELAXED_LOAD(&at->inherited) &&
-           !fo_cure_workers_live(FO_RELAXED_LOAD(&at->after), until);
+           !fo_cure_has_live_workers(FO_RELAXED_LOAD(&at->after), until);
 }
 
 static void free_now(const struct place *at)
@@ -92,7 +92,7 @@ static void free_now(const struct place *at)
     uintptr_t p = (uintptr_t)kept->object;
 
     /* Another process may have freed it, and the address may be another object's by now. */
-    if (at->inherited && (fo_inherited_lives(p) ? !fo_inherited(p) : !fo_hot.objects))
+    if (at->inherited && (fo_inherited_is_live(p) ? !fo_inherited_has(p) : !fo_hot.objects))
         return;
     if (kept->connection != 0)
         fo_connection_is_closed(kept->object, kept->connection, kept->caller);

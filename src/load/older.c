@@ -24,7 +24,7 @@ static void look(const struct fo_module *module, void *data)
         *found = *found || number() >> SERIES_SHIFT == OPENSSL_1_1;
 }
 
-void fo_older_look(void)
+void fo_older_check(void)
 {
     static unsigned long long seen;
     static bool is_counted;

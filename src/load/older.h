@@ -5,6 +5,6 @@
 
 /* For a process that has no other OpenSSL, and a journal or FREEONCE_REQUIRE=1.  If OpenSSL 1.1 is
  * loaded, the process is counted, or with FREEONCE_REQUIRE=1 ended. */
-void fo_older_look(void);
+void fo_older_check(void);
 
 #endif

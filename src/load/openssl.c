@@ -124,7 +124,7 @@ static void get_in(struct fo_openssl *o)
         return;
     o->ours = o->set_mem(fo_malloc, fo_realloc, fo_free) == 1;
     fo_memory_find_wrappers(o->major);
-    fo_memory_by_name_if(fo_openssl_all_ours(3) && fo_openssl_all_ours(4));
+    fo_memory_by_name_if(fo_openssl_has_all_guarded(3) && fo_openssl_has_all_guarded(4));
     if (o->ours)
         watch_secure_heap(o);
     if (!o->ours)
@@ -155,7 +155,7 @@ static void add(uintptr_t code, const char *how)
             return;
         }
     unsigned major = major_of(&module);
-    if (major < 3 || known_count == OPENSSLS_MAX || !fo_try_alone(&adding))
+    if (major < 3 || known_count == OPENSSLS_MAX || !fo_try_exclusive(&adding))
         return;
     struct fo_openssl *o = &known[known_count];
     *o = (struct fo_openssl){
@@ -167,7 +167,7 @@ static void add(uintptr_t code, const char *how)
     };
     if (resolve(o, &module)) {
         __atomic_store_n(&known_count, known_count + 1, __ATOMIC_RELEASE);
-        fo_libraries_look();
+        fo_libraries_check();
         get_in(o);
     }
     __atomic_store_n(&adding, 0, __ATOMIC_RELEASE);
@@ -176,10 +176,10 @@ static void add(uintptr_t code, const char *how)
 static void look_for_older(void)
 {
     if (known_count == 0 && (fo_options.require || fo_journal_is_kept()))
-        fo_older_look();
+        fo_older_check();
 }
 
-void fo_openssl_look_around(const char *how)
+void fo_openssl_check_neighbours(const char *how)
 {
     void *found[OPENSSLS_MAX];
     unsigned n = fo_elf_search("CRYPTO_set_mem_functions", found, OPENSSLS_MAX);
@@ -206,12 +206,12 @@ void fo_openssl_asked_for(const char *name)
                                            "CRYPTO_", "EVP_",     "TLS_"};
 
     if (is_object(name)) {
-        fo_openssl_look_around("found by dlsym");
+        fo_openssl_check_neighbours("found by dlsym");
         return;
     }
     for (size_t i = 0; i < sizeof prefixes / sizeof prefixes[0]; i++)
         if (strncmp(name, prefixes[i], strlen(prefixes[i])) == 0) {
-            fo_openssl_look_around("found by dlsym");
+            fo_openssl_check_neighbours("found by dlsym");
             return;
         }
 }
@@ -237,9 +237,9 @@ static void *entry_of_change(const char *name, void *handle, const char *version
  * than what we see: there, only a name that one module defines means the same for all. */
 static void *entry_of_object(const char *name, void *handle, const char *version)
 {
-    if (!is_object(name) || (handle == RTLD_DEFAULT && !fo_elf_defined_once(name)))
+    if (!is_object(name) || (handle == RTLD_DEFAULT && !fo_elf_is_defined_once(name)))
         return NULL;
-    fo_libraries_look();
+    fo_libraries_check();
     return fo_object_asked(name, fo_real_dlvsym(handle, name, version));
 }
 
@@ -247,12 +247,13 @@ static void *entry_of_object(const char *name, void *handle, const char *version
  * exact. */
 static void *entry_of_secure(const char *name, void *handle, const char *version)
 {
-    if (fo_secure_entry(name, 3) == NULL || (handle == RTLD_DEFAULT && !fo_elf_defined_once(name)))
+    if (fo_secure_entry(name, 3) == NULL ||
+        (handle == RTLD_DEFAULT && !fo_elf_is_defined_once(name)))
         return NULL;
     const void *real = fo_real_dlvsym(handle, name, version);
     unsigned major = real != NULL ? fo_library_defines(FO_PART_CRYPTO, name, real) : 0;
-    return (major == 3 || major == 4) && fo_openssl_all_ours(major) &&
-                   fo_library_is_meant_always(FO_PART_CRYPTO, major, name, real)
+    return (major == 3 || major == 4) && fo_openssl_has_all_guarded(major) &&
+                   fo_library_is_always_chosen(FO_PART_CRYPTO, major, name, real)
                ? fo_secure_entry(name, major)
                : NULL;
 }
@@ -293,15 +294,15 @@ static struct fo_openssl *known_of(unsigned major)
     return in_executable;
 }
 
-struct fo_openssl *fo_openssl_meant(unsigned major)
+struct fo_openssl *fo_openssl_chosen(unsigned major)
 {
     /* A libcrypto that gave no sign of itself (built without assembler) is seen only now. */
     if (known_of(major) == NULL)
-        fo_openssl_look_around("found by its caller");
+        fo_openssl_check_neighbours("found by its caller");
     return known_of(major);
 }
 
-bool fo_openssl_all_ours(unsigned major)
+bool fo_openssl_has_all_guarded(unsigned major)
 {
     unsigned n = __atomic_load_n(&known_count, __ATOMIC_ACQUIRE);
 
@@ -345,7 +346,7 @@ bool fo_openssl_thread_stop(void)
 
 void fo_openssl_cleanup(const struct fo_openssl *o, void (*function)(void))
 {
-    if (fo_cure_may_clean_up())
+    if (fo_cure_can_clean_up())
         function();
     else if (o->ours && o->thread_stop != NULL && fo_cure_state_is_own())
         o->thread_stop();

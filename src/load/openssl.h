@@ -32,7 +32,7 @@ struct fo_openssl {
 };
 
 /* Look through all loaded modules, if any came since the last time; `how` is for the messages. */
-void fo_openssl_look_around(const char *how);
+void fo_openssl_check_neighbours(const char *how);
 
 /* Code at this address may belong to an OpenSSL that is being loaded. */
 void fo_openssl_found_at(uintptr_t code);
@@ -45,10 +45,10 @@ void fo_openssl_asked_for(const char *name);
 void *fo_openssl_entry(const char *name, void *handle, const char *version);
 
 /* The OpenSSL of this major version, which a call under its symbol version means, or NULL. */
-struct fo_openssl *fo_openssl_meant(unsigned major);
+struct fo_openssl *fo_openssl_chosen(unsigned major);
 
 /* Does every OpenSSL of this major version call our functions? */
-bool fo_openssl_all_ours(unsigned major);
+bool fo_openssl_has_all_guarded(unsigned major);
 
 /* Whose code is this, or NULL?  An executable with a static one inside does not count.  Lock-free.
  */

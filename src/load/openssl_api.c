@@ -50,8 +50,8 @@ static struct fo_host current(const struct fo_openssl *o)
 static bool has_no_pool(const struct fo_host *h)
 {
     return strcmp(fo_options.backend, "host") != 0 &&
-           fo_forwards_to((uintptr_t)h->realloc, "realloc") &&
-           fo_forwards_to((uintptr_t)h->free, "free");
+           fo_is_forwarder((uintptr_t)h->realloc, "realloc") &&
+           fo_is_forwarder((uintptr_t)h->free, "free");
 }
 
 /* What OpenSSL does with custom functions, as far as it can be kept: before the first allocation
@@ -111,7 +111,7 @@ static struct fo_host as_the_programs(const struct fo_openssl *o, struct fo_host
 
 static int set_mem(unsigned major, const struct fo_host *wanted, uintptr_t caller)
 {
-    struct fo_openssl *o = fo_openssl_meant(major);
+    struct fo_openssl *o = fo_openssl_chosen(major);
 
     if (o == NULL)
         return 0;
@@ -121,20 +121,20 @@ static int set_mem(unsigned major, const struct fo_host *wanted, uintptr_t calle
 
 static void get_mem(unsigned major, struct fo_host *out)
 {
-    const struct fo_openssl *o = fo_openssl_meant(major);
+    const struct fo_openssl *o = fo_openssl_chosen(major);
 
     if (o != NULL && o->ours)
         *out = as_the_programs(o, current(o));
     else if (o != NULL && o->get_mem != NULL)
         o->get_mem(&out->malloc, &out->realloc, &out->free);
-    if (o != NULL && fo_engine_hides(*(void *const *)&out->malloc))
+    if (o != NULL && fo_engine_is_hidden(*(void *const *)&out->malloc))
         *out = as_the_programs(o, current(o));
 }
 
 static void cleanup(unsigned major, uintptr_t caller)
 {
     static struct fo_library_slot slot;
-    const struct fo_openssl *o = fo_openssl_meant(major);
+    const struct fo_openssl *o = fo_openssl_chosen(major);
     void (*function)(void);
 
     if (o == NULL || o->cleanup == NULL)

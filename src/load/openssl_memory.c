@@ -36,7 +36,7 @@ void fo_memory_find_wrappers(unsigned major)
 static FO_COLD fo_malloc_function *real_malloc(unsigned major)
 {
     static void *slot;
-    const struct fo_openssl *o = fo_openssl_meant(major);
+    const struct fo_openssl *o = fo_openssl_chosen(major);
     fo_malloc_function *real = o != NULL ? o->default_malloc : NULL;
 
     if (wrappers[major - 3].malloc != NULL)
@@ -49,7 +49,7 @@ static FO_COLD fo_malloc_function *real_malloc(unsigned major)
 static FO_COLD fo_free_function *real_free(unsigned major)
 {
     static void *slot;
-    const struct fo_openssl *o = fo_openssl_meant(major);
+    const struct fo_openssl *o = fo_openssl_chosen(major);
     fo_free_function *real = o != NULL ? o->default_free : NULL;
 
     if (wrappers[major - 3].free != NULL)

@@ -17,7 +17,7 @@
 static bool is_made_by_openssl(const char *type, unsigned major)
 {
     return (strcmp(type, "SSL") == 0 || strcmp(type, "SSL_CTX") == 0 || strcmp(type, "BIO") == 0) &&
-           fo_openssl_all_ours(major) &&
+           fo_openssl_has_all_guarded(major) &&
            fo_library_wrapper(FO_PART_SSL, major, "SSL_new") == NULL &&
            fo_library_wrapper(FO_PART_SSL, major, "SSL_CTX_new") == NULL;
 }
@@ -66,7 +66,7 @@ static void tell(const void *p, const char *type, const char *function)
     fo_say(&t);
 }
 
-void fo_passed_look(const void *p, const char *type, const char *function, unsigned major)
+void fo_passed_check(const void *p, const char *type, const char *function, unsigned major)
 {
     static bool told;
     int saved_errno = errno;

@@ -7,6 +7,6 @@
 
 /* `function` of OpenSSL, of this major version, is called for an object that no block of this
  * process holds, as it seems.  The call goes on. */
-FO_COLD void fo_passed_look(const void *p, const char *type, const char *function, unsigned major);
+FO_COLD void fo_passed_check(const void *p, const char *type, const char *function, unsigned major);
 
 #endif

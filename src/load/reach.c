@@ -53,7 +53,7 @@ static bool reaches(const struct fo_openssl *o, unsigned cure)
         return o->thread_stop != NULL && fo_cure_at_fork();
     case FO_CURE_EXIT:
         /* atexit(3) is a call of libc like those. */
-        return o->cleanup != NULL && (!fo_cure_applied(FO_CURE_LOCKS) || locks_reach(o));
+        return o->cleanup != NULL && (!fo_cure_is_applied(FO_CURE_LOCKS) || locks_reach(o));
     case FO_CURE_LOCKS:
         return locks_reach(o);
     default:
@@ -67,7 +67,7 @@ void fo_reach_check(const struct fo_openssl *o)
 
     for (unsigned i = 0; i < FO_CURE_COUNT; i++) {
         unsigned cure = 1u << i;
-        if (!fo_cure_applied(cure) || (told & cure) != 0 || reaches(o, cure))
+        if (!fo_cure_is_applied(cure) || (told & cure) != 0 || reaches(o, cure))
             continue;
         told |= cure;
         fo_say_words("the cure ", fo_cure_names[i], " does not reach the OpenSSL ",

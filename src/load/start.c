@@ -53,7 +53,7 @@ __attribute__((constructor)) static void begin(int argc, char **argv, char **env
     fo_stack_end = (uintptr_t)envp;
     fo_process_name(argc > 0 ? argv[0] : NULL);
     fo_journal_open();
-    fo_openssl_look_around("linked");
+    fo_openssl_check_neighbours("linked");
     fo_libraries_started();
 }
 

@@ -121,7 +121,7 @@ fo_use_function *fo_use_judge(const void *p, size_t entry, uintptr_t caller)
     if (fo_use_is_of_freed(p) && fo_hot.objects)
         report_freed((uintptr_t)p, row, caller);
     if (is_looked_at(row))
-        fo_passed_look(p, text_at(row->type), text_at(row->name), entry % 2 == 0 ? 3 : 4);
+        fo_passed_check(p, text_at(row->type), text_at(row->name), entry % 2 == 0 ? 3 : 4);
     else if (__atomic_load_n(&found[entry], __ATOMIC_ACQUIRE) == real)
         go_by_itself(entry, real);
     return real;

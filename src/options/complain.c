@@ -10,7 +10,7 @@ unsigned fo_options_complain(void)
     for (unsigned i = 0; i < n; i++) {
         char line[400];
         struct fo_text t = FO_TEXT(line);
-        if (!fo_options.require && fo_options_is_told(i))
+        if (!fo_options.require && fo_options_is_reported(i))
             continue;
         fo_options_put_problem(&t, i);
         fo_say(&t);

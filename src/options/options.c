@@ -188,7 +188,7 @@ void fo_options_read_conf(struct fo_conf *file, const char *program, bool check)
     source.line = 0;
 }
 
-bool fo_options_obeyed(void)
+bool fo_options_are_obeyed(void)
 {
     return conf == NULL || conf->state == FO_CONF_GOOD || conf->state == FO_CONF_ABSENT;
 }
@@ -197,12 +197,12 @@ unsigned fo_options_problems(void)
 {
     unsigned told = problem_count <= PROBLEMS_MAX ? problem_count : PROBLEMS_MAX + 1;
 
-    return told + !fo_options_obeyed();
+    return told + !fo_options_are_obeyed();
 }
 
-bool fo_options_is_told(unsigned i)
+bool fo_options_is_reported(unsigned i)
 {
-    if (!fo_options_obeyed() && i-- == 0)
+    if (!fo_options_are_obeyed() && i-- == 0)
         return false;
     return told_count == environment_count && i < environment_count;
 }
@@ -252,7 +252,7 @@ static void put_suggestion(struct fo_text *t, const struct problem *p)
 
 static void put_problem(struct fo_text *t, unsigned i, bool ignored)
 {
-    if (!fo_options_obeyed() && i-- == 0) {
+    if (!fo_options_are_obeyed() && i-- == 0) {
         fo_conf_put_reason(t, conf);
         return;
     }

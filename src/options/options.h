@@ -77,7 +77,7 @@ void fo_options_remove(char **envp);
 void fo_options_read_conf(struct fo_conf *file, const char *program, bool check);
 
 /* Is the file that was read obeyed?  An absent one is no complaint either. */
-bool fo_options_obeyed(void);
+bool fo_options_are_obeyed(void);
 
 /* What could not be understood, each in one line that names the nearest valid word; of very many
  * the last line tells the number. */
@@ -88,7 +88,7 @@ void fo_options_put_problem(struct fo_text *t, unsigned i);
 void fo_options_put_mistake(struct fo_text *t, unsigned i);
 
 /* Has `freeonce run` warned of this one, and of no other ones in the environment? */
-bool fo_options_is_told(unsigned i);
+bool fo_options_is_reported(unsigned i);
 
 /* Tell all of them, but for those that are told already; returns the number of all. */
 unsigned fo_options_complain(void);

@@ -262,7 +262,7 @@ static bool begin(struct change *c, int number)
         return false;
     sigfillset(&all);
     sigprocmask(SIG_BLOCK, &all, &c->mask);
-    while (!fo_try_alone(&changing)) {
+    while (!fo_try_exclusive(&changing)) {
         if (++tries == PATIENCE) {
             sigprocmask(SIG_SETMASK, &c->mask, NULL);
             return false;

@@ -130,7 +130,7 @@ static bool pid_lives(uint64_t seen)
     return lives;
 }
 
-bool fo_life_lasts(const struct fo_tree *tree, uint32_t row)
+bool fo_life_is_running(const struct fo_tree *tree, uint32_t row)
 {
     const struct fo_life *l = &tree->lives[row];
 
@@ -144,5 +144,6 @@ bool fo_life_is_over(uint32_t id)
     const struct fo_tree *tree = fo_hot.tree;
     uint32_t row = id & (FO_PROCESSES - 1);
 
-    return row != 0 && (fo_shared_number(&tree->lives[row].id) != id || !fo_life_lasts(tree, row));
+    return row != 0 &&
+           (fo_shared_number(&tree->lives[row].id) != id || !fo_life_is_running(tree, row));
 }

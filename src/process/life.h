@@ -36,7 +36,7 @@ void fo_life_seen(struct fo_tree *tree, uint32_t row, pid_t child);
 void fo_life_clear(struct fo_tree *tree, uint32_t row);
 
 /* Does the process of this row live?  False also if the row has none yet.  Keeps errno. */
-bool fo_life_lasts(const struct fo_tree *tree, uint32_t row);
+bool fo_life_is_running(const struct fo_tree *tree, uint32_t row);
 
 /* Is the process with this id gone?  False if that is not known. */
 bool fo_life_is_over(uint32_t id);

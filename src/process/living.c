@@ -82,7 +82,7 @@ static bool is_of_this_process(uint64_t owner)
 }
 
 /* Of this process: the thread; of another: the process. */
-bool fo_living_exists(uint64_t owner)
+bool fo_living_is_running(uint64_t owner)
 {
     pid_t thread = (pid_t)(owner & ~FO_LIVING_WATCHED & UINT32_MAX);
 
@@ -98,7 +98,7 @@ static bool is_gone(const struct fo_living *l, uint64_t owner)
     if ((owner & FO_LIVING_WATCHED) != 0)
         return fo_mutex_is_orphan(&l->mutex);
     bool may_be_about_to = FO_RELAXED_LOAD(&fo_hot.shared) && is_of_this_process(owner);
-    return !may_be_about_to && !fo_living_exists(owner);
+    return !may_be_about_to && !fo_living_is_running(owner);
 }
 
 bool fo_living_is_orphan(const struct fo_living *l)

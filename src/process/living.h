@@ -38,7 +38,7 @@ static inline uint64_t fo_living_owner(const struct fo_living *l)
 uint64_t fo_living_me(void);
 
 /* Does it exist?  A tid that was given to another thread of the same process does, too. */
-bool fo_living_exists(uint64_t owner);
+bool fo_living_is_running(uint64_t owner);
 
 /* It has an owner, which is gone. */
 bool fo_living_is_orphan(const struct fo_living *l);

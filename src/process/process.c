@@ -40,7 +40,7 @@ static uint64_t who(const struct fo_process *me, uint32_t thread)
     return (uint64_t)me->index << FO_WHO_PROCESS | UINT64_C(1) << FO_WHO_KNOWN | thread;
 }
 
-uint64_t fo_who_ask(void)
+uint64_t fo_who_query(void)
 {
     const struct fo_process *me = fo_hot.process;
     uint32_t id = (uint32_t)syscall(SYS_gettid);

@@ -123,11 +123,11 @@ static inline void fo_thread_abandon(void)
         fo_thread_enter(0);
 }
 
-FO_COLD uint64_t fo_who_ask(void);
+FO_COLD uint64_t fo_who_query(void);
 static inline uint64_t fo_who(void) /* after fo_process_self() */
 {
     uint64_t who = fo_thread.who;
-    return fo_likely(who != 0) ? who : fo_who_ask();
+    return fo_likely(who != 0) ? who : fo_who_query();
 }
 static inline uint32_t fo_who_process(uint64_t who)
 {
@@ -139,7 +139,7 @@ static inline uint32_t fo_who_thread(uint64_t who)
 }
 /* Is the first record the newer one?  The clock goes round after 4 million frees of a shard, long
  * after the older one was overwritten. */
-static inline bool fo_who_newer(uint64_t a, uint64_t b)
+static inline bool fo_who_is_newer(uint64_t a, uint64_t b)
 {
     return (int64_t)((a >> FO_WHO_CLOCK << FO_WHO_CLOCK) - (b >> FO_WHO_CLOCK << FO_WHO_CLOCK)) > 0;
 }

@@ -57,7 +57,7 @@ static bool take(struct fo_tree *tree, uint32_t row)
 {
     uint32_t pid = fo_shared_number(&tree->processes[row].pid);
 
-    if (pid == 0 || fo_life_lasts(tree, row) || fo_row_is_ancestor(row) ||
+    if (pid == 0 || fo_life_is_running(tree, row) || fo_row_is_ancestor(row) ||
         has_children(tree, row) || !fo_shared_replace(&tree->processes[row].pid, &pid, 0))
         return false;
     fo_life_clear(tree, row);

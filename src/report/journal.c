@@ -56,8 +56,8 @@ static bool is_whole(void)
 {
     uintptr_t start = (uintptr_t)fo_journal;
 
-    return fo_readable(start + sizeof *fo_journal - 8, 8) &&
-           fo_readable(start, sizeof(struct fo_journal_head)) &&
+    return fo_is_readable(start + sizeof *fo_journal - 8, 8) &&
+           fo_is_readable(start, sizeof(struct fo_journal_head)) &&
            memcmp(fo_journal->head.magic, FO_JOURNAL_MAGIC, sizeof fo_journal->head.magic) == 0;
 }
 
@@ -99,7 +99,8 @@ static void see_dlopen(const struct fo_module *module, void *found)
     struct fo_module own;
 
     if (fo_elf_module((uintptr_t)see_dlopen, &own) && own.dynamic != module->dynamic)
-        *(bool *)found |= fo_elf_imports(module, "dlopen") || fo_elf_imports(module, "dlmopen");
+        *(bool *)found |=
+            fo_elf_has_import(module, "dlopen") || fo_elf_has_import(module, "dlmopen");
 }
 
 /* May the program load an OpenSSL later?  It may be in a chroot or a sandbox by then. */

@@ -56,7 +56,7 @@ bool fo_connection_is_inherited(uintptr_t p)
 {
     const struct known *k = find(p);
 
-    return k != NULL && FO_RELAXED_LOAD(&k->maker) != fo_process_serial() && fo_inherited(p);
+    return k != NULL && FO_RELAXED_LOAD(&k->maker) != fo_process_serial() && fo_inherited_has(p);
 }
 
 bool fo_connection_is_own(uintptr_t p, uint32_t *forks)

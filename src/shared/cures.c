@@ -24,7 +24,7 @@ static unsigned applied;
 static uint32_t initialiser, state_of;
 static bool at_fork;
 
-bool fo_cure_applied(unsigned cure)
+bool fo_cure_is_applied(unsigned cure)
 {
     return (__atomic_load_n(&applied, __ATOMIC_SEQ_CST) & cure) != 0;
 }
@@ -34,7 +34,7 @@ bool fo_cure_applied(unsigned cure)
  * crypto/err/err.c, crypto/rand/rand_lib.c, crypto/initthread.c.) */
 static void drop_thread_state(void)
 {
-    if (!fo_cure_applied(FO_CURE_STATE))
+    if (!fo_cure_is_applied(FO_CURE_STATE))
         return;
     fo_fork_id_before_fork();
     if (!fo_cure_stop_thread())
@@ -49,7 +49,7 @@ static void begin_in_child(void)
 
 bool fo_cure_state_is_own(void)
 {
-    return fo_cure_applied(FO_CURE_STATE) && at_fork && state_of == fo_process_serial();
+    return fo_cure_is_applied(FO_CURE_STATE) && at_fork && state_of == fo_process_serial();
 }
 
 static void begin_locks(void)
@@ -64,9 +64,9 @@ void fo_cures_begin(void)
 {
     initialiser = state_of = fo_process_serial();
     __atomic_store_n(&applied, fo_options.cures, __ATOMIC_SEQ_CST);
-    if (fo_cure_applied(FO_CURE_LOCKS))
+    if (fo_cure_is_applied(FO_CURE_LOCKS))
         begin_locks();
-    FO_RELAXED_STORE(&fo_hot.keep, fo_cure_applied(FO_CURE_EXIT));
+    FO_RELAXED_STORE(&fo_hot.keep, fo_cure_is_applied(FO_CURE_EXIT));
     fo_made_begin();
     if ((fo_options.cures & FO_CURE_STATE) != 0 && !at_fork)
         at_fork = pthread_atfork(drop_thread_state, NULL, begin_in_child) == 0;
@@ -89,7 +89,7 @@ static bool descendants_live(void)
     if (fo_shared_number(&tree->processes_unknown) != 0)
         return true;
     for (uint32_t i = 1; i < used && i < FO_PROCESSES; i++)
-        if (i != self && fo_life_lasts(tree, i))
+        if (i != self && fo_life_is_running(tree, i))
             return true;
     return false;
 }
@@ -116,7 +116,7 @@ static bool was_forked(const struct fo_tree *tree, uint32_t row, uint32_t after,
     return branch != 0 && born - after - 1 < until - after;
 }
 
-bool fo_cure_workers_live(uint32_t after, uint32_t until)
+bool fo_cure_has_live_workers(uint32_t after, uint32_t until)
 {
     const struct fo_tree *tree = fo_hot.tree;
     uint32_t rows = fo_shared_number(&tree->processes_used);
@@ -126,13 +126,13 @@ bool fo_cure_workers_live(uint32_t after, uint32_t until)
     if (after == until)
         return false;
     for (uint32_t i = 1; known && i < rows && i < FO_PROCESSES && !live; i++)
-        live = was_forked(tree, i, after, until) && fo_life_lasts(tree, i);
+        live = was_forked(tree, i, after, until) && fo_life_is_running(tree, i);
     return live;
 }
 
-bool fo_cure_may_clean_up(void)
+bool fo_cure_can_clean_up(void)
 {
-    if (!fo_cure_applied(FO_CURE_EXIT))
+    if (!fo_cure_is_applied(FO_CURE_EXIT))
         return true;
     return fo_process_serial() == initialiser && !descendants_live();
 }

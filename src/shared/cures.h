@@ -15,7 +15,7 @@ extern void (*fo_cure_locks_begun)(void);
 extern bool (*fo_cure_stop_thread)(void);
 
 /* Is this cure (enum fo_cure) applied here? */
-bool fo_cure_applied(unsigned cure);
+bool fo_cure_is_applied(unsigned cure);
 
 /* Is OpenSSL's thread state dropped before a fork(3)? */
 bool fo_cure_at_fork(void);
@@ -25,10 +25,10 @@ bool fo_cure_state_is_own(void);
 
 /* May this process run OPENSSL_cleanup()?  With the cure `exit`: only the one that initialised
  * OpenSSL, and only when none of its descendants is alive. */
-bool fo_cure_may_clean_up(void);
+bool fo_cure_can_clean_up(void);
 
 /* Is a process alive that this one forked after so many forks (fo_row_forks()) and up to so many,
  * or that descends from one of those?  Also true when there are processes that found no row. */
-bool fo_cure_workers_live(uint32_t after, uint32_t until);
+bool fo_cure_has_live_workers(uint32_t after, uint32_t until);
 
 #endif

@@ -89,7 +89,7 @@ static bool is_up_to(const struct fo_line *line, const struct fo_line *last, str
     return true;
 }
 
-struct fo_line *fo_line_keep(struct fo_line *line, struct fo_line *last, struct fo_seat *seat)
+struct fo_line *fo_line_recover(struct fo_line *line, struct fo_line *last, struct fo_seat *seat)
 {
     struct fo_line *kept = is_up_to(line, last, seat) ? last : line;
 
@@ -197,7 +197,7 @@ void fo_seat_empty(struct fo_seat *seat)
     link_lines(&seat->first, 0, next_of(links_of(&seat->first)), 0);
 }
 
-bool fo_entry_strike(uint64_t *entry, uint64_t key)
+bool fo_entry_remove(uint64_t *entry, uint64_t key)
 {
     uint64_t was = key;
 
@@ -240,11 +240,11 @@ bool fo_seats_find(uint64_t key, uint32_t mask, struct fo_entry *found)
     return false;
 }
 
-bool fo_seats_strike(uint64_t key, uint32_t mask)
+bool fo_seats_remove(uint64_t key, uint32_t mask)
 {
     struct fo_entry found;
 
-    if (!fo_seats_find(key, mask, &found) || !fo_entry_strike(found.at, key))
+    if (!fo_seats_find(key, mask, &found) || !fo_entry_remove(found.at, key))
         return false;
     fo_seat_free_if_done(fo_seat_at(found.seat));
     return true;

@@ -26,8 +26,9 @@ uint32_t fo_fork_id(void)
     const struct fo_memory *m = fo_hot.memory;
 
     /* Where the kernel cannot wipe pages, a raw clone has its parent's. */
-    if (!FO_RELAXED_LOAD(&me->common_id) || fo_rwlock_written == NULL || !fo_rwlock_writes() ||
-        FO_RELAXED_LOAD(&m->own_generators) || me->pid != fo_getpid())
+    if (!FO_RELAXED_LOAD(&me->common_id) || fo_rwlock_written == NULL ||
+        !fo_rwlock_has_writer_here() || FO_RELAXED_LOAD(&m->own_generators) ||
+        me->pid != fo_getpid())
         return 0;
     return COMMON | (FO_RELAXED_LOAD(&m->locks_left) & (COMMON - 1));
 }

@@ -35,7 +35,7 @@ static uint32_t maker_of(uintptr_t p, bool *lives)
     return fo_word_process(FO_RELAXED_LOAD(&fo_header_of(p)->word));
 }
 
-bool fo_inherited_lives(uintptr_t p)
+bool fo_inherited_is_live(uintptr_t p)
 {
     bool lives;
 
@@ -50,7 +50,7 @@ uint32_t fo_inherited_maker(uintptr_t p)
     return lives ? maker : 0;
 }
 
-bool fo_inherited(uintptr_t p)
+bool fo_inherited_has(uintptr_t p)
 {
     bool lives;
     uint32_t maker = maker_of(p, &lives);
@@ -92,7 +92,7 @@ void fo_inherited_reference(uintptr_t p)
     }
 }
 
-bool fo_inherited_give_back(uintptr_t p)
+bool fo_inherited_release(uintptr_t p)
 {
     uint32_t self = fo_process_serial();
 

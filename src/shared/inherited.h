@@ -20,13 +20,13 @@
 
 /* Did an ancestor make the block at p, which may be freed by now?  False also when that is not
  * known. */
-bool fo_inherited(uintptr_t p);
+bool fo_inherited_has(uintptr_t p);
 
 /* The row of the process that made the live block at p; 0: it is none, or that is not known. */
 uint32_t fo_inherited_maker(uintptr_t p);
 
 /* Is it a block that was not freed? */
-bool fo_inherited_lives(uintptr_t p);
+bool fo_inherited_is_live(uintptr_t p);
 
 /* Did this process make it? */
 bool fo_inherited_is_own(uintptr_t p);
@@ -35,6 +35,6 @@ bool fo_inherited_is_own(uintptr_t p);
 void fo_inherited_reference(uintptr_t p);
 
 /* It gives one back; false: it has none of its own. */
-bool fo_inherited_give_back(uintptr_t p);
+bool fo_inherited_release(uintptr_t p);
 
 #endif

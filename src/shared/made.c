@@ -38,12 +38,12 @@ static bool is_first_of_all(const struct fo_tree *tree, uint32_t self)
     if (self == 0 || fo_shared_number(&tree->processes_unknown) != 0)
         return false;
     for (uint32_t i = 1; i < rows && i < FO_PROCESSES; i++)
-        if (!descends_from(i, self) && fo_life_lasts(tree, i))
+        if (!descends_from(i, self) && fo_life_is_running(tree, i))
             return false;
     return true;
 }
 
-bool fo_made_by_another(uintptr_t p)
+bool fo_made_elsewhere(uintptr_t p)
 {
     const struct fo_tree *tree = fo_hot.tree;
     uint32_t self = fo_process_self()->index;
@@ -53,5 +53,5 @@ bool fo_made_by_another(uintptr_t p)
     uint32_t maker = fo_inherited_maker(p);
     if (maker == 0 || maker == self)
         return false;
-    return fo_life_lasts(tree, maker) || !is_first_of_all(tree, self);
+    return fo_life_is_running(tree, maker) || !is_first_of_all(tree, self);
 }

@@ -18,6 +18,6 @@ void fo_made_begin(void);
 
 /* Is p an object of the shared heap that lives, and that this process may not change?  False also
  * when its maker is not known. */
-bool fo_made_by_another(uintptr_t p);
+bool fo_made_elsewhere(uintptr_t p);
 
 #endif

@@ -63,7 +63,7 @@ static uint64_t *put_in_further(struct fo_own_seat *own, uint64_t key)
         entry = line->reads;
     }
     __atomic_exchange_n(entry, key, __ATOMIC_SEQ_CST);
-    own->last = fo_line_keep(fo_line_of(entry), own->last, own->seat);
+    own->last = fo_line_recover(fo_line_of(entry), own->last, own->seat);
     return entry;
 }
 
@@ -91,9 +91,9 @@ static void tidy(struct fo_own_seat *own)
     drop_gaps(own);
 }
 
-bool fo_reads_strike(struct fo_own_seat *own, uint64_t *entry, uint64_t key)
+bool fo_reads_remove(struct fo_own_seat *own, uint64_t *entry, uint64_t key)
 {
-    bool struck = fo_entry_strike(entry, key);
+    bool struck = fo_entry_remove(entry, key);
 
     tidy(own);
     return struck;
@@ -107,7 +107,7 @@ bool fo_reads_release(struct fo_own_seat *own, uint64_t key)
     if (own->seat == NULL)
         return false;
     while (!struck && (entry = find(own, key)) != NULL)
-        struck = fo_entry_strike(entry, key); /* else another thread was faster */
+        struck = fo_entry_remove(entry, key); /* else another thread was faster */
     tidy(own);
     return struck;
 }

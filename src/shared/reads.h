@@ -12,7 +12,7 @@
 uint64_t *fo_reads_put(struct fo_own_seat *own, uint64_t key);
 
 /* Strike this one out.  False: another thread did, when it released the lock. */
-bool fo_reads_strike(struct fo_own_seat *own, uint64_t *entry, uint64_t key);
+bool fo_reads_remove(struct fo_own_seat *own, uint64_t *entry, uint64_t key);
 
 /* Strike one entry of this lock out.  False: there is none. */
 bool fo_reads_release(struct fo_own_seat *own, uint64_t key);

@@ -44,7 +44,7 @@ static void await_reader(struct fo_rwlock *l, const struct fo_entry *reader, uin
     turn_to(l, FO_RWLOCK_PENDING, 0);
     switch (fo_entry_await(reader, key, &p->deadline, p->turn++)) {
     case FO_WAIT_SLICE:
-        fo_seat_look_after(reader->seat);
+        fo_seat_recover(reader->seat);
         break;
     case FO_WAIT_LATE:
         p->now = true; /* one more try */
@@ -64,7 +64,7 @@ static int await_readers(struct fo_rwlock *l, const struct fo_own_seat *own, str
 
     p->turn = 0;
     while (fo_seats_find(key, fo_rwlock_seen(fo_rwlock_word(l)), &reader)) {
-        if (p->turn == 0 && fo_seat_look_after(reader.seat))
+        if (p->turn == 0 && fo_seat_recover(reader.seat))
             continue; /* it was dead */
         if (p->now) {
             fo_rwlock_release(l);
@@ -122,7 +122,7 @@ static int write_with(pthread_rwlock_t *lock, struct fo_patience p)
         }
         if (owner == own->owner)
             return p.answer == EBUSY ? EBUSY : EDEADLK;
-        if (!p.now && fo_rwlock_changes_soon(l, word, &p))
+        if (!p.now && fo_rwlock_can_change_soon(l, word, &p))
             continue;
         if (owner != 0 && fo_rwlock_recover(l, word, own->owner))
             return await_readers(l, own, &p);
@@ -135,12 +135,12 @@ static int write_with(pthread_rwlock_t *lock, struct fo_patience p)
 
 int fo_rwlock_write(pthread_rwlock_t *lock)
 {
-    return write_with(lock, fo_for_ever);
+    return write_with(lock, fo_patience_endless);
 }
 
 int fo_rwlock_try_write(pthread_rwlock_t *lock)
 {
-    return write_with(lock, fo_not_at_all);
+    return write_with(lock, fo_patience_none);
 }
 
 int fo_rwlock_write_until(pthread_rwlock_t *lock, clockid_t clock, const struct timespec *end)
@@ -180,7 +180,7 @@ int fo_rwlock_unlock(pthread_rwlock_t *lock)
     return fo_reads_release(own, key) ? 0 : fo_rwlock_release_any(l, key);
 }
 
-int fo_rwlock_unlock_struck(pthread_rwlock_t *lock, uint64_t *entry, uint64_t was)
+int fo_rwlock_unlock_removed(pthread_rwlock_t *lock, uint64_t *entry, uint64_t was)
 {
     if ((was & FO_AWAITED) == 0) /* it served another thread that released the lock */
         return fo_rwlock_release_any(fo_rwlock_of(lock), fo_rwlock_key(fo_rwlock_of(lock)));
@@ -188,7 +188,7 @@ int fo_rwlock_unlock_struck(pthread_rwlock_t *lock, uint64_t *entry, uint64_t wa
     return 0;
 }
 
-bool fo_rwlock_writes(void)
+bool fo_rwlock_has_writer_here(void)
 {
     return fo_own_seat.seat != NULL && fo_own_seat.process == fo_process_self()->id &&
            fo_seat_writes(fo_own_seat.seat);
@@ -197,7 +197,7 @@ bool fo_rwlock_writes(void)
 /* --- made and unmade -----------------------------------------------------------------------------
  */
 
-bool fo_rwlock_fits(const pthread_rwlock_t *lock)
+bool fo_rwlock_has_room(const pthread_rwlock_t *lock)
 {
     uintptr_t address = (uintptr_t)lock;
 

@@ -59,13 +59,13 @@ extern __thread const pthread_rwlock_t *fo_rwlock_tried;
 extern __thread const pthread_rwlock_t *fo_rwlock_written;
 
 /* Has the calling thread a lock for writing, as far as it is known? */
-bool fo_rwlock_writes(void);
+bool fo_rwlock_has_writer_here(void);
 
 /* So many locks the calling thread has recovered from writers that were killed. */
 extern __thread uint32_t fo_rwlocks_taken_over;
 
 /* Can a lock of ours lie there? */
-bool fo_rwlock_fits(const pthread_rwlock_t *lock);
+bool fo_rwlock_has_room(const pthread_rwlock_t *lock);
 
 /* They return 0, or an error number as pthread_rwlock_...(3) do; EAGAIN also where a thread has no
  * seat, or no room there. */
@@ -82,6 +82,6 @@ int fo_rwlock_unlock(pthread_rwlock_t *lock);
 /* What is left of a read acquisition, and of a release, after the fast path (rwlock_short.h): the
  * entry is in the seat, and was struck out of it. */
 int fo_rwlock_read_entered(pthread_rwlock_t *lock, uint64_t *entry);
-int fo_rwlock_unlock_struck(pthread_rwlock_t *lock, uint64_t *entry, uint64_t was);
+int fo_rwlock_unlock_removed(pthread_rwlock_t *lock, uint64_t *entry, uint64_t was);
 
 #endif

@@ -38,7 +38,7 @@ int fo_rwlock_release_any(const struct fo_rwlock *l, uint64_t key)
     enum { LOOKS = 10000 };
 
     for (unsigned i = 0; i < LOOKS; i++) {
-        if (fo_seats_strike(key, fo_rwlock_seen(fo_rwlock_word(l))))
+        if (fo_seats_remove(key, fo_rwlock_seen(fo_rwlock_word(l))))
             return 0;
         fo_relax();
     }
@@ -67,13 +67,13 @@ static int await_writer(struct fo_rwlock *l, const struct fo_own_seat *own, uint
         return p->answer == EBUSY ? EBUSY : EDEADLK;
     /* A writer that still looks whether the lock is read does not have it. */
     bool soon = p->now && (word & FO_RWLOCK_HELD) == 0;
-    if ((!p->now || soon) && fo_rwlock_changes_soon(l, word, p))
+    if ((!p->now || soon) && fo_rwlock_can_change_soon(l, word, p))
         return 0;
     if (fo_rwlock_recover(l, word, 0))
         return 0;
     if (p->now && !soon)
         return stop_reading(l, p);
-    struct fo_patience until_it_has_looked = fo_for_ever;
+    struct fo_patience until_it_has_looked = fo_patience_endless;
     fo_rwlock_sleep(l, word, FO_READERS, soon ? &until_it_has_looked : p);
     return 0;
 }
@@ -89,7 +89,7 @@ static FO_COLD int read_or_wait(struct fo_rwlock *l, struct fo_own_seat *own, ui
         uint64_t word = seen_word(l, own);
         if (may_read(word))
             return read_now(l, word);
-        if (!fo_reads_strike(own, entry, key)) /* it served another thread that released the lock */
+        if (!fo_reads_remove(own, entry, key)) /* it served another thread that released the lock */
             fo_rwlock_release_any(l, key);
         status = await_writer(l, own, word, p);
         if (status != 0)
@@ -109,19 +109,19 @@ static int read_with(pthread_rwlock_t *lock, struct fo_patience p)
 
 int fo_rwlock_read_entered(pthread_rwlock_t *lock, uint64_t *entry)
 {
-    struct fo_patience p = fo_for_ever;
+    struct fo_patience p = fo_patience_endless;
 
     return read_or_wait(fo_rwlock_of(lock), &fo_own_seat, entry, &p);
 }
 
 int fo_rwlock_read(pthread_rwlock_t *lock)
 {
-    return read_with(lock, fo_for_ever);
+    return read_with(lock, fo_patience_endless);
 }
 
 int fo_rwlock_try_read(pthread_rwlock_t *lock)
 {
-    return read_with(lock, fo_not_at_all);
+    return read_with(lock, fo_patience_none);
 }
 
 int fo_rwlock_read_until(pthread_rwlock_t *lock, clockid_t clock, const struct timespec *end)

@@ -37,7 +37,7 @@ static FO_ALWAYS_INLINE int fo_rwlock_unlock_short(pthread_rwlock_t *lock)
         return fo_rwlock_unlock(lock);
     uint64_t was = __atomic_exchange_n(last, 0, __ATOMIC_SEQ_CST);
     fo_own_seat.top = last;
-    return fo_likely(was == key) ? 0 : fo_rwlock_unlock_struck(lock, last, was);
+    return fo_likely(was == key) ? 0 : fo_rwlock_unlock_removed(lock, last, was);
 }
 
 #endif

@@ -8,8 +8,8 @@
 #include "process/process.h"
 #include "shared/rwlock_word.h"
 
-const struct fo_patience fo_for_ever = {.answer = ETIMEDOUT};
-const struct fo_patience fo_not_at_all = {.now = true, .answer = EBUSY};
+const struct fo_patience fo_patience_endless = {.answer = ETIMEDOUT};
+const struct fo_patience fo_patience_none = {.now = true, .answer = EBUSY};
 
 /* As glibc's, they are looked at even if the lock is to be had at once. */
 bool fo_patience_until(struct fo_patience *p, clockid_t clock, const struct timespec *end)
@@ -110,7 +110,7 @@ bool fo_rwlock_recover(struct fo_rwlock *l, uint64_t word, uint32_t heir)
  */
 
 /* Before the thread goes to sleep: not for ever, since it is no reader that waits until it does. */
-bool fo_rwlock_changes_soon(const struct fo_rwlock *l, uint64_t word, struct fo_patience *p)
+bool fo_rwlock_can_change_soon(const struct fo_rwlock *l, uint64_t word, struct fo_patience *p)
 {
     enum { LOOKS = 100 };
 

@@ -20,7 +20,7 @@ struct fo_patience {
     int answer;
 };
 
-extern const struct fo_patience fo_for_ever, fo_not_at_all;
+extern const struct fo_patience fo_patience_endless, fo_patience_none;
 
 /* False: the clock or the time is wrong. */
 bool fo_patience_until(struct fo_patience *p, clockid_t clock, const struct timespec *end);
@@ -68,7 +68,7 @@ uint64_t fo_rwlock_release(struct fo_rwlock *l);
 FO_COLD bool fo_rwlock_recover(struct fo_rwlock *l, uint64_t word, uint32_t heir);
 
 /* Before a thread sleeps for the first time: does the word change soon? */
-bool fo_rwlock_changes_soon(const struct fo_rwlock *l, uint64_t word, struct fo_patience *p);
+bool fo_rwlock_can_change_soon(const struct fo_rwlock *l, uint64_t word, struct fo_patience *p);
 
 /* False: it slept for a slice of time, and nothing happened. */
 bool fo_rwlock_sleep(struct fo_rwlock *l, uint64_t word, enum fo_sleepers group,

@@ -146,7 +146,7 @@ uint32_t fo_seat_thread(uint32_t owner)
     return FO_RELAXED_LOAD(&seat->threads[named % FO_THREADS_KNOWN]);
 }
 
-bool fo_seat_look_after(uint32_t number)
+bool fo_seat_recover(uint32_t number)
 {
     struct fo_seat *seat = &fo_seats->seat[number];
     uint64_t me = fo_living_me();
@@ -166,7 +166,7 @@ bool fo_seat_is_dead(uint32_t owner)
         generations_since(seat, owner) != 0 ||
         __atomic_load_n(&seat->owner.owner, __ATOMIC_ACQUIRE) == 0)
         return true;
-    return fo_seat_look_after(fo_seat_number(owner));
+    return fo_seat_recover(fo_seat_number(owner));
 }
 
 /* --- claim ---------------------------------------------------------------------------------------

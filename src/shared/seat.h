@@ -84,7 +84,7 @@ bool fo_seat_is_dead(uint32_t owner);
 uint32_t fo_seat_thread(uint32_t owner);
 
 /* If the owner of this seat is dead, strike out what it read.  False: it lives. */
-bool fo_seat_look_after(uint32_t number);
+bool fo_seat_recover(uint32_t number);
 
 /* The calling thread ends: its seat is released, or left to its process if it has locks. */
 void fo_seat_leave(void);
@@ -110,11 +110,11 @@ enum fo_wait fo_entry_await(const struct fo_entry *entry, uint64_t key,
 
 /* Strike an entry out if it is of this lock; wakes the thread that waits for it.  False: it is not,
  * or another thread was faster. */
-bool fo_entry_strike(uint64_t *entry, uint64_t key);
+bool fo_entry_remove(uint64_t *entry, uint64_t key);
 
 /* Any thread may release what another one reads: one entry of this lock, of any seat of this mask.
  * False: there is none. */
-bool fo_seats_strike(uint64_t key, uint32_t mask);
+bool fo_seats_remove(uint64_t key, uint32_t mask);
 
 /* For the owner: no entry of this seat is left. */
 bool fo_seat_is_empty(struct fo_seat *seat);
@@ -131,7 +131,7 @@ struct fo_line *fo_line_leave(const struct fo_line *line, struct fo_seat *seat);
 
 /* For the owner: this line, which has an entry, is in use.  A signal handler may have left it
  * before the entry was there.  The last line that is in use. */
-struct fo_line *fo_line_keep(struct fo_line *line, struct fo_line *last, struct fo_seat *seat);
+struct fo_line *fo_line_recover(struct fo_line *line, struct fo_line *last, struct fo_seat *seat);
 
 /* For the owner: an entry of this lock, or an empty one (0), in the lines after the first one, up
  * to `last`; NULL: there is none. */

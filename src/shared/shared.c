@@ -23,7 +23,7 @@ static void use_map(struct fo_memory *m)
     /* What another process enters, this one does not hear of. */
     __atomic_store_n(&fo_hot.entered, m->tree.common ? m->root : NULL, __ATOMIC_RELEASE);
     fo_process_moved();
-    if (before != m && !fo_hot_concurrent()) /* else another thread may be looking at it */
+    if (before != m && !fo_hot_is_concurrent()) /* else another thread may be looking at it */
         fo_memory_unmap(before);
 }
 

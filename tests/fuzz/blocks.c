@@ -235,7 +235,7 @@ static void write_stale(struct input *in)
         if (blocks[i].at != NULL && p < blocks[i].at + blocks[i].size + sizeof bytes &&
             blocks[i].at < p + 2 * sizeof bytes)
             return;
-    if (FUZZ_STALE_WRITES && p != NULL && fo_readable((uintptr_t)p, sizeof bytes))
+    if (FUZZ_STALE_WRITES && p != NULL && fo_is_readable((uintptr_t)p, sizeof bytes))
         memcpy(p, bytes, size);
 }
 

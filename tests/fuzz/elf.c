@@ -17,7 +17,7 @@ enum { PAGE = 4096, PAGES = 16, ROOM = PAGE * PAGES };
 static struct fo_module loaded;
 static uint16_t readable; /* a bit a page */
 
-bool fo_readable(uintptr_t address, size_t size)
+bool fo_is_readable(uintptr_t address, size_t size)
 {
     uintptr_t offset = address - loaded.start;
 
@@ -31,7 +31,7 @@ bool fo_readable(uintptr_t address, size_t size)
 
 bool fo_probe_string(const char *address, char *out, size_t size)
 {
-    for (size_t i = 0; i < size && fo_readable((uintptr_t)address + i, 1); i++) {
+    for (size_t i = 0; i < size && fo_is_readable((uintptr_t)address + i, 1); i++) {
         out[i] = address[i];
         if (out[i] < ' ')
             return i != 0 && out[i] == '\0';
@@ -83,7 +83,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (readable != UINT16_MAX)
         protect(image);
     size_t length = fo_elf_build_id(&loaded, &id);
-    if (length > 64 || (length != 0 && !fo_readable((uintptr_t)id, length)))
+    if (length > 64 || (length != 0 && !fo_is_readable((uintptr_t)id, length)))
         abort();
     if (fo_elf_string(image + string, text, sizeof text) &&
         strnlen(text, sizeof text) == sizeof text)

@@ -73,13 +73,13 @@ static void pages(struct fo_guard_class *c)
     struct fo_guard_class *found;
     uintptr_t end = fo_guard_run_end(c, s);
 
-    CHECK(!fo_readable(end - page, 1) && !fo_readable(end, 1));
+    CHECK(!fo_is_readable(end - page, 1) && !fo_is_readable(end, 1));
     CHECK(fo_guard_open(end, page + 1));
-    CHECK(fo_readable(end - 2 * page, 2 * page) && !fo_readable(end, 1) &&
-          !fo_readable(end - 2 * page - 1, 1));
+    CHECK(fo_is_readable(end - 2 * page, 2 * page) && !fo_is_readable(end, 1) &&
+          !fo_is_readable(end - 2 * page - 1, 1));
     *(char *)(end - 1) = 'x';
     fo_guard_close(end, page + 1);
-    CHECK(!fo_readable(end - 1, 1) && !fo_readable(end - 2 * page, 1));
+    CHECK(!fo_is_readable(end - 1, 1) && !fo_is_readable(end - 2 * page, 1));
     CHECK(fo_guard_open(end, 1) && *(char *)(end - 1) == 0);
     fo_guard_close(end, 1);
     CHECK(fo_guard_slot_at(end - 1, &found) == s && found == c);

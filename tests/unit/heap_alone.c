@@ -99,7 +99,7 @@ void *fo_realloc(void *p, size_t size, const char *file, int line)
     size_t before = fo_word_size(at.word);
     void *fresh = fo_malloc(size, file, line);
     if (fresh == NULL) {
-        fo_region_let_go(&at);
+        fo_region_release(&at);
         return NULL;
     }
     memcpy(fresh, p, before < size ? before : size);

@@ -264,7 +264,7 @@ FRESH(a_file_is_mapped_from_its_beginning)
     assert_non_null(p);
     assert_int_equal(pwrite(fd, "B", 1, 0), 1);
     assert_int_equal(msync(p, 5000, MS_ASYNC), 0);
-    assert_true(fo_readable((uintptr_t)p, 5));
+    assert_true(fo_is_readable((uintptr_t)p, 5));
     assert_memory_equal(p, "Begin", 5);
     fo_apart_unmap(p, 5000);
     close(fd);

@@ -169,7 +169,7 @@ static void are_apart(const struct worker *a, const struct worker *b)
 
 static void is_left_alone(const struct worker *w)
 {
-    assert_true(fo_life_lasts(fo_hot.tree, w->index));
+    assert_true(fo_life_is_running(fo_hot.tree, w->index));
     assert_false(fo_life_is_over(w->id));
     assert_false(fo_living_is_orphan(&w->cache->owner));
     assert_int_equal(fo_rwlock_try_write(w->lock), EBUSY);
@@ -214,7 +214,7 @@ static void the_killed_one_is_found_and_no_other_body(void)
     await(&living->stage, 1);
     kill(dead->outer, SIGKILL);
     ends_well(first);
-    assert_false(fo_life_lasts(fo_hot.tree, dead->index));
+    assert_false(fo_life_is_running(fo_hot.tree, dead->index));
     assert_true(fo_life_is_over(dead->id));
     assert_true(fo_living_is_orphan(&dead->cache->owner));
     is_left_alone(living);

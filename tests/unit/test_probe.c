@@ -25,7 +25,7 @@ static int map_pages(void **state)
 
 static bool readable(const char *at, size_t size)
 {
-    return fo_readable((uintptr_t)at, size);
+    return fo_is_readable((uintptr_t)at, size);
 }
 
 static void readable_is_whatever_lies_in_readable_pages(void **state)
@@ -79,11 +79,11 @@ static void addresses_that_are_none_are_unreadable(void **state)
 
     (void)state;
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
-        assert_false(fo_readable(wrong[i], 1));
-        assert_false(fo_readable(wrong[i], 16));
+        assert_false(fo_is_readable(wrong[i], 1));
+        assert_false(fo_is_readable(wrong[i], 16));
     }
-    assert_false(fo_readable((uintptr_t)pages, SIZE_MAX));
-    assert_false(fo_readable((uintptr_t)pages, SIZE_MAX - (uintptr_t)pages + 100));
+    assert_false(fo_is_readable((uintptr_t)pages, SIZE_MAX));
+    assert_false(fo_is_readable((uintptr_t)pages, SIZE_MAX - (uintptr_t)pages + 100));
 }
 
 static void looking_leaves_errno_alone(void **state)

@@ -229,7 +229,7 @@ FRESH(after_a_burst_few_blocks_take_turns_and_none_went_to_other_threads)
         free_blocks(burst, BURST);
     }
     const struct fo_set full = fo_full_magazines(class);
-    assert_false(fo_set_exceeds(&full, fo_region->magazines, 0));
+    assert_false(fo_set_is_longer(&full, fo_region->magazines, 0));
     for (int i = 0; i < LATER; i++) {
         later[i] = (uintptr_t)fo_malloc(24, "a.c", 2);
         fo_free((void *)later[i], "f.c", 2);

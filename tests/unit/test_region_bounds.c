@@ -66,7 +66,7 @@ static void live_on(void)
     for (int i = 0; i < 4; i++) {
         allocate();
         free_some(1);
-        fo_cache_spill();
+        fo_cache_drain();
         fo_caches_reclaim();
         fo_region_make_room();
     }
@@ -166,7 +166,7 @@ static void counts(uint64_t number)
 static void limits(uint64_t number)
 {
     fo_region->committed = fo_region->hole = number;
-    fo_region_see_limit(fo_direct_of(fo_hot.process));
+    fo_region_update_limit(fo_direct_of(fo_hot.process));
 }
 
 static void magazines(uint64_t number)
@@ -208,7 +208,7 @@ static void payloads(uint64_t number)
             if (end[-(int)i].payload != 0)
                 end[-(int)i].payload = places[i % (sizeof places / sizeof *places)];
     }
-    fo_cache_spill();
+    fo_cache_drain();
 }
 
 /* --- each number in each place -------------------------------------------------------------------

@@ -119,13 +119,13 @@ FRESH(pages_of_small_blocks_serve_other_sizes_again)
 FRESH(a_joined_run_is_left_whole_while_there_are_others)
 {
     in_a_fresh_heap(RECORD_SIZE);
-    fo_large_cool();
+    fo_large_evict_warm();
     assert_true(fo_run_join(2));
     uint32_t one = fo_run_take(1), two = fo_run_take(2);
     assert_int_equal(fo_run_at(one), 1);
     assert_int_equal(fo_run_at(two), 2);
-    fo_run_give(one);
-    fo_run_give(two);
+    fo_run_release(one);
+    fo_run_release(two);
     check_that_nothing_is_lost();
 }
 

@@ -27,7 +27,7 @@ static void free_neighbours(void)
 {
     hold(0, 8, 20000);
     let_go(0, 8);
-    fo_large_cool();
+    fo_large_evict_warm();
 }
 
 static void join_neighbours(void)
@@ -53,7 +53,7 @@ static void join_all(void)
 
 static void take_one_page(void)
 {
-    fo_run_give(fo_run_take(1));
+    fo_run_release(fo_run_take(1));
 }
 
 /* There are only runs of four pages in the end, and no pages that were never used. */
@@ -82,7 +82,7 @@ static void free_a_page(void)
 {
     hold(0, 2, FEW_TO_A_PAGE);
     let_go(0, 2);
-    fo_cache_spill();
+    fo_cache_drain();
 }
 
 static void dissolve_pages(void)

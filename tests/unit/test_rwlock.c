@@ -177,9 +177,9 @@ FRESH(any_process_may_release_what_another_one_writes)
     start(NULL);
     pthread_rwlock_t *lock = new_lock();
     assert_int_equal(fo_rwlock_write(lock), 0);
-    assert_true(fo_rwlock_writes());
+    assert_true(fo_rwlock_has_writer_here());
     fixture_fork(write_release_in_child, lock);
-    assert_false(fo_rwlock_writes());
+    assert_false(fo_rwlock_has_writer_here());
     assert_true(is_free_for_others(lock));
 }
 

@@ -110,8 +110,8 @@ FRESH(the_lowest_is_taken_first_and_each_once)
     prepare();
     for (uint32_t n = NUMBERS - 1; n != 0; n--)
         fo_set_add(&set, n);
-    assert_true(fo_set_exceeds(&set, NUMBERS, NUMBERS - 2));
-    assert_false(fo_set_exceeds(&set, NUMBERS, NUMBERS - 1));
+    assert_true(fo_set_is_longer(&set, NUMBERS, NUMBERS - 2));
+    assert_false(fo_set_is_longer(&set, NUMBERS, NUMBERS - 1));
     for (uint32_t n = 1; n < NUMBERS; n++)
         assert_int_equal(fo_set_take(&set, NUMBERS), n);
     assert_int_equal(fo_set_take(&set, NUMBERS), 0);

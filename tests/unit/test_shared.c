@@ -64,8 +64,8 @@ FRESH(a_shared_pool_is_noticed_by_its_first_block)
     void *p = fo_malloc(100, "a.c", 1);
     assert_true(fo_hot.shared);
     assert_true(fo_origins_share((uintptr_t)p));
-    assert_true(fo_cure_applied(FO_CURE_LOCKS));
-    assert_false(fo_cure_applied(FO_CURE_STATE | FO_CURE_EXIT | FO_CURE_IDENTITY));
+    assert_true(fo_cure_is_applied(FO_CURE_LOCKS));
+    assert_false(fo_cure_is_applied(FO_CURE_STATE | FO_CURE_EXIT | FO_CURE_IDENTITY));
     assert_false(fo_origins_share((uintptr_t)&p));
 }
 
@@ -76,7 +76,7 @@ FRESH(a_private_pool_gets_no_cures)
     void *p = fo_malloc(100, "a.c", 1);
     assert_false(fo_hot.shared);
     assert_false(fo_origins_share((uintptr_t)p));
-    assert_false(fo_cure_applied(FO_CURES_ALL));
+    assert_false(fo_cure_is_applied(FO_CURES_ALL));
 }
 
 FRESH(every_segment_of_a_shared_pool_is_known)

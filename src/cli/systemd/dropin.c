@@ -135,7 +135,7 @@ char *fo_plan_text(const struct fo_plan *plan)
     return fclose(out) == 0 ? text : NULL;
 }
 
-void fo_plan_tell(const struct fo_plan *plan, bool all)
+void fo_plan_print(const struct fo_plan *plan, bool all)
 {
     for (size_t i = 0; i < plan->notes[FO_NOTE_FATAL].count; i++)
         fo_error("%s", plan->notes[FO_NOTE_FATAL].items[i]);

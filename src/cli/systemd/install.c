@@ -59,7 +59,7 @@ static enum fo_exit reload(const char *root)
     const char *const command[] = {"systemctl", "daemon-reload", NULL};
     struct fo_output output = {0};
 
-    if (*root != '\0' || !fo_systemd_runs())
+    if (*root != '\0' || !fo_systemd_is_running())
         return FO_EXIT_OK;
     int status = fo_run_program(command, DROPIN_MAX, &output);
     if (status != 0)

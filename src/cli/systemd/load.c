@@ -253,7 +253,7 @@ enum fo_exit fo_unit_load(struct fo_unit *unit, const char *root)
         result = fo_unit_parse(unit, unit->name, output.text, output.length);
         if (result == FO_EXIT_OK)
             result = checked(unit);
-    } else if (!fo_systemd_runs()) { /* systemctl cannot tell then */
+    } else if (!fo_systemd_is_running()) { /* systemctl cannot tell then */
         result = load_from_path(unit, "");
     } else if (status == FO_EXIT_NOT_FOUND) {
         fo_error("systemctl is not there; give the unit file: freeonce systemd FILE");

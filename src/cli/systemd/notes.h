@@ -35,7 +35,7 @@ void fo_setting(struct fo_plan *plan, const char *format, ...)
 
 /* syscalls.c: SystemCallFilter= and RestrictAddressFamilies=. */
 void fo_plan_syscalls(struct fo_plan *plan);
-bool fo_family_allowed(struct fo_unit *unit, const char *family);
+bool fo_family_is_allowed(struct fo_unit *unit, const char *family);
 
 /* exec.c: what ExecStart= runs. */
 void fo_plan_exec(struct fo_plan *plan);
@@ -58,8 +58,8 @@ void fo_plan_limits(struct fo_plan *plan);
 
 /* dropin.c: all of it as text; the caller frees it. */
 void fo_plan_make(struct fo_plan *plan, const struct fo_list *set);
-char *fo_plan_text(const struct fo_plan *plan);          /* NULL: no memory */
-void fo_plan_tell(const struct fo_plan *plan, bool all); /* false: only what is fatal */
+char *fo_plan_text(const struct fo_plan *plan);           /* NULL: no memory */
+void fo_plan_print(const struct fo_plan *plan, bool all); /* false: only what is fatal */
 void fo_plan_free(struct fo_plan *plan);
 
 #endif

@@ -243,7 +243,7 @@ static void place_log(struct fo_plan *plan)
     if (runs_log_daemon(plan->unit)) {
         fo_note(plan, FO_NOTE_WARN,
                 "%s, and syslog is the service itself: reports are in the journal alone.", what);
-    } else if (socket && fo_family_allowed(plan->unit, "AF_UNIX")) {
+    } else if (socket && fo_family_is_allowed(plan->unit, "AF_UNIX")) {
         plan->log = "syslog";
         fo_note(plan, FO_NOTE, "%s, so reports go to syslog: journalctl -u %s.", what,
                 plan->unit->name);
@@ -259,7 +259,7 @@ static void check_log(struct fo_plan *plan)
     const char *why = "";
 
     if (strcmp(plan->log, "syslog") == 0) {
-        if (!fo_family_allowed(plan->unit, "AF_UNIX"))
+        if (!fo_family_is_allowed(plan->unit, "AF_UNIX"))
             fo_note(plan, FO_NOTE_WARN,
                     "FREEONCE_LOG=syslog needs AF_UNIX, which "
                     "RestrictAddressFamilies= forbids: reports go to stderr.");

@@ -75,7 +75,7 @@ int fo_run_program(const char *const *command, size_t limit, struct fo_output *o
     return WIFSIGNALED(status) ? FO_EXIT_SIGNAL + WTERMSIG(status) : WEXITSTATUS(status);
 }
 
-bool fo_systemd_runs(void)
+bool fo_systemd_is_running(void)
 {
     struct stat status;
 

@@ -20,6 +20,6 @@ int fo_run_program(const char *const *command, size_t limit, struct fo_output *o
 void fo_output_free(struct fo_output *output);
 
 /* Is this machine's init a systemd?  As sd_booted(3) asks. */
-bool fo_systemd_runs(void);
+bool fo_systemd_is_running(void);
 
 #endif

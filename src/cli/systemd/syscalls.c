@@ -145,7 +145,7 @@ void fo_plan_syscalls(struct fo_plan *plan)
     fo_list_free(&lines);
 }
 
-bool fo_family_allowed(struct fo_unit *unit, const char *family)
+bool fo_family_is_allowed(struct fo_unit *unit, const char *family)
 {
     struct fo_list lines = fo_unit_lines(unit, "RestrictAddressFamilies");
     bool allowed = true;

@@ -160,7 +160,7 @@ static enum fo_exit make(struct request *r, struct fo_unit *unit)
     if (dropin == NULL)
         return FO_EXIT_SOFTWARE;
     bool no_effect = r->plan.notes[FO_NOTE_FATAL].count > 0;
-    fo_plan_tell(&r->plan, r->install || !is_one_file());
+    fo_plan_print(&r->plan, r->install || !is_one_file());
     if (r->install && !no_effect)
         result = fo_dropin_install(unit, r->plan.root, dropin, r->plan.journal);
     else if (r->install)
