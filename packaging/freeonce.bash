@@ -79,7 +79,7 @@ _freeonce_argument()
         *NAME=VALUE) _freeonce_setting "${2%NAME=VALUE}" ;;
         *'|'*) COMPREPLY=($(compgen -W "${2//|/ }" -- "$cur")) ;;
         FORMAT)
-            local formats='text json junit sarif github'
+            local formats='text json junit sarif html github'
             [[ $1 == options ]] && formats='table json'
             COMPREPLY=($(compgen -W "$formats" -- "$cur"))
             ;;

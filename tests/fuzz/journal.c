@@ -162,7 +162,7 @@ static void check_format(const struct fo_format *format, const struct fo_model *
         check_json(text, size);
     else if (strcmp(format->name, "github") == 0)
         each_line(text, check_command);
-    else if (strcmp(format->name, "junit") == 0)
+    else if (strcmp(format->name, "junit") == 0 || strcmp(format->name, "html") == 0)
         check_xml(text, size);
     free(text);
 }
@@ -196,7 +196,7 @@ static struct fo_suppression *known(int fd, char *path)
     return list;
 }
 
-enum { FORMATS = 5 };
+enum { FORMATS = 6 };
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {

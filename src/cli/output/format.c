@@ -8,6 +8,7 @@ const struct fo_format fo_formats[] = {
     {"json", "JSON lines", fo_format_json},
     {"junit", "JUnit XML, as GitLab and Jenkins read it", fo_format_junit},
     {"sarif", "SARIF 2.1.0", fo_format_sarif},
+    {"html", "one page for a browser", fo_format_html},
     {"github", "annotations of GitHub Actions", fo_format_github},
     {NULL, NULL, NULL},
 };

@@ -35,6 +35,7 @@ void fo_text_summary(FILE *out, const struct fo_model *model, const struct fo_ru
 void fo_format_json(FILE *out, const struct fo_model *model, const struct fo_run_shown *run);
 void fo_format_junit(FILE *out, const struct fo_model *model, const struct fo_run_shown *run);
 void fo_format_sarif(FILE *out, const struct fo_model *model, const struct fo_run_shown *run);
+void fo_format_html(FILE *out, const struct fo_model *model, const struct fo_run_shown *run);
 void fo_format_github(FILE *out, const struct fo_model *model, const struct fo_run_shown *run);
 
 #endif

@@ -19,8 +19,8 @@ enum {
 };
 
 static const struct argp_option options[] = {
-    {"format", 'f', "FORMAT", 0, "text, json, junit, sarif or github; may be given several times",
-     1},
+    {"format", 'f', "FORMAT", 0,
+     "text, json, junit, sarif, html or github; may be given several times", 1},
     {"output", 'o', "FILE", 0, "the format named before goes to FILE", 1},
     {"suppressions", KEY_SUPPRESSIONS, "FILE", 0, "findings that are known, see freeonce(1)", 2},
     {"gen-suppressions", KEY_GENERATE, NULL, 0, "print entries that would suppress the findings",
@@ -46,7 +46,8 @@ static error_t add_format(struct fo_outputs *o, const char *name, struct argp_st
     const struct fo_format *format = fo_format_find(name);
 
     if (format == NULL)
-        argp_error(state, "there is no format %s; text, json, junit, sarif and github are known",
+        argp_error(state,
+                   "there is no format %s; text, json, junit, sarif, html and github are known",
                    name);
     else if (o->count == FO_OUTPUTS_MAX)
         argp_error(state, "more than %d formats", FO_OUTPUTS_MAX);

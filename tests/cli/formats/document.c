@@ -13,6 +13,7 @@ static const struct {
 } formats[] = {{"json", fo_format_json},
                {"junit", fo_format_junit},
                {"sarif", fo_format_sarif},
+               {"html", fo_format_html},
                {"github", fo_format_github}};
 
 int main(int argc, char **argv)

@@ -7,13 +7,17 @@
 #include "cli/output/suppress.h"
 #include "report/journal_format.h"
 
-const char *const made_names[MADES] = {"empty",   "one",   "three",      "suppressed",
-                                       "unknown", "nasty", "unprotected"};
+const char *const made_names[MADES] = {"empty", "one",         "three",   "suppressed", "unknown",
+                                       "nasty", "unprotected", "hostile", "many"};
 
 #define NASTY "a\"b<c>&d'e%f,g:h\\i\nj\tk]]>l\x01\xff\xc3\xa4 \xe2\x82\xac::error::m"
 
-static struct fo_process_shown processes[4];
-static struct fo_finding_shown findings[3];
+#define HOSTILE                                                                                    \
+    "\"'><script>document.title='owned'</script><img src=x onerror=\"document.title='owned'\">"    \
+    "</title></style>&lt;\x1b[2J\x80\xff\xe2\x80\xae\n-->]]>"
+
+static struct fo_process_shown processes[FO_JOURNAL_PROCESSES];
+static struct fo_finding_shown findings[FO_JOURNAL_FINDINGS];
 static struct fo_code stacks[3][2];
 static char here[4096], source[sizeof here + 100];
 static struct fo_suppression suppression = {.file = "known.txt", .line = 3, .name = "bug 123"};
@@ -150,9 +154,73 @@ static void make_nasty(void)
                                               .line = UINT32_MAX};
 }
 
+static void make_hostile(void)
+{
+    static char lengthy[10001];
+    struct fo_code wrong = {.module = HOSTILE,
+                            .build_id = HOSTILE,
+                            .address = UINT64_MAX,
+                            .function = HOSTILE,
+                            .file = HOSTILE ".c",
+                            .line = UINT32_MAX};
+
+    memset(lengthy, 'w', sizeof lengthy - 1);
+    processes[0].name = processes[0].how = processes[2].how = HOSTILE;
+    processes[2].name = lengthy;
+    processes[0].guard = FO_JOURNAL_UNPROTECTED;
+    processes[0].parent = &processes[1]; /* a circle */
+    processes[1].forked = wrong;
+    processes[2].signal = 64;
+    for (int i = 0; i < 2; i++) {
+        struct fo_finding_shown *f = &findings[i];
+        *f = findings[0];
+        f->kind = f->headline = f->label = f->object = f->advice = f->answer = HOSTILE;
+        f->allocated.file = f->neighbour_file = HOSTILE;
+        f->neighbour_block = 1;
+        f->allocated.caller = f->now.caller = wrong;
+        f->freed.caller = (struct fo_code){.module = HOSTILE, .build_id = HOSTILE};
+        stacks[0][0] = f->freed.caller;
+        f->fingerprint = HOSTILE;
+    }
+    findings[1].object = findings[1].now.caller.function = findings[1].headline = lengthy;
+    findings[1].last = findings[1].first = 0;
+}
+
+/* 8 objects, 16 callers, all processes are the first one's children, 32 have findings. */
+static void make_many(void)
+{
+    static const char *const objects[] = {"SSL_CTX", "SSL",        "X509",  "EVP_PKEY",
+                                          "BIO",     "X509_STORE", "block", "SSL_SESSION"};
+    static char functions[16][16];
+    static struct fo_code stack[16];
+
+    for (unsigned i = 0; i < 16; i++) {
+        snprintf(functions[i], sizeof functions[i], "function_%u", i);
+        stack[i] = code(functions[i], "/src/program.c", 100 + i);
+    }
+    for (unsigned i = 3; i < FO_JOURNAL_PROCESSES; i++) {
+        processes[i] = processes[1];
+        processes[i].pid = 4120 + i;
+    }
+    for (unsigned i = 0; i < FO_JOURNAL_FINDINGS; i++) {
+        struct fo_finding_shown *f = &findings[i];
+        *f = findings[0];
+        f->object = objects[i % 8];
+        f->advice = "It was freed before, by the place that freed it first. Which of the two owns "
+                    "it? The other must not free it, or must take a reference of its own.";
+        f->first += i * UINT64_C(1000000000);
+        f->last = f->first;
+        f->freed.process = &processes[1 + i % 32];
+        f->now.caller = f->allocated.caller = stack[i / 8 % 16];
+        f->now.line = i + 1;
+        f->allocated.stack = f->freed.stack = f->now.stack = stack;
+        f->allocated.frames = f->freed.frames = f->now.frames = 6;
+    }
+}
+
 void made_model(struct fo_model *model, enum made which)
 {
-    static const size_t counts[MADES] = {0, 1, 3, 3, 2, 1, 0};
+    static const size_t counts[MADES] = {0, 1, 3, 3, 2, 1, 0, 2, FO_JOURNAL_FINDINGS};
 
     if (getcwd(here, sizeof here) == NULL)
         here[0] = '\0';
@@ -162,7 +230,9 @@ void made_model(struct fo_model *model, enum made which)
     make_first(&findings[0]);
     make_others();
     *model = (struct fo_model){.processes = processes,
-                               .process_count = which == MADE_UNPROTECTED ? 4 : 3,
+                               .process_count = which == MADE_MANY          ? FO_JOURNAL_PROCESSES
+                                                : which == MADE_UNPROTECTED ? 4
+                                                                            : 3,
                                .findings = findings,
                                .finding_count = counts[which],
                                .guarded = 3,
@@ -176,6 +246,10 @@ void made_model(struct fo_model *model, enum made which)
         make_unknown();
     else if (which == MADE_NASTY)
         make_nasty();
+    else if (which == MADE_HOSTILE)
+        make_hostile();
+    else if (which == MADE_MANY)
+        make_many();
     for (size_t i = 0; i < model->finding_count; i++)
         model->occurrences += findings[i].count;
 }

@@ -12,6 +12,8 @@ enum made {
     MADE_UNKNOWN,     /* two findings of which hardly anything is known */
     MADE_NASTY,       /* strings that mean something to some format */
     MADE_UNPROTECTED, /* no finding, and processes that were not guarded */
+    MADE_HOSTILE,     /* every string from outside is HTML, or 10,000 bytes long */
+    MADE_MANY,        /* as many findings and processes as a journal holds */
     MADES,
 };
 

@@ -228,7 +228,7 @@ static void generated_entries_match_exactly_their_findings(void **state)
                                                1}; /* of the unknown ones no word differs */
 
     (void)state;
-    for (int which = 0; which < MADES; which++) {
+    for (int which = 0; which <= MADE_UNPROTECTED; which++) {
         struct fo_model model;
         struct fo_suppression *list = NULL;
         int status = -1;
