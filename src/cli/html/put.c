@@ -70,7 +70,7 @@ static void put_text(FILE *out, const char *text, size_t room)
 /* One conversion, of which `at` is what follows the percent sign; returns what follows it. */
 static const char *put_one(FILE *out, const char *at, va_list *arguments)
 {
-    static const char *const known[] = {"s", ".*s", "c", "d", "u", "zu", "llu", "llx"};
+    static const char *const known[] = {"s", ".*s", "d", "u", "zu", "llu", "llx"};
     size_t which = 0, count = sizeof known / sizeof known[0];
     const char *text;
     int room;
@@ -88,21 +88,18 @@ static const char *put_one(FILE *out, const char *at, va_list *arguments)
         put_text(out, text != NULL ? text : "?", room > 0 ? (size_t)room : 0);
         break;
     case 2:
-        put_text(out, (char[]){(char)va_arg(*arguments, int), '\0'}, TEXT_MAX);
-        break;
-    case 3:
         fprintf(out, "%d", va_arg(*arguments, int));
         break;
-    case 4:
+    case 3:
         fprintf(out, "%u", va_arg(*arguments, unsigned));
         break;
-    case 5:
+    case 4:
         fprintf(out, "%zu", va_arg(*arguments, size_t));
         break;
-    case 6:
+    case 5:
         fprintf(out, "%llu", va_arg(*arguments, unsigned long long));
         break;
-    case 7:
+    case 6:
         fprintf(out, "%llx", va_arg(*arguments, unsigned long long));
         break;
     default:

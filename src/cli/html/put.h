@@ -5,7 +5,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
-/* As fprintf(), of which it knows %s, %.*s, %c, %d, %u, %zu, %llu and %llx.  The format is HTML.
+/* As fprintf(), of which it knows %s, %.*s, %d, %u, %zu, %llu and %llx.  The format is HTML.
  * %s is text, for an element or for an attribute in double quotes: NULL is "?", and so is each
  * character that a page cannot show or that would change the order of what is read.  What is longer
  * than 1,000 bytes, or with %.*s than so many, is cut, and the place is marked. */
