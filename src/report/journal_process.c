@@ -6,6 +6,7 @@
 #include "process/process.h"
 #include "process/rows.h"
 #include "process/tree.h"
+#include "report/how.h"
 #include "report/journal.h"
 
 /* This process, as it was entered.  A child finds what its parent wrote here. */
@@ -146,6 +147,7 @@ uint32_t fo_journal_keep_process(uint32_t index)
 
 void fo_journal_how(enum fo_journal_guard guard, const char *how)
 {
+    fo_how_keep(guard, how);
     if (!fo_journal_is_usable())
         return;
     own.guard = guard;

@@ -11,29 +11,15 @@
 #include "base/apart.h"
 #include "base/format.h"
 #include "base/freed.h"
-#include "base/shared_number.h"
 #include "options/options.h"
 #include "process/process.h"
 #include "process/rows.h"
+#include "report/counts.h"
 #include "report/journal.h"
 #include "report/output.h"
 #include "report/record.h"
 
-enum {
-    KINDS_OF_FINDING_MAX = 1024
-}; /* distinct ones; each of those beyond is taken for a new one */
-
-/* A finding seen.  The key is a hash of what makes it the same; 0: free. */
-struct seen {
-    struct fo_shared_u64 key, count, printed;
-};
-
-/* Shared by all processes of the tree. */
-static struct shared {
-    struct fo_unprinted unprinted;
-    struct fo_shared_u32 has_findings; /* else the table is all zero, and is not looked at */
-    struct seen table[KINDS_OF_FINDING_MAX];
-} * shared;
+struct fo_counts *fo_counts;
 
 enum kept { NOT_KEPT, KEEPING, KEPT };
 
@@ -42,7 +28,7 @@ static FO_BULKY struct own {
     uint32_t kept;           /* enum kept: is the record there? */
     uint32_t journal;        /* row of the finding there; 0: not yet */
     struct fo_record record; /* for the count that is printed at exit */
-} own[KINDS_OF_FINDING_MAX];
+} own[FO_KINDS_OF_FINDING];
 
 void fo_record_freed(struct fo_record *r, const struct fo_freed *f)
 {
@@ -56,10 +42,10 @@ void fo_record_freed(struct fo_record *r, const struct fo_freed *f)
 
 bool fo_report_start(void)
 {
-    shared = fo_apart_map(sizeof *shared, MAP_SHARED);
-    if (shared == NULL)
+    fo_counts = fo_apart_map(sizeof *fo_counts, MAP_SHARED);
+    if (fo_counts == NULL)
         return false;
-    fo_output_share(&shared->unprinted);
+    fo_output_share(&fo_counts->unprinted);
     return true;
 }
 
@@ -76,16 +62,16 @@ static uint64_t key_of(const struct fo_record *r)
     return key | 1;
 }
 
-/* Its row; KINDS_OF_FINDING_MAX: the table is full. */
+/* Its row; FO_KINDS_OF_FINDING: the table is full. */
 static size_t find(uint64_t key)
 {
-    for (size_t i = 0; i < KINDS_OF_FINDING_MAX; i++) {
-        size_t row = ((key >> 40) + i) % KINDS_OF_FINDING_MAX;
+    for (size_t i = 0; i < FO_KINDS_OF_FINDING; i++) {
+        size_t row = ((key >> 40) + i) % FO_KINDS_OF_FINDING;
         uint64_t none = 0;
-        if (fo_shared_replace(&shared->table[row].key, &none, key) || none == key)
+        if (fo_shared_replace(&fo_counts->table[row].key, &none, key) || none == key)
             return row;
     }
-    return KINDS_OF_FINDING_MAX;
+    return FO_KINDS_OF_FINDING;
 }
 
 static bool is_power_of_ten(uint64_t n)
@@ -150,13 +136,13 @@ static void first_printer_is_slow(size_t row, const struct fo_record *record, ui
 {
     uint64_t none = 0;
 
-    if (n >= 4 && fo_shared_replace(&shared->table[row].printed, &none, n))
+    if (n >= 4 && fo_shared_replace(&fo_counts->table[row].printed, &none, n))
         print_count(&own[row], record, n);
 }
 
 static void count_in_row(size_t row, const struct fo_record *record)
 {
-    struct seen *s = &shared->table[row];
+    struct fo_seen *s = &fo_counts->table[row];
     uint64_t n = fo_shared_add(&s->count, 1) + 1, none = 0;
 
     keep(&own[row], record);
@@ -175,10 +161,10 @@ static void count(const struct fo_record *record)
 {
     uint32_t unseen = 0;
 
-    fo_shared_set(&shared->has_findings, 1);
+    fo_shared_set(&fo_counts->has_findings, 1);
     size_t row = find(key_of(record));
-    fo_journal_finding(record, row < KINDS_OF_FINDING_MAX ? &own[row].journal : &unseen);
-    if (row < KINDS_OF_FINDING_MAX)
+    fo_journal_finding(record, row < FO_KINDS_OF_FINDING ? &own[row].journal : &unseen);
+    if (row < FO_KINDS_OF_FINDING)
         count_in_row(row, record);
     else
         print(record, fo_output_finding_bounded);
@@ -218,8 +204,8 @@ static void print_grown_counts(void)
     bool root = fo_row_parent(fo_process_self()->index) == 0;
     uint64_t others = 0;
 
-    for (size_t i = 0; i < KINDS_OF_FINDING_MAX; i++) {
-        struct seen *s = &shared->table[i];
+    for (size_t i = 0; i < FO_KINDS_OF_FINDING; i++) {
+        struct fo_seen *s = &fo_counts->table[i];
         uint64_t n = fo_shared_number(&s->count), printed = fo_shared_number(&s->printed);
         bool known = is_kept(&own[i]), grown = known ? root || n / 4 >= printed : root;
         if (printed == 0 || n <= printed || !grown || !fo_shared_replace(&s->printed, &printed, n))
@@ -234,9 +220,9 @@ static void print_grown_counts(void)
 
 void fo_report_counts(void)
 {
-    if (shared == NULL)
+    if (fo_counts == NULL)
         return;
-    if (fo_shared_number(&shared->has_findings) != 0)
+    if (fo_shared_number(&fo_counts->has_findings) != 0)
         print_grown_counts();
     fo_output_unprinted();
 }

@@ -1,0 +1,36 @@
+/* What was read of a process, for people and as JSON, on stdout. */
+#ifndef FO_CLI_INSPECT_SHOW_H
+#define FO_CLI_INSPECT_SHOW_H
+
+#include <jansson.h>
+
+#include "cli/inspect/blocks.h"
+#include "cli/inspect/tally.h"
+
+enum fo_heap_by { FO_HEAP_BY_LINE, FO_HEAP_BY_SIZE, FO_HEAP_BY_PROCESS };
+
+struct fo_heap_shown {
+    struct fo_target *target;
+    enum fo_heap_by by;
+    const char *by_name;
+    struct fo_blocks blocks;
+    struct fo_tally tally;
+};
+
+void fo_heap_text(const struct fo_heap_shown *h, unsigned long rows);
+void fo_heap_json(const struct fo_heap_shown *h);
+
+/* For both subcommands: what was not read, or not understood; and counts of blocks. */
+void fo_blocks_doubts(const struct fo_target *t, const struct fo_blocks *b);
+json_t *fo_blocks_json(const struct fo_target *t, const struct fo_blocks *b);
+json_t *fo_process_json(const struct fo_target *t);
+void fo_json_print(json_t *document);
+
+/* "1,234,567" */
+enum { FO_GROUPED = 32 };
+const char *fo_grouped(uint64_t number, char text[FO_GROUPED]);
+
+/* FO_EXIT_OK, or FO_EXIT_CANNOT_WRITE after a message. */
+int fo_shown_is_written(void);
+
+#endif

@@ -1,0 +1,26 @@
+/* How often each finding was seen, in memory that all processes of the tree share.  report.c
+ * counts; a command reads it from outside (load/description.h). */
+#ifndef FO_REPORT_COUNTS_H
+#define FO_REPORT_COUNTS_H
+
+#include "base/shared_number.h"
+#include "report/output.h"
+
+enum {
+    FO_KINDS_OF_FINDING = 1024
+}; /* distinct ones; each of those beyond is taken for a new one */
+
+/* A finding seen.  The key is a hash of what makes it the same; 0: free. */
+struct fo_seen {
+    struct fo_shared_u64 key, count, printed;
+};
+
+struct fo_counts {
+    struct fo_unprinted unprinted;
+    struct fo_shared_u32 has_findings; /* else the table is all zero, and is not looked at */
+    struct fo_seen table[FO_KINDS_OF_FINDING];
+};
+
+extern FO_HIDDEN struct fo_counts *fo_counts; /* NULL: no OpenSSL was seen */
+
+#endif

@@ -1,0 +1,258 @@
+"""freeonce heap: what is read of a process from outside is what the process counts itself; a process that lies, moves or
+may not be read makes no trouble."""
+
+import json
+import os
+import pathlib
+import re
+import resource
+import signal
+import struct
+import subprocess
+
+import tools
+
+BACKENDS = ("arena", "shm", "libc", "guard")
+
+
+class Case(tools.Case):
+    def start(self, *argv, stopped=True, lib=None, **settings):
+        """The program, stopped; what it says is in self.told."""
+        env = {f"FREEONCE_{name}": str(value) for name, value in settings.items()}
+        self.told = self.dir / "told"
+        with open(self.told, "w", encoding="ascii") as out:
+            process = subprocess.Popen(
+                [tools.arguments.inspected, *argv], stdin=subprocess.DEVNULL, stdout=out,
+                env=tools.clean_environment(LD_PRELOAD=lib or tools.arguments.lib, **env))
+        self.addCleanup(process.wait)
+        self.addCleanup(process.kill)
+        if stopped:
+            self.wait_for_stop(process.pid)
+        return process
+
+    def wait_for_stop(self, pid):
+        _, status = os.waitpid(pid, os.WUNTRACED)
+        self.assertTrue(os.WIFSTOPPED(status), f"the program ended: {status}")
+
+    def heap(self, process, *more, expect=0, **options):
+        done = self.freeonce("heap", "--json", *more, str(process.pid), expect=expect, **options)
+        return json.loads(done.stdout)
+
+    def lines(self, shown, file):
+        return {row["line"]: (row["blocks"], row["bytes"]) for row in shown["rows"] if row["file"] == file}
+
+
+class Equal(Case):
+    """A stopped process: each number is what it has to be."""
+
+    def check(self, shown):
+        self.assertTrue(shown["blocks"]["complete"], shown["blocks"])
+        for doubt in ("held", "unclear", "unread"):
+            self.assertEqual(0, shown["blocks"][doubt], shown["blocks"])
+        self.assertEqual({n: (n, n * n * n * 40) for n in range(1, 31)}, self.lines(shown, "known.c"))
+        self.assertEqual({}, self.lines(shown, "freed.c"))
+        classes = re.search(r"^classes (\d+) (\d+)$", self.told.read_text(), re.MULTILINE)
+        self.assertEqual({1: (int(classes[1]), int(classes[2]))}, self.lines(shown, "classes.c"))
+        for what in ("blocks", "bytes"):
+            self.assertEqual(shown["blocks"]["live"][what], sum(row[what] for row in shown["rows"]))
+
+    def test_the_librarys_own_count(self):
+        for backend in ("arena", "shm", "guard"):
+            with self.subTest(backend):
+                process = self.start("known", BACKEND=backend, GUARD_MAX=24000)
+                walk = re.search(r"^walk (\d+) (\d+) 0$", self.told.read_text(), re.MULTILINE)
+                shown = self.heap(process)
+                self.check(shown)
+                self.assertEqual({"blocks": int(walk[1]), "bytes": int(walk[2])}, shown["blocks"]["live"])
+
+    def test_every_backend_the_same(self):
+        """One program, with the same blocks on each; those of guard as arena's with its canaries, too."""
+        seen = {}
+        settings = [{"BACKEND": backend} for backend in BACKENDS]
+        settings += [{"BACKEND": "arena", "CANARY": 1, "FILL": 1}, {"GUARD": "1/10"}]
+        for setting in settings:
+            process = self.start("known", **setting)
+            shown = self.heap(process)
+            self.check(shown)
+            seen[str(setting)] = shown["blocks"]["live"]
+        self.assertEqual(1, len({str(live) for live in seen.values()}), seen)
+
+    def test_the_programs_own_functions(self):
+        process = self.start("own", "known")
+        own = re.search(r"^own (\d+)$", self.told.read_text(), re.MULTILINE)
+        shown = self.heap(process)
+        self.check(shown)
+        waiting = shown["blocks"]["waiting"]["blocks"]
+        self.assertEqual(int(own[1]), shown["blocks"]["live"]["blocks"] + waiting)
+
+    def test_what_waits(self):
+        """Freed blocks are in quarantine, and counted apart."""
+        for backend in ("arena", "shm", "libc"):
+            shown = self.heap(self.start("known", BACKEND=backend, QUARANTINE="64M"))
+            self.assertGreater(shown["blocks"]["waiting"]["blocks"], 1000, backend)
+            self.assertGreater(shown["blocks"]["waiting"]["bytes"], 500000, backend)
+
+    def test_sizes(self):
+        shown = self.heap(self.start("known"), "--by", "size")
+        rows = {row["size"]: row["blocks"] for row in shown["rows"]}
+        self.assertEqual(30, rows[30 * 30 * 40])
+        self.assertEqual(29, rows[29 * 29 * 40])
+
+    def test_processes(self):
+        for backend in BACKENDS:
+            process = self.start("child", stopped=False, BACKEND=backend)
+            self.wait_until("the child is known", lambda: self.told.read_text().endswith("\n"))
+            child = int(re.fullmatch(r"child (\d+)\n", self.told.read_text())[1])
+            self.addCleanup(os.kill, child, signal.SIGKILL)
+            state = pathlib.Path(f"/proc/{child}/stat")
+            self.wait_until("the child stops", lambda: state.read_text().rpartition(")")[2].split()[0] == "T")
+            done = self.freeonce("heap", "--json", "--by", "process", child, expect=0)
+            rows = {row["pid"]: row for row in json.loads(done.stdout)["rows"]}
+            self.assertEqual({child, process.pid}, set(rows), done.stdout)
+            self.assertEqual((1, 200), (rows[child]["blocks"], rows[child]["bytes"]))
+            self.assertEqual("inspected", rows[child]["name"])
+
+    def test_many(self):
+        process = self.start("many=1000000")
+        self.assertEqual({1: (1000000, 64000000)}, self.lines(self.heap(process), "many.c"))
+
+    def test_text(self):
+        process = self.start("known")
+        done = self.freeonce("heap", process.pid, expect=0)
+        lines = done.stdout.splitlines()
+        self.assertRegex(lines[0], rf"^process {process.pid} \(inspected\): [\d,]+ live blocks of OpenSSL, [\d,]+ bytes$")
+        self.assertRegex(lines[2], r"^ +[\d,]+ +[\d,]+  classes\.c:1$")
+        self.assertRegex(lines[-1], r"\d+ others \(--rows 0 shows all\)$")
+        self.assertEqual(23, len(lines))
+        self.assertEqual(7, len(self.freeonce("heap", "--rows=4", process.pid, expect=0).stdout.splitlines()))
+        every = self.freeonce("heap", "--rows=0", process.pid, expect=0).stdout.splitlines()
+        self.assertGreater(len(every), 50)
+        self.assertNotIn("others", every[-1])
+
+    def test_before_the_first_block(self):
+        """A process that has the library and has not used OpenSSL."""
+        process = subprocess.Popen(["sleep", "1000"], env=tools.clean_environment(LD_PRELOAD=tools.arguments.lib))
+        self.addCleanup(process.wait)
+        self.addCleanup(process.kill)
+        self.wait_until("it has the library", lambda: "libfreeonce" in pathlib.Path(f"/proc/{process.pid}/maps").read_text())
+        shown = self.heap(process)
+        self.assertEqual({"blocks": 0, "bytes": 0}, shown["blocks"]["live"])
+        self.assertEqual([], shown["rows"])
+
+
+class Moving(Case):
+    """A running process: what does not move is counted exactly, and what moves about."""
+
+    def check(self, **settings):
+        process = self.start("move", **settings)
+        os.kill(process.pid, signal.SIGCONT)
+        still = {n: (n, n * n * n * 40) for n in range(1, 21)}
+        for _ in range(20):
+            shown = self.heap(process)
+            self.assertEqual(still, self.lines(shown, "known.c"))
+            self.assertLess(sum(row["blocks"] for row in shown["rows"] if row["file"] == "move.c"), 6000)
+            self.assertIsNone(process.poll())
+
+    def test_arena(self):
+        self.check(BACKEND="arena")
+
+    def test_shm(self):
+        self.check(BACKEND="shm")
+
+    def test_libc(self):
+        self.check(BACKEND="libc")
+
+
+class Refused(Case):
+    """What cannot be read is said in words."""
+
+    def test_no_library(self):
+        process = subprocess.Popen(["sleep", "1000"])
+        self.addCleanup(process.wait)
+        self.addCleanup(process.kill)
+        self.assertIn("has no libfreeonce", self.freeonce("heap", process.pid, expect=65).stderr)
+
+    def test_no_process(self):
+        process = subprocess.Popen(["true"])
+        process.wait()
+        self.assertIn("there is no process", self.freeonce("heap", process.pid, expect=66).stderr)
+
+    def test_command_line(self):
+        for argv, words in ((["x"], "no number of a process"), ([], "which process"), (["0"], "no number"),
+                            (["1", "2"], "one process"), (["--by", "lime", "1"], "did you mean line?"),
+                            (["--rows=x", "1"], "needs a number"), (["99999999999"], "no number")):
+            self.assertIn(words, self.freeonce("heap", *argv, expect=64).stderr)
+
+    def test_another_version(self):
+        process = self.start("version")
+        done = self.freeonce("heap", process.pid, expect=65)
+        self.assertIn("describes itself in version 2, and this command reads version 1", done.stderr)
+        self.assertEqual("", done.stdout)
+
+    def test_an_older_library(self):
+        """... which has no note."""
+        data = pathlib.Path(tools.arguments.lib).read_bytes()
+        note = struct.pack("<III12s", 9, 8, 1, b"freeonce")
+        self.assertEqual(1, data.count(note))
+        older = self.dir / "libfreeonce.so.0"
+        older.write_bytes(data.replace(note, note.replace(b"freeonce", b"another\0")))
+        process = self.start("known", lib=str(older))
+        self.assertIn("is older than this command", self.freeonce("heap", process.pid, expect=65).stderr)
+
+    def test_another_user(self):
+        process = self.start("known")
+        done = self.run_program(*self.unprivileged(), tools.arguments.freeonce, "heap", process.pid, expect=77)
+        self.assertIn("it belongs to user root; only that user and root can read it", done.stderr)
+
+    def test_a_process_that_changed_its_user(self):
+        wrap = self.unprivileged()
+        touched = self.dir / "touched"
+        self.dir.chmod(0o777)
+        process = subprocess.Popen([tools.arguments.planted, "alloc", "setuid=65534", f"touch={touched}", "pause"],
+                                   env=tools.clean_environment(LD_PRELOAD=tools.arguments.lib))
+        self.addCleanup(process.wait)
+        self.addCleanup(process.kill)
+        self.wait_until("the program is another user's", touched.exists)
+        done = self.run_program(*wrap, tools.arguments.freeonce, "heap", process.pid, expect=77)
+        self.assertRegex(done.stderr, "has changed its user since it started|ptrace_scope is")
+        self.freeonce("heap", process.pid, expect=0)
+
+
+class Hostile(Case):
+    """A process that publishes anything: the command ends by itself, with a bound on memory and time."""
+
+    TIMES = 200
+
+    def check(self, **settings):
+        process = self.start(f"hostile={self.TIMES}", **settings)
+        statuses, bounds = {}, [0, 0]
+        for turn in range(self.TIMES):
+            for command in (("heap",), ("heap", "--json", "--by", "process")):
+                reader = subprocess.Popen([tools.arguments.freeonce, *command, str(process.pid)],
+                                          stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+                                          preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_CPU, (20, 20)))
+                said = reader.stderr.read()
+                reader.stderr.close()
+                _, status, used = os.wait4(reader.pid, 0)
+                reader.returncode = status
+                self.assertTrue(os.WIFEXITED(status), f"turn {turn}: {status} {said}")
+                code = os.WEXITSTATUS(status)
+                self.assertIn(code, (0, 65), f"turn {turn}: {said}")
+                statuses[code] = statuses.get(code, 0) + 1
+                bounds = [max(bounds[0], used.ru_utime + used.ru_stime), max(bounds[1], used.ru_maxrss)]
+            os.kill(process.pid, signal.SIGCONT)
+            if turn + 1 < self.TIMES:
+                self.wait_for_stop(process.pid)
+        print(f"{settings}: exit statuses {statuses}, at most {bounds[0]:.2f} s and {bounds[1]} kB")
+        self.assertGreater(statuses.get(0, 0), 20)
+        self.assertGreater(statuses.get(65, 0), 20)
+        self.assertLess(bounds[1], 200 << 10)
+
+    def test_arena(self):
+        self.check(BACKEND="arena")
+
+    def test_libc(self):
+        self.check(BACKEND="libc")
+
+
+tools.main(lambda parser: parser.add_argument("--inspected", required=True))
