@@ -14,6 +14,10 @@
     {                                                                                              \
         offsetof(struct type, member), sizeof(((struct type *)NULL)->member)                       \
     }
+#define POINTER(type, member)                                                                      \
+    {                                                                                              \
+        offsetof(struct type, member), sizeof(void *)                                              \
+    }
 #define ROWS(type, member, number)                                                                 \
     {                                                                                              \
         offsetof(struct type, member), sizeof(((struct type *)NULL)->member[0]), number            \
@@ -53,7 +57,7 @@ _Static_assert((int)FO_DESCRIBED_CLASSES == (int)FO_CLASS_NUMBERS, "a place for 
 /* --- the description ---------------------------------------------------------------------------
  */
 
-_Static_assert(sizeof(struct fo_description) == 760, "its version counts changes");
+_Static_assert(sizeof(struct fo_description) == 744, "its version counts changes");
 
 extern const struct fo_description freeonce_description;
 FO_EXPORT const struct fo_description freeonce_description = {
@@ -75,10 +79,9 @@ FO_EXPORT const struct fo_description freeonce_description = {
                .direct = FIELD(fo_hot, direct),
                .shared = FIELD(fo_hot, shared),
                .guard = FIELD(fo_hot, guard),
-               .root = FIELD(fo_hot, root),
-               .entered = FIELD(fo_hot, entered),
-               .tree = FIELD(fo_hot, tree),
-               .process = FIELD(fo_hot, process)},
+               .entered = POINTER(fo_hot, entered),
+               .tree = POINTER(fo_hot, tree),
+               .process = POINTER(fo_hot, process)},
     .process_row = FIELD(fo_process, index),
     .in_layout = {.base = FIELD(fo_layout, base),
                   .key = FIELD(fo_layout, key),
@@ -97,8 +100,6 @@ FO_EXPORT const struct fo_description freeonce_description = {
     .value = {.run_shift = FO_PAGE_RUN_SHIFT,
               .run_mask = (1u << (FO_PAGE_TURN_SHIFT - FO_PAGE_RUN_SHIFT)) - 1,
               .state_mask = 0xffff,
-              .never = FO_PAGE_NEVER,
-              .inside = FO_PAGE_INSIDE,
               .block = FO_PAGE_BLOCK,
               .slots = FO_PAGE_FULL,
               .page_shift = FO_PAGE_SHIFT,

@@ -53,8 +53,7 @@ struct fo_description {
 
     struct { /* in the hot struct */
         struct fo_field secret, direct, shared, guard;
-        struct fo_field root;    /* address: registry; see below */
-        struct fo_field entered; /* 0: the registry is empty */
+        struct fo_field entered; /* address: root of the registry; 0: it is empty */
         struct fo_field tree;    /* address: processes; 0: no OpenSSL was seen */
         struct fo_field process; /* address: of this process's page */
     } in_hot;
@@ -75,7 +74,7 @@ struct fo_description {
     struct {
         uint32_t run_shift, run_mask; /* in `what` of a page: how many pages its run has */
         uint32_t state_mask;
-        uint32_t never, inside, block, slots; /* states; from `slots` on, pages of slots */
+        uint32_t block, slots; /* states; from `slots` on, pages of slots */
         uint32_t page_shift;
         uint32_t freed, held; /* bits of a header's word that differ from a live block's */
         uint32_t large;       /* and of a large one's */

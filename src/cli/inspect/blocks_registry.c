@@ -124,7 +124,7 @@ void fo_blocks_read_registry(struct fo_target *t, struct fo_blocks *b)
         w->claims = malloc(d->registry.claims.count * sizeof(uint64_t));
         w->leaves = malloc(d->registry.claims.count * sizeof(uint64_t));
         w->leaf = malloc((size_t)1 << (d->registry.leaf_shift - d->registry.granule_shift));
-        w->headers = malloc(FO_PIECES_MOST * 2 * sizeof(uint64_t));
+        w->headers = malloc(sizeof(uint64_t[FO_PIECES_MOST][2]));
     }
     if (w == NULL || w->claims == NULL || w->leaves == NULL || w->leaf == NULL ||
         w->headers == NULL) {

@@ -94,7 +94,7 @@ static bool is_rest_sound(const struct fo_description *d)
 bool fo_description_is_sound(const struct fo_description *d)
 {
     return is_field(&d->in_hot.secret) && is_field(&d->in_hot.direct) &&
-           is_field(&d->in_hot.shared) && is_field(&d->in_hot.guard) && is_field(&d->in_hot.root) &&
+           is_field(&d->in_hot.shared) && is_field(&d->in_hot.guard) &&
            is_field(&d->in_hot.entered) && is_field(&d->in_hot.tree) &&
            is_field(&d->in_hot.process) && is_field(&d->process_row) && is_heap_sound(d) &&
            is_registry_sound(d) && is_rest_sound(d);

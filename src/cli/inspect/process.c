@@ -83,7 +83,7 @@ static void read_name(struct fo_source *s)
     FILE *file = open_of(s->pid, "comm");
 
     if (file == NULL || fgets(s->name, sizeof s->name, file) == NULL)
-        strcpy(s->name, "?");
+        snprintf(s->name, sizeof s->name, "?");
     if (file != NULL)
         fclose(file);
     s->name[strcspn(s->name, "\n")] = '\0';
@@ -213,6 +213,6 @@ int fo_source_of_process(struct fo_source *s, pid_t pid)
         return FO_EXIT_SOFTWARE;
     }
     uint64_t kilobytes = status_number(pid, "VmRSS:") + status_number(pid, "VmSwap:");
-    s->left = LEAST + 2 * 1024 * kilobytes;
+    s->left = LEAST + kilobytes * 2048;
     return FO_EXIT_OK;
 }

@@ -263,7 +263,7 @@ void fo_target_process(struct fo_target *t, uint32_t row, struct fo_target_proce
     out->pid = (uint32_t)pid;
     out->parent = parent < d->processes.count ? (uint32_t)parent : 0;
     if (!fo_source_read(t->source, at + d->in_process.name.offset, out->name, length))
-        strcpy(out->name, "?");
+        snprintf(out->name, sizeof out->name, "?");
     out->name[length] = '\0';
     fo_clean(out->name, out->name);
 }
@@ -274,7 +274,7 @@ void fo_target_site(struct fo_target *t, uint64_t site, char text[FO_SITE_TEXT])
     const char *shown = file;
 
     if (!fo_source_text(t->source, (uintptr_t)fo_site_file(site), file, sizeof file)) {
-        strcpy(text, "?");
+        snprintf(text, FO_SITE_TEXT, "?");
         return;
     }
     while (strncmp(shown, "../", 3) == 0) /* Debian builds OpenSSL beside its source */
