@@ -1,9 +1,9 @@
-/* What had somebody who is gone, killed at any instruction?  A cache that is taken over is not
+/* Recover what an owner held when it was killed, at any instruction.  An adopted cache is not
  * trusted to be consistent: its bins are made anew, from the magazines that carry its number and
- * the cells in them that are not empty.  Then one pass over all pages goes on with what he began:
- * each says itself what it is, and whose (page.h).
+ * the cells in them that are not empty.  Then one pass over all pages finishes or undoes what the
+ * owner began: the word of each page has its state and its owner (page.h).
  *
- * What cannot be found again is the one block that was between a cell and the program. */
+ * One block can be lost: the one that was between a cell and the program. */
 #include "heap/magazine.h"
 
 #include "process/process.h"
@@ -11,26 +11,26 @@
 /* --- magazines -----------------------------------------------------------------------------------
  */
 
-/* Its header was written over while it was free: that is told, and it counts as never used. */
-static void mend(const struct fo_cell *cell)
+/* The header was overwritten while the slot was free: report it.  The slot counts as never used. */
+static void reset_header(const struct fo_cell *cell)
 {
     fo_cell_check(cell);
     fo_header_clear(cell->payload);
 }
 
-/* Is what the cell holds really free?  If in doubt, it is the program's. */
+/* Is the slot in the cell really free?  In doubt, the program owns it. */
 static bool is_free(const struct fo_cell *cell)
 {
     struct fo_header *h = fo_header_of(cell->payload);
     uint64_t word = FO_RELAXED_LOAD(&h->word);
 
     if (!FO_RELAXED_LOAD(&fo_hot.direct) || fo_header_is_clear(cell->payload))
-        return true; /* never used; or its header is none of the region's affairs */
+        return true; /* never used; or the region does not judge its header */
     enum fo_found state = fo_region_at(cell->payload).state;
-    if (state == FO_FOUND_HELD) /* its owner vanished while he freed it, and nobody else could */
+    if (state == FO_FOUND_HELD) /* the owner died while it freed the block */
         FO_RELAXED_STORE(&h->word, word ^ FO_REGION_HELD ^ FO_REGION_FREED);
     else if (state == FO_FOUND_DAMAGED)
-        mend(cell);
+        reset_header(cell);
     return state != FO_FOUND_LIVE;
 }
 
@@ -44,8 +44,8 @@ static bool holds_slot(uintptr_t payload)
     return offset / fo_class_slot(class) < fo_page_used(pg, class);
 }
 
-/* The magazine of frees is full, or there is none: this one is next. */
-static void put_into(struct fo_bin *bin, uint32_t n)
+/* The put magazine is full, or there is none: magazine `n` takes its place. */
+static void replace_put(struct fo_bin *bin, uint32_t n)
 {
     uint32_t full = fo_magazine_of(bin->put);
 
@@ -54,8 +54,9 @@ static void put_into(struct fo_bin *bin, uint32_t n)
     __atomic_store_n(&bin->put, fo_magazine_first(n), __ATOMIC_RELEASE);
 }
 
-/* What several have in common fits into few: each of the dead leaves some that are hardly used. */
-static void gather(struct fo_bin *bin, uint32_t n)
+/* Move free slots into the put magazine: a dead owner leaves magazines that are nearly empty, and
+ * their slots fit into few. */
+static void merge_magazine(struct fo_bin *bin, uint32_t n)
 {
     for (struct fo_cell *from = fo_magazine_first(n); !fo_cell_is_end(from); from++) {
         struct fo_cell cell = *from;
@@ -63,7 +64,7 @@ static void gather(struct fo_bin *bin, uint32_t n)
         if (!holds_slot(cell.payload) || !is_free(&cell))
             continue;
         if (fo_cell_is_end(bin->put))
-            put_into(bin, n);
+            replace_put(bin, n);
         bin->put->freed = cell.freed;
         bin->put->by = cell.by;
         __atomic_store_n(&bin->put->payload, cell.payload, __ATOMIC_RELEASE);
@@ -73,13 +74,13 @@ static void gather(struct fo_bin *bin, uint32_t n)
         fo_magazine_spare(n);
 }
 
-static void recover_magazines(struct fo_cache *cache, uint32_t me)
+static void recover_magazines(struct fo_cache *cache, uint32_t number)
 {
     uint32_t used = fo_magazines_in_use();
 
     for (uint32_t n = FO_FIRST_MAGAZINE; n < used; n++)
-        if (fo_magazine_recover(n, me))
-            gather(&cache->bins[fo_magazine_class(fo_magazine_at(n))], n);
+        if (fo_magazine_recover(n, number))
+            merge_magazine(&cache->bins[fo_magazine_class(fo_magazine_at(n))], n);
     for (unsigned c = 0; c < FO_REGION_CLASSES; c++)
         fo_magazine_advance(&cache->bins[c], c);
 }
@@ -87,7 +88,7 @@ static void recover_magazines(struct fo_cache *cache, uint32_t me)
 /* --- pages ---------------------------------------------------------------------------------------
  */
 
-static void go_on_with(uint32_t page, uint32_t gone)
+static void recover_page(uint32_t page, uint32_t gone)
 {
     enum fo_page_state state = fo_page_state(fo_page_at(page));
 
@@ -102,7 +103,7 @@ static void go_on_with(uint32_t page, uint32_t gone)
 void fo_pages_recover(uint32_t gone)
 {
     for (uint32_t page = 1; fo_page_is_used(page); page = fo_next_run(page))
-        go_on_with(page, gone);
+        recover_page(page, gone);
 }
 
 void fo_cache_recover_magazines(struct fo_cache *cache)
@@ -111,8 +112,8 @@ void fo_cache_recover_magazines(struct fo_cache *cache)
     recover_magazines(cache, fo_cache_number(cache));
 }
 
-/* Cells before pages: what a cell holds and its page does not count as used must not be used by
- * others meanwhile. */
+/* Cells before pages: a cell may hold a slot that its page does not count as used.  No other thread
+ * may take that slot meanwhile. */
 void fo_cache_recover(struct fo_cache *cache)
 {
     for (unsigned c = 0; c < FO_REGION_CLASSES; c++)

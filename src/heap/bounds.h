@@ -2,23 +2,23 @@
  *
  * In backend shm every process that shares the heap can write its records.  So a number from there
  * that names a page, a magazine, a class or a length is used only below its bound, which is private
- * memory of each process (struct fo_layout).  A number that is not is dropped and counted: what it
- * named is left out, which costs memory at most.
+ * memory of each process (struct fo_layout).  A number out of bounds is dropped and counted.  What
+ * it named is left out; that costs memory at most.
  *
- * The short way (block/short.h) follows the two pointers of a bin without a bound: docs/security.md
- * says what that means. */
+ * The fast path (block/short.h) follows the two pointers of a bin without a bound: docs/security.md
+ * explains the consequence. */
 #ifndef FO_HEAP_BOUNDS_H
 #define FO_HEAP_BOUNDS_H
 
 #include "heap/layout.h"
 
-/* Counts it; the first one is a message.  Returns 0. */
+/* Count a number out of bounds; the first one prints a message.  Returns 0. */
 FO_COLD uint32_t fo_region_drop(void);
 
-/* So many so far, in this process. */
+/* How many numbers this process has dropped. */
 uint32_t fo_region_dropped(void);
 
-/* 0, which is no page, in place of one that there cannot be; likewise below. */
+/* The number, or 0 (no page) if it is out of bounds; likewise below. */
 static inline uint32_t fo_bounded_page(uint32_t number)
 {
     return fo_likely(number < fo_layout.page_count) ? number : fo_region_drop();
@@ -29,7 +29,7 @@ static inline uint32_t fo_bounded_magazine(uint32_t number)
     return fo_likely(number < fo_layout.magazine_count) ? number : fo_region_drop();
 }
 
-/* Class 0 is one, of slots that are smaller than those of any other. */
+/* Out of bounds it is class 0, which exists and has the smallest slots. */
 static inline unsigned fo_bounded_class(unsigned class)
 {
     return fo_likely(class < FO_REGION_CLASSES) ? class : fo_region_drop();
@@ -45,14 +45,14 @@ static inline uint32_t fo_least(uint32_t a, uint32_t b)
     return a < b ? a : b;
 }
 
-/* Of slots of this class.  More is no damage where the page may be another thread's by now. */
+/* Used slots, if they are of this class.  More is no damage: the page may have a new owner. */
 static inline uint32_t fo_page_used(const struct fo_page *pg, unsigned class)
 {
     return fo_least(__atomic_load_n(&pg->used, __ATOMIC_ACQUIRE), fo_layout.class[class].slots);
 }
 
-/* Pages of the run that begins here, as this word of its page says; at least 1, also if it was
- * joined to another one meanwhile. */
+/* Pages of the run that begins here, from this word of its first page; at least 1, also if the run
+ * was joined to another one meanwhile. */
 static inline uint32_t fo_bounded_run(uint32_t page, uint64_t what)
 {
     uint32_t pages = fo_run_of(what);

@@ -1,5 +1,5 @@
-/* Bins: what happens where their magazine is empty or full.  See region.h; whose they are is said
- * in owner.c. */
+/* Bins: what happens when their magazine is empty or full.  See region.h; owner.c has their owners.
+ */
 #include "heap/magazine.h"
 #include "heap/owner.h"
 
@@ -8,7 +8,7 @@
 /* --- taking --------------------------------------------------------------------------------------
  */
 
-/* A look at one of the slots that are about to serve again, another one each time. */
+/* Check one of the slots that are about to be used again, a different one each time. */
 static void check_one(const struct fo_cell *first, unsigned count)
 {
     uint32_t drawn = (uint32_t)(first->payload >> 4) * 0x9e3779b9u >> 16;
@@ -16,7 +16,7 @@ static void check_one(const struct fo_cell *first, unsigned count)
     fo_cell_check(&first[drawn * count >> 16]);
 }
 
-/* Take from this one, which has `count` from `first` on, from now on. */
+/* The bin takes from these cells from now on: `count`, beginning with `first`. */
 static void take_from(struct fo_bin *bin, struct fo_cell *first, unsigned count)
 {
     uint32_t before = fo_magazine_of(bin->take);
@@ -24,7 +24,7 @@ static void take_from(struct fo_bin *bin, struct fo_cell *first, unsigned count)
     check_one(first, count);
     __atomic_store_n(&bin->take, first, __ATOMIC_RELEASE);
     if (before != 0 &&
-        fo_magazine_has(before, bin->put)) /* all its cells are empty: filled again */
+        fo_magazine_has(before, bin->put)) /* all its cells are empty: fill it again */
         __atomic_store_n(&bin->put, fo_magazine_first(before), __ATOMIC_RELEASE);
     else
         fo_magazine_add_spare(bin, before);
@@ -38,9 +38,9 @@ static void load(struct fo_bin *bin, uint32_t n)
     take_from(bin, fo_end_cell(m) - room, room);
 }
 
-/* Allocations follow the frees through the magazine that those go into: what was freed there first
- * is taken first, and nothing has to wait until it is full. */
-static bool follow(struct fo_bin *bin)
+/* Allocations take from the magazine into which frees put: the slot that was freed first is taken
+ * first, and no slot waits until the magazine is full. */
+static bool follow_put(struct fo_bin *bin)
 {
     uint32_t n = fo_magazine_of(bin->put);
 
@@ -51,9 +51,9 @@ static bool follow(struct fo_bin *bin)
     return true;
 }
 
-/* Where nothing waits, only a few: all that are there take turns.  But twice as many each time, as
- * long as nothing is freed. */
-static unsigned how_many(struct fo_bin *bin, unsigned room)
+/* How many fresh slots to take.  Few, where no magazine waits: all slots in use take turns.  Twice
+ * as many each time, as long as no slot is freed. */
+static unsigned count_to_take(struct fo_bin *bin, unsigned room)
 {
     enum { FEW = 16 };
     unsigned many =
@@ -65,15 +65,15 @@ static unsigned how_many(struct fo_bin *bin, unsigned room)
     return many;
 }
 
-/* An empty magazine that frees go into, too, has as much room in front of the two as is wanted:
- * both can be anywhere in it. */
+/* If frees put into the same empty magazine, `take` and `put` may be anywhere in it: both are moved
+ * so that there is room in front of them. */
 static bool fill_fresh(struct fo_bin *bin, unsigned class)
 {
     uint32_t n = fo_magazine_of(bin->take);
 
     if (n == 0 && (n = fo_magazine_new(class)) == 0)
         return false;
-    unsigned many = how_many(bin, fo_layout.class[class].cells[1]);
+    unsigned many = count_to_take(bin, fo_layout.class[class].cells[1]);
     struct fo_cell *behind = fo_magazine_first(n) + many;
     if (!fo_magazine_has(n, bin->put)) {
         __atomic_store_n(&bin->take, fo_end_cell(fo_magazine_at(n)), __ATOMIC_RELEASE);
@@ -89,14 +89,14 @@ static bool fill(struct fo_bin *bin, unsigned class)
     uint32_t n = bin->readied != 0 ? fo_magazine_take_ready(bin) : 0;
 
     if (n == 0) {
-        if (FO_RELAXED_LOAD(&bin->keep) == 0 && follow(bin))
+        if (FO_RELAXED_LOAD(&bin->keep) == 0 && follow_put(bin))
             return true;
         if ((n = fo_magazine_take_shared(class)) != 0)
             fo_cache_is_starved(bin, class);
         else if (fill_fresh(bin, class))
             return true;
         else if (bin->queued == 0 || (n = fo_magazine_take_queued(bin)) == 0)
-            return follow(bin);
+            return follow_put(bin);
     }
     load(bin, n);
     return true;
@@ -110,8 +110,8 @@ bool fo_cache_fill(unsigned class)
                              fill(&cache->bins[class], class));
 }
 
-/* There is no magazine to be had: one slot comes without. */
-static FO_COLD uintptr_t take_without(unsigned class)
+/* No magazine is left: take one slot without. */
+static FO_COLD uintptr_t take_without_magazine(unsigned class)
 {
     struct fo_cache *cache = fo_cache_own();
     struct fo_cell cells[2] = {{0}};
@@ -127,7 +127,7 @@ static FO_COLD uintptr_t take_without(unsigned class)
 uintptr_t fo_cache_take(unsigned class)
 {
     if (!fo_cache_fill(class))
-        return take_without(class);
+        return take_without_magazine(class);
     struct fo_bin *bin = &fo_thread.cache->bins[class];
     struct fo_cell *take = bin->take;
     uintptr_t payload = FO_RELAXED_LOAD(&take->payload);
@@ -139,14 +139,14 @@ uintptr_t fo_cache_take(unsigned class)
 /* --- putting -------------------------------------------------------------------------------------
  */
 
-/* The magazine of frees is full, or there is none. */
+/* The put magazine is full, or there is none. */
 static bool rotate(struct fo_bin *bin, unsigned class)
 {
     uint32_t full = fo_magazine_of(bin->put), n = fo_magazine_take_spare(bin);
 
     if (n == 0 && (n = fo_magazine_new(class)) == 0)
         return false;
-    /* Frees have reached its end: does it have the cell that is taken from, too? */
+    /* Frees have reached its end.  Is the cell to take from in it, too? */
     uintptr_t before = (uintptr_t)bin->put - (uintptr_t)bin->take;
     if (full != 0 && before > fo_magazine_cells(full) * sizeof *bin->put)
         fo_magazine_queue(bin, full);
@@ -202,8 +202,8 @@ void fo_cache_trim(unsigned class)
         fo_magazine_spare(fo_magazine_take_spare(bin));
 }
 
-/* Empty from now on. */
-static void spill(uint32_t n)
+/* Its slots go back into their pages, and it is a spare. */
+static void drain_to_spare(uint32_t n)
 {
     if (n == 0)
         return;
@@ -211,28 +211,28 @@ static void spill(uint32_t n)
     fo_magazine_spare(n);
 }
 
-static void spill_bin(struct fo_bin *bin)
+static void drain_bin(struct fo_bin *bin)
 {
     uint32_t take = fo_magazine_of(bin->take), put = fo_magazine_of(bin->put);
 
     __atomic_store_n(&bin->take, fo_no_cells(), __ATOMIC_RELEASE);
     __atomic_store_n(&bin->put, fo_no_cells(), __ATOMIC_RELEASE);
-    spill(take);
-    spill(put != take ? put : 0);
+    drain_to_spare(take);
+    drain_to_spare(put != take ? put : 0);
     while (bin->queued != 0)
-        spill(fo_magazine_take_queued(bin));
+        drain_to_spare(fo_magazine_take_queued(bin));
     while (bin->readied != 0)
-        spill(fo_magazine_take_ready(bin));
+        drain_to_spare(fo_magazine_take_ready(bin));
     fo_slots_offer(bin);
 }
 
-/* Others may add to those for all threads meanwhile: not more than there are are taken. */
-static void spill_shared(unsigned class)
+/* Other threads may add magazines meanwhile: the loop takes no more than exist. */
+static void drain_shared(unsigned class)
 {
     uint32_t most = fo_magazines_in_use();
 
     for (uint32_t i = 0, n = 1; i < most && n != 0; i++)
-        spill(n = fo_magazine_take_shared(class));
+        drain_to_spare(n = fo_magazine_take_shared(class));
 }
 
 void fo_cache_drain(void)
@@ -242,8 +242,8 @@ void fo_cache_drain(void)
     if (cache == NULL)
         return;
     for (unsigned c = 0; c < FO_REGION_CLASSES; c++) {
-        spill_bin(&cache->bins[c]);
-        spill_shared(c);
+        drain_bin(&cache->bins[c]);
+        drain_shared(c);
     }
 }
 

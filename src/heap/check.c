@@ -1,7 +1,7 @@
-/* Was something written over the header of a slot while it was free?  Nothing follows from it for
- * the heap, which trusts no slot, but it is a fault of the program: a write through a stale
- * pointer, or past the end of the block in front.  Called for some slots of each magazine that
- * serves again, and for all that go back to their pages. */
+/* Was the header of a slot overwritten while it was free?  That does not harm the heap, which
+ * trusts no slot, but it is a fault of the program: a write through a stale pointer, or past the
+ * end of the block in front.  Called for some slots of each magazine that is used again, and for
+ * all that go back to their pages. */
 #include "heap/region.h"
 #include "process/process.h"
 #include "report/record.h"

@@ -1,4 +1,4 @@
-/* See classes.h.  The hot path has a table; this is what the table is made from. */
+/* See classes.h.  The fast path has a table, which is made from this function. */
 #include "heap/classes.h"
 
 _Static_assert(((256u << 4) + 8 * (32u << 4)) == FO_REGION_SMALL, "the last class is the largest");

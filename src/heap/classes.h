@@ -10,7 +10,7 @@
 
 enum {
     FO_REGION_SMALL = 8192, /* payloads up to so many bytes have a class; larger ones have pages */
-    FO_REGION_WHOLE = 4096, /* above, slots are multiples of 512 bytes; but for the last class */
+    FO_REGION_WHOLE = 4096, /* above, slots are multiples of 512 bytes, except the last class */
     FO_REGION_CLASSES = 16 + 5 * 8,
     FO_REGION_STEPS = FO_REGION_SMALL >> 4,
 };
@@ -32,11 +32,11 @@ static inline uint32_t fo_class_slot(unsigned class)
     return fo_class_payload(class) + (uint32_t)sizeof(struct fo_header);
 }
 
-/* Of a payload that has one. */
+/* The class of a payload of 1 to FO_REGION_SMALL bytes. */
 unsigned fo_region_class_of(size_t size);
 
 /* A class costs a page of the system and two magazines, however few its blocks are.  So a young
- * heap has one for several, the largest of them: 18 in all.  It gets those beside it once
+ * heap uses one class for several, the largest of them: 18 in all.  Those beside it are used once
  * FO_COARSE_MOST bytes of it were handed out. */
 enum { FO_COARSE_MOST = 16 << 10 };
 
@@ -45,7 +45,7 @@ static inline unsigned fo_class_coarse(unsigned class)
     return class < 4 ? class : class < 8 ? class | 1 : class | 3;
 }
 
-/* `fine` has a bit for each coarse class that has those beside it. */
+/* `fine` has a bit for each coarse class whose neighbours are used, too. */
 static inline unsigned fo_class_as(uint64_t fine, unsigned class)
 {
     unsigned coarse = fo_class_coarse(class);

@@ -1,6 +1,6 @@
-/* What is at this address of the region?  Answered from page, slot boundary and header, for any
- * address: all of it is memory of ours that can be read.  Called for reports, and for frees that do
- * not go the short way. */
+/* What is at this address of the region?  The answer comes from page, slot boundary and header, for
+ * any address: all memory of the region can be read.  Called for reports, and for frees that take
+ * the slow path. */
 #include "heap/region.h"
 
 #include "process/process.h"
@@ -10,8 +10,8 @@ static struct fo_at damaged(uintptr_t payload)
     return (struct fo_at){FO_FOUND_DAMAGED, payload, 0, 0};
 }
 
-/* The header in front of `payload`.  A large block's check bits are turned, so that the hooks'
- * short way leaves it to the long one. */
+/* The header in front of `payload`.  A large block's check bits are inverted, so that the hooks'
+ * fast path leaves it to the slow one. */
 static struct fo_at judge_header(uintptr_t payload, bool large)
 {
     const struct fo_header *h = fo_header_of(payload);
@@ -33,9 +33,9 @@ static struct fo_at nothing(void)
     return (struct fo_at){FO_FOUND_NOTHING, 0, 0, 0};
 }
 
-/* One damaged header in 32,768 has check bits that fit: what it says of the size counts only if
- * such a block may be here. */
-static bool fits(size_t size, unsigned class)
+/* One damaged header in 32,768 has valid check bits: its size counts only if such a block may be
+ * here. */
+static bool can_be_of_class(size_t size, unsigned class)
 {
     if (size - 1 >= FO_REGION_SMALL)
         return false;
@@ -43,8 +43,7 @@ static bool fits(size_t size, unsigned class)
     return class == exact || class == fo_class_coarse(exact);
 }
 
-/* Of a slot that was handed out before its page gave its memory back, no more is known than that.
- */
+/* The slot was handed out before its page gave its memory back.  No more is known of it. */
 static struct fo_at gone(unsigned class, uintptr_t payload)
 {
     return (struct fo_at){FO_FOUND_GONE, payload,
@@ -59,16 +58,16 @@ static struct fo_at find_slot(const struct fo_page *pg, uintptr_t start, uintptr
 
     if (slot >= fo_layout.class[class].slots)
         return nothing();
-    if (slot >= FO_RELAXED_LOAD(&pg->used)) /* whatever is there, no block begins */
+    if (slot >= FO_RELAXED_LOAD(&pg->used)) /* no block begins, whatever is there */
         return slot < FO_RELAXED_LOAD(&pg->ever) ? gone(class, payload) : nothing();
     struct fo_at at = judge_header(payload, false);
-    if (at.state != FO_FOUND_DAMAGED && !fits(fo_word_size(at.word), class))
+    if (at.state != FO_FOUND_DAMAGED && !can_be_of_class(fo_word_size(at.word), class))
         return damaged(payload);
     return at;
 }
 
-/* The page of a run that is no block had slots once, and no block of the run reached so far since.
- * Nothing of it is read. */
+/* The run is no block.  The page had slots once, and no block of the run has reached it since.  Its
+ * memory is not read. */
 static struct fo_at find_former_slot(uintptr_t p)
 {
     const struct fo_page *pg = fo_page_at(fo_page_number(p));
@@ -81,8 +80,8 @@ static struct fo_at find_former_slot(uintptr_t p)
     return gone(class, start + (uintptr_t)slot * size + sizeof(struct fo_header));
 }
 
-/* While its holder gives it another size, its page says what it was; what is read of the header
- * counts only if the page says the same afterwards, and it fits into the run. */
+/* While its holder resizes a block, the page's word has the old state.  What is read of the header
+ * counts only if the page's word is the same afterwards, and the size fits. */
 static struct fo_at judge_block(const struct fo_page *pg, uintptr_t payload)
 {
     size_t most = (size_t)fo_run_at(fo_page_number(payload)) << FO_PAGE_SHIFT;
@@ -159,7 +158,7 @@ struct fo_at fo_region_in_front(uintptr_t p)
     const struct fo_page *pg = fo_page_at(page);
     unsigned class = fo_page_class(pg);
     uint32_t slot = (uint32_t)(p - start) / fo_class_slot(class);
-    if (slot > fo_layout.class[class].slots) /* p is in the rest of its page */
+    if (slot > fo_layout.class[class].slots) /* p is behind the last slot of its page */
         slot = fo_layout.class[class].slots;
     return slot == 0 ? fo_region_at(start - 1)
                      : find_slot(pg, start, start + (uintptr_t)slot * fo_class_slot(class) - 1);
@@ -170,7 +169,8 @@ static bool is_large(uintptr_t payload)
     return !fo_has_slots(fo_page_state(fo_page_at(fo_page_number(payload))));
 }
 
-/* Where and by whom.  It is in a cell, or in the slot once that is back in its page. */
+/* Site and thread of the free: in the page of a large block, in a cell, or in the slot once that is
+ * back in its page. */
 static void find_free(uintptr_t payload, fo_site *freed, uint64_t *by)
 {
     const struct fo_page *pg = fo_page_at(fo_page_number(payload));

@@ -1,8 +1,8 @@
 /* Shared memory is full: what can be done before an allocation fails?  See region.h; called by
- * direct.c when those who are gone have nothing left to inherit.
+ * direct.c when nothing is left to recover from dead owners.
  *
- * Nearly all of it may be free, and still of no use: blocks that wait in magazines keep their
- * pages, and pages without a block belong to a size that nobody asks for. */
+ * Nearly all of it may be free, and still not usable: blocks that wait in magazines keep their
+ * pages, and pages without a block belong to a class for which there is no request. */
 #include "heap/region.h"
 
 static void dissolve_pages(void)

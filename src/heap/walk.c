@@ -62,8 +62,8 @@ static void walk_magazines(struct walk *w)
     }
 }
 
-/* A list of a bin ends, and has as many as it says, or one more or less: its owner may have
- * vanished between the list and its number, and nobody has taken over yet. */
+/* A list of a bin ends, and its count is right, or wrong by one: its owner may have died between
+ * list and count, and no thread has adopted the cache yet. */
 static void walk_list(struct walk *w, uint32_t first, uint32_t count)
 {
     uint32_t seen = 0, most = fo_region->magazines;
@@ -71,31 +71,31 @@ static void walk_list(struct walk *w, uint32_t first, uint32_t count)
     for (uint32_t n = first; n != 0 && seen <= most; seen++)
         n = n < most ? FO_RELAXED_LOAD(&fo_magazine_at(n)->next) : 0;
     if (seen > most || seen - count + 1 > 2)
-        wrong(w, "a list is not as long as it says", (uintptr_t)fo_magazine_at(first));
+        wrong(w, "a list's length is not its count", (uintptr_t)fo_magazine_at(first));
 }
 
-/* Killed, and nobody has taken over yet? */
-static bool has_vanished(const struct fo_cache *cache)
+/* Was its owner killed, and has no thread adopted it yet? */
+static bool is_orphan(const struct fo_cache *cache)
 {
     return fo_living_is_orphan(&cache->owner);
 }
 
-static bool has(const struct fo_cache *cache, uint32_t page)
+static bool has_page(const struct fo_cache *cache, uint32_t page)
 {
     uint64_t what = fo_page_at(page)->what;
 
     return fo_state_of(what) == FO_PAGE_OWNED && fo_cache_of(what) == fo_cache_number(cache);
 }
 
-/* Who vanishes may leave in his bin what he was about to forget. */
+/* A killed owner may leave a page in its bin that it was about to remove. */
 static void walk_bins_page(struct walk *w, const struct fo_cache *cache, unsigned class)
 {
     uint32_t page = cache->bins[class].page;
 
     if (page >= fo_region->pages)
-        wrong(w, "a bin's page is none", page);
-    else if ((fo_page_at(page)->class != class || !has(cache, page)) && !has_vanished(cache))
-        wrong(w, "a bin's page is another's", fo_page_start(page));
+        wrong(w, "a bin's page does not exist", page);
+    else if ((fo_page_at(page)->class != class || !has_page(cache, page)) && !is_orphan(cache))
+        wrong(w, "a bin's page has another owner", fo_page_start(page));
 }
 
 static void walk_bin(struct walk *w, const struct fo_cache *cache, unsigned class)
@@ -135,7 +135,7 @@ static void walk_block(struct walk *w, const struct fo_at *at)
         w->each(w->context, at);
 }
 
-/* Half a new header in front of a block that was free: its owner vanished while he made it. */
+/* Is this half a new header, in front of a free block?  Its owner died while it made the block. */
 static bool is_half_made(uintptr_t payload)
 {
     uint64_t word = FO_RELAXED_LOAD(&fo_header_of(payload)->word);
@@ -187,7 +187,7 @@ static void walk_slot(struct walk *w, uintptr_t payload, bool in_cell, bool is_b
         w->out->lost++;
     else if (at.state == FO_FOUND_DAMAGED)
         wrong(w, "a header is damaged", payload);
-    else if (at.state == FO_FOUND_FREED || at.state == FO_FOUND_HELD) /* while he freed it */
+    else if (at.state == FO_FOUND_FREED || at.state == FO_FOUND_HELD) /* died in the free */
         w->out->lost += !in_cell && !is_back;
     else if (in_cell || is_back)
         wrong(w, "a slot that is not free is in a cell or in its page", payload);
@@ -207,7 +207,7 @@ static void walk_slots(struct walk *w, uint32_t page)
     if (ground->bin != pg->class * sizeof(struct fo_bin))
         wrong(w, "a page's bin is not that of its class", fo_page_start(page));
     if (ground->handed < fo_handed(size, pg->used) || ground->handed > fo_handed(size, slots))
-        wrong(w, "a page says that other slots were handed out", fo_page_start(page));
+        wrong(w, "a page's `handed` does not match its slots", fo_page_start(page));
     if (pg->used > slots) {
         wrong(w, "a page has used more slots than it has", fo_page_start(page));
         return;
@@ -220,7 +220,7 @@ static void walk_slots(struct walk *w, uint32_t page)
                   (held[slot / 64] >> slot % 64 & 1) != 0, (back[slot / 64] >> slot % 64 & 1) != 0);
 }
 
-/* Its owner may have vanished before he wrote its header, or after he said that it is freed. */
+/* Its owner may have died before it wrote the header, or after it marked the block as freed. */
 static void walk_large(struct walk *w, uintptr_t payload)
 {
     struct fo_at at = fo_region_at(payload);
@@ -236,7 +236,7 @@ static void walk_large(struct walk *w, uintptr_t payload)
         w->out->lost++;
 }
 
-/* Has somebody what begins here, or can it be found? */
+/* Does what begins here have an owner, or can it be found? */
 static bool is_somewhere(uint32_t page)
 {
     switch (fo_page_state(fo_page_at(page))) {
@@ -259,14 +259,14 @@ static bool is_inside(const struct fo_page *pg, uint32_t behind)
 
 static void walk_run(struct walk *w, uint32_t page, uint32_t pages)
 {
-    bool ours = fo_page_state(fo_page_at(page)) != FO_PAGE_BLOCKED;
+    bool owned = fo_page_state(fo_page_at(page)) != FO_PAGE_BLOCKED;
 
     for (uint32_t i = 1; i < pages; i++)
         if (!is_inside(fo_page_at(page + i), i))
-            wrong(w, "a page is not what the run says that it is in", fo_page_start(page + i));
+            wrong(w, "a page of a run is not inside it", fo_page_start(page + i));
     for (uint32_t i = 0; i < pages; i++)
-        if (fo_page_is_owned(page + i) != ours)
-            wrong(w, "a run has pages that are not ours, or says so", fo_page_start(page + i));
+        if (fo_page_is_owned(page + i) != owned)
+            wrong(w, "a run's state does not fit its pages", fo_page_start(page + i));
     w->out->pages_lost += !is_somewhere(page);
 }
 

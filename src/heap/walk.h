@@ -1,6 +1,6 @@
-/* A walk through the whole region: does it keep its invariants (region.h), and what lives in it?
- * For tests, and for questions like "which source line holds all this memory?".  Exact while nobody
- * allocates or frees; otherwise what it calls wrong may be a block on its way. */
+/* A walk through the whole region: does it keep its invariants (region.h), and which blocks are
+ * live?  For tests, and for questions like "which source line holds all this memory?".  Exact while
+ * no thread allocates or frees; otherwise, what it counts as wrong may be a block in flight. */
 #ifndef FO_HEAP_WALK_H
 #define FO_HEAP_WALK_H
 
@@ -9,8 +9,8 @@
 
 typedef void fo_walk_live(void *context, const struct fo_at *live);
 
-/* Where blocks are watched or guarded, the hooks write their headers, and the state of a block is
- * known elsewhere: block/walk.h. */
+/* If blocks are watched or guarded, the hooks write their headers, and block/walk.h has the state
+ * of a block. */
 enum fo_watched {
     FO_WATCHED_NOT,
     FO_WATCHED_LIVE,
@@ -23,12 +23,12 @@ struct fo_walk_watch {
     void (*elsewhere)(fo_walk_live *each, void *context); /* live blocks that lie in no page */
 };
 
-/* `each`, if not NULL, is called for every live block.  `watch` is NULL where the heap alone knows
+/* `each`, if not NULL, is called for every live block.  `watch` is NULL if the heap alone knows
  * of its blocks.  False: there is no region, or no memory. */
 bool fo_region_walk(struct fo_walk *out, const struct fo_walk_watch *watch, fo_walk_live *each,
                     void *context);
 
-/* What lives, by the source line that allocated it, most bytes first. */
+/* Live blocks, by the source line that allocated them, most bytes first. */
 struct fo_walk_site {
     fo_site site;
     uint64_t blocks, bytes;
