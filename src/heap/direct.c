@@ -1,6 +1,6 @@
-/* The hooks' long way through the region: what their short way (block/hooks.c) leaves out.  Blocks
- * that are large, threads that have no cache yet, magazines that are full, other threads that may
- * free the same block at this moment. */
+/* The hooks' slow path through the region, for what their fast path (block/hooks.c) leaves out:
+ * large blocks, threads without a cache, full magazines, other threads that may free the same block
+ * at this moment. */
 #include "heap/direct.h"
 
 #include <string.h>
@@ -13,8 +13,9 @@
 struct fo_region_range fo_region_range;
 bool fo_direct_by_name, fo_direct_wrapped;
 
-/* In a forked child that shares the heap, the caches are its parent's.  Only the thread that was
- * forked has one; if another thread is here first (raw clone(2)), the short way waits for it. */
+/* In a forked child that shares the heap, the caches belong to the parent.  Only the thread that
+ * was forked has one.  If another thread calls first (raw clone(2)), the fast path stays off until
+ * the forked thread calls. */
 static bool is_held_back(void)
 {
     if ((uint32_t)syscall(SYS_gettid) != fo_getpid())
@@ -55,10 +56,8 @@ void fo_region_enter(struct fo_direct *d, uint32_t index, bool forked)
         fo_region_start_fast_path(d);
 }
 
-/* In private memory, the thread that forked is the only one now, and keeps its cache.  Which one
- * that is, we know only if this is it: after a clone(2) that nobody saw, a new thread may be here
- * first.
- */
+/* In private memory, the thread that forked is the only one now, and keeps its cache.  It can be
+ * recognised only when it calls: after a raw clone(2), a new thread may call first. */
 void fo_region_forked(void)
 {
     if (fo_layout.shared && !fo_direct_of(fo_hot.process)->held_back)
@@ -91,20 +90,20 @@ void fo_region_update_limit(struct fo_direct *d)
 {
     uint64_t committed = fo_region_committed(),
              hole = fo_layout.shared ? 0 : FO_RELAXED_LOAD(&fo_region->hole);
-    /* X_free() reads a header before it knows of which page. */
+    /* X_free() reads a header before its page is known. */
     const uint64_t least = FO_PAGE_SIZE + sizeof(struct fo_header);
     uint64_t end = hole != 0 && hole < committed ? hole : committed;
     uint64_t limit = end > least ? end - least : 0;
 
-    /* What this process did not make itself may have to stay. */
+    /* A block that another process made may have to stay. */
     FO_RELAXED_STORE(&d->object_bits,
                      FO_REGION_DEAD | (FO_RELAXED_LOAD(&fo_hot.keep) ? FO_REGION_MAKER : 0));
     __atomic_store_n(&d->bytes, limit, __ATOMIC_RELEASE);
     if (!fo_options.wipe && !fo_direct_wrapped &&
-        !FO_RELAXED_LOAD(&d->held_back)) /* else every free goes the long way */
+        !FO_RELAXED_LOAD(&d->held_back)) /* else every free takes the slow path */
         __atomic_store_n(&d->limit, limit, __ATOMIC_RELEASE);
     FO_RELAXED_STORE(&fo_region_range.start, fo_layout.base);
-    /* What other processes add, this one does not hear of. */
+    /* Other processes may commit more, without notice: the whole range. */
     FO_RELAXED_STORE(&fo_region_range.size, fo_layout.shared
                                                 ? (uint64_t)fo_layout.page_count << FO_PAGE_SHIFT
                                                 : committed);
@@ -118,7 +117,7 @@ static uintptr_t take(size_t size)
                : fo_cache_take(fo_direct_class(fo_direct_of(fo_process_self()), size));
 }
 
-/* Where processes share the heap, and it is full. */
+/* The heap is shared and full. */
 static FO_COLD uintptr_t take_when_full(size_t size)
 {
     fo_caches_reclaim();
@@ -162,7 +161,7 @@ static bool is_large(const struct fo_at *at)
     return fo_word_size(at->word) > FO_REGION_SMALL;
 }
 
-/* There is a place for it before it is held: nothing else is on its way then. */
+/* The bin gets room for the block before the block is held: so no other block is in flight. */
 struct fo_at fo_region_hold(uintptr_t payload)
 {
     struct fo_at at = fo_region_at(payload);
@@ -174,7 +173,7 @@ struct fo_at fo_region_hold(uintptr_t payload)
     uint64_t live = at.word ^ (is_large(&at) ? FO_REGION_LARGE : 0);
     if (!__atomic_compare_exchange_n(word_of(payload), &live, live ^ FO_REGION_HELD, false,
                                      __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
-        return fo_region_at(payload); /* somebody else was faster */
+        return fo_region_at(payload); /* another thread was faster */
     return at;
 }
 
@@ -190,8 +189,8 @@ void fo_region_release(const struct fo_at *held)
     set_state(held, 0);
 }
 
-/* Nobody sees half a header: while it is written, the page says that the block is held. */
-static void rename_held(const struct fo_at *held, const struct fo_at *now)
+/* No thread reads half a header: while it is written, the page's word marks the block as held. */
+static void rewrite_held(const struct fo_at *held, const struct fo_at *now)
 {
     struct fo_page *pg = fo_page_at(fo_page_number(held->payload));
 
@@ -216,7 +215,7 @@ bool fo_region_resize(const struct fo_at *held, size_t size, fo_site now)
     struct fo_at resized = {FO_FOUND_LIVE, held->payload, (uint64_t)size << FO_SIZE_SHIFT, now};
     resized.word |= FO_RELAXED_LOAD(&fo_direct_of(fo_process_self())->meta);
     resized.word |= fo_region_check(fo_layout.key, held->payload, now, resized.word);
-    rename_held(held, &resized);
+    rewrite_held(held, &resized);
     return true;
 }
 

@@ -1,12 +1,13 @@
-/* The heap grows: memory from `base` on, a step at a time.  Nobody waits for anybody.
+/* The heap grows: memory from `base` on, a step at a time.  No thread waits for another.
  *
- * The private heap maps the next step only if nothing is there.  Otherwise it was another thread of
- * ours, which is about to say so; or something else, and then the heap leaves a part out, and goes
- * on behind it.  A thread that is stopped before it says that it mapped a step looks like something
- * else.  So that is decided by one word, `committed`: either the thread moves it, and its memory
- * is the heap's; or others come first, and it gives its memory back.  To leave a part out takes
- * two moves: SKIPPING in that word says that it will be, and whoever sees it enters the pages as
- * not ours, and moves on.  Those pages are nobody's before, so that all may enter them. */
+ * The private heap maps the next step only if those addresses are free.  If they are not, another
+ * thread of the heap has mapped them and will move `committed`; or the mapping is foreign, and then
+ * the heap leaves a part out and grows behind it.  The two look alike if a thread is stopped
+ * between its mapping and its move.  So the word `committed` decides: either that thread moves it,
+ * and its memory is the heap's; or another thread moves it first, and that thread unmaps its
+ * memory.  To leave a part out takes two moves: SKIPPING in that word announces it; each thread
+ * that sees it marks the pages as not the heap's, and moves on.  No thread uses those pages before,
+ * so that all may mark them. */
 #include "heap/region.h"
 
 #include <errno.h>
@@ -28,7 +29,7 @@ static uint64_t most(void)
     return (uint64_t)fo_layout.page_count << FO_PAGE_SHIFT;
 }
 
-/* What is mapped counts (limits, strict overcommit), and a call for each page would take time. */
+/* Mapped memory counts (limits, strict overcommit), and a call for each page would take time. */
 static uint64_t next_step(uint64_t now, uint64_t wanted)
 {
     uint64_t step = now / 8 & ~(STEP_LEAST - 1);
@@ -44,10 +45,10 @@ static bool move(uint64_t from, uint64_t to)
                                        __ATOMIC_RELAXED);
 }
 
-/* --- what is in the way ------------------------------------------------------------------------
+/* --- foreign mappings --------------------------------------------------------------------------
  */
 
-/* The first time, the short way of frees ends there. */
+/* At the first hole, the fast path of frees ends. */
 static void enter_hole(uint64_t start)
 {
     uint64_t none = 0;
@@ -56,7 +57,7 @@ static void enter_hole(uint64_t start)
                                 __ATOMIC_RELAXED);
 }
 
-static void go_on_skipping(uint64_t is)
+static void finish_skip(uint64_t is)
 {
     uint64_t start = is - SKIPPING, end = start + STEP_LEAST;
 
@@ -67,8 +68,8 @@ static void go_on_skipping(uint64_t is)
     move(is, end);
 }
 
-/* Is another thread about to say that it mapped this?  Where it is something else, there is more of
- * it. */
+/* Has another thread mapped this, and does it move `committed` soon?  Behind a foreign page, the
+ * mapping is most likely foreign, too. */
 static bool has_moved(uint64_t now)
 {
     enum { PATIENCE = 1000 };
@@ -85,11 +86,11 @@ static bool has_moved(uint64_t now)
 /* --- what is left for the program --------------------------------------------------------------
  */
 
-/* A large block has up to four times its size here, in addresses.  Under a limit on those (or on
- * locked memory) the program must not miss them: so the heap grows while eight times as much is
- * left, and what it refuses comes from malloc.  It is asked no more for what it has refused once:
- * there is little left then, and asking takes all of that away for a moment. */
-static bool leaves_enough(uint64_t end)
+/* The heap uses up to four times the size of a large block, in addresses.  Under a limit on those
+ * (or on locked memory) the program must not run short: so the heap grows only while eight times as
+ * much is left, and malloc serves what it refuses.  A refused end is not tested again: little is
+ * left then, and the test takes all of that for a moment. */
+static bool has_enough_left(uint64_t end)
 {
     enum { TIMES = 8 };
     const uint64_t least = UINT64_C(16) << 20;
@@ -144,15 +145,15 @@ static bool grow(uint64_t wanted)
     while ((now = __atomic_load_n(&fo_region->committed, __ATOMIC_ACQUIRE)) < wanted) {
         uint64_t next = next_step(now, wanted);
         if ((now & SKIPPING) != 0)
-            go_on_skipping(now);
-        else if (!leaves_enough(wanted) ||
+            finish_skip(now);
+        else if (!has_enough_left(wanted) ||
                  (!map_step(now, next) && (next == wanted || !map_step(now, wanted))))
             return false;
     }
     return true;
 }
 
-/* What is shared is mapped from the start: no process can change that for the others. */
+/* A shared heap is mapped from the start: a process cannot map memory for other processes. */
 static void grow_shared(uint64_t wanted)
 {
     uint64_t now;
@@ -161,8 +162,8 @@ static void grow_shared(uint64_t wanted)
         move(now, next_step(now, wanted));
 }
 
-/* Of a shared heap, so far in this process: another one may have been first to use the rest, and a
- * lock is a process's own. */
+/* How far this process has locked a shared heap: another process may have committed the rest, and
+ * memory locks belong to one process. */
 static uint64_t locked;
 
 static void lock_up_to(uint64_t end)
@@ -198,9 +199,8 @@ bool fo_region_commit(uint64_t wanted)
 /* --- core dumps --------------------------------------------------------------------------------
  */
 
-/* Of a shared heap the blocks, as far as it is in use; a forked child inherits what was said here
- * before.  In large steps: a process that forked needs few, and a worker in a sandbox mostly none.
- */
+/* The part of a shared heap that is in use; a forked child inherits the flags of its parent.  In
+ * large steps: a process that forked needs few, and a worker in a sandbox mostly none. */
 void fo_region_dump(void)
 {
     enum { STEP = 4 << 20 };

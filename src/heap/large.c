@@ -1,9 +1,9 @@
-/* Blocks with pages of their own: OpenSSL's record buffers, of 16 to 18 KiB, and what is larger.
- * Most of a record buffer is never touched, so memory that is all zero and not there yet is worth
- * more than memory that was used before: what is freed goes back to the system.  A few freed runs
- * keep their memory for a while, so that a program that allocates and frees buffers in a loop does
- * not ask the system each time; the newest of those that have waited serves first.  Larger ones
- * give it back at once, and their addresses rest, so that a stale pointer meets nothing else. */
+/* Blocks with pages of their own: OpenSSL's record buffers, of 16 to 18 KiB, and larger blocks.
+ * Most of a record buffer is never touched, so untouched zero pages cost less memory than used
+ * ones: freed memory goes back to the system.  A few freed runs keep their memory for a while, so
+ * that a program that allocates and frees buffers in a loop does not call the system each time; the
+ * newest of those that have waited is used first.  Larger ones give it back at once, and their
+ * addresses rest, so that a stale pointer meets no other block. */
 #include "heap/owner.h"
 #include "heap/system.h"
 
@@ -14,7 +14,7 @@
 
 enum { SYSTEM_PAGE_SHIFT = 12 };
 
-/* In pages of the system: equal sizes serve equal blocks, whose untouched parts are alike. */
+/* In pages of the system: blocks of equal sizes have equal untouched parts. */
 static size_t system_pages(size_t size)
 {
     return (size + sizeof(struct fo_header) + 4095) >> SYSTEM_PAGE_SHIFT;
@@ -27,7 +27,7 @@ static uint32_t *warm_at(size_t size, uint32_t number)
     return &fo_region->warm[system_pages(size)][number % FO_WARM];
 }
 
-static bool may_be_warm(size_t size)
+static bool can_be_warm(size_t size)
 {
     return system_pages(size) < FO_WARM_SIZES;
 }
@@ -37,8 +37,8 @@ static uint64_t least(uint64_t a, uint64_t b)
     return a < b ? a : b;
 }
 
-/* So many of a warm size wait. */
-static uint32_t keep_warm(void)
+/* How many of a warm size wait. */
+static uint32_t count_warm(void)
 {
     if (fo_options.quarantine == 0)
         return 0;
@@ -47,9 +47,9 @@ static uint32_t keep_warm(void)
     return (uint32_t)least(keep, FO_WARM / 2);
 }
 
-/* So many larger ones rest: 32 by default, if they are at most a quarter of the option's bytes.  A
- * shared heap has no more addresses: no more than a sixteenth of it rests. */
-static uint32_t may_rest(size_t size)
+/* How many larger ones rest: 32 by default, if each has at most a quarter of the option's bytes.  A
+ * shared heap cannot grow: at most a sixteenth of it rests. */
+static uint32_t count_resting(size_t size)
 {
     uint64_t most = least(fo_options.quarantine >> 15, FO_RESTING),
              heap = (uint64_t)fo_layout.page_count << FO_PAGE_SHIFT;
@@ -59,18 +59,18 @@ static uint32_t may_rest(size_t size)
     return (uint32_t)most;
 }
 
-/* What a ring has there; another process may have written it. */
+/* What a ring has there, bounded: another process may have written it. */
 static uint32_t exchange(uint32_t *at, uint32_t page)
 {
     return fo_bounded_page(__atomic_exchange_n(at, page, __ATOMIC_ACQ_REL));
 }
 
-/* The newest that has waited while some others were freed: what was used last is still in the
+/* The newest that has waited while some others were freed: most of it may still be in the
  * processor's cache.  0: none. */
-static uint32_t take_out(size_t size)
+static uint32_t take_newest(size_t size)
 {
     uint32_t given = __atomic_load_n(&fo_region->warm_given[system_pages(size)], __ATOMIC_ACQUIRE);
-    uint32_t keep = keep_warm();
+    uint32_t keep = count_warm();
 
     for (uint32_t age = keep + 1; age <= FO_WARM; age++) {
         uint32_t *at = warm_at(size, given - age);
@@ -81,7 +81,7 @@ static uint32_t take_out(size_t size)
     return 0;
 }
 
-/* Of a block that is or was in the run that begins here.  That may have been longer then. */
+/* Of the block that is or was in the run that begins here; the run may have been longer then. */
 static size_t size_of(uint32_t page)
 {
     size_t most = ((size_t)fo_run_at(page) << FO_PAGE_SHIFT) - sizeof(struct fo_header);
@@ -89,7 +89,7 @@ static size_t size_of(uint32_t page)
     return least(fo_word_size(FO_RELAXED_LOAD(&fo_page_at(page)->word)), most);
 }
 
-/* The memory of a run that this thread has goes back to the system. */
+/* Give the memory of a run that this thread owns back to the system. */
 static void release_memory(uint32_t page)
 {
     size_t size = (size_of(page) + sizeof(struct fo_header) + 4095) & ~(size_t)4095;
@@ -103,10 +103,10 @@ static void release(uint32_t page)
     fo_run_release(page);
 }
 
-/* What is warm for another size, which it has had since it was put there, is released. */
+/* A run whose block has had another size since it was put there is released. */
 static uint32_t take_warm(size_t size)
 {
-    uint32_t page = may_be_warm(size) ? take_out(size) : 0;
+    uint32_t page = can_be_warm(size) ? take_newest(size) : 0;
     struct fo_page *pg = fo_page_at(page);
 
     if (page == 0 || !fo_page_change(pg, FO_PAGE_WARM, fo_state_owned(FO_PAGE_MOVING)))
@@ -128,7 +128,7 @@ uintptr_t fo_large_take(size_t size)
         return 0;
     uint32_t page = take_warm(size);
     if (page == 0 && (page = fo_run_take(fo_large_pages(size))) == 0 && !fo_layout.shared) {
-        fo_large_evict_warm(); /* what rests is better than what is not the region's */
+        fo_large_evict_warm(); /* runs that rest are better than malloc */
         page = fo_run_take(fo_large_pages(size));
     }
     if (page == 0)
@@ -139,7 +139,7 @@ uintptr_t fo_large_take(size_t size)
     return fo_page_start(page) + sizeof(struct fo_header);
 }
 
-/* What was in use, and is not. */
+/* Release what the block does not use any more. */
 static void release_behind(uintptr_t payload, size_t size, size_t was)
 {
     uintptr_t from = (payload + size + 4095) & ~(uintptr_t)4095;
@@ -151,7 +151,7 @@ static void release_behind(uintptr_t payload, size_t size, size_t was)
         fo_system_release(from, to - from, fo_layout.shared);
 }
 
-/* Much shorter, it moves: others may want its pages. */
+/* A block that gets much shorter moves: other blocks may need its pages. */
 bool fo_large_fit(uintptr_t payload, size_t size)
 {
     uint32_t page = fo_page_number(payload), wanted = fo_large_pages(size);
@@ -164,9 +164,8 @@ bool fo_large_fit(uintptr_t payload, size_t size)
     return true;
 }
 
-/* A run that has left its ring; without a cache it is left to others, who clear up after the dead.
- */
-static void cool(uint32_t page)
+/* Release a run that has left its ring.  A thread without a cache leaves it to recovery. */
+static void evict(uint32_t page)
 {
     const struct fo_page *pg = fo_page_at(page);
 
@@ -179,7 +178,7 @@ static void cool(uint32_t page)
         release(page);
 }
 
-/* Into the ring, and out of it what was there: it is the oldest. */
+/* Put the run into the ring; returns the oldest one, which was there. */
 static uint32_t exchange_warm(size_t size, uint32_t page)
 {
     uint32_t *given = &fo_region->warm_given[system_pages(size)];
@@ -188,17 +187,17 @@ static uint32_t exchange_warm(size_t size, uint32_t page)
     return exchange(at, page);
 }
 
-static void give_warm(uint32_t page, size_t size)
+static void put_warm(uint32_t page, size_t size)
 {
     if (!fo_page_change(fo_page_at(page), FO_PAGE_BLOCK, FO_PAGE_WARM))
         return;
     uint32_t oldest = exchange_warm(size, page);
     if (oldest != 0)
-        cool(oldest);
+        evict(oldest);
 }
 
-/* Its memory is given back before others can find it. */
-static void give_to_rest(uint32_t page, uint32_t most)
+/* Its memory is given back before other threads can find it. */
+static void put_to_rest(uint32_t page, uint32_t most)
 {
     struct fo_page *pg = fo_page_at(page);
 
@@ -210,7 +209,7 @@ static void give_to_rest(uint32_t page, uint32_t most)
     uint32_t turn = __atomic_fetch_add(&fo_region->rested, 1, __ATOMIC_ACQ_REL);
     uint32_t oldest = exchange(&fo_region->resting[turn % most], page);
     if (oldest != 0)
-        cool(oldest);
+        evict(oldest);
 }
 
 void fo_large_release(uintptr_t payload)
@@ -218,35 +217,35 @@ void fo_large_release(uintptr_t payload)
     uint32_t page = fo_page_number(payload);
     struct fo_page *pg = fo_page_at(page);
     size_t size = size_of(page);
-    uint32_t most = may_rest(size);
+    uint32_t most = count_resting(size);
 
     FO_RELAXED_STORE(&pg->cold, 0);
-    if (may_be_warm(size))
-        give_warm(page, size);
+    if (can_be_warm(size))
+        put_warm(page, size);
     else if (most != 0 && fo_cache_can_own_pages())
-        give_to_rest(page, most);
+        put_to_rest(page, most);
     else if (fo_page_change(pg, FO_PAGE_BLOCK, FO_PAGE_WARM))
-        cool(page);
+        evict(page);
 }
 
-static void empty(uint32_t *at)
+static void evict_at(uint32_t *at)
 {
     uint32_t page = FO_RELAXED_LOAD(at) != 0 ? exchange(at, 0) : 0;
 
     if (page != 0)
-        cool(page);
+        evict(page);
 }
 
 void fo_large_evict_warm(void)
 {
     for (unsigned s = 0; s < FO_WARM_SIZES; s++)
         for (unsigned i = 0; i < FO_WARM; i++)
-            empty(&fo_region->warm[s][i]);
+            evict_at(&fo_region->warm[s][i]);
     for (unsigned i = 0; i < FO_RESTING; i++)
-        empty(&fo_region->resting[i]);
+        evict_at(&fo_region->resting[i]);
 }
 
-static bool rests(uint32_t page)
+static bool is_resting(uint32_t page)
 {
     for (unsigned i = 0; i < FO_RESTING; i++)
         if (__atomic_load_n(&fo_region->resting[i], __ATOMIC_ACQUIRE) == page)
@@ -259,8 +258,8 @@ bool fo_large_can_be_found(uint32_t page)
     size_t size = size_of(page);
     bool found = false;
 
-    if (!may_be_warm(size))
-        return rests(page);
+    if (!can_be_warm(size))
+        return is_resting(page);
     for (uint32_t i = 0; i < FO_WARM; i++)
         found |= __atomic_load_n(warm_at(size, i), __ATOMIC_ACQUIRE) == page;
     return found;
@@ -271,7 +270,7 @@ void fo_large_recover(uint32_t page, uint32_t gone)
     uint64_t what = __atomic_load_n(&fo_page_at(page)->what, __ATOMIC_ACQUIRE);
 
     if (fo_state_of(what) == FO_PAGE_WARM && !fo_large_can_be_found(page))
-        cool(page);
+        evict(page);
     else if (fo_state_of(what) == FO_PAGE_MOVING && fo_cache_of(what) == gone)
         release(page);
     else if (fo_state_of(what) == FO_PAGE_BLOCK)

@@ -26,7 +26,7 @@ void fo_layout_begin(uintptr_t place)
     next_place = place;
 }
 
-/* Two threads may map a chunk each: the second one is given back. */
+/* Two threads may map a chunk each: the second one is unmapped. */
 static bool has_chunk(uintptr_t *chunk, size_t size)
 {
     if (fo_likely(__atomic_load_n(chunk, __ATOMIC_ACQUIRE) != 0))
@@ -56,7 +56,7 @@ bool fo_layout_has_cache(uint32_t index)
     return has_chunk(&fo_layout.caches[index / FO_GROUP_CACHES], sizeof(struct fo_cache_group));
 }
 
-/* From `at` on, for so many things; returns where they end. */
+/* Lay out the chunks of `count` things from `at` on; returns where they end. */
 static uintptr_t share(uintptr_t *chunks, uintptr_t at, uint32_t count, uint32_t of_group,
                        size_t size)
 {

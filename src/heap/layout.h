@@ -1,11 +1,11 @@
-/* Where the heap keeps what it knows of its pages and magazines: in chunks, each for a group of
- * them, which a private heap maps when it grows into that group.  So a small heap takes few
+/* Where the heap keeps its records of pages and magazines: in chunks, each for a group of them,
+ * which a private heap maps when it grows into that group.  So a small heap takes few
  * addresses, and no page of blocks lies next to a chunk.
  *
- * This table says where each chunk is, and what else of a heap never changes once it has begun.  It
- * is private memory of every process, also where the chunks are shared: no process follows an
- * address that another one could write, and what it reads from the chunks is compared with the
- * bounds that are here (bounds.h). */
+ * This table has the place of each chunk, and all else of a heap that never changes after its
+ * start.  It is private memory of every process, also where the chunks are shared: no process
+ * follows an address that another one could write, and what it reads from the chunks is compared
+ * with the bounds in this table (bounds.h). */
 #ifndef FO_HEAP_LAYOUT_H
 #define FO_HEAP_LAYOUT_H
 
@@ -35,8 +35,8 @@ enum {
     FO_SETS = FO_PAGE_SETS + FO_MAGAZINE_SETS,
 };
 
-/* The last cell of a magazine, which is always empty, so that it ends the others; their class says
- * how many they are. */
+/* The last cell of a magazine.  It is always empty, so that it ends the others; their number
+ * follows from their class. */
 struct fo_magazine {
     uintptr_t payload; /* 0 */
     uint32_t next;     /* in a bin */
@@ -55,10 +55,10 @@ struct fo_page_group {
 _Static_assert(offsetof(struct fo_page_group, page) % sizeof(struct fo_page) == 0,
                "a page has a cache line");
 
-/* Small blocks are many, and have long magazines; for the many sizes of which a program has a block
- * or two, short ones touch less memory.  Even numbers are short, odd ones long.  The ends of both
- * lie at multiples of FO_MAGAZINE_END, by which they are told from other cells: none of the 63 in
- * front of one has such an address.  Chunks begin at a page of the system. */
+/* Small blocks are many, and have long magazines.  Many sizes have a block or two: there, short
+ * magazines touch less memory.  Even numbers are short, odd ones long.  The ends of both lie at
+ * multiples of FO_MAGAZINE_END, which distinguishes them from other cells: none of the 63 in front
+ * of one has such an address.  Chunks begin at a page of the system. */
 struct fo_magazine_group {
     uint64_t sets[FO_GROUP_MAGAZINES / 64][FO_MAGAZINE_SETS];
     char unused[2 * FO_MAGAZINE_END + sizeof(struct fo_magazine) -
@@ -79,7 +79,7 @@ _Static_assert(offsetof(struct fo_magazine_group, shorts[0].end) % FO_MAGAZINE_E
                    offsetof(struct fo_magazine_group, longs[0].end) % FO_MAGAZINE_END == 0 &&
                    offsetof(struct fo_magazine_group, longs[1].end) % FO_MAGAZINE_END == 0 &&
                    sizeof(struct fo_magazine_group) % 4096 == 0,
-               "ends are told from addresses");
+               "an address decides what is an end");
 _Static_assert(FO_MAGAZINE_CELLS < FO_MAGAZINE_END / 8, "24 k is no multiple of 512 for k < 64");
 
 struct fo_cache_group {
@@ -95,8 +95,8 @@ extern FO_HIDDEN struct fo_layout {
     uint64_t key;             /* of the check bits */
     struct fo_ground *ground; /* of each page */
     struct fo_mark *mark;
-    uint32_t page_count, magazine_count; /* there are no more */
-    uint32_t owned_most, cache_count;    /* of caches that are owned; of these and the others */
+    uint32_t page_count, magazine_count; /* all numbers are lower */
+    uint32_t owned_most, cache_count;    /* of caches to own; of all caches */
     bool shared; /* processes forked later map the same memory: backend `shm` */
     struct {
         uint16_t cells[2]; /* of a short magazine, of a long one; 0 where there is no such class */
@@ -132,7 +132,7 @@ static inline struct fo_set fo_set_of_pages(unsigned index)
     };
 }
 
-/* Magazines for all threads, by class; and empty ones, short or long. */
+/* Sets of magazines for all threads: full ones by class, and empty ones, short or long. */
 static inline struct fo_set fo_full_magazines(unsigned class)
 {
     return fo_set_of_magazines(class);
@@ -143,7 +143,7 @@ static inline struct fo_set fo_spare_magazines(bool is_long)
     return fo_set_of_magazines(FO_REGION_CLASSES + is_long);
 }
 
-/* FO_PAGE_PARTIAL, by class; and FO_PAGE_FREE, by size of the run. */
+/* Sets of pages: FO_PAGE_PARTIAL, by class; and FO_PAGE_FREE, by size of the run. */
 static inline struct fo_set fo_partial_pages(unsigned class)
 {
     return fo_set_of_pages(class);
@@ -154,7 +154,7 @@ static inline struct fo_set fo_free_runs(unsigned run_class)
     return fo_set_of_pages(FO_REGION_CLASSES + run_class);
 }
 
-/* Of a number that is in use, or of one below the next to be used. */
+/* For pages below fo_region_committed(). */
 static inline struct fo_page *fo_page_at(uint32_t number)
 {
     uintptr_t group = FO_RELAXED_LOAD(&fo_layout.pages[number / FO_GROUP_PAGES]);
@@ -174,7 +174,7 @@ static inline bool fo_magazine_is_long(uint32_t number)
     return number % 2 != 0;
 }
 
-/* What it has room for, whatever its class uses of that. */
+/* Cells that it has; its class may use fewer. */
 static inline uint32_t fo_magazine_cells(uint32_t number)
 {
     return fo_magazine_is_long(number) ? FO_MAGAZINE_CELLS : FO_SHORT_CELLS;
@@ -196,7 +196,7 @@ static inline struct fo_cache *fo_cache_at(uint32_t index)
     return &((struct fo_cache_group *)group)->cache[index % FO_GROUP_CACHES];
 }
 
-/* Chunks of a private heap lie one after another from this place on, as far as nothing is there. */
+/* Chunks of a private heap lie one after another from this place on, where addresses are free. */
 void fo_layout_begin(uintptr_t place);
 
 /* A chunk of so many bytes; 0: no memory. */
@@ -208,11 +208,11 @@ bool fo_layout_has_page(uint32_t page);
 bool fo_layout_has_magazine(uint32_t number);
 bool fo_layout_has_cache(uint32_t index);
 
-/* Where groups of a heap that processes share lie, one after another, for so many pages, magazines
- * and caches; returns where that ends. */
+/* Lay out groups one after another from `start` on, for so many pages, magazines and caches;
+ * returns where they end. */
 uintptr_t fo_layout_share(uintptr_t start, uint32_t pages, uint32_t magazines, uint32_t caches);
 
-/* So many bytes, for the upper words of all sets together, of so many pages and magazines. */
+/* Bytes for the upper words of all sets together, of so many pages and magazines. */
 static inline size_t fo_layout_above_size(uint32_t pages)
 {
     return sizeof(uint64_t[FO_SETS]) * fo_set_above(pages);

@@ -24,12 +24,12 @@ static size_t bytes_of_magazine(unsigned class)
     return (size_t)fo_class_slot(class) * fo_layout.class[class].cells[1];
 }
 
-/* Shares of the option's bytes: most for the sizes that turn over most.  What waits passes through
- * the processor's cache between its free and its next use, so that it is not more than that: about
- * a half with all classes in use, and a magazine of each that comes and goes on either side.
+/* Shares of the option's bytes: most for the sizes that are freed most.  What waits passes through
+ * the processor's cache between its free and its next use, so it must not be more than that: about
+ * a half with all classes in use, besides the two magazines of each that are in use.
  *
- * Of the two smallest sizes every fourth block is one, so that a stale pointer meets another block
- * soon unless many wait: few users have a whole share of those each. */
+ * Every fourth block has one of the two smallest sizes, so that a stale pointer meets another block
+ * soon unless many wait: up to FEW_USERS users have a whole share of those each. */
 static size_t share_of(unsigned class, uint32_t users)
 {
     size_t share = fo_options.quarantine / (class < 8 ? 64 : class < 16 ? 128 : 512);
@@ -62,9 +62,9 @@ void fo_cache_limit(struct fo_cache *cache)
         struct fo_bin *bin = &cache->bins[c];
         size_t keep = share_of(c, users) / bytes_of_magazine(c);
         size_t most = most_ready(c, users), now = FO_RELAXED_LOAD(&bin->most);
-        /* A slot that another thread has freed shares cache lines with what that one still uses:
-         * it serves the worse the sooner.  Processes seldom free each other's; and of many threads
-         * each would keep a magazine of each size, which is more than the option says. */
+        /* A slot that another thread has freed shares cache lines with slots that the other
+         * one still uses: the sooner it is used again, the slower.  Processes seldom free each
+         * other's blocks; and many threads with a magazine of each size exceed the option. */
         if (keep == 0 && fo_options.quarantine != 0 && !fo_layout.shared && users <= FEW_USERS)
             keep = 1;
         FO_RELAXED_STORE(&bin->keep, (uint32_t)least(keep, 1u << 20));
@@ -73,10 +73,9 @@ void fo_cache_limit(struct fo_cache *cache)
     }
 }
 
-/* What a magazine holds beyond the quarantine takes memory for its cells, and saves the way through
- * the pages.  A program that frees and allocates the same again and again gains by that.  One that
- * frees for the last time does not: a short one that ends, a worker that takes its connection
- * apart. */
+/* A magazine beyond the quarantine takes memory for its cells, and saves the way through the pages.
+ * A program that frees and allocates the same sizes repeatedly gains by that.  A program that frees
+ * for the last time does not: a short one that ends, or a worker that closes its connection. */
 void fo_cache_is_starved(struct fo_bin *bin, unsigned class)
 {
     uint32_t own = FO_RELAXED_LOAD(&bin->most),

@@ -45,8 +45,8 @@ static bool map_over(uintptr_t at, size_t size, int flags)
     return map(at, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_FIXED | flags) != 0;
 }
 
-/* FREEONCE_DUMP=0 keeps it out of core dumps.  Huge pages are not forbidden here, as madvise(2)
- * would: stacks have none since Linux 6.7, hence MAP_STACK. */
+/* FREEONCE_DUMP=0 keeps it out of core dumps.  No madvise(2) forbids huge pages: mappings with
+ * MAP_STACK have none since Linux 6.7. */
 void fo_system_hide(uintptr_t start, size_t size)
 {
     if (!fo_options.dump)
@@ -64,7 +64,7 @@ uintptr_t fo_system_map_apart(uintptr_t wish, size_t size)
     return start;
 }
 
-/* Kernels before 4.17, and valgrind, take the address for a wish: then it is elsewhere. */
+/* For kernels before 4.17, and valgrind, the address is a hint: then the mapping is elsewhere. */
 static enum fo_mapped map_at(uintptr_t start, size_t size, int protection)
 {
     int saved_errno = errno;
@@ -88,7 +88,7 @@ enum fo_mapped fo_system_map_at(uintptr_t start, size_t size)
     return mapped;
 }
 
-/* By trying it: getrlimit(2) does not know how many are in use, and /proc is not everywhere. */
+/* By a mapping: getrlimit(2) does not tell how many are in use, and /proc may be missing. */
 bool fo_system_has_room(uint64_t size)
 {
     int saved_errno = errno;
@@ -141,9 +141,9 @@ static uintptr_t middle_of(uint64_t room, uint64_t random)
     return round_up(free + room / 4 + random % (room / 4));
 }
 
-/* Where a limit forbids to ask for so many addresses: far from where the kernel maps next, first
- * below that. */
-static uintptr_t take_away_from(uintptr_t next, size_t size, uint64_t room, uint64_t random)
+/* Where a limit forbids a mapping of that size: far from where the kernel maps next, first below
+ * that. */
+static uintptr_t take_far_from(uintptr_t next, size_t size, uint64_t room, uint64_t random)
 {
     for (uint64_t distance = room; distance >= 16 * size; distance /= 2) {
         uintptr_t below = next - distance + random % (distance / 4);
@@ -156,7 +156,7 @@ static uintptr_t take_away_from(uintptr_t next, size_t size, uint64_t room, uint
     return 0;
 }
 
-/* Another thread may map something there between two steps: there are others to try. */
+/* Another thread may map something there between two steps: then another place is tried. */
 uintptr_t fo_system_find_place(size_t size, uint64_t room, uint64_t random)
 {
     enum { TRIES = 4 };
@@ -173,13 +173,13 @@ uintptr_t fo_system_find_place(size_t size, uint64_t room, uint64_t random)
         next = map(0, size, PROT_NONE, MAP_PRIVATE);
     if (next != 0) {
         unmap(next, size);
-        at = take_away_from(next, size, room, random);
+        at = take_far_from(next, size, room, random);
     }
     errno = saved_errno;
     return at;
 }
 
-/* A dump would make the kernel give memory to every page of it, also where none was touched. */
+/* In no core dump: a dump would make the kernel allocate every page, also those never touched. */
 uintptr_t fo_system_map_shared(size_t size, uint64_t room, uint64_t random)
 {
     int saved_errno = errno;
@@ -216,8 +216,8 @@ bool fo_system_close(uintptr_t start, size_t size)
 /* --- memory ------------------------------------------------------------------------------------
  */
 
-/* MADV_DONTNEED takes memory from one process only; what is locked (mlockall(2)) needs another
- * word. */
+/* MADV_DONTNEED takes memory from one process only: shared memory needs MADV_REMOVE.  Locked memory
+ * (mlockall(2)) needs MADV_DONTNEED_LOCKED. */
 void fo_system_release(uintptr_t start, size_t size, bool shared)
 {
     int saved_errno = errno;

@@ -8,11 +8,11 @@
  * core dumps; 0: none. */
 uintptr_t fo_system_map_apart(uintptr_t wish, size_t size);
 
-/* As fo_system_map_apart(), at this address, if nothing is there. */
+/* As fo_system_map_apart(), at this address, if it is free. */
 enum fo_mapped {
     FO_MAPPED,
     FO_MAPPED_NOT,  /* no memory, or no addresses */
-    FO_MAPPED_TAKEN /* something is there */
+    FO_MAPPED_TAKEN /* the addresses are in use */
 };
 enum fo_mapped fo_system_map_at(uintptr_t start, size_t size);
 
@@ -20,40 +20,39 @@ enum fo_mapped fo_system_map_at(uintptr_t start, size_t size);
  * is locked (MCL_FUTURE), that counts, too. */
 bool fo_system_has_room(uint64_t size);
 
-/* An address that is a multiple of FO_PAGE_SIZE, where so many bytes were mapped, and behind a page
- * that cannot be touched.  Little is mapped within `room` bytes behind it, as far as that can be
- * had.  0: no memory. */
+/* Map so many bytes at a multiple of FO_PAGE_SIZE, behind a page that cannot be touched; returns
+ * the address.  If possible, little is mapped within `room` bytes behind it.  0: no memory. */
 uintptr_t fo_system_find_place(size_t size, uint64_t room, uint64_t random);
 void fo_system_release_place(uintptr_t start, size_t size);
 
-/* Of all processes that are forked later, at a multiple of FO_PAGE_SIZE, between two pages that
- * cannot be touched, and in no core dump; at any place of what the kernel has free, as far as
- * `room` more bytes of addresses can be had for a moment.  0: no addresses. */
+/* Map memory that all processes forked later share: at a multiple of FO_PAGE_SIZE, between two
+ * pages that cannot be touched, and in no core dump.  The place is random, if `room` more bytes of
+ * addresses can be mapped for a moment.  0: no addresses. */
 uintptr_t fo_system_map_shared(size_t size, uint64_t room, uint64_t random);
 
 /* This part of it cannot be touched from now on.  False: no memory. */
 bool fo_system_close(uintptr_t start, size_t size);
 
-/* This belongs in a core dump of this process after all, unless FREEONCE_DUMP=0. */
+/* Include this in core dumps of this process, unless FREEONCE_DUMP=0. */
 void fo_system_dump(uintptr_t start, size_t size);
 
-/* Give memory back to the system; the addresses stay ours, and read as zero. */
+/* Give memory back to the system; the addresses stay mapped, and read as zero. */
 void fo_system_release(uintptr_t start, size_t size, bool shared);
 
-/* The same for private memory that is not ours alone.  False: the system keeps it as it is. */
+/* The same for private memory of another allocator.  False: it stays as it is. */
 bool fo_system_try_release(uintptr_t start, size_t size);
 
-/* Have the system's memory there at once, where it can do that: what is shared costs each process
- * a fault for every 4 KiB otherwise. */
+/* Make the system provide the memory at once, if it can: otherwise, shared memory costs each
+ * process a fault for every 4 KiB. */
 void fo_system_populate(uintptr_t start, size_t size);
 
 /* FREEONCE_DUMP=0: keep it out of core dumps. */
 void fo_system_hide(uintptr_t start, size_t size);
 
-/* FREEONCE_LOCK=1: keep it in memory.  A forked process has no locks of its parent's. */
+/* FREEONCE_LOCK=1: keep it in memory.  A forked process does not inherit the locks. */
 void fo_system_lock(uintptr_t start, size_t size);
 
-/* Was all of it locked that was asked for?  Else a message has said why not. */
+/* Did all locks succeed?  If not, a message had the reason. */
 bool fo_system_is_locked(void);
 
 #endif
