@@ -3,7 +3,7 @@
 
 #include "process/process.h"
 
-/* --- whose it is ---------------------------------------------------------------------------------
+/* --- owners --------------------------------------------------------------------------------------
  */
 
 static uint32_t what(enum fo_magazine_state state, unsigned class)
@@ -24,7 +24,7 @@ static void become(uint32_t n, uint32_t to)
     __atomic_store_n(&fo_magazine_at(n)->what, to, __ATOMIC_SEQ_CST);
 }
 
-/* Its thread finds it by its end. */
+/* Write the number into its end, where fo_magazine_of() finds it. */
 static uint32_t sign(uint32_t n)
 {
     struct fo_magazine *m = fo_magazine_at(n);
@@ -38,7 +38,7 @@ void fo_magazines_start(void)
     sign(0);
 }
 
-/* For this class from now on. */
+/* Take one from the set, for this class; 0: none. */
 static uint32_t take(struct fo_set set, uint32_t from, unsigned class)
 {
     uint32_t n;
@@ -49,7 +49,7 @@ static uint32_t take(struct fo_set set, uint32_t from, unsigned class)
     return n != 0 ? sign(n) : 0;
 }
 
-static bool wants_long(unsigned class)
+static bool has_long(unsigned class)
 {
     return fo_layout.class[class].cells[1] > FO_SHORT_CELLS;
 }
@@ -62,20 +62,20 @@ static void add_spare(uint32_t n)
 }
 
 /* A short one and a long one begin to be used together; the one that is not wanted is a spare.
- * Whoever clears up after the dead may find either first, and make it everybody's. */
+ * A thread that recovers another's may find either first, and add it to its set. */
 static uint32_t fresh_magazine(unsigned class)
 {
-    uint32_t n = FO_RELAXED_LOAD(&fo_region->magazines), mine;
+    uint32_t n = FO_RELAXED_LOAD(&fo_region->magazines), wanted;
 
     do {
         if (n >= fo_layout.magazine_count - 1 || !fo_layout_has_magazine(n))
             return 0;
-        mine = n + wants_long(class);
+        wanted = n + has_long(class);
     } while (!__atomic_compare_exchange_n(&fo_region->magazines, &n, n + 2, true, __ATOMIC_ACQ_REL,
                                           __ATOMIC_RELAXED) ||
-             !change(mine, what(FO_MAGAZINE_SPARE, 0), what(FO_MAGAZINE_OWNED, class)));
-    add_spare(mine ^ 1);
-    return sign(mine);
+             !change(wanted, what(FO_MAGAZINE_SPARE, 0), what(FO_MAGAZINE_OWNED, class)));
+    add_spare(wanted ^ 1);
+    return sign(wanted);
 }
 
 void fo_magazine_spare(uint32_t n)
@@ -111,8 +111,8 @@ void fo_magazine_drain(uint32_t n)
     }
 }
 
-/* One too many goes back itself, rather than one that waited for all: those were freed earlier, and
- * lie in few pages; what was freed all through a burst would keep a block in each page of it. */
+/* If there are too many, this one is drained, rather than one of the set: those were freed earlier,
+ * and lie in few pages; slots from all parts of a burst would keep a block in each of its pages. */
 void fo_magazine_share(struct fo_bin *bin, unsigned class)
 {
     const struct fo_set full = fo_full_magazines(class);
@@ -138,17 +138,17 @@ static uint32_t spare_of_another_bin(bool is_long)
     uint32_t n = 0;
 
     for (unsigned c = 0; n == 0 && c < FO_REGION_CLASSES; c++)
-        if (wants_long(c) == is_long)
+        if (has_long(c) == is_long)
             n = fo_magazine_take_spare(&fo_thread.cache->bins[c]);
     return n;
 }
 
-/* What it held could serve the other bin, which finds it in its pages now. */
+/* Its slots go back into their pages, where the other bin finds them. */
 static uint32_t full_of_another_bin(bool is_long)
 {
     for (unsigned c = 0; c < FO_REGION_CLASSES; c++) {
         struct fo_bin *bin = &fo_thread.cache->bins[c];
-        if (wants_long(c) != is_long)
+        if (has_long(c) != is_long)
             continue;
         uint32_t n = bin->readied != 0  ? fo_magazine_take_ready(bin)
                      : bin->queued != 0 ? fo_magazine_take_queued(bin)
@@ -161,8 +161,8 @@ static uint32_t full_of_another_bin(bool is_long)
     return 0;
 }
 
-/* No more can be made. */
-static FO_COLD uint32_t of_another_bin(bool is_long)
+/* No more magazines can be made. */
+static FO_COLD uint32_t from_another_bin(bool is_long)
 {
     uint32_t n = spare_of_another_bin(is_long);
 
@@ -171,18 +171,18 @@ static FO_COLD uint32_t of_another_bin(bool is_long)
 
 uint32_t fo_magazine_new(unsigned class)
 {
-    uint32_t n = take(fo_spare_magazines(wants_long(class)), what(FO_MAGAZINE_SPARE, 0), class);
+    uint32_t n = take(fo_spare_magazines(has_long(class)), what(FO_MAGAZINE_SPARE, 0), class);
 
-    if (n != 0 || (n = fresh_magazine(class)) != 0 || (n = of_another_bin(wants_long(class))) == 0)
+    if (n != 0 || (n = fresh_magazine(class)) != 0 || (n = from_another_bin(has_long(class))) == 0)
         return n;
     become(n, what(FO_MAGAZINE_OWNED, class));
     return n;
 }
 
-/* --- of those who are gone -----------------------------------------------------------------------
+/* --- recovery ------------------------------------------------------------------------------------
  */
 
-/* False: it is none that others could take. */
+/* False: no other thread may take it. */
 static bool has_set(uint32_t n, struct fo_set *set)
 {
     uint32_t is = __atomic_load_n(&fo_magazine_at(n)->what, __ATOMIC_SEQ_CST);

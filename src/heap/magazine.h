@@ -1,6 +1,6 @@
-/* Magazines as bins know them, by number; 0: none.  Those that a cache has are its thread's alone.
- * What others can take is to be found in sets (set.h); what it is, and whose, says its own
- * word, which changes by one compare-and-exchange. */
+/* Magazines, by number; 0: none.  Only the thread of a cache uses the cache's magazines.  Those for
+ * all threads are found in sets (set.h).  The word of each has its state and its owner, and
+ * changes by one compare-and-exchange. */
 #ifndef FO_HEAP_MAGAZINE_H
 #define FO_HEAP_MAGAZINE_H
 
@@ -12,7 +12,7 @@ static inline uint32_t fo_magazine_room(uint32_t number, const struct fo_magazin
     return fo_layout.class[FO_RELAXED_LOAD(&m->what) % FO_CLASS_NUMBERS].cells[number % 2];
 }
 
-/* The first of them; the others follow, up to where fo_cell_is_end(). */
+/* The first of them; the others follow, up to the end. */
 static inline struct fo_cell *fo_magazine_first(uint32_t number)
 {
     struct fo_magazine *m = fo_magazine_at(number);
@@ -20,15 +20,15 @@ static inline struct fo_cell *fo_magazine_first(uint32_t number)
     return fo_end_cell(m) - fo_magazine_room(number, m);
 }
 
-/* What the end of a magazine says: its own address and the number.  Odd, as no payload is, which
- * may lie where another end would be. */
+/* The word in the end of a magazine: its own address and the number.  It is odd; a payload, which
+ * may lie where another end would be, is not. */
 static inline uint64_t fo_magazine_sign(uintptr_t end, uint32_t number)
 {
     return (uint64_t)(end / FO_MAGAZINE_END) << 21 | number << 1 | 1;
 }
 _Static_assert(FO_MAGAZINES_MOST <= 1 << 20, "a number has room there");
 
-/* The one that a cell is in; 0: none. */
+/* The magazine that a cell is in; 0: none. */
 static inline uint32_t fo_magazine_of(const struct fo_cell *cell)
 {
     uintptr_t end = ((uintptr_t)cell + FO_MAGAZINE_END - 1) & ~(uintptr_t)(FO_MAGAZINE_END - 1);
@@ -41,7 +41,7 @@ static inline uint32_t fo_magazine_of(const struct fo_cell *cell)
     return 0;
 }
 
-/* Is the cell in this one, or its end?  Asked of 0, it is the end of none. */
+/* Is the cell in this one, or its end?  With number 0: is it the end of none? */
 static inline bool fo_magazine_has(uint32_t number, const struct fo_cell *cell)
 {
     uintptr_t before = (uintptr_t)fo_magazine_at(number) - (uintptr_t)cell;
@@ -49,17 +49,17 @@ static inline bool fo_magazine_has(uint32_t number, const struct fo_cell *cell)
     return before <= fo_magazine_cells(number) * sizeof *cell;
 }
 
-/* That bins without a magazine have none. */
+/* Prepare the end that bins without a magazine point to. */
 void fo_magazines_start(void);
 
-/* An empty one for this class.  When no more can be made, one that another bin keeps for itself, or
- * one that is full of freed blocks of another size: those go back into their pages.  0: none. */
+/* An empty one for this class.  When no more can be made: a spare of another bin, or a full one of
+ * another class, whose slots go back into their pages.  0: none. */
 uint32_t fo_magazine_new(unsigned class);
 
-/* All its cells are empty: it is anybody's. */
+/* All its cells are empty: any thread can take it. */
 void fo_magazine_spare(uint32_t number);
 
-/* An empty one that the bin keeps; 0: none. */
+/* Take a spare of the bin; 0: none. */
 static inline uint32_t fo_magazine_take_spare(struct fo_bin *bin)
 {
     uint32_t n = fo_bounded_magazine(bin->spare);
@@ -73,10 +73,10 @@ static inline uint32_t fo_magazine_take_spare(struct fo_bin *bin)
     return n;
 }
 
-/* There are too many of them: their number may have become less. */
+/* The bin has too many spares: give some to all threads.  Their limit may have been lowered. */
 FO_COLD void fo_magazine_trim_spares(struct fo_bin *bin);
 
-/* It serves for frees next.  As many stay in the bin as a burst of frees will want. */
+/* It is used for frees next.  The bin keeps as many as a burst of frees needs. */
 static inline void fo_magazine_add_spare(struct fo_bin *bin, uint32_t number)
 {
     if (number == 0)
@@ -100,8 +100,8 @@ static inline void fo_magazine_queue(struct fo_bin *bin, uint32_t number)
     bin->queued++;
 }
 
-/* The first of a list that is not empty.  One that is longer than it says, or can be, is dropped:
- * 0. */
+/* Take the first of a list that is not empty.  A list whose count is larger than its length, or
+ * than possible, is dropped: 0. */
 static inline uint32_t fo_magazine_take_first(uint32_t *first, uint32_t *count)
 {
     uint32_t n = fo_bounded_magazine(*first);
@@ -121,9 +121,8 @@ static inline uint32_t fo_magazine_take_queued(struct fo_bin *bin)
     return fo_magazine_take_first(&bin->first, &bin->queued);
 }
 
-/* The oldest of the queue has waited long enough.  Of those, the newest serves first: it is the one
- * that the processor's cache knows best, and a burst of frees does not make all blocks of the burst
- * take turns for ever. */
+/* The oldest of the queue has waited long enough.  Of those, the newest is used first: most of it
+ * is in the processor's cache, and not all blocks of a burst of frees take turns afterwards. */
 static inline void fo_magazine_make_ready(struct fo_bin *bin)
 {
     uint32_t n = fo_magazine_take_queued(bin);
@@ -141,10 +140,10 @@ static inline uint32_t fo_magazine_take_ready(struct fo_bin *bin)
     return fo_magazine_take_first(&bin->ready, &bin->readied);
 }
 
-/* What a bin has ready goes to all threads; what is too many there, back into its pages. */
+/* Give a ready one to all threads; if they have too many, its slots go back into their pages. */
 void fo_magazine_share(struct fo_bin *bin, unsigned class);
 
-/* Of those that wait no more than shall: the others are ready, or for all threads. */
+/* `keep` of them wait: the others become ready, or are for all threads. */
 static inline void fo_magazine_advance(struct fo_bin *bin, unsigned class)
 {
     while (bin->queued > FO_RELAXED_LOAD(&bin->keep))
@@ -153,17 +152,17 @@ static inline void fo_magazine_advance(struct fo_bin *bin, unsigned class)
         fo_magazine_share(bin, class);
 }
 
-/* What waits in it goes back into its pages. */
+/* Its slots go back into their pages. */
 void fo_magazine_drain(uint32_t number);
 
 /* One of those for all threads; 0: none. */
 uint32_t fo_magazine_take_shared(unsigned class);
 
-/* What is nobody's goes where others find it, should whoever was about to see to that be gone.
- * True: it is this cache's. */
+/* Add a magazine without an owner to its set: the thread that was to do it may have died.  True: it
+ * belongs to this cache. */
 bool fo_magazine_recover(uint32_t number, uint32_t cache);
 
-/* Is it where those look who want such a magazine? */
+/* Can a thread that needs such a magazine find it, or does it have an owner? */
 bool fo_magazine_can_be_found(uint32_t number);
 
 #endif

@@ -1,9 +1,9 @@
-/* The caches of threads: who has which, and how much each may keep.  A cache outlives its thread:
- * the next one gets it with all that waits in it.  See region.h.
+/* The caches of threads: which thread has which.  A cache outlives its thread: the next thread gets
+ * it with all that waits in it.  See region.h.
  *
- * A thread that is idle should keep nothing, and there may be thousands.  So there is a cache to
- * own for each dozen handshakes that were made without, up to a number; the other threads borrow
- * one for each call, of as many as there are calls at the same time. */
+ * A thread that is idle should keep no memory, and there may be thousands.  So one more cache can
+ * be owned for each dozen handshakes that were made without, up to a limit; the other threads
+ * borrow one for each call, of as many as there are calls at the same time. */
 #include "heap/owner.h"
 
 #include <errno.h>
@@ -65,9 +65,10 @@ struct fo_caches fo_caches_lent(void)
 /* --- owners ------------------------------------------------------------------------------------
  */
 
-/* Of another process: of the parent that this private heap was copied from, or of one that shares
- * it.  Of this one, a thread says when it goes; only if memory is short, all are asked. */
-static bool may_inherit(uint64_t owner, uint64_t self, bool asks_all)
+/* From another process: the parent from which this private heap was copied, or one that shares the
+ * heap.  In this process, a thread releases its cache when it ends; only if memory is short, all
+ * threads are tested. */
+static bool can_inherit(uint64_t owner, uint64_t self, bool asks_all)
 {
     if (owner >> 32 != self >> 32)
         return fo_layout.shared || FO_RELAXED_LOAD(&fo_direct_of(fo_hot.process)->orphans);
@@ -84,7 +85,7 @@ static bool make(struct fo_cache *cache)
     return true;
 }
 
-/* Or by whoever comes later, if its maker vanished before. */
+/* If its maker died before, this thread makes it. */
 static bool is_made(struct fo_cache *cache, uint64_t self)
 {
     uint64_t maker = FO_RELAXED_LOAD(&cache->maker);
@@ -104,15 +105,15 @@ bool fo_cache_take_over(struct fo_cache *cache, uint64_t self, bool asks_all)
         return false;
     if (fo_living_claim(&cache->owner, self))
         return true;
-    if (!may_inherit(fo_living_owner(&cache->owner), self, asks_all) ||
+    if (!can_inherit(fo_living_owner(&cache->owner), self, asks_all) ||
         !fo_living_inherit(&cache->owner, self))
         return false;
-    fo_thread.cache = cache; /* should this thread vanish, too, others go on with it */
+    fo_thread.cache = cache; /* if this thread dies, too, another one recovers it */
     fo_cache_recover(cache);
     return true;
 }
 
-/* Of those that are made, the first that is to be had; NULL: none. */
+/* The first that has no owner, or a dead one; NULL: none. */
 static struct fo_cache *adopt(const struct fo_caches *g, uint64_t self)
 {
     uint32_t made = fo_caches_made(g);
@@ -123,28 +124,28 @@ static struct fo_cache *adopt(const struct fo_caches *g, uint64_t self)
     return NULL;
 }
 
-/* Whose it is to make is said first, then that it is there, by everybody. */
+/* First one thread claims the making of a cache; then any thread counts it. */
 static struct fo_cache *next_to_make(const struct fo_caches *g, uint64_t self)
 {
     for (;;) {
         uint32_t n = fo_caches_made(g);
-        uint64_t nobody = 0;
+        uint64_t no_maker = 0;
         if (n == g->most)
             return NULL;
         if (!fo_layout_has_cache(g->first + n))
             return NULL;
         struct fo_cache *cache = fo_cache_at(g->first + n);
         FO_RELAXED_STORE(&cache->index, g->first + n);
-        bool mine = __atomic_compare_exchange_n(&cache->maker, &nobody, self, false,
-                                                __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
+        bool is_claimed = __atomic_compare_exchange_n(&cache->maker, &no_maker, self, false,
+                                                      __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
         __atomic_compare_exchange_n(g->made, &n, n + 1, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
-        if (mine)
+        if (is_claimed)
             return cache;
     }
 }
 
-/* The option is for all caches together: with another one, each may keep less. */
-static void share_out(void)
+/* The option is for all caches together: with one more, each may keep less. */
+static void update_limits(void)
 {
     uint32_t users = fo_caches_users();
 
@@ -165,12 +166,12 @@ static struct fo_cache *new_cache(const struct fo_caches *g, uint64_t self)
         cache = next_to_make(g, self);
         if (cache == NULL || !make(cache))
             return NULL;
-    } while (!fo_living_claim(&cache->owner, self)); /* somebody was faster */
-    share_out();
+    } while (!fo_living_claim(&cache->owner, self)); /* another thread was faster */
+    update_limits();
     return cache;
 }
 
-/* --- threads that go ---------------------------------------------------------------------------
+/* --- threads that end --------------------------------------------------------------------------
  */
 
 void fo_cache_leave(void)
@@ -200,8 +201,8 @@ void fo_caches_start(void)
 /* --- for a call --------------------------------------------------------------------------------
  */
 
-/* The one that this thread had last, if nobody has it now: another one only if two meet, so that
- * there are no more of them than calls at the same time. */
+/* The one that this thread borrowed last, if it is free.  Another one only if two calls meet, so
+ * that there are no more of them than calls at the same time. */
 static struct fo_cache *borrow_free(uint32_t made, uint64_t self)
 {
     struct fo_caches g = fo_caches_lent();
@@ -226,16 +227,16 @@ static struct fo_cache *borrow_once(uint64_t self)
     return cache != NULL ? cache : new_cache(&g, self);
 }
 
-/* All that there can be are in use, by threads that were stopped in the middle: they go on when
- * this one does not run.  Waiting as a lock does, since sandboxes allow that. */
+/* All caches to lend are in use, by threads that were stopped in a call: they run while this one
+ * waits.  It waits as a lock does, since sandboxes allow that. */
 static FO_COLD struct fo_cache *await(uint64_t self)
 {
-    const struct timespec a_moment = {0, 1000000};
+    const struct timespec timeout = {0, 1000000};
     static uint32_t never;
     struct fo_cache *cache = NULL;
 
     for (unsigned turn = 0; turn < 1000 && cache == NULL; turn++) {
-        syscall(SYS_futex, &never, FUTEX_WAIT_PRIVATE, 0, &a_moment, NULL, 0);
+        syscall(SYS_futex, &never, FUTEX_WAIT_PRIVATE, 0, &timeout, NULL, 0);
         cache = borrow_once(self);
     }
     return cache;
@@ -248,25 +249,25 @@ static struct fo_cache *borrow(uint64_t self)
     return cache == NULL && fo_layout.shared ? await(self) : cache;
 }
 
-/* --- for good ----------------------------------------------------------------------------------
+/* --- to own ------------------------------------------------------------------------------------
  */
 
-/* A thread that is new: others may see to its end, and name it. */
-static void be_known(void)
+/* A new thread: watch for its end, and give it a mark for records of frees. */
+static void register_thread(void)
 {
     fo_ending_watch(FO_ENDING_CACHE, fo_cache_retire);
     fo_region_mark();
 }
 
-/* Does this thread look for a cache of its own with this call?  With its first, and now and then:
- * one that nobody owns costs nothing.  Another one may be made for the main thread, for whoever
- * comes first, and when all those who borrow have called often, together. */
+/* Does this thread look for a cache to own with this call?  With its first, and now and then: one
+ * without an owner costs nothing.  One more may be made for the main thread, for the first thread,
+ * and after FO_CALLS_TO_OWN calls of all threads that borrow. */
 static bool is_due(uint64_t self, bool *may_make)
 {
     uint32_t calls = fo_thread.borrowed++;
 
     if (fo_unlikely(calls == 0)) {
-        be_known();
+        register_thread();
         *may_make =
             (uint32_t)self == fo_process_self()->pid || FO_RELAXED_LOAD(&fo_region->caches) == 0;
         return true;
@@ -286,7 +287,7 @@ static struct fo_cache *get_owned(uint64_t self, bool may_make)
     return cache == NULL && may_make ? new_cache(&g, self) : cache;
 }
 
-/* What nearly always happens.  After a fork, this thread's name is another one. */
+/* The common case.  After a fork, this thread has a new identity. */
 static inline bool borrow_again(void)
 {
     struct fo_cache *cache = fo_thread.lent;
@@ -302,7 +303,7 @@ static inline bool borrow_again(void)
     return true;
 }
 
-/* True: for this call. */
+/* True: it is borrowed for this call. */
 static __attribute__((noinline)) bool get_cache(void)
 {
     uint64_t self = fo_living_me();
@@ -329,8 +330,8 @@ void fo_cache_claim_after_fork(void)
     fo_region_mark();
 }
 
-/* In a child that a raw clone(2) made, and in which another thread was here before the one that was
- * forked: that one's cache is its parent's. */
+/* In a child of a raw clone(2), another thread called before the one that was forked: the cache of
+ * the latter belongs to the parent. */
 void fo_cache_go_ahead(void)
 {
     if ((uint32_t)syscall(SYS_gettid) != fo_getpid())

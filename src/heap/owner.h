@@ -14,26 +14,26 @@ static inline uint32_t fo_caches_made(const struct fo_caches *g)
     return fo_least(__atomic_load_n(g->made, __ATOMIC_ACQUIRE), g->most);
 }
 
-/* By one thread each, until it ends. */
+/* A thread owns one until it ends. */
 struct fo_caches fo_caches_owned(void);
 
-/* By any thread, for a call. */
+/* Any thread borrows one for a call. */
 struct fo_caches fo_caches_lent(void);
 
-/* Threads, or calls, that the option's bytes are divided by; at least 1. */
+/* How many threads or calls share the option's bytes; at least 1. */
 uint32_t fo_caches_users(void);
 
-/* How much this cache may keep, with so many users. */
+/* Set how much this cache may keep, with the present number of users. */
 void fo_cache_limit(struct fo_cache *cache);
 
-/* If the cache has no owner, or one who is gone; of threads of this process, the kernel is asked
- * only if all are. */
+/* Claim a cache without an owner, or adopt that of a dead one.  The owner may be another thread of
+ * this process only if `asks_all`: then the kernel is asked. */
 bool fo_cache_take_over(struct fo_cache *cache, uint64_t self, bool asks_all);
 
-/* In a child in which the thread that was forked has not been here yet: is this it? */
+/* In a child whose forked thread has not called yet: is this it?  Then start the fast path. */
 FO_COLD void fo_cache_go_ahead(void);
 
-/* fo_cache_own(), where each bin that is empty or full asks for it. */
+/* fo_cache_own(), inline for each bin that is empty or full. */
 static inline struct fo_cache *fo_cache_own_now(void)
 {
     if (fo_unlikely(FO_RELAXED_LOAD(&fo_direct_of(fo_hot.process)->held_back)))

@@ -1,13 +1,12 @@
-/* Memory is short: what is in the caches of threads that are gone goes to all threads.  See
- * region.h. */
+/* Memory is short: what the caches of dead threads hold goes to all threads.  See region.h. */
 #include "heap/owner.h"
 
 #include "process/process.h"
 
-/* In the name of the one who is gone. */
+/* Acts as the dead owner of the cache. */
 static void hand_out(struct fo_cache *cache)
 {
-    struct fo_cache *mine = fo_thread.cache;
+    struct fo_cache *own = fo_thread.cache;
 
     fo_thread.cache = cache;
     for (unsigned c = 0; c < FO_REGION_CLASSES; c++)
@@ -16,18 +15,18 @@ static void hand_out(struct fo_cache *cache)
     for (unsigned c = 0; c < FO_REGION_CLASSES; c++)
         fo_cache_share_all(c);
     FO_RELAXED_STORE(&cache->drained, true);
-    fo_thread.cache = mine;
+    fo_thread.cache = own;
     fo_living_release(&cache->owner);
 }
 
 static void reclaim(struct fo_cache *cache, uint64_t self)
 {
-    struct fo_cache *mine = fo_thread.cache;
+    struct fo_cache *own = fo_thread.cache;
     bool drained = FO_RELAXED_LOAD(&cache->owner.owner) == 0 && FO_RELAXED_LOAD(&cache->drained);
 
-    if (cache == mine || drained || !fo_cache_take_over(cache, self, true))
+    if (cache == own || drained || !fo_cache_take_over(cache, self, true))
         return;
-    fo_thread.cache = mine;
+    fo_thread.cache = own;
     hand_out(cache);
 }
 

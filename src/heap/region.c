@@ -44,7 +44,7 @@ static uint64_t round_to_page(uint64_t size)
     return (size + FO_PAGE_SIZE - 1) & ~(uint64_t)(FO_PAGE_SIZE - 1);
 }
 
-/* How many bytes the limit on addresses allows in all. */
+/* The limit on addresses, in bytes. */
 static uint64_t address_limit(void)
 {
     struct rlimit limit;
@@ -52,7 +52,7 @@ static uint64_t address_limit(void)
     return getrlimit(RLIMIT_AS, &limit) == 0 ? limit.rlim_cur : RLIM_INFINITY;
 }
 
-/* The key of the check bits is another one than that of other backends' headers. */
+/* The key of the check bits differs from that of other backends' headers. */
 static uint64_t make_key(uint64_t secret)
 {
     return (secret ^ secret >> 31) * UINT64_C(0xbf58476d1ce4e5b9) | 1 | UINT64_C(1) << 63;
@@ -71,8 +71,8 @@ static void set_classes(struct fo_region *r)
     }
 }
 
-/* What comes before the groups, from `at` on; returns where that ends.  The beginnings of the first
- * two, which a small heap uses, lie together. */
+/* Lay out what comes before the groups, from `at` on; returns where that ends.  The beginnings of
+ * the first two, which a small heap uses, lie together. */
 static uintptr_t lay_out_head(uintptr_t at, uint32_t pages)
 {
     struct fo_layout *l = &fo_layout;
@@ -106,8 +106,7 @@ static void begin(struct fo_region *r, uintptr_t base, uint32_t page_count, bool
     fo_region = r;
 }
 
-/* Numbers by which places are chosen, so that the place of one thing does not tell that of
- * another. */
+/* Random numbers that choose places, so that one place does not reveal the other. */
 struct places {
     uint64_t blocks, head;
 };
@@ -126,9 +125,9 @@ static struct places choose_places(void)
 /* --- private -----------------------------------------------------------------------------------
  */
 
-/* How many pages can be numbered?  Not all of them will be ours, so that there are more than the
- * limit on addresses allows.  What each costs in the head counts, too (mlockall(2)): 16 GiB in all,
- * and what finds no room comes from malloc. */
+/* How many pages can be numbered?  Some will be foreign, so there are more numbers than the limit
+ * on addresses allows.  But each costs memory in the head, which counts, too (mlockall(2)): 16 GiB
+ * in all, and malloc serves what finds no room. */
 static uint32_t private_pages(void)
 {
     const uint64_t most = RANGE_MOST / 4;
@@ -182,7 +181,7 @@ static bool start_private(void)
 /* --- shared ------------------------------------------------------------------------------------
  */
 
-/* Where everything is in a range of this size; returns where the pages begin. */
+/* Lay out a shared heap of this size; returns where its pages begin. */
 static uintptr_t lay_out_shared(uintptr_t start, uint64_t size)
 {
     uint32_t pages = (uint32_t)(size >> FO_PAGE_SHIFT);
@@ -217,7 +216,7 @@ static bool start_shared(uint64_t size)
     return true;
 }
 
-/* The program wants some of the addresses, too: no more than an eighth are ours. */
+/* The program needs addresses, too: the heap takes an eighth of them at most. */
 static bool start_shared_within_limit(void)
 {
     uint64_t size = round_to_page(fo_options.shm_size), limit = address_limit();

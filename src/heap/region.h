@@ -1,25 +1,25 @@
-/* Backend `arena`: a heap of our own for OpenSSL's blocks, in pages of 64 KiB from `base` on.
+/* Backend `arena`: a heap for OpenSSL's blocks alone, in pages of 64 KiB from `base` on.
  *
  * The private heap maps what it uses, and grows in place (grow.c): so it takes few of the
- * addresses that the kernel counts (RLIMIT_AS, mlockall(2)).  What it knows of pages and magazines
- * lies in chunks elsewhere (layout.h).  What processes share is mapped at once:
+ * addresses that the kernel counts (RLIMIT_AS, mlockall(2)).  Its records of pages and magazines
+ * lie in chunks elsewhere (layout.h).  A shared heap is mapped at once:
  *
  *   | struct fo_region | marks | bins of pages | upper words of sets |
  *   | groups of caches | of pages | of magazines | gap | pages
  * ... start                                         base committed
  *
  * Small blocks (classes.h) lie in slots of equal size, a page to a class; larger ones have a
- * run of pages.  A slot begins with the block's header; what is free is known outside of the pages
- * only, so that no write through a stale pointer can lead the heap astray.
+ * run of pages.  A slot begins with the block's header.  Which slots are free is known outside of
+ * the pages only, so that no write through a stale pointer can damage the heap.
  *
  * Blocks travel in magazines (Bonwick, Adams 2001), arrays of 1 to 63 pointers of one class.  A
  * thread has a cache, its own or for a call, and in it a bin for each class: allocations take from
  * one magazine, frees put into another, and between the two full ones wait, first in first out.
- * That queue is the quarantine.  Those that have waited are ready, and the newest of them serves
- * first.  What is more goes to a set of full magazines common to all threads, and from there to the
- * bitmaps of the pages; pages all of whose slots are free give their memory back.  Where none shall
- * wait, `take` follows `put` through one magazine: still first in first out, by as few slots as
- * will do, so that many processes have room in the processor's cache.
+ * That queue is the quarantine.  Those that have waited are ready, and the newest of them is
+ * used first.  If there are too many, they go to a set of full magazines common to all threads, and
+ * from there to the bitmaps of the pages; pages whose slots are all free give their memory back.
+ * Where none must wait, `take` follows `put` through one magazine: still first in first out, with
+ * few slots, so that many processes have room in the processor's cache.
  *
  *        free                                                  allocation
  *     --> [ put ] --> full, full --> ready --> [ take ] -->       of this thread
@@ -32,17 +32,18 @@
  *
  * Invariants, for walk.c to check:
  * - A slot is in one place: handed out, in one cell of one magazine, set in its page's bitmap, or
- * not yet used (its number is at least the page's `used`).  A cell that has been taken from is
- * empty.
+ *   not yet used (its number is at least the page's `used`).  A cell that has been taken from is
+ *   empty.
  * - Everything inside the range is named by numbers, or by addresses inside the range: it is at the
  *   same place in every process that maps it.
- * - What a page is, and which cache has it, is said in one word (page.h).
- * - Nothing is locked.  Pages, magazines and sets change by one compare-and-exchange, a bin by one
- * store of a pointer, so that whoever vanishes at any instruction leaves all consistent, and takes
- * away no more than what it had in flight.
+ * - One word has the state of a page and the cache that owns it (page.h).
+ * - There are no locks.  Pages, magazines and sets change by one compare-and-exchange, a bin by one
+ *   store of a pointer.  So a thread that is killed at any instruction leaves all consistent, and
+ *   loses no more than what it had in flight.
  *
- * The header of a block in here is that of base/block.h, but for its lower 16 bits: one that says
- * "not live", and 15 check bits.  A block that is not live has that and another one flipped:
+ * The header of a block in the region is that of base/block.h, except its lower 16 bits: one means
+ * "not live", and 15 are check bits.  A block that is not live has the first and another one
+ * flipped:
  *
  *   live                         word
  *   freed                        word ^ FO_REGION_FREED
@@ -61,10 +62,10 @@
 #include "heap/page.h"
 
 enum {
-    FO_OWNED_PRIVATELY = 64,    /* of one process's threads: idle ones keep what they have */
-    FO_CALLS_TO_OWN = 1 << 17,  /* of threads that borrow, for one more that is owned: a dozen
-                                 * handshakes, for which an idle one may keep 272 kB */
-    FO_CALLS_TO_LOOK = 1 << 10, /* of a thread that borrows, for a look at those that are owned */
+    FO_OWNED_PRIVATELY = 64,    /* caches of one process's threads: idle ones keep what they have */
+    FO_CALLS_TO_OWN = 1 << 17,  /* of threads that borrow, for one more cache to own: a dozen
+                                 * handshakes; an idle owned cache may keep 272 kB */
+    FO_CALLS_TO_LOOK = 1 << 10, /* of a thread that borrows, until it looks for one to own */
     FO_IDLE = 16,        /* pages without a block that keep their memory, for the next burst */
     FO_WARM = 64,        /* freed runs of one size that keep their memory for a while */
     FO_WARM_WAIT = 7,    /* so many of them wait for one thread, by default */
@@ -78,9 +79,9 @@ enum {
 };
 
 enum fo_magazine_state {
-    FO_MAGAZINE_SPARE, /* nobody's, empty, of class 0: in the set of those, if it was ever used */
+    FO_MAGAZINE_SPARE, /* no owner, empty, of class 0: in the set of spares, if ever used */
     FO_MAGAZINE_FULL,  /* for all threads: in the set of its class */
-    FO_MAGAZINE_OWNED, /* a cache's */
+    FO_MAGAZINE_OWNED, /* owned by a cache */
 };
 
 struct fo_mark {
@@ -90,17 +91,17 @@ struct fo_mark {
 /* What changes.  In backend shm other processes can write all of it: bounds.h. */
 struct fo_region {
     uint64_t committed; /* fo_region_committed(), and a bit of grow.c */
-    uint64_t hole;      /* so far from base the first page is not ours; 0: all are */
+    uint64_t hole;      /* distance from base to the first foreign page; 0: none */
     uint64_t refused;   /* the least end that would have left the program too little; 0: none */
     uint64_t fine;      /* fo_class_as() */
     uint32_t told_full;
     uint32_t pages, magazines, marks; /* used so far */
-    uint32_t caches, lent;            /* made so far: those that are owned, and the others */
-    uint32_t borrowed;                /* so many calls, each thread's from time to time */
-    uint32_t idle[FO_IDLE], idled; /* the last pages that lost their last block; so many so far */
+    uint32_t caches, lent;            /* made so far: caches to own, caches to lend */
+    uint32_t borrowed;                /* calls that borrow; each thread adds its own now and then */
+    uint32_t idle[FO_IDLE], idled; /* the last pages that lost their last block; how many so far */
     uint32_t ready_most[FO_REGION_CLASSES]; /* magazines for all threads, about */
     uint32_t warm[FO_WARM_SIZES][FO_WARM];
-    uint32_t warm_given[FO_WARM_SIZES]; /* so many so far */
+    uint32_t warm_given[FO_WARM_SIZES]; /* how many so far */
     uint32_t rested;
     uint32_t resting[FO_RESTING];
 };
@@ -122,13 +123,13 @@ static inline struct fo_cell *fo_end_cell(struct fo_magazine *m)
     return (struct fo_cell *)m;
 }
 
-/* For bins without a magazine. */
+/* Where bins without a magazine point to. */
 static inline struct fo_cell *fo_no_cells(void)
 {
     return fo_end_cell(fo_magazine_at(0));
 }
 
-/* So many bytes from base can be touched, but for pages that are not ours. */
+/* How many bytes from base can be touched, except in foreign pages. */
 static inline uint64_t fo_region_committed(void)
 {
     uint64_t committed = __atomic_load_n(&fo_region->committed, __ATOMIC_ACQUIRE),
@@ -153,19 +154,19 @@ static inline uint32_t fo_page_number(uintptr_t p)
     return (uint32_t)((p - fo_layout.base) >> FO_PAGE_SHIFT);
 }
 
-/* Of a small block that is here. */
+/* The class of the small block that is here. */
 static inline unsigned fo_class_at(uintptr_t payload)
 {
     return fo_page_class(fo_page_at(fo_page_number(payload)));
 }
 
-/* Below what is committed. */
+/* Is the page the heap's, or foreign?  For pages below what is committed. */
 static inline bool fo_page_is_owned(uint32_t number)
 {
     return !FO_RELAXED_LOAD(&fo_layout.ground[number].not_ours);
 }
 
-/* A page of blocks, or of what the heap knows of them? */
+/* Does this lie in a page of blocks, or in the heap's records of them? */
 static inline bool fo_region_contains(uintptr_t p)
 {
     if (fo_region == NULL)
@@ -175,7 +176,7 @@ static inline bool fo_region_contains(uintptr_t p)
     return p - (uintptr_t)fo_region < fo_layout.size;
 }
 
-/* Where a heap may grow that is not shared. */
+/* Can a private heap grow to this address? */
 static inline bool fo_region_can_reach(uintptr_t p)
 {
     return fo_region != NULL && p - fo_layout.base < (uint64_t)FO_PAGES_MOST << FO_PAGE_SHIFT;
@@ -186,14 +187,14 @@ static inline uintptr_t fo_page_start(uint32_t number)
     return fo_layout.base + ((uintptr_t)number << FO_PAGE_SHIFT);
 }
 
-/* Did a run ever begin here, or before? */
+/* Is the page in a run? */
 static inline bool fo_page_is_used(uint32_t number)
 {
     return number < fo_region_committed() >> FO_PAGE_SHIFT &&
            fo_page_state(fo_page_at(number)) != FO_PAGE_NEVER;
 }
 
-/* Where the next one begins, or may: if this one was joined to another meanwhile. */
+/* Where the next run begins; or may begin, if this one was joined to another meanwhile. */
 static inline uint32_t fo_next_run(uint32_t page)
 {
     uint64_t what = __atomic_load_n(&fo_page_at(page)->what, __ATOMIC_ACQUIRE);
@@ -203,45 +204,44 @@ static inline uint32_t fo_next_run(uint32_t page)
 
 /* region.c: the start. */
 
-/* For this process, or for all that are forked later.  False: there is no room, nothing was done.
- */
+/* Start a heap for this process, or for all that are forked later.  False: no room, and nothing was
+ * done. */
 bool fo_region_start(bool shared);
 
-/* Say once in a process tree that backend shm is full. */
+/* Print once in a process tree that backend shm is full. */
 FO_COLD void fo_region_report_full(size_t wanted);
 
 /* grow.c: what can be touched. */
 
-/* So many bytes from base can be touched from now on, but for pages that are not ours; false: no
- * memory. */
+/* Commit so many bytes from base, except foreign pages.  False: no memory. */
 bool fo_region_commit(uint64_t wanted);
 
-/* The blocks that are in use belong in a core dump of this process. */
+/* Include the committed part of a shared heap in core dumps of this process. */
 void fo_region_dump(void);
 
-/* FREEONCE_LOCK=1 again: a forked child does not inherit it. */
+/* Lock the memory again, for FREEONCE_LOCK=1: a forked child does not inherit locks. */
 void fo_region_lock(void);
 
 /* runs.c: runs of pages. */
 
-/* A run of at least so many pages, all zero, FO_PAGE_MOVING for this thread's cache; 0: none left.
- * And back, when its memory has been released. */
+/* Take a run of at least so many pages, all zero, FO_PAGE_MOVING for this thread's cache; 0: none
+ * left.  Release it when its memory has been given back. */
 uint32_t fo_run_take(uint32_t pages);
 void fo_run_release(uint32_t page);
 
-/* Free runs that lie side by side become one of at least so many pages, for whoever takes it.
- * False: there are none. */
+/* Join neighbouring free runs into one of at least so many pages, which stays free.  False: there
+ * are none. */
 bool fo_run_join(uint32_t pages);
 
-/* A large block's run, which the calling thread holds, gets at least so many pages, of what is free
- * behind it.  False: something else is there. */
+/* Extend a large block's run, which the calling thread holds, to at least so many pages, by free
+ * runs behind it.  False: what is behind it is not free. */
 bool fo_run_extend(uint32_t page, uint32_t pages);
 
-/* Whoever extended it may have vanished: its pages say that they are inside. */
+/* Finish an extension whose thread may have died: all pages of the run become INSIDE. */
 void fo_run_complete(uint32_t page);
 
-/* The header of a slot that no block was in yet, or whose header was damaged while it was free: the
- * system's zeros, or FO_HEADER_CLEAR where zeros check as those of a live block. */
+/* The header of a slot that had no block yet, or whose header was damaged while it was free: the
+ * system's zeros, or FO_HEADER_CLEAR where zeros are the header of a live block. */
 enum { FO_HEADER_CLEAR = 1 };
 
 static inline bool fo_header_is_clear(uintptr_t payload)
@@ -261,18 +261,18 @@ static inline void fo_header_clear(uintptr_t payload)
 
 /* span.c: slots in pages. */
 
-/* Put free slots in front of where the bin takes from, `room` cells at most.  False: none left. */
+/* Put free slots into cells in front of `take` of the bin, at most `room`.  False: none left. */
 bool fo_slots_take(struct fo_bin *bin, unsigned class, unsigned room);
 
-/* The bin's page, of a cache that is this thread's, is for others. */
+/* Offer the page of a bin of this thread to other threads. */
 void fo_slots_offer(struct fo_bin *bin);
 
-/* A page of slots that are all free, and nobody's, becomes a run again; any other page stays what
- * it is. */
+/* Make a page without an owner, whose slots are all free, a run again; any other page stays what it
+ * is. */
 void fo_slots_dissolve(uint32_t page);
 
-/* Does a slot begin at this payload, of which a cell of a shared magazine says that it is free?  A
- * private heap has no other cells. */
+/* Is this, from a cell of a shared heap, the payload of a slot?  In a private heap, cells hold
+ * nothing else. */
 bool fo_slot_is_start(uintptr_t payload);
 
 static inline bool fo_cell_is_sound(uintptr_t payload)
@@ -280,109 +280,107 @@ static inline bool fo_cell_is_sound(uintptr_t payload)
     return fo_likely(!fo_layout.shared) || fo_slot_is_start(payload);
 }
 
-/* Back into its page; what the cell knows of its free is kept in the slot from now on. */
+/* Put a slot back into its page.  The record of its free moves from the cell into the slot. */
 void fo_slot_release(const struct fo_cell *freed);
 
-/* Is it there? */
+/* Is the slot in its page? */
 bool fo_slot_is_back(uintptr_t payload);
 
 /* cache.c: bins. */
 
-/* Something to take, a place to put, for this class.  False: there is none. */
+/* Get something to take, or a place to put, for this class.  False: there is none. */
 bool fo_cache_fill(unsigned class);
 bool fo_cache_rotate(unsigned class);
 
-/* One payload of this class, its header not written; 0: no memory. */
+/* Take one payload of this class, its header not written; 0: no memory. */
 uintptr_t fo_cache_take(unsigned class);
 
-/* Take a freed one. */
+/* Put a freed slot into the cache of this thread. */
 void fo_cache_put(unsigned class, const struct fo_cell *freed);
 
-/* All that this thread has freed in this class, for all threads. */
+/* Give all that this thread has freed in this class to all threads. */
 void fo_cache_share_all(unsigned class);
 
-/* What nobody has to wait for: pages, empty magazines, and those that have waited. */
+/* Give to all threads what need not wait: the page, empty magazines, and those that have waited. */
 void fo_cache_trim(unsigned class);
 
-/* All that waits for this thread or for all threads goes back into its pages, and this thread's
- * pages are for others. */
+/* Put all slots that wait in this thread's magazines, or in those for all threads, back into their
+ * pages; offer this thread's pages to other threads. */
 void fo_cache_drain(void);
 
 /* The cell in which a freed block waits; NULL: in none. */
 const struct fo_cell *fo_cache_find(unsigned class, uintptr_t payload);
 
-/* owner.c: whose caches they are. */
+/* owner.c: which thread has which cache. */
 
-/* fo_no_cache has nothing to take, and no place to put. */
+/* Prepare fo_no_cache, which has nothing to take, and no place to put. */
 void fo_caches_start(void);
 
-/* limits.c: how much they keep. */
-
-/* Slots that went back into their pages are taken again: more may be ready from now on. */
+/* limits.c: slots that went back into their pages are taken again.  More may be ready from now on.
+ */
 void fo_cache_is_starved(struct fo_bin *bin, unsigned class);
 
-/* A call begins that needs a cache.  True: this thread has one for this call only, and leaves it
- * when the call ends.  False: it has its own, or had one already, or there is none to be had. */
+/* Get a cache for a call.  True: this thread borrows one, and leaves it when the call ends.  False:
+ * it owns one, or had one already, or there is none. */
 bool fo_cache_enter(void);
 
-/* That which this thread has, of its own or for this call; NULL: none. */
+/* The cache that this thread owns or borrows; NULL: none. */
 struct fo_cache *fo_cache_own(void);
 
-/* From 1; 0: that of threads that have none. */
+/* The number of a cache, from 1; 0: fo_no_cache. */
 uint16_t fo_cache_number(const struct fo_cache *cache);
 
-/* As fo_page_change() wants it, for the cache of this thread. */
+/* For fo_page_change(): this state, owned by the cache of this thread. */
 uint32_t fo_state_owned(enum fo_page_state state);
 
-/* In shared memory, a page that changes must be some cache's meanwhile: this thread has one. */
+/* Can this thread own a page while it changes it?  In shared memory, it needs a cache for that. */
 bool fo_cache_can_own_pages(void);
 
-/* It is for others now. */
+/* Release the cache of this thread. */
 void fo_cache_leave(void);
 
-/* The thread ends: what has waited long enough in its own is for others, too. */
+/* The thread ends: give what has waited long enough to all threads, and release its cache. */
 void fo_cache_retire(void);
 
-/* In a child that shares the heap: it is the parent's. */
+/* In a child that shares the heap: the cache belongs to the parent, so this thread has none. */
 void fo_cache_disown(void);
 
-/* It is this thread's, in this process: after a fork, in private memory. */
+/* Claim the inherited cache in this process: after a fork, in private memory. */
 void fo_cache_claim_after_fork(void);
 
-/* Nothing to take, no place to put: as a new one. */
+/* Make its bins those of a new cache: nothing to take, no place to put. */
 void fo_cache_empty(struct fo_cache *cache);
 
-/* Memory is short: what those who are gone left in their caches, or half done, goes to all
- * threads, and what waits warm back to the system. */
+/* Memory is short: recover what dead threads left in their caches, or half done, for all threads;
+ * give warm memory back to the system. */
 void fo_caches_reclaim(void);
 
-/* Memory is still short: all blocks that wait go back into their pages, and pages without a block
- * are runs again.  What other threads have in their caches stays there. */
+/* Memory is still short: put all slots that wait back into their pages, and make pages without a
+ * block runs again.  What other threads have in their caches stays there. */
 void fo_region_make_room(void);
 
-/* Name this process and thread in the records of frees from now on. */
+/* Records of frees name this process and thread from now on. */
 void fo_region_mark(void);
 
-/* adopt.c: of those who are gone. */
+/* adopt.c: recovery after an owner died. */
 
-/* This cache, which the calling thread took over from one of them, gets all that he had, whatever
- * he was doing; his pages are everybody's. */
+/* Recover a cache that the calling thread has adopted, at whatever instruction its owner died: it
+ * keeps the owner's magazines; the owner's pages are offered to all threads. */
 void fo_cache_recover(struct fo_cache *cache);
 
-/* His magazines only: he went in good order. */
+/* Recover its magazines only: its owner left no page half changed. */
 void fo_cache_recover_magazines(struct fo_cache *cache);
 
-/* Whatever somebody began with a page, and vanished: go on where that ended.  Of pages that are a
- * cache's only those of `gone`, which must be fo_thread.cache then; 0: none.  May be called at any
- * time. */
+/* Finish or undo what dead threads began with pages.  Of owned pages, only those of the cache
+ * `gone`, which must be fo_thread.cache then; 0: none.  May be called at any time. */
 void fo_pages_recover(uint32_t gone);
 
-/* The same for one page, by what it is. */
+/* The same for one page, by its state. */
 void fo_slots_recover(uint32_t page, uint32_t gone);
 void fo_large_recover(uint32_t page, uint32_t gone);
 void fo_run_recover(uint32_t page);
 
-/* Is it where those look who want such a page?  For walk.c. */
+/* Can a thread that needs such a page find it?  For walk.c. */
 bool fo_slots_can_be_found(uint32_t page);
 bool fo_large_can_be_found(uint32_t page);
 bool fo_run_can_be_found(uint32_t page);
@@ -392,11 +390,11 @@ uintptr_t fo_large_take(size_t size); /* of the payload; 0: no memory */
 uint32_t fo_large_pages(size_t size);
 void fo_large_release(uintptr_t payload);
 
-/* Where a block lies that the calling thread holds is room for so many bytes now, and what is
- * behind them goes back to the system.  False: it has to move. */
+/* Resize a block that the calling thread holds where it is; memory that it does not use any more
+ * goes back to the system.  False: it has to move. */
 bool fo_large_fit(uintptr_t payload, size_t size);
 
-/* No freed one keeps its memory. */
+/* Evict all freed runs that are warm or rest: none keeps its memory. */
 void fo_large_evict_warm(void);
 
 /* check.c: a slot that leaves the quarantine; reports if its header was written to. */
@@ -419,17 +417,17 @@ struct fo_at {
 };
 struct fo_at fo_region_at(uintptr_t p);
 
-/* Did no block ever begin in this slot?  It is free, and says nothing of an earlier life. */
+/* Did no block ever begin in this slot?  Then it is free, and there is no record of a free. */
 bool fo_region_is_unused(const struct fo_at *at);
 
-/* In the slot or run in front of the one that p is in. */
+/* What is in the slot or run in front of the one that p is in? */
 struct fo_at fo_region_in_front(uintptr_t p);
 
-/* What is remembered of the free of the block that was found.  False: nothing, it is on its way. */
+/* The record of the free of the block that was found.  False: there is none yet. */
 bool fo_region_freed(const struct fo_at *at, struct fo_freed *out);
 
-/* Did X_free() or the like get a freed block, or a slot that no block was ever in?  One look; the
- * long answer is fo_region_at()'s. */
+/* Did X_free() or the like get a freed block, or a slot that never had one?  A quick test:
+ * fo_region_at() has the exact answer. */
 static inline bool fo_region_can_be_freed(uintptr_t p)
 {
     uint64_t word = FO_HOT_LOAD(&fo_header_of(p)->word);

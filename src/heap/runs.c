@@ -1,7 +1,7 @@
 /* Runs of pages: from the end of what is used, and those that were freed.  See region.h. */
 #include "heap/region.h"
 
-/* One size each up to 8 pages, then four to a doubling. */
+/* A class for each size up to 8 pages, then four to a doubling. */
 static unsigned run_class(uint32_t pages)
 {
     if (pages <= 8)
@@ -20,7 +20,7 @@ static uint32_t run_pages(unsigned class)
     return (8u << doubling) + step * (2u << doubling);
 }
 
-/* The largest run that there is a size for, of no more than so many pages. */
+/* The largest run of a class, of no more than so many pages. */
 static uint32_t largest_run(uint32_t most)
 {
     unsigned class = run_class(most);
@@ -31,7 +31,7 @@ static uint32_t largest_run(uint32_t most)
 /* --- the end of what is used ---------------------------------------------------------------------
  */
 
-/* A run begins where the last one ended: everybody sees to that. */
+/* A run begins where the last one ended: any thread may move the end behind it. */
 static void move_end(uint32_t from, uint32_t pages)
 {
     __atomic_compare_exchange_n(&fo_region->pages, &from, from + pages, false, __ATOMIC_ACQ_REL,
@@ -49,9 +49,9 @@ static bool become(uint32_t page, uint64_t from, uint64_t to)
                                        __ATOMIC_SEQ_CST);
 }
 
-/* As long as the run's own word is `is`, this page's becomes INSIDE, so many behind it.  Anybody
- * may do that, and be late: what was read here before the run's word has its turn.  False: others
- * are done with the run. */
+/* As long as the run's word is `is`, the page so many behind it becomes INSIDE.  Any thread may do
+ * that, and be late: the page's word is read before the run's word, and counts turns.  False:
+ * another thread is done with the run. */
 static bool make_inside(uint32_t at, uint64_t is, uint32_t behind)
 {
     for (;;) {
@@ -65,7 +65,7 @@ static bool make_inside(uint32_t at, uint64_t is, uint32_t behind)
     }
 }
 
-/* It is there for all. */
+/* Add the run to the set of its size. */
 static void advertise(uint32_t at, uint32_t pages)
 {
     const struct fo_set runs = fo_free_runs(run_class(pages));
@@ -73,7 +73,7 @@ static void advertise(uint32_t at, uint32_t pages)
     fo_set_add(&runs, at);
 }
 
-/* A run that is MAKING becomes this.  False: others are done with it. */
+/* A run that is MAKING becomes this.  False: another thread is done with it. */
 static bool finish(uint32_t at, uint64_t is, uint32_t to)
 {
     for (uint32_t i = 1; i < fo_bounded_run(at, is); i++)
@@ -82,9 +82,8 @@ static bool finish(uint32_t at, uint64_t is, uint32_t to)
     return become(at, is, (is & ~(uint64_t)UINT32_MAX) | to);
 }
 
-/* Of how many pages it is, and that somebody has it, is said at once; then the end moves.  Somebody
- * who clears up after the dead may have been faster, and made it everybody's.  False: it is not
- * what was wanted. */
+/* One write sets the length of the run and its state MAKING; then the end moves.  A thread that
+ * recovers it may have been faster, and made it free.  False: this thread did not get it. */
 static bool claim(uint32_t at, uint32_t pages, uint32_t to)
 {
     uint64_t making = fo_next_what(0, pages, FO_PAGE_MAKING);
@@ -97,18 +96,18 @@ static bool claim(uint32_t at, uint32_t pages, uint32_t to)
     return finish(at, making, to);
 }
 
-/* How many of so many pages from here are ours, or, if the first is not, are not? */
+/* How many of so many pages from here are the heap's, or, if the first is foreign, foreign? */
 static uint32_t count_alike(uint32_t at, uint32_t pages)
 {
-    bool ours = fo_page_is_owned(at);
+    bool owned = fo_page_is_owned(at);
     uint32_t count = 1;
 
-    while (count < pages && fo_page_is_owned(at + count) == ours)
+    while (count < pages && fo_page_is_owned(at + count) == owned)
         count++;
     return count;
 }
 
-/* Pages that are not ours, or those in front of them, which are too few, become a run. */
+/* Foreign pages, or the pages in front of them, which are too few, become a run. */
 static void leave_out(uint32_t at, uint32_t pages)
 {
     if (!fo_page_is_owned(at)) {
@@ -119,8 +118,8 @@ static void leave_out(uint32_t at, uint32_t pages)
         fo_run_release(at);
 }
 
-/* A run of pages that are all ours, at the end of what is used.  False: they are not, or others
- * were faster, or there is no memory: *full. */
+/* Claim a run of pages at the end of what is used.  False: some are foreign, or another thread was
+ * faster, or there is no memory: *full. */
 static bool claim_at_end(uint32_t at, uint32_t pages, bool *full)
 {
     *full = pages > fo_layout.page_count - at ||
@@ -151,8 +150,8 @@ static uint32_t fresh_run(unsigned class)
 /* --- halves --------------------------------------------------------------------------------------
  */
 
-/* Each step is done once, by whoever comes first: what is no longer as it was before it has taken
- * it, and may be anything by now. */
+/* Each step is done once, by the thread that comes first.  A page that is no longer as before the
+ * step has taken it, and may be anything by now. */
 static bool step(uint32_t at, uint64_t is, uint32_t page, uint64_t from, uint64_t to)
 {
     uint64_t before = what_of(page);
@@ -165,37 +164,37 @@ static bool step(uint32_t at, uint64_t is, uint32_t page, uint64_t from, uint64_
     return true;
 }
 
-/* A run that is HALVING: the second half gets a word of its own, then the pages behind it, then the
- * first one is free; whoever sees that goes on with the second. */
-static void go_on_halving(uint32_t at, uint64_t is)
+/* A run that is HALVING: the second half gets a word of its own, then the pages behind it; then the
+ * first half is free.  The thread that frees it finishes the second half. */
+static void finish_halving(uint32_t at, uint64_t is)
 {
     uint32_t pages = fo_bounded_run(at, is), half = pages / 2;
-    bool mine = half != 0 && step(at, is, at + half, fo_what(half, FO_PAGE_INSIDE),
+    bool same = half != 0 && step(at, is, at + half, fo_what(half, FO_PAGE_INSIDE),
                                   fo_what(pages - half, FO_PAGE_MAKING));
 
-    for (uint32_t i = half + 1; mine && i < pages; i++)
-        mine = step(at, is, at + i, fo_what(i, FO_PAGE_INSIDE), fo_what(i - half, FO_PAGE_INSIDE));
-    if (!mine || !become(at, is, fo_next_what(is, half, FO_PAGE_FREE)))
+    for (uint32_t i = half + 1; same && i < pages; i++)
+        same = step(at, is, at + i, fo_what(i, FO_PAGE_INSIDE), fo_what(i - half, FO_PAGE_INSIDE));
+    if (!same || !become(at, is, fo_next_what(is, half, FO_PAGE_FREE)))
         return;
     advertise(at, half);
     fo_run_recover(at + half);
 }
 
-/* This thread's run; both halves are for others.  Half of a size is a size. */
+/* Halve a run of this thread; both halves become free.  Half the size of a class is one, too. */
 static void halve(uint32_t at)
 {
     uint64_t before = what_of(at);
     uint64_t halving = fo_next_what(before, fo_run_of(before), FO_PAGE_HALVING);
 
     become(at, before, halving);
-    go_on_halving(at, halving);
+    finish_halving(at, halving);
 }
 
 /* --- taking and giving ---------------------------------------------------------------------------
  */
 
-/* It may have become longer or shorter since it was found in the set of this class. */
-static bool own(uint32_t at, unsigned class)
+/* Claim a free run, which may have become longer or shorter since it was found in this set. */
+static bool claim_free(uint32_t at, unsigned class)
 {
     struct fo_page *pg = fo_page_at(at);
 
@@ -214,7 +213,7 @@ static uint32_t freed_run(unsigned class)
 
     do
         at = fo_bounded_page(fo_set_take(&runs, fo_pages_in_use()));
-    while (at != 0 && !own(at, class));
+    while (at != 0 && !claim_free(at, class));
     return at;
 }
 
@@ -224,13 +223,13 @@ static uint32_t take(unsigned class)
 
     if (at == 0)
         at = fresh_run(class);
-    /* No more addresses: one that is too large. */
+    /* No more addresses: take a run that is too large. */
     while (at == 0 && ++class < FO_RUN_CLASSES)
         at = freed_run(class);
     return at;
 }
 
-/* Would a half of it do? */
+/* Is a half of it enough? */
 static bool is_twice(uint32_t at, uint32_t wanted)
 {
     uint32_t pages = fo_run_at(at);
@@ -260,7 +259,7 @@ void fo_run_release(uint32_t at)
 /* --- neighbours ----------------------------------------------------------------------------------
  */
 
-/* Of free runs that begin here, so many pages as are wanted, or a few more; 0: not so many. */
+/* Pages of the free runs from here on, as many as are wanted, or a few more; 0: fewer. */
 static uint32_t free_pages_at(uint32_t at, uint32_t wanted)
 {
     uint32_t pages = 0;
@@ -276,7 +275,7 @@ static uint32_t free_pages_at(uint32_t at, uint32_t wanted)
     return pages;
 }
 
-static void give_all(uint32_t from, uint32_t to)
+static void release_all(uint32_t from, uint32_t to)
 {
     for (uint32_t at = from, next; at < to; at = next) {
         next = fo_next_run(at);
@@ -284,22 +283,22 @@ static void give_all(uint32_t from, uint32_t to)
     }
 }
 
-/* All runs there become this thread's.  False: others were faster. */
-static bool own_all(uint32_t from, uint32_t to)
+/* This thread claims all runs there.  False: another thread was faster. */
+static bool claim_all(uint32_t from, uint32_t to)
 {
     uint32_t at = from;
 
     while (at < to && fo_page_change(fo_page_at(at), FO_PAGE_FREE, fo_state_owned(FO_PAGE_MOVING)))
         at = fo_next_run(at);
     if (at != to)
-        give_all(from, at);
+        release_all(from, at);
     return at == to;
 }
 
-/* From the moment on in which the first says how long it is now, anybody can go on with it. */
+/* As soon as the word of the first has the new length, any thread can finish the join. */
 static bool join(uint32_t at, uint32_t pages)
 {
-    if (!own_all(at, at + pages))
+    if (!claim_all(at, at + pages))
         return false;
     uint64_t before = what_of(at), making = fo_next_what(before, pages, FO_PAGE_MAKING);
     become(at, before, making);
@@ -323,8 +322,8 @@ bool fo_run_join(uint32_t wanted)
 /* --- growing in place ----------------------------------------------------------------------------
  */
 
-/* What begins here becomes this thread's, if it is free: that many of so many pages; 0: none. */
-static uint32_t own_next(uint32_t at, uint32_t most)
+/* Claim what begins here, if it is free; returns its pages, at most so many; 0: none. */
+static uint32_t claim_next(uint32_t at, uint32_t most)
 {
     bool full;
 
@@ -342,8 +341,8 @@ static uint32_t own_next(uint32_t at, uint32_t most)
     }
 }
 
-/* The block's word says how long it is now, at once; that the pages behind are INSIDE it follows,
- * and anybody may see to that. */
+/* One write puts the new length into the block's word.  Then the pages behind become INSIDE; any
+ * thread may do that. */
 static void absorb(uint32_t at, uint32_t pages)
 {
     uint64_t before = what_of(at);
@@ -359,9 +358,9 @@ bool fo_run_extend(uint32_t at, uint32_t wanted)
     uint32_t behind = fo_next_run(at), next = behind, end = at + run_pages(run_class(wanted));
 
     while (next < end) {
-        uint32_t pages = own_next(next, end - next);
+        uint32_t pages = claim_next(next, end - next);
         if (pages == 0) {
-            give_all(behind, next);
+            release_all(behind, next);
             return false;
         }
         next += pages;
@@ -371,16 +370,16 @@ bool fo_run_extend(uint32_t at, uint32_t wanted)
     return true;
 }
 
-/* --- of those who are gone -----------------------------------------------------------------------
+/* --- recovery ------------------------------------------------------------------------------------
  */
 
 void fo_run_complete(uint32_t at)
 {
     uint64_t is = what_of(at);
-    bool mine = fo_state_of(is) == FO_PAGE_BLOCK;
+    bool same = fo_state_of(is) == FO_PAGE_BLOCK;
 
-    for (uint32_t i = 1; mine && i < fo_bounded_run(at, is); i++)
-        mine = make_inside(at, is, i);
+    for (uint32_t i = 1; same && i < fo_bounded_run(at, is); i++)
+        same = make_inside(at, is, i);
 }
 
 void fo_run_recover(uint32_t at)
@@ -391,7 +390,7 @@ void fo_run_recover(uint32_t at)
     if (fo_state_of(is) == FO_PAGE_MAKING)
         finish(at, is, fo_page_is_owned(at) ? FO_PAGE_FREE : FO_PAGE_BLOCKED);
     else if (fo_state_of(is) == FO_PAGE_HALVING)
-        go_on_halving(at, is);
+        finish_halving(at, is);
     is = what_of(at);
     if (fo_state_of(is) == FO_PAGE_FREE)
         advertise(at, fo_bounded_run(at, is));

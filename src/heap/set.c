@@ -1,6 +1,5 @@
-/* See set.h.  All of it is sequentially consistent: that a thing belongs in the set is said
- * in its word before its bit is looked at here, and looked at there after its bit was taken away.
- */
+/* See set.h.  All accesses are sequentially consistent: the word of a thing is written before its
+ * bit is read here, and read after its bit was cleared. */
 #include "heap/set.h"
 
 enum { BITS = 64 };
@@ -24,14 +23,14 @@ static uint64_t *upper(const struct fo_set *s, uint32_t word)
     return &s->above[(size_t)(word / BITS) * s->row_above];
 }
 
-static uint64_t look_at(const uint64_t *word)
+static uint64_t load(const uint64_t *word)
 {
     return __atomic_load_n(word, __ATOMIC_SEQ_CST);
 }
 
 static bool is_set(const uint64_t *word, uint32_t number)
 {
-    return (look_at(word) & bit_of(number)) != 0;
+    return (load(word) & bit_of(number)) != 0;
 }
 
 static void set(uint64_t *word, uint32_t number)
@@ -57,27 +56,28 @@ bool fo_set_has(const struct fo_set *s, uint32_t number)
     return is_set(lower(s, number), number) && is_set(upper(s, number / BITS), number / BITS);
 }
 
-/* A word of bits is all zero; others may be adding to it. */
-static void forget(const struct fo_set *s, uint32_t word)
+/* A lower word is all zero; another thread may be adding to it. */
+static void clear_upper(const struct fo_set *s, uint32_t word)
 {
     clear(upper(s, word), word);
-    if (look_at(lower(s, word * BITS)) != 0)
+    if (load(lower(s, word * BITS)) != 0)
         set(upper(s, word), word);
 }
 
-/* One of the 64 words whose bits are here.  Others may be written there that are none. */
+/* Take from one of the 64 words whose bits are here.  Another process may have set bits of words
+ * that do not exist. */
 static uint32_t take_below(const struct fo_set *s, uint32_t above, uint32_t numbers)
 {
     uint64_t words;
 
-    while ((words = look_at(upper(s, above * BITS))) != 0) {
+    while ((words = load(upper(s, above * BITS))) != 0) {
         uint32_t word = above * BITS + (uint32_t)__builtin_ctzll(words);
         if (word * BITS >= numbers)
             return 0;
-        uint64_t bits = look_at(lower(s, word * BITS));
+        uint64_t bits = load(lower(s, word * BITS));
         uint32_t number = bits == 0 ? 0 : word * BITS + (uint32_t)__builtin_ctzll(bits);
         if (bits == 0)
-            forget(s, word);
+            clear_upper(s, word);
         else if (clear(lower(s, number), number))
             return number;
     }
@@ -99,6 +99,6 @@ bool fo_set_is_longer(const struct fo_set *s, uint32_t numbers, uint32_t many)
 
     for (uint32_t word = 0; word * BITS < numbers && count <= many; word++)
         if (is_set(upper(s, word), word))
-            count += (uint32_t)__builtin_popcountll(look_at(lower(s, word * BITS)));
+            count += (uint32_t)__builtin_popcountll(load(lower(s, word * BITS)));
     return count > many;
 }

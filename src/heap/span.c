@@ -1,11 +1,11 @@
 /* Slots in pages: fresh ones, and those that came back.  See region.h; called by the caches when a
- * magazine is empty, or one too many. */
+ * magazine is empty, or when there are too many. */
 #include "heap/region.h"
 #include "heap/system.h"
 
 #include "process/process.h"
 
-/* Slots of it are there for all. */
+/* Add the page to the set of its class. */
 static void advertise(uint32_t page)
 {
     const struct fo_set pages = fo_partial_pages(fo_page_class(fo_page_at(page)));
@@ -13,7 +13,7 @@ static void advertise(uint32_t page)
     fo_set_add(&pages, page);
 }
 
-/* From its owner, or from nobody: then whoever sees that a slot came back does it. */
+/* Make the page partial: from its owner's; or from FULL, by a thread that put a slot back. */
 static void offer(uint32_t page, uint32_t from)
 {
     if (fo_page_change(fo_page_at(page), from, FO_PAGE_PARTIAL))
@@ -28,8 +28,8 @@ static uintptr_t slot_at(uint32_t page, unsigned class, uint32_t slot)
     return fo_page_start(page) + (uintptr_t)slot * fo_class_slot(class) + sizeof(struct fo_header);
 }
 
-/* One that was never handed out, for a cell.  Its memory is zero, also where the header will be; if
- * zeros happen to check as a live block's, the header says otherwise. */
+/* A slot that was never handed out, for a cell.  Its memory is zero, also where the header will be.
+ * If zeros are the valid header of a live block, another header is written. */
 static uintptr_t make_slot(uint32_t page, unsigned class, uint32_t slot)
 {
     uintptr_t payload = slot_at(page, class, slot);
@@ -39,14 +39,14 @@ static uintptr_t make_slot(uint32_t page, unsigned class, uint32_t slot)
     return payload;
 }
 
-/* A slot that is back begins with what is known of its free. */
+/* A slot that is back begins with the record of its free. */
 struct back {
     fo_site freed;
     uint64_t by;
 };
 _Static_assert(sizeof(struct back) <= 16, "the smallest payload has room for it");
 
-/* Each is handed over before the next is taken. */
+/* Each slot is in a cell before the next is taken. */
 static unsigned take_returned(struct fo_bin *bin, uint32_t page, unsigned class, unsigned room)
 {
     uint64_t *bitmap = fo_bitmap_of(page);
@@ -79,15 +79,15 @@ static unsigned take_returned(struct fo_bin *bin, uint32_t page, unsigned class,
     return taken;
 }
 
-/* The short way of frees asks for it.  Before `used` says so, as who vanishes in between: then the
- * next one says it again, and what is not used has no header. */
+/* For the fast path of frees.  It is written before `used`: if the thread dies in between, the next
+ * one writes both again, and slots that are not used have no header. */
 static void set_handed(uint32_t page, unsigned class, uint32_t count)
 {
     __atomic_store_n(&fo_layout.ground[page].handed, fo_handed(fo_class_slot(class), count),
                      __ATOMIC_RELEASE);
 }
 
-/* Those beside it have classes of their own from now on; fo_region_refine(). */
+/* The classes beside this coarse one are used from now on; fo_region_refine(). */
 static void refine(unsigned class)
 {
     uint64_t fine = UINT64_C(1) << class;
@@ -103,10 +103,10 @@ static unsigned take_fresh(struct fo_bin *bin, uint32_t page, unsigned class, un
     uint32_t used = fo_page_used(pg, class);
     uint32_t count = fo_least(fo_layout.class[class].slots - used, room), end = used + count;
 
-    /* What a cell holds and `used` does not count is not there for whoever finds it. */
+    /* Recovery ignores a slot in a cell if `used` does not count the slot. */
     for (uint32_t i = 1; i <= count; i++) {
         struct fo_cell *cell = bin->take - i;
-        FO_RELAXED_STORE(&cell->freed, 0); /* what the cell knows is of another block */
+        FO_RELAXED_STORE(&cell->freed, 0); /* the cell has the record of another block */
         FO_RELAXED_STORE(&cell->by, 0);
         FO_RELAXED_STORE(&cell->payload, make_slot(page, class, end - i));
     }
@@ -130,8 +130,8 @@ static bool has_returned(uint32_t page)
     return false;
 }
 
-/* From something that it may no longer be: it may have become a run, and then slots of another
- * class, which others look for. */
+/* The page may have changed since it was found: it may have become a run, and then slots of another
+ * class, which other threads look for. */
 static bool own(uint32_t page, uint32_t from, unsigned class)
 {
     uint32_t owned = fo_state_owned(FO_PAGE_OWNED);
@@ -144,7 +144,7 @@ static bool own(uint32_t page, uint32_t from, unsigned class)
     return false;
 }
 
-/* Nothing is left in the bin's page; if slots came back meanwhile, it stays. */
+/* No slot is left in the bin's page; if slots came back meanwhile, the bin keeps it. */
 static void leave_page(struct fo_bin *bin, uint32_t page, unsigned class)
 {
     fo_page_change(fo_page_at(page), fo_state_owned(FO_PAGE_OWNED), FO_PAGE_FULL);
@@ -152,9 +152,9 @@ static void leave_page(struct fo_bin *bin, uint32_t page, unsigned class)
         bin->page = 0;
 }
 
-/* Which page must give its memory back, because this one has no block any more?  The one that has
- * had none for longest; 0: there is room for one more. */
-static uint32_t oldest_idle(uint32_t page)
+/* Enter a page without a block in the ring of idle pages.  Returns the page that was idle for
+ * longest and must give its memory back; 0: there was room. */
+static uint32_t enter_idle(uint32_t page)
 {
     uint32_t at = __atomic_fetch_add(&fo_region->idled, 1, __ATOMIC_RELAXED) % FO_IDLE;
     uint32_t oldest = __atomic_exchange_n(&fo_region->idle[at], page, __ATOMIC_RELAXED);
@@ -169,7 +169,7 @@ static uint32_t bounded_idle(uint32_t at)
     return fo_likely(at <= FO_IDLE) ? at : fo_region_drop();
 }
 
-static void no_longer_idle(uint32_t page)
+static void leave_idle(uint32_t page)
 {
     uint32_t at = bounded_idle(__atomic_exchange_n(&fo_page_at(page)->idle, 0, __ATOMIC_RELAXED));
 
@@ -187,11 +187,11 @@ static uint32_t partial_page(unsigned class)
         page = fo_bounded_page(fo_set_take(&pages, fo_pages_in_use()));
     while (page != 0 && !own(page, FO_PAGE_PARTIAL, class));
     if (page != 0)
-        no_longer_idle(page);
+        leave_idle(page);
     return page;
 }
 
-/* One after another: this one will be used up, too. */
+/* If the bin has just used up one page, it will use up this one, too: all its memory at once. */
 static uint32_t fresh_page(unsigned class, bool another)
 {
     uint32_t page = fo_run_take(1);
@@ -281,8 +281,8 @@ static uint32_t count_handed_out(uint32_t page, unsigned class)
     return count;
 }
 
-/* No slot of it is anybody's: its memory goes back to the system. */
-static void empty(uint32_t page)
+/* No slot of it is in use: its memory goes back to the system. */
+static void decommit(uint32_t page)
 {
     struct fo_page *pg = fo_page_at(page);
     uint64_t *bitmap = fo_bitmap_of(page);
@@ -295,20 +295,20 @@ static void empty(uint32_t page)
         FO_RELAXED_STORE(&bitmap[i], 0);
     FO_RELAXED_STORE(&pg->used, 0);
     fo_system_release(fo_page_start(page), FO_PAGE_SIZE, fo_layout.shared);
-    no_longer_idle(page);
+    leave_idle(page);
 }
 
 /* Slots of the same class may be taken from it again. */
-static void keep_empty(uint32_t page)
+static void offer_empty(uint32_t page)
 {
-    empty(page);
+    decommit(page);
     offer(page, fo_state_owned(FO_PAGE_EMPTYING));
 }
 
-/* It is a run again, for whoever wants one. */
+/* It is a free run again. */
 static void dissolve_empty(uint32_t page)
 {
-    empty(page);
+    decommit(page);
     fo_page_change(fo_page_at(page), fo_state_owned(FO_PAGE_EMPTYING),
                    fo_state_owned(FO_PAGE_MOVING));
     fo_run_release(page);
@@ -319,8 +319,8 @@ static bool is_idle(uint32_t page)
     return fo_page_state(fo_page_at(page)) == FO_PAGE_PARTIAL && are_all_back(page);
 }
 
-/* While this thread has it, none of its slots that are back is taken again.  But others may come
- * back meanwhile: true: it is idle again. */
+/* While this thread owns it, none of its slots that are back is taken again.  But other slots may
+ * come back meanwhile.  True: it is idle again. */
 static bool trim(uint32_t page, void (*emptied)(uint32_t))
 {
     uint32_t owned = fo_state_owned(FO_PAGE_OWNED);
@@ -336,15 +336,15 @@ static bool trim(uint32_t page, void (*emptied)(uint32_t))
     return is_idle(page);
 }
 
-/* No block is in this page. */
+/* No block is in this page: it keeps its memory, and the one that was idle for longest does not. */
 static void keep_idle(uint32_t page)
 {
     uint32_t oldest;
 
     do {
-        no_longer_idle(page);
-        oldest = page = oldest_idle(page);
-    } while (oldest != 0 && fo_cache_can_own_pages() && trim(oldest, keep_empty));
+        leave_idle(page);
+        oldest = page = enter_idle(page);
+    } while (oldest != 0 && fo_cache_can_own_pages() && trim(oldest, offer_empty));
 }
 
 void fo_slots_dissolve(uint32_t page)
@@ -400,11 +400,11 @@ void fo_slot_release(const struct fo_cell *freed)
         keep_idle(page);
 }
 
-/* --- of those who are gone -----------------------------------------------------------------------
+/* --- recovery ------------------------------------------------------------------------------------
  */
 
-/* Whoever emptied it, or took it out of the ring of idle ones, may have vanished then. */
-static void go_on_with_partial(uint32_t page)
+/* The thread that emptied it, or took it out of the ring of idle pages, may have died. */
+static void recover_partial(uint32_t page)
 {
     uint32_t at = bounded_idle(FO_RELAXED_LOAD(&fo_page_at(page)->idle));
     bool waits = at != 0 && FO_RELAXED_LOAD(&fo_region->idle[at - 1]) == page;
@@ -417,16 +417,16 @@ static void go_on_with_partial(uint32_t page)
 void fo_slots_recover(uint32_t page, uint32_t gone)
 {
     uint64_t what = __atomic_load_n(&fo_page_at(page)->what, __ATOMIC_ACQUIRE);
-    bool his = fo_cache_of(what) == gone;
+    bool is_orphan = fo_cache_of(what) == gone;
 
     if (fo_state_of(what) == FO_PAGE_PARTIAL)
-        go_on_with_partial(page);
+        recover_partial(page);
     else if (fo_state_of(what) == FO_PAGE_FULL && has_returned(page))
         offer(page, FO_PAGE_FULL);
-    else if (fo_state_of(what) == FO_PAGE_OWNED && his)
+    else if (fo_state_of(what) == FO_PAGE_OWNED && is_orphan)
         offer(page, fo_state_owned(FO_PAGE_OWNED));
-    else if (fo_state_of(what) == FO_PAGE_EMPTYING && his)
-        keep_empty(page);
+    else if (fo_state_of(what) == FO_PAGE_EMPTYING && is_orphan)
+        offer_empty(page);
 }
 
 bool fo_slots_can_be_found(uint32_t page)
