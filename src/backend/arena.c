@@ -1,6 +1,6 @@
-/* Backend `arena` as others see it: blocks without a say about what is in them.  That is how it
- * serves where blocks are watched (canaries, patterns, stacks, guarded pages), which registry and
- * quarantine do for all backends alike.  Otherwise the hooks go to the region directly:
+/* Backend `arena` behind the interface of backends: it does not judge its blocks.  It is used so
+ * where blocks are watched (canaries, patterns, stacks, guarded pages), which registry and
+ * quarantine do for all backends alike.  Otherwise the hooks call the region directly:
  * heap/direct.c. */
 #include <errno.h>
 

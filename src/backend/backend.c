@@ -1,5 +1,5 @@
-/* The backends by number, and what is asked of all of them alike: see backend.h.  Which of them
- * serves a process is decided in load/choose.c. */
+/* The backends by number, and the functions common to all of them: see backend.h.  load/choose.c
+ * chooses the one of a process. */
 #include "backend/backend.h"
 
 #include <string.h>

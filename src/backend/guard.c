@@ -1,4 +1,4 @@
-/* Backend `guard`: see guard.h.  Called by the hooks for blocks that are chosen, and by the
+/* Backend `guard`: see guard.h.  Called by the hooks for blocks of the sample, and by the
  * quarantine for their frees, which do not wait. */
 #include "backend/guard.h"
 
@@ -23,20 +23,20 @@ enum {
 };
 
 static uint32_t one_in;
-static fo_guard_evicted *gone;
+static fo_guard_evicted *on_evicted;
 static uint32_t live, live_max; /* blocks of this process */
-static struct fo_shared_u32
-    *told; /* by any process of the tree: what keeps blocks from being guarded */
+/* 1: a process of the tree has reported why some blocks are not guarded. */
+static struct fo_shared_u32 *reported;
 
 /* --- the bound ---------------------------------------------------------------------------------
  */
 
-static FO_COLD void tell_bound(const char *why)
+static FO_COLD void report_bound(const char *why)
 {
     char line[300];
     struct fo_text t = FO_TEXT(line);
 
-    if (fo_shared_swap(told, 1) != 0)
+    if (fo_shared_swap(reported, 1) != 0)
         return;
     fo_put(&t, "guard: ");
     fo_put(&t, why);
@@ -48,13 +48,13 @@ static FO_COLD void tell_bound(const char *why)
     fo_say(&t);
 }
 
-/* One more live block, if so many may be. */
+/* Count one more live block, within the bound. */
 static bool enter_live(void)
 {
     if (__atomic_add_fetch(&live, 1, __ATOMIC_RELAXED) <= live_max)
         return true;
     __atomic_fetch_sub(&live, 1, __ATOMIC_RELAXED);
-    tell_bound("no more blocks may be guarded");
+    report_bound("no more blocks may be guarded");
     return false;
 }
 
@@ -73,13 +73,13 @@ static void publish(uint64_t *field, uint64_t value)
     __atomic_store_n(field, value, __ATOMIC_RELEASE);
 }
 
-/* The block that was in this slot is remembered no longer. */
-static void forget(const struct fo_guard_slot *s)
+/* Evict the record of the block that was in this slot. */
+static void evict_record(const struct fo_guard_slot *s)
 {
     uintptr_t before = (uintptr_t)s->record.address;
 
     if (before != 0)
-        gone(before);
+        on_evicted(before);
 }
 
 /* A slot with its pages open. */
@@ -89,16 +89,16 @@ static struct fo_guard_slot *new_slot(struct fo_guard_class *c, size_t room)
     struct fo_guard_slot *s = fo_guard_next(c, process);
 
     if (s == NULL) {
-        tell_bound("all places for blocks of one size are in use");
+        report_bound("all places for blocks of one size are in use");
         return NULL;
     }
     FO_RELAXED_STORE(&s->state, FO_GUARD_CHANGING);
-    forget(s);
+    evict_record(s);
     publish(&s->record.address, 0);
     if (fo_guard_open(fo_guard_run_end(c, s), room))
         return s;
     fo_guard_queue(c, s, process);
-    tell_bound("the system gives no more mappings");
+    report_bound("the system gives no more mappings");
     return NULL;
 }
 
@@ -163,7 +163,7 @@ uint32_t fo_guard_stack_of(uintptr_t payload)
 /* --- the interface of backends -----------------------------------------------------------------
  */
 
-/* Guarded blocks are made by fo_guard_take(), which must know more than this. */
+/* fo_guard_take() makes guarded blocks, since it needs the word and the site. */
 static void *guard_alloc(size_t size, const char *file, int line)
 {
     (void)size;
@@ -204,8 +204,8 @@ const struct freeonce_backend fo_guard_backend = {
 /* --- the sample --------------------------------------------------------------------------------
  */
 
-/* Each thread draws numbers of its own (xorshift64*), sown anew in each process: siblings that were
- * forked from one parent, and the same program tomorrow, guard other blocks. */
+/* Each thread draws numbers of its own (xorshift64*), with a new seed in each process: siblings
+ * that were forked from one parent, and the next run of the program, guard other blocks. */
 bool fo_guard_is_chosen(uint32_t process)
 {
     static __thread struct {
@@ -246,7 +246,7 @@ static size_t mappings_allowed(void)
     return n != 0 ? n : MAPPINGS_DEFAULT;
 }
 
-/* A live block costs two mappings: so at least a quarter of all is left to others. */
+/* A live block costs two mappings: so at least a quarter of all is left to the program. */
 static uint32_t bound(void)
 {
     size_t most = mappings_allowed() / 8 * 3, wanted = fo_options.guard_max;
@@ -265,15 +265,15 @@ static uint32_t power_of_two(uint32_t least)
     return n;
 }
 
-bool fo_guard_start(uint32_t n, fo_guard_evicted *when_gone)
+bool fo_guard_start(uint32_t n, fo_guard_evicted *evicted)
 {
     one_in = n;
-    gone = when_gone;
+    on_evicted = evicted;
     live_max = bound();
     while (live_max >= LIVE_LEAST && !fo_guard_reserve(power_of_two(SLOTS_PER_LIVE * live_max)))
         live_max /= 2;
-    told = fo_apart_map(sizeof *told, MAP_SHARED);
-    if (live_max < LIVE_LEAST || told == NULL) {
+    reported = fo_apart_map(sizeof *reported, MAP_SHARED);
+    if (live_max < LIVE_LEAST || reported == NULL) {
         fo_say_words("guard: no block is guarded: there is no room for them (address space limit, "
                      "or FREEONCE_GUARD_MAX below 16)",
                      NULL);

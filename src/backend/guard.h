@@ -1,14 +1,14 @@
 /* Backend `guard`: every block ends where a page ends, a page that cannot be touched follows, and a
- * freed block's pages cannot be touched either, so that the first wrong access of all faults.  It
- * lies over another backend, which takes what is not guarded: all but one block in N if only a
- * sample is wanted, blocks that are too large, and everything beyond the bound on mappings.
+ * freed block's pages cannot be touched either, so that the first wrong access faults.  It lies
+ * over another backend, which has the blocks that are not guarded: all but one block in N if only a
+ * sample is wanted, blocks that are too large, and all beyond the bound on mappings.
  *
  * One range is reserved and cut into classes of slots, a class for each power of two of pages:
  *
  *     | inaccessible ... [ header | payload ] | guard page |   the next slot ...
  *
- * What is known of a slot is kept outside the range.  A freed slot stays as it is until all slots
- * of its class were used once, and then serves again, first in first out. */
+ * The record of a slot is kept outside the range.  A freed slot stays as it is until all slots of
+ * its class were used once, and then is used again, first in first out. */
 #ifndef FO_BACKEND_GUARD_H
 #define FO_BACKEND_GUARD_H
 
@@ -26,17 +26,17 @@ static inline bool fo_guard_contains(uintptr_t p)
     return p - fo_guard_range.start < fo_guard_range.size;
 }
 
-/* Called when the slot of a freed block is used again: what was its place is no longer ours. */
+/* Called when the slot of a freed block is used again: the block has no record any more. */
 typedef void fo_guard_evicted(uintptr_t payload);
 
-/* Guard one block in `one_in`, 1 for all.  False: there is no room for it, and that was told. */
-bool fo_guard_start(uint32_t one_in, fo_guard_evicted *gone);
+/* Guard one block in `one_in`, 1 for all.  False: there is no room for it, and that was printed. */
+bool fo_guard_start(uint32_t one_in, fo_guard_evicted *evicted);
 
-/* Shall the next block of this process be guarded? */
+/* Is the next block of this process to be guarded? */
 bool fo_guard_is_chosen(uint32_t process);
 
 /* Pages for a block with this word (size and process; its check bits do not matter): returns the
- * place of the payload, or 0: not this one, ask the backend beneath.  errno is kept. */
+ * place of the payload, or 0: take this block from the backend beneath.  errno is kept. */
 uintptr_t fo_guard_take(uint64_t word, fo_site allocated);
 
 /* Bytes of a guarded block, header included: nothing is added for a canary, which watches what
@@ -48,11 +48,11 @@ static inline size_t fo_guard_room(size_t size)
 
 /* The block to whose slot an address belongs, as last recorded: live, or freed and not reused. */
 struct fo_guarded {
-    struct fo_freed record; /* what concerns the free: only of freed ones */
+    struct fo_freed record; /* fields of the free: only of freed blocks */
     bool live;
 };
 
-/* Takes no lock.  False: no block was ever there, or it is changing hands at this moment. */
+/* Takes no lock.  False: no block was ever there, or the slot is being changed at this moment. */
 bool fo_guard_find(uintptr_t address, struct fo_guarded *out);
 
 /* The allocation's call stack of a live block, kept with its record. */

@@ -1,4 +1,4 @@
-/* An access to guarded memory that is not allowed: report it on the way to the program's death.
+/* An access to guarded memory that is not allowed: report it before the signal ends the program.
  * The handler is installed only if blocks are guarded. */
 #include <signal.h>
 
@@ -9,7 +9,7 @@
 #include "report/record.h"
 #include "report/stacks.h"
 
-/* What happened to the block, and in which words; false: nothing that is wrong. */
+/* The kind of the access and its words; false: nothing is wrong. */
 static bool classify(struct fo_record *r, const struct fo_guarded *g, enum fo_access access)
 {
     static const char *const plain[] = {"read", "write", "execution"};

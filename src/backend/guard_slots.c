@@ -1,8 +1,8 @@
 /* See guard_slots.h.
  *
- * Mappings are what limits guarded blocks (vm.max_map_count): each live one splits off two.  A
+ * The number of mappings limits guarded blocks (vm.max_map_count): each live one splits off two.  A
  * freed one must give both back, so its pages are replaced by fresh reserved ones, which the kernel
- * joins with their neighbours; mprotect(2) alone would leave them apart. */
+ * joins with their neighbours; after mprotect(2) alone, they would stay separate. */
 #include "backend/guard_slots.h"
 
 #include <sched.h>
@@ -146,7 +146,7 @@ void fo_guard_close(uintptr_t end, size_t room)
                              MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
 
     if (fresh_pages != MAP_FAILED) {
-        fo_system_hide(end - length, length); /* like its neighbours, else they stay apart */
+        fo_system_hide(end - length, length); /* like its neighbours, else they stay separate */
     } else if (mprotect(start, length, PROT_NONE) == 0) {
         if (fo_options.lock)
             munlock(start, length);
@@ -157,22 +157,22 @@ void fo_guard_close(uintptr_t end, size_t room)
 /* --- start -------------------------------------------------------------------------------------
  */
 
-/* Addresses, but no more than a quarter of what is left of them (RLIMIT_AS): the program, the
- * registry and the backend beneath want some, too. */
+/* Reserve addresses, but at most a quarter of what is left of them (RLIMIT_AS): the program, the
+ * registry and the backend beneath need some, too. */
 static uintptr_t reserve(size_t size)
 {
     enum { REGISTRY = 64 << 20 };
-    size_t others = 3 * size + REGISTRY;
+    size_t rest = 3 * size + REGISTRY;
     char *p =
-        mmap(NULL, size + others, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+        mmap(NULL, size + rest, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
     if (p == MAP_FAILED)
         return 0;
-    munmap(p + size, others);
+    munmap(p + size, rest);
     return (uintptr_t)p;
 }
 
-/* Cut the classes, their starts counted from that of the range.  Returns how large it is. */
+/* Cut the classes, their starts counted from that of the range.  Returns its size. */
 static size_t cut(uint32_t slots, size_t *number)
 {
     size_t size = page; /* the first slot has a page in front, too */

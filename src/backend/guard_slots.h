@@ -9,12 +9,12 @@ enum fo_guard_state { FO_GUARD_NEVER, FO_GUARD_CHANGING, FO_GUARD_LIVE, FO_GUARD
 
 struct fo_guard_slot {
     struct fo_freed record;
-    uint32_t state; /* written last, read first: who reads takes no lock */
+    uint32_t state; /* written last, read first: a reader takes no lock */
 };
 
-/* Slots of one size: `fresh` of them were used, the ring holds those that were freed.  The lock
- * holds its owner's serial number (process/process.h): it is waited for a short while only, and an
- * owner that a fork left behind in the parent is taken over. */
+/* Slots of one size: `fresh` of them were used, the ring holds those that were freed.  The lock has
+ * the serial number of its owner (process/process.h).  A thread waits for it a short while only.  A
+ * lock whose owner a fork left behind in the parent is taken over. */
 struct fo_guard_class {
     uintptr_t start;
     size_t stride;
@@ -38,8 +38,8 @@ uintptr_t fo_guard_run_end(const struct fo_guard_class *c, const struct fo_guard
 /* For a block of `room` bytes, header included; NULL: too large. */
 struct fo_guard_class *fo_guard_class_for(size_t room);
 
-/* One that was never used, or else the one that was freed longest ago; NULL: none, or the lock
- * cannot be had.  And back. */
+/* Take one that was never used, or else the one that was freed longest ago; NULL: none, or the lock
+ * cannot be acquired.  And put one back. */
 struct fo_guard_slot *fo_guard_next(struct fo_guard_class *c, uint32_t process);
 void fo_guard_queue(struct fo_guard_class *c, const struct fo_guard_slot *s, uint32_t process);
 

@@ -1,5 +1,5 @@
-/* Backend `host`: the functions that the program gave to CRYPTO_set_mem_functions.  They stay in
- * charge of the memory and see OpenSSL's file and line as they would without us. */
+/* Backend `host`: the functions that the program gave to CRYPTO_set_mem_functions.  They manage
+ * the memory, and get OpenSSL's file and line as without freeonce. */
 #include "backend/backend.h"
 
 struct fo_host fo_host;

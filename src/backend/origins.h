@@ -1,5 +1,5 @@
-/* Which mappings have blocks come from, and do processes share them?  Asked for each lock that is
- * made, where OpenSSL's memory is shared. */
+/* Which mappings have blocks come from, and do processes share them?  Called for each new lock, if
+ * OpenSSL's memory is shared. */
 #ifndef FO_BACKEND_ORIGINS_H
 #define FO_BACKEND_ORIGINS_H
 
