@@ -86,10 +86,10 @@ struct fo_cache {
 
 /* It lies on the process's page (process/process.h), which the kernel zeroes in a forked child. */
 struct fo_direct {
-    uint64_t size;  /* the fast path has payloads up to so many bytes; 0: none */
-    uintptr_t near; /* fo_direct_distance() */
-    uint64_t limit; /* bytes behind that, for frees on the fast path */
-    uint64_t bytes; /* the same, also when every free takes the slow path */
+    uint64_t size;        /* the fast path has payloads up to so many bytes; 0: none */
+    uintptr_t near;       /* fo_direct_distance() */
+    uint64_t limit;       /* bytes behind that, for frees on the fast path */
+    uint64_t bytes;       /* the same, also when every free takes the slow path */
     uint64_t object_bits; /* of a header: as in `meta` on the fast path of X_free() */
     uint64_t by_name;     /* as size, for callers of CRYPTO_malloc; load/openssl_memory.c */
     const struct fo_ground *grounds; /* region.h: ground, from base */
@@ -97,8 +97,8 @@ struct fo_direct {
     uint64_t key;                    /* of the check bits; odd */
     uint64_t fine;                   /* the part of fo_region.fine that is in `bins` */
     bool orphans;                    /* caches that a fork left behind may be adopted */
-    bool held_back; /* shared, and the thread that was forked has not called yet */
-    uint16_t bins[FO_REGION_STEPS]; /* offset of its bin in a cache, for each 16 bytes of size */
+    bool held_back;                  /* shared, and the thread that was forked has not called yet */
+    uint16_t bins[FO_REGION_STEPS];  /* offset of its bin in a cache, for each 16 bytes of size */
 };
 
 _Static_assert(sizeof(struct fo_direct) <= FO_PROCESS_HEAP && _Alignof(struct fo_direct) <= 8,
