@@ -1,6 +1,6 @@
 /* Cure `exit`, for a libcrypto that is linked -Bsymbolic: it registers its own OPENSSL_cleanup with
- * atexit(3), which becomes a call of __cxa_atexit here.  What is registered instead asks first
- * whether this process may clean up.  Everything else is passed through. */
+ * atexit(3), which calls __cxa_atexit here.  The function that is registered instead first checks
+ * whether this process may clean up.  All other functions are registered unchanged. */
 #include "base/real.h"
 #include "load/openssl.h"
 

@@ -1,11 +1,11 @@
 /* A process was killed while it changed the blinding of an RSA key: A and its inverse do not fit
- * together any more, and each signature made with them is wrong.  OpenSSL never makes them anew
- * when that happened in the middle of making them: the counter that says when has gone past its
- * mark (BN_BLINDING_update() in crypto/bn/bn_blind.c).  So whoever takes that lock over from the
- * dead makes them anew, before anybody uses them.
+ * together any more, and each signature made with them is wrong.  OpenSSL does not renew them if
+ * the process was killed while it renewed them: the counter that starts a renewal is then past its
+ * mark (BN_BLINDING_update() in crypto/bn/bn_blind.c).  So the thread that adopts the lock of the
+ * killed process renews both before they are used.
  *
  * From OpenSSL 3.6 on each thread has a blinding of its own, without this lock.  A libcrypto that
- * is linked -Bsymbolic, and the FIPS provider, do not ask us. */
+ * is linked -Bsymbolic, and the FIPS provider, do not call this function. */
 #include "load/library.h"
 #include "shared/rwlock.h"
 
@@ -16,7 +16,7 @@ static void *function(const char *name, uintptr_t caller)
     return fo_library_own_function(FO_PART_CRYPTO, MAJOR, name, caller);
 }
 
-static FO_COLD void make_anew(void *blinding, uintptr_t caller)
+static FO_COLD void renew(void *blinding, uintptr_t caller)
 {
     void *(*create)(void *, const void *, void *, void *, void *, void *);
     void *(*context_new)(void), (*context_free)(void *);
@@ -29,7 +29,7 @@ static FO_COLD void make_anew(void *blinding, uintptr_t caller)
     void *context = context_new();
     if (context == NULL)
         return;
-    create(blinding, NULL, NULL, context, NULL, NULL); /* with the key's numbers, which it has */
+    create(blinding, NULL, NULL, context, NULL, NULL); /* NULL: keep the key's numbers */
     context_free(context);
 }
 
@@ -46,6 +46,6 @@ FO_EXPORT int fo_BN_BLINDING_lock(void *blinding)
         fo_library_function_kept(&slot, FO_PART_CRYPTO, MAJOR, "BN_BLINDING_lock", caller);
     int locked = real != NULL ? real(blinding) : 0;
     if (fo_unlikely(locked == 1 && fo_rwlocks_taken_over != before))
-        make_anew(blinding, caller);
+        renew(blinding, caller);
     return locked;
 }

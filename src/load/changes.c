@@ -1,6 +1,6 @@
-/* See changes.h.  In private memory a call is handed on by four instructions (entries_changes.c)
- * and comes here once, to find OpenSSL's function.  In the shared heap of backend shm each one
- * does. */
+/* See changes.h.  In private memory four instructions pass a call on (entries_changes.c): only the
+ * first call is judged here, to find OpenSSL's function.  In the shared heap of backend shm each
+ * call is judged here. */
 #include "load/changes.h"
 
 #include <errno.h>
@@ -22,7 +22,7 @@ enum row_number {
 
 enum how { ANSWERS_0, ANSWERS_1, HELD, COMMAND, GIVES };
 
-/* All texts in one piece, as in objects.c. */
+/* One struct for all texts: see objects.c. */
 static const struct texts {
 #define FO_CHANGE(name, type, how, argument, part, since3, since4)                                 \
     char name##_name[sizeof #name], name##_type[sizeof type];
@@ -43,7 +43,7 @@ static const struct row {
 };
 _Static_assert(sizeof texts < UINT16_MAX, "offsets fit");
 
-/* Of the commands that are not in the table it is not known that they change nothing. */
+/* A command that is not in the table may change the object: 0 is COMMAND_CHANGES. */
 enum command { COMMAND_CHANGES, COMMAND_READS, COMMAND_ADDS, COMMANDS = 256 };
 #define CHANGES COMMAND_CHANGES
 #define READS   COMMAND_READS
@@ -53,13 +53,13 @@ static const uint8_t commands[COMMANDS] = {
 #include "load/changes.def"
 };
 
-/* OpenSSL's functions, as in objects.c; found by the code of entries_changes.c, too. */
+/* OpenSSL's functions, as in objects.c; the assembler of entries_changes.c reads them, too. */
 extern FO_HIDDEN fo_object_function *fo_change_real[];
 FO_BEGINNING fo_object_function *fo_change_real[ROWS * 2];
 static bool has_found;
 
-/* The parameters of the connection that this thread asked for last. */
-static __thread uintptr_t given;
+/* The parameters that this thread's last call of SSL_get0_param() returned. */
+static __thread uintptr_t last_parameters;
 
 static const char *text_at(uint16_t offset)
 {
@@ -88,7 +88,7 @@ static fo_object_function *find_real(size_t entry, uintptr_t caller)
     return found != NULL ? found : fo_object_find_elsewhere(name);
 }
 
-static bool changes_nothing(const struct row *row, const uintptr_t *arguments)
+static bool is_read_only(const struct row *row, const uintptr_t *arguments)
 {
     unsigned command = (unsigned)arguments[1];
 
@@ -111,42 +111,41 @@ static FO_COLD void report(uintptr_t object, const struct row *row, uintptr_t ca
         fo_thread_enter(0);
 }
 
-/* A process may change the certificate of a peer whose connection was passed to it.  The server's
- * own certificates were made before the fork. */
-static bool may_be_passed(const struct row *row, uintptr_t object)
+/* A process may change the certificate of a peer whose connection another process passed to it.
+ * The server's own certificates were made before the fork. */
+static bool can_be_passed(const struct row *row, uintptr_t object)
 {
     return row->how == HELD && !fo_inherited_has(object);
 }
 
-/* Is the call refused? */
 static bool is_refused(const struct row *row, const uintptr_t *arguments, uintptr_t caller)
 {
     uintptr_t object = arguments[row->argument - 1];
 
-    if (changes_nothing(row, arguments) || object == given || !fo_made_elsewhere(object) ||
-        may_be_passed(row, object))
+    if (is_read_only(row, arguments) || object == last_parameters || !fo_made_elsewhere(object) ||
+        can_be_passed(row, object))
         return false;
     report(object, row, caller);
     return fo_options.shm_changes == FO_SHM_CHANGES_REFUSE;
 }
 
-/* What OpenSSL calls itself is its own affair: SSL_CTX_set_verify() of a program comes here, and
- * what it calls within OpenSSL is a part of it. */
+/* Calls from inside OpenSSL are not judged: they are parts of a call of the program, which was
+ * judged. */
 static struct fo_change judge(const struct row *row, fo_object_function *real,
                               const uintptr_t *arguments, uintptr_t caller)
 {
-    struct fo_change go_on = {NULL, 0};
+    struct fo_change forward = {NULL, 0};
 
-    *(fo_object_function **)&go_on.target = real;
+    *(fo_object_function **)&forward.target = real;
     if (!FO_RELAXED_LOAD(&fo_made_watched) || fo_libraries_contain(caller))
-        return go_on;
+        return forward;
     if (row->how == GIVES) {
-        given = (uintptr_t)real((void *)arguments[0], NULL);
-        return (struct fo_change){NULL, given};
+        last_parameters = (uintptr_t)real((void *)arguments[0], NULL);
+        return (struct fo_change){NULL, last_parameters};
     }
     if (is_refused(row, arguments, caller))
         return (struct fo_change){NULL, row->how == ANSWERS_1};
-    return go_on;
+    return forward;
 }
 
 struct fo_change fo_change_judge(size_t entry, const uintptr_t *arguments, uintptr_t caller)
@@ -161,8 +160,8 @@ struct fo_change fo_change_judge(size_t entry, const uintptr_t *arguments, uintp
 /* --- for dlsym(3) --------------------------------------------------------------------------------
  */
 
-/* The addresses as distances from here: pointers would have to be relocated at each start.  Unit
- * tests are linked without them. */
+/* Offsets from the table, not pointers: the dynamic linker would have to relocate those at each
+ * start.  Weak: unit tests are linked without the table. */
 extern FO_HIDDEN const int32_t fo_change_entries[] __attribute__((weak));
 
 void *fo_change_entry(const char *name, unsigned major)

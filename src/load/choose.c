@@ -1,5 +1,5 @@
-/* Which backend serves this process?  Decided at OpenSSL's first allocation, when the program had
- * its chance to register functions and its pool is usable. */
+/* Which backend serves this process?  It is chosen at OpenSSL's first allocation: until then the
+ * program can register functions, and by then its pool is usable. */
 #include "load/choose.h"
 
 #include <errno.h>
@@ -24,7 +24,7 @@
 #include "shared/cures.h"
 #include "shared/shared.h"
 
-static enum fo_backend_id arena(void)
+static enum fo_backend_id choose_arena(void)
 {
     if (fo_region != NULL || fo_region_start(false))
         return FO_BACKEND_ARENA;
@@ -34,10 +34,10 @@ static enum fo_backend_id arena(void)
     return FO_BACKEND_LIBC;
 }
 
-static enum fo_backend_id automatic(void);
+static enum fo_backend_id choose_automatic(void);
 
-/* The same heap, in shared memory; and what is known of its blocks. */
-static enum fo_backend_id shm(void)
+/* The same heap in shared memory, with the registry of its blocks. */
+static enum fo_backend_id choose_shm(void)
 {
     if ((fo_region != NULL && fo_layout.shared) || (fo_shared_prepare() && fo_region_start(true)))
         return FO_BACKEND_ARENA;
@@ -45,16 +45,16 @@ static enum fo_backend_id shm(void)
                  "FREEONCE_SHM_SIZE); running on auto",
                  NULL);
     fo_engine_refuse();
-    return automatic();
+    return choose_automatic();
 }
 
-/* ThreadSanitizer learns from malloc and free of libc that memory passes from one thread to
- * another. Where it passes through our heap, it would report the two threads' use as a race. */
-static enum fo_backend_id automatic(void)
+/* ThreadSanitizer sees by libc's malloc and free that memory passes from one thread to another.
+ * If the memory passed through the arena, it would report the use by both threads as a race. */
+static enum fo_backend_id choose_automatic(void)
 {
     if (fo_host.malloc != NULL)
         return FO_BACKEND_HOST;
-    return fo_has_tsan() ? FO_BACKEND_LIBC : arena();
+    return fo_has_tsan() ? FO_BACKEND_LIBC : choose_arena();
 }
 
 static enum fo_backend_id load_plugin(const char *path)
@@ -66,10 +66,10 @@ static enum fo_backend_id load_plugin(const char *path)
         return FO_BACKEND_PLUGIN;
     fo_say_words("backend ", path, " cannot be used, running on auto: ", why, NULL);
     fo_engine_refuse();
-    return automatic();
+    return choose_automatic();
 }
 
-static bool guards_all(void)
+static bool is_guard_backend(void)
 {
     return strcmp(fo_options.backend, "guard") == 0;
 }
@@ -78,8 +78,8 @@ static enum fo_backend_id choose(bool host_is_shared)
 {
     const char *text = fo_options.backend;
 
-    /* Guarded blocks are private, so what lies beneath must be, too. */
-    if (strcmp(text, "libc") == 0 || (guards_all() && host_is_shared))
+    /* Guarded blocks are private, so the backend of the other blocks must be private, too. */
+    if (strcmp(text, "libc") == 0 || (is_guard_backend() && host_is_shared))
         return FO_BACKEND_LIBC;
     if (strcmp(text, "host") == 0 && fo_host.malloc == NULL) {
         fo_say_words("FREEONCE_BACKEND=host, but this program registers no memory functions with "
@@ -88,25 +88,25 @@ static enum fo_backend_id choose(bool host_is_shared)
         fo_engine_refuse();
     }
     if (strcmp(text, "arena") == 0) {
-        enum fo_backend_id id = arena();
+        enum fo_backend_id id = choose_arena();
         if (id != FO_BACKEND_ARENA)
             fo_engine_refuse();
         return id;
     }
     if (strcmp(text, "shm") == 0)
-        return shm();
-    return strchr(text, '/') != NULL ? load_plugin(text) : automatic();
+        return choose_shm();
+    return strchr(text, '/') != NULL ? load_plugin(text) : choose_automatic();
 }
 
 static const char *name_of(enum fo_backend_id id)
 {
-    if (guards_all())
+    if (is_guard_backend())
         return "guard";
     return id == FO_BACKEND_ARENA && fo_layout.shared ? "shm" : fo_backends[id]->name;
 }
 
-/* Is the memory of the program's functions shared?  Their first block tells.  False: they have no
- * memory (yet). */
+/* Is the memory of the program's functions shared?  The mapping of their first block shows it.
+ * False: they have no memory (yet). */
 static bool probe_host(const char *file, int line, bool *shared)
 {
     *shared = false;
@@ -142,10 +142,10 @@ static bool is_shared(enum fo_backend_id id, bool host_is_shared)
     return (fo_backends[id]->flags & FREEONCE_BACKEND_SHARED) != 0;
 }
 
-/* One block in how many lies on guarded pages?  0: none. */
+/* One block of how many lies on guarded pages?  0: none. */
 static uint32_t guarded_one_in(void)
 {
-    if (fo_options.guard == 0 && !guards_all())
+    if (fo_options.guard == 0 && !is_guard_backend())
         return 0;
     if (!fo_hot.shared)
         return fo_options.guard != 0 ? fo_options.guard : 1;
@@ -156,7 +156,7 @@ static uint32_t guarded_one_in(void)
     return 0;
 }
 
-/* What is guarded comes and goes by the slow ways: where blocks are looked at. */
+/* Guarded blocks are allocated and freed on the slow paths, where blocks are checked. */
 static void set_paths(enum fo_backend_id id)
 {
     uint32_t one_in = guarded_one_in();
@@ -165,7 +165,7 @@ static void set_paths(enum fo_backend_id id)
     if (one_in != 0 && !guard)
         fo_engine_refuse();
     FO_RELAXED_STORE(&fo_hot.spent, id == FO_BACKEND_HOST ? FO_SPENT_BY_HOST : 0);
-    /* Other threads may look already: their first block waits for this decision. */
+    /* Other threads may read these already; their first allocation waits for the choice. */
     FO_RELAXED_STORE(&fo_hot.guard, guard);
     FO_RELAXED_STORE(&fo_hot.watch, FO_RELAXED_LOAD(&fo_hot.watch) || guard);
     bool direct = id == FO_BACKEND_ARENA && !fo_hot.fill && fo_hot.tail == 0 && !guard;
@@ -175,7 +175,7 @@ static void set_paths(enum fo_backend_id id)
                          fo_options.quarantine != 0 && !guard && !fo_hot.shared && !fo_has_tsan());
 }
 
-/* What concerns pages can be had where no other memory lies on them. */
+/* FREEONCE_DUMP and FREEONCE_LOCK act on pages: they need pages without other memory. */
 static void check_pages(enum fo_backend_id id)
 {
     bool hide = !fo_options.dump, lock = fo_options.lock;
@@ -191,8 +191,8 @@ static void check_pages(enum fo_backend_id id)
         fo_engine_refuse();
 }
 
-/* In place of a backend that makes whole blocks, headers included. */
-static void *made_directly(size_t size, const char *file, int line)
+/* For fo_hot.alloc when blocks of the arena are allocated on the fast path, without a backend. */
+static void *alloc_direct(size_t size, const char *file, int line)
 {
     (void)size;
     (void)file;
@@ -216,17 +216,17 @@ static bool decide(const char *file, int line)
     if (fo_options.faults)
         fo_crash_watch();
     fo_engine_report(name_of(id));
-    __atomic_store_n(&fo_hot.alloc, fo_hot.direct ? made_directly : fo_backends[id]->alloc,
+    __atomic_store_n(&fo_hot.alloc, fo_hot.direct ? alloc_direct : fo_backends[id]->alloc,
                      __ATOMIC_RELEASE);
     return true;
 }
 
-/* One thread decides; the others wait for it.  A fork in the middle, or memory that is not there
- * yet, makes the next caller try again.  A call from inside the decision itself (a plug-in that
- * uses OpenSSL while it loads) is served by libc. */
+/* One thread chooses; the other threads wait.  After a fork meanwhile, or while the program's pool
+ * has no memory yet, the next caller tries again.  A call from inside the choice (a plug-in that
+ * uses OpenSSL while it is loaded) gets memory of libc. */
 void *fo_choose_first(size_t size, const char *file, int line)
 {
-    static uint64_t deciding; /* the process of the thread that decides; 0: none */
+    static uint64_t deciding; /* the process of the thread that chooses; 0: none */
     static __thread bool inside;
     uint64_t me = (uint64_t)fo_process_serial() << 32 | 1, owner = 0;
 

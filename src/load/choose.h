@@ -5,7 +5,7 @@
 #include <stddef.h>
 
 /* The first allocation: choose the backend, find out whether its memory is shared, and allocate.
- * Stands in fo_hot.alloc until the choice is made. */
+ * fo_hot.alloc is this function until the backend is chosen. */
 void *fo_choose_first(size_t size, const char *file, int line);
 
 #endif

@@ -1,5 +1,5 @@
-/* SSL_new() and SSL_CTX_new(): in shared memory, what shared/connections.h and objects_kept.h need
- * to know.  And connections.h. */
+/* SSL_new() and SSL_CTX_new(): in shared memory they are noted for shared/connections.h and
+ * objects_kept.h.  And the functions of connections.h. */
 #include "load/connections.h"
 
 #include <errno.h>
@@ -14,7 +14,7 @@
 #include "process/process.h"
 #include "shared/connections.h"
 
-static void *make(unsigned major, void *context, uintptr_t caller)
+static void *make_connection(unsigned major, void *context, uintptr_t caller)
 {
     static struct fo_library_slot slot;
     void *(*real)(void *);
@@ -48,7 +48,7 @@ static struct fo_library_slot context_new, context_new_ex;
     __asm__(".symver fo_SSL_new_" #major ",SSL_new@OPENSSL_" #major ".0.0");                       \
     FO_EXPORT void *fo_SSL_new_##major(void *context)                                              \
     {                                                                                              \
-        return make(major, context, (uintptr_t)__builtin_return_address(0));                       \
+        return make_connection(major, context, (uintptr_t)__builtin_return_address(0));            \
     }                                                                                              \
     __asm__(".symver fo_SSL_CTX_new_" #major ",SSL_CTX_new@OPENSSL_" #major ".0.0");               \
     FO_EXPORT void *fo_SSL_CTX_new_##major(void *method)                                           \
@@ -70,29 +70,29 @@ DEFINE_ENTRY(4)
 /* --- descriptors ---------------------------------------------------------------------------------
  */
 
-/* <openssl/bio.h>, the same in all versions. */
+/* From <openssl/bio.h>; they are the same in all versions. */
 enum { TYPE_DESCRIPTOR = 0x0100, CTRL_GET_CLOSE = 8, CTRL_SET_CLOSE = 9, C_GET_FD = 105 };
 
 struct bio_functions {
-    void *(*of)(const void *connection); /* SSL_get_rbio, SSL_get_wbio */
+    void *(*get)(const void *connection); /* SSL_get_rbio, SSL_get_wbio */
     void *(*find_type)(void *bio, int type);
     long (*ctrl)(void *bio, int command, long number, void *argument);
 };
 
-static bool find_functions(struct bio_functions *f, const char *of, unsigned major,
+static bool find_functions(struct bio_functions *f, const char *get, unsigned major,
                            uintptr_t caller)
 {
-    *(void **)&f->of = fo_library_own_function(FO_PART_SSL, major, of, caller);
+    *(void **)&f->get = fo_library_own_function(FO_PART_SSL, major, get, caller);
     *(void **)&f->find_type =
         fo_library_own_function(FO_PART_CRYPTO, major, "BIO_find_type", caller);
     *(void **)&f->ctrl = fo_library_own_function(FO_PART_CRYPTO, major, "BIO_ctrl", caller);
-    return f->of != NULL && f->find_type != NULL && f->ctrl != NULL;
+    return f->get != NULL && f->find_type != NULL && f->ctrl != NULL;
 }
 
 /* The BIO in this direction that would close its descriptor; NULL: none. */
 static void *closing_bio(const struct bio_functions *f, const void *connection)
 {
-    void *bio = f->of(connection);
+    void *bio = f->get(connection);
 
     bio = bio != NULL ? f->find_type(bio, TYPE_DESCRIPTOR) : NULL;
     return bio != NULL && f->ctrl(bio, CTRL_GET_CLOSE, 0, NULL) != 0 ? bio : NULL;

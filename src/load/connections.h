@@ -1,15 +1,16 @@
-/* Connections (SSL) that stay though the program frees them (shared/connections.h), and their
- * descriptors: each process has its own, and SSL_free() closes it if its BIO is BIO_CLOSE. */
+/* Descriptors of connections (SSL) whose free is put off (shared/connections.h): each process has
+ * its own descriptor, and SSL_free() closes it if its BIO is BIO_CLOSE. */
 #ifndef FO_LOAD_CONNECTIONS_H
 #define FO_LOAD_CONNECTIONS_H
 
 #include "base/base.h"
 
-/* Close this process's descriptors of p, as SSL_free() would; p is of an OpenSSL of this major
- * version, as the code at `caller` means it. */
+/* Close this process's descriptors of p, as SSL_free() would.  p belongs to the OpenSSL of this
+ * major version that the code at `caller` uses. */
 void fo_connection_close(void *p, unsigned major, uintptr_t caller);
 
-/* That was done: when p is freed at last, the numbers may be those of other files. */
+/* The descriptors of p are closed: when p is freed later, their numbers may be those of other
+ * files, so SSL_free() must not close them. */
 void fo_connection_is_closed(void *p, unsigned major, uintptr_t caller);
 
 #endif

@@ -1,6 +1,7 @@
-/* The second net for an OpenSSL that was loaded by dlopen: whoever did so asks dlsym for its
- * functions.  RTLD_NEXT and RTLD_DEFAULT depend on the caller's address, so dlsym and dlvsym look
- * first and then jump to the real one with the caller's frame untouched; hence the assembler. */
+/* The second way to see an OpenSSL that was loaded by dlopen: the program then calls dlsym for its
+ * functions.  RTLD_NEXT and RTLD_DEFAULT depend on the caller's address, so dlsym and dlvsym check
+ * the name and then jump to the real function with the caller's frame unchanged; hence the
+ * assembler. */
 #include <dlfcn.h>
 
 #include "base/real.h"
@@ -10,39 +11,39 @@
 void *fo_dlsym_enter(void *handle, const char *name);
 void *fo_dlvsym_enter(void *handle, const char *name, const char *version);
 
-/* A stand-in for the real function: it answers with our definition instead. */
+/* Called in place of the real function: returns the library's definition. */
 static __thread void *answer;
 
-static void *give_answer(void)
+static void *return_answer(void)
 {
     return answer;
 }
 
-/* A program that asks for a function of OpenSSL's which we interpose gets ours, if the real one
- * belongs to an OpenSSL that calls our functions; else what it asks for comes from `real`. */
-static void *where_to_jump(void *real, void *handle, const char *name, const char *version)
+/* A program that asks for an interposed function of OpenSSL gets the library's definition, if the
+ * real function belongs to a guarded OpenSSL; else `real` answers. */
+static void *find_target(void *real, void *handle, const char *name, const char *version)
 {
-    /* All of OpenSSL's names that we define, and none of libc's, which sanitizers ask for before
-     * their functions for strings work. */
+    /* All names of OpenSSL that the library defines begin so, and none of libc's, for which
+     * sanitizers ask before their string functions work. */
     if (fo_likely((name[0] < 'A' || name[0] > 'Z') && (name[0] != 'i' || name[1] != '2')))
         return real;
     fo_openssl_asked_for(name);
     answer = handle != RTLD_NEXT ? fo_openssl_entry(name, handle, version) : NULL;
-    return answer != NULL ? (void *)give_answer : real;
+    return answer != NULL ? (void *)return_answer : real;
 }
 
 __attribute__((used)) void *fo_dlsym_enter(void *handle, const char *name)
 {
     fo_dlsym_function *real = fo_real_dlsym_function();
 
-    return where_to_jump(*(void **)&real, handle, name, NULL);
+    return find_target(*(void **)&real, handle, name, NULL);
 }
 
 __attribute__((used)) void *fo_dlvsym_enter(void *handle, const char *name, const char *version)
 {
     fo_dlvsym_function *real = fo_real_dlvsym_function();
 
-    return where_to_jump(*(void **)&real, handle, name, version);
+    return find_target(*(void **)&real, handle, name, version);
 }
 
 #if defined(__x86_64__)
