@@ -25,9 +25,10 @@
 #include "report/stacks.h"
 #include "shared/cures.h"
 
-/* The key of the check bits: from getrandom(2), and from the random bytes that the kernel gives
- * every program, mixed so that a leaked key does not tell them: glibc's stack protector is made of
- * these, and a sandbox may forbid getrandom.  Forked children inherit it with the blocks. */
+/* The key of the check bits: from getrandom(2), which a sandbox may forbid, and from the random
+ * bytes that the kernel gives every program (AT_RANDOM).  These are mixed, so that a leaked key
+ * does not show them: glibc's stack protector uses them.  Forked children inherit the key with the
+ * blocks. */
 static uint64_t make_secret(void)
 {
     const unsigned char *random = (const unsigned char *)getauxval(AT_RANDOM);
@@ -43,7 +44,7 @@ static uint64_t make_secret(void)
     return mixed ^ fresh;
 }
 
-/* What the library maps at start is less, and the program wants some, too.  Asked before anything
+/* The library maps less than this at start; the rest is for the program.  Checked before anything
  * is mapped. */
 static bool has_room(void)
 {
@@ -110,10 +111,10 @@ static bool start(void)
         return false;
     }
     if (fo_options.faults && fo_options.stacks == 0)
-        (void)fo_stacks_start(); /* without memory for them, reports have none */
+        (void)fo_stacks_start(); /* without memory for stacks, reports have none */
     fo_hot.root = fo_hot.memory->root;
     fo_process_self();
-    fo_who(); /* by now a system call is no trouble yet; in a sandbox it may be */
+    fo_who(); /* now: a sandbox that the process enters later may forbid its system call */
     fo_hot.alone = &__libc_single_threaded;
     if (fo_options.stacks > FO_STACK_MAX)
         fo_options.stacks = FO_STACK_MAX;
@@ -157,7 +158,7 @@ static void list_cures(void)
     fo_say(&t);
 }
 
-static void tell_verbosely(const char *how)
+static void print_verbose(const char *how)
 {
     char line[1024], options[1024];
     struct fo_text t = FO_TEXT(line);
@@ -188,7 +189,7 @@ void fo_engine_report(const char *backend)
     how[h.used] = '\0';
     fo_journal_how(FO_JOURNAL_GUARDED, how);
     if (fo_options.verbose)
-        tell_verbosely(how);
+        print_verbose(how);
     if (fo_hot.shared)
         fo_openssl_check_cures();
 }

@@ -1,6 +1,7 @@
-/* See engine_memory.h.  If nothing was allocated yet, the libcrypto gets what it is given, as
- * without us.  If it may have blocks of ours, it would have refused and gone on with libc's memory:
- * it gets functions that do the same for new blocks, and know the old ones. */
+/* See engine_memory.h.  If nothing was allocated yet, the libcrypto gets the program's functions,
+ * as without the library.  After an allocation, OpenSSL alone would have refused them and kept
+ * libc's memory.  Then the libcrypto gets functions that use libc's memory for new blocks, and
+ * recognise the blocks that the library allocated before. */
 #include "load/engine_memory.h"
 
 #include <stdlib.h>
@@ -18,7 +19,7 @@
 #include "load/openssl.h"
 #include "report/journal.h"
 
-/* The program's own OpenSSL, if blocks of ours may come to it. */
+/* The program's own OpenSSL, if it may get blocks of the library. */
 static uintptr_t program_start, program_end;
 
 bool fo_engine_contains(uintptr_t code)
@@ -79,7 +80,7 @@ static void allow_mixing(const struct fo_host *functions)
     __atomic_store_n(&program_start, module.start, __ATOMIC_RELEASE);
 }
 
-static void tell(const struct fo_openssl *o, uintptr_t caller)
+static void report_engine(const struct fo_openssl *o, uintptr_t caller)
 {
     char line[400];
     struct fo_text t = {line, sizeof line - 1, 0};
@@ -101,9 +102,9 @@ static void tell(const struct fo_openssl *o, uintptr_t caller)
 int fo_engine_registers(struct fo_openssl *o, const struct fo_host *functions, bool late,
                         uintptr_t caller)
 {
-    fo_malloc_function *ours = fo_malloc;
+    fo_malloc_function *guarded = fo_malloc;
 
-    if (functions->malloc == ours) /* the program's OpenSSL is guarded, too: one memory */
+    if (functions->malloc == guarded) /* the program's OpenSSL is guarded, too: one memory */
         return 1;
     if (late)
         allow_mixing(functions);
@@ -111,6 +112,6 @@ int fo_engine_registers(struct fo_openssl *o, const struct fo_host *functions, b
     fo_memory_by_name_if(false);
     int answer = late ? !o->set_mem(allocate, move, release)
                       : o->set_mem(functions->malloc, functions->realloc, functions->free);
-    tell(o, caller);
+    report_engine(o, caller);
     return answer;
 }

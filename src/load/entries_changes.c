@@ -1,9 +1,10 @@
 /* OpenSSL's names of the functions in changes.def, for callers of OpenSSL 3 and of OpenSSL 4. Their
- * arguments are of all kinds and numbers, so each is a few instructions of assembler that leave
- * them as they are: it goes on in OpenSSL's function, if that is known and no call is looked at, or
- * asks fo_change_judge() where to go on.  No floating point number is among the arguments.
+ * arguments differ in kind and number, so each entry is a few instructions of assembler that leave
+ * them unchanged.  It jumps to OpenSSL's function, if that is known and calls are not judged;
+ * otherwise fo_change_judge() decides.  No argument is a floating point number.
  *
- * As in openssl_api.c, the versions are hidden (one @), so that only callers of OpenSSL find us. */
+ * As in openssl_api.c, the versions are hidden (one @): only callers of OpenSSL are bound to these
+ * entries. */
 #include "load/changes.h"
 
 #if defined(__x86_64__)
@@ -108,7 +109,7 @@
     ".symver fo_change_of_" #name "_" #major "," #name "@OPENSSL_" version "\n"
 #define PLACE(name, major, version) ".long fo_change_of_" #name "_" #major " - fo_change_entries\n"
 
-/* One for each version of the table. */
+/* For each version in the table. */
 #define AT_NO(what, none, name)    none
 #define AT_3_0_0(what, none, name) what(name, 3, "3.0.0")
 #define AT_3_2_0(what, none, name) what(name, 3, "3.2.0")

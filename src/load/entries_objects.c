@@ -1,9 +1,10 @@
 /* OpenSSL's names of the functions in objects.def, for callers of OpenSSL 3 and of OpenSSL 4.  As
- * in openssl_api.c, the versions are hidden (one @), so that only callers of OpenSSL find us. */
+ * in openssl_api.c, the versions are hidden (one @): only callers of OpenSSL are bound to these
+ * entries. */
 #include "load/objects.h"
 
-/* Workers may use an SSL_CTX whoever made it: its free always takes the long way.  (Known when this
- * is compiled.) */
+/* Workers may use an SSL_CTX that any process made: its free always takes the slow path.  (The
+ * compiler evaluates the comparison.) */
 static FO_ALWAYS_INLINE void *free_object(void *p, const void *second, fo_object_function **slot,
                                           uintptr_t caller)
 {
@@ -21,11 +22,11 @@ static FO_ALWAYS_INLINE void *free_object(void *p, const void *second, fo_object
 #define ENTRY(name, major)                                                                         \
     &fo_object_real[FO_OBJECT_SLOT(FO_OBJECT_##name, major)], (uintptr_t)__builtin_return_address(0)
 
-/* One for each shape: what a function takes and returns. */
+/* For each shape: the arguments and the result of a function. */
 #define FREE(name, major, version)                                                                 \
     DEFINE(name, major, version, void, (void *p))                                                  \
     {                                                                                              \
-        if (p != NULL) /* else nothing is done, as OpenSSL promises */                             \
+        if (p != NULL) /* for NULL nothing is done, as OpenSSL promises */                         \
             free_object(p, NULL, ENTRY(name, major));                                              \
     }
 #define FREE_INT(name, major, version)                                                             \
@@ -33,7 +34,7 @@ static FO_ALWAYS_INLINE void *free_object(void *p, const void *second, fo_object
     {                                                                                              \
         return (int)(intptr_t)free_object(p, NULL, ENTRY(name, major));                            \
     }
-/* libcrypto calls it with NULL hundreds of times a handshake, and answers 1. */
+/* libcrypto calls it with NULL hundreds of times in a handshake; it returns 1 then. */
 #define FINISH(name, major, version)                                                               \
     DEFINE(name, major, version, int, (void *p))                                                   \
     {                                                                                              \
@@ -68,7 +69,7 @@ static FO_ALWAYS_INLINE void *free_object(void *p, const void *second, fo_object
         return fo_object_reference_short(p, NULL, ENTRY(name, major));                             \
     }
 
-/* One for each version of the table. */
+/* For each version in the table. */
 #define AT_NO(shape, name)
 #define AT_3_0_0(shape, name) shape(name, 3, "3.0.0")
 #define AT_3_1_0(shape, name) shape(name, 3, "3.1.0")

@@ -1,11 +1,12 @@
 /* OpenSSL's names of the functions in uses.def, for callers of OpenSSL 3 and of OpenSSL 4.  Some
- * are called hundreds of times a handshake, so a call goes on by three comparisons and one jump.
+ * are called hundreds of times in a handshake: the fast path is three comparisons and one jump.
  *
- * As in openssl_api.c, the versions are hidden (one @), so that only callers of OpenSSL find us. */
+ * As in openssl_api.c, the versions are hidden (one @): only callers of OpenSSL are bound to these
+ * entries. */
 #include "load/uses.h"
 
-static FO_COLD void *look(void *p, void *second, void *third, void *fourth, void *fifth,
-                          size_t entry, uintptr_t caller)
+static FO_COLD void *judge(void *p, void *second, void *third, void *fourth, void *fifth,
+                           size_t entry, uintptr_t caller)
 {
     return fo_use_judge(p, entry, caller)(p, second, third, fourth, fifth);
 }
@@ -21,7 +22,7 @@ static FO_COLD void *look(void *p, void *second, void *third, void *fourth, void
                                                                                                    \
         if (!fo_unlikely(fo_use_is_of_freed(p)) && fo_likely(real != NULL))                        \
             return real(p, second, third, fourth, fifth);                                          \
-        return look(p, second, third, fourth, fifth, AT, (uintptr_t)__builtin_return_address(0));  \
+        return judge(p, second, third, fourth, fifth, AT, (uintptr_t)__builtin_return_address(0)); \
     }
 
 #define FO_USE(name, type, when, part) ENTRY(name, 3) ENTRY(name, 4)

@@ -1,9 +1,9 @@
-/* execve(2) and its kin: the journal notes that this process is another program from now on.  That
- * program counts for itself, if it has the library.  Everything else is passed through.
+/* execve(2) and related functions: the journal notes that this process executes another program.
+ * That program has a journal row of its own, if it has the library.
  *
- * All of these are called in children of vfork(2), in signal handlers, and in children of threaded
- * programs: the real functions are found before the program runs, because dlsym(3) may wait for a
- * lock there. */
+ * These functions are called in children of vfork(2), in signal handlers, and in children of
+ * threaded programs.  There dlsym(3) may wait for a lock, so the real functions are looked up
+ * before the program runs. */
 #include "load/exec.h"
 
 #include <errno.h>
@@ -38,7 +38,7 @@ INTERPOSE(fexecve, (int fd, char *const argv[], char *const envp[]), (fd, argv, 
 /* --- arguments one by one ----------------------------------------------------------------------
  */
 
-/* So many before the NULL; -1: more than there can be. */
+/* The number of arguments before the NULL; -1: more than glibc allows. */
 static ptrdiff_t count(const char *first, va_list *arguments)
 {
     ptrdiff_t n = 0;
@@ -58,7 +58,7 @@ static void collect(char **out, const char *first, va_list *arguments)
     out[n] = NULL;
 }
 
-/* An array on the stack, as glibc's own: in these places there may be no other memory. */
+/* An array on the stack, as in glibc: other memory may not be usable in these callers. */
 #define COLLECT(argv, first, arguments)                                                            \
     va_list arguments;                                                                             \
     va_start(arguments, first);                                                                    \

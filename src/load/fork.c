@@ -1,4 +1,4 @@
-/* fork(2), to remember where a child came from; that there was a fork is noticed without it. */
+/* fork(2): notes the place of the fork.  Forks by other calls are noticed later, without it. */
 #include <unistd.h>
 
 #include "base/hot.h"
@@ -9,8 +9,8 @@
 #include "report/output.h"
 #include "shared/own_seat.h"
 
-/* A child gets a seat of its own, if its parent had one. */
-static void enter(void)
+/* A child claims a seat of its own, if its parent had one. */
+static void enter_child(void)
 {
     fo_process_self();
     if (fo_own_seat.seat != NULL)
@@ -31,7 +31,7 @@ FO_EXPORT pid_t fork(void)
         fo_rows_before_fork(fo_hot.tree, fo_process_self()->index);
     pid_t pid = real();
     if (pid == 0 && fo_hot.tree != NULL)
-        enter(); /* now, before the child enters a sandbox */
+        enter_child(); /* now, before the child enters a sandbox */
     if (pid != 0 && fo_hot.tree != NULL)
         fo_rows_after_fork(fo_hot.tree, pid);
     fo_fork_place = 0;

@@ -1,6 +1,6 @@
-/* See forward.h.  Compilers make one jump of `void f(void *p, ...) { free(p); }`.  It leads to an
- * entry of the procedure linkage table, which jumps to the address in a slot of the global offset
- * table, or straight through that slot.  The slot's relocation names the function. */
+/* See forward.h.  Compilers make one jump of `void f(void *p, ...) { free(p); }`: to an entry of
+ * the procedure linkage table, which jumps to the address in a slot of the global offset table, or
+ * to the address in that slot itself.  The slot's relocation names the function. */
 #include "load/forward.h"
 
 #include <string.h>
@@ -10,8 +10,7 @@
 
 enum { MOST_JUMPS = 4 };
 
-/* What an instruction is: a jump to `code`, a jump to the address in `slot`, or neither (both 0).
- */
+/* An instruction: a jump to `code`, a jump to the address in `slot`, or no jump (both 0). */
 struct jump {
     uintptr_t code, slot;
 };

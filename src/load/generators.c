@@ -1,11 +1,12 @@
-/* OpenSSL's random generators and fork(2): what shared/fork_id.h needs to hear of.  OpenSSL's own
- * are made by libcrypto; one that the program makes is in nobody's care, and has no lock. */
+/* OpenSSL's random generators and fork(2): a generator that the program makes is reported to
+ * shared/fork_id.h.  libcrypto makes OpenSSL's own; a generator of the program has no lock, and no
+ * cure acts on it. */
 #include "load/entries.h"
 #include "load/library.h"
 #include "load/openssl.h"
 #include "shared/fork_id.h"
 
-static void *make(unsigned major, void *kind, void *parent, uintptr_t caller)
+static void *make_generator(unsigned major, void *kind, void *parent, uintptr_t caller)
 {
     static struct fo_library_slot slot;
     void *(*real)(void *, void *);
@@ -22,7 +23,7 @@ static void *make(unsigned major, void *kind, void *parent, uintptr_t caller)
     __asm__(".symver fo_EVP_RAND_CTX_new_" #major ",EVP_RAND_CTX_new@OPENSSL_" #major ".0.0");     \
     FO_EXPORT void *fo_EVP_RAND_CTX_new_##major(void *kind, void *parent)                          \
     {                                                                                              \
-        return make(major, kind, parent, (uintptr_t)__builtin_return_address(0));                  \
+        return make_generator(major, kind, parent, (uintptr_t)__builtin_return_address(0));        \
     }
 
 DEFINE_ENTRY(3)

@@ -1,6 +1,6 @@
-/* How we see a libcrypto that is being loaded by dlopen: its initialisation asks for
- * OPENSSL_ia32cap (x86-64) or OPENSSL_armcap (arm64) before anybody can use it.  Wrapping dlopen
- * instead would break DT_RUNPATH, which is looked up relative to the caller. */
+/* How the library sees a libcrypto that is being loaded by dlopen: its initialisation reads
+ * OPENSSL_ia32cap (x86-64) or OPENSSL_armcap (arm64) before the program can use it.  dlopen itself
+ * is not wrapped: that would break DT_RUNPATH, which depends on the caller. */
 #include <string.h>
 
 #include "base/real.h"
@@ -11,7 +11,7 @@ typedef char *getenv_function(const char *);
 char *getenv(const char *name);
 char *secure_getenv(const char *name);
 
-static inline void look(const char *name, const void *caller)
+static inline void check_name(const char *name, const void *caller)
 {
     if (fo_likely(name[0] != 'O' || strncmp(name, "OPENSSL_", 8) != 0))
         return;
@@ -25,7 +25,7 @@ FO_EXPORT char *getenv(const char *name)
     getenv_function *real;
 
     *(void **)&real = fo_real(&slot, "getenv");
-    look(name, __builtin_return_address(0));
+    check_name(name, __builtin_return_address(0));
     return real(name);
 }
 
@@ -35,6 +35,6 @@ FO_EXPORT char *secure_getenv(const char *name)
     getenv_function *real;
 
     *(void **)&real = fo_real(&slot, "secure_getenv");
-    look(name, __builtin_return_address(0));
+    check_name(name, __builtin_return_address(0));
     return real(name);
 }

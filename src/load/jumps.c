@@ -1,14 +1,14 @@
-/* longjmp(3) and its kin may leave a call of X_free(): out of a callback, or out of a signal
- * handler. Then what this thread noted for the duration of the call (process/process.h) is over.
- * Where the jump ends is not looked at: if it stays within the callback, later frees of that call
- * are reported without the program's code that made it.  Everything else is passed through. */
+/* longjmp(3) and related functions may leave a call of X_free(): from a callback, or from a signal
+ * handler.  Then the caller that this thread noted for that call (process/process.h) is cleared.
+ * The target of the jump is not checked: if it is inside the callback, later frees of that call are
+ * reported without the program's code that made it. */
 #include "base/real.h"
 #include "load/jumps.h"
 #include "process/process.h"
 
 typedef void jump_function(void *target, int value);
 
-/* ThreadSanitizer has left this frame behind before it is entered. */
+/* ThreadSanitizer must not record this frame: it has unwound its own stack before. */
 #define INTERPOSE(name)                                                                            \
     static void *name##_slot;                                                                      \
     _Noreturn void name(void *target, int value);                                                  \

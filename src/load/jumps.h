@@ -2,7 +2,7 @@
 #ifndef FO_LOAD_JUMPS_H
 #define FO_LOAD_JUMPS_H
 
-/* Find the real functions: a signal handler that jumps must not have to look for them. */
+/* Look up the real functions now: in a signal handler that jumps, dlsym(3) is not safe. */
 void fo_jumps_find(void);
 
 #endif
