@@ -1,11 +1,10 @@
-/* libc's free, realloc, reallocarray and malloc_usable_size, which are called for millions of
- * pointers that are none of OpenSSL's: those go straight on to the functions behind us (libc's, or
- * a preloaded jemalloc's).  The others are answered by mixing.c.
+/* libc's free, realloc, reallocarray and malloc_usable_size.  Most calls are for pointers that are
+ * not OpenSSL's: they are passed on to the next functions (libc's, or a preloaded jemalloc's).
+ * Calls with OpenSSL's blocks are handled by mixing.c.
  *
- * free() is called before any constructor ran, by the dynamic linker too, so the functions behind
- * us are looked up at the first call of each; those that were not called by then, in the
- * constructor: later, dlsym(3) may wait for a thread that is loading a library, or was when this
- * process was forked. */
+ * free() is called before any constructor runs, by the dynamic linker too, so each next function is
+ * looked up at its first call, or else in the constructor.  Later dlsym(3) may wait for a thread
+ * that loads a library, or that did so when this process was forked. */
 #include <dlfcn.h>
 #include <errno.h>
 #include <malloc.h>
@@ -22,7 +21,7 @@ static void *first_realloc(void *p, size_t size);
 static void *first_reallocarray(void *p, size_t count, size_t size);
 static size_t first_usable_size(void *p);
 
-/* The functions behind us. */
+/* The next functions: libc's, or another allocator's. */
 static struct {
     void (*free)(void *);
     void *(*realloc)(void *, size_t);
@@ -30,10 +29,10 @@ static struct {
     size_t (*usable_size)(void *);
 } next = {first_free, first_realloc, first_reallocarray, first_usable_size};
 
-enum age { OLD, YOUNG }; /* as old as the C library, or not */
+enum age { OLD, YOUNG }; /* OLD: in every version of the C library */
 
-/* The look-up allocates nothing when it finds what it looks for; should it free something all the
- * same, that is lost. */
+/* A look-up that succeeds allocates nothing.  If it frees something all the same, that memory is
+ * lost. */
 static FO_COLD void *find(const char *name, enum age age)
 {
     static __thread bool inside;
@@ -113,9 +112,9 @@ __attribute__((constructor)) static void find_all(void)
     }
 }
 
-/* Seven instructions where there is no OpenSSL, or the registry has no entry; about ten where no
- * block of its was ever near. */
-static FO_ALWAYS_INLINE bool may_be_near(const void *p)
+/* Seven instructions without OpenSSL, or while the registry has no entry; about ten where no block
+ * was ever near p. */
+static FO_ALWAYS_INLINE bool can_be_near(const void *p)
 {
     const struct fo_root *root = __atomic_load_n(&fo_hot.entered, __ATOMIC_ACQUIRE);
     size_t size = FO_RELAXED_LOAD(&fo_region_range.size);
@@ -125,7 +124,7 @@ static FO_ALWAYS_INLINE bool may_be_near(const void *p)
     return fo_unlikely(root != NULL) && fo_root_can_find(root, (uintptr_t)p);
 }
 
-static FO_ALWAYS_INLINE bool may_be_ours(const void *p)
+static FO_ALWAYS_INLINE bool can_be_block(const void *p)
 {
     size_t size = FO_RELAXED_LOAD(&fo_region_range.size);
 
@@ -134,11 +133,12 @@ static FO_ALWAYS_INLINE bool may_be_ours(const void *p)
                                    (uintptr_t)p);
 }
 
-/* Each entry ends in a jump: to the next function, whose caller is the program then, as without us;
- * or to a longer look, one function a step, so that none saves registers for the next. */
+/* Each entry ends in a jump: to the next function, which then returns to the program, as without
+ * the library; or to the next check.  Each check is a function of its own, so that none saves
+ * registers for a later one. */
 #define STEP static __attribute__((noinline))
 
-STEP void free_ours(void *p, uintptr_t caller)
+STEP void free_block(void *p, uintptr_t caller)
 {
     if (!fo_mixing_free(p, caller))
         next.free(p);
@@ -146,21 +146,21 @@ STEP void free_ours(void *p, uintptr_t caller)
 
 STEP void free_near(void *p, uintptr_t caller)
 {
-    if (fo_unlikely(may_be_ours(p)))
-        free_ours(p, caller);
+    if (fo_unlikely(can_be_block(p)))
+        free_block(p, caller);
     else
         next.free(p);
 }
 
 FO_EXPORT void free(void *p)
 {
-    if (fo_unlikely(may_be_near(p)))
+    if (fo_unlikely(can_be_near(p)))
         free_near(p, (uintptr_t)__builtin_return_address(0));
     else
         next.free(p);
 }
 
-STEP void *realloc_ours(void *p, size_t size, uintptr_t caller)
+STEP void *realloc_block(void *p, size_t size, uintptr_t caller)
 {
     void *answer;
 
@@ -169,12 +169,12 @@ STEP void *realloc_ours(void *p, size_t size, uintptr_t caller)
 
 STEP void *realloc_near(void *p, size_t size, uintptr_t caller)
 {
-    return fo_unlikely(may_be_ours(p)) ? realloc_ours(p, size, caller) : next.realloc(p, size);
+    return fo_unlikely(can_be_block(p)) ? realloc_block(p, size, caller) : next.realloc(p, size);
 }
 
 FO_EXPORT void *realloc(void *p, size_t size)
 {
-    return fo_unlikely(may_be_near(p))
+    return fo_unlikely(can_be_near(p))
                ? realloc_near(p, size, (uintptr_t)__builtin_return_address(0))
                : next.realloc(p, size);
 }
@@ -184,17 +184,17 @@ STEP void *reallocarray_near(void *p, size_t count, size_t size, uintptr_t calle
     size_t bytes;
     void *answer;
 
-    if (may_be_ours(p) && !__builtin_mul_overflow(count, size, &bytes) &&
+    if (can_be_block(p) && !__builtin_mul_overflow(count, size, &bytes) &&
         fo_mixing_realloc(p, bytes, "reallocarray", caller, &answer))
         return answer;
     return next.reallocarray(p, count, size);
 }
 
-/* Handed on as it is: allocators that have no reallocarray (jemalloc, tcmalloc) rely on libc's,
- * which calls their realloc, also where they stand in front of us. */
+/* Passed on as reallocarray: allocators without one (jemalloc, tcmalloc) rely on libc's, which
+ * calls their realloc, also if they are preloaded in front of the library. */
 FO_EXPORT void *reallocarray(void *p, size_t count, size_t size)
 {
-    return fo_unlikely(may_be_near(p))
+    return fo_unlikely(can_be_near(p))
                ? reallocarray_near(p, count, size, (uintptr_t)__builtin_return_address(0))
                : next.reallocarray(p, count, size);
 }
@@ -203,12 +203,12 @@ STEP size_t usable_size_near(void *p, uintptr_t caller)
 {
     size_t answer;
 
-    return may_be_ours(p) && fo_mixing_usable_size(p, caller, &answer) ? answer
-                                                                       : next.usable_size(p);
+    return can_be_block(p) && fo_mixing_usable_size(p, caller, &answer) ? answer
+                                                                        : next.usable_size(p);
 }
 
 FO_EXPORT size_t malloc_usable_size(void *p)
 {
-    return fo_unlikely(may_be_near(p)) ? usable_size_near(p, (uintptr_t)__builtin_return_address(0))
+    return fo_unlikely(can_be_near(p)) ? usable_size_near(p, (uintptr_t)__builtin_return_address(0))
                                        : next.usable_size(p);
 }

@@ -1,5 +1,5 @@
-/* See library.h.  The table only grows: a library that was unloaded is told from a live one when it
- * is about to be used.  Entries are made under the dynamic linker's lock, read without any. */
+/* See library.h.  The table only grows: before an entry is used, it is checked that the library is
+ * still loaded.  Entries are made under the dynamic linker's lock and read without a lock. */
 #include "load/library.h"
 
 #include "base/elf.h"
@@ -36,8 +36,8 @@ static bool is_known(const struct fo_module *module, enum fo_part part)
     return false;
 }
 
-static void note(const struct fo_module *seen, enum fo_part part, unsigned major,
-                 const char *witness)
+static void add_library(const struct fo_module *seen, enum fo_part part, unsigned major,
+                        const char *witness)
 {
     struct fo_module module;
     void *code = fo_elf_function(seen, witness);
@@ -53,7 +53,7 @@ static void note(const struct fo_module *seen, enum fo_part part, unsigned major
     fo_uses_forget();
 }
 
-/* Ourselves, who export the same versions, are no OpenSSL: we define neither witness. */
+/* libfreeonce.so exports the same versions, and is no OpenSSL: it defines neither witness. */
 static void visit(const struct fo_module *module, void *data)
 {
     static const char versions[][16] = {"OPENSSL_3.0.0", "OPENSSL_4.0.0"};
@@ -61,8 +61,8 @@ static void visit(const struct fo_module *module, void *data)
     (void)data;
     for (unsigned i = 0; i < 2; i++)
         if (fo_elf_has_version(module, versions[i])) {
-            note(module, FO_PART_CRYPTO, 3 + i, "OPENSSL_version_major");
-            note(module, FO_PART_SSL, 3 + i, "SSL_get_version");
+            add_library(module, FO_PART_CRYPTO, 3 + i, "OPENSSL_version_major");
+            add_library(module, FO_PART_SSL, 3 + i, "SSL_get_version");
         }
 }
 
@@ -99,9 +99,10 @@ static bool is_loaded(const struct library *l)
     return fo_elf_module(l->module.start, &now) && now.dynamic == l->module.dynamic;
 }
 
-/* Several at the same time: the caller's own one, or the one to which its references are bound. */
-static const struct library *of_caller(const struct library *const *candidates, unsigned count,
-                                       uintptr_t caller)
+/* Several candidates: the one that contains the caller, or the one to which the caller's module is
+ * bound. */
+static const struct library *choose_for_caller(const struct library *const *candidates,
+                                               unsigned count, uintptr_t caller)
 {
     struct fo_module from;
 
@@ -116,13 +117,13 @@ static const struct library *of_caller(const struct library *const *candidates, 
     return candidates[0];
 }
 
-static const struct library *meant(enum fo_part part, unsigned major, uintptr_t caller,
-                                   bool *for_good)
+static const struct library *find_meant(enum fo_part part, unsigned major, uintptr_t caller,
+                                        bool *permanent)
 {
     const struct library *candidates[LIBRARIES_MAX];
     unsigned n = 0;
 
-    *for_good = true;
+    *permanent = true;
     for (unsigned i = 0, all = count_now(); i < all; i++) {
         const struct library *l = &libraries[i];
         if (l->part != part || l->major != major)
@@ -132,29 +133,29 @@ static const struct library *meant(enum fo_part part, unsigned major, uintptr_t 
         if (is_loaded(l))
             candidates[n++] = l;
     }
-    *for_good = n == 1 && fo_elf_is_permanent(&candidates[0]->module);
-    return n > 1 ? of_caller(candidates, n, caller) : n == 1 ? candidates[0] : NULL;
+    *permanent = n == 1 && fo_elf_is_permanent(&candidates[0]->module);
+    return n > 1 ? choose_for_caller(candidates, n, caller) : n == 1 ? candidates[0] : NULL;
 }
 
 static const struct library *find_library(enum fo_part part, unsigned major, uintptr_t caller,
-                                          bool *for_good)
+                                          bool *permanent)
 {
-    const struct library *l = meant(part, major, caller, for_good);
+    const struct library *l = find_meant(part, major, caller, permanent);
 
     if (l != NULL)
         return l;
     fo_libraries_check();
-    return meant(part, major, caller, for_good);
+    return find_meant(part, major, caller, permanent);
 }
 
 static void *find(enum fo_part part, unsigned major, const char *name, uintptr_t caller,
-                  bool *for_good)
+                  bool *permanent)
 {
-    const struct library *l = find_library(part, major, caller, for_good);
+    const struct library *l = find_library(part, major, caller, permanent);
     void *wrapper = fo_wrapper(name, major, l != NULL ? l->module.start : 0);
 
     if (wrapper != NULL) {
-        *for_good = true;
+        *permanent = true;
         return wrapper;
     }
     return l != NULL ? fo_elf_function(&l->module, name) : NULL;
@@ -175,8 +176,8 @@ unsigned fo_library_defines(enum fo_part part, const char *name, const void *fun
 bool fo_library_is_always_chosen(enum fo_part part, unsigned major, const char *name,
                                  const void *function)
 {
-    bool for_good;
-    const struct library *l = meant(part, major, 0, &for_good);
+    bool permanent;
+    const struct library *l = find_meant(part, major, 0, &permanent);
 
     return l != NULL && l->linked && fo_wrapper(name, major, l->module.start) == NULL &&
            fo_elf_function(&l->module, name) == function;
@@ -184,38 +185,38 @@ bool fo_library_is_always_chosen(enum fo_part part, unsigned major, const char *
 
 void *fo_library_wrapper(enum fo_part part, unsigned major, const char *name)
 {
-    bool for_good;
-    const struct library *l = meant(part, major, 0, &for_good);
+    bool permanent;
+    const struct library *l = find_meant(part, major, 0, &permanent);
 
     return fo_wrapper(name, major, l != NULL ? l->module.start : 0);
 }
 
 void *fo_library_own_function(enum fo_part part, unsigned major, const char *name, uintptr_t caller)
 {
-    bool for_good;
-    const struct library *l = find_library(part, major, caller, &for_good);
+    bool permanent;
+    const struct library *l = find_library(part, major, caller, &permanent);
 
     return l != NULL ? fo_elf_function(&l->module, name) : NULL;
 }
 
-static bool is_for_good(enum fo_part part, unsigned major, uintptr_t caller)
+static bool is_permanent(enum fo_part part, unsigned major, uintptr_t caller)
 {
-    bool for_good;
+    bool permanent;
 
-    return find_library(part, major, caller, &for_good) != NULL && for_good;
+    return find_library(part, major, caller, &permanent) != NULL && permanent;
 }
 
 void *fo_library_function(void **slot, enum fo_part part, unsigned major, const char *name,
                           uintptr_t caller)
 {
-    bool for_good;
-    void *found = find(part, major, name, caller, &for_good);
+    bool permanent;
+    void *found = find(part, major, name, caller, &permanent);
 
-    if (found == NULL || !for_good)
+    if (found == NULL || !permanent)
         return found;
     __atomic_store_n(slot, found, __ATOMIC_SEQ_CST);
-    /* If a library came meanwhile, all may have been forgotten too early. */
-    if (!is_for_good(part, major, caller))
+    /* If another library was loaded meanwhile, the slots may have been cleared before the store. */
+    if (!is_permanent(part, major, caller))
         __atomic_store_n(slot, NULL, __ATOMIC_SEQ_CST);
     return found;
 }
@@ -225,12 +226,12 @@ void *fo_library_function_kept(struct fo_library_slot *slot, enum fo_part part, 
 {
     void **kept = &slot->function[major - 3];
     unsigned now = count_now();
-    bool for_good;
+    bool permanent;
 
     if (fo_likely(now != 0 && __atomic_load_n(&slot->known[major - 3], __ATOMIC_ACQUIRE) == now))
         return FO_RELAXED_LOAD(kept);
-    void *found = find(part, major, name, caller, &for_good);
-    if (found != NULL && for_good && now == count_now()) {
+    void *found = find(part, major, name, caller, &permanent);
+    if (found != NULL && permanent && now == count_now()) {
         FO_RELAXED_STORE(kept, found);
         __atomic_store_n(&slot->known[major - 3], now, __ATOMIC_RELEASE);
     }

@@ -1,7 +1,7 @@
-/* OpenSSL's blocks in the hands of libc's functions: see mixing.h.  A live block is reported and
- * treated as its caller wanted, in OpenSSL's memory: freed through our own path, so that it does
- * not leak and a second free is found; moved to another block of OpenSSL's, which either free(3)
- * (reported again) or OPENSSL_free() takes back. */
+/* libc's functions called with OpenSSL's blocks: see mixing.h.  A live block is reported, and the
+ * call is done in OpenSSL's memory.  free() frees the block as OPENSSL_free() does, so that it does
+ * not leak and a second free is found.  realloc() moves it to another block of OpenSSL's, which
+ * OPENSSL_free() frees, or free(3), which is reported again. */
 #include "load/mixing.h"
 
 #include <errno.h>
@@ -16,11 +16,11 @@
 #include "load/engine_memory.h"
 #include "process/process.h"
 
-/* What is at p?  Only what is ours beyond doubt is not NOTHING: libc must get its own back. */
+/* What is at p?  NOTHING in case of doubt: libc must get its own memory back. */
 enum what { NOTHING, LIVE, WRONG };
 
-/* Does the header of this block say that p is inside? */
-static bool covers(uintptr_t payload, uintptr_t p)
+/* Is p inside this block, by the size in its header? */
+static bool is_inside(uintptr_t payload, uintptr_t p)
 {
     const struct fo_header *h = fo_header_of(payload);
 
@@ -29,8 +29,8 @@ static bool covers(uintptr_t payload, uintptr_t p)
         return fo_guard_find(p, &g) && g.record.address == payload &&
                p < payload + fo_word_size(g.record.word);
     }
-    /* The slot says that the header is there, unless another thread gives it back at this moment.
-     * On the page of p it is in any case: p is about to be freed. */
+    /* By the registry the header is mapped, unless another thread gives the memory back meanwhile.
+     * On the page of p it is mapped in any case: p is about to be freed. */
     if ((payload - sizeof *h) >> 12 != p >> 12 && fo_hot_is_concurrent() &&
         !fo_is_readable((uintptr_t)h, sizeof *h))
         return false;
@@ -39,20 +39,21 @@ static bool covers(uintptr_t payload, uintptr_t p)
     __atomic_thread_fence(__ATOMIC_ACQUIRE);
     return p < payload + fo_word_size(word) &&
            (word & FO_CHECK_MASK) == fo_check(fo_hot.secret, payload, site, word) &&
-           fo_slot_is_live(FO_RELAXED_LOAD(fo_registry_slot_known(payload))); /* still */
+           fo_slot_is_live(
+               FO_RELAXED_LOAD(fo_registry_slot_known(payload))); /* not freed meanwhile */
 }
 
-/* The registry says that p starts a block.  Memory of the program's own functions, or of a plug-in,
- * may have become the program's again without a word to us, with the pool that it came from: there
- * the header must say so, too. */
-static bool starts_block(uintptr_t p)
+/* By the registry p starts a block.  But a pool of the program's own functions, or of a plug-in,
+ * may have been given back as a whole, without a free of each block: there the header must be that
+ * of a block, too. */
+static bool is_block_start(uintptr_t p)
 {
     unsigned backend = fo_word_backend(fo_process_meta(fo_process_self()));
 
-    return (backend != FO_BACKEND_HOST && backend != FO_BACKEND_PLUGIN) || covers(p, p);
+    return (backend != FO_BACKEND_HOST && backend != FO_BACKEND_PLUGIN) || is_inside(p, p);
 }
 
-static enum what look(uintptr_t p)
+static enum what classify(uintptr_t p)
 {
     bool in_region = fo_region_contains(p);
 
@@ -63,17 +64,17 @@ static enum what look(uintptr_t p)
     const uint8_t *slot = fo_registry_slot(p);
     uint8_t state = slot != NULL ? __atomic_load_n(slot, __ATOMIC_ACQUIRE) : FO_SLOT_NONE;
 
-    if (fo_slot_is_live(state) && starts_block(p))
+    if (fo_slot_is_live(state) && is_block_start(p))
         return state == FO_SLOT_LIVE ? LIVE : WRONG;
-    if (in_region || fo_guard_contains(p)) /* nothing of libc's lies there */
+    if (in_region || fo_guard_contains(p)) /* libc has no memory there */
         return WRONG;
     uintptr_t below = fo_registry_near(p);
-    return below != 0 && covers(below, p) ? WRONG : NOTHING;
+    return below != 0 && is_inside(below, p) ? WRONG : NOTHING;
 }
 
 bool fo_mixing_has_block(const void *p)
 {
-    return p != NULL && look((uintptr_t)p) != NOTHING;
+    return p != NULL && classify((uintptr_t)p) != NOTHING;
 }
 
 struct call {
@@ -81,7 +82,7 @@ struct call {
     int saved_errno;
 };
 
-/* The caller stands where the OpenSSL function's caller stands in other reports. */
+/* Reports show `caller` where other reports show the caller of the OpenSSL function. */
 static struct call enter(uintptr_t caller)
 {
     struct call call = {fo_thread.caller, errno};
@@ -90,7 +91,7 @@ static struct call enter(uintptr_t caller)
     return call;
 }
 
-/* libc's free leaves errno alone, and so do the others when they succeed. */
+/* libc's free does not change errno, nor do the other functions when they succeed. */
 static void leave(const struct call *call)
 {
     fo_thread_enter(call->outer);
@@ -99,7 +100,7 @@ static void leave(const struct call *call)
 
 bool fo_mixing_free(void *p, uintptr_t caller)
 {
-    enum what what = look((uintptr_t)p);
+    enum what what = classify((uintptr_t)p);
     if (what == NOTHING)
         return false;
     struct call call = enter(caller);
@@ -112,7 +113,7 @@ bool fo_mixing_free(void *p, uintptr_t caller)
 
 bool fo_mixing_realloc(void *p, size_t size, const char *function, uintptr_t caller, void **answer)
 {
-    enum what what = look((uintptr_t)p);
+    enum what what = classify((uintptr_t)p);
     if (what == NOTHING)
         return false;
     struct call call = enter(caller);
@@ -128,7 +129,7 @@ bool fo_mixing_realloc(void *p, size_t size, const char *function, uintptr_t cal
 
 bool fo_mixing_usable_size(void *p, uintptr_t caller, size_t *answer)
 {
-    enum what what = look((uintptr_t)p);
+    enum what what = classify((uintptr_t)p);
     if (what == NOTHING)
         return false;
     struct call call = enter(caller);
