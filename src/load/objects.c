@@ -1,6 +1,6 @@
 /* See objects.h.  libcrypto's own calls may come through here too (Debian's is not linked
- * -Bsymbolic), thousands a handshake: a healthy call reads one byte of the registry, or of the
- * block's header (objects_short.c). */
+ * -Bsymbolic), thousands in a handshake: for a live object a call reads one byte of the registry,
+ * or the block's header (objects_short.c). */
 #include "load/objects.h"
 
 #include <dlfcn.h>
@@ -25,8 +25,8 @@
 #include "shared/inherited.h"
 #include "shared/shared.h"
 
-/* All texts in one piece, found by their offsets: pointers would have to be relocated at the start
- * of every process. */
+/* One struct for all texts, found by their offsets: the dynamic linker would have to relocate
+ * pointers at the start of every process. */
 static const struct texts {
 #define FO_OBJECT(name, type, shape, part, since3, since4)                                         \
     char name##_name[sizeof #name], name##_type[sizeof type];
@@ -59,10 +59,11 @@ static const struct row {
 };
 _Static_assert(sizeof texts < UINT16_MAX, "offsets fit");
 
-/* Filled when objects are judged; otherwise the other one is, so that one look tells both. */
+/* Filled while objects are judged (FREEONCE_OBJECTS); otherwise `unguarded` is filled.  So one load
+ * shows both whether to judge and what to call. */
 FO_BEGINNING fo_object_function *fo_object_real[FO_OBJECT_COUNT * 2];
 static FO_BULKY fo_object_function *unguarded[FO_OBJECT_COUNT * 2];
-static bool has_found; /* else both are all NULL, and stay memory that nothing has touched */
+static bool has_found; /* false: both are all NULL, and clearing them would touch their memory */
 
 static const char *text_at(uint16_t offset)
 {
@@ -84,8 +85,8 @@ void fo_objects_forget(void)
     }
 }
 
-/* Where OpenSSL has no such function. */
-static void *nothing(void *p, const void *second)
+/* In place of a function that no library has. */
+static void *do_nothing(void *p, const void *second)
 {
     (void)p;
     (void)second;
@@ -102,7 +103,7 @@ fo_object_function *fo_object_find_elsewhere(const char *name)
     if (found != NULL)
         return found;
     fo_say_words("there is no ", name, " behind libfreeonce.so; the object is left alone", NULL);
-    return nothing;
+    return do_nothing;
 }
 
 static FO_COLD fo_object_function *find_real(fo_object_function **slot, size_t entry,
@@ -117,13 +118,13 @@ static FO_COLD fo_object_function *find_real(fo_object_function **slot, size_t e
     return found != NULL ? found : fo_object_find_elsewhere(name);
 }
 
-/* A C++ exception, pthread_exit(3) or a cancellation leaves call_outermost() out of one of the
- * program's callbacks.  The unwinder calls this for its frame, as a language's own function; there
- * is no code to run in the frame itself, so nothing of libgcc is needed.  (Jumps: jumps.c.) */
-__attribute__((used)) static _Unwind_Reason_Code is_unwound(int version, _Unwind_Action actions,
-                                                            _Unwind_Exception_Class class,
-                                                            struct _Unwind_Exception *exception,
-                                                            struct _Unwind_Context *context)
+/* A C++ exception, pthread_exit(3) or a cancellation may leave call_outermost() from one of the
+ * program's callbacks.  The unwinder calls this as the personality routine of its frame; the frame
+ * has no landing pad, so nothing of libgcc is needed.  (Jumps: jumps.c.) */
+__attribute__((used)) static _Unwind_Reason_Code personality(int version, _Unwind_Action actions,
+                                                             _Unwind_Exception_Class class,
+                                                             struct _Unwind_Exception *exception,
+                                                             struct _Unwind_Context *context)
 {
     (void)version;
     (void)class;
@@ -134,11 +135,11 @@ __attribute__((used)) static _Unwind_Reason_Code is_unwound(int version, _Unwind
     return _URC_CONTINUE_UNWIND;
 }
 
-/* The frees inside a call are recorded with the program's code that called, not with OpenSSL's. */
+/* Frees inside the call are recorded with the program's code that made it, not with OpenSSL's. */
 static __attribute__((noinline)) void *call_outermost(fo_object_function *function, void *p,
                                                       const void *second, uintptr_t caller)
 {
-    __asm__ volatile(".cfi_personality 0x1b, is_unwound"); /* 0x1b: relative, 4 bytes, signed */
+    __asm__ volatile(".cfi_personality 0x1b, personality"); /* 0x1b: relative, 4 bytes, signed */
     fo_thread_enter(caller);
     void *answer = function(p, second);
     fo_thread_enter(0);
@@ -180,8 +181,8 @@ static bool is_a(const char *type, size_t entry)
     return strcmp(text_at(rows[entry % FO_OBJECT_COUNT].type), type) == 0;
 }
 
-/* In shared memory: is p its ancestor's, too?  What OpenSSL itself frees is its own affair, and
- * sessions are passed from process to process. */
+/* In shared memory: did an ancestor of this process make p?  Sessions do not count: processes pass
+ * them to each other. */
 static bool is_inherited(const void *p, size_t entry)
 {
     if (is_a("SSL_SESSION", entry))
@@ -190,7 +191,7 @@ static bool is_inherited(const void *p, size_t entry)
                               : fo_inherited_has((uintptr_t)p);
 }
 
-/* A table of functions, made once: RSA_METHOD, BIO_METHOD. */
+/* A table of functions, such as RSA_METHOD and BIO_METHOD. */
 static bool is_method(size_t entry)
 {
     const char *type = text_at(rows[entry % FO_OBJECT_COUNT].type), *end = strrchr(type, '_');
@@ -198,37 +199,38 @@ static bool is_method(size_t entry)
     return end != NULL && strcmp(end, "_METHOD") == 0;
 }
 
-/* Do its users keep a pointer without a reference of their own?  Methods in a pool of the program's
- * own are its affair: there, when a replaced SSL_CTX goes (objects_kept.h), they still serve. */
+/* Do forked processes use it without a reference of their own?  Methods in a pool of the program's
+ * own do not count: they still serve when a replaced SSL_CTX is freed (objects_kept.h). */
 static bool outlives_forks(size_t entry)
 {
     return is_a("SSL_CTX", entry) || (is_method(entry) && !fo_shared_is_pool());
 }
 
-/* Workers hold on to the SSL_CTX that their parent made, also after the parent read its files anew
- * and frees the old one (nginx), and to the methods that it gives back before it unloads a module
- * (Apache's mod_ssl); a child to the connection that its parent accepted for it. */
+/* Workers still use the SSL_CTX that their parent made after the parent has reloaded its files and
+ * frees the old one (nginx), and the methods that the parent frees before it unloads a module
+ * (Apache's mod_ssl).  A child uses the connection that its parent accepted for it. */
 static bool is_in_use(const struct fo_kept *kept, size_t entry)
 {
     uintptr_t p = (uintptr_t)kept->object;
     uint32_t made = 0;
-    bool may_be = is_a("SSL", entry) ? fo_connection_is_own(p, &made)
-                                     : outlives_forks(entry) && fo_inherited_is_own(p);
+    bool is_candidate = is_a("SSL", entry) ? fo_connection_is_own(p, &made)
+                                           : outlives_forks(entry) && fo_inherited_is_own(p);
 
-    return may_be && fo_object_keep(kept, made);
+    return is_candidate && fo_object_keep(kept, made);
 }
 
-/* Its ancestor made it, too. */
-static bool is_for_others(const struct fo_kept *kept, size_t entry)
+/* An ancestor made it.  Other processes use it, unless this free gives back a reference that this
+ * process counted. */
+static bool has_other_users(const struct fo_kept *kept, size_t entry)
 {
     if (fo_inherited_release((uintptr_t)kept->object))
         return false;
     return !is_a("SSL_CTX", entry) || !fo_shared_is_pool() || fo_object_keep_replaced(kept);
 }
 
-/* Must the object stay, though the program frees it? */
-static FO_COLD bool stays(fo_object_function *function, void *p, fo_object_function **slot,
-                          uintptr_t caller)
+/* Is the object kept, though the program frees it? */
+static FO_COLD bool is_kept(fo_object_function *function, void *p, fo_object_function **slot,
+                            uintptr_t caller)
 {
     size_t entry = (size_t)(slot - fo_object_real);
     bool connection = is_a("SSL", entry);
@@ -238,15 +240,15 @@ static FO_COLD bool stays(fo_object_function *function, void *p, fo_object_funct
         return false;
     if (connection || outlives_forks(entry))
         fo_objects_kept_free();
-    bool stay = is_inherited(p, entry) ? is_for_others(&kept, entry) : is_in_use(&kept, entry);
+    bool stay = is_inherited(p, entry) ? has_other_users(&kept, entry) : is_in_use(&kept, entry);
     if (stay && connection && fo_connection_first_free((uintptr_t)p) &&
         fo_inherited_is_live((uintptr_t)p))
         fo_connection_close(p, major_of(entry), caller);
     return stay;
 }
 
-static FO_COLD void *refer(fo_object_function *function, void *p, const void *second,
-                           fo_object_function **slot, uintptr_t caller)
+static FO_COLD void *count_reference(fo_object_function *function, void *p, const void *second,
+                                     fo_object_function **slot, uintptr_t caller)
 {
     void *answer = function(p, second);
 
@@ -255,39 +257,39 @@ static FO_COLD void *refer(fo_object_function *function, void *p, const void *se
     return answer;
 }
 
-static FO_COLD void *free_unless_it_stays(fo_object_function *function, void *p, const void *second,
-                                          fo_object_function **slot, uintptr_t caller)
+static FO_COLD void *free_unless_kept(fo_object_function *function, void *p, const void *second,
+                                      fo_object_function **slot, uintptr_t caller)
 {
-    if (stays(function, p, slot, caller))
-        return (void *)1; /* done, as far as the program is concerned */
+    if (is_kept(function, p, slot, caller))
+        return (void *)1; /* as if it were freed */
     return call(function, p, second, caller);
 }
 
-/* The object lives, or never was one of ours. */
-static inline __attribute__((always_inline)) void *go_on(fo_object_function *function, void *p,
-                                                         const void *second,
-                                                         fo_object_function **slot,
-                                                         uintptr_t caller, bool frees)
+/* The object is live, or no block of the library. */
+static inline __attribute__((always_inline)) void *forward(fo_object_function *function, void *p,
+                                                           const void *second,
+                                                           fo_object_function **slot,
+                                                           uintptr_t caller, bool frees)
 {
     if (fo_unlikely(FO_RELAXED_LOAD(&fo_hot.keep)) && !fo_libraries_contain(caller))
-        return frees ? free_unless_it_stays(function, p, second, slot, caller)
-                     : refer(function, p, second, slot, caller);
+        return frees ? free_unless_kept(function, p, second, slot, caller)
+                     : count_reference(function, p, second, slot, caller);
     return frees ? call(function, p, second, caller) : function(p, second);
 }
 
-static FO_COLD void look_for_passed(const void *p, fo_object_function **slot)
+static FO_COLD void check_passed(const void *p, fo_object_function **slot)
 {
     const size_t entry = (size_t)(slot - fo_object_real);
     const struct row *row = &rows[entry % FO_OBJECT_COUNT];
 
-    if (row->part != FO_PART_SSL) /* others may be static data, or the program's */
+    if (row->part != FO_PART_SSL) /* libcrypto's may be static data, or the program's memory */
         return;
     fo_passed_check(p, text_at(row->type), text_at(row->name), major_of(entry));
 }
 
-/* `function`: NULL, or what the caller of dlsym(3) was given (objects_asked.c). */
-static FO_COLD void *call_slowly(fo_object_function *function, void *p, const void *second,
-                                 fo_object_function **slot, uintptr_t caller)
+/* `function`: NULL, or what dlsym(3) returned to the caller (objects_asked.c). */
+static FO_COLD void *call_slow_path(fo_object_function *function, void *p, const void *second,
+                                    fo_object_function **slot, uintptr_t caller)
 {
     FO_NOTE_FRAME();
     size_t entry = (size_t)(slot - fo_object_real);
@@ -301,15 +303,15 @@ static FO_COLD void *call_slowly(fo_object_function *function, void *p, const vo
     if (function == NULL)
         function = find_real(slot, entry, caller);
     if (frees && FO_RELAXED_LOAD(&fo_hot.keep) &&
-        stays(function, p, &fo_object_real[entry], caller))
+        is_kept(function, p, &fo_object_real[entry], caller))
         return (void *)1;
     if (guard && is_freed(p, entry, caller))
         return NULL;
     if (!guard)
         return function(p, second);
-    look_for_passed(p, &fo_object_real[entry]);
+    check_passed(p, &fo_object_real[entry]);
     if (!frees && FO_RELAXED_LOAD(&fo_hot.keep))
-        return refer(function, p, second, &fo_object_real[entry], caller);
+        return count_reference(function, p, second, &fo_object_real[entry], caller);
     return call(function, p, second, caller);
 }
 
@@ -319,28 +321,28 @@ static inline __attribute__((always_inline)) void *judge(fo_object_function *fun
                                                          uintptr_t caller, bool frees)
 {
     if (fo_unlikely(function == NULL))
-        return call_slowly(NULL, p, second, slot, caller);
+        return call_slow_path(NULL, p, second, slot, caller);
     const struct fo_direct *d = fo_direct_of(fo_hot.process);
     if (fo_likely(fo_direct_contains(d, (uintptr_t)p))) {
         if (fo_unlikely(fo_region_can_be_freed((uintptr_t)p)))
-            return call_slowly(function, p, second, slot, caller);
-        return go_on(function, p, second, slot, caller, frees);
+            return call_slow_path(function, p, second, slot, caller);
+        return forward(function, p, second, slot, caller, frees);
     }
     if (p == NULL)
         return function(p, second);
     const uint8_t *state = fo_registry_slot_around((uintptr_t)p);
-    if (state == NULL) {              /* far from all that OpenSSL allocated */
+    if (state == NULL) {              /* not near any block of OpenSSL */
         if (fo_unlikely(fo_hot.fill)) /* the pattern of freed memory? */
-            return call_slowly(function, p, second, slot, caller);
-        look_for_passed(p, slot);
+            return call_slow_path(function, p, second, slot, caller);
+        check_passed(p, slot);
         return function(p, second);
     }
     uint8_t now = __atomic_load_n(state, __ATOMIC_ACQUIRE);
     if (fo_unlikely(now > FO_SLOT_LIVE))
-        return call_slowly(function, p, second, slot, caller);
+        return call_slow_path(function, p, second, slot, caller);
     if (fo_unlikely(now == FO_SLOT_NONE))
-        look_for_passed(p, slot);
-    return go_on(function, p, second, slot, caller, frees);
+        check_passed(p, slot);
+    return forward(function, p, second, slot, caller, frees);
 }
 
 void *fo_object_free(void *p, const void *second, fo_object_function **slot, uintptr_t caller)
@@ -359,7 +361,7 @@ void *fo_object_call(fo_object_function *function, void *p, const void *second,
     size_t object = (size_t)(slot - fo_object_real) % FO_OBJECT_COUNT;
 
     if (!fo_hot.objects)
-        return call_slowly(function, p, second, slot, caller);
+        return call_slow_path(function, p, second, slot, caller);
     return judge(function, p, second, slot, caller, rows[object].operation == FO_OPERATION_FREE);
 }
 

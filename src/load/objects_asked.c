@@ -1,17 +1,17 @@
-/* Functions of objects.def that a program fetched with dlsym(3), as users of ctypes, .NET and Go
- * do. A handle names one library, so what dlsym gives must call that library's function and no
- * other, whoever calls it: each row has an entry of its own for it, which knows one function.  A
- * second library's function is not guarded; dlsym gives it as it is. */
+/* Functions of objects.def that a program gets from dlsym(3), as programs with ctypes, .NET and Go
+ * do.  A handle names one library, so the result of dlsym must call that library's function and no
+ * other, for every caller: each row has one entry for dlsym, with one function.  The same function
+ * of a second library is not guarded; dlsym returns it itself. */
 #include "base/elf.h"
 #include "load/objects.h"
 #include "load/openssl.h"
 
-/* For each row and each major version.  Set before the entry's address is given to anybody. */
+/* For each row and each major version.  Set before the entry's address is returned to a program. */
 static FO_BULKY fo_object_function *asked[FO_OBJECT_COUNT * 2];
 
 void *fo_object_asked_enter(void *p, const void *second, uint32_t entry);
 
-/* The entries jump here, so that this returns to the program. */
+/* The entries jump here, so the return address is the program's. */
 __attribute__((used)) FO_HIDDEN void *fo_object_asked_enter(void *p, const void *second,
                                                             uint32_t entry)
 {
@@ -23,8 +23,8 @@ __attribute__((used)) FO_HIDDEN void *fo_object_asked_enter(void *p, const void 
                           (uintptr_t)__builtin_return_address(0));
 }
 
-/* Of one size, so that an entry is found without a table of addresses, which the dynamic linker
- * would have to relocate at the start of every process. */
+/* All entries have one size, so no table of addresses is needed, which the dynamic linker would
+ * have to relocate at the start of every process. */
 #define ENTRY_SIZE 16
 #if defined(__x86_64__)
 #define ENTER                                                                                      \
@@ -57,7 +57,7 @@ __asm__(".pushsection .text\n"
         ".popsection\n");
 /* clang-format on */
 
-/* Is the entry this function's, now? */
+/* Claim the entry for this function.  False: another function has it. */
 static bool claim(size_t entry, enum fo_part part, const char *name, fo_object_function *function)
 {
     fo_object_function *before = NULL;
@@ -66,7 +66,7 @@ static bool claim(size_t entry, enum fo_part part, const char *name, fo_object_f
                                     __ATOMIC_ACQUIRE) ||
         before == function)
         return true;
-    /* Its library was closed: whoever has the entry may call it no more. */
+    /* Its library was closed, so no program may call it any more. */
     return fo_library_defines(part, name, *(void **)&before) == 0 &&
            __atomic_compare_exchange_n(&asked[entry], &before, function, false, __ATOMIC_ACQ_REL,
                                        __ATOMIC_RELAXED);

@@ -12,19 +12,19 @@
 enum { KEPT = 1024 };
 
 static FO_BULKY struct place {
-    struct fo_kept kept; /* its object is NULL: free */
-    uint32_t process;    /* whose it is, by its serial number: a child inherits this table */
-    uint32_t after;      /* its users were forked after so many forks, */
-    uint32_t until;      /* and before so many; 0: nothing to free here */
-    uint32_t made;       /* this process had made so many SSL_CTX and SSL */
-    bool inherited;      /* whom it serves is not known */
+    struct fo_kept kept; /* its object is NULL: the place is free */
+    uint32_t process;    /* the owner's serial number: a child inherits this table */
+    uint32_t after;      /* its users were forked after this number of forks, */
+    uint32_t until;      /* and before this number; 0: nothing to free here */
+    uint32_t made;       /* the number of SSL_CTX and SSL that this process had made */
+    bool inherited;      /* its users are not known */
 } places[KEPT];
 
-/* About: a child inherits that, too, and what found no room counts for ever. */
+/* An upper limit: a child inherits it, too, and an object that found no place stays counted. */
 static uint32_t waiting;
 static uint32_t made;
 
-static bool is_mine(const struct place *at)
+static bool is_own(const struct place *at)
 {
     return FO_RELAXED_LOAD(&at->process) == fo_process_serial();
 }
@@ -34,7 +34,7 @@ static bool put(const struct fo_kept *kept, uint32_t after, uint32_t until, bool
     __atomic_fetch_add(&waiting, 1, __ATOMIC_RELAXED);
     for (struct place *at = places; at < places + KEPT; at++) {
         void *before = __atomic_load_n(&at->kept.object, __ATOMIC_ACQUIRE);
-        if ((before != NULL && is_mine(at)) ||
+        if ((before != NULL && is_own(at)) ||
             !__atomic_compare_exchange_n(&at->kept.object, &before, kept->object, false,
                                          __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
             continue;
@@ -78,7 +78,7 @@ static bool is_replaced(const struct place *at)
            fo_shared_is_pool();
 }
 
-static bool is_over(const struct place *at, uint32_t until)
+static bool is_unused(const struct place *at, uint32_t until)
 {
     if (is_replaced(at))
         return true;
@@ -103,7 +103,7 @@ void fo_objects_kept_free(void)
 {
     for (struct place *at = places; at < places + KEPT && FO_RELAXED_LOAD(&waiting) != 0; at++) {
         uint32_t until = __atomic_load_n(&at->until, __ATOMIC_ACQUIRE);
-        if (until == 0 || !is_mine(at) || !is_over(at, until) ||
+        if (until == 0 || !is_own(at) || !is_unused(at, until) ||
             !__atomic_compare_exchange_n(&at->until, &until, 0, false, __ATOMIC_ACQ_REL,
                                          __ATOMIC_RELAXED))
             continue;

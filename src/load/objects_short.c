@@ -1,12 +1,12 @@
-/* The short way of X_free() and X_up_ref(), for a live object in backend arena's range: thousands
- * of calls a handshake go through.  One for all of OpenSSL's names: a copy in each of them is
- * faster by count, but so many do not stay in the processor's cache of instructions. */
+/* The fast path of X_free() and X_up_ref(), for a live object in the range of backend arena:
+ * thousands of calls in a handshake.  One function serves all of OpenSSL's names: a copy in each
+ * would take fewer instructions, but not stay in the processor's instruction cache. */
 #include "heap/region.h"
 #include "load/objects.h"
 #include "process/process.h"
 
-/* It lives, and if some objects stay though they are freed, is not one of those. */
-static FO_ALWAYS_INLINE bool may_go(const void *p)
+/* Is it live, and not an object whose free may have to be put off? */
+static FO_ALWAYS_INLINE bool can_pass(const void *p)
 {
     const struct fo_direct *d = fo_direct_of(fo_hot.process);
 
@@ -19,7 +19,7 @@ FO_HOT void *fo_object_free_short(void *p, const void *second, fo_object_functio
 {
     fo_object_function *function = FO_HOT_LOAD(slot);
 
-    if (fo_likely(may_go(p)) && fo_likely(function != NULL) && fo_likely(fo_thread.caller != 0))
+    if (fo_likely(can_pass(p)) && fo_likely(function != NULL) && fo_likely(fo_thread.caller != 0))
         return function(p, second);
     return fo_object_free(p, second, slot, caller);
 }
@@ -29,7 +29,7 @@ FO_HOT void *fo_object_reference_short(void *p, const void *second, fo_object_fu
 {
     fo_object_function *function = FO_HOT_LOAD(slot);
 
-    if (fo_likely(may_go(p)) && fo_likely(function != NULL))
+    if (fo_likely(can_pass(p)) && fo_likely(function != NULL))
         return function(p, second);
     return fo_object_reference(p, second, slot, caller);
 }

@@ -1,5 +1,5 @@
-/* See older.h.  OpenSSL 1.1 is told from LibreSSL and BoringSSL, which have functions of the same
- * names, by its version number. */
+/* See older.h.  LibreSSL and BoringSSL have functions of the same names as OpenSSL 1.1; the version
+ * number distinguishes them. */
 #include "load/older.h"
 
 #include "base/elf.h"
@@ -12,7 +12,7 @@
 enum { OPENSSL_1_1 = 0x101 };
 
 /* Called under the dynamic linker's lock. */
-static void look(const struct fo_module *module, void *data)
+static void check_module(const struct fo_module *module, void *data)
 {
     unsigned long (*number)(void);
     enum { SERIES_SHIFT = 20 };
@@ -30,7 +30,7 @@ void fo_older_check(void)
     static bool is_counted;
     bool found = false;
 
-    fo_elf_each(look, &found, &seen);
+    fo_elf_each(check_module, &found, &seen);
     if (!found)
         return;
     if (!fo_options.require) {
