@@ -1,7 +1,7 @@
-/* Finding OpenSSLs and getting in: see openssl.h.  OpenSSL 3 is told from LibreSSL, BoringSSL and
- * OpenSSL 1.1 by functions that are new in 3.0: OPENSSL_version_major(), and in a program with a
- * static one, which exports only what it has of it, those of ERR_raise(), which every other part of
- * OpenSSL calls. */
+/* Finding OpenSSLs and registering the library's functions: see openssl.h.  OpenSSL 3 differs from
+ * LibreSSL, BoringSSL and OpenSSL 1.1 by functions that are new in 3.0: OPENSSL_version_major().  A
+ * program with a static OpenSSL may not export it: there, the functions of ERR_raise(), which every
+ * other part of OpenSSL calls. */
 #include "load/openssl.h"
 
 #include <dlfcn.h>
@@ -61,7 +61,7 @@ void fo_openssl_describe(struct fo_text *t)
         }
 }
 
-/* 0: it is no OpenSSL, or older than 3.0. */
+/* 0: no OpenSSL, or older than 3.0. */
 static unsigned major_of(const struct fo_module *module)
 {
     unsigned (*major)(void);
@@ -95,7 +95,7 @@ static bool resolve(struct fo_openssl *o, const struct fo_module *module)
     return true;
 }
 
-static void tell_too_late(const struct fo_openssl *o)
+static void report_too_late(const struct fo_openssl *o)
 {
     char line[256];
     struct fo_text t = {line, sizeof line - 1, 0};
@@ -109,7 +109,7 @@ static void tell_too_late(const struct fo_openssl *o)
     fo_engine_refuse();
 }
 
-/* The variables of a static one are among those of the program, which may be many. */
+/* Not for a static OpenSSL: its variables are among those of the program, which may be many. */
 static void watch_secure_heap(const struct fo_openssl *o)
 {
     struct fo_module module;
@@ -118,7 +118,7 @@ static void watch_secure_heap(const struct fo_openssl *o)
         fo_secure_watch(&module);
 }
 
-static void get_in(struct fo_openssl *o)
+static void register_functions(struct fo_openssl *o)
 {
     if (!fo_engine_start())
         return;
@@ -128,7 +128,7 @@ static void get_in(struct fo_openssl *o)
     if (o->ours)
         watch_secure_heap(o);
     if (!o->ours)
-        tell_too_late(o);
+        report_too_late(o);
     else if (FO_RELAXED_LOAD(&fo_hot.shared))
         fo_reach_check(o);
 }
@@ -142,7 +142,7 @@ void fo_openssl_check_cures(void)
             fo_reach_check(&known[i]);
 }
 
-/* The module around `code` may be an OpenSSL: enter it into the table, once, and get in. */
+/* If the module with this code is an OpenSSL, add it to the table, once, and register with it. */
 static void add(uintptr_t code, const char *how)
 {
     struct fo_module module;
@@ -150,7 +150,7 @@ static void add(uintptr_t code, const char *how)
         return;
     for (unsigned i = 0; i < known_count; i++)
         if (known[i].start == module.start) {
-            if (known[i].ours) /* it may have been unloaded and loaded again */
+            if (known[i].ours) /* again: it may have been unloaded and loaded again */
                 known[i].set_mem(fo_malloc, fo_realloc, fo_free);
             return;
         }
@@ -168,12 +168,12 @@ static void add(uintptr_t code, const char *how)
     if (resolve(o, &module)) {
         __atomic_store_n(&known_count, known_count + 1, __ATOMIC_RELEASE);
         fo_libraries_check();
-        get_in(o);
+        register_functions(o);
     }
     __atomic_store_n(&adding, 0, __ATOMIC_RELEASE);
 }
 
-static void look_for_older(void)
+static void check_older(void)
 {
     if (known_count == 0 && (fo_options.require || fo_journal_is_kept()))
         fo_older_check();
@@ -186,13 +186,13 @@ void fo_openssl_check_neighbours(const char *how)
 
     for (unsigned i = 0; i < n; i++)
         add((uintptr_t)found[i], how);
-    look_for_older();
+    check_older();
 }
 
 void fo_openssl_found_at(uintptr_t code)
 {
     add(code, "loaded by dlopen");
-    look_for_older();
+    check_older();
 }
 
 static bool is_object(const char *name)
@@ -216,14 +216,14 @@ void fo_openssl_asked_for(const char *name)
         }
 }
 
-/* With another library in front of OpenSSL, our entry goes on to that, which this caller did not
- * ask, and which may be the caller. */
+/* If another library stands in front of OpenSSL, the entry would call that library, which this
+ * caller did not ask for, and which may be the caller. */
 static void *unless_wrapped(void *entry, const char *name, unsigned major, uintptr_t real)
 {
     return entry != NULL && fo_wrapper(name, major, real) == NULL ? entry : NULL;
 }
 
-/* Their libraries know where they lie: libssl is none of those above. */
+/* The major version is that of the library with the address: libssl is not in `known`. */
 static void *entry_of_change(const char *name, void *handle, const char *version)
 {
     if (fo_change_entry(name, 3) == NULL && fo_change_entry(name, 4) == NULL)
@@ -233,8 +233,8 @@ static void *entry_of_change(const char *name, void *handle, const char *version
     return unless_wrapped(fo_change_entry(name, major), name, major, real);
 }
 
-/* RTLD_DEFAULT searches where its caller is searched for (RTLD_LOCAL, RTLD_DEEPBIND), which is more
- * than what we see: there, only a name that one module defines means the same for all. */
+/* RTLD_DEFAULT searches the scope of the caller (RTLD_LOCAL, RTLD_DEEPBIND), which is not known
+ * here: only a name that one module alone defines is the same for all callers. */
 static void *entry_of_object(const char *name, void *handle, const char *version)
 {
     if (!is_object(name) || (handle == RTLD_DEFAULT && !fo_elf_is_defined_once(name)))
@@ -243,8 +243,8 @@ static void *entry_of_object(const char *name, void *handle, const char *version
     return fo_object_asked(name, fo_real_dlvsym(handle, name, version));
 }
 
-/* They know only which library their caller means: where there are several, dlsym's handle is more
- * exact. */
+/* The entries choose the library by their caller.  If there are several, dlsym's handle is more
+ * exact: then the real function is returned. */
 static void *entry_of_secure(const char *name, void *handle, const char *version)
 {
     if (fo_secure_entry(name, 3) == NULL ||
@@ -280,8 +280,8 @@ void *fo_openssl_entry(const char *name, void *handle, const char *version)
     return NULL;
 }
 
-/* A call that a static one in the executable is meant by never comes here: the executable is first
- * in the search.  What it did not link of OpenSSL, a library that uses the shared one may call. */
+/* A shared OpenSSL goes before a static one in the executable: calls of the static one are bound to
+ * the executable itself, which is first in the search. */
 static struct fo_openssl *known_of(unsigned major)
 {
     struct fo_openssl *in_executable = NULL;
@@ -296,7 +296,7 @@ static struct fo_openssl *known_of(unsigned major)
 
 struct fo_openssl *fo_openssl_chosen(unsigned major)
 {
-    /* A libcrypto that gave no sign of itself (built without assembler) is seen only now. */
+    /* A libcrypto that does not call getenv (built without assembler) is found only now. */
     if (known_of(major) == NULL)
         fo_openssl_check_neighbours("found by its caller");
     return known_of(major);

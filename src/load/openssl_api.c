@@ -1,5 +1,5 @@
-/* OpenSSL's own entry points that we interpose, for callers of OpenSSL 3 and of OpenSSL 4: their
- * symbol versions tell them apart (exports.map), and each call goes on to the OpenSSL it means. */
+/* Interposed functions of OpenSSL's memory interface, and OPENSSL_cleanup(), for callers of OpenSSL
+ * 3 and of OpenSSL 4.  The symbol version shows which of the two is called (exports.map). */
 #include <string.h>
 
 #include "backend/backend.h"
@@ -13,14 +13,14 @@
 #include "options/options.h"
 #include "shared/shared.h"
 
-/* The versions are hidden (one @): a search without a version never finds us, so that programs
- * linked to another library with the same names are left alone. */
+/* The versions are hidden (one @): a search without a version never finds these entries, so
+ * programs linked to another library with the same names are not changed. */
 #define ENTRY(name, major)                                                                         \
     __asm__(".symver fo_" #name "_" #major "," #name "@OPENSSL_" #major ".0.0");                   \
     FO_EXPORT
 
-/* Whose functions do they serve?  One program, one pool. */
-static const struct fo_openssl *host_of;
+/* The OpenSSL whose program functions fo_host has: a program has one pool. */
+static const struct fo_openssl *host_openssl;
 
 static bool has_allocated(void)
 {
@@ -33,20 +33,20 @@ static bool is_default(const struct fo_openssl *o, const struct fo_host *h)
            h->free == o->default_free;
 }
 
-static bool same(const struct fo_host *a, const struct fo_host *b)
+static bool is_same(const struct fo_host *a, const struct fo_host *b)
 {
     return a->malloc == b->malloc && a->realloc == b->realloc && a->free == b->free;
 }
 
 static struct fo_host current(const struct fo_openssl *o)
 {
-    if (fo_host.malloc != NULL && host_of == o)
+    if (fo_host.malloc != NULL && host_openssl == o)
         return fo_host;
     return (struct fo_host){o->default_malloc, o->default_realloc, o->default_free};
 }
 
-/* What they free is libc's as it is: no pool, and nothing that must stay in charge.  Some count
- * what they are asked for (MariaDB's, at its start) and refuse our headers. */
+/* They free libc's memory: they have no pool and no limit of their own that must be kept.  Some
+ * count their calls at start (MariaDB's) and would fail with the library's headers. */
 static bool has_no_pool(const struct fo_host *h)
 {
     return strcmp(fo_options.backend, "host") != 0 &&
@@ -54,22 +54,22 @@ static bool has_no_pool(const struct fo_host *h)
            fo_is_forwarder((uintptr_t)h->free, "free");
 }
 
-/* What OpenSSL does with custom functions, as far as it can be kept: before the first allocation
- * the program's functions become the backend `host`, whole or not at all (a pool that allocates
- * but never frees is none); after it nothing changes any more.  A NULL leaves that one as it is.
- * Functions without a pool are answered as after the first allocation. */
-static int adopt(struct fo_openssl *o, struct fo_host wanted, uintptr_t caller)
+/* The program registers functions of its own.  As in OpenSSL, nothing changes after the first
+ * allocation, and a NULL keeps the function of before.  Before it, the program's functions become
+ * the backend `host`, if all three are its own (a pool that allocates but never frees is none).
+ * Functions without a pool are refused, as after the first allocation. */
+static int register_host(struct fo_openssl *o, struct fo_host wanted, uintptr_t caller)
 {
     struct fo_host now = current(o);
 
     wanted.malloc = wanted.malloc != NULL ? wanted.malloc : now.malloc;
     wanted.realloc = wanted.realloc != NULL ? wanted.realloc : now.realloc;
     wanted.free = wanted.free != NULL ? wanted.free : now.free;
-    if (!same(&wanted, &now) && fo_engine_contains(caller))
+    if (!is_same(&wanted, &now) && fo_engine_contains(caller))
         return fo_engine_registers(o, &wanted, has_allocated(), caller);
     if (has_allocated())
-        return same(&wanted, &now);
-    if (same(&wanted, &now))
+        return is_same(&wanted, &now);
+    if (is_same(&wanted, &now))
         return 1;
     if (is_default(o, &wanted)) {
         fo_host = (struct fo_host){NULL, NULL, NULL};
@@ -78,20 +78,21 @@ static int adopt(struct fo_openssl *o, struct fo_host wanted, uintptr_t caller)
     if (wanted.malloc == o->default_malloc || wanted.realloc == o->default_realloc ||
         wanted.free == o->default_free || has_no_pool(&wanted))
         return 0;
-    if (fo_host.malloc != NULL && host_of != o) { /* a second OpenSSL with a second pool */
+    if (fo_host.malloc != NULL && host_openssl != o) { /* a second OpenSSL with a second pool */
         o->ours = o->set_mem(wanted.malloc, wanted.realloc, wanted.free) != 1;
         fo_memory_by_name_if(o->ours && fo_direct_by_name);
         return !o->ours;
     }
     if (!fo_shared_prepare())
         return 0;
-    host_of = o;
+    host_openssl = o;
     fo_host = wanted;
     return 1;
 }
 
-/* Programs know OpenSSL's own functions by the addresses of our entries (openssl_memory.c). */
-static struct fo_host as_ours(const struct fo_openssl *o, struct fo_host h)
+/* Programs know OpenSSL's own functions by the addresses of the library's entries
+ * (openssl_memory.c). */
+static struct fo_host entries_to_real(const struct fo_openssl *o, struct fo_host h)
 {
     if (*(void **)&h.malloc == fo_memory_entry(o, *(void *const *)&o->default_malloc))
         h.malloc = o->default_malloc;
@@ -100,7 +101,7 @@ static struct fo_host as_ours(const struct fo_openssl *o, struct fo_host h)
     return h;
 }
 
-static struct fo_host as_the_programs(const struct fo_openssl *o, struct fo_host h)
+static struct fo_host real_to_entries(const struct fo_openssl *o, struct fo_host h)
 {
     if (h.malloc == o->default_malloc)
         *(void **)&h.malloc = fo_memory_entry(o, *(void *const *)&h.malloc);
@@ -115,7 +116,7 @@ static int set_mem(unsigned major, const struct fo_host *wanted, uintptr_t calle
 
     if (o == NULL)
         return 0;
-    return o->ours ? adopt(o, as_ours(o, *wanted), caller)
+    return o->ours ? register_host(o, entries_to_real(o, *wanted), caller)
                    : o->set_mem(wanted->malloc, wanted->realloc, wanted->free);
 }
 
@@ -124,11 +125,11 @@ static void get_mem(unsigned major, struct fo_host *out)
     const struct fo_openssl *o = fo_openssl_chosen(major);
 
     if (o != NULL && o->ours)
-        *out = as_the_programs(o, current(o));
+        *out = real_to_entries(o, current(o));
     else if (o != NULL && o->get_mem != NULL)
         o->get_mem(&out->malloc, &out->realloc, &out->free);
     if (o != NULL && fo_engine_is_hidden(*(void *const *)&out->malloc))
-        *out = as_the_programs(o, current(o));
+        *out = real_to_entries(o, current(o));
 }
 
 static void cleanup(unsigned major, uintptr_t caller)

@@ -1,7 +1,7 @@
 /* OpenSSL's names CRYPTO_malloc, CRYPTO_zalloc and CRYPTO_free, for callers of OpenSSL 3 and 4.
- * They lead to our functions through OpenSSL's hook in any case; who calls them by name, as libssl
- * does and libcrypto itself unless it is linked -Bsymbolic, gets there without the detour.  Nothing
- * relies on that.  As in openssl_api.c, the versions are hidden (one @). */
+ * OpenSSL's own functions call the library's through the hook.  A call by name, from libssl, or
+ * from libcrypto if it is not linked -Bsymbolic, comes here directly, which is faster; nothing else
+ * depends on it.  As in openssl_api.c, the versions are hidden (one @). */
 #include <string.h>
 
 #include "backend/backend.h"
@@ -13,7 +13,7 @@
 #include "load/library.h"
 #include "load/openssl.h"
 
-/* Those of another library in front of OpenSSL, for OpenSSL 3 and 4. */
+/* The functions of another library in front of OpenSSL, for OpenSSL 3 and 4. */
 static struct wrappers {
     fo_malloc_function *malloc, *zalloc;
     fo_free_function *free;
@@ -31,8 +31,8 @@ void fo_memory_find_wrappers(unsigned major)
         fo_direct_wrapped = true;
 }
 
-/* OpenSSL's own, which ask the hook; when not even that is known yet, the next one that is loaded.
- */
+/* OpenSSL's own, which calls the hook; if no OpenSSL is known yet, the next definition in the
+ * process. */
 static FO_COLD fo_malloc_function *real_malloc(unsigned major)
 {
     static void *slot;
@@ -62,7 +62,7 @@ static FO_COLD fo_free_function *real_free(unsigned major)
 /* --- allocations -------------------------------------------------------------------------------
  */
 
-/* Where there is no memory, OpenSSL's own function says so in its error queue. */
+/* Without memory, OpenSSL's own function is called: it adds an error to the error queue. */
 static FO_ALWAYS_INLINE void *allocate(size_t size, const char *file, int line, unsigned major)
 {
     void *p = fo_malloc_refill(size, file, line);
@@ -80,20 +80,21 @@ static void *allocate_4(size_t size, const char *file, int line)
     return allocate(size, file, line, 4);
 }
 
-/* What follows where the short way ends; NULL: not known yet. */
-static fo_malloc_function *rest[2];
+/* Called when the fast path fails, for OpenSSL 3 and 4; NULL: not known yet. */
+static fo_malloc_function *slow_path[2];
 
-static FO_COLD void *decide(size_t size, const char *file, int line, unsigned major)
+static FO_COLD void *allocate_first(size_t size, const char *file, int line, unsigned major)
 {
     fo_malloc_function *real = real_malloc(major);
     bool decided = fo_hot_is_chosen(__atomic_load_n(&fo_hot.alloc, __ATOMIC_ACQUIRE));
 
     if (decided && FO_RELAXED_LOAD(&fo_hot.recycle) && FO_RELAXED_LOAD(&fo_direct_by_name))
-        FO_RELAXED_STORE(&rest[major - 3], fo_malloc_long); /* a malloc(3) that fails ends it all */
+        FO_RELAXED_STORE(&slow_path[major - 3],
+                         fo_malloc_long); /* if malloc(3) fails, so does the call */
     else if (decided && FO_RELAXED_LOAD(&fo_hot.direct) && FO_RELAXED_LOAD(&fo_direct_by_name))
-        FO_RELAXED_STORE(&rest[major - 3], major == 4 ? allocate_4 : allocate_3);
+        FO_RELAXED_STORE(&slow_path[major - 3], major == 4 ? allocate_4 : allocate_3);
     else if (decided)
-        FO_RELAXED_STORE(&rest[major - 3], real);
+        FO_RELAXED_STORE(&slow_path[major - 3], real);
     return real(size, file, line);
 }
 
@@ -106,9 +107,9 @@ static FO_ALWAYS_INLINE void *allocate_short(size_t size, const char *file, int 
 
 static FO_ALWAYS_INLINE void *allocate_long(size_t size, const char *file, int line, unsigned major)
 {
-    fo_malloc_function *function = FO_RELAXED_LOAD(&rest[major - 3]);
+    fo_malloc_function *function = FO_RELAXED_LOAD(&slow_path[major - 3]);
 
-    return function != NULL ? function(size, file, line) : decide(size, file, line, major);
+    return function != NULL ? function(size, file, line) : allocate_first(size, file, line, major);
 }
 
 static FO_ALWAYS_INLINE void *by_name(size_t size, const char *file, int line, unsigned major)
@@ -122,8 +123,8 @@ void fo_memory_by_name_if(bool all_ours)
 {
     all_ours = all_ours && !fo_direct_wrapped;
     FO_RELAXED_STORE(&fo_direct_by_name, all_ours);
-    FO_RELAXED_STORE(&rest[0], NULL);
-    FO_RELAXED_STORE(&rest[1], NULL);
+    FO_RELAXED_STORE(&slow_path[0], NULL);
+    FO_RELAXED_STORE(&slow_path[1], NULL);
     if (FO_RELAXED_LOAD(&fo_direct_of(fo_hot.process)->size) != 0)
         FO_RELAXED_STORE(&fo_direct_of(fo_hot.process)->by_name, all_ours ? FO_REGION_SMALL : 0);
 }
@@ -133,8 +134,8 @@ static FO_ALWAYS_INLINE void zero16(char *at)
     __builtin_memset(at, 0, 16);
 }
 
-/* From both ends, overlapping in the middle: a payload of the region has room up to the next 16
- * bytes. */
+/* From both ends, overlapping in the middle: a payload of the region has room up to the next
+ * multiple of 16 bytes. */
 static FO_ALWAYS_INLINE void zero(char *p, size_t size)
 {
     char *end = p + ((size + 15) & ~(size_t)15);
@@ -180,7 +181,7 @@ static FO_ALWAYS_INLINE void *zeroed(size_t size, const char *file, int line, un
 /* --- frees -------------------------------------------------------------------------------------
  */
 
-static __attribute__((noinline)) void elsewhere(uintptr_t payload, const char *file, int line,
+static __attribute__((noinline)) void free_slow(uintptr_t payload, const char *file, int line,
                                                 unsigned major)
 {
     if (FO_RELAXED_LOAD(&fo_direct_by_name))
@@ -207,15 +208,15 @@ static __attribute__((noinline)) void elsewhere(uintptr_t payload, const char *f
     {                                                                                              \
         return zeroed(size, file, line, major);                                                    \
     }                                                                                              \
-    static inline void elsewhere_##major(uintptr_t payload, const char *file, int line)            \
+    static inline void free_slow_##major(uintptr_t payload, const char *file, int line)            \
     {                                                                                              \
         if (payload != 0)                                                                          \
-            elsewhere(payload, file, line, major);                                                 \
+            free_slow(payload, file, line, major);                                                 \
     }                                                                                              \
     ENTRY(CRYPTO_free, major)                                                                      \
     FO_HOT void fo_CRYPTO_free_##major(void *p, const char *file, int line)                        \
     {                                                                                              \
-        fo_free_short(p, file, line, elsewhere_##major);                                           \
+        fo_free_short(p, file, line, free_slow_##major);                                           \
     }
 DEFINE_ENTRIES(3)
 DEFINE_ENTRIES(4)

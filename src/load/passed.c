@@ -12,8 +12,8 @@
 #include "load/library.h"
 #include "load/openssl.h"
 
-/* OpenSSL alone makes them, never the program or static data.  Another library in front of OpenSSL
- * may have memory of its own. */
+/* Only OpenSSL makes objects of these types: none is the program's memory or static data.  But
+ * another library in front of OpenSSL may have memory of its own. */
 static bool is_made_by_openssl(const char *type, unsigned major)
 {
     return (strcmp(type, "SSL") == 0 || strcmp(type, "SSL_CTX") == 0 || strcmp(type, "BIO") == 0) &&
@@ -38,8 +38,8 @@ static bool is_in_region(uintptr_t p)
                                (at.state == FO_FOUND_DAMAGED && !is_blank(p)));
 }
 
-/* As it is, or as it was until its header was damaged. */
-static bool is_here(uintptr_t p)
+/* Live, being freed, or live until its header was damaged. */
+static bool has_object(uintptr_t p)
 {
     if (fo_region_contains(p))
         return is_in_region(p);
@@ -49,7 +49,7 @@ static bool is_here(uintptr_t p)
            fo_guard_contains(p);
 }
 
-static void tell(const void *p, const char *type, const char *function)
+static void report(const void *p, const char *type, const char *function)
 {
     char line[400];
     struct fo_text t = FO_TEXT(line);
@@ -68,12 +68,13 @@ static void tell(const void *p, const char *type, const char *function)
 
 void fo_passed_check(const void *p, const char *type, const char *function, unsigned major)
 {
-    static bool told;
+    static bool is_reported;
     int saved_errno = errno;
 
-    if (p != NULL && fo_hot.memory != NULL && !FO_RELAXED_LOAD(&told) &&
-        !FO_RELAXED_LOAD(&fo_hot.shared) && !is_here((uintptr_t)p) &&
-        is_made_by_openssl(type, major) && !__atomic_exchange_n(&told, true, __ATOMIC_RELAXED))
-        tell(p, type, function);
+    if (p != NULL && fo_hot.memory != NULL && !FO_RELAXED_LOAD(&is_reported) &&
+        !FO_RELAXED_LOAD(&fo_hot.shared) && !has_object((uintptr_t)p) &&
+        is_made_by_openssl(type, major) &&
+        !__atomic_exchange_n(&is_reported, true, __ATOMIC_RELAXED))
+        report(p, type, function);
     errno = saved_errno;
 }

@@ -1,12 +1,12 @@
-/* Objects that processes pass to each other by their addresses, where OpenSSL's memory is private:
- * the receiver finds nothing there, and OpenSSL crashes.  One message says what is missing. */
+/* Objects that processes pass to each other by their addresses, while OpenSSL's memory is private:
+ * the receiver has no object at the address, and OpenSSL crashes.  One message names the remedy. */
 #ifndef FO_LOAD_PASSED_H
 #define FO_LOAD_PASSED_H
 
 #include "base/base.h"
 
-/* `function` of OpenSSL, of this major version, is called for an object that no block of this
- * process holds, as it seems.  The call goes on. */
+/* `function` of OpenSSL, of this major version, is called for p, which may not be an object of this
+ * process: if so, print the message.  The call is not refused. */
 FO_COLD void fo_passed_check(const void *p, const char *type, const char *function, unsigned major);
 
 #endif

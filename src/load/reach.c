@@ -1,5 +1,6 @@
-/* See reach.h.  Cures act where OpenSSL calls libc, so OpenSSL is made to call: a lock of ours, and
- * who is running.  Nothing is allocated: this happens inside OpenSSL's first allocation. */
+/* See reach.h.  Cures act where OpenSSL calls libc.  So two functions of OpenSSL are called: one
+ * that locks a lock, and one that calls pthread_self().  Neither allocates: this runs inside
+ * OpenSSL's first allocation. */
 #include "load/reach.h"
 
 #include "base/say.h"
@@ -7,7 +8,7 @@
 #include "shared/cures.h"
 #include "shared/rwlock.h"
 
-static bool locks_reach(const struct fo_openssl *o)
+static bool can_reach_locks(const struct fo_openssl *o)
 {
     pthread_rwlock_t lock = PTHREAD_RWLOCK_INITIALIZER;
 
@@ -21,9 +22,9 @@ static bool locks_reach(const struct fo_openssl *o)
     return seen;
 }
 
-/* Nobody but OpenSSL gets another answer than this.  It writes the answer into a blinding, which
- * otherwise consists of pointers: here there is one word that is not 0. */
-static bool identity_reaches(const struct fo_openssl *o)
+/* OpenSSL writes the answer of pthread_self() into a blinding; the other words stay 0.  If the cure
+ * reaches OpenSSL, that answer differs from the one here. */
+static bool can_reach_identity(const struct fo_openssl *o)
 {
     pthread_t (*volatile ask)(void) = pthread_self;
     pthread_t blinding[64] = {0}, self = ask();
@@ -38,40 +39,40 @@ static bool identity_reaches(const struct fo_openssl *o)
     return true;
 }
 
-/* What is missing without each. */
-static const char *const matters[FO_CURE_COUNT] = {
-    "every forked child goes on with its parent's error queue and random generator",
-    "a process that exits frees what the others still use",
-    "who waits for a lock that another process has sleeps for ever",
+/* What happens without each cure. */
+static const char *const effects[FO_CURE_COUNT] = {
+    "every forked child uses its parent's error queue and random generator",
+    "a process that exits frees what other processes still use",
+    "a thread that waits for a lock of another process sleeps for ever",
     "RSA keys that several processes use make wrong signatures",
 };
 
-static bool reaches(const struct fo_openssl *o, unsigned cure)
+static bool can_reach(const struct fo_openssl *o, unsigned cure)
 {
     switch (cure) {
     case FO_CURE_STATE:
         return o->thread_stop != NULL && fo_cure_at_fork();
     case FO_CURE_EXIT:
-        /* atexit(3) is a call of libc like those. */
-        return o->cleanup != NULL && (!fo_cure_is_applied(FO_CURE_LOCKS) || locks_reach(o));
+        /* If the calls for locks are bound to libc's own, so is that of atexit(3). */
+        return o->cleanup != NULL && (!fo_cure_is_applied(FO_CURE_LOCKS) || can_reach_locks(o));
     case FO_CURE_LOCKS:
-        return locks_reach(o);
+        return can_reach_locks(o);
     default:
-        return identity_reaches(o);
+        return can_reach_identity(o);
     }
 }
 
 void fo_reach_check(const struct fo_openssl *o)
 {
-    static unsigned told;
+    static unsigned reported;
 
     for (unsigned i = 0; i < FO_CURE_COUNT; i++) {
         unsigned cure = 1u << i;
-        if (!fo_cure_is_applied(cure) || (told & cure) != 0 || reaches(o, cure))
+        if (!fo_cure_is_applied(cure) || (reported & cure) != 0 || can_reach(o, cure))
             continue;
-        told |= cure;
+        reported |= cure;
         fo_say_words("the cure ", fo_cure_names[i], " does not reach the OpenSSL ",
                      o->in_executable ? "in the executable" : o->how,
-                     ", whose memory is shared: ", matters[i], NULL);
+                     ", whose memory is shared: ", effects[i], NULL);
     }
 }

@@ -4,8 +4,8 @@
 
 #include "load/openssl.h"
 
-/* For each cure that is applied and does not get there: say so, once in a process, and when that
- * matters. */
+/* For each cure that is applied and does not reach it: print a message, once in a process, with the
+ * effect. */
 void fo_reach_check(const struct fo_openssl *o);
 
 #endif

@@ -1,10 +1,10 @@
 /* OpenSSL's names CRYPTO_secure_free and CRYPTO_secure_clear_free, for callers of OpenSSL 3 and of
- * OpenSSL 4.  What starts no live block of the secure heap is reported and skipped there: libcrypto
- * would end the program.  Everything else goes on to OpenSSL.  As in openssl_api.c, the versions
- * are hidden (one @).
+ * OpenSSL 4.  A pointer into the secure heap that starts no live block there is reported and the
+ * call skipped: libcrypto would end the program.  Other calls are passed on to OpenSSL.  As in
+ * openssl_api.c, the versions are hidden (one @).
  *
- * A secure heap need not exist: then OpenSSL hands these blocks on to CRYPTO_free(), some in each
- * handshake.  So a live block of ours is not looked for in a secure heap. */
+ * Without a secure heap OpenSSL passes these blocks on to CRYPTO_free(), some in each handshake.
+ * So a live block of the library is not searched for in a secure heap. */
 #include "block/secure.h"
 
 #include <errno.h>
@@ -18,7 +18,7 @@
 #include "load/library.h"
 #include "process/process.h"
 
-/* Live or not, it is no part of a secure heap. */
+/* A block of the region, live or not, is not in a secure heap. */
 static FO_ALWAYS_INLINE bool is_in_region(const void *p)
 {
     return fo_direct_contains(fo_direct_of(fo_hot.process), (uintptr_t)p);
@@ -43,20 +43,20 @@ static bool is_refused(uintptr_t p, fo_site now)
     return refused;
 }
 
-static FO_COLD bool may_free(const void *p, const char *file, int line)
+static FO_COLD bool can_free(const void *p, const char *file, int line)
 {
     int saved_errno = errno;
-    bool may = is_in_region(p) || is_live_block((uintptr_t)p) ||
+    bool can = is_in_region(p) || is_live_block((uintptr_t)p) ||
                !is_refused((uintptr_t)p, fo_site_pack(file, line));
 
     errno = saved_errno;
-    return may;
+    return can;
 }
 
 typedef void free_function(void *p, const char *file, int line);
 typedef void clear_free_function(void *p, size_t size, const char *file, int line);
 
-/* OpenSSL's, for OpenSSL 3 and 4, as far as they are the same for every caller. */
+/* OpenSSL's functions, for OpenSSL 3 and 4, if they are the same for every caller. */
 static void *frees[2], *clear_frees[2];
 
 void fo_secure_forget(void)
@@ -67,25 +67,24 @@ void fo_secure_forget(void)
     }
 }
 
-static FO_COLD void free_slowly(void *p, const char *file, int line, unsigned major,
-                                uintptr_t caller)
+static FO_COLD void free_slow(void *p, const char *file, int line, unsigned major, uintptr_t caller)
 {
     free_function *real;
 
     *(void **)&real =
         fo_library_function(&frees[major - 3], FO_PART_CRYPTO, major, "CRYPTO_secure_free", caller);
-    if (real != NULL && may_free(p, file, line))
+    if (real != NULL && can_free(p, file, line))
         real(p, file, line);
 }
 
-static FO_COLD void clear_free_slowly(void *p, size_t size, const char *file, int line,
-                                      unsigned major, uintptr_t caller)
+static FO_COLD void clear_free_slow(void *p, size_t size, const char *file, int line,
+                                    unsigned major, uintptr_t caller)
 {
     clear_free_function *real;
 
     *(void **)&real = fo_library_function(&clear_frees[major - 3], FO_PART_CRYPTO, major,
                                           "CRYPTO_secure_clear_free", caller);
-    if (real != NULL && may_free(p, file, line))
+    if (real != NULL && can_free(p, file, line))
         real(p, size, file, line);
 }
 
@@ -101,13 +100,13 @@ static FO_COLD void clear_free_slowly(void *p, size_t size, const char *file, in
     {                                                                                              \
         free_function *real;                                                                       \
                                                                                                    \
-        if (p == NULL) /* nothing is done, as OpenSSL promises */                                  \
+        if (p == NULL) /* for NULL nothing is done, as OpenSSL promises */                         \
             return;                                                                                \
         *(void **)&real = FO_HOT_LOAD(&frees[major - 3]);                                          \
         if (fo_likely(real != NULL) && fo_likely(is_in_region(p)))                                 \
             real(p, file, line);                                                                   \
         else                                                                                       \
-            free_slowly(p, file, line, major, (uintptr_t)__builtin_return_address(0));             \
+            free_slow(p, file, line, major, (uintptr_t)__builtin_return_address(0));               \
     }                                                                                              \
     ENTRY(CRYPTO_secure_clear_free, major)                                                         \
     void fo_CRYPTO_secure_clear_free_##major(void *p, size_t size, const char *file, int line)     \
@@ -120,7 +119,7 @@ static FO_COLD void clear_free_slowly(void *p, size_t size, const char *file, in
         if (fo_likely(real != NULL) && fo_likely(is_in_region(p)))                                 \
             real(p, size, file, line);                                                             \
         else                                                                                       \
-            clear_free_slowly(p, size, file, line, major, (uintptr_t)__builtin_return_address(0)); \
+            clear_free_slow(p, size, file, line, major, (uintptr_t)__builtin_return_address(0));   \
     }
 DEFINE_ENTRIES(3)
 DEFINE_ENTRIES(4)

@@ -1,5 +1,5 @@
-/* sigaction(2) and signal(3): with FREEONCE_FAULTS=1 the library's handler stays in front of what
- * the program installs for SIGSEGV, SIGBUS, SIGILL and SIGABRT.  All else is passed through. */
+/* sigaction(2) and signal(3): with FREEONCE_FAULTS=1 the library's handler stays in front of the
+ * program's handlers for SIGSEGV, SIGBUS, SIGILL and SIGABRT.  Other calls are passed to libc. */
 #include "process/fault.h"
 
 FO_EXPORT int sigaction(int number, const struct sigaction *action, struct sigaction *before)

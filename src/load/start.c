@@ -1,4 +1,4 @@
-/* The library's first and last moments in a process. */
+/* The library's constructor and destructor. */
 #include <sys/auxv.h>
 #include <unistd.h>
 
@@ -21,9 +21,9 @@ FO_EXPORT const char freeonce_version[] = FREEONCE_VERSION;
 
 static FO_BEGINNING struct fo_conf conf;
 
-/* A program with more rights than its caller obeys root's file alone.  What it executes may have no
- * more rights than the program itself, and so obey its environment: the variables are removed, as
- * the dynamic linker removes its own. */
+/* A program with more rights than its caller (set-user-ID) obeys root's file alone.  A program that
+ * it executes may have no more rights than itself and would obey the environment.  So the variables
+ * are removed, as the dynamic linker removes its own. */
 static void read_options(char **argv, char **envp)
 {
     if (getauxval(AT_SECURE) != 0) {
@@ -36,16 +36,15 @@ static void read_options(char **argv, char **envp)
     fo_options_read_conf(&conf, argv[0], false);
 }
 
-/* -z initfirst brings us here before the constructors of all other libraries, some of which use
- * OpenSSL (BIND's).  libc's environ is not set up yet, hence envp.  Without OpenSSL in sight
- * nothing is mapped or written, and nothing opened but the file of options, and the journal if one
- * is asked for. */
+/* By -z initfirst this runs before the constructors of all other libraries, some of which use
+ * OpenSSL (BIND's).  libc's environ is not set yet, hence envp.  Without OpenSSL nothing is mapped
+ * or written, and nothing opened but the file of options, and the journal if one is set. */
 __attribute__((constructor)) static void begin(int argc, char **argv, char **envp)
 {
-    environ = environ != NULL ? environ : envp; /* as libc will; see base/raw.h */
+    environ = environ != NULL ? environ : envp; /* as libc sets it later; see base/raw.h */
     fo_begin_tsan();
     fo_output_begin();
-    (void)getpid(); /* finds the real one, before a signal handler asks */
+    (void)getpid(); /* looks up the real function, before a signal handler calls it */
     fo_jumps_find();
     fo_exec_find();
     fo_fault_find();

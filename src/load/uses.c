@@ -1,5 +1,5 @@
-/* See uses.h.  Where calls are not looked at, the entries go on to OpenSSL's function by themselves
- * and come here once, to find it. */
+/* See uses.h.  Where calls are not judged, the entries jump to OpenSSL's function; only the first
+ * call comes here, to look it up. */
 #include "load/uses.h"
 
 #include <errno.h>
@@ -15,7 +15,7 @@
 
 enum when { ONCE, OFTEN, NEVER };
 
-/* All texts in one piece, as in objects.c. */
+/* One struct for all texts: see objects.c. */
 static const struct texts {
 #define FO_USE(name, type, when, part) char name##_name[sizeof #name], name##_type[sizeof type];
 #include "load/uses.def"
@@ -38,7 +38,7 @@ static const struct row {
 };
 
 FO_BEGINNING fo_use_function *fo_use_real[FO_USE_COUNT * 2];
-static FO_BULKY fo_use_function *found[FO_USE_COUNT * 2]; /* also where calls are looked at */
+static FO_BULKY fo_use_function *found[FO_USE_COUNT * 2]; /* also where calls are judged */
 static bool has_found, has_forked;
 
 static const char *text_at(uint16_t offset)
@@ -67,7 +67,7 @@ void fo_uses_before_fork(void)
         forget(fo_use_real);
 }
 
-static bool is_looked_at(const struct row *row)
+static bool is_judged(const struct row *row)
 {
     if (row->when == NEVER || !__atomic_load_n(&has_forked, __ATOMIC_SEQ_CST) ||
         fo_hot.memory == NULL || FO_RELAXED_LOAD(&fo_hot.shared))
@@ -90,11 +90,11 @@ static fo_use_function *find_real(size_t entry, uintptr_t caller)
     return real;
 }
 
-/* Both a fork and another library may come meanwhile. */
-static void go_by_itself(size_t entry, fo_use_function *real)
+/* Checked again after the store: a fork, or the load of another library, may clear it between. */
+static void set_direct(size_t entry, fo_use_function *real)
 {
     __atomic_store_n(&fo_use_real[entry], real, __ATOMIC_SEQ_CST);
-    if (is_looked_at(&rows[entry / 2]) || __atomic_load_n(&found[entry], __ATOMIC_SEQ_CST) != real)
+    if (is_judged(&rows[entry / 2]) || __atomic_load_n(&found[entry], __ATOMIC_SEQ_CST) != real)
         __atomic_store_n(&fo_use_real[entry], NULL, __ATOMIC_SEQ_CST);
 }
 
@@ -120,9 +120,9 @@ fo_use_function *fo_use_judge(const void *p, size_t entry, uintptr_t caller)
         real = find_real(entry, caller);
     if (fo_use_is_of_freed(p) && fo_hot.objects)
         report_freed((uintptr_t)p, row, caller);
-    if (is_looked_at(row))
+    if (is_judged(row))
         fo_passed_check(p, text_at(row->type), text_at(row->name), entry % 2 == 0 ? 3 : 4);
     else if (__atomic_load_n(&found[entry], __ATOMIC_ACQUIRE) == real)
-        go_by_itself(entry, real);
+        set_direct(entry, real);
     return real;
 }

@@ -1,6 +1,5 @@
-/* OpenSSL's functions that use an object: was it freed?  A connection in private memory: did
- * another process make it?  (passed.h.)  The table of them is uses.def, what OpenSSL's names lead
- * to is in entries_uses.c. */
+/* OpenSSL's functions that use an object: was it freed?  In private memory: did another process
+ * make it (passed.h)?  uses.def lists them; entries_uses.c defines OpenSSL's names. */
 #ifndef FO_LOAD_USES_H
 #define FO_LOAD_USES_H
 
@@ -15,10 +14,10 @@ enum fo_use {
     FO_USE_COUNT,
 };
 
-/* None has more arguments.  One type does for all, as in objects.h. */
+/* None has more arguments.  One type serves for all, as in objects.h. */
 typedef void *fo_use_function(void *p, void *second, void *third, void *fourth, void *fifth);
 
-/* OpenSSL's functions, for each row and each major version, where calls are not looked at. */
+/* OpenSSL's functions, for each row and each major version, where calls are not judged. */
 #define FO_USE_SLOT(use, major) ((use)*2 + ((major) == 4))
 extern FO_HIDDEN fo_use_function *fo_use_real[FO_USE_COUNT * 2];
 
@@ -29,14 +28,14 @@ static FO_ALWAYS_INLINE bool fo_use_is_of_freed(const void *p)
            (FO_HOT_LOAD(&fo_header_of((uintptr_t)p)->word) & FO_REGION_DEAD) != 0;
 }
 
-/* OpenSSL's function of this slot, which the code at `caller` calls for the object p. */
+/* Judge a call for the object p by the code at `caller`; return OpenSSL's function of this entry,
+ * to be called in any case. */
 fo_use_function *fo_use_judge(const void *p, size_t entry, uintptr_t caller);
 
-/* This process is about to fork: from now on there is another one that may pass objects to it, or
- * that it was forked from. */
+/* This process is about to fork: from now on processes may pass objects to each other. */
 void fo_uses_before_fork(void);
 
-/* Another library came; see fo_objects_forget(). */
+/* Another OpenSSL was loaded; see fo_objects_forget(). */
 void fo_uses_forget(void);
 
 #endif

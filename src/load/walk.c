@@ -1,10 +1,10 @@
-/* freeonce_walk(): a look at the whole heap, for whoever asks for it by name with dlsym(3); see
+/* freeonce_walk(): a check of the whole heap, for a program that looks it up with dlsym(3); see
  * heap/freeonce_walk.h. */
 #include "block/walk.h"
 
 FO_EXPORT freeonce_walk_function freeonce_walk;
 
-static void nobody_finds_it(struct fo_walk *w)
+static void add_lost(struct fo_walk *w)
 {
     uint64_t lost = w->pages_lost + w->magazines_lost;
 
@@ -23,7 +23,7 @@ bool freeonce_walk(struct fo_walk *out)
         fo_caches_reclaim();
     if (!fo_blocks_walk(out, NULL, NULL))
         return false;
-    nobody_finds_it(out);
+    add_lost(out);
     if (before.wrong != 0) {
         out->wrong += before.wrong;
         out->what = before.what;

@@ -134,9 +134,9 @@ CASES = [
         "bound-deeply-and-shared",
         "dlopener {crypto} deep",
         "the cure exit does not reach the OpenSSL found by dlsym, whose memory is shared: a process"
-        " that exits frees what the others still use\n"
-        "the cure locks does not reach the OpenSSL found by dlsym, whose memory is shared: who"
-        " waits for a lock that another process has sleeps for ever\n"
+        " that exits frees what other processes still use\n"
+        "the cure locks does not reach the OpenSSL found by dlsym, whose memory is shared: a thread"
+        " that waits for a lock of another process sleeps for ever\n"
         "the cure identity does not reach the OpenSSL found by dlsym, whose memory is shared: RSA"
         " keys that several processes use make wrong signatures\n",
         ANY,
