@@ -121,10 +121,9 @@ static FO_COLD fo_object_function *find_real(fo_object_function **slot, size_t e
 /* A C++ exception, pthread_exit(3) or a cancellation may leave call_outermost() from one of the
  * program's callbacks.  The unwinder calls this as the personality routine of its frame; the frame
  * has no landing pad, so nothing of libgcc is needed.  (Jumps: jumps.c.) */
-__attribute__((used)) static _Unwind_Reason_Code personality(int version, _Unwind_Action actions,
-                                                             _Unwind_Exception_Class class,
-                                                             struct _Unwind_Exception *exception,
-                                                             struct _Unwind_Context *context)
+__attribute__((used)) static _Unwind_Reason_Code
+unwind_personality(int version, _Unwind_Action actions, _Unwind_Exception_Class class,
+                   struct _Unwind_Exception *exception, struct _Unwind_Context *context)
 {
     (void)version;
     (void)class;
@@ -139,7 +138,8 @@ __attribute__((used)) static _Unwind_Reason_Code personality(int version, _Unwin
 static __attribute__((noinline)) void *call_outermost(fo_object_function *function, void *p,
                                                       const void *second, uintptr_t caller)
 {
-    __asm__ volatile(".cfi_personality 0x1b, personality"); /* 0x1b: relative, 4 bytes, signed */
+    /* 0x1b: relative, 4 bytes, signed. */
+    __asm__ volatile(".cfi_personality 0x1b, unwind_personality");
     fo_thread_enter(caller);
     void *answer = function(p, second);
     fo_thread_enter(0);
