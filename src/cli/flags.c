@@ -45,7 +45,7 @@ static void add_names(char *names, size_t size, const struct argp_option *o)
     }
 }
 
-/* Far from all: argp tells that it is wrong. */
+/* Without a near name nothing is printed here: argp reports the error. */
 static void suggest(const char *program, const char *name, size_t length, const struct argp *argp)
 {
     char names[1024] = "", word[32], nearest[32];

@@ -5,9 +5,9 @@
 #include <argp.h>
 #include <stdbool.h>
 
-/* Before argp_parse(): a long option that `argp` does not have, and that is near to one that it
- * has, is named with that, and the command ends with argp_err_exit_status.  in_order: the options
- * end at the first word that is none. */
+/* Call before argp_parse().  If a long option is unknown to `argp` and near to a known one, print a
+ * message with both and end the command with argp_err_exit_status.  in_order: the options end at
+ * the first word that is no option. */
 void fo_flags_check(int argc, char **argv, const struct argp *argp, bool in_order);
 
 #endif

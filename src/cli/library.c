@@ -1,6 +1,6 @@
-/* See library.h.  The executable's own place decides, not a path fixed when it was built: a build
- * tree, a prefix that was moved and a package unpacked anywhere all find the library that belongs
- * to this command. */
+/* See library.h.  The library is searched relative to the executable, not at a path fixed at build
+ * time: so a build tree, a moved prefix and a package unpacked anywhere each find the library that
+ * belongs to this command. */
 #include "cli/library.h"
 
 #include <errno.h>
@@ -19,8 +19,8 @@
 
 enum { TRIED_MAX = 4096 };
 
-/* Relative to the directory above the executable's own.  The first is where `cmake --install` puts
- * it, the last one is a build tree. */
+/* Relative to the directory above that of the executable.  The first is for `cmake --install`, the
+ * last for a build tree. */
 static const char *const places[] = {
     FREEONCE_LIBDIR, ("lib/" FREEONCE_MULTIARCH), "lib", "lib64", ".",
 };
@@ -38,8 +38,8 @@ enum { MACHINE = EM_X86_64 };
 enum { MACHINE = EM_AARCH64 };
 #endif
 
-/* Is it made for this machine?  The dynamic linker would ignore another, with a line in every
- * program. */
+/* Is it a library for this machine?  The dynamic linker would ignore any other file, with a message
+ * in every program. */
 static bool is_shared_object(const char *path)
 {
     ElfW(Ehdr) head;
@@ -57,10 +57,10 @@ const char *fo_library_check(const char *path)
     static char absolute[PATH_MAX];
     char *end = absolute;
 
-    if (path[0] != '/') { /* programs change their directory */
+    if (path[0] != '/') { /* programs may change their directory */
         if (getcwd(absolute, PATH_MAX - 1) == NULL) {
             fo_error(
-                "cannot tell the current directory (%s); name the library by its absolute path",
+                "the current directory is not known (%s); name the library by its absolute path",
                 strerror(errno));
             return NULL;
         }
@@ -89,7 +89,7 @@ const char *fo_library_check(const char *path)
     return absolute;
 }
 
-/* The directory above that of the executable; "" when it cannot be told. */
+/* The directory above that of the executable; "" if it is not known. */
 static void prefix_of_self(char *prefix, size_t size)
 {
     ssize_t length = readlink("/proc/self/exe", prefix, size - 1);
@@ -102,7 +102,7 @@ static void prefix_of_self(char *prefix, size_t size)
     }
 }
 
-static const char *beside_self(char *tried, size_t size)
+static const char *find_beside_self(char *tried, size_t size)
 {
     char prefix[PATH_MAX], path[PATH_MAX];
     size_t at = 0;
@@ -138,7 +138,7 @@ const char *fo_library_find(void)
                      set);
         return found;
     }
-    const char *found = beside_self(tried, sizeof tried);
+    const char *found = find_beside_self(tried, sizeof tried);
     if (found == NULL)
         fo_error(LIBRARY " was not found; set FREEONCE_LIBRARY to its path. Looked for%s", tried);
     return found;

@@ -1,10 +1,10 @@
-/* Where is the library that this command puts in front of programs? */
+/* Where is the library that this command preloads into programs? */
 #ifndef FO_CLI_LIBRARY_H
 #define FO_CLI_LIBRARY_H
 
 /* The absolute path of libfreeonce.so, fit for LD_PRELOAD: FREEONCE_LIBRARY, else the library that
- * belongs to this executable, installed or in a build tree.  NULL after a message that lists where
- * it looked.  The string is not to be freed, and valid until the next call. */
+ * belongs to this executable, installed or in a build tree.  NULL after a message that lists the
+ * places searched.  The string is static: valid until the next call, not to be freed. */
 const char *fo_library_find(void);
 
 /* The same for a path that the user named.  NULL after a message: no such file, or a path that

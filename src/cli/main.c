@@ -1,4 +1,4 @@
-/* The command freeonce: which subcommand is meant?  Without a name of one it is run. */
+/* The command freeonce: calls the subcommand that the first word names, otherwise `run`. */
 #include <stdio.h>
 #include <string.h>
 
@@ -28,7 +28,7 @@ static void help(void)
           "  freeonce --ci -- make test           fail when any process frees a block twice\n"
           "  freeonce report journal              what did the processes find?\n"
           "  freeonce systemd kamailio.service    a drop-in that guards this service\n"
-          "\n`freeonce SUBCOMMAND --help` tells the options of each; freeonce(1) is the manual.\n",
+          "\n`freeonce SUBCOMMAND --help` lists the options of each; freeonce(1) is the manual.\n",
           stdout);
 }
 

@@ -16,8 +16,8 @@ bool fo_colours(FILE *out)
            (terminal == NULL || strcmp(terminal, "dumb") != 0);
 }
 
-__attribute__((format(printf, 2, 0))) static void say(const char *colour, const char *format,
-                                                      va_list arguments)
+__attribute__((format(printf, 2, 0))) static void
+print_message(const char *colour, const char *format, va_list arguments)
 {
     bool colours = fo_colours(stderr);
     char *text;
@@ -25,7 +25,7 @@ __attribute__((format(printf, 2, 0))) static void say(const char *colour, const 
     if (vasprintf(&text, format, arguments) < 0)
         text = NULL;
     if (text != NULL)
-        fo_clean(text, text); /* it may name files, programs and what others wrote */
+        fo_clean(text, text); /* it may have names of files and programs, and text of files */
     fprintf(stderr, "%sfreeonce:%s %s\n", colours ? colour : "", colours ? "\033[0m" : "",
             text != NULL ? text : "there is no memory for a message");
     free(text);
@@ -36,7 +36,7 @@ void fo_error(const char *format, ...)
     va_list arguments;
 
     va_start(arguments, format);
-    say("\033[31m", format, arguments);
+    print_message("\033[31m", format, arguments);
     va_end(arguments);
 }
 
@@ -45,6 +45,6 @@ void fo_warning(const char *format, ...)
     va_list arguments;
 
     va_start(arguments, format);
-    say("\033[33m", format, arguments);
+    print_message("\033[33m", format, arguments);
     va_end(arguments);
 }

@@ -1,18 +1,17 @@
-/* One line to a person on stderr, "freeonce: ...", coloured on a terminal. */
+/* One line on stderr, "freeonce: ...", coloured on a terminal. */
 #ifndef FO_CLI_MESSAGE_H
 #define FO_CLI_MESSAGE_H
 
 #include <stdbool.h>
 #include <stdio.h>
 
-/* Something is wrong and the command cannot do what it was asked for. */
+/* For an error: the command cannot do what it was called for. */
 void fo_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
-/* Something is worth knowing, the command goes on. */
+/* For a warning: the command continues. */
 void fo_warning(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
-/* May colours be written there?  Only to a terminal, and not where NO_COLOR is set (no-color.org).
- */
+/* Is `out` to have colours?  Only a terminal, and not if NO_COLOR is set (no-color.org). */
 bool fo_colours(FILE *out);
 
 #endif

@@ -1,5 +1,5 @@
-/* freeonce options: which options are in force, and where does each come from?  With the parser of
- * the library, so that both always agree. */
+/* freeonce options: which options are in force, and where does each come from?  It uses the
+ * library's parser, so the two cannot differ. */
 #include <argp.h>
 #include <errno.h>
 #include <stdio.h>
@@ -28,17 +28,17 @@ static const char before[] =
     "Examples:\n"
     "  freeonce options                        what is in force?\n"
     "  freeonce options LOG ON_ERROR           what do these two mean?\n"
-    "  freeonce options --program nginx        what does the file say to nginx?\n"
+    "  freeonce options --program nginx        what does the file set for nginx?\n"
     "  freeonce options --conf freeonce.conf   check a file before installing it\n"
     "\n"
     "Exit status: 0 all is well; 64 the command line is wrong; 65 the contents of --conf FILE are; "
     "66 it cannot be read; 73 the output cannot be written; 78 an option of the environment or of "
     "/etc/freeonce.conf is wrong, or a file is not obeyed because of its owner, its mode or its "
-    "kind.  What is wrong is told on stderr.";
+    "kind.  Problems are printed on stderr.";
 
 static const struct argp_option flags[] = {
     {"all", 'a', NULL, 0, "every option (the default)", 0},
-    {"changed", 'c', NULL, 0, "only options that somebody set", 0},
+    {"changed", 'c', NULL, 0, "only options that are set", 0},
     {"conf", KEY_CONF, "FILE", 0,
      "check this file, all its sections, its owner and mode; the environment is left out", 0},
     {"program", KEY_PROGRAM, "NAME", 0, "the sections [NAME] of the file count, too", 0},
@@ -46,7 +46,7 @@ static const struct argp_option flags[] = {
     {0},
 };
 
-static void take_format(struct argp_state *state, struct arguments *a, const char *format)
+static void set_format(struct argp_state *state, struct arguments *a, const char *format)
 {
     static const char formats[] = "table|json";
     char nearest[16];
@@ -59,7 +59,7 @@ static void take_format(struct argp_state *state, struct arguments *a, const cha
                near ? "; did you mean " : "", near ? nearest : "", near ? "?" : "");
 }
 
-static error_t take(int key, char *argument, struct argp_state *state)
+static error_t parse_option(int key, char *argument, struct argp_state *state)
 {
     struct arguments *a = state->input;
 
@@ -77,7 +77,7 @@ static error_t take(int key, char *argument, struct argp_state *state)
         a->program = argument;
         break;
     case KEY_FORMAT:
-        take_format(state, a, argument);
+        set_format(state, a, argument);
         break;
     case ARGP_KEY_ARGS:
         a->names = state->argv + state->next;
@@ -88,7 +88,7 @@ static error_t take(int key, char *argument, struct argp_state *state)
     return 0;
 }
 
-/* The library says this one itself, since it knows backends only when OpenSSL is there. */
+/* The parser does not check this one: the library checks it when OpenSSL is loaded. */
 static void check_backend(struct fo_shown *s)
 {
     const struct fo_row *row = &s->rows[FO_INDEX_BACKEND];
@@ -125,8 +125,8 @@ static bool collect(struct fo_shown *s)
     return true;
 }
 
-/* FREEONCE_LOG, LOG and log are the same; false: there is no such option. */
-static bool choose(struct fo_shown *s, const char *name)
+/* FREEONCE_LOG, LOG and log are the same.  False: there is no such option. */
+static bool select_row(struct fo_shown *s, const char *name)
 {
     static const char names[] =
 #define FO_OPTION(member, NAME, kind, choices, fallback, help, ...) #NAME "|"
@@ -154,12 +154,12 @@ static bool select_rows(struct fo_shown *s, const struct arguments *a)
         s->rows[i].wanted = a->names == NULL && (set || !a->changed);
     }
     for (char **name = a->names; name != NULL && *name != NULL; name++)
-        all_known &= choose(s, *name);
+        all_known &= select_row(s, *name);
     return all_known;
 }
 
-/* What the problems amount to; in a file that is being checked, what it says matters more than
- * whose it is: that will be another when it is installed. */
+/* The exit status for the problems.  For a file that is being checked, problems of its contents go
+ * before those of its owner and mode, which may change when it is installed. */
 static int status_of(const struct fo_shown *s, bool checking)
 {
     enum fo_conf_state state = s->conf->state;
@@ -197,7 +197,7 @@ static int show(struct fo_shown *s, const struct arguments *a)
 
 int fo_options_main(int argc, char **argv)
 {
-    static const struct argp parser = {flags, take, "[NAME...]", before, NULL, NULL, NULL};
+    static const struct argp parser = {flags, parse_option, "[NAME...]", before, NULL, NULL, NULL};
     static struct fo_conf conf;
     static struct fo_shown shown = {.conf = &conf};
     struct arguments a = {0};

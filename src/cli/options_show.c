@@ -135,7 +135,7 @@ void fo_show_help(const struct fo_shown *s)
     }
 }
 
-/* What is no UTF-8 becomes what a reader of JSON can take. */
+/* Text that is not UTF-8 is made ASCII, with '?' for other bytes: JSON allows only UTF-8. */
 static json_t *text_of(const char *text)
 {
     json_t *answer = json_string(text);
@@ -188,7 +188,7 @@ bool fo_show_json(const struct fo_shown *s)
                             s->program != NULL ? text_of(s->program) : json_null(), "options",
                             options, "problems", problems);
     done &= all != NULL;
-    /* A stream that cannot be written is noticed by the caller, like a table's. */
+    /* The caller checks stdout for write errors, as for a table. */
     if (done && json_dumpf(all, stdout, JSON_INDENT(2)) == 0)
         putchar('\n');
     json_decref(all);

@@ -18,13 +18,13 @@ struct fo_row {
 
 struct fo_shown {
     const struct fo_conf *conf;
-    const char *program; /* whose sections were read, or NULL */
+    const char *program; /* the sections [program] were read; NULL: none */
     struct fo_row rows[FO_OPTION_COUNT];
     char (*problems)[FO_PROBLEM_MAX];
     unsigned problem_count;
 };
 
-/* After the options were read: the rows, all of them wanted. */
+/* Fill the rows, after the options were read.  All rows are wanted then. */
 void fo_shown_fill(struct fo_shown *s);
 
 void fo_show_table(const struct fo_shown *s);
