@@ -11,7 +11,7 @@ void fo_clean(char *to, const char *text);
 /* The same in memory that the caller frees; without memory the command ends. */
 char *fo_clean_copy(const char *text);
 
-/* Would fo_clean() leave it as it is? */
+/* Would fo_clean() not change it? */
 bool fo_is_clean(const char *text);
 
 #endif

@@ -13,7 +13,7 @@
 #include "cli/exit.h"
 #include "cli/message.h"
 
-/* -1: cannot be opened, which was said. */
+/* -1: it cannot be opened, after a message. */
 static int open_regular(const char *path, int *status)
 {
     struct stat st;
@@ -36,7 +36,7 @@ static int open_regular(const char *path, int *status)
     return fd;
 }
 
-/* Bytes read, at most size; -1 with errno. */
+/* The number of bytes read, at most size; -1: an error, in errno. */
 static ssize_t read_all(int fd, void *out, size_t size)
 {
     size_t done = 0;
@@ -61,7 +61,7 @@ static bool is_zero(const struct fo_journal_head *head)
     return memcmp(head->magic, zero, sizeof zero) == 0;
 }
 
-/* Is the head that of a journal we can read? */
+/* Is it the head of a journal that this version can read?  Else a message says why not. */
 static bool check_head(const char *path, const struct fo_journal_head *head, size_t size)
 {
     if (size == 0)
@@ -88,7 +88,7 @@ static bool check_head(const char *path, const struct fo_journal_head *head, siz
 
 struct fo_journal *fo_journal_file_read(const char *path, int *status)
 {
-    /* Aligned as its type says.  One more page: a byte there tells a file that goes on. */
+    /* Aligned for its type.  One byte more is read, to notice a file that is too long. */
     enum { ALIGNMENT = _Alignof(struct fo_journal) };
     char *data = aligned_alloc(ALIGNMENT, sizeof(struct fo_journal) + ALIGNMENT);
     if (data != NULL)

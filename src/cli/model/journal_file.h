@@ -4,8 +4,8 @@
 
 #include "report/journal_format.h"
 
-/* A copy of the file; rows that are beyond its end are zero.  NULL: nothing of it can be used. Says
- * what is wrong; *status is then an exit status of exit.h.  free() it. */
+/* A copy of the file; rows beyond its end are zero.  NULL: nothing of it can be used.  If something
+ * is wrong, prints a message and sets *status to an exit status of exit.h.  The caller frees it. */
 struct fo_journal *fo_journal_file_read(const char *path, int *status);
 
 #endif

@@ -6,7 +6,7 @@
 #include "report/advice.h"
 #include "report/headline.h"
 
-/* Debian builds OpenSSL beside its source. */
+/* Debian builds OpenSSL in a folder beside its source: paths begin with "../". */
 static const char *source_file(const struct fo_reading *r, struct fo_journal_reference reference)
 {
     const char *file = fo_row_string(r, reference);
@@ -113,8 +113,8 @@ static const char *or_unknown(const char *text)
     return text != NULL ? text : "?";
 }
 
-/* Its writer was away so long that others took it for dead, and wrote a row of their own: two rows,
- * one finding. */
+/* If a writer is stopped for long, other processes take it for dead and write a row of their own:
+ * then two rows are one finding. */
 static bool is_merged(const struct fo_reading *r, const struct fo_finding_shown *f)
 {
     for (size_t i = r->first_finding; i < r->model->finding_count; i++) {

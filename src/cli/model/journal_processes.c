@@ -1,5 +1,5 @@
-/* The processes of a journal: the parent of each, and those that executed a program without the
- * library. */
+/* The processes of a journal: the parent of each, and the number of those that executed a program
+ * without the library. */
 #include "cli/model/journal_rows.h"
 
 static void read_rows(struct fo_reading *r)
@@ -22,8 +22,8 @@ static void read_rows(struct fo_reading *r)
     }
 }
 
-/* The youngest process of that pid that is older.  A child that was executed anew does not know its
- * parent's row. */
+/* The process with the parent's pid that started last before the child.  Needed for a child that
+ * executed a program: it does not know its parent's row. */
 static const struct fo_process_shown *parent_of(const struct fo_reading *r,
                                                 const struct fo_process_shown *child)
 {
@@ -53,8 +53,8 @@ static void find_parents(struct fo_reading *r)
     }
 }
 
-/* Has the program that this process executed the library, too?  Then it has a row of its own. */
-static bool is_there_again(const struct fo_reading *r, const struct fo_process_shown *before)
+/* Has the program that this process executed a row of its own?  Then it has the library, too. */
+static bool has_newer_row(const struct fo_reading *r, const struct fo_process_shown *before)
 {
     for (size_t i = 0; i < FO_JOURNAL_PROCESSES; i++) {
         const struct fo_process_shown *p = r->processes[i];
@@ -69,7 +69,7 @@ static void count_left(struct fo_reading *r)
 {
     for (size_t i = 0; i < FO_JOURNAL_PROCESSES; i++)
         if (r->processes[i] != NULL && r->processes[i]->guard == FO_JOURNAL_LEFT)
-            r->model->left += !is_there_again(r, r->processes[i]);
+            r->model->left += !has_newer_row(r, r->processes[i]);
 }
 
 void fo_read_processes(struct fo_reading *r)

@@ -23,7 +23,8 @@ static void read_one(struct fo_reading *r)
     r->model->excluded += c->excluded;
     r->model->older += c->older;
     r->model->nameless += c->dropped.strings + c->dropped.modules + c->dropped.processes;
-    /* Each is counted first: one that is neither in a row nor dropped was cut off by a kill. */
+    /* A finding is counted first: if it is neither in a row nor counted as dropped, its process was
+     * killed while it wrote. */
     if (c->findings > r->occurrences + c->dropped.findings)
         r->model->dropped += c->findings - r->occurrences - c->dropped.findings;
 }
@@ -35,8 +36,8 @@ static int by_time(const void *a, const void *b)
     return x->first < y->first ? -1 : x->first > y->first;
 }
 
-static int complain(const struct fo_model *model, const char *path, uint64_t unfinished,
-                    uint64_t damaged)
+static int report_damage(const struct fo_model *model, const char *path, uint64_t unfinished,
+                         uint64_t damaged)
 {
     if (model->unfinished > unfinished)
         fo_warning("%s: rows that were not written to their end, because a process was killed "
@@ -67,7 +68,7 @@ int fo_model_read(struct fo_model *model, char *const *paths, int count)
             uint64_t unfinished = model->unfinished, damaged = model->damaged;
             *r = (struct fo_reading){.model = model, .journal = journal};
             read_one(r);
-            int rows = complain(model, paths[i], unfinished, damaged);
+            int rows = report_damage(model, paths[i], unfinished, damaged);
             status = status != FO_EXIT_OK ? status : rows;
             free(journal);
         }

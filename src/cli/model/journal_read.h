@@ -4,9 +4,9 @@
 
 #include "cli/model/model.h"
 
-/* Read the journals of these paths into *model.  What is wrong with one is said, and what is whole
- * of it is still in the model.  Returns FO_EXIT_OK, or the worst that was met: FO_EXIT_NO_INPUT,
- * FO_EXIT_DATA, FO_EXIT_SOFTWARE.  The model is the caller's to free in any case. */
+/* Read the journals of these paths into *model.  A message says what is wrong with a journal; its
+ * whole rows are in the model all the same.  Returns FO_EXIT_OK, or the status of the first error:
+ * FO_EXIT_NO_INPUT, FO_EXIT_DATA, FO_EXIT_SOFTWARE.  The caller frees the model in any case. */
 int fo_model_read(struct fo_model *model, char *const *paths, int count);
 
 #endif

@@ -1,6 +1,5 @@
-/* What the parts of journal_read.c share: one journal while it is read, and its rows.  A row is
- * used when it was written to its end and its check is right, and a reference when it leads to such
- * a row. */
+/* Shared by the parts of journal_read.c: one journal while it is read, and its rows.  A row is used
+ * if it was written to its end and its check is right; a reference, if it leads to such a row. */
 #ifndef FO_CLI_MODEL_JOURNAL_ROWS_H
 #define FO_CLI_MODEL_JOURNAL_ROWS_H
 
@@ -17,14 +16,14 @@ struct fo_reading {
     struct fo_process_shown *processes[FO_JOURNAL_PROCESSES];
 };
 
-/* Counts a row that is not. */
+/* A row that is not whole is counted, as unfinished or damaged. */
 bool fo_row_is_whole(struct fo_model *model, const struct fo_journal_row *row, const void *body,
                      size_t size);
 
-/* An array that should end with a NUL. */
+/* The text in an array that may have no NUL at its end. */
 const char *fo_row_text(struct fo_model *model, const char *text, size_t size);
 
-/* Where references lead; NULL, and a code without a module: nowhere. */
+/* The row of a reference.  NULL, or a code without a module: it leads to none. */
 const char *fo_row_string(const struct fo_reading *r, struct fo_journal_reference reference);
 struct fo_code fo_row_code(const struct fo_reading *r, const struct fo_journal_code *c);
 

@@ -1,5 +1,5 @@
-/* What the journals say, checked and with every reference resolved: what the outputs are made of.
- * All strings are UTF-8 or ASCII without control characters, and live as long as the model. */
+/* The contents of the journals, checked and with every reference resolved, for the outputs.  All
+ * strings are UTF-8 or ASCII without control characters, and are valid as long as the model. */
 #ifndef FO_CLI_MODEL_MODEL_H
 #define FO_CLI_MODEL_MODEL_H
 
@@ -22,7 +22,7 @@ struct fo_process_shown {
     const struct fo_process_shown *parent; /* NULL: not one of the journal's */
     const char *name;
     bool is_fork;     /* of a process that was guarded */
-    const char *how;  /* how the library got in; empty: as into its parent, or it did not matter */
+    const char *how;  /* how its OpenSSL was found; empty: as its parent's, or it had none */
     uint64_t started; /* nanoseconds since 1970 */
     int guard;        /* enum fo_journal_guard */
     int signal;       /* that ended it; 0: none that is known */
@@ -50,7 +50,7 @@ struct fo_finding_shown {
     int operation;        /* enum fo_operation of record.h */
     uint64_t pointer, block, size, offset;
     uint64_t count, first, last; /* how often, and when: nanoseconds since 1970 */
-    bool racing;                 /* the first free was going on at that moment */
+    bool racing;                 /* the first free was in progress at that moment */
     uint64_t neighbour_block, neighbour_size;
     const char *neighbour_file;
     unsigned neighbour_line;
@@ -65,11 +65,11 @@ struct fo_model {
     struct fo_finding_shown *findings;
     size_t finding_count;
     uint64_t guarded, unprotected; /* processes */
-    uint64_t left;                 /* were guarded, and executed another program since */
+    uint64_t left;                 /* processes that were guarded, and executed another program */
     uint64_t occurrences;          /* of findings, repeated ones too */
     uint64_t dropped;  /* findings that are in no row: no room, or the writer was killed */
-    uint64_t excluded; /* at least so many processes could not write the journal */
-    uint64_t older;    /* processes used OpenSSL 1.1 alone, which is left as it is */
+    uint64_t excluded; /* processes that could not write the journal, at least */
+    uint64_t older;    /* processes that used only OpenSSL 1.1, which is not guarded */
     uint64_t nameless; /* times that a name, module or process of a finding had no room */
     uint64_t unfinished, damaged; /* rows */
     struct {
@@ -79,20 +79,20 @@ struct fo_model {
     void *memory;                  /* model_memory.c's */
 };
 
-/* Memory that lives as long as the model: zeroed; never NULL, without memory the command ends. */
+/* Zeroed memory, valid as long as the model.  Never NULL: without memory the command ends. */
 void *fo_model_allocate(struct fo_model *model, size_t size);
 
-/* A copy of text (NULL for NULL) in which '?' stands for whatever is not UTF-8 or is a control
- * character. */
+/* A copy of text (NULL for NULL) in which '?' stands for each byte that is not UTF-8 or is a
+ * control character. */
 char *fo_model_string(struct fo_model *model, const char *text);
 
 /* All memory of the model; it is empty afterwards. */
 void fo_model_free(struct fo_model *model);
 
-/* A process of this pid, which ran last of those, was ended by this signal. */
+/* Note that this signal ended the last process with this pid. */
 void fo_model_killed(struct fo_model *model, unsigned pid, int signal);
 
-/* Was this process guarded, and a signal ended it, and no finding of its own may be the reason? */
+/* Was this process guarded and ended by a signal, and has it no finding that may be the reason? */
 bool fo_process_is_unexplained(const struct fo_model *model,
                                const struct fo_process_shown *process);
 size_t fo_model_unexplained(const struct fo_model *model);
@@ -100,16 +100,16 @@ size_t fo_model_unexplained(const struct fo_model *model);
 /* How many findings are not suppressed? */
 size_t fo_model_counting(const struct fo_model *model);
 
-/* Is there one of these, or one that is in no row, which nobody can say to be known? */
+/* Is there one of these, or a finding that is in no row, so that no suppression can match it? */
 bool fo_model_has_findings(const struct fo_model *model);
 
-/* Where should somebody look first?  The source line to which annotations are attached: of the
- * program's own code that made the last call, or of OpenSSL's if that is all that is known. */
+/* The source line to look at first, to which annotations are attached: of the program's code that
+ * made the last call, or of OpenSSL's code if no other is known. */
 struct fo_location {
     const char *file; /* NULL: not known */
     unsigned line;
     const char *function; /* NULL: not known */
-    bool openssl;         /* it is a line of OpenSSL's */
+    bool openssl;         /* it is a line of OpenSSL */
 };
 struct fo_location fo_place_location(const struct fo_place_shown *place);
 

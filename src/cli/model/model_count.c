@@ -1,4 +1,4 @@
-/* How many findings of a model count? */
+/* How many findings of a model are not suppressed? */
 #include "cli/model/model.h"
 
 size_t fo_model_counting(const struct fo_model *model)

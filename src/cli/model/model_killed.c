@@ -1,5 +1,5 @@
-/* Which processes of a model did a signal end?  Those that looked at their own fault have said so
- * in the journal, with FREEONCE_FAULTS; of its children the command knows how they ended. */
+/* Which processes of a model did a signal end?  With FREEONCE_FAULTS, a process writes its own
+ * fault into the journal; for its children, the command knows how they ended. */
 #include "cli/model/model.h"
 
 #include "report/journal_format.h"

@@ -1,5 +1,5 @@
-/* The memory of a model: pieces that live exactly as long as it does, and the strings in them,
- * which are cleaned here: every output may rely on UTF-8 without control characters. */
+/* The memory of a model, which is freed with it, and its strings.  These are cleaned here, so that
+ * every output may rely on UTF-8 without control characters. */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>

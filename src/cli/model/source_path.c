@@ -9,8 +9,8 @@
 #include "cli/exit.h"
 #include "cli/message.h"
 
-/* Where the last component of path[0..end) starts, if ".." can take it away. */
-static bool removable(const char *path, size_t end, size_t *start)
+/* Can ".." remove the last component of path[0..end)?  *start: where that begins. */
+static bool is_removable(const char *path, size_t end, size_t *start)
 {
     size_t at = end;
 
@@ -20,7 +20,7 @@ static bool removable(const char *path, size_t end, size_t *start)
     return end > at && !(end - at == 2 && memcmp(path + at, "..", 2) == 0);
 }
 
-/* In place; by the text alone, the file system is not asked: the source may be elsewhere by now. */
+/* In place, and by the text alone: the source may not be on this system. */
 static void normalise(char *path)
 {
     size_t first = *path == '/', used = first, start;
@@ -34,7 +34,7 @@ static void normalise(char *path)
         last = at[length] == '\0';
         if (length == 0 || (length == 1 && *at == '.'))
             continue;
-        if (up && removable(path, used > first ? used - 1 : used, &start)) {
+        if (up && is_removable(path, used > first ? used - 1 : used, &start)) {
             used = start;
         } else if (!up || first == 0) { /* there is nothing above the root */
             memmove(path + used, at, length);
