@@ -6,16 +6,17 @@
 #include <stdio.h>
 #include <string.h>
 
-/* The folder that $LIB stands for exists wherever a glibc is, and more ".." than it is deep lead to
- * the root, whose parent is the root: the rest is any absolute path. */
+/* The folder /usr/$LIB exists on each system with glibc.  There are more ".." than it is deep: they
+ * lead to the root, whose parent is the root.  Any absolute path may follow. */
 #define TO_ROOT "/usr/$LIB/../../../../../../../.."
 
-/* The system's folder of libraries, below /usr. */
+/* The system's folder of libraries. */
 #define SYSTEM_FOLDER                                                                              \
     (sizeof FREEONCE_MULTIARCH > 1 ? "/usr/lib/" FREEONCE_MULTIARCH "/"                            \
                                    : "/usr/" FREEONCE_LIBDIR "/")
 
-/* Asks the dynamic linker itself.  With RTLD_NOLOAD, a file that is there is no error. */
+/* Can the dynamic linker find it?  With RTLD_NOLOAD, a file that exists and is not loaded is no
+ * error. */
 static bool is_found(const char *word)
 {
     dlerror();

@@ -1,4 +1,4 @@
-/* See program.h.  The file may be anybody's: each number of it is bounded. */
+/* See program.h.  Any user may have made the file: each number in it is bounded. */
 #include "cli/program.h"
 
 #include <elf.h>
@@ -17,7 +17,7 @@ enum { MACHINE = EM_X86_64 };
 enum { MACHINE = EM_AARCH64 };
 #endif
 
-/* The dynamic linker that the program names: NULL if it has none, "" if it cannot be told. */
+/* The dynamic linker that the program names: NULL if it has none, "" if that is not known. */
 static const char *interpreter_of(const struct fo_program *program)
 {
     Elf64_Ehdr h;
@@ -43,7 +43,7 @@ static const char *interpreter_of(const struct fo_program *program)
     return NULL;
 }
 
-/* NULL: it is that of glibc, or not known. */
+/* The name of a libc other than glibc; NULL: it is glibc, or not known. */
 static const char *other_libc(const char *interpreter)
 {
     static const struct {

@@ -1,4 +1,4 @@
-/* What is an executable file, and can the library be put in front of it?  Of freeonce run and
+/* What is an executable file, and can the library be preloaded into it?  For freeonce run and
  * freeonce systemd. */
 #ifndef FO_CLI_PROGRAM_H
 #define FO_CLI_PROGRAM_H
@@ -8,11 +8,11 @@
 #include <sys/stat.h>
 
 enum fo_program_kind {
-    FO_PROGRAM_OTHER,   /* neither ELF nor a script, or it cannot be told */
+    FO_PROGRAM_OTHER,   /* neither ELF nor a script, or not known */
     FO_PROGRAM_SCRIPT,  /* "#!" */
-    FO_PROGRAM_DYNAMIC, /* as far as the file says, the library can be loaded into it */
+    FO_PROGRAM_DYNAMIC, /* by its file, the library can be loaded into it */
     FO_PROGRAM_STATIC,
-    FO_PROGRAM_BITS,    /* 32, where the library has 64 */
+    FO_PROGRAM_BITS,    /* of 32 bits; the library has 64 */
     FO_PROGRAM_MACHINE, /* for another processor */
     FO_PROGRAM_LIBC,    /* linked with another libc than glibc */
 };

@@ -31,7 +31,7 @@ enum fo_exit fo_read_all(int fd, size_t limit, char **text, size_t *length)
         if (n == 0)
             break;
     }
-    char *fitting = realloc(*text, used + 1); /* so that a checker sees a read behind the end */
+    char *fitting = realloc(*text, used + 1); /* exact, so that a sanitizer sees a read too far */
     *text = fitting != NULL ? fitting : *text;
     *length = used;
     return FO_EXIT_OK;

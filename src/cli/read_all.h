@@ -6,8 +6,8 @@
 
 #include "cli/exit.h"
 
-/* Everything up to the end, with a NUL that is not counted; the caller frees it in any case.
- * FO_EXIT_DATA: it is more than `limit`; FO_EXIT_NO_INPUT: errno says why not. */
+/* Read up to the end, and add a NUL that is not counted; the caller frees the text in any case.
+ * FO_EXIT_DATA: it is more than `limit`; FO_EXIT_NO_INPUT: an error, in errno. */
 enum fo_exit fo_read_all(int fd, size_t limit, char **text, size_t *length);
 
 #endif

@@ -1,4 +1,4 @@
-/* freeonce report: what is in journals. */
+/* freeonce report: shows the findings of journals. */
 #include <argp.h>
 #include <stdlib.h>
 

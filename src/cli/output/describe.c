@@ -1,4 +1,4 @@
-/* See describe.h.  What is written here is clean: the formats escape what they have to. */
+/* See describe.h.  The text written here is clean; the formats escape their special characters. */
 #include "cli/output/describe.h"
 
 #include <inttypes.h>
@@ -31,7 +31,7 @@ const char *fo_describe_program(const struct fo_finding_shown *finding)
     return process != NULL && process->name != NULL && *process->name != '\0' ? process->name : "?";
 }
 
-static bool known(const struct fo_code *code)
+static bool is_known(const struct fo_code *code)
 {
     return code->function != NULL || code->module != NULL || code->address != 0;
 }
@@ -81,7 +81,7 @@ void fo_describe_place(FILE *out, const struct fo_place_shown *place)
         fo_describe_text(out, place->file);
         fprintf(out, ":%u", place->line);
     }
-    if (known(&place->caller)) {
+    if (is_known(&place->caller)) {
         fputs(place->file != NULL ? " by " : "by ", out);
         put_code(out, &place->caller);
     } else if (place->file == NULL) {

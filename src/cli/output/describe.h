@@ -1,4 +1,4 @@
-/* A finding's places in words, for the outputs that have one text a finding. */
+/* A finding as text, for the outputs that have one text for each finding. */
 #ifndef FO_CLI_OUTPUT_DESCRIBE_H
 #define FO_CLI_OUTPUT_DESCRIBE_H
 
@@ -6,7 +6,7 @@
 
 #include "cli/model/model.h"
 
-/* The text with '?' for what is not clean, "?" for NULL. */
+/* The text, with '?' for each byte that is not clean; "?" for NULL. */
 void fo_describe_text(FILE *out, const char *text);
 
 /* "ssl/ssl_lib.c:3457 by worker_shutdown at src/worker.c:41, pid 4131 (nginx), forked from 4120" */
@@ -15,7 +15,7 @@ void fo_describe_place(FILE *out, const struct fo_place_shown *place);
 /* The headline, and a line for each place that is known, with its stack. */
 void fo_describe_finding(FILE *out, const struct fo_finding_shown *finding);
 
-/* "2 more findings are not in the journal", and what else is not there. */
+/* "2 more findings are not in the journal", and other things that are missing in it. */
 void fo_describe_dropped(FILE *out, uint64_t dropped);
 void fo_describe_nameless(FILE *out, uint64_t times);
 void fo_describe_excluded(FILE *out, uint64_t processes);
@@ -29,7 +29,8 @@ const char *fo_describe_program(const struct fo_finding_shown *finding);
 /* The last component of a path. */
 const char *fo_describe_base(const char *path);
 
-/* A stream into memory that the caller frees, after fo_describe_end() made sure of it. */
+/* A stream into memory.  The caller frees the text that fo_describe_end() returns; without memory
+ * the command ends. */
 struct fo_description {
     FILE *out;
     char *text;

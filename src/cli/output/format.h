@@ -1,4 +1,4 @@
-/* The outputs of findings: one function a format, chosen by name. */
+/* The outputs of findings: one function for each format, chosen by name. */
 #ifndef FO_CLI_OUTPUT_FORMAT_H
 #define FO_CLI_OUTPUT_FORMAT_H
 
@@ -6,7 +6,7 @@
 
 #include "cli/model/model.h"
 
-/* What was run and how it ended; all empty for a mere report. */
+/* The command that was run and how it ended; all empty for `freeonce report`. */
 struct fo_run_shown {
     char *const *command; /* NULL: none */
     bool ended;           /* with this status, 128+n for a signal */
@@ -15,21 +15,21 @@ struct fo_run_shown {
     double seconds;
 };
 
-/* A format writes one whole document.  Write errors are found by the caller with ferror(). */
+/* A format writes one whole document.  The caller checks for write errors, with ferror(). */
 struct fo_format {
     const char *name;
     const char *text; /* one line for the help */
     void (*write)(FILE *out, const struct fo_model *model, const struct fo_run_shown *run);
 };
 
-/* By name, or NULL. */
+/* The format of this name, or NULL. */
 const struct fo_format *fo_format_find(const char *name);
 
-/* All; the last one has no name. */
+/* All formats; the last entry has no name. */
 extern const struct fo_format fo_formats[];
 
 void fo_format_text(FILE *out, const struct fo_model *model, const struct fo_run_shown *run);
-/* The closing lines of the text alone: who ran unprotected, and how many findings there are. */
+/* Only the last lines of the text: which processes ran unprotected, and the number of findings. */
 void fo_text_summary(FILE *out, const struct fo_model *model, const struct fo_run_shown *run);
 
 void fo_format_json(FILE *out, const struct fo_model *model, const struct fo_run_shown *run);

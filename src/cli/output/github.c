@@ -1,5 +1,5 @@
 /* Annotations for GitHub Actions: workflow commands, one line each.  A file is named only if it is
- * the program's and can be in the repository; GitHub shows others nowhere. */
+ * the program's and can be in the repository; GitHub does not show annotations of other files. */
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -37,7 +37,7 @@ static void put_message(FILE *out, const char *text)
     put_escaped(out, text, "%\r\n");
 }
 
-/* The file as the repository has it; NULL: it is not of there. */
+/* The file's path in the repository; NULL: it is not in there. */
 static const char *repository_file(const struct fo_location *location)
 {
     const char *workspace = getenv("GITHUB_WORKSPACE"), *file = location->file;
@@ -93,12 +93,12 @@ static void put_finding(FILE *out, const struct fo_finding_shown *finding)
     fputc('\n', out);
 }
 
-static bool same(const char *a, const char *b)
+static bool is_same(const char *a, const char *b)
 {
     return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0);
 }
 
-/* One for all unprotected processes of a program with one reason, at the first of them. */
+/* One warning for all unprotected processes with the same program and reason, at the first one. */
 static void put_unprotected(FILE *out, const struct fo_model *model, size_t index)
 {
     const struct fo_process_shown *process = &model->processes[index];
@@ -109,7 +109,7 @@ static void put_unprotected(FILE *out, const struct fo_model *model, size_t inde
     for (size_t i = 0; i < model->process_count; i++) {
         const struct fo_process_shown *other = &model->processes[i];
         if (i == index || other->guard != FO_JOURNAL_UNPROTECTED ||
-            !same(other->name, process->name) || !same(other->how, process->how))
+            !is_same(other->name, process->name) || !is_same(other->how, process->how))
             continue;
         if (i < index)
             return;
@@ -131,7 +131,7 @@ static void put_unprotected(FILE *out, const struct fo_model *model, size_t inde
     fputc('\n', out);
 }
 
-/* GitHub drops what is too much without a word. */
+/* GitHub drops further annotations without a message. */
 static void put_summary(FILE *out, size_t counting)
 {
     if (counting > SHOWN)

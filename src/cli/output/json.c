@@ -1,5 +1,5 @@
 /* JSON lines, for programs: a run, its processes, its findings, a summary.  The lines are described
- * by docs/schema/freeonce-findings.schema.json; whatever changes here changes there. */
+ * by docs/schema/freeonce-findings.schema.json: change it together with this file. */
 #include "cli/output/format.h"
 #include "cli/output/json_parts.h"
 #include "cli/output/suppress.h"
@@ -23,7 +23,7 @@ static void put(FILE *out, json_t *line)
     json_decref(line);
 }
 
-/* Processes are told apart by their place in the model: pids come again. */
+/* A process is identified by its place in the model: pids are used again. */
 static json_t *process_id(const struct fo_model *model, const struct fo_process_shown *process)
 {
     return process != NULL ? fo_json_number((uint64_t)(process - model->processes) + 1)

@@ -1,4 +1,4 @@
-/* See json.h. */
+/* See json_parts.h. */
 #include "cli/output/json_parts.h"
 
 #include <inttypes.h>

@@ -1,5 +1,5 @@
-/* JSON values of the model's; shared by the formats made of JSON.  None of these is ever NULL:
- * without memory the command ends. */
+/* JSON values for the formats that are JSON.  None of these is ever NULL: without memory the
+ * command ends. */
 #ifndef FO_CLI_OUTPUT_JSON_PARTS_H
 #define FO_CLI_OUTPUT_JSON_PARTS_H
 
@@ -14,7 +14,7 @@ json_t *fo_json_time(uint64_t time);      /* RFC 3339 with nanoseconds; null for
 json_t *fo_json_object(void);
 json_t *fo_json_array(void);
 
-/* The container takes the value. */
+/* The container owns the value afterwards. */
 void fo_json_set(json_t *object, const char *key, json_t *value);
 void fo_json_add(json_t *array, json_t *value);
 

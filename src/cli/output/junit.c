@@ -1,7 +1,7 @@
-/* JUnit's XML as Jenkins and GitLab read it: a test case a finding, failed, or skipped when it is
- * suppressed, and one for all that are in no row.  Of cases with the same name GitLab keeps one:
- * the names are made different.  Without findings there is one case that passed, for viewers that
- * call an empty file an error. */
+/* JUnit's XML as Jenkins and GitLab read it: a test case for each finding, failed, or skipped if it
+ * is suppressed; and one case for all findings that are in no row.  GitLab keeps only one case of
+ * each name, so the names are made different.  Without findings there is one case that passed,
+ * because some viewers report an empty file as an error. */
 #include <libxml/xmlwriter.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,7 +16,7 @@
 #include "cli/output/suppress.h"
 #include "report/journal_format.h"
 
-/* libxml2 reports through the return value of each call what ferror() of the file tells as well. */
+/* Results of libxml2's calls are not checked: ferror() of the file shows write errors. */
 static void start(xmlTextWriterPtr xml, const char *element)
 {
     xmlTextWriterStartElement(xml, BAD_CAST element);
@@ -40,7 +40,7 @@ static void end(xmlTextWriterPtr xml)
     xmlTextWriterEndElement(xml);
 }
 
-/* file:line as it is shown, beneath the working directory by the path from there. */
+/* The file as it is shown: relative to the working directory if it is beneath that. */
 static const char *shown_file(const struct fo_location *location)
 {
     static char here[4096];
@@ -69,7 +69,8 @@ static char *case_name(const struct fo_finding_shown *finding)
     return fo_describe_end(&name);
 }
 
-/* The name of each case, the second of a name with a number; the caller frees them. */
+/* The names of all cases, with a number after the second of the same name.  The caller frees
+ * them. */
 static char **case_names(const struct fo_model *model)
 {
     size_t count = model->finding_count;
@@ -134,13 +135,13 @@ static void put_case(xmlTextWriterPtr xml, const struct fo_finding_shown *findin
     attribute(xml, "classname", fo_describe_program(finding));
     attribute(xml, "name", name);
     attribute(xml, "time", "0");
-    if (location.file != NULL && !location.openssl) /* one of the project's */
+    if (location.file != NULL && !location.openssl) /* a file of the project */
         attribute(xml, "file", shown_file(&location));
     put_outcome(xml, finding);
     end(xml);
 }
 
-/* A case that stands for all findings of which nothing else is known. */
+/* A failed case for findings that are missing in the journal. */
 static void put_missing(xmlTextWriterPtr xml, const char *name, const char *type,
                         struct fo_description *text, const char *advice)
 {
@@ -177,12 +178,12 @@ static void put_excluded(xmlTextWriterPtr xml, uint64_t processes)
 
     fo_describe_start(&text);
     fo_describe_excluded(text.out, processes);
-    put_missing(
-        xml, "processes that could not write the journal", "excluded", &text,
-        "Each has said why on its standard error. A process of another user needs --any-user.");
+    put_missing(xml, "processes that could not write the journal", "excluded", &text,
+                "Each has printed the reason on its standard error. A process of another user "
+                "needs --any-user.");
 }
 
-/* No case of its own: what is missing makes no run fail. */
+/* No case of its own: a missing name does not make a run fail. */
 static void put_nameless(xmlTextWriterPtr xml, uint64_t times)
 {
     struct fo_description text;
@@ -231,7 +232,7 @@ static void put_counts(xmlTextWriterPtr xml, const struct fo_model *model,
     number(xml, "tests", cases > 0 ? cases : 1);
     number(xml, "failures", cases - skipped);
     number(xml, "errors", 0);
-    if (suite) /* there is no such thing of all suites in Jenkins' schema */
+    if (suite) /* in Jenkins' schema, <testsuites> has no such attribute */
         number(xml, "skipped", skipped + none);
     xmlTextWriterWriteFormatAttribute(xml, BAD_CAST "time", "%.3f",
                                       run->ended ? run->seconds : 0.0);

@@ -125,16 +125,16 @@ static error_t parse(int key, char *argument, struct argp_state *state)
 
 const struct argp fo_outputs_argp = {options, parse, NULL, NULL, NULL, NULL, NULL};
 
-/* Documents of two formats in one file are no document; devices take what comes. */
-static bool is_taken(const struct fo_outputs *o, int index)
+/* Two formats in one regular file would be no valid document; other kinds are not checked. */
+static bool is_used_twice(const struct fo_outputs *o, int index)
 {
-    struct stat mine, other;
+    struct stat own, other;
 
-    if (fstat(fileno(o->list[index].file), &mine) != 0 || !S_ISREG(mine.st_mode))
+    if (fstat(fileno(o->list[index].file), &own) != 0 || !S_ISREG(own.st_mode))
         return false;
     for (int i = 0; i < index; i++)
         if (o->list[i].file != o->fallback && fstat(fileno(o->list[i].file), &other) == 0 &&
-            other.st_dev == mine.st_dev && other.st_ino == mine.st_ino)
+            other.st_dev == own.st_dev && other.st_ino == own.st_ino)
             return true;
     return false;
 }
@@ -152,7 +152,7 @@ static int open_output(struct fo_outputs *o, int index)
         fo_error("%s cannot be written: %s", path, strerror(errno));
         return FO_EXIT_CANNOT_WRITE;
     }
-    if (is_taken(o, index)) {
+    if (is_used_twice(o, index)) {
         fo_error("-o %s: two formats cannot go to one file", path);
         return FO_EXIT_USAGE;
     }
@@ -165,7 +165,7 @@ int fo_outputs_open(struct fo_outputs *o)
 
     for (int i = 0; i < o->suppression_file_count; i++)
         if (!fo_suppressions_read(&o->suppressions, o->suppression_files[i], &status))
-            return status; /* an older report is not emptied for a mistake here */
+            return status; /* before an older report is emptied */
     if (o->count == 0 && !o->generate) {
         o->list[0].format = fo_format_find("text");
         o->list[0].file = o->text;
@@ -187,7 +187,7 @@ static int check_written(FILE *file, const char *path)
     return FO_EXIT_CANNOT_WRITE;
 }
 
-static void tell_unused(const struct fo_suppression *list)
+static void warn_unused(const struct fo_suppression *list)
 {
     for (; list != NULL; list = list->next)
         if (list->used == 0)
@@ -195,8 +195,8 @@ static void tell_unused(const struct fo_suppression *list)
                        list->line);
 }
 
-/* Does a person who looks at what the run printed see the text? */
-static bool shows_text(const struct fo_outputs *o)
+/* Is the text among the output that the run prints? */
+static bool has_text(const struct fo_outputs *o)
 {
     for (int i = 0; i < o->count; i++)
         if (o->list[i].format->write == fo_format_text &&
@@ -222,8 +222,8 @@ int fo_outputs_write(struct fo_outputs *o, struct fo_model *model, const struct 
         int written = check_written(stdout, NULL);
         status = status != FO_EXIT_OK ? status : written;
     }
-    tell_unused(o->suppressions);
-    if (run->ended && !shows_text(o)) /* a run that fails never does so without a word */
+    warn_unused(o->suppressions);
+    if (run->ended && !has_text(o)) /* so that a run never fails without a message */
         fo_text_summary(o->text, model, run);
     return status;
 }

@@ -1,5 +1,5 @@
-/* The flags that run and report have in common: formats and where they go, suppressions, the exit
- * status; and writing all of it. */
+/* The flags that run and report have in common: formats and their files, suppressions, the exit
+ * status; and writing all outputs. */
 #ifndef FO_CLI_OUTPUT_OUTPUT_H
 #define FO_CLI_OUTPUT_OUTPUT_H
 
@@ -18,8 +18,8 @@ struct fo_outputs {
         FILE *file;
     } list[FO_OUTPUTS_MAX];
     int count;
-    FILE *fallback; /* where a format without -o goes: stdout */
-    FILE *text;     /* and the text that is written when no format was asked for */
+    FILE *fallback; /* for a format without -o: stdout */
+    FILE *text;     /* for the text that is written without --format */
     const char *suppression_files[FO_SUPPRESSION_FILES_MAX];
     int suppression_file_count;
     struct fo_suppression *suppressions; /* what is in them */
@@ -34,11 +34,11 @@ void fo_outputs_init(struct fo_outputs *outputs, FILE *text);
 /* A child parser; its input is struct fo_outputs. */
 extern const struct argp fo_outputs_argp;
 
-/* Read the suppressions, and open all files.  FO_EXIT_OK, or an exit status after a message. */
+/* Read the suppressions and open all files.  FO_EXIT_OK, or an exit status after a message. */
 int fo_outputs_open(struct fo_outputs *outputs);
 
-/* Symbols, suppressions, all formats.  FO_EXIT_OK, or an exit status after a message: an output was
- * not written. */
+/* Resolve symbols, apply suppressions, write all formats.  FO_EXIT_OK, or an exit status after a
+ * message: an output was not written. */
 int fo_outputs_write(struct fo_outputs *outputs, struct fo_model *model,
                      const struct fo_run_shown *run);
 

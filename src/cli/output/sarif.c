@@ -1,5 +1,5 @@
-/* SARIF 2.1.0 (OASIS Standard), for code scanning: one run, a rule a kind of finding, a result a
- * finding. */
+/* SARIF 2.1.0 (OASIS Standard), for code scanning: one run, a rule for each kind of finding, a
+ * result for each finding. */
 #include <stdlib.h>
 
 #include "cli/exit.h"
@@ -58,7 +58,7 @@ static json_t *suppressions(const struct fo_suppression *suppressed)
     char *made;
 
     if (suppressed == NULL)
-        return list; /* an empty one says that there are none */
+        return list; /* in SARIF, an empty list means: not suppressed */
     fo_describe_start(&text);
     fo_describe_text(text.out, suppressed->name);
     fputs(" (", text.out);
@@ -73,7 +73,7 @@ static json_t *suppressions(const struct fo_suppression *suppressed)
     return list;
 }
 
-/* An empty container says no more than none. */
+/* An empty array is left out. */
 static void set_filled(json_t *object, const char *key, json_t *array)
 {
     if (json_array_size(array) > 0)
@@ -138,7 +138,7 @@ static void add_notification(json_t *list, struct fo_description *text, const ch
     free(made);
 }
 
-/* What was not seen, and why. */
+/* What was not checked, and why. */
 static json_t *notifications(const struct fo_model *model)
 {
     json_t *list = fo_json_array();
@@ -177,8 +177,8 @@ static json_t *notifications(const struct fo_model *model)
     return list;
 }
 
-/* Successful is what came to its end by itself, whatever its status, and of which every finding is
- * here: its findings are complete. */
+/* Successful means: the findings are complete.  The command ended by itself, with any status, and
+ * no finding is missing. */
 static json_t *invocation(const struct fo_model *model, const struct fo_run_shown *run)
 {
     json_t *value = fo_json_object(), *words = fo_json_array();

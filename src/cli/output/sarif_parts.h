@@ -5,22 +5,22 @@
 #include "cli/output/json_parts.h"
 #include "cli/model/model.h"
 
-/* A message object; what SARIF gives a meaning in messages is escaped. */
+/* A message object; SARIF's special characters are escaped. */
 json_t *fo_sarif_message(const char *text);
 
 /* All kinds of findings, in the order of findings.def. */
 json_t *fo_sarif_rules(void);
 
-/* The index of a kind among them; -1: it is not one of this version's. */
+/* The index of a kind among them; -1: this version does not know it. */
 int fo_sarif_rule_index(const char *kind);
 
-/* Where SRCROOT is: the working directory.  And what OPENSSL is. */
+/* The base SRCROOT, which is the working directory, and the base OPENSSL. */
 json_t *fo_sarif_bases(void);
 
-/* A location object for where to look first at this place. */
+/* A location object for the source line of this place to look at first. */
 json_t *fo_sarif_location(const struct fo_place_shown *place);
 
-/* A stack object; the place has frames. */
+/* A stack object; the place must have frames. */
 json_t *fo_sarif_stack(const struct fo_place_shown *place, const char *label);
 
 #endif

@@ -1,5 +1,6 @@
-/* SARIF's messages, locations and stacks.  A file beneath the working directory is named from there
- * (SRCROOT), one of OpenSSL's from the root of its source (OPENSSL), others by their whole path. */
+/* SARIF's messages, locations and stacks.  The path of a file beneath the working directory is
+ * relative to that (SRCROOT), that of an OpenSSL file to the root of OpenSSL's source (OPENSSL);
+ * other paths are absolute. */
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,7 +31,7 @@ json_t *fo_sarif_message(const char *text)
     return message;
 }
 
-/* As RFC 3986 wants it; the caller frees it. */
+/* Escaped by RFC 3986; the caller frees it. */
 static char *uri(const char *before, const char *path, const char *after)
 {
     static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
@@ -92,7 +93,7 @@ static json_t *artifact(const char *file, bool openssl)
     return value;
 }
 
-/* Where nothing of the source is known, the program or library itself is the file. */
+/* Without a known source file, the program or library itself is the file. */
 static json_t *location(const struct fo_location *at, const struct fo_code *code)
 {
     json_t *value = fo_json_object(), *physical = fo_json_object(), *region;

@@ -1,5 +1,5 @@
-/* SARIF's rules: what each kind of finding is called, and what to do about it.  Viewers show the
- * help beside the result, whose message has the places. */
+/* SARIF's rules: the name of each kind of finding, and what to do about it.  Viewers show this help
+ * beside the result, whose message has the places. */
 #include <string.h>
 
 #include "cli/output/sarif_parts.h"

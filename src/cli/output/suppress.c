@@ -5,8 +5,8 @@
  *   kind = double-free
  *   site = ssl/ssl_lib.c:*
  *
- * Every mistake is an error that names file and line: an entry that does not do what its author
- * meant would hide a finding, or fail a run, for no reason that anybody could see. */
+ * Every mistake is an error that names file and line: an entry with a mistake would hide a finding,
+ * or fail a run, and the reason would not be seen. */
 #include "cli/output/suppress.h"
 
 #include <errno.h>
@@ -35,7 +35,7 @@ struct reader {
     const char *path;
     unsigned line;
     struct fo_suppression *first, **end; /* entries so far */
-    struct fo_suppression *open;         /* the entry that lines belong to; NULL: none */
+    struct fo_suppression *open;         /* the entry to which the next lines belong; NULL: none */
 };
 
 static void *need(void *memory)
@@ -66,7 +66,7 @@ static char *trim(char *text)
     return text;
 }
 
-static void did_you_mean(const char *word, const char *choices, char *out, size_t size)
+static void put_suggestion(const char *word, const char *choices, char *out, size_t size)
 {
     char nearest[32];
 
@@ -75,7 +75,7 @@ static void did_you_mean(const char *word, const char *choices, char *out, size_
         snprintf(out, size, "; did you mean %s?", nearest);
 }
 
-/* Does the entry that ends here say anything? */
+/* False: the entry that ends here has no rule. */
 static bool close_entry(struct reader *reader)
 {
     const struct fo_suppression *entry = reader->open;
@@ -123,7 +123,7 @@ bool fo_suppress_has_kind(const char *name)
     return false;
 }
 
-static bool matches_kind(const char *glob)
+static bool has_matching_kind(const char *glob)
 {
     for (int i = 0; i < KINDS; i++)
         if (fnmatch(glob, kinds[i], 0) == 0)
@@ -131,17 +131,17 @@ static bool matches_kind(const char *glob)
     return false;
 }
 
-static bool known_kind(const struct reader *reader, const char *glob)
+static bool check_kind(const struct reader *reader, const char *glob)
 {
     char choices[1024] = "", meant[64];
 
-    if (matches_kind(glob))
+    if (has_matching_kind(glob))
         return true;
     for (int i = 0; i < KINDS; i++) {
         size_t used = strlen(choices);
         snprintf(choices + used, sizeof choices - used, "%s%s", used > 0 ? "|" : "", kinds[i]);
     }
-    did_you_mean(glob, choices, meant, sizeof meant);
+    put_suggestion(glob, choices, meant, sizeof meant);
     fo_error("%s:%u: no kind of finding is called %s%s", reader->path, reader->line, glob, meant);
     return false;
 }
@@ -161,7 +161,7 @@ static bool key_of(const struct reader *reader, const char *word, enum fo_suppre
             *key = (enum fo_suppress_key)i;
             return true;
         }
-    did_you_mean(word, KEYS, meant, sizeof meant);
+    put_suggestion(word, KEYS, meant, sizeof meant);
     fo_error("%s:%u: there is no key \"%s\"%s", reader->path, reader->line, word,
              *meant != '\0' ? meant
                             : "; there are kind, object, site, allocated, freed, now and program");
@@ -193,7 +193,7 @@ static bool add_rule(struct reader *reader, char *text)
                  reader->path, reader->line, word);
         return false;
     }
-    if (key == FO_SUPPRESS_KIND && !known_kind(reader, value))
+    if (key == FO_SUPPRESS_KIND && !check_kind(reader, value))
         return false;
     rule = need(malloc(sizeof *rule + strlen(value) + 1));
     rule->key = key;
@@ -231,8 +231,8 @@ static bool parse(struct reader *reader, char *text, size_t size)
     return close_entry(reader);
 }
 
-/* The whole file, ending with NUL; NULL: it cannot be had, and why was said. */
-static char *contents(const char *path, size_t *size, int *exit_status)
+/* The whole file, with a NUL at its end; NULL: it cannot be read, after a message. */
+static char *read_contents(const char *path, size_t *size, int *exit_status)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     char *text = NULL;
@@ -257,7 +257,7 @@ bool fo_suppressions_read(struct fo_suppression **list, const char *path, int *e
 {
     struct reader reader = {.path = path};
     size_t size = 0;
-    char *text = contents(path, &size, exit_status);
+    char *text = read_contents(path, &size, exit_status);
 
     if (text == NULL)
         return false;

@@ -1,5 +1,5 @@
-/* Which findings does a suppression match, and what would match a finding?  Both know the words by
- * which a place is called, so that what is generated here is matched here. */
+/* Which findings does a suppression match, and which entry matches a finding?  Both use the same
+ * words for a place, so that a generated entry matches its finding. */
 #include <fnmatch.h>
 #include <inttypes.h>
 #include <stdlib.h>
@@ -13,7 +13,7 @@
 
 enum { WORD_MAX = 4096 };
 
-/* The words for a place, from the one that is used when entries are written. */
+/* The words for a place, in the order in which generated entries prefer them. */
 enum word { WORD_SITE, WORD_CALL, WORD_FUNCTION, WORD_LINE, WORD_ADDRESS, WORD_UNKNOWN, WORDS };
 
 static bool put_word(enum word word, const struct fo_place_shown *place, char *out)
@@ -40,7 +40,7 @@ static bool put_word(enum word word, const struct fo_place_shown *place, char *o
     return length >= 0;
 }
 
-static bool match_place(const char *glob, const struct fo_place_shown *place)
+static bool is_place_match(const char *glob, const struct fo_place_shown *place)
 {
     char text[WORD_MAX];
 
@@ -50,7 +50,8 @@ static bool match_place(const char *glob, const struct fo_place_shown *place)
     return false;
 }
 
-static bool match_rule(const struct fo_suppress_rule *rule, const struct fo_finding_shown *finding)
+static bool is_rule_match(const struct fo_suppress_rule *rule,
+                          const struct fo_finding_shown *finding)
 {
     switch (rule->key) {
     case FO_SUPPRESS_KIND:
@@ -58,14 +59,15 @@ static bool match_rule(const struct fo_suppress_rule *rule, const struct fo_find
     case FO_SUPPRESS_OBJECT:
         return finding->object != NULL && fnmatch(rule->glob, finding->object, 0) == 0;
     case FO_SUPPRESS_SITE:
-        return match_place(rule->glob, &finding->allocated) ||
-               match_place(rule->glob, &finding->freed) || match_place(rule->glob, &finding->now);
+        return is_place_match(rule->glob, &finding->allocated) ||
+               is_place_match(rule->glob, &finding->freed) ||
+               is_place_match(rule->glob, &finding->now);
     case FO_SUPPRESS_ALLOCATED:
-        return match_place(rule->glob, &finding->allocated);
+        return is_place_match(rule->glob, &finding->allocated);
     case FO_SUPPRESS_FREED:
-        return match_place(rule->glob, &finding->freed);
+        return is_place_match(rule->glob, &finding->freed);
     case FO_SUPPRESS_NOW:
-        return match_place(rule->glob, &finding->now);
+        return is_place_match(rule->glob, &finding->now);
     case FO_SUPPRESS_PROGRAM:
         return fnmatch(rule->glob, fo_describe_program(finding), 0) == 0;
     default:
@@ -73,14 +75,14 @@ static bool match_rule(const struct fo_suppress_rule *rule, const struct fo_find
     }
 }
 
-/* All keys that are given must match, each by any of its lines. */
-static bool match(const struct fo_suppression *entry, const struct fo_finding_shown *finding)
+/* Each key of the entry must match, by one of its lines at least. */
+static bool is_match(const struct fo_suppression *entry, const struct fo_finding_shown *finding)
 {
     unsigned given = 0, matched = 0;
 
     for (const struct fo_suppress_rule *rule = entry->rules; rule != NULL; rule = rule->next) {
         given |= 1U << rule->key;
-        if (match_rule(rule, finding))
+        if (is_rule_match(rule, finding))
             matched |= 1U << rule->key;
     }
     return given != 0 && given == matched;
@@ -91,7 +93,7 @@ void fo_suppressions_apply(struct fo_suppression *list, struct fo_model *model)
     for (size_t i = 0; i < model->finding_count; i++) {
         struct fo_finding_shown *finding = &model->findings[i];
         for (struct fo_suppression *entry = list; entry != NULL; entry = entry->next) {
-            if (!match(entry, finding))
+            if (!is_match(entry, finding))
                 continue;
             entry->used++;
             if (finding->suppressed == NULL)
@@ -100,8 +102,8 @@ void fo_suppressions_apply(struct fo_suppression *list, struct fo_model *model)
     }
 }
 
-/* A line that matches exactly this text: nothing in it is special, and no blank at an end is cut.
- */
+/* A line that matches exactly this text: special characters are escaped, and so are blanks at its
+ * ends, which would be cut. */
 static void put_rule(FILE *out, const char *key, const char *text)
 {
     if (text == NULL || *text == '\0')
@@ -111,7 +113,7 @@ static void put_rule(FILE *out, const char *key, const char *text)
         if (*at == ' ' && (at == text || at[1] == '\0'))
             fputs("[ ]", out);
         else if ((unsigned char)*at < ' ')
-            fputc('?', out); /* any character: a file of suppressions has no such one */
+            fputc('?', out); /* matches any character: a file of suppressions has none of these */
         else
             fprintf(out, "%s%c", strchr("\\*?[", *at) != NULL ? "\\" : "", *at);
     }
@@ -155,7 +157,7 @@ static char *rules(const struct fo_finding_shown *finding)
     size_t size = 0;
     FILE *out = open_text(&text, &size);
 
-    if (finding->kind != NULL && fo_suppress_has_kind(finding->kind)) /* or a newer library's */
+    if (finding->kind != NULL && fo_suppress_has_kind(finding->kind)) /* not of a newer library */
         put_rule(out, "kind", finding->kind);
     put_rule(out, "object", finding->object);
     put_place(out, "allocated", &finding->allocated);
@@ -168,14 +170,14 @@ static char *rules(const struct fo_finding_shown *finding)
     return text;
 }
 
-/* A line of text: what is no part of one, or would end a name, is shown as a blank. */
+/* Text for one line: control characters and ], which would end a name, become blanks. */
 static void put_words(FILE *out, const char *text)
 {
     for (; text != NULL && *text != '\0'; text++)
         fputc((unsigned char)*text < ' ' || *text == ']' ? ' ' : *text, out);
 }
 
-static bool among(char *const *texts, size_t count, const char *text)
+static bool is_among(char *const *texts, size_t count, const char *text)
 {
     for (size_t i = 0; i < count; i++)
         if (strcmp(texts[i], text) == 0)
@@ -203,7 +205,7 @@ static char *entry(const struct fo_finding_shown *finding, size_t number, const 
     return text;
 }
 
-/* False: it would not be read. */
+/* False: the file would be too large to be read. */
 static bool put_entry(FILE *out, const char *text, size_t *written)
 {
     size_t length = strlen(text);
@@ -231,7 +233,7 @@ void fo_suppressions_generate(FILE *out, const struct fo_model *model)
     for (size_t i = 0; i < model->finding_count && room; i++) {
         const struct fo_finding_shown *finding = &model->findings[i];
         char *lines = finding->suppressed == NULL ? rules(finding) : NULL;
-        if (lines == NULL || among(seen, count, lines)) { /* one entry matches both */
+        if (lines == NULL || is_among(seen, count, lines)) { /* one entry matches both */
             free(lines);
             continue;
         }

@@ -1,4 +1,4 @@
-/* What suppress.c reads and suppress_match.c applies: the lines of an entry. */
+/* The lines of an entry: suppress.c reads them, suppress_match.c applies them. */
 #ifndef FO_CLI_OUTPUT_SUPPRESS_RULES_H
 #define FO_CLI_OUTPUT_SUPPRESS_RULES_H
 
@@ -21,7 +21,7 @@ struct fo_suppress_rule {
     char glob[]; /* as for fnmatch(3) */
 };
 
-/* A file of suppressions is no larger than this. */
+/* The largest file of suppressions, in bytes. */
 enum { FO_SUPPRESS_FILE_MAX = 16 << 20 };
 
 /* Is this the name of a kind of finding? */

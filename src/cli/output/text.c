@@ -1,4 +1,4 @@
-/* For people: the library's own report, with function, file and line where they are known. */
+/* Text for people: the library's own report, with function, file and line if they are known. */
 #include <signal.h>
 #include <stdarg.h>
 #include <string.h>
@@ -36,7 +36,7 @@ __attribute__((format(printf, 3, 4))) static void append(char *out, size_t size,
     va_end(arguments);
 }
 
-/* Beneath the working directory a path starts there. */
+/* A path beneath the working directory, relative to it; other paths unchanged. */
 static const char *shown_file(const char *path)
 {
     char folder[4096];
@@ -97,7 +97,7 @@ static void put_stack(const struct page *page, const struct fo_place_shown *plac
 static void put_place(const struct page *page, const char *label,
                       const struct fo_place_shown *place)
 {
-    char where[1024] = "", who[1024] = "";
+    char where[1024] = "", process[1024] = "";
 
     if (!place->known)
         return;
@@ -109,8 +109,8 @@ static void put_place(const struct page *page, const char *label,
         append(where, sizeof where, "%sby ", where[0] != '\0' ? " " : "");
         append_code(where, sizeof where, &place->caller);
     }
-    append_process(who, sizeof who, place);
-    fprintf(page->out, "  %-*s%-*s %s\n", LABEL_WIDTH, label, PLACE_WIDTH - 1, where, who);
+    append_process(process, sizeof process, place);
+    fprintf(page->out, "  %-*s%-*s %s\n", LABEL_WIDTH, label, PLACE_WIDTH - 1, where, process);
     put_stack(page, place);
 }
 
@@ -168,14 +168,14 @@ static void put_unprotected(const struct page *page, const struct fo_model *mode
     }
 }
 
-/* Of these the processor or the program itself sends all but a few. */
+/* Signals that are nearly always sent by the processor or the program itself. */
 static bool is_fault(int signal)
 {
     return signal == SIGSEGV || signal == SIGBUS || signal == SIGILL || signal == SIGFPE ||
            signal == SIGABRT || signal == SIGTRAP || signal == SIGSYS;
 }
 
-/* They are not findings: what a signal of another process ends has no fault of its own. */
+/* These are not findings: a process that a signal of another process ended has no fault. */
 static void put_unexplained(const struct page *page, const struct fo_model *model)
 {
     size_t shown = 0, count = fo_model_unexplained(model);
