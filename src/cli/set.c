@@ -24,7 +24,7 @@ static void check_by_library(const char *name, struct argp_state *state)
     argp_error(state, "--set %s: %s", name, wrong);
 }
 
-/* The library's parser knows no backends before OpenSSL is there. */
+/* The library's parser does not check backends: the library does when OpenSSL is loaded. */
 static void check_backend(const char *value, struct argp_state *state)
 {
     static const struct {

@@ -4,8 +4,8 @@
 
 #include <argp.h>
 
-/* The text from NAME on, without FREEONCE_.  Ends with argp_error() if the library would not
- * understand it, by its own parser: fo_options is changed. */
+/* The text from NAME on, without FREEONCE_.  Ends with argp_error() if the library's own parser
+ * refuses it.  Changes fo_options. */
 const char *fo_set_check(const char *argument, struct argp_state *state);
 
 #endif

@@ -78,7 +78,7 @@ bool fo_run_set(struct fo_run_settings *s, const char *text)
     return true;
 }
 
-/* Ours first; what was preloaded already stays. */
+/* The library goes first; libraries that are in LD_PRELOAD already stay in it. */
 static bool put_library(struct list *list, const struct fo_run_settings *s)
 {
     const char *library = s->library != NULL ? fo_library_check(s->library) : fo_library_find();
@@ -96,18 +96,19 @@ static bool put_library(struct list *list, const struct fo_run_settings *s)
     return true;
 }
 
-/* Over that of a run around this one. */
+/* Replaces the variable of a run that started this one. */
 static void put_run(struct list *list, const char *name, const char *journal, unsigned warned)
 {
-    char *told;
+    char *variable;
 
-    if (asprintf(&told, FO_RUN_VARIABLE "%u:%s:%s", warned, name, journal) < 0)
-        told = NULL;
-    put(list, "", check_memory(told));
-    free(told);
+    if (asprintf(&variable, FO_RUN_VARIABLE "%u:%s:%s", warned, name, journal) < 0)
+        variable = NULL;
+    put(list, "", check_memory(variable));
+    free(variable);
 }
 
-/* By the library's own parser; how many problems were told.  The library does not repeat them. */
+/* By the library's own parser; returns the number of problems printed.  The library does not print
+ * them again. */
 static unsigned check_options(char *const *environment)
 {
     fo_options_read(environment);
@@ -137,7 +138,7 @@ int fo_run_environment(char ***environment, const struct fo_run_settings *s, con
     for (size_t i = 0; s->ci && i < sizeof ci / sizeof ci[0]; i++)
         put_default(&list, ci[i]);
     put(&list, "FREEONCE_JOURNAL=", journal);
-    put_default(&list, "FREEONCE_LOG=journal"); /* we shall report them */
+    put_default(&list, "FREEONCE_LOG=journal"); /* the run reports the findings at its end */
     if (s->require)
         put_default(&list, "FREEONCE_REQUIRE=1");
     for (int i = 0; i < s->set_count; i++)

@@ -1,4 +1,4 @@
-/* The environment of a command that is run: which libraries, which options? */
+/* The environment of the command of a run: LD_PRELOAD and the options. */
 #ifndef FO_CLI_RUN_ENVIRONMENT_H
 #define FO_CLI_RUN_ENVIRONMENT_H
 
@@ -16,10 +16,10 @@ struct fo_run_settings {
 /* One --set, NAME=VALUE.  False: there are too many. */
 bool fo_run_set(struct fo_run_settings *settings, const char *text);
 
-/* A new environment: ours, LD_PRELOAD, the journal, the settings.  What is set in our environment
- * goes before --ci's defaults, and --set before both.  FO_EXIT_OK, or an exit status after a
- * message: a library is missing, or an option is wrong and --require was given.  Free it in any
- * case.  name: of the socket of excluded.h; "": there is none. */
+/* A new environment: that of this process with LD_PRELOAD, the journal and the settings.  --set
+ * goes before the variables of this process, and these before the defaults of --ci.  FO_EXIT_OK, or
+ * an exit status after a message: a library is missing, or an option is wrong and --require was
+ * given.  Free it in any case.  name: of the socket of excluded.h; "": there is none. */
 int fo_run_environment(char ***environment, const struct fo_run_settings *settings,
                        const char *journal, const char *name);
 void fo_run_environment_free(char **environment);

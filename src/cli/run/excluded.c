@@ -16,8 +16,8 @@
 #include "cli/message.h"
 #include "report/journal_format.h"
 
-/* A new name for each run: no other run has it, also later, while processes of this one live. */
-static bool choose(char name[FO_RUN_NAME_SIZE])
+/* A new name for each run: no later run has it while processes of this one are running. */
+static bool choose_name(char name[FO_RUN_NAME_SIZE])
 {
     uint64_t random;
 
@@ -43,7 +43,7 @@ static int bind_to(const char *name)
 
 int fo_run_listen(char name[FO_RUN_NAME_SIZE])
 {
-    int fd = choose(name) ? bind_to(name) : -1;
+    int fd = choose_name(name) ? bind_to(name) : -1;
 
     if (fd >= 0)
         return fd;
@@ -52,8 +52,8 @@ int fo_run_listen(char name[FO_RUN_NAME_SIZE])
     return -1;
 }
 
-/* More than the kernel queues (net.unix.max_dgram_qlen): any process can write here, and might not
- * stop. */
+/* More than the kernel queues (net.unix.max_dgram_qlen).  Any process can write to the socket, and
+ * one that does not stop must not keep this loop running. */
 enum { EXCLUDED_MOST = 4096 };
 
 static uint64_t count(int socket)

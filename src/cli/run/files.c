@@ -18,8 +18,8 @@
 #include "report/journal_make.h"
 #include "report/open.h"
 
-/* Made here and whole: were it left to the first process that uses it, one that has no room for it
- * would have its findings on stderr alone, and the run be green. */
+/* The whole file is made here.  Otherwise the first process would make it; if there were no room,
+ * its findings would be on stderr alone and the run would pass. */
 static int make_file(const char *path, bool any_user)
 {
     const char *reason = NULL;
@@ -55,7 +55,7 @@ static bool is_journal(int folder, const char *name)
     return found;
 }
 
-/* An older journal is put aside and not emptied: a process that still runs may have it mapped. */
+/* An older journal is unlinked, not emptied: a process that still runs may have it mapped. */
 static int remove_old(const char *path)
 {
     struct stat st;
@@ -108,7 +108,7 @@ static bool is_refused(const char *folder)
     return refused;
 }
 
-/* In a container /tmp may be a volume of mode 0777, where root makes no journal. */
+/* In a container /tmp may be a volume of mode 0777, in which root refuses to make a journal. */
 static const char *temporary(void)
 {
     const char *tmp = getenv("TMPDIR");

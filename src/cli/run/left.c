@@ -12,7 +12,7 @@
 
 #include "report/journal_format.h"
 
-/* Waits: the next run may hold the lock while it looks for a journal. */
+/* Waits: another run may hold the lock while it checks this folder. */
 int fo_run_lock(const char *folder)
 {
     int fd = open(folder, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
@@ -33,7 +33,7 @@ static bool has_name(const char *name)
     return strlen(name) == sizeof pattern - 1 && strncmp(name, pattern, fixed) == 0;
 }
 
-/* A regular file of ours that is a journal, or was about to become one. */
+/* Is there a regular file of this user that is a journal, or an unfinished one? */
 static bool has_journal(int folder)
 {
     char magic[8], zero[8] = "";
@@ -42,17 +42,17 @@ static bool has_journal(int folder)
 
     if (fd < 0)
         return false;
-    bool is_ours =
+    bool is_own =
         fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_uid == geteuid() && st.st_nlink == 1;
-    if (is_ours && st.st_size != 0)
-        is_ours = pread(fd, magic, sizeof magic, 0) == sizeof magic &&
-                  (memcmp(magic, FO_JOURNAL_MAGIC, sizeof magic) == 0 ||
-                   memcmp(magic, zero, sizeof magic) == 0);
+    if (is_own && st.st_size != 0)
+        is_own = pread(fd, magic, sizeof magic, 0) == sizeof magic &&
+                 (memcmp(magic, FO_JOURNAL_MAGIC, sizeof magic) == 0 ||
+                  memcmp(magic, zero, sizeof magic) == 0);
     close(fd);
-    return is_ours;
+    return is_own;
 }
 
-/* rmdir(2) refuses a folder with anything else in it, and the journal stays then, too. */
+/* rmdir(2) would refuse a folder with other files, and then the journal must stay, too. */
 static bool has_nothing_else(int folder)
 {
     int copy = openat(folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);

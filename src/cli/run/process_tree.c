@@ -1,5 +1,6 @@
-/* See process_tree.h.  The command stays in our process group, so that it owns the terminal as it
- * would without us; we become the parent of its orphans (PR_SET_CHILD_SUBREAPER). */
+/* See process_tree.h.  The command stays in the launcher's process group, so that it has the
+ * terminal as without freeonce.  The launcher is the parent of its orphans
+ * (PR_SET_CHILD_SUBREAPER). */
 #include "cli/run/process_tree.h"
 
 #include <errno.h>
@@ -16,9 +17,9 @@
 #include "cli/exit.h"
 #include "cli/message.h"
 
-/* Not passed on: what the kernel tells about ourselves, and job control's own. */
-static const int kept[] = {SIGSEGV, SIGBUS,  SIGFPE,  SIGILL,  SIGTRAP, SIGABRT, SIGSYS,
-                           SIGKILL, SIGSTOP, SIGTSTP, SIGTTIN, SIGTTOU, SIGPIPE, SIGXFSZ};
+/* Signals that are not forwarded: those about faults of the launcher itself, and of job control. */
+static const int not_forwarded[] = {SIGSEGV, SIGBUS,  SIGFPE,  SIGILL,  SIGTRAP, SIGABRT, SIGSYS,
+                                    SIGKILL, SIGSTOP, SIGTSTP, SIGTTIN, SIGTTOU, SIGPIPE, SIGXFSZ};
 
 struct tree {
     pid_t pid;          /* of the command; 0: it has ended */
@@ -37,12 +38,12 @@ static double now(void)
     return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
-/* Blocked, so that none is lost between a look at the children and the wait. */
+/* Blocked, so that none is lost between the check of the children and the wait. */
 static void watch_signals(struct tree *t)
 {
     sigfillset(&t->watched);
-    for (size_t i = 0; i < sizeof kept / sizeof kept[0]; i++)
-        sigdelset(&t->watched, kept[i]);
+    for (size_t i = 0; i < sizeof not_forwarded / sizeof not_forwarded[0]; i++)
+        sigdelset(&t->watched, not_forwarded[i]);
     sigprocmask(SIG_BLOCK, &t->watched, &t->before);
     sigaction(SIGPIPE, &(struct sigaction){.sa_handler = SIG_IGN}, &t->pipe_before);
 }
@@ -53,26 +54,27 @@ static void unwatch_signals(const struct tree *t)
     sigprocmask(SIG_SETMASK, &t->before, NULL);
 }
 
-static void execute(const struct tree *t, char *const *command, char *const *environment, int tell)
+static void execute(const struct tree *t, char *const *command, char *const *environment,
+                    int error_pipe)
 {
     int error;
 
     unwatch_signals(t);
     execvpe(command[0], command, environment);
     error = errno;
-    if (write(tell, &error, sizeof error) < 0)
+    if (write(error_pipe, &error, sizeof error) < 0)
         _exit(FO_EXIT_OS);
     _exit(FO_EXIT_RUN_FAILED);
 }
 
-static int failed(const char *command, int error)
+static int report_failure(const char *command, int error)
 {
     fo_error("%s cannot be run: %s", command,
              error == ENOENT ? "no such command" : strerror(error));
     return error == ENOENT ? FO_EXIT_NOT_FOUND : FO_EXIT_CANNOT_EXECUTE;
 }
 
-/* FO_EXIT_OK: it runs. */
+/* FO_EXIT_OK: the command runs. */
 static int start(struct tree *t, char *const *command, char *const *environment)
 {
     int pipes[2], error = 0;
@@ -92,12 +94,12 @@ static int start(struct tree *t, char *const *command, char *const *environment)
     if (n <= 0)
         return FO_EXIT_OK;
     waitpid(t->pid, NULL, 0);
-    return failed(command[0], error);
+    return report_failure(command[0], error);
 }
 
-/* The command was stopped, by Ctrl-Z or by reading from the terminal in the background: its shell
- * must see that we are, too. */
-static void stop_with_it(const struct tree *t)
+/* The command was stopped, by Ctrl-Z or because it read from the terminal in the background.  The
+ * launcher stops, too, so that its shell sees it. */
+static void stop_with_command(const struct tree *t)
 {
     raise(SIGSTOP);
     kill(t->pid, SIGCONT);
@@ -116,7 +118,7 @@ static void note_killed(struct tree *t, pid_t pid, int signal)
     t->killed[t->killed_count++] = (struct fo_tree_killed){(unsigned)pid, signal};
 }
 
-/* Look at the children that have something to tell.  False: there are none left. */
+/* Collect the children that have ended or stopped.  False: no child is left. */
 static bool reap(struct tree *t)
 {
     int status;
@@ -128,7 +130,7 @@ static bool reap(struct tree *t)
         if (pid != t->pid)
             continue;
         if (WIFSTOPPED(status)) {
-            stop_with_it(t);
+            stop_with_command(t);
             continue;
         }
         t->pid = 0;
@@ -138,16 +140,17 @@ static bool reap(struct tree *t)
     return pid == 0 || errno != ECHILD;
 }
 
-/* A signal for us.  What the terminal sends reaches the whole group, the command included. */
-static void pass_on(const struct tree *t, const siginfo_t *info)
+/* Forward a signal that was sent to the launcher.  The terminal's signals (SI_KERNEL) reach the
+ * command, too: it is in the same group. */
+static void forward_signal(const struct tree *t, const siginfo_t *info)
 {
     if (info->si_signo == SIGCHLD || info->si_code == SI_KERNEL || t->pid == 0)
         return;
     kill(t->pid, info->si_signo);
 }
 
-/* After the command's end a signal that would end us ends the wait. */
-static bool ends_the_wait(int number)
+/* After the command's end, a signal that would end the launcher ends the wait. */
+static bool is_end_signal(int number)
 {
     return number == SIGINT || number == SIGTERM || number == SIGHUP || number == SIGQUIT;
 }
@@ -169,30 +172,30 @@ static int next_signal(const struct tree *t, double deadline)
     }
     if (number < 0)
         return errno == EAGAIN ? 0 : SIGCHLD;
-    pass_on(t, &info);
+    forward_signal(t, &info);
     return number;
 }
 
 /* True: descendants are left. */
 static bool follow(struct tree *t, double patience)
 {
-    double deadline = -1, told = -1;
+    double deadline = -1, warning_time = -1;
 
     while (reap(t)) {
         if (t->pid == 0 && deadline < 0 && patience >= 0)
             deadline = now() + patience;
-        if (t->pid == 0 && told < 0)
-            told = now() + 1;
-        bool wait_to_tell = told > 0 && (deadline < 0 || told < deadline);
-        int number = next_signal(t, wait_to_tell ? told : deadline);
-        if (t->pid == 0 && ends_the_wait(number))
+        if (t->pid == 0 && warning_time < 0)
+            warning_time = now() + 1;
+        bool is_before_warning = warning_time > 0 && (deadline < 0 || warning_time < deadline);
+        int number = next_signal(t, is_before_warning ? warning_time : deadline);
+        if (t->pid == 0 && is_end_signal(number))
             return true;
         if (number != 0)
             continue;
-        if (!wait_to_tell)
+        if (!is_before_warning)
             return true;
         fo_warning("the command has ended; waiting for what it left running (--wait)");
-        told = 0;
+        warning_time = 0;
     }
     return false;
 }

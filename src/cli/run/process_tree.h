@@ -1,4 +1,4 @@
-/* Running a command and all that descends from it, transparently: signals, terminal, status. */
+/* Runs a command and its descendants as without freeonce: signals, terminal, exit status. */
 #ifndef FO_CLI_RUN_PROCESS_TREE_H
 #define FO_CLI_RUN_PROCESS_TREE_H
 
@@ -21,9 +21,9 @@ struct fo_tree_end {
     size_t killed_count;
 };
 
-/* Run command[0], looked up in PATH, in environment[].  When it has ended its descendants, those
- * that became daemons too, may go on for `patience` seconds; negative: for ever.  Signals that are
- * sent to us meanwhile go to the command.  What cannot be done is said. */
+/* Run command[0], searched in PATH, with environment[].  After its end, wait for its descendants,
+ * daemons included, for `patience` seconds; negative: for ever.  Signals that are sent to the
+ * launcher meanwhile are forwarded to the command.  Errors are printed. */
 struct fo_tree_end fo_tree_run(char *const *command, char *const *environment, double patience);
 
 #endif

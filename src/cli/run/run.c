@@ -1,4 +1,4 @@
-/* freeonce run: a command with the library in front of it and of all it starts. */
+/* freeonce run: a command with the library preloaded into it and all processes that it starts. */
 #include <argp.h>
 #include <stdlib.h>
 #include <string.h>
@@ -79,7 +79,7 @@ static error_t set_option(struct arguments *a, const char *text, struct argp_sta
 {
     const char *name = fo_set_check(text, state);
 
-    if (strncmp(name, "JOURNAL=", 8) == 0) /* we read it, too */
+    if (strncmp(name, "JOURNAL=", 8) == 0) /* the command `run` reads it, too */
         a->journal = name + 8;
     else if (!fo_run_set(&a->settings, name))
         argp_error(state, "--set %s: at most %d are possible", text, FO_RUN_SETTINGS_MAX);
@@ -116,7 +116,7 @@ static error_t parse(int key, char *argument, struct argp_state *state)
     case KEY_LIBRARY:
         a->settings.library = argument;
         return 0;
-    case ARGP_KEY_ARG: /* the command: the rest is its own */
+    case ARGP_KEY_ARG: /* the command: further words are its arguments */
         a->command = state->argv + state->next - 1;
         state->next = state->argc;
         return 0;
@@ -128,9 +128,9 @@ static error_t parse(int key, char *argument, struct argp_state *state)
     }
 }
 
-/* The status that tells most. */
-static int judge(const struct arguments *a, const struct fo_model *model,
-                 const struct fo_tree_end *end, int output)
+/* The exit status: that of the first of these cases. */
+static int choose_status(const struct arguments *a, const struct fo_model *model,
+                         const struct fo_tree_end *end, int output)
 {
     if (fo_model_has_findings(model))
         return a->outputs.exit_code;
@@ -164,12 +164,12 @@ static int report(struct arguments *a, char *journal, const struct fo_tree_end *
     if (end->left)
         fo_warning("processes of the command are still running; what they find from now on is not "
                    "in this report (--wait)");
-    int status = judge(a, &model, end, written != FO_EXIT_OK ? written : read);
+    int status = choose_status(a, &model, end, written != FO_EXIT_OK ? written : read);
     fo_model_free(&model);
     return status;
 }
 
-/* What is no subcommand is a command: "freeonce reprot journal". */
+/* For a misspelt subcommand, which is taken for a command: "freeonce reprot journal". */
 static void suggest_subcommand(const char *word)
 {
     static const char names[] =

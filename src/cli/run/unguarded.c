@@ -1,5 +1,5 @@
-/* See unguarded.h.  A command may start any program: what its words name is looked at, and the
- * scripts among them line by line.  The first thing that is wrong is the reason. */
+/* See unguarded.h.  A command may start any program: the files that its words name are checked, and
+ * scripts among them line by line.  The first problem is the reason. */
 #include "cli/run/unguarded.h"
 
 #include <errno.h>
@@ -23,13 +23,13 @@ struct search {
     unsigned files, depth;
 };
 
-static bool is_found(const struct search *s)
+static bool has_reason(const struct search *s)
 {
     return s->model->unguarded.reason != NULL;
 }
 
-__attribute__((format(printf, 3, 4))) static void found(struct fo_model *model, const char *reason,
-                                                        const char *format, ...)
+__attribute__((format(printf, 3, 4))) static void
+set_reason(struct fo_model *model, const char *reason, const char *format, ...)
 {
     va_list arguments;
     char *text;
@@ -46,7 +46,7 @@ __attribute__((format(printf, 3, 4))) static void found(struct fo_model *model, 
 /* --- a file ----------------------------------------------------------------------------------- */
 
 /* Why would the dynamic linker ignore LD_PRELOAD (AT_SECURE)?  NULL: it would not. */
-static const char *secure_because(const char *path, const struct stat *status)
+static const char *secure_reason(const char *path, const struct stat *status)
 {
     bool changes = prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) != 1;
 
@@ -66,24 +66,24 @@ static void check_elf(struct search *s, const char *path, const struct fo_progra
 
     switch (program->kind) {
     case FO_PROGRAM_STATIC:
-        found(s->model, "static", "%s is statically linked: no library can be loaded into it",
-              path);
+        set_reason(s->model, "static", "%s is statically linked: no library can be loaded into it",
+                   path);
         break;
     case FO_PROGRAM_BITS:
-        found(s->model, "32-bit", "%s is a program of 32 bits, and the library has 64", path);
+        set_reason(s->model, "32-bit", "%s is a program of 32 bits, and the library has 64", path);
         break;
     case FO_PROGRAM_MACHINE:
-        found(s->model, "machine", "%s is a program for another processor", path);
+        set_reason(s->model, "machine", "%s is a program for another processor", path);
         break;
     case FO_PROGRAM_LIBC:
-        found(s->model, "libc", "%s is a program of %s, and the library needs glibc", path,
-              program->libc);
+        set_reason(s->model, "libc", "%s is a program of %s, and the library needs glibc", path,
+                   program->libc);
         break;
     default:
-        why = secure_because(path, &program->status);
+        why = secure_reason(path, &program->status);
         if (why != NULL)
-            found(s->model, "setuid", "%s %s: the dynamic linker ignores LD_PRELOAD then", path,
-                  why);
+            set_reason(s->model, "setuid", "%s %s: the dynamic linker ignores LD_PRELOAD then",
+                       path, why);
         break;
     }
 }
@@ -101,9 +101,9 @@ static void check_file(struct search *s, const char *path)
         check_elf(s, path, &program);
     } else if (program.kind == FO_PROGRAM_SCRIPT) {
         check_words(s, program.head + 2);
-        const char *what = is_found(s) ? NULL : fo_wrapper_in_script(program.head);
+        const char *what = has_reason(s) ? NULL : fo_wrapper_in_script(program.head);
         if (what != NULL)
-            found(s->model, "environment", "%s: %s", path, what);
+            set_reason(s->model, "environment", "%s: %s", path, what);
     }
     s->depth--;
     fo_program_free(&program);
@@ -111,13 +111,13 @@ static void check_file(struct search *s, const char *path)
 
 /* --- words ------------------------------------------------------------------------------------ */
 
-/* Each word that is the path of a program: what it says, split as a shell would. */
+/* Check each word that is a path.  The text is split at a shell's separators. */
 static void check_words(struct search *s, const char *text)
 {
     static const char separators[] = " \t\n;|&(){}<>\"'`=";
     char path[PATH_MAX];
 
-    for (const char *at = text + strspn(text, separators); *at != '\0' && !is_found(s);
+    for (const char *at = text + strspn(text, separators); *at != '\0' && !has_reason(s);
          at += strspn(at, separators)) {
         size_t length = strcspn(at, separators);
         if (length < sizeof path && memchr(at, '/', length) != NULL) {
@@ -129,7 +129,7 @@ static void check_words(struct search *s, const char *text)
     }
 }
 
-/* As execvp(3) finds it; false: nowhere. */
+/* The path by which execvp(3) finds it; false: it is not found. */
 static bool look_up(const char *name, char path[PATH_MAX])
 {
     const char *folders = getenv("PATH");
@@ -146,7 +146,7 @@ static bool look_up(const char *name, char path[PATH_MAX])
     return false;
 }
 
-/* An argument with a space in it may be the text of a shell. */
+/* An argument with a space in it may be a shell command. */
 static const char *wrapper_in(char *const *command)
 {
     char line[4096] = "";
@@ -168,10 +168,10 @@ static void check_command(struct search *s, char *const *command)
 
     if (look_up(command[0], path))
         check_file(s, path);
-    const char *what = is_found(s) ? NULL : wrapper_in(command);
+    const char *what = has_reason(s) ? NULL : wrapper_in(command);
     if (what != NULL)
-        found(s->model, "environment", "%s", what);
-    for (char *const *word = command + 1; *word != NULL && !is_found(s); word++)
+        set_reason(s->model, "environment", "%s", what);
+    for (char *const *word = command + 1; *word != NULL && !has_reason(s); word++)
         check_words(s, *word);
 }
 
@@ -199,20 +199,20 @@ void fo_run_unguarded(struct fo_model *model, char *const *command)
     if (model->guarded != 0 || model->left != 0 || model->excluded != 0)
         return;
     if (model->unprotected != 0)
-        found(model, "unprotected", "each process that used OpenSSL ran unprotected");
+        set_reason(model, "unprotected", "each process that used OpenSSL ran unprotected");
     else if (model->older != 0)
-        found(model, "openssl-1.1",
-              "%" PRIu64 " process%s used OpenSSL 1.1, and the library guards OpenSSL 3 and 4",
-              model->older, plural(model->older));
+        set_reason(model, "openssl-1.1",
+                   "%" PRIu64 " process%s used OpenSSL 1.1, and the library guards OpenSSL 3 and 4",
+                   model->older, plural(model->older));
     else if (command != NULL)
         check_command(&s, command);
-    if (is_found(&s))
+    if (has_reason(&s))
         return;
     if (seen != 0)
-        found(model, "unused", "OpenSSL was loaded in %" PRIu64 " process%s and not used", seen,
-              plural(seen));
+        set_reason(model, "unused", "OpenSSL was loaded in %" PRIu64 " process%s and not used",
+                   seen, plural(seen));
     else if (command != NULL)
-        found(
+        set_reason(
             model, "none",
             "no process used OpenSSL 3 or 4 with the library in front (static, 32-bit, setuid and "
             "musl programs do not load it, nor does a program that sudo or env -i starts)");

@@ -4,8 +4,8 @@
 
 #include "cli/model/model.h"
 
-/* Fill in model->unguarded, for this command (NULL: for a journal alone): by what the journal
- * counted, and by the files of the programs that the command line names. */
+/* Fill in model->unguarded, for this command (NULL: for a journal alone), from the counters of the
+ * journal and from the files of the programs that the command line names. */
 void fo_run_unguarded(struct fo_model *model, char *const *command);
 
 #endif
