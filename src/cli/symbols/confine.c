@@ -1,5 +1,4 @@
-/* See confine.h.  Each step can be refused, by a seccomp filter or in a container: then the caller
- * gives up. */
+/* See confine.h.  A seccomp filter or a container can refuse each step: then nothing is read. */
 #include "cli/symbols/confine.h"
 
 #include <errno.h>
@@ -16,7 +15,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* AddressSanitizer maps terabytes. */
+/* AddressSanitizer maps terabytes, so the address space cannot be limited. */
 #if defined(__SANITIZE_ADDRESS__)
 #define HAS_SHADOW 1
 #elif defined(__has_feature)
@@ -30,7 +29,7 @@
 
 enum { DESCRIPTORS = 16, CAPABILITY_WORDS = 2, CLOSED_MAX = 65536 };
 
-/* A limit that is lower already stays. */
+/* A lower limit is kept. */
 static bool limit_at(__rlimit_resource_t resource, rlim_t now, rlim_t most)
 {
     struct rlimit limit;
@@ -48,7 +47,7 @@ static bool limit(__rlimit_resource_t resource, rlim_t most)
     return limit_at(resource, most, most);
 }
 
-/* The address space in use, of which most is that of libraries. */
+/* The bytes of address space in use, mostly by libraries. */
 static rlim_t used_memory(void)
 {
     unsigned long pages = 0;
@@ -61,7 +60,7 @@ static rlim_t used_memory(void)
     return (rlim_t)pages * (rlim_t)sysconf(_SC_PAGESIZE);
 }
 
-/* A file with holes has not got the size that it claims. */
+/* By the blocks in use: a file with holes may be small and have any size. */
 static rlim_t memory_for(int file)
 {
     struct stat st;
@@ -79,7 +78,7 @@ static bool limit_all(rlim_t memory)
            limit(RLIMIT_FSIZE, 0) && limit(RLIMIT_NOFILE, DESCRIPTORS);
 }
 
-/* Whatever else is open is the command's: its outputs, above all. */
+/* Close all other descriptors: they are the command's, such as those of its outputs. */
 static bool keep_two_descriptors(int socket, int file)
 {
     int null = open("/dev/null", O_RDWR | O_CLOEXEC);
@@ -97,7 +96,7 @@ static bool keep_two_descriptors(int socket, int file)
     return true;
 }
 
-/* A process that is not root may have capabilities all the same. */
+/* A process that is not root may have capabilities, too. */
 static bool drop_capabilities(void)
 {
     struct __user_cap_header_struct head = {_LINUX_CAPABILITY_VERSION_3, 0};

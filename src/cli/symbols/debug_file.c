@@ -1,4 +1,4 @@
-/* See debug_file.h.  Names and build-ids are those of an ELF file: input. */
+/* See debug_file.h.  Names and build-ids come from an ELF file: they are input. */
 #include "cli/symbols/debug_file.h"
 
 #include <dlfcn.h>
@@ -15,20 +15,20 @@
 
 enum { BUILD_ID_MIN = 6 }; /* digits */
 
-/* One walk through the candidates. */
+/* One search through the candidates. */
 struct walk {
     struct fo_debug_search *search;
     struct fo_trusted_file *found;
     uint32_t from, at;
 };
 
-/* Is this candidate's turn? */
+/* Is this candidate to be tried: none is found yet, and it was not tried before? */
 static bool is_next(struct walk *w)
 {
     return w->found->fd < 0 && w->at++ >= w->from;
 }
 
-static void tell(struct walk *w, const char *path)
+static void warn_refused(struct walk *w, const char *path)
 {
     if (w->found->refused[0] != '\0' && !w->search->has_told)
         fo_warning("symbols of %s: its debug file %s is not read: %s", w->search->module, path,
@@ -55,7 +55,7 @@ __attribute__((format(printf, 2, 3))) static void try_path(struct walk *w, const
     if (length < 0 || length >= (int)sizeof path)
         return;
     if (!fo_trusted_file_open(w->found, path, w->search->all))
-        tell(w, path);
+        warn_refused(w, path);
     else if (w->found->device == w->search->file->device &&
              w->found->inode == w->search->file->inode)
         drop(w->found); /* a link to itself */
@@ -81,7 +81,7 @@ static void try_build_id(struct walk *w, const char *build_id)
         try_path(w, DEBUG_FOLDER "/.build-id/%.2s/%s.debug", build_id, build_id + 2);
 }
 
-/* In a folder of debug files: also under the module's own name, if its link is only guessed. */
+/* In a folder of debug files; also by the module's own name, if the name of its link is guessed. */
 static void try_names(struct walk *w, const char *folder, const char *link, const char *base)
 {
     try_path(w, "%s/%s", folder, link);
@@ -122,7 +122,7 @@ static void try_alt(struct walk *w, const char *real, const char *link)
     try_path(w, DEBUG_FOLDER "/.dwz/%s", base_name(link));
 }
 
-/* libdebuginfod is loaded only where the user configured a server. */
+/* libdebuginfod is loaded only if the user has set a server. */
 static int fetch(const char *build_id)
 {
     static int (*find)(void *client, const unsigned char *id, int length, char **path);
@@ -149,7 +149,7 @@ static void try_servers(struct walk *w, const char *build_id)
         return;
     *w->found = (struct fo_trusted_file){.fd = fetch(build_id)};
     if (w->found->fd >= 0 && !fo_trusted_file_check(w->found, w->search->all)) {
-        tell(w, "of debuginfod");
+        warn_refused(w, "of debuginfod");
         drop(w->found);
     }
 }

@@ -1,5 +1,5 @@
-/* Where may the debug information of a module be?  In the places where libdw looks for it, and at
- * the servers of DEBUGINFOD_URLS. */
+/* Searches the debug information of a module: in the places where libdw would search, and on the
+ * servers of DEBUGINFOD_URLS. */
 #ifndef FO_CLI_SYMBOLS_DEBUG_FILE_H
 #define FO_CLI_SYMBOLS_DEBUG_FILE_H
 
@@ -9,9 +9,9 @@
 
 struct fo_debug_search {
     const char *module;                 /* path, as the journal has it */
-    const struct fo_trusted_file *file; /* the module's, or the debug file's that names the link */
-    bool all;                           /* of any owner */
-    bool has_told;                      /* that a candidate was refused */
+    const struct fo_trusted_file *file; /* the module, or the debug file that names the link */
+    bool all;                           /* files of any owner */
+    bool has_told;                      /* a refused candidate was reported */
 };
 
 /* Open the first candidate from number *next on, and set *next to the number of the one after it.

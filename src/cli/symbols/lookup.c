@@ -1,5 +1,5 @@
-/* See lookup.h.  The child is confined before it reads a byte of the file; what it says is input.
- */
+/* See lookup.h.  The child is confined before it reads a byte of the file; its messages are
+ * input. */
 #include "cli/symbols/lookup.h"
 
 #include <errno.h>
@@ -24,17 +24,17 @@ struct lookup {
     struct fo_model *model;
     const struct fo_symbols_wanted *wanted;
     struct fo_lookup_bounds *bounds;
-    struct fo_trusted_file file, debug; /* debug: the last that was sent */
+    struct fo_trusted_file file, debug; /* debug: the last debug file that was sent */
     struct fo_debug_search search;
     int socket;
     pid_t child;
     int64_t left;  /* milliseconds */
-    uint32_t next; /* the lowest number of an answer that is to come */
+    uint32_t next; /* the lowest number that the next answer may have */
     int requests;
     bool has_complained;
 };
 
-static void complain(const struct lookup *l, const char *why)
+static void warn(const struct lookup *l, const char *why)
 {
     fo_warning("symbols of %s: not read: %s", l->wanted->codes[0]->module, why);
 }
@@ -61,8 +61,8 @@ static bool wait_for_message(struct lookup *l)
     return n > 0;
 }
 
-/* Each address is answered once at most, in their order: so a model cannot grow for ever. */
-static bool take_answer(struct lookup *l, const struct fo_talk *talk)
+/* At most one answer for each address, in their order: so the model cannot grow without limit. */
+static bool handle_answer(struct lookup *l, const struct fo_talk *talk)
 {
     uint32_t number = talk->head.number;
     size_t size = (size_t)talk->head.length[0] + talk->head.length[1];
@@ -102,19 +102,19 @@ static bool answer_request(struct lookup *l, const struct fo_talk *talk)
     return is_sent;
 }
 
-static bool take_complaint(struct lookup *l, const struct fo_talk *talk)
+static bool handle_complaint(struct lookup *l, const struct fo_talk *talk)
 {
     const char *text = fo_talk_text(talk, 0);
 
     if (l->has_complained || text == NULL)
         return false;
     l->has_complained = true;
-    complain(l, text);
+    warn(l, text);
     return true;
 }
 
-/* What is refused to one child is refused to all. */
-static bool take_refusal(struct lookup *l, const struct fo_talk *talk)
+/* If one child cannot be confined, none can. */
+static bool handle_refusal(struct lookup *l, const struct fo_talk *talk)
 {
     const char *text = fo_talk_text(talk, 0);
 
@@ -126,25 +126,25 @@ static bool take_refusal(struct lookup *l, const struct fo_talk *talk)
     return true;
 }
 
-static bool take(struct lookup *l, const struct fo_talk *talk)
+static bool handle_message(struct lookup *l, const struct fo_talk *talk)
 {
     switch (talk->head.kind) {
     case FO_TALK_ANSWER:
-        return take_answer(l, talk);
+        return handle_answer(l, talk);
     case FO_TALK_WANT_DEBUG:
     case FO_TALK_WANT_ALT:
         return answer_request(l, talk);
     case FO_TALK_COMPLAINT:
-        return take_complaint(l, talk);
+        return handle_complaint(l, talk);
     case FO_TALK_REFUSED:
-        return take_refusal(l, talk);
+        return handle_refusal(l, talk);
     default:
         return false;
     }
 }
 
 /* NULL: the file was read to its end. */
-static const char *listen_to(struct lookup *l)
+static const char *read_messages(struct lookup *l)
 {
     static struct fo_talk talk;
     static char why[64];
@@ -154,14 +154,14 @@ static const char *listen_to(struct lookup *l)
             return "the process that reads it has ended";
         if (talk.head.kind == FO_TALK_END)
             return NULL;
-        if (!take(l, &talk))
+        if (!handle_message(l, &talk))
             return "its symbols are too many, or too long";
     }
     snprintf(why, sizeof why, "it takes longer than %d seconds", FO_LOOKUP_SECONDS);
     return why;
 }
 
-/* More is known of a child that a signal ended. */
+/* A better reason than `why`, if a signal ended the child. */
 static const char *reason_of(int status, const struct rusage *used, const char *why)
 {
     static char text[128];
@@ -186,11 +186,11 @@ static void end_child(struct lookup *l, const char *why)
     int status = 0;
 
     close(l->socket);
-    kill(l->child, SIGKILL); /* it may do anything; one that has ended keeps its status */
+    kill(l->child, SIGKILL); /* it may not end by itself; if it has ended, its status stays */
     while (wait4(l->child, &status, 0, &used) < 0 && errno == EINTR)
         ;
     if (why != NULL && !l->has_complained)
-        complain(l, reason_of(status, &used, why));
+        warn(l, reason_of(status, &used, why));
     l->bounds->failures += why != NULL || l->has_complained;
 }
 
@@ -231,14 +231,14 @@ void fo_lookup(struct fo_model *model, const struct fo_symbols_wanted *wanted,
         return;
     if (!fo_trusted_file_open(&l.file, path, bounds->all)) {
         if (l.file.refused[0] != '\0')
-            complain(&l, l.file.refused);
+            warn(&l, l.file.refused);
         return;
     }
     if (start_child(&l)) {
-        end_child(&l, listen_to(&l));
+        end_child(&l, read_messages(&l));
         copy_repeated(wanted);
     } else {
-        complain(&l, strerror(errno));
+        warn(&l, strerror(errno));
         bounds->failures++;
     }
     close(l.file.fd);

@@ -5,12 +5,12 @@
 #include "cli/symbols/reader.h"
 
 enum {
-    FO_LOOKUP_SECONDS = 120,   /* that are waited for a file */
-    FO_LOOKUP_FAILURES = 3,    /* files that break their bounds, or libdw: then no other is read */
+    FO_LOOKUP_SECONDS = 120,   /* to wait for the child of one file */
+    FO_LOOKUP_FAILURES = 3,    /* after so many files that failed, no other file is read */
     FO_LOOKUP_TEXT = 64 << 20, /* bytes of functions and files */
 };
 
-/* What is left of the bounds of one report. */
+/* The rest of the limits of one report. */
 struct fo_lookup_bounds {
     bool all; /* files of any owner */
     int failures;
@@ -18,7 +18,7 @@ struct fo_lookup_bounds {
     size_t text;
 };
 
-/* Fill in what the module's file has.  Says why, if the file is there and cannot be read. */
+/* Fill in what the module's file has.  Prints the reason if the file exists and cannot be read. */
 void fo_lookup(struct fo_model *model, const struct fo_symbols_wanted *wanted,
                struct fo_lookup_bounds *bounds);
 

@@ -1,4 +1,4 @@
-/* See reader.h.  Nothing is opened here: the command opens debug files, by its rule, and hands over
+/* See reader.h.  No file is opened here: the command opens debug files, by its rules, and sends
  * their descriptors. */
 #include "cli/symbols/reader.h"
 
@@ -33,7 +33,7 @@ static void put_build_id_of(char text[2 * BUILD_ID_MAX + 1], Elf *elf)
     put_build_id(text, bits, length);
 }
 
-/* As .gnu_debuglink has it. */
+/* The checksum of .gnu_debuglink. */
 static uint32_t checksum(int file)
 {
     unsigned char data[16384];
@@ -50,11 +50,11 @@ static uint32_t checksum(int file)
 }
 
 struct debug_file {
-    char build_id[2 * BUILD_ID_MAX + 1]; /* "": there is none, the checksum decides */
-    GElf_Word crc;                       /* 0: there is none either */
+    char build_id[2 * BUILD_ID_MAX + 1]; /* "": none; then the checksum is compared */
+    GElf_Word crc;                       /* 0: none; then every file is accepted */
 };
 
-static bool is_right(const struct debug_file *wanted, int file)
+static bool is_wanted(const struct debug_file *wanted, int file)
 {
     char build_id[2 * BUILD_ID_MAX + 1];
 
@@ -66,7 +66,7 @@ static bool is_right(const struct debug_file *wanted, int file)
     return strcmp(build_id, wanted->build_id) == 0;
 }
 
-/* Ask for one candidate after the other. */
+/* Ask for one candidate after the other, until one is right. */
 static int ask_for_file(enum fo_talk_kind kind, const struct debug_file *wanted, const char *link)
 {
     struct fo_talk_head head = {.kind = kind};
@@ -77,7 +77,7 @@ static int ask_for_file(enum fo_talk_kind kind, const struct debug_file *wanted,
         fo_confine_descriptors(0);
         if (file < 0)
             return -1;
-        if (is_right(wanted, file)) {
+        if (is_wanted(wanted, file)) {
             fo_confine_add_memory(file);
             return file;
         }
@@ -108,8 +108,8 @@ static int ask_for_alt(Dwfl_Module *module, const char *link)
     return wanted.build_id[0] != '\0' ? ask_for_file(FO_TALK_WANT_ALT, &wanted, link) : -1;
 }
 
-/* libdwfl calls this for the debug file of a module, and again for the shared one of that.  It does
- * not say which: the name is not that of the module's link then. */
+/* libdwfl calls this for the debug file of a module, and again for the shared file that this one
+ * names.  The two calls differ only in the link, which is that of the module in the first. */
 static int find_debug_file(Dwfl_Module *module, void **user_data, const char *name, Dwarf_Addr base,
                            const char *path, const char *link, GElf_Word crc, char **found)
 {
@@ -125,7 +125,7 @@ static int find_debug_file(Dwfl_Module *module, void **user_data, const char *na
     return ask_for_alt(module, link);
 }
 
-/* The module's file was given to libdwfl. */
+/* libdwfl has the module's file already. */
 static int find_no_elf(Dwfl_Module *module, void **user_data, const char *name, Dwarf_Addr base,
                        char **path, Elf **elf)
 {
@@ -133,7 +133,7 @@ static int find_no_elf(Dwfl_Module *module, void **user_data, const char *name, 
     return -1;
 }
 
-/* The name of the innermost function that was inlined at this place; NULL: none was. */
+/* The name of the innermost function that was inlined here; NULL: none. */
 static const char *inlined(Dwfl_Module *module, Dwarf_Addr pc)
 {
     const char *name = NULL;
@@ -161,7 +161,7 @@ static const char *function(Dwfl_Module *module, Dwarf_Addr pc)
     if (name != NULL)
         return name;
     name = dwfl_module_addrinfo(module, pc, &offset, &symbol, NULL, NULL, NULL);
-    /* The nearest exported name is not the function's if that ends before. */
+    /* The nearest symbol may be of another function, which ends before this address. */
     return name != NULL && (symbol.st_size == 0 || offset < symbol.st_size) ? name : NULL;
 }
 
@@ -186,8 +186,7 @@ static void resolve(Dwfl_Module *module, GElf_Addr bias, uint32_t number, uint64
     free(path);
 }
 
-/* Is this the file that was loaded?  One without a build-id is taken for the same only if none was
- * recorded either. */
+/* Is this the file that was loaded?  A file without a build-id is, only if none was recorded. */
 static bool is_same_build(Dwfl_Module *module, const char *recorded)
 {
     char build_id[2 * BUILD_ID_MAX + 1];
@@ -199,13 +198,13 @@ static bool is_same_build(Dwfl_Module *module, const char *recorded)
     return strcmp(build_id, recorded == NULL ? "" : recorded) == 0;
 }
 
-static void tell(enum fo_talk_kind kind, const char *text)
+static void send_text(enum fo_talk_kind kind, const char *text)
 {
     fo_talk_send(FO_CONFINE_SOCKET, (struct fo_talk_head){.kind = kind}, text, NULL);
 }
 
-/* libdw leaves out what it cannot decompress, and has no error for it. */
-static void complain_of_compressed(Elf *elf)
+/* libdw ignores a section that it cannot decompress, without an error. */
+static void report_compressed(Elf *elf)
 {
     static const char *const needed[] = {".debug_info", ".debug_abbrev", ".debug_line",
                                          ".debug_str"};
@@ -222,7 +221,7 @@ static void complain_of_compressed(Elf *elf)
             if (strcmp(name, needed[i]) == 0) {
                 snprintf(text, sizeof text, "its %s cannot be decompressed in %lu MiB of memory",
                          name, fo_confine_memory() >> 20);
-                tell(FO_TALK_COMPLAINT, text);
+                send_text(FO_TALK_COMPLAINT, text);
                 return;
             }
     }
@@ -236,7 +235,7 @@ static void resolve_all(Dwfl_Module *module, const struct fo_symbols_wanted *wan
     if (elf == NULL || !is_same_build(module, wanted->codes[0]->build_id))
         return;
     Dwarf *dwarf = dwfl_module_getdwarf(module, &(Dwarf_Addr){0});
-    complain_of_compressed(dwarf != NULL ? dwarf_getelf(dwarf) : elf);
+    report_compressed(dwarf != NULL ? dwarf_getelf(dwarf) : elf);
     for (size_t i = 0; i < wanted->count; i++)
         if (!fo_symbols_is_repeated(wanted, i))
             resolve(module, bias, (uint32_t)i, wanted->codes[i]->address);
@@ -267,9 +266,9 @@ _Noreturn void fo_reader_run(const struct fo_symbols_wanted *wanted, int socket,
 
     elf_version(EV_CURRENT);
     if (refused != NULL)
-        tell(FO_TALK_REFUSED, refused);
+        send_text(FO_TALK_REFUSED, refused);
     else
         read_file(wanted);
-    tell(FO_TALK_END, NULL);
+    send_text(FO_TALK_END, NULL);
     _exit(0);
 }

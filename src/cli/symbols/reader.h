@@ -12,7 +12,7 @@ struct fo_symbols_wanted {
     size_t count;
 };
 
-/* Does a code have the address of that before it?  Then it has the same answer. */
+/* Has this code the address of the code before it?  Then it has the same answer. */
 static inline bool fo_symbols_is_repeated(const struct fo_symbols_wanted *wanted, size_t index)
 {
     return index > 0 && wanted->codes[index]->address == wanted->codes[index - 1]->address;

@@ -1,5 +1,5 @@
-/* See symbols.h.  All code of a model is put in the order of its modules, and of the addresses in
- * each: a module's file is read once, for all of them. */
+/* See symbols.h.  All code of a model is sorted by modules and addresses, so that the file of each
+ * module is read once. */
 #include "cli/symbols/symbols.h"
 
 #include <signal.h>
@@ -79,7 +79,7 @@ void fo_symbols_resolve(struct fo_model *model, enum fo_symbols which)
     collect(&codes, model);
     if (codes.count > 1)
         qsort(codes.list, codes.count, sizeof(struct fo_code *), compare);
-    /* Where it is ignored, how a child ended is not told. */
+    /* While SIGCHLD is ignored, the exit status of a child is lost. */
     sigaction(SIGCHLD, &(struct sigaction){.sa_handler = SIG_DFL}, &before);
     for (size_t i = 0, next; i < codes.count; i = next) {
         for (next = i + 1; next < codes.count; next++)

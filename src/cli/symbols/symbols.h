@@ -12,8 +12,8 @@ enum fo_symbols {
     FO_SYMBOLS_ALL,
 };
 
-/* Fill in what can be found for all code of the model.  A module whose file has another build-id
- * than was loaded is not used.  A file that is there and cannot be read is a warning. */
+/* Fill in what is found for all code of the model.  A file with another build-id than the loaded
+ * module is not used.  A file that exists and cannot be read causes a warning. */
 void fo_symbols_resolve(struct fo_model *model, enum fo_symbols which);
 
 #endif

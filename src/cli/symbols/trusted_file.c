@@ -1,5 +1,5 @@
-/* See trusted_file.h.  The file is looked at through a descriptor of O_PATH, which opens no device
- * and waits for no FIFO; then that same file is opened through /proc. */
+/* See trusted_file.h.  The file is checked through a descriptor of O_PATH, which opens no device
+ * and waits for no FIFO; then the same file is opened through /proc. */
 #include "cli/symbols/trusted_file.h"
 
 #include <elf.h>
@@ -46,8 +46,8 @@ static bool check(struct fo_trusted_file *file, const struct stat *st, bool all)
     return true;
 }
 
-/* A symbolic link is as good as its owner, as with the kernel's protected_symlinks. */
-static int look(struct fo_trusted_file *file, const char *path, bool all, struct stat *st)
+/* A symbolic link must have a trusted owner, as with the kernel's protected_symlinks. */
+static int open_path(struct fo_trusted_file *file, const char *path, bool all, struct stat *st)
 {
     int fd = open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
 
@@ -69,8 +69,8 @@ static int look(struct fo_trusted_file *file, const char *path, bool all, struct
     return -1;
 }
 
-/* An ELF file names its debug files: one that was made for it must not have others read to a
- * process that it controls. */
+/* Only ELF files: a file that exploits libdw could otherwise name any file as its debug file, and
+ * get its contents. */
 static bool is_elf(int fd)
 {
     char magic[SELFMAG];
@@ -84,7 +84,7 @@ bool fo_trusted_file_open(struct fo_trusted_file *file, const char *path, bool a
     struct stat st;
 
     *file = (struct fo_trusted_file){.fd = -1};
-    int fd = look(file, path, all, &st);
+    int fd = open_path(file, path, all, &st);
     if (fd < 0)
         return false;
     if (check(file, &st, all)) {

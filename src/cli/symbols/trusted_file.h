@@ -1,5 +1,5 @@
-/* Which files may be opened that a journal, or an ELF file, names?  A journal is input: it can name
- * a device, a FIFO, or a file that another user made for this purpose. */
+/* Which of the files may be opened that a journal or an ELF file names?  A journal is input: it can
+ * name a device, a FIFO, or a file that another user made for this purpose. */
 #ifndef FO_CLI_SYMBOLS_TRUSTED_FILE_H
 #define FO_CLI_SYMBOLS_TRUSTED_FILE_H
 
@@ -11,12 +11,12 @@ struct fo_trusted_file {
     char real[4096]; /* the path without symbolic links; "" if it is longer */
     dev_t device;
     ino_t inode;
-    char refused[128]; /* why it is not opened; "" if there is no such file */
+    char refused[128]; /* why it is not opened; "": there is no such file */
 };
 
-/* Open the ELF file `path`, a regular file.  Nothing else is ever given, and nothing is waited for.
- * Unless `all`, the file belongs to root, and only root can write it, or it belongs to the caller;
- * the same for the owner of a symbolic link.  True: it is open. */
+/* Open `path` if it is a regular file and an ELF file; never wait for it.  Unless `all`, the file
+ * must belong to root and be writable by root alone, or belong to the caller, and a symbolic link
+ * must belong to one of them.  True: it is open. */
 bool fo_trusted_file_open(struct fo_trusted_file *file, const char *path, bool all);
 
 /* The same check for a file that is open already. */
