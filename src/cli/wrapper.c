@@ -27,7 +27,7 @@ static const struct wrapper {
 };
 enum { WRAPPERS = sizeof wrappers / sizeof wrappers[0], WORD_MAX = 64, OPTIONS_MAX = 5 };
 
-/* What separates commands of a shell separates words, too. */
+/* Separators of a shell's commands separate words, too. */
 static const char separators[] = " \t\n;|&(){}\"'`=";
 
 static const char *base_name(const char *path)
@@ -37,20 +37,20 @@ static const char *base_name(const char *path)
     return slash == NULL ? path : slash + 1;
 }
 
-/* The next word, cut to WORD_MAX; false: none is left. */
+/* The next word, cut to WORD_MAX; false: there is none. */
 static bool next_word(const char **at, char word[WORD_MAX])
 {
     const char *start = *at + strspn(*at, separators);
     size_t length = strcspn(start, separators);
     size_t kept = length < WORD_MAX ? length : WORD_MAX - 1;
 
-    memcpy(word, start + length - kept, kept); /* a path's end tells most */
+    memcpy(word, start + length - kept, kept); /* a path's end has the program's name */
     word[kept] = '\0';
     *at = start + length;
     return length != 0;
 }
 
-/* Among the options that follow the program's name. */
+/* Is it among the options that follow the program's name? */
 static bool has_option(const char *rest, const char *option)
 {
     char word[WORD_MAX];

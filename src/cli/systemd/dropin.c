@@ -21,7 +21,7 @@ void fo_note(struct fo_plan *plan, enum fo_note_kind kind, const char *format, .
     va_end(arguments);
     if (length < 0)
         exit(FO_EXIT_SOFTWARE);
-    fo_clean(text, text); /* the unit's words, on a terminal */
+    fo_clean(text, text); /* it has words of the unit, and may go to a terminal */
     if (!fo_list_has(&plan->notes[kind], text))
         fo_list_add(&plan->notes[kind], fo_keep(text, strlen(text)));
     free(text);
@@ -63,7 +63,8 @@ void fo_plan_free(struct fo_plan *plan)
     fo_sandbox_free(&plan->sandbox);
 }
 
-/* One paragraph, wrapped.  A line end in one of the unit's words would end the comment. */
+/* One paragraph, wrapped.  Cleaned, because a line end in a word of the unit would end the
+ * comment. */
 static void comment(FILE *out, const char *words)
 {
     int column = fprintf(out, "#");
@@ -84,7 +85,7 @@ static void comment(FILE *out, const char *words)
     free(clean);
 }
 
-static bool uses_token(const struct fo_plan *plan)
+static bool has_token(const struct fo_plan *plan)
 {
     for (size_t i = 0; i < plan->environment.count; i++)
         if (strstr(plan->environment.items[i], "/$LIB/") != NULL)
@@ -103,7 +104,7 @@ static void head(FILE *out, const struct fo_plan *plan)
                      name));
     if (plan->journal != NULL)
         comment(out, fo_print("What was found: freeonce report %s", plan->journal));
-    if (uses_token(plan))
+    if (has_token(plan))
         comment(out,
                 "$LIB in LD_PRELOAD is right as it stands: the dynamic linker of glibc replaces "
                 "it. Programs of another libc (musl) do not find the library, and run as they "

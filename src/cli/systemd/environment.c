@@ -1,4 +1,5 @@
-/* What does the unit do to the environment, and what must the drop-in say so that ours arrives? */
+/* What does the unit set in the environment, and which lines does the drop-in need, so that the
+ * program gets LD_PRELOAD and FREEONCE_...? */
 #include <fcntl.h>
 #include <glob.h>
 #include <limits.h>
@@ -27,7 +28,7 @@ static const char *value_of(const char *assignment, const char *name)
     return assignment + length + 1;
 }
 
-/* The value of a NAME=VALUE line, quoted as in a shell; NULL: it is another line. */
+/* The value in a line NAME=VALUE, with a shell's quotes removed; NULL: another line. */
 static const char *value_in_line(struct fo_unit *u, const char *line, const char *name)
 {
     const char *start = line + strspn(line, " \t"), *equals = strchr(start, '='), *found = "";
@@ -44,7 +45,7 @@ static const char *value_in_line(struct fo_unit *u, const char *line, const char
     return found;
 }
 
-/* The service's user may have made the file: anything but a regular one is passed over. */
+/* The service's user may have made the file: it is read only if it is a regular file. */
 static char *read_file(struct fo_plan *plan, const char *path)
 {
     struct stat status;
@@ -101,7 +102,7 @@ static const char *find_in_files(struct fo_plan *plan, const char *name, const c
     return found;
 }
 
-static const char *find(struct fo_plan *plan, const char *name, const char **file)
+static const char *find_value(struct fo_plan *plan, const char *name, const char **file)
 {
     const char *found = find_in_files(plan, name, file);
     if (found != NULL) /* wins over Environment= */
@@ -116,11 +117,11 @@ static const char *find(struct fo_plan *plan, const char *name, const char **fil
     return found;
 }
 
-/* A line end in a value would begin a line of root's. */
+/* A line end in the value would begin a new line in a file of root. */
 const char *fo_environment_has(struct fo_plan *plan, const char *name, const char **file)
 {
     *file = NULL;
-    const char *found = find(plan, name, file);
+    const char *found = find_value(plan, name, file);
     if (found == NULL || fo_is_clean(found))
         return found;
     fo_note(plan, FO_NOTE_FATAL, "%s sets %s to a value with a control character.",
@@ -178,7 +179,7 @@ static void set_variable(struct fo_plan *plan, const char *name, const char *val
 }
 
 /* A sanitizer's runtime must come first, or it ends the program. */
-static bool must_be_first(const char *libraries)
+static bool has_sanitizer(const char *libraries)
 {
     static const char *const runtimes[] = {"libasan", "libtsan", "liblsan", "libubsan",
                                            "libclang_rt"};
@@ -189,7 +190,7 @@ static bool must_be_first(const char *libraries)
     return false;
 }
 
-/* In another root the folder of libraries may have another name. */
+/* Not the short word for another root: there, the folder of libraries may have another name. */
 static const char *word_of(const struct fo_plan *plan)
 {
     char word[PATH_MAX + FO_PRELOAD_EXTRA];
@@ -201,25 +202,24 @@ static const char *word_of(const struct fo_plan *plan)
     return fo_keep(word, strlen(word));
 }
 
-/* The unit's own LD_PRELOAD with ours in it; a libfreeonce.so that is there already is not doubled.
- */
+/* The unit's own LD_PRELOAD with the library in it; a libfreeonce.so that is in it is replaced. */
 static const char *preload_with(struct fo_plan *plan, const char *before, const char *word)
 {
-    const char *others = "", *ours = NULL;
+    const char *others = "", *own = NULL;
 
     for (const char *at = before; *at != '\0'; at += strcspn(at, " :"), at += strspn(at, " :")) {
         const char *one = fo_keep(at, strcspn(at, " :")), *slash = strrchr(one, '/');
         if (strncmp(slash == NULL ? one : slash + 1, "libfreeonce.so", 14) == 0)
-            ours = one;
+            own = one;
         else if (*one != '\0')
             others = fo_print("%s%s%s", others, *others == '\0' ? "" : ":", one);
     }
-    if (ours != NULL && strcmp(ours, word) != 0)
-        fo_note(plan, FO_NOTE_WARN, "The unit's LD_PRELOAD names %s: replaced by %s.", ours, word);
+    if (own != NULL && strcmp(own, word) != 0)
+        fo_note(plan, FO_NOTE_WARN, "The unit's LD_PRELOAD names %s: replaced by %s.", own, word);
     if (*others == '\0')
         return word;
     fo_note(plan, FO_NOTE, "The unit's own LD_PRELOAD is kept: %s.", others);
-    return must_be_first(others) ? fo_print("%s:%s", others, word)
+    return has_sanitizer(others) ? fo_print("%s:%s", others, word)
                                  : fo_print("%s:%s", word, others);
 }
 
@@ -243,29 +243,29 @@ static void set_preload(struct fo_plan *plan)
             file, before, wanted);
 }
 
-/* UnsetEnvironment= is applied last: what it says of our names is taken out of it. */
+/* UnsetEnvironment= is applied last, so LD_PRELOAD and FREEONCE_... are removed from it. */
 static void keep_from_unset(struct fo_plan *plan)
 {
     struct fo_list words = fo_unit_words(plan->unit, "UnsetEnvironment");
-    const char *others = "", *ours = "";
+    const char *others = "", *own = "";
 
     for (size_t i = 0; i < words.count; i++) {
         const char *w = words.items[i];
-        bool is_ours = strcmp(fo_keep(w, strcspn(w, "=")), "LD_PRELOAD") == 0 ||
-                       strncmp(w, "FREEONCE_", 9) == 0;
-        if (is_ours)
-            ours = fo_print("%s%s%s", ours, *ours == '\0' ? "" : ", ", w);
+        bool is_own = strcmp(fo_keep(w, strcspn(w, "=")), "LD_PRELOAD") == 0 ||
+                      strncmp(w, "FREEONCE_", 9) == 0;
+        if (is_own)
+            own = fo_print("%s%s%s", own, *own == '\0' ? "" : ", ", w);
         else
             others = fo_print("%s%s%s", others, *others == '\0' ? "" : " ", fo_quoted(w, false));
     }
-    if (*ours != '\0') {
+    if (*own != '\0') {
         fo_list_add(&plan->environment, "UnsetEnvironment=");
         if (*others != '\0')
             fo_list_add(&plan->environment, fo_print("UnsetEnvironment=%s", others));
         fo_note(plan, FO_NOTE,
                 "The unit's UnsetEnvironment= takes %s away: the drop-in writes the "
                 "list again without.",
-                ours);
+                own);
     }
     fo_list_free(&words);
 }

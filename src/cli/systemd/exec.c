@@ -1,5 +1,5 @@
-/* What does ExecStart= run, and does LD_PRELOAD reach it?  Static executables, setuid and file
- * capabilities (AT_SECURE), and programs that clean the environment of what they start. */
+/* What does ExecStart= run, and does LD_PRELOAD reach it?  Not static executables, nor those with
+ * setuid or file capabilities (AT_SECURE), nor what is started with a cleaned environment. */
 #include <errno.h>
 #include <pwd.h>
 #include <stdlib.h>
@@ -25,7 +25,7 @@ static const char *base_name(const char *path)
 
 static const struct recipe {
     const char *program, *page;
-    enum fo_note_kind kind; /* FO_NOTE_WARN: the drop-in alone guards nothing that matters */
+    enum fo_note_kind kind; /* FO_NOTE_WARN: the drop-in alone guards no process with TLS */
     const char *text;
 } recipes[] = {
 #define POSTFIX                                                                                    \
@@ -62,7 +62,7 @@ static const struct recipe {
     {"postgres", "postgresql", FO_NOTE, "The journal must be where the user postgres can make it"},
 };
 
-static bool hint(struct fo_plan *plan, const char *program)
+static bool note_recipe(struct fo_plan *plan, const char *program)
 {
     for (size_t i = 0; i < sizeof recipes / sizeof recipes[0]; i++)
         if (strcmp(recipes[i].program, program) == 0) {
@@ -77,7 +77,7 @@ static bool hint(struct fo_plan *plan, const char *program)
 /* --- wrappers ----------------------------------------------------------------------------------
  */
 
-static void tell_wrapper(struct fo_plan *plan, const char *what, const char *where)
+static void note_wrapper(struct fo_plan *plan, const char *what, const char *where)
 {
     if (what != NULL)
         fo_note(plan, FO_NOTE_WARN,
@@ -89,15 +89,15 @@ static void tell_wrapper(struct fo_plan *plan, const char *what, const char *whe
 /* --- the file ------------------------------------------------------------------------------------
  */
 
-static bool same_user(const char *name, uid_t uid)
+static bool is_same_user(const char *name, uid_t uid)
 {
     const struct passwd *entry = getpwnam(name);
 
     return entry != NULL && entry->pw_uid == uid;
 }
 
-/* Measured, each with and without no_new_privs: that takes the effect of setuid away, not that of
- * file capabilities; AmbientCapabilities= and root do not matter. */
+/* Measured, each with and without no_new_privs.  That removes the effect of setuid, not of file
+ * capabilities; AmbientCapabilities= and root have no influence. */
 static void check_secure(struct fo_plan *plan, const char *path, const struct stat *status,
                          bool as_root)
 {
@@ -107,7 +107,7 @@ static void check_secure(struct fo_plan *plan, const char *path, const struct st
     if (fo_program_has_capabilities(path) && !as_root)
         why = "has file capabilities (getcap)";
     else if ((status->st_mode & S_ISUID) != 0 && !no_new &&
-             !(as_root ? status->st_uid == 0 : same_user(user, status->st_uid)))
+             !(as_root ? status->st_uid == 0 : is_same_user(user, status->st_uid)))
         why = "is setuid";
     else if ((status->st_mode & S_ISGID) != 0 && (status->st_mode & S_IXGRP) != 0 && !no_new &&
              !(as_root && status->st_gid == 0))
@@ -121,7 +121,7 @@ static void check_secure(struct fo_plan *plan, const char *path, const struct st
             path, why);
 }
 
-/* Profiles that are attached by the program's path: usr.sbin.named is /usr/sbin/named's. */
+/* AppArmor attaches a profile by the program's path: usr.sbin.named for /usr/sbin/named. */
 static void check_profile(struct fo_plan *plan, const char *program)
 {
     char *name = strdup(program + 1);
@@ -183,7 +183,7 @@ static void check_file(struct fo_plan *plan, const char *name, bool as_root, boo
         check_secure(plan, path, &program.status, as_root);
     } else if (program.kind == FO_PROGRAM_SCRIPT && !has_recipe &&
                memmem(program.head, strcspn(program.head, "\n"), "sh", 2) != NULL) {
-        tell_wrapper(plan, fo_wrapper_in_script(program.head), path);
+        note_wrapper(plan, fo_wrapper_in_script(program.head), path);
     }
     fo_program_free(&program);
 }
@@ -207,18 +207,18 @@ static void check_line(struct fo_plan *plan, const char *line)
             "ExecStart=+%s runs as root and outside the sandbox: the library works there, and a "
             "journal that it makes belongs to the owner of its directory.",
             program);
-    bool has_recipe = hint(plan, base_name(program));
+    bool has_recipe = note_recipe(plan, base_name(program));
     if (strcmp(base_name(program), "true") == 0)
         fo_note(plan, FO_NOTE_WARN,
                 "%s runs no server itself. Name the unit that does: systemctl list-units '%s@*'",
                 plan->unit->name, plan->unit->prefix);
-    tell_wrapper(plan, fo_wrapper_in(line + prefixes), fo_print("ExecStart=%s", program));
+    note_wrapper(plan, fo_wrapper_in(line + prefixes), fo_print("ExecStart=%s", program));
     if (strchr(program, '%') != NULL || strchr(program, '$') != NULL)
         goto done;
     if (plan->sandbox.root != NULL && !outside) {
         fo_note(plan, FO_NOTE,
                 "%s was not looked at: it lies below %s. It must not be statically linked, setuid "
-                "or have file capabilities, and its libc must be as new as ours.",
+                "or have file capabilities, and its libc must be as new as that of this system.",
                 program, plan->sandbox.root);
     } else if (*program == '/') {
         bool as_root = plan->sandbox.is_root || outside || memchr(line, '!', prefixes) != NULL;

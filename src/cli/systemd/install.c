@@ -21,7 +21,7 @@ static const char *directory_of(const struct fo_unit *unit, const char *root)
     return fo_print("%s/etc/systemd/system/%s.d", root, unit->name);
 }
 
-static enum fo_exit refused(const char *doing, const char *path)
+static enum fo_exit report_refused(const char *doing, const char *path)
 {
     int error = errno;
     bool permission = error == EACCES || error == EPERM;
@@ -30,8 +30,9 @@ static enum fo_exit refused(const char *doing, const char *path)
     return permission ? FO_EXIT_NO_PERMISSION : FO_EXIT_CANNOT_WRITE;
 }
 
-/* What lies there: NULL with FO_EXIT_OK when nothing, its text when it is ours. */
-static enum fo_exit read_ours(const char *path, char **text)
+/* The text of the drop-in.  NULL and FO_EXIT_OK: there is none.  A file that freeonce did not make
+ * is an error. */
+static enum fo_exit read_own(const char *path, char **text)
 {
     size_t length;
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
@@ -40,7 +41,7 @@ static enum fo_exit read_ours(const char *path, char **text)
     if (fd < 0 && (errno == ENOENT || errno == ENOTDIR))
         return FO_EXIT_OK;
     if (fd < 0 && errno != ELOOP)
-        return refused("cannot read", path);
+        return report_refused("cannot read", path);
     if (fd < 0 || fo_read_all(fd, DROPIN_MAX, text, &length) != FO_EXIT_OK ||
         strncmp(*text, FO_DROPIN_MARKER, strlen(FO_DROPIN_MARKER)) != 0) {
         if (fd >= 0)
@@ -92,24 +93,24 @@ static bool write_whole(int fd, const char *text)
     return fchmod(fd, 0644) == 0 && fsync(fd) == 0;
 }
 
-/* Beside it first, then renamed: systemd never reads half of it. */
+/* Written to a temporary file, then renamed: systemd never reads a part of it. */
 static enum fo_exit write_file(const char *directory, const char *path, const char *text)
 {
     char temporary[PATH_MAX];
 
     if (snprintf(temporary, sizeof temporary, "%s/.freeonce.XXXXXX", directory) >= PATH_MAX) {
         errno = ENAMETOOLONG;
-        return refused("cannot write", path);
+        return report_refused("cannot write", path);
     }
     int fd = mkostemp(temporary, O_CLOEXEC);
     if (fd < 0)
-        return refused("cannot write", path);
+        return report_refused("cannot write", path);
     bool written = write_whole(fd, text);
     int error = errno;
     close(fd);
     if (!written || rename(temporary, path) != 0) {
         errno = written ? errno : error;
-        enum fo_exit result = refused("cannot write", path);
+        enum fo_exit result = report_refused("cannot write", path);
         unlink(temporary);
         return result;
     }
@@ -127,7 +128,7 @@ enum fo_exit fo_dropin_install(const struct fo_unit *unit, const char *root, con
     const char *directory = directory_of(unit, root);
     const char *path = fo_print("%s/" FO_DROPIN_NAME, directory);
     char *before;
-    enum fo_exit result = read_ours(path, &before);
+    enum fo_exit result = read_own(path, &before);
 
     if (result != FO_EXIT_OK)
         return result;
@@ -135,7 +136,7 @@ enum fo_exit fo_dropin_install(const struct fo_unit *unit, const char *root, con
     free(before);
     if (!same) {
         result = make_directories(directory) ? write_file(directory, path, text)
-                                             : refused("cannot make", directory);
+                                             : report_refused("cannot make", directory);
         if (result != FO_EXIT_OK)
             return result;
     }
@@ -147,7 +148,7 @@ enum fo_exit fo_dropin_install(const struct fo_unit *unit, const char *root, con
     return result;
 }
 
-/* Where the drop-in says that the journal is. */
+/* The journal's path in the drop-in; NULL: none. */
 static const char *journal_of(const char *text)
 {
     const char *at = strstr(text, "\nEnvironment=FREEONCE_JOURNAL=");
@@ -163,7 +164,7 @@ enum fo_exit fo_dropin_remove(const struct fo_unit *unit, const char *root)
     const char *directory = directory_of(unit, root);
     const char *path = fo_print("%s/" FO_DROPIN_NAME, directory);
     char *text;
-    enum fo_exit result = read_ours(path, &text);
+    enum fo_exit result = read_own(path, &text);
 
     if (result != FO_EXIT_OK)
         return result;
@@ -174,8 +175,8 @@ enum fo_exit fo_dropin_remove(const struct fo_unit *unit, const char *root)
     const char *journal = journal_of(text);
     free(text);
     if (unlink(path) != 0)
-        return refused("cannot remove", path);
-    rmdir(directory); /* where nothing else is in it */
+        return report_refused("cannot remove", path);
+    rmdir(directory); /* fails if it has other files */
     printf("Removed %s\n", path);
     result = reload(root);
     printf("Next:\n  systemctl restart %s\n", unit->is_template ? "(each instance)" : unit->name);

@@ -1,13 +1,13 @@
-/* Settings that people ask about: does the library live with them? */
+/* Settings of which users may fear that they break the library: do they? */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "cli/systemd/notes.h"
 
-enum { JOURNAL_SIZE = 8 << 20 }; /* more than a journal is, see report/journal_format.h */
+enum { JOURNAL_SIZE = 8 << 20 }; /* larger than a journal, see report/journal_format.h */
 
-/* LimitFSIZE=1M:2M, infinity; the soft limit. */
+/* Of a value such as 1M:2M or infinity, the soft limit. */
 static bool is_below(const char *value, unsigned long long bytes)
 {
     char *end;
@@ -34,11 +34,11 @@ static void check_file_size(struct fo_plan *plan)
     if (limit != NULL && is_below(limit, JOURNAL_SIZE))
         fo_note(plan, FO_NOTE_WARN,
                 "LimitFSIZE=%s is too small for a journal (some MiB): the library "
-                "goes on without one. Raise it to 8M.",
+                "works without one. Raise it to 8M.",
                 limit);
 }
 
-/* Programs that change their security domain at execve(2) get AT_SECURE from the kernel. */
+/* For a program that changes its security domain at execve(2), the kernel sets AT_SECURE. */
 static void check_modules(struct fo_plan *plan)
 {
     const char *context = fo_unit_value(plan->unit, "SELinuxContext");
@@ -73,8 +73,8 @@ void fo_plan_limits(struct fo_plan *plan)
                 "ignore LD_PRELOAD, as file capabilities would.");
     if (fo_unit_value(u, "LimitAS") != NULL)
         fo_note(plan, FO_NOTE,
-                "LimitAS=%s: what the library reserves counts too; where it gets "
-                "nothing it says so and goes on without.",
+                "LimitAS=%s: the addresses that the library reserves count, too. If it cannot "
+                "reserve them, it prints a message and the program runs without.",
                 fo_unit_value(u, "LimitAS"));
     check_file_size(plan);
     check_modules(plan);

@@ -1,5 +1,5 @@
-/* Where is the unit, and what drop-ins has it?  systemctl knows; without a manager (a container, an
- * image, a chroot, another machine's files) we look where systemd would: systemd.unit(5). */
+/* Reads the unit and its drop-ins: from systemctl, or without a manager (a container, an image, a
+ * chroot, another machine's files) from the directories that systemd reads: systemd.unit(5). */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -17,22 +17,22 @@
 #include "cli/systemd/run.h"
 #include "cli/systemd/unit.h"
 
-enum { UNIT_MAX = 4 << 20 }; /* no unit is larger */
+enum { UNIT_MAX = 4 << 20 }; /* bytes; no unit is larger */
 
-/* The first one wins. */
+/* The unit is read from the first that has it. */
 static const char *const load_path[] = {
     "/etc/systemd/system",     "/run/systemd/system", "/usr/local/lib/systemd/system",
     "/usr/lib/systemd/system", "/lib/systemd/system",
 };
 enum { LOAD_PATH = sizeof load_path / sizeof load_path[0] };
 
-static enum fo_exit too_large(const char *path)
+static enum fo_exit report_too_large(const char *path)
 {
     fo_error("%s is no unit file: it is larger than %d MiB", path, UNIT_MAX >> 20);
     return FO_EXIT_DATA;
 }
 
-/* Opened without waiting for somebody who writes into a FIFO; what a pipe has is waited for. */
+/* The open does not wait for a FIFO's writer; the reads wait for the data of a pipe. */
 static enum fo_exit read_file(const char *path, char **text, size_t *length)
 {
     struct stat status;
@@ -56,14 +56,14 @@ static enum fo_exit read_file(const char *path, char **text, size_t *length)
     enum fo_exit result = fo_read_all(fd, UNIT_MAX, text, length);
     close(fd);
     if (result == FO_EXIT_DATA)
-        return too_large(path);
+        return report_too_large(path);
     if (result != FO_EXIT_OK)
         fo_error("%s cannot be read: %s", path, strerror(errno));
     return result;
 }
 
-/* A file that must not be missing in silence. */
-static enum fo_exit take_file(struct fo_unit *unit, const char *path)
+/* Read one file into the unit; a missing file is an error. */
+static enum fo_exit add_file(struct fo_unit *unit, const char *path)
 {
     char *text;
     size_t length;
@@ -75,7 +75,7 @@ static enum fo_exit take_file(struct fo_unit *unit, const char *path)
     return result;
 }
 
-static enum fo_exit checked(const struct fo_unit *unit)
+static enum fo_exit check_service(const struct fo_unit *unit)
 {
     if (unit->has_service)
         return FO_EXIT_OK;
@@ -118,14 +118,14 @@ static int by_base_name(const void *a, const void *b)
     return strcmp(strrchr(*left, '/'), strrchr(*right, '/'));
 }
 
-static enum fo_exit take_dropins(struct fo_unit *unit, struct dropins *d)
+static enum fo_exit add_dropins(struct fo_unit *unit, struct dropins *d)
 {
     enum fo_exit result = FO_EXIT_OK;
 
     if (d->paths.count > 0)
         qsort((void *)d->paths.items, d->paths.count, sizeof d->paths.items[0], by_base_name);
     for (size_t i = 0; i < d->paths.count && result == FO_EXIT_OK; i++)
-        result = take_file(unit, d->paths.items[i]);
+        result = add_file(unit, d->paths.items[i]);
     fo_list_free(&d->names);
     fo_list_free(&d->paths);
     return result;
@@ -136,18 +136,18 @@ enum fo_exit fo_unit_load_file(struct fo_unit *unit, const char *path)
     struct dropins dropins = {0};
 
     unit->file = path;
-    enum fo_exit result = take_file(unit, path);
+    enum fo_exit result = add_file(unit, path);
     if (result != FO_EXIT_OK)
         return result;
     add_directory(&dropins, fo_print("%s.d", path));
-    result = take_dropins(unit, &dropins);
-    return result == FO_EXIT_OK ? checked(unit) : result;
+    result = add_dropins(unit, &dropins);
+    return result == FO_EXIT_OK ? check_service(unit) : result;
 }
 
 /* --- the load path ---------------------------------------------------------------------------- */
 
-/* Every name whose NAME.d counts: the unit's own, its template's, "a-b-" and "a-" of "a-b-c", all
- * services'. */
+/* Every NAME whose directory NAME.d is read: the unit's, its template's, for "a-b-c" those of
+ * "a-b-" and "a-", and that for all services. */
 static void names_of(const struct fo_unit *unit, struct fo_list *names)
 {
     fo_list_add(names, unit->name);
@@ -208,7 +208,7 @@ static enum fo_exit find_file(struct fo_unit *unit, const struct fo_list *names,
                 return FO_EXIT_DATA;
             }
             unit->file = path;
-            return take_file(unit, path);
+            return add_file(unit, path);
         }
     const char *looked = fo_print("%s%s", root, load_path[0]);
     for (int i = 1; i < LOAD_PATH; i++)
@@ -232,10 +232,10 @@ static enum fo_exit load_from_path(struct fo_unit *unit, const char *root)
         for (size_t n = 0; n < names.count; n++)
             for (int i = 0; i < LOAD_PATH; i++)
                 add_directory(&dropins, fo_print("%s%s/%s.d", root, load_path[i], names.items[n]));
-        result = take_dropins(unit, &dropins);
+        result = add_dropins(unit, &dropins);
     }
     fo_list_free(&names);
-    return result == FO_EXIT_OK ? checked(unit) : result;
+    return result == FO_EXIT_OK ? check_service(unit) : result;
 }
 
 /* --- systemctl -------------------------------------------------------------------------------- */
@@ -252,14 +252,14 @@ enum fo_exit fo_unit_load(struct fo_unit *unit, const char *root)
     if (status == 0) {
         result = fo_unit_parse(unit, unit->name, output.text, output.length);
         if (result == FO_EXIT_OK)
-            result = checked(unit);
-    } else if (!fo_systemd_is_running()) { /* systemctl cannot tell then */
+            result = check_service(unit);
+    } else if (!fo_systemd_is_running()) { /* systemctl needs a running systemd */
         result = load_from_path(unit, "");
     } else if (status == FO_EXIT_NOT_FOUND) {
         fo_error("systemctl is not there; give the unit file: freeonce systemd FILE");
         result = FO_EXIT_NO_INPUT;
     } else if (status == FO_RUN_TOO_MUCH) {
-        result = too_large(unit->name);
+        result = report_too_large(unit->name);
     } else {
         const char *errors = output.errors == NULL ? "" : output.errors;
         fo_error("systemctl cat %s ended with status %d%s%.*s%s", unit->name, status,

@@ -1,5 +1,5 @@
-/* What there is to say about guarding a unit: collected first, told in the drop-in and on stderr.
- */
+/* The plan for guarding a unit: settings and notes.  They are collected first, then written into
+ * the drop-in and to stderr. */
 #ifndef FO_CLI_SYSTEMD_NOTES_H
 #define FO_CLI_SYSTEMD_NOTES_H
 
@@ -9,8 +9,8 @@
 #include "cli/systemd/unit.h"
 
 enum fo_note_kind {
-    FO_NOTE,       /* good to know, also that a setting was looked at and is fine */
-    FO_NOTE_WARN,  /* something will not work as it might be expected */
+    FO_NOTE,       /* information, also that a setting was checked and is right */
+    FO_NOTE_WARN,  /* something may not work as expected */
     FO_NOTE_FATAL, /* the drop-in can have no effect on this unit */
 };
 
@@ -22,8 +22,8 @@ struct fo_plan {
     const char *library;                  /* LD_PRELOAD's first */
     const char *journal;                  /* as the program sees it; may hold %i for a template */
     const char *log;                      /* FREEONCE_LOG; NULL: not set */
-    bool log_given;                       /* --log, not found out by us */
-    bool adds_directory;                  /* the drop-in makes the journal's directory */
+    bool log_given;                       /* by --log */
+    bool adds_directory;                  /* systemd makes the journal's directory */
     struct fo_list environment, settings; /* lines of the drop-in */
     struct fo_list notes[3];
 };
@@ -40,23 +40,23 @@ bool fo_family_is_allowed(struct fo_unit *unit, const char *family);
 /* exec.c: what ExecStart= runs. */
 void fo_plan_exec(struct fo_plan *plan);
 
-/* environment.c: LD_PRELOAD and FREEONCE_... that are there, or taken away.  `set` holds
- * FREEONCE_NAME=VALUE.  fo_environment_has(): what the unit sets `name` to, NULL if it does not;
- * `*file` is the EnvironmentFile= that does, NULL if it is Environment=. */
+/* environment.c: LD_PRELOAD and FREEONCE_..., which the unit may set or unset.  `set` has
+ * FREEONCE_NAME=VALUE.  fo_environment_has(): the value that the unit sets `name` to, NULL: none;
+ * `*file` is the EnvironmentFile= that sets it, NULL for Environment=. */
 void fo_plan_environment(struct fo_plan *plan, const struct fo_list *set);
 const char *fo_environment_has(struct fo_plan *plan, const char *name, const char **file);
 
-/* `text`, such that systemd reads it back as one word.  %N and its like are left to systemd when
- * `specifiers`, otherwise a percent sign is meant. */
+/* `text` quoted, so that systemd reads it as one word.  With `specifiers`, systemd expands %N and
+ * others; without, a percent sign stands for itself. */
 const char *fo_quoted(const char *text, bool specifiers);
 
 /* places.c: where journal, library and log can be. */
 void fo_plan_places(struct fo_plan *plan);
 
-/* limits.c: settings that are often feared, and what they mean for us. */
+/* limits.c: settings of which users may fear that they break the library. */
 void fo_plan_limits(struct fo_plan *plan);
 
-/* dropin.c: all of it as text; the caller frees it. */
+/* dropin.c: the plan as text, which the caller frees. */
 void fo_plan_make(struct fo_plan *plan, const struct fo_list *set);
 char *fo_plan_text(const struct fo_plan *plan);           /* NULL: no memory */
 void fo_plan_print(const struct fo_plan *plan, bool all); /* false: only what is fatal */

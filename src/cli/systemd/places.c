@@ -1,9 +1,9 @@
-/* Where can journal, library and reports be, so that the unit's sandbox lets them?
+/* Where can journal, library and reports be, so that the unit's sandbox allows them?
  *
- * The journal goes into a directory that systemd itself makes, gives to User= and opens in every
- * sandbox: LogsDirectory=.  A unit that has one keeps it as it is, and the journal goes into it:
- * another entry would change the $LOGS_DIRECTORY that the program sees.  Each unit has a directory
- * of its own below /var/log/freeonce, because systemd gives the whole of it to the unit's user. */
+ * The journal goes into a directory that systemd makes, gives to User= and makes writable in every
+ * sandbox: LogsDirectory=.  If the unit has one, the journal goes into it: another entry would
+ * change the $LOGS_DIRECTORY of the program.  Each unit has a directory of its own below
+ * /var/log/freeonce, because systemd gives the whole directory to the unit's user. */
 #include <errno.h>
 #include <pwd.h>
 #include <stdio.h>
@@ -23,7 +23,7 @@ static const struct {
                    {"StateDirectory", "/var/lib"},
                    {"CacheDirectory", "/var/cache"}};
 
-/* The unit's name as a file name; "%N" where only the manager knows it. */
+/* The unit's name as a file name; "%N" if only the manager knows it. */
 static const char *own_name(const struct fo_unit *u)
 {
     if (u->is_template)
@@ -62,7 +62,7 @@ static void choose_journal(struct fo_plan *plan)
         const char *mode = fo_unit_value(plan->unit, fo_print("%sMode", directories[i].key));
         if (mode != NULL && (strtoul(mode, NULL, 8) & 0300) != 0300)
             fo_note(plan, FO_NOTE_WARN,
-                    "%sMode=%s lets nobody but root make a file there: the journal may be missing.",
+                    "%sMode=%s lets only root make a file there: the journal may be missing.",
                     directories[i].key, mode);
         return;
     }
@@ -72,7 +72,7 @@ static void choose_journal(struct fo_plan *plan)
             why);
 }
 
-/* A directory that is there already, or is not: outside a root of its own we can look. */
+/* Check a directory of the host: does it exist, and can the unit's user write to it? */
 static void check_directory(struct fo_plan *plan, const char *directory)
 {
     struct stat status;
@@ -144,8 +144,8 @@ static void check_journal(struct fo_plan *plan)
 /* --- the library -------------------------------------------------------------------------------
  */
 
-/* NoExecPaths= forbids to map code. */
-static bool may_execute(struct fo_unit *u, const char *path)
+/* May code at this path be mapped?  NoExecPaths= forbids it, ExecPaths= allows it. */
+static bool can_execute(struct fo_unit *u, const char *path)
 {
     struct fo_list no = fo_unit_words(u, "NoExecPaths"), yes = fo_unit_words(u, "ExecPaths");
     size_t longest_no = 0, longest_yes = 0;
@@ -165,7 +165,7 @@ static bool may_execute(struct fo_unit *u, const char *path)
     return longest_no <= longest_yes;
 }
 
-static bool everybody_reads(const char *path)
+static bool is_readable_by_all(const char *path)
 {
     struct stat status;
 
@@ -195,21 +195,21 @@ static void place_library(struct fo_plan *plan)
     default:
         break;
     }
-    if (!may_execute(plan->unit, plan->library)) {
+    if (!can_execute(plan->unit, plan->library)) {
         fo_setting(plan, "ExecPaths=%s", fo_quoted(plan->library, false));
         fo_note(plan, FO_NOTE, "NoExecPaths= forbids to load the library: ExecPaths= allows it.");
     }
-    if (!plan->sandbox.is_root && !everybody_reads(plan->library))
+    if (!plan->sandbox.is_root && !is_readable_by_all(plan->library))
         fo_note(plan, FO_NOTE_WARN,
-                "The library %s cannot be read by everybody, and the service runs "
-                "as %s: install it where all can read it.",
+                "The library %s cannot be read by all users, and the service runs "
+                "as %s: install it where all users can read it.",
                 plan->library, plan->sandbox.user);
 }
 
-/* --- where reports go --------------------------------------------------------------------------
+/* --- the output of reports ---------------------------------------------------------------------
  */
 
-static bool runs_log_daemon(struct fo_unit *u)
+static bool is_log_daemon(struct fo_unit *u)
 {
     struct fo_list words = fo_unit_words(u, "ExecStart");
     const char *slash = words.count == 0 ? NULL : strrchr(words.items[0], '/');
@@ -240,7 +240,7 @@ static void place_log(struct fo_plan *plan)
         fo_sandbox_access(&plan->sandbox, "/run/systemd/journal/dev-log", &why) < FO_PRIVATE;
     const char *what = nowhere ? fo_print("%s=null discards what is written to stderr", key)
                                : "Type=forking: a daemon closes its stderr";
-    if (runs_log_daemon(plan->unit)) {
+    if (is_log_daemon(plan->unit)) {
         fo_note(plan, FO_NOTE_WARN,
                 "%s, and syslog is the service itself: reports are in the journal alone.", what);
     } else if (socket && fo_family_is_allowed(plan->unit, "AF_UNIX")) {

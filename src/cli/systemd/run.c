@@ -19,13 +19,13 @@ void fo_output_free(struct fo_output *output)
     *output = (struct fo_output){0};
 }
 
-static _Noreturn void become(const char *const *command, int out, int errors)
+static _Noreturn void execute(const char *const *command, int out, int errors)
 {
     int null = open("/dev/null", O_RDWR);
 
     setenv("LC_ALL", "C", 1);
     unsetenv("SYSTEMD_COLORS");
-    unsetenv("LD_PRELOAD"); /* ours, where this command itself is guarded */
+    unsetenv("LD_PRELOAD"); /* the library, if this command itself is guarded */
     dup2(null, STDIN_FILENO);
     dup2(out, STDOUT_FILENO);
     dup2(errors, STDERR_FILENO);
@@ -33,7 +33,7 @@ static _Noreturn void become(const char *const *command, int out, int errors)
     _exit(errno == ENOENT ? FO_EXIT_NOT_FOUND : FO_EXIT_CANNOT_EXECUTE);
 }
 
-/* stderr goes to a file in memory: one reader cannot wait for two pipes without more ado. */
+/* The text of stderr, which goes to a file in memory: fo_read_all() reads only one pipe. */
 static char *errors_of(int fd)
 {
     char *text;
@@ -60,10 +60,10 @@ int fo_run_program(const char *const *command, size_t limit, struct fo_output *o
     }
     pid_t child = fork();
     if (child == 0)
-        become(command, ends[1], errors);
+        execute(command, ends[1], errors);
     close(ends[1]);
     enum fo_exit result = fo_read_all(ends[0], limit, &output->text, &output->length);
-    close(ends[0]); /* a child that has more to say gets SIGPIPE */
+    close(ends[0]); /* a child that writes more gets SIGPIPE */
     while (child > 0 && waitpid(child, &status, 0) < 0 && errno == EINTR)
         ;
     output->errors = errors_of(errors);

@@ -1,4 +1,4 @@
-/* Run systemctl, without a shell, and keep what it says. */
+/* Run systemctl, without a shell, and keep its output. */
 #ifndef FO_CLI_SYSTEMD_RUN_H
 #define FO_CLI_SYSTEMD_RUN_H
 
@@ -15,11 +15,11 @@ struct fo_output {
 };
 
 /* The exit status (FO_EXIT_NOT_FOUND: there is no such program; 128+n: signal n), or
- * FO_RUN_TOO_MUCH when stdout would not fit into `limit` bytes. */
+ * FO_RUN_TOO_MUCH if stdout has more than `limit` bytes. */
 int fo_run_program(const char *const *command, size_t limit, struct fo_output *output);
 void fo_output_free(struct fo_output *output);
 
-/* Is this machine's init a systemd?  As sd_booted(3) asks. */
+/* Is systemd the init of this machine?  The check of sd_booted(3). */
 bool fo_systemd_is_running(void);
 
 #endif

@@ -1,5 +1,5 @@
-/* See sandbox.h.  The settings become rules for paths, of which the longest wins, as in
- * systemd's own table of mounts. */
+/* See sandbox.h.  The settings become rules for paths.  The rule with the longest path counts, as
+ * in systemd's own table of mounts. */
 #include "cli/systemd/sandbox.h"
 
 #include <stdlib.h>
@@ -32,7 +32,7 @@ bool fo_path_below(const char *path, const char *directory)
     return strncmp(path, directory, length) == 0 && (path[length] == '/' || path[length] == '\0');
 }
 
-/* "-": may be missing, "+": below RootDirectory=.  We look from inside, where both are the same. */
+/* "-": may be missing, "+": below RootDirectory=.  For paths inside the root neither matters. */
 static const char *without_prefix(const char *path)
 {
     return path + strspn(path, "-+");
@@ -49,7 +49,7 @@ static void add_paths(struct fo_sandbox *s, struct fo_unit *u, const char *key, 
     fo_list_free(&words);
 }
 
-/* SOURCE[:DESTINATION[:OPTIONS]], and PATH[:OPTIONS] of TemporaryFileSystem=. */
+/* Words SOURCE[:DESTINATION[:OPTIONS]], and PATH[:OPTIONS] of TemporaryFileSystem=. */
 static void add_mounts(struct fo_sandbox *s, struct fo_unit *u, const char *key, bool destination)
 {
     struct fo_list words = fo_unit_words(u, key);
@@ -61,7 +61,7 @@ static void add_mounts(struct fo_sandbox *s, struct fo_unit *u, const char *key,
         if (destination && source[length] == ':')
             to = fo_keep(source + length + 1, strcspn(source + length + 1, ":"));
         const char *why = fo_print("%s=%s", key, words.items[i]);
-        /* Another directory than the host's of that name is none of the host's. */
+        /* Bound to the same path, it is the host's directory; to another path, a private one. */
         bool same = destination && strcmp(from, to) == 0;
         add(s, to, same ? FO_MOUNT_BIND : FO_MOUNT_PRIVATE, why);
         if (destination)
@@ -70,7 +70,7 @@ static void add_mounts(struct fo_sandbox *s, struct fo_unit *u, const char *key,
     fo_list_free(&words);
 }
 
-/* LogsDirectory= and its like: made, given to User= and opened by systemd. */
+/* LogsDirectory= and similar: systemd makes the directory, gives it to User=, makes it writable. */
 static void add_own_directories(struct fo_sandbox *s, struct fo_unit *u, const char *key,
                                 const char *base)
 {
@@ -174,7 +174,8 @@ void fo_sandbox_free(struct fo_sandbox *sandbox)
     sandbox->count = 0;
 }
 
-/* The longest rule for `path` among two kinds; of equally long ones `stronger` wins. */
+/* The rule for `path` with the longest path, of two kinds; of equal lengths, that of the kind
+ * `stronger`. */
 static const struct fo_rule *decide(const struct fo_sandbox *s, const char *path, int stronger,
                                     int weaker)
 {

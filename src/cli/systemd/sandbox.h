@@ -1,13 +1,13 @@
-/* What does the unit's sandbox leave visible and writable?  systemd.exec(5) "SANDBOXING". */
+/* What is visible and writable in the unit's sandbox?  systemd.exec(5) "SANDBOXING". */
 #ifndef FO_CLI_SYSTEMD_SANDBOX_H
 #define FO_CLI_SYSTEMD_SANDBOX_H
 
 #include "cli/systemd/unit.h"
 
 enum fo_access {
-    FO_WRITABLE,  /* by root; the file's own permissions count besides */
-    FO_READ_ONLY, /* there, and cannot be written */
-    FO_PRIVATE,   /* another file system lies over it: what is there is not the host's */
+    FO_WRITABLE,  /* for root; the file's own permissions count, too */
+    FO_READ_ONLY, /* visible, not writable */
+    FO_PRIVATE,   /* another file system is mounted over it: files there are not the host's */
     FO_HIDDEN,    /* inaccessible, and nothing can be mounted below it */
 };
 
@@ -19,7 +19,7 @@ struct fo_rule {
 struct fo_sandbox {
     struct fo_rule *rules;
     size_t count;
-    const char *user; /* who runs the program; "root", "a dynamic user" */
+    const char *user; /* of the program; "root", "a dynamic user" */
     bool is_root, dynamic_user;
     const char *root; /* "RootDirectory=/srv/x"; NULL: the host's */
     const char *logs; /* the unit's own first LogsDirectory=; NULL: none */
@@ -28,11 +28,11 @@ struct fo_sandbox {
 void fo_sandbox_read(struct fo_sandbox *sandbox, struct fo_unit *unit);
 void fo_sandbox_free(struct fo_sandbox *sandbox);
 
-/* What the path is inside; `*why` names the setting that makes it so, where there is one. */
+/* What the path is inside the sandbox; `*why` names the setting that causes it, or is "". */
 enum fo_access fo_sandbox_access(const struct fo_sandbox *sandbox, const char *path,
                                  const char **why);
 
-/* Does `path` lie in `directory`, or is it that? */
+/* Is `path` in `directory`, or equal to it? */
 bool fo_path_below(const char *path, const char *directory);
 
 #endif

@@ -1,14 +1,14 @@
-/* Does the unit's system call filter let the library work?  systemd installs the filter before it
- * executes the program, so it holds from the library's first instruction on.  The table holds what
- * strace(1) shows of the library beyond what every dynamically linked program calls anyway. */
+/* Does the unit's system call filter allow the library's calls?  systemd installs the filter before
+ * it executes the program, so it is in force from the library's first instruction on.  The table
+ * has the library's calls, by strace(1), without those of every dynamically linked program. */
 #include <string.h>
 
 #include "cli/systemd/notes.h"
 
 enum need { FOR_START = 1, FOR_JOURNAL = 2, FOR_SYSLOG = 4, FOR_STDERR = 8 };
 
-/* Of `sets`, those of systemd 252 that hold the call, @known left out.
- * `systemd-analyze syscall-filter` prints them; tests/cli compares. */
+/* `sets`: the sets of systemd 252 with the call, without @known.  `systemd-analyze syscall-filter`
+ * prints them; tests/cli compares. */
 static const struct call {
     const char *name, *sets;
     unsigned int need;
@@ -35,10 +35,10 @@ static const struct call {
 };
 enum { CALLS = sizeof calls / sizeof calls[0] };
 
-/* Of a filter, or of a list of address families: which of our calls pass? */
+/* Which of the library's calls does a filter allow? */
 struct filter {
     bool known_mode, allow_list, allowed[CALLS];
-    struct fo_list unknown; /* sets that the table has not */
+    struct fo_list unknown; /* sets that are not known here */
 };
 
 static bool is_member(const struct call *c, const char *set)
@@ -75,7 +75,7 @@ static void apply(struct filter *f, const char *item, bool allow)
             f->allowed[i] = allow;
 }
 
-/* The first line decides whether the list allows or denies; later ones add to it and take away. */
+/* The first line decides whether the list allows or denies; later lines add to it or remove. */
 static void read_line(struct filter *f, struct fo_unit *u, const char *line)
 {
     struct fo_list words = {0};

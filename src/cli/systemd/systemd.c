@@ -1,5 +1,4 @@
-/* freeonce systemd: a drop-in that puts the library in front of a service, right for its sandbox.
- */
+/* freeonce systemd: a drop-in that preloads the library into a service and fits its sandbox. */
 #include <argp.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -28,7 +27,7 @@ struct request {
 
 static const struct argp_option options[] = {
     {"install", KEY_INSTALL, NULL, 0, "write the drop-in below /etc/systemd/system", 0},
-    {"remove", KEY_REMOVE, NULL, 0, "take it away again; the journal is kept", 0},
+    {"remove", KEY_REMOVE, NULL, 0, "remove the drop-in; the journal is kept", 0},
     {"journal", KEY_JOURNAL, "PATH", 0,
      "where the findings go (default: a directory that systemd makes for the unit)", 0},
     {"log", KEY_LOG, "WHERE", 0,
@@ -44,7 +43,7 @@ static const char text[] =
     "Print a drop-in that puts libfreeonce.so in front of a service of systemd.\v"
     "UNIT is a service, with or without \".service\", or the path of a unit file.\n\n"
     "Examples:\n"
-    "  freeonce systemd kamailio              print it, and what there is to know\n"
+    "  freeonce systemd kamailio              print it, with notes on this unit\n"
     "  freeonce systemd --install kamailio    write it; then restart the service\n"
     "  freeonce report /var/log/freeonce/kamailio/journal\n"
     "  freeonce systemd --remove kamailio\n\n"
@@ -137,7 +136,8 @@ static error_t parse(int key, char *argument, struct argp_state *state)
     return 0;
 }
 
-/* The drop-in has the notes, too: where both go to one terminal or file, they are there once. */
+/* Do stdout and stderr go to one terminal or file?  Then the notes are printed once, in the
+ * drop-in. */
 static bool is_one_file(void)
 {
     struct stat out, errors;

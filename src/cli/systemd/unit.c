@@ -15,7 +15,7 @@
 static struct kept {
     struct kept *next;
     char text[];
-} * all_kept; /* reachable, for leak checkers */
+} * all_kept; /* so that leak checkers find them */
 
 static void *need(void *memory)
 {
@@ -51,7 +51,7 @@ const char *fo_print(const char *format, ...)
     return kept;
 }
 
-/* Room for one more: doubled at each power of two. */
+/* Make room for one more item; the room is doubled at each power of two. */
 static void *grown(void *items, size_t count, size_t size)
 {
     if (count != 0 && (count & (count - 1)) != 0)
@@ -131,9 +131,9 @@ void fo_unit_free(struct fo_unit *unit)
 struct reader {
     struct fo_unit *unit;
     const char *file;
-    char *line; /* a logical one, of several physical ones */
+    char *line; /* a logical line, of several lines of the file */
     size_t used;
-    bool in_service, ours, continued;
+    bool in_service, is_own, continued;
 };
 
 static void assign(struct reader *r)
@@ -160,7 +160,7 @@ static void assign(struct reader *r)
                                                fo_keep(value, (size_t)(end - value)), r->file};
 }
 
-/* `systemctl cat` puts "# /path/of/the/file" before each file. */
+/* `systemctl cat` prints "# /path/of/the/file" before each file. */
 static const char *file_header(const char *line, size_t length)
 {
     if (length < 10 || strncmp(line, "# /", 3) != 0)
@@ -171,7 +171,7 @@ static const char *file_header(const char *line, size_t length)
     return fo_keep(line + 2, length - 2);
 }
 
-static bool ends_in_backslash(const char *line, size_t length)
+static bool has_backslash_at_end(const char *line, size_t length)
 {
     size_t n = 0;
 
@@ -180,26 +180,26 @@ static bool ends_in_backslash(const char *line, size_t length)
     return n % 2 == 1;
 }
 
-static void take_line(struct reader *r, const char *line, size_t length)
+static void add_line(struct reader *r, const char *line, size_t length)
 {
     const char *header = r->continued ? NULL : file_header(line, length);
 
     if (header != NULL) {
         r->file = header;
-        r->ours = false;
+        r->is_own = false;
         if (r->unit->file == NULL)
             r->unit->file = header;
     }
     while (length > 0 && strchr(BLANK, *line) != NULL && *line != '\0')
         line++, length--;
     if (strncmp(line, FO_DROPIN_MARKER, strlen(FO_DROPIN_MARKER)) == 0)
-        r->ours = true;
-    if (r->ours || (length > 0 && (*line == '#' || *line == ';')))
+        r->is_own = true;
+    if (r->is_own || (length > 0 && (*line == '#' || *line == ';')))
         return; /* also between continued lines */
     memcpy(r->line + r->used, line, length);
     r->used += length;
     r->line[r->used] = '\0';
-    r->continued = ends_in_backslash(line, length);
+    r->continued = has_backslash_at_end(line, length);
     if (r->continued) {
         r->line[r->used - 1] = ' ';
         return;
@@ -223,7 +223,7 @@ enum fo_exit fo_unit_parse(struct fo_unit *unit, const char *file, const char *t
     for (const char *at = text, *end = text + length; at < end;) {
         const char *newline = memchr(at, '\n', (size_t)(end - at));
         size_t n = (size_t)((newline == NULL ? end : newline) - at);
-        take_line(&r, at, n);
+        add_line(&r, at, n);
         at += n + 1;
     }
     if (r.continued)

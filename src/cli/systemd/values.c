@@ -1,5 +1,5 @@
-/* What do the assignments of a unit amount to?  Resets, quoting, escapes and specifiers, as
- * systemd.syntax(7), systemd.service(5) "COMMAND LINES" and systemd.unit(5) "SPECIFIERS" say. */
+/* The values of a unit's settings: resets, quoting, escapes and specifiers, by systemd.syntax(7),
+ * systemd.service(5) "COMMAND LINES" and systemd.unit(5) "SPECIFIERS". */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,7 +33,7 @@ static void put_unescaped(FILE *out, const char *text)
     }
 }
 
-/* What stands for itself; NULL: see below.  The manager of the system is root's. */
+/* Specifiers that are the same for all units of the system's manager; NULL: another one. */
 static const char *constant(char specifier)
 {
     switch (specifier) {
@@ -162,10 +162,10 @@ static int unescape(const char **at)
         *at += 2;
         return (c[0] - '0') * 64 + (c[1] - '0') * 8 + c[2] - '0';
     }
-    return (unsigned char)*c; /* a quote, a backslash, or what has no meaning */
+    return (unsigned char)*c; /* a quote, a backslash, or a character that is no escape */
 }
 
-/* One word into `word`, which has room for all of `line`; where it ended. */
+/* One word into `word`, which has room for all of `line`.  Returns the word's end in `line`. */
 static const char *next_word(const char *line, char *word, size_t *length)
 {
     char quote = '\0';
