@@ -34,8 +34,8 @@ FO_EXPORT int pthread_rwlock_init(pthread_rwlock_t *lock, const pthread_rwlockat
 }
 
 /* Called tens of thousands of times in a handshake, so each entry is one jump: to libc's function,
- * or, where the cure is applied, to judge_, which tells by the lock's contents whether it is the
- * library's. */
+ * or, while the cure is applied, to judge_, which decides by the lock's contents whether it is a
+ * lock of the library. */
 typedef int lock_function(pthread_rwlock_t *lock);
 
 static void switch_all(void);

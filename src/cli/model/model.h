@@ -22,7 +22,7 @@ struct fo_process_shown {
     const struct fo_process_shown *parent; /* NULL: not one of the journal's */
     const char *name;
     bool is_fork;     /* of a process that was guarded */
-    const char *how;  /* how its OpenSSL was found; empty: as its parent's, or it had none */
+    const char *how;  /* how its OpenSSL was found, or why unprotected; empty: as its parent */
     uint64_t started; /* nanoseconds since 1970 */
     int guard;        /* enum fo_journal_guard */
     int signal;       /* that ended it; 0: none that is known */

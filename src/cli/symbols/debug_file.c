@@ -30,10 +30,10 @@ static bool is_next(struct walk *w)
 
 static void warn_refused(struct walk *w, const char *path)
 {
-    if (w->found->refused[0] != '\0' && !w->search->has_told)
+    if (w->found->refused[0] != '\0' && !w->search->has_reported)
         fo_warning("symbols of %s: its debug file %s is not read: %s", w->search->module, path,
                    w->found->refused);
-    w->search->has_told |= w->found->refused[0] != '\0';
+    w->search->has_reported |= w->found->refused[0] != '\0';
 }
 
 static void drop(struct fo_trusted_file *file)

@@ -11,7 +11,7 @@ struct fo_debug_search {
     const char *module;                 /* path, as the journal has it */
     const struct fo_trusted_file *file; /* the module, or the debug file that names the link */
     bool all;                           /* files of any owner */
-    bool has_told;                      /* a refused candidate was reported */
+    bool has_reported;                  /* a refused candidate was reported */
 };
 
 /* Open the first candidate from number *next on, and set *next to the number of the one after it.
