@@ -1,11 +1,11 @@
-/* A fault on its way to the program's handler or to the program's end: is it a use of freed memory?
+/* Before the program's handler runs, or a signal ends the program: was freed memory used?
  *
  * With FREEONCE_FILL a pointer that is read from a freed block is the pattern, which is no address:
  * that is certain.  All else is a guess: a register or the stack points to a freed block.  A
- * program that handles the signal itself may live on (Java reads through null pointers on purpose),
- * so that a guess is reported only where the signal ends the program.
+ * program that handles the signal itself may continue (Java reads through null pointers on
+ * purpose), so that a guess is reported only where the signal ends the program.
  *
- * It runs on a stack of its own: that of the program may be small or nearly full. */
+ * The search runs on a stack of its own: that of the program may be small or nearly full. */
 #include "block/crash.h"
 
 #include <errno.h>
@@ -25,17 +25,17 @@
 
 enum {
     STACK_SIZE = 64 << 10,
-    NEAR_WORDS = 128,  /* of the stack, that say anything of a fault without the pattern */
-    ABORT_WORDS = 512, /* abort(3) has a frame itself */
+    NEAR_WORDS = 128,  /* of the stack, searched after a fault without the pattern */
+    ABORT_WORDS = 512, /* the same after abort(3), which has a frame itself */
     FIRST_PAGES = 64 << 10,
-    PATIENCE = 20000, /* looks whether another thread has reported its own fault */
+    PATIENCE = 20000, /* attempts while another thread reports its own fault */
 };
 
 static char *own_stack;
-static uint64_t user;     /* the thread that uses it; 0: none */
-static uint64_t reported; /* whose fault was reported last: its handler may end the program */
+static uint64_t stack_owner; /* the thread that uses it; 0: none */
+static uint64_t reported;    /* the thread of the last report: its handler may end the program */
 
-struct look {
+struct fault {
     int number;
     bool is_handled;
     siginfo_t *info;
@@ -43,7 +43,7 @@ struct look {
     struct fo_crash crash;
 };
 
-/* Of this process, too, and without a system call that a sandbox may forbid. */
+/* Names the process, too, without a system call that a sandbox may forbid. */
 enum { PROCESS_SHIFT = 48 };
 static uint64_t this_thread(void)
 {
@@ -65,14 +65,14 @@ static bool is_by_pattern(int number, const siginfo_t *info, const ucontext_t *c
         return false;
     if (fo_crash_is_pattern(fo_machine_code(context)))
         return true;
-    /* x86-64: what is no address has none, and the kernel says that it was itself. */
+    /* x86-64: for a non-canonical address the kernel gives SI_KERNEL, and no address. */
     return info->si_code == SI_KERNEL ? fo_crash_has_pattern(context, false)
                                       : fo_crash_is_pattern((uintptr_t)info->si_addr);
 }
 
 /* A number that was read from freed memory was a part of the address; or the address was read and
  * jumped to at once. */
-static bool may_be_by_pattern(const struct look *l)
+static bool can_be_by_pattern(const struct fault *l)
 {
     if (l->info->si_code <= 0 || (l->number != SIGSEGV && l->number != SIGBUS))
         return false;
@@ -82,10 +82,10 @@ static bool may_be_by_pattern(const struct look *l)
                      fo_crash_has_pattern(l->context, true);
 }
 
-static void judge(struct look *l, struct fo_record *r)
+static void judge(struct fault *l, struct fo_record *r)
 {
     bool certain = is_by_pattern(l->number, l->info, l->context),
-         likely = certain || may_be_by_pattern(l);
+         likely = certain || can_be_by_pattern(l);
     unsigned words = certain ? FO_CRASH_WORDS : l->number == SIGABRT ? ABORT_WORDS : NEAR_WORDS;
 
     if (fo_crash_find_freed(&l->crash, words, r)) {
@@ -96,8 +96,8 @@ static void judge(struct look *l, struct fo_record *r)
                             .object = "block"};
 }
 
-/* What raised the signal itself is of less interest than who called it. */
-static uintptr_t place_of(const struct look *l)
+/* Of a signal that the program raised, the caller of the module that raised it. */
+static uintptr_t place_of(const struct fault *l)
 {
     const struct fo_crash *c = &l->crash;
     struct fo_module raiser;
@@ -112,9 +112,9 @@ static uintptr_t place_of(const struct look *l)
     return c->frames[0];
 }
 
-static void look(void *data)
+static void report_fault(void *data)
 {
-    struct look *l = data;
+    struct fault *l = data;
     struct fo_record r;
 
     fo_crash_copy(&l->crash, l->context);
@@ -132,20 +132,20 @@ static void look(void *data)
     fo_report(&r);
 }
 
-/* Of several threads that fault at once, each is to be heard before the process ends.  A holder
- * that a fork left behind is gone. */
-static bool take_stack(uint64_t me, bool waits)
+/* When several threads fault at once, each fault is reported before the process ends.  A holder of
+ * another process is a thread of the parent, which the fork did not copy. */
+static bool acquire_stack(uint64_t me, bool waits)
 {
     for (int i = 0; i < PATIENCE; i++) {
         uint64_t holder = 0;
-        if (__atomic_compare_exchange_n(&user, &holder, me, false, __ATOMIC_ACQUIRE,
+        if (__atomic_compare_exchange_n(&stack_owner, &holder, me, false, __ATOMIC_ACQUIRE,
                                         __ATOMIC_RELAXED) ||
             ((holder ^ me) >> PROCESS_SHIFT != 0 &&
-             __atomic_compare_exchange_n(&user, &holder, me, false, __ATOMIC_ACQUIRE,
+             __atomic_compare_exchange_n(&stack_owner, &holder, me, false, __ATOMIC_ACQUIRE,
                                          __ATOMIC_RELAXED)))
             return true;
         if (holder == me || !waits)
-            return false; /* a fault of ours, or of no hurry */
+            return false; /* a fault of the search itself, or one that the program handles */
         sched_yield();
     }
     return false;
@@ -156,9 +156,9 @@ static bool is_sent_by_another(const siginfo_t *info)
     return info->si_code <= 0 && (uint32_t)info->si_pid != fo_getpid();
 }
 
-static void witness(int number, siginfo_t *info, void *context, bool is_handled)
+static void examine(int number, siginfo_t *info, void *context, bool is_handled)
 {
-    /* A program may handle very many.  And the child of a vfork(2) has its parent's memory. */
+    /* A program may handle very many.  And the child of a vfork(2) uses its parent's memory. */
     if ((is_handled && !is_by_pattern(number, info, context)) ||
         fo_process_self()->pid != fo_getpid())
         return;
@@ -167,23 +167,23 @@ static void witness(int number, siginfo_t *info, void *context, bool is_handled)
         fo_journal_ended(number);
     if (is_sent_by_another(info) || fo_report_ends ||
         (!is_handled && __atomic_load_n(&reported, __ATOMIC_RELAXED) == me) ||
-        (info->si_code > 0 && fo_guard_contains((uintptr_t)info->si_addr)) || /* it reports */
-        !take_stack(me, !is_handled))
+        (info->si_code > 0 && fo_guard_contains((uintptr_t)info->si_addr)) || /* guard reports it */
+        !acquire_stack(me, !is_handled))
         return;
-    struct look *l = (struct look *)own_stack;
+    struct fault *l = (struct fault *)own_stack;
     l->number = number;
     l->is_handled = is_handled;
     l->info = info;
     l->context = context;
-    fo_machine_call_on((uintptr_t)own_stack + STACK_SIZE - 256, look, l);
-    __atomic_store_n(&user, 0, __ATOMIC_RELEASE);
+    fo_machine_call_on((uintptr_t)own_stack + STACK_SIZE - 256, report_fault, l);
+    __atomic_store_n(&stack_owner, 0, __ATOMIC_RELEASE);
 }
 
 void fo_crash_watch(void)
 {
-    if (fo_has_tsan()) /* it has its own way with signals */
+    if (fo_has_tsan()) /* it handles signals itself */
         return;
     own_stack = fo_apart_map(STACK_SIZE, MAP_PRIVATE);
     if (own_stack != NULL)
-        fo_fault_witness_all(witness);
+        fo_fault_witness_all(examine);
 }

@@ -1,5 +1,4 @@
-/* What ends a process with FREEONCE_FAULTS=1 is looked at on the way: has it to do with memory that
- * was freed? */
+/* With FREEONCE_FAULTS=1: does a signal that can end the process come from use of freed memory? */
 #ifndef FO_BLOCK_CRASH_H
 #define FO_BLOCK_CRASH_H
 
@@ -20,18 +19,18 @@ struct fo_crash {
     uintptr_t words[FO_CRASH_WORDS]; /* of the stack, innermost first */
     uintptr_t frames[FO_CRASH_FRAMES];
     unsigned word_count, frame_count;
-    unsigned judged; /* pointers so far that were worth a judgement */
+    unsigned judged; /* pointers that fo_find_freed() has judged so far */
 };
 
-/* Copy them.  Reads nothing that is not mapped. */
+/* Copy registers and stack.  Reads no memory that is not mapped. */
 void fo_crash_copy(struct fo_crash *crash, const ucontext_t *context);
 
-/* A register, or one of the first words of the stack, points to a freed block or into one: what is
- * known of that block. */
+/* Does a register, or one of the first `words` words of the stack, point to a freed block or into
+ * one?  `out` gets what is known of that block. */
 bool fo_crash_find_freed(struct fo_crash *crash, unsigned words, struct fo_record *out);
 
-/* Is the value, or one of the registers, the pattern of freed memory, or a little more or less?
- * `narrow`: 32 bits of it count, too. */
+/* Is the value, or a register, the pattern of freed memory, or within 64 KiB of it?  `narrow`: the
+ * pattern in 32 bits counts, too. */
 bool fo_crash_is_pattern(uintptr_t value);
 bool fo_crash_has_pattern(const ucontext_t *context, bool narrow);
 

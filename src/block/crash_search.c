@@ -8,17 +8,17 @@
 #include "options/options.h"
 
 enum {
-    JUDGED_MAX = 256,  /* pointers of which more than one look at a table is had */
+    JUDGED_MAX = 256,  /* pointers that get more than one look at a table */
     NEAR = 64 << 10,   /* the largest offset of a member, generously */
     PAGE_MASK = 0xfff, /* of the smallest pages */
     CALL_MAX = 8,      /* bytes of the longest call */
 };
 
-static bool is_ours(uintptr_t code)
+static bool is_in_library(uintptr_t code)
 {
     struct fo_module own;
 
-    return fo_elf_module((uintptr_t)is_ours, &own) && code >= own.start && code < own.end;
+    return fo_elf_module((uintptr_t)is_in_library, &own) && code >= own.start && code < own.end;
 }
 
 /* The frames of instrumented code have holes that it must not touch. */
@@ -40,18 +40,18 @@ static bool is_return_address(uintptr_t code)
            fo_is_readable(code - CALL_MAX, CALL_MAX) && fo_machine_follows_call(code);
 }
 
-/* The stack is not unwound: its words that follow a call are taken.  One that an earlier call left
- * behind may be among them. */
+/* The stack is not unwound: its words that point behind a call are taken.  Some may be remains of
+ * earlier calls. */
 static void find_frames(struct fo_crash *c, const ucontext_t *context)
 {
     uintptr_t code = fo_machine_code(context), caller = fo_machine_caller(context);
 
-    if (fo_elf_is_code(code) && !is_ours(code))
+    if (fo_elf_is_code(code) && !is_in_library(code))
         c->frames[c->frame_count++] = code;
-    if (!fo_elf_is_code(code) && is_return_address(caller) && !is_ours(caller))
+    if (!fo_elf_is_code(code) && is_return_address(caller) && !is_in_library(caller))
         c->frames[c->frame_count++] = caller;
     for (unsigned i = 0; i < c->word_count && c->frame_count < FO_CRASH_FRAMES; i++)
-        if (is_return_address(c->words[i]) && !is_ours(c->words[i]) &&
+        if (is_return_address(c->words[i]) && !is_in_library(c->words[i]) &&
             (c->frame_count == 0 || c->frames[c->frame_count - 1] != c->words[i]))
             c->frames[c->frame_count++] = c->words[i];
 }
@@ -100,7 +100,7 @@ bool fo_crash_find_freed(struct fo_crash *c, unsigned words, struct fo_record *o
     return false;
 }
 
-/* The kernel leaves the topmost byte of a faulting address out on arm64. */
+/* On arm64 the kernel clears the topmost byte of a faulting address. */
 bool fo_crash_is_pattern(uintptr_t value)
 {
     uintptr_t pattern;

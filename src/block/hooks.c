@@ -1,4 +1,4 @@
-/* The tagged path, allocations: every OpenSSL block comes through here, 8,000 a handshake. */
+/* Allocation: called for every OpenSSL block, 8,000 times in a handshake. */
 #include "block/hooks.h"
 
 #include <errno.h>
@@ -18,14 +18,14 @@ void *fo_out_of_memory(void)
     return NULL;
 }
 
-/* A block where none of ours was before, or one that is not aligned to 16 bytes. */
-static FO_COLD void *dress_slowly(void *base, size_t size, const char *file, int line)
+/* For an address where no block was before, or that is not aligned to 16 bytes. */
+static FO_COLD void *set_header_slowly(void *base, size_t size, const char *file, int line)
 {
     struct fo_process *me = fo_process_self();
     size_t room = fo_room(size) + FO_RELAXED_LOAD(&fo_hot.pad);
 
     if (((uintptr_t)base & 15) != 0 && FO_RELAXED_LOAD(&fo_hot.pad) == 0) {
-        /* The program's pool aligns to 8.  From now on ask for 8 bytes more. */
+        /* The program's pool aligns to 8.  From now on 8 bytes more are requested. */
         fo_backends[fo_word_backend(fo_process_meta(me))]->free(base, room, file, line);
         FO_RELAXED_STORE(&fo_hot.pad, 8);
         room = fo_room(size) + 8;
@@ -43,7 +43,7 @@ static FO_COLD void *dress_slowly(void *base, size_t size, const char *file, int
     return fo_header_set_any(payload, word, fo_site_pack(file, line), slot);
 }
 
-/* On pages of its own, if the block is chosen for it; NULL: it comes from the backend beneath. */
+/* On pages of its own, if the block is chosen for it; NULL: use the backend beneath. */
 static FO_COLD void *allocate_guarded(size_t size, const char *file, int line)
 {
     const struct fo_process *me = fo_process_self();
@@ -61,7 +61,7 @@ static FO_COLD void *allocate_guarded(size_t size, const char *file, int line)
     return NULL;
 }
 
-/* Only with the first block is it known that blocks are guarded, and that one came from beneath. */
+/* The first allocation decides whether blocks are guarded, and has used the backend beneath. */
 static FO_COLD void *allocate_first_guarded(void *base, size_t size, const char *file, int line)
 {
     size_t room = fo_room(size) + FO_RELAXED_LOAD(&fo_hot.pad);
@@ -73,7 +73,7 @@ static FO_COLD void *allocate_first_guarded(void *base, size_t size, const char 
     return guarded;
 }
 
-/* From the region; what finds no room there comes from libc, unless others have to see it. */
+/* From the region, or from libc when that is full and its blocks are not shared. */
 static FO_COLD void *allocate_directly(size_t size, const char *file, int line)
 {
     fo_process_self();
@@ -92,7 +92,7 @@ static __attribute__((noinline)) void *allocate(size_t size, const char *file, i
     if (fo_unlikely(size - 1 >= FO_SIZE_MAX))
         return size == 0 ? NULL : fo_out_of_memory();
     fo_alloc_function *alloc = __atomic_load_n(&fo_hot.alloc, __ATOMIC_ACQUIRE);
-    bool decided = fo_hot_is_chosen(alloc); /* else it waits for the thread that decides */
+    bool decided = fo_hot_is_chosen(alloc); /* else alloc() waits for the thread that decides */
     if (decided && FO_RELAXED_LOAD(&fo_hot.direct))
         return allocate_directly(size, file, line);
     if (fo_unlikely(FO_RELAXED_LOAD(&fo_hot.guard))) {
@@ -113,13 +113,13 @@ static __attribute__((noinline)) void *allocate(size_t size, const char *file, i
     if (fo_unlikely(FO_RELAXED_LOAD(&fo_hot.shared)))
         fo_origins_learn(payload);
     if (fo_unlikely(slot == NULL))
-        return dress_slowly(base, size, file, line);
+        return set_header_slowly(base, size, file, line);
     return fo_header_set_any(payload, fo_new_word(size, fo_process_meta(fo_process_self())),
                              fo_site_pack(file, line), slot);
 }
 
-/* Where the blocks of a quarantine may serve again. */
-static inline void *allocate_again(size_t size, const char *file, int line)
+/* From the quarantine, where its blocks may be reused. */
+static inline void *allocate_recycled(size_t size, const char *file, int line)
 {
     struct fo_process *me = fo_hot.process;
     uint32_t id = __atomic_load_n(&me->id, __ATOMIC_ACQUIRE);
@@ -139,9 +139,9 @@ static inline void *refill(const struct fo_direct *d, uint64_t most, size_t size
                                                    : NULL;
 }
 
-/* By a thread that had no cache. */
-static void *allocate_with(const struct fo_direct *d, uint64_t most, size_t size, const char *file,
-                           int line)
+/* The thread has borrowed a cache for this call. */
+static void *allocate_borrowing(const struct fo_direct *d, uint64_t most, size_t size,
+                                const char *file, int line)
 {
     void *p = fo_malloc_short(d, most, size, file, line);
 
@@ -154,12 +154,12 @@ static void *allocate_with(const struct fo_direct *d, uint64_t most, size_t size
 void *fo_malloc_refill(size_t size, const char *file, int line)
 {
     struct fo_direct *d = fo_direct_of(fo_process_self());
-    uint64_t most = __atomic_load_n(&d->size, __ATOMIC_ACQUIRE); /* another thread may begin it */
+    uint64_t most = __atomic_load_n(&d->size, __ATOMIC_ACQUIRE); /* another thread may set it up */
 
     if (fo_likely(size - 1 < most)) {
         if (fo_unlikely(FO_RELAXED_LOAD(&d->fine) != FO_RELAXED_LOAD(&fo_region->fine)))
             fo_region_refine(d);
-        void *p = fo_cache_enter() ? allocate_with(d, most, size, file, line)
+        void *p = fo_cache_enter() ? allocate_borrowing(d, most, size, file, line)
                                    : refill(d, most, size, file, line);
         if (fo_likely(p != NULL))
             return p;
@@ -173,7 +173,7 @@ void *fo_malloc_long(size_t size, const char *file, int line)
         return fo_malloc_refill(size, file, line);
     if (fo_unlikely(size - 1 >= FO_CLASS_MAX - fo_hot.tail))
         return allocate(size, file, line);
-    return allocate_again(size, file, line);
+    return allocate_recycled(size, file, line);
 }
 
 void *fo_malloc(size_t size, const char *file, int line)

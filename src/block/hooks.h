@@ -1,5 +1,5 @@
 /* The three functions that OpenSSL calls instead of malloc, realloc and free, with its contract:
- * size 0 is answered with NULL (as its default functions do), realloc(NULL, n) allocates,
+ * size 0 returns NULL (as with its default functions), realloc(NULL, n) allocates,
  * realloc(p, 0) frees, free(NULL) does nothing, `file` may be NULL. */
 #ifndef FO_BLOCK_HOOKS_H
 #define FO_BLOCK_HOOKS_H

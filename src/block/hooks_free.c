@@ -1,4 +1,4 @@
-/* The tagged path, frees: judged first; a healthy one waits in the quarantine. */
+/* Free: the pointer is judged, then a live block enters the quarantine. */
 #include "block/hooks.h"
 
 #include <string.h>
@@ -85,8 +85,8 @@ void fo_free_long(uintptr_t payload, fo_site now)
     fo_quarantine_put(payload, h->site, word, now);
 }
 
-/* By a thread that has no cache: as one that has one, now that it has. */
-static __attribute__((noinline)) void free_without(uintptr_t payload, fo_site now)
+/* The calling thread has no cache: it claims or borrows one, and frees again. */
+static __attribute__((noinline)) void free_without_cache(uintptr_t payload, fo_site now)
 {
     bool borrows = fo_cache_enter();
 
@@ -100,17 +100,17 @@ static __attribute__((noinline)) void free_without(uintptr_t payload, fo_site no
 
 void fo_free_rotate(uintptr_t payload, fo_site now, struct fo_bin *bin)
 {
-    /* Of a bin that is none, as another process may say, no class: a rotation. */
+    /* Another process may give a wrong bin: by the rotation, a wrong distance is no class. */
     uint64_t at = (uint64_t)((char *)bin - (char *)fo_thread.cache->bins),
              class = at >> 6 | at << 58;
 
     if (fo_thread.cache == &fo_no_cache) {
-        free_without(payload, now);
+        free_without_cache(payload, now);
     } else if (fo_unlikely(class >= FO_REGION_CLASSES) || !fo_cache_rotate((unsigned)class)) {
         fo_free_long(payload, now);
     } else if (fo_hot_is_concurrent()) {
         fo_free((void *)payload, fo_site_file(now), fo_site_line(now));
-    } else { /* it still is what it was */
+    } else { /* no other thread has changed the block */
         FO_HOT_FLIP(&fo_header_of(payload)->word, FO_REGION_FREED);
         fo_put_short(bin, bin->put, payload, now);
     }

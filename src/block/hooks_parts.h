@@ -1,4 +1,4 @@
-/* What the three hooks share: how a block is dressed, and looked at when it comes back. */
+/* What the three hooks share: a block's header is written, and is checked at the free. */
 #ifndef FO_BLOCK_HOOKS_PARTS_H
 #define FO_BLOCK_HOOKS_PARTS_H
 
@@ -9,18 +9,18 @@
 #include "block/watch.h"
 #include "heap/region.h"
 
-/* NULL, with errno set. */
+/* Sets errno to ENOMEM, returns NULL. */
 FO_COLD void *fo_out_of_memory(void);
 
-/* From a backend that is not the active one; hooks_realloc.c. */
+/* Allocate from a backend that is not the active one; hooks_realloc.c. */
 void *fo_allocate_from(unsigned id, size_t size, const char *file, int line);
 
-/* Say that a block's header is overwritten, and leave it alone; hooks_free.c. */
+/* Report that a block's header is overwritten; the block is not freed; hooks_free.c. */
 FO_COLD void fo_refuse_damaged(uintptr_t payload, uint8_t *slot, enum fo_operation operation,
                                fo_site now);
 
-/* Look at a block that is about to be freed, and prepare it for the quarantine. A guarded one does
- * not wait there with its pages open: it is freed here, and true returned. */
+/* Check a block that is about to be freed, and prepare it for the quarantine.  A guarded block is
+ * freed here, since its pages must not stay open in the quarantine: returns true. */
 FO_COLD bool fo_watch_free(uintptr_t payload, fo_site allocated, uint64_t word,
                            enum fo_operation operation, fo_site now);
 
@@ -29,13 +29,13 @@ static inline bool fo_header_is_whole(uintptr_t p, const struct fo_header *h)
     return fo_is_live(fo_hot.secret, p, h->site, h->word);
 }
 
-/* Is it judged by the region? */
+/* Is the block judged by the region's layout? */
 static inline bool fo_is_direct(uintptr_t payload)
 {
     return fo_region_contains(payload) && FO_RELAXED_LOAD(&fo_hot.direct);
 }
 
-/* The header goes in, then the registry learns of the block. */
+/* The header is complete before the registry shows the block as live. */
 static inline void *fo_header_set(uintptr_t payload, uint64_t word, fo_site site, uint8_t *slot)
 {
     struct fo_header *h = fo_header_of(payload);
@@ -62,7 +62,7 @@ static inline uint64_t fo_new_word(size_t size, uint64_t meta)
     return (uint64_t)size << FO_SIZE_SHIFT | meta;
 }
 
-/* For a base that may be aligned to 8 bytes only: where the payload starts, and the bit for it. */
+/* Where the payload starts in memory that may be aligned to 8 bytes only; sets pad8 in *word. */
 static inline uintptr_t fo_payload_in(const void *base, uint64_t *word)
 {
     *word |= (uint64_t)((uintptr_t)base >> 3 & 1) << FO_PAD8_SHIFT;

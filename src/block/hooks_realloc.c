@@ -1,4 +1,4 @@
-/* The tagged path, realloc: a new block, a copy, and a free. */
+/* Realloc: a new block, a copy, and a free. */
 #include "block/hooks.h"
 
 #include <string.h>
@@ -36,8 +36,8 @@ void *fo_allocate_from(unsigned id, size_t size, const char *file, int line)
     return fo_header_set_any(payload, fresh, fo_site_pack(file, line), slot);
 }
 
-/* A block keeps its backend (law 6) when it moves, even if the active one is another by now; unless
- * it was guarded: that is chosen anew. */
+/* A block keeps its backend (law 6) when it moves, even if another one is active by now; except
+ * that a guarded block is chosen anew. */
 static void *allocate_like(uint64_t word, size_t size, const char *file, int line)
 {
     unsigned id = fo_word_backend(word);
@@ -48,7 +48,7 @@ static void *allocate_like(uint64_t word, size_t size, const char *file, int lin
     return fo_allocate_from(id, size, file, line);
 }
 
-/* A live block that nobody else can free meanwhile. */
+/* Is it a live block that no other thread can free meanwhile? */
 static bool is_safe(uintptr_t payload)
 {
     const struct fo_direct *d = fo_direct_of(fo_hot.process);
@@ -60,7 +60,7 @@ static bool is_safe(uintptr_t payload)
     const struct fo_bin *bin = fo_live_short(d, (void *)payload, distance, &word);
     size_t steps = bin != NULL ? (fo_word_size(word) - 1) >> 4 : FO_REGION_STEPS;
     return steps < FO_REGION_STEPS &&
-           bin == fo_bin_at(FO_HOT_LOAD(&d->bins[steps])); /* so much will be copied */
+           bin == fo_bin_at(FO_HOT_LOAD(&d->bins[steps])); /* the copy relies on the size */
 }
 
 static void *move_directly(void *p, size_t size, const char *file, int line)
@@ -101,9 +101,9 @@ static void *realloc_directly(uintptr_t payload, size_t size, const char *file, 
     return moved;
 }
 
-/* A block of libc's that is too large for the quarantine may move as libc moves it: by its pages.
- * Nothing looks at what is there, or may be chosen for a guarded page. */
-static bool may_move_by_libc(uint64_t word, size_t size)
+/* Can libc move the block, by its pages?  Only a block of libc's that is too large for the
+ * quarantine, when freed blocks are not checked and none is guarded. */
+static bool can_move_by_libc(uint64_t word, size_t size)
 {
     enum { CHEAP_TO_COPY = 128 << 10 }; /* libc maps larger ones */
 
@@ -114,8 +114,8 @@ static bool may_move_by_libc(uint64_t word, size_t size)
            fo_quarantine_is_too_small(fo_word_size(word));
 }
 
-/* The block is the caller's.  While libc has it, it is nobody's, and its header says so, wherever
- * it stays behind.  NULL: nothing has changed. */
+/* The caller owns the block.  While libc moves it, it is marked as freed, also in its header, which
+ * may stay at the old address.  NULL: nothing has changed. */
 static void *move_by_libc(uintptr_t payload, uint8_t *slot, size_t size, fo_site now)
 {
     struct fo_header *h = fo_header_of(payload);
@@ -144,7 +144,7 @@ static void *move_by_libc(uintptr_t payload, uint8_t *slot, size_t size, fo_site
     return fo_header_set_any(moved, fresh, now, fo_registry_slot_with(moved, leaf));
 }
 
-/* But for large blocks, a new block and a copy: so the old address goes through the quarantine, and
+/* Except for large blocks, a new block and a copy: so the old address enters the quarantine, and
  * a stale pointer to it is found. */
 FO_NO_STACK_PROTECTOR void *fo_realloc(void *p, size_t size, const char *file, int line)
 {
@@ -168,7 +168,7 @@ FO_NO_STACK_PROTECTOR void *fo_realloc(void *p, size_t size, const char *file, i
         fo_refuse_damaged(payload, slot, FO_OPERATION_REALLOC, now);
         return NULL;
     }
-    void *moved = may_move_by_libc(word, size) ? move_by_libc(payload, slot, size, now) : NULL;
+    void *moved = can_move_by_libc(word, size) ? move_by_libc(payload, slot, size, now) : NULL;
     if (moved != NULL)
         return moved;
     moved = allocate_like(word, size, file, line);

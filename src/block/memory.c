@@ -1,5 +1,5 @@
-/* Mapping and laying out struct fo_memory.  Called by engine.c when OpenSSL shows up, and again
- * if the program brings an allocator that may be shared. */
+/* Maps and lays out struct fo_memory.  Called by load/engine.c when OpenSSL is found, and by
+ * shared/shared.c if the blocks may be shared. */
 #include "block/memory.h"
 
 #include <sys/mman.h>
@@ -10,9 +10,9 @@
 #include "options/options.h"
 #include "process/process.h"
 
-/* A shared map must have room for all leaves beforehand, for a leaf made after a fork has to be
- * seen by everybody.  1,024 leaves cover 16 GiB of pools; half as many are tried where an address
- * space limit forbids them. */
+/* A shared map must have room for all leaves from the start, since all processes have to see a leaf
+ * that is made after a fork.  1,024 leaves cover 16 GiB of pools; half as many are tried where an
+ * address space limit forbids them, and so on. */
 enum { SHARED_LEAVES = 1024 };
 
 enum { PAGE = 4096 };
@@ -31,8 +31,7 @@ static uint32_t power_of_two(size_t least, size_t wanted, size_t most)
     return (uint32_t)n;
 }
 
-/* Records of one class.  Those up to 128 bytes turn over most: 7,000 of the 8,000 blocks of a
- * handshake. */
+/* Records of one class.  7,000 of the 8,000 blocks of a handshake have up to 128 bytes. */
 static uint32_t class_capacity(int class)
 {
     size_t wanted = fo_options.quarantine / (class < 8 ? 512 : 4096);
@@ -45,8 +44,8 @@ static uint32_t other_capacity(void)
     return power_of_two(256, fo_options.tombstones + fo_options.quarantine / 2048, 1 << 24);
 }
 
-/* No huge pages: one for each touch would be a waste. */
-static void sparse(void *p, size_t size)
+/* No huge pages: few of the small pages are used. */
+static void avoid_huge_pages(void *p, size_t size)
 {
     madvise(p, size, MADV_NOHUGEPAGE);
 }
@@ -56,7 +55,7 @@ static char *map(size_t size, int sharing)
     char *p = fo_apart_map(size, sharing);
 
     if (p != NULL)
-        sparse(p, size);
+        avoid_huge_pages(p, size);
     return p;
 }
 
@@ -87,10 +86,11 @@ static size_t share_of(uint32_t users)
     return fo_options.quarantine / (users == 0 ? 1 : users);
 }
 
-/* So many blocks of a class OpenSSL allocates in 19 of 20 cases among 1,000, in a mutual TLS 1.3
- * handshake (unit.stale has the mix): if as many wait, a stale free of one that was freed 1,000
- * allocations ago still meets no other block.  The shares of several threads would be less; that of
- * one is enough but for 32 bytes, for which a short process would have more page faults. */
+/* The blocks of a class that OpenSSL allocates, in 19 of 20 cases, among 1,000 allocations of a
+ * mutual TLS 1.3 handshake (unit.stale has the mix).  If as many wait, a stale free of a block that
+ * was freed 1,000 allocations ago still finds no other block there.  The shares of several threads
+ * would be less.  The share of one thread is enough except for 32 bytes, where more would cost a
+ * short process page faults. */
 static uint32_t least_ripe(int class, uint32_t users)
 {
     static const uint16_t least[] = {640, 512, 96, 64, 56, 16, 20, 16, 28, 16, 16, 16, 16, 42};
@@ -100,9 +100,9 @@ static uint32_t least_ripe(int class, uint32_t users)
     return class < (int)(sizeof least / sizeof *least) ? least[class] : class < 32 ? 12 : 8;
 }
 
-/* Blocks of up to 128 bytes turn over most. What waits passes through the processor's cache between
- * its free and its next use: a share of the bytes for each class, and not a share of the whole for
- * the few classes that a program uses most, keeps it from pushing out what the program works on. */
+/* Most blocks have up to 128 bytes.  A waiting block passes through the processor's cache between
+ * its free and its next use.  So each class has a share of its own: with all bytes for the few
+ * classes that a program uses most, they would evict the program's data from that cache. */
 static uint32_t ripe_in(int class, uint32_t users)
 {
     size_t share = share_of(users) / (class < 8 ? 128 : 256);
@@ -144,8 +144,8 @@ static void lay_out_shard(struct fo_shard *s, uint32_t users, struct fo_freed *e
     __atomic_store_n(&s->open, true, __ATOMIC_RELEASE);
 }
 
-/* One thread opens it.  A forked child takes that over from a thread of its parent. */
-static bool is_ours_to_open(struct fo_shard *s)
+/* One thread opens a shard.  A forked child adopts what a thread of its parent began. */
+static bool claim_opening(struct fo_shard *s)
 {
     uint32_t before = 0, me = fo_process_id();
 
@@ -155,8 +155,8 @@ static bool is_ours_to_open(struct fo_shard *s)
                                                         __ATOMIC_ACQUIRE, __ATOMIC_RELAXED));
 }
 
-/* Another thread opens it at this moment.  Not waited for in earnest: other shards serve, too. */
-static bool is_opened_soon(const struct fo_shard *s)
+/* Another thread opens the shard at this moment.  The wait is short: other shards can be used. */
+static bool await_opening(const struct fo_shard *s)
 {
     enum { PATIENCE = 10000 };
 
@@ -172,8 +172,8 @@ bool fo_shard_open(struct fo_shard *s)
 {
     if (__atomic_load_n(&s->open, __ATOMIC_ACQUIRE))
         return true;
-    if (!is_ours_to_open(s))
-        return is_opened_soon(s);
+    if (!claim_opening(s))
+        return await_opening(s);
     struct fo_freed *entries = (struct fo_freed *)fo_system_map_apart(
         0, round_page(entries_of_shard() * sizeof(struct fo_freed)));
     if (entries == NULL) {
@@ -211,7 +211,7 @@ static void lay_out(struct fo_memory *m, bool shared)
     fo_shared_set(&m->tree.processes_used, 1);
 }
 
-/* A dump would make the kernel give memory to every page of a shared map. */
+/* No core dump: it would commit every page of a shared map. */
 struct fo_memory *fo_memory_map(bool shared)
 {
     uint32_t leaves = shared ? SHARED_LEAVES : 0;
@@ -243,13 +243,13 @@ bool fo_memory_make_private(struct fo_memory *m)
 
     if (!fo_apart_map_over(m, needed, MAP_PRIVATE))
         return false;
-    sparse(m, needed);
+    avoid_huge_pages(m, needed);
     lay_out(m, false);
     m->size = size;
-    if (fo_hot_is_concurrent()) /* another thread may be looking at the rest */
+    if (fo_hot_is_concurrent()) /* another thread may be reading the rest */
         return true;
     uintptr_t end = (uintptr_t)m + needed;
-    if (fo_system_close(end, PAGE)) { /* in place of the one behind all of it */
+    if (fo_system_close(end, PAGE)) { /* as the page behind the whole map was */
         munmap((void *)(end + PAGE), size - needed);
         m->size = needed;
     }

@@ -1,4 +1,4 @@
-/* The rare steps of quarantine.h: a home for a thread, locks that are taken, blocks that leave. */
+/* The slow paths of quarantine.h: a thread's shard, locks that are held, eviction of blocks. */
 #include "block/quarantine.h"
 
 #include <errno.h>
@@ -10,16 +10,16 @@
 #include "process/ending.h"
 #include "process/life.h"
 
-/* Is the process that holds this lock gone?  In private memory another process's id is a leftover
- * of the parent's other threads. */
-static bool owner_is_gone(uint32_t owner)
+/* Is the owner of this lock dead?  In private memory, the id of another process is from a thread of
+ * the parent, which the fork did not copy. */
+static bool is_owner_dead(uint32_t owner)
 {
     return !fo_process_is_self(owner) && (!fo_hot.shared || fo_life_is_over(owner));
 }
 
-/* The memory of a large block goes back to the system while it waits, and only its address is kept.
- * In a pool, memory is none of the system's; and a fill is compared when the block leaves. */
-static bool waits_cold(uint64_t word)
+/* The memory of a large block is decommitted while it waits, and only its addresses are kept.  Not
+ * in a pool, whose memory is the program's; nor with a fill, which is compared at the end. */
+static bool is_decommitted(uint64_t word)
 {
     enum { LEAST = 64 << 10 };
 
@@ -27,7 +27,7 @@ static bool waits_cold(uint64_t word)
            !fo_hot.shared && !fo_hot.fill;
 }
 
-static bool release_pages(uintptr_t payload, size_t size)
+static bool decommit_pages(uintptr_t payload, size_t size)
 {
     enum { PAGE = 4096 };
     uintptr_t from = (payload + PAGE - 1) & ~(uintptr_t)(PAGE - 1),
@@ -36,12 +36,12 @@ static bool release_pages(uintptr_t payload, size_t size)
     return fo_system_try_release(from, to - from);
 }
 
-/* As fo_quarantine_bytes(). */
+/* As fo_quarantine_bytes(); less for a decommitted block. */
 static size_t bytes_of(uint64_t word)
 {
     enum { TWO_PAGES = 8192 };
 
-    return waits_cold(word) ? TWO_PAGES : fo_quarantine_bytes(fo_word_size(word));
+    return is_decommitted(word) ? TWO_PAGES : fo_quarantine_bytes(fo_word_size(word));
 }
 
 static size_t bytes_waiting(const struct fo_queue *q)
@@ -55,12 +55,12 @@ static size_t bytes_waiting(const struct fo_queue *q)
     return bytes;
 }
 
-/* From an owner that is gone.  Its queues are consistent, its sums may not be. */
-static bool take_over(struct fo_shard *s, uint32_t id)
+/* From a dead owner.  The queues are consistent, the sums may not be. */
+static bool adopt_shard(struct fo_shard *s, uint32_t id)
 {
     uint32_t owner = FO_RELAXED_LOAD(&s->lock);
 
-    if (owner == 0 || !owner_is_gone(owner) ||
+    if (owner == 0 || !is_owner_dead(owner) ||
         !__atomic_compare_exchange_n(&s->lock, &owner, id, false, __ATOMIC_ACQUIRE,
                                      __ATOMIC_RELAXED))
         return false;
@@ -83,7 +83,7 @@ struct fo_shard *fo_quarantine_lock_slowly(uint32_t id)
 
     for (uint32_t i = 0; i < FO_SHARDS && locked == NULL; i++) {
         struct fo_shard *s = &m->shards[(first + i) % FO_SHARDS];
-        if (fo_shard_open(s) && (fo_shard_try(s, id) || take_over(s, id)))
+        if (fo_shard_open(s) && (fo_shard_try(s, id) || adopt_shard(s, id)))
             locked = s;
     }
     errno = saved_errno;
@@ -97,21 +97,21 @@ static bool is_guarded(uint64_t word)
 
 static void give_back(uintptr_t payload, uint64_t word, fo_site freed)
 {
-    if (is_guarded(word)) { /* stays ours, inaccessible, until its pages serve again */
+    if (is_guarded(word)) { /* guard keeps it, inaccessible, until it reuses the pages */
         fo_backend_free(payload, word, freed);
         return;
     }
     uint8_t *slot = fo_registry_slot(payload);
-    if (slot != NULL) /* always; the registry never loses a leaf */
+    if (slot != NULL) /* always; the registry never frees a leaf */
         __atomic_store_n(slot, FO_SLOT_GONE, __ATOMIC_RELEASE);
     fo_backend_free(payload, word, freed);
 }
 
-static void release_oldest(struct fo_shard *s, struct fo_queue *q, size_t *bytes)
+static void evict_oldest(struct fo_shard *s, struct fo_queue *q, size_t *bytes)
 {
     struct fo_freed e = *fo_queue_entry(q, q->tail);
 
-    /* The next two of this queue have not been touched for long: fetch them while others leave. */
+    /* The next two of this queue were last touched long ago: fetch them while others leave. */
     __builtin_prefetch(fo_queue_entry(q, q->tail + 2));
     __builtin_prefetch((const void *)fo_queue_entry(q, q->tail + 1)->address);
     __builtin_prefetch((const void *)(fo_queue_entry(q, q->tail + 1)->address + 64));
@@ -144,7 +144,7 @@ static struct fo_queue *largest_class(struct fo_shard *s)
     return largest;
 }
 
-/* A little more than has to: so it is not each free that looks for the largest class. */
+/* Evicts a little more than necessary, so that not each free searches the largest class. */
 static void drain_classes(struct fo_shard *s)
 {
     size_t limit = FO_RELAXED_LOAD(&s->limit), enough = limit - (limit >> 15 != 0 ? limit / 32 : 0);
@@ -152,14 +152,14 @@ static void drain_classes(struct fo_shard *s)
 
     while (s->classed > limit && (q = largest_class(s)) != NULL)
         for (uint32_t many = (q->head - q->tail + 3) / 4; many != 0 && s->classed > enough; many--)
-            release_oldest(s, q, &s->classed);
+            evict_oldest(s, q, &s->classed);
 }
 
 /* --- blocks without a class ----------------------------------------------------------------------
  *
- * They are few and large: of 1,000 allocations a thread has none that is, or several.  So each
- * thread has its share of their bytes for certain, and may have more while others need less: those
- * that were freed long ago leave before the bytes are used up.
+ * They are few and large: among 1,000 allocations a thread has none, or several.  So each thread
+ * has its share of their bytes for certain, and can use more while other threads use less: blocks
+ * that were freed long ago are evicted before the bytes are used up.
  */
 
 static size_t all_for_others(void)
@@ -172,7 +172,7 @@ static size_t others_waiting(void)
     return FO_RELAXED_LOAD(&fo_hot.memory->others);
 }
 
-/* So many frees of its thread ago. */
+/* In frees of its shard. */
 static uint64_t age_of_oldest(const struct fo_shard *s)
 {
     const struct fo_queue *q = &s->queues[FO_CLASSES];
@@ -181,7 +181,7 @@ static uint64_t age_of_oldest(const struct fo_shard *s)
     return ((s->clock << FO_WHO_CLOCK) - who) >> FO_WHO_CLOCK;
 }
 
-/* A share of these is as large as one of the classes. */
+/* A thread's share of these bytes is as large as its share for the classes. */
 static bool has_too_many(const struct fo_shard *s)
 {
     enum { LONG = 2000 };
@@ -197,10 +197,10 @@ static void drain_own(struct fo_shard *s)
     struct fo_queue *q = &s->queues[FO_CLASSES];
 
     while (q->head != q->tail && has_too_many(s))
-        release_oldest(s, q, &s->other);
+        evict_oldest(s, q, &s->other);
 }
 
-/* What another thread has beyond its share, if this one has no more than that. */
+/* Evict what this thread has beyond its share, then what other threads have beyond theirs. */
 static void drain_others(struct fo_shard *own)
 {
     drain_own(own);
@@ -217,7 +217,7 @@ static void drain_others(struct fo_shard *own)
 void fo_quarantine_drain(struct fo_shard *s, struct fo_queue *q)
 {
     while (q->head - q->tail > q->held)
-        release_oldest(s, q, q == &s->queues[FO_CLASSES] ? &s->other : &s->classed);
+        evict_oldest(s, q, q == &s->queues[FO_CLASSES] ? &s->other : &s->classed);
     drain_others(s);
     drain_classes(s);
     fo_shard_unlock(s);
@@ -228,7 +228,7 @@ static bool is_open(const struct fo_shard *s)
     return __atomic_load_n(&s->open, __ATOMIC_ACQUIRE);
 }
 
-/* The option is for all threads together: with another one, each may keep less. */
+/* FREEONCE_QUARANTINE is for all threads together: with one more, each gets less. */
 static void lower_limits(struct fo_memory *m, uint32_t users)
 {
     for (uint32_t i = 0; i < FO_SHARDS; i++)
@@ -238,8 +238,8 @@ static void lower_limits(struct fo_memory *m, uint32_t users)
             fo_quarantine_drain(&m->shards[i], &m->shards[i].queues[0]);
 }
 
-/* The first of the shards that are home to the fewest threads; now to one more. */
-static uint32_t move_in(struct fo_memory *m)
+/* Count the calling thread in the first of the shards with the fewest threads. */
+static uint32_t join_shard(struct fo_memory *m)
 {
     uint32_t best, threads;
 
@@ -256,8 +256,8 @@ static uint32_t move_in(struct fo_memory *m)
     return best;
 }
 
-/* Where a limit on addresses or memory leaves few shards, their threads are not counted. */
-static void move_out(struct fo_memory *m, uint32_t n)
+/* The count may be 0: threads that a limit on addresses sends to shard 0 are not counted. */
+static void leave_shard(struct fo_memory *m, uint32_t n)
 {
     uint32_t threads = FO_RELAXED_LOAD(&m->threads[n]);
 
@@ -266,7 +266,7 @@ static void move_out(struct fo_memory *m, uint32_t n)
         ;
 }
 
-/* Shard n is used from now on, and those before it. */
+/* Shards 0 to n are used from now on. */
 static void count_user(struct fo_memory *m, uint32_t n)
 {
     uint32_t used = FO_RELAXED_LOAD(&m->shards_used);
@@ -283,17 +283,17 @@ static void count_user(struct fo_memory *m, uint32_t n)
 static void choose_home(void)
 {
     struct fo_memory *m = fo_hot.memory;
-    uint32_t n = move_in(m);
+    uint32_t n = join_shard(m);
 
     if (n > 0) /* most processes have one thread */
         fo_ending_start();
     count_user(m, n);
-    /* Each has addresses of its own.  Where a limit leaves few, one is enough. */
-    bool may_open = is_open(&m->shards[n]) || fo_system_has_room(UINT64_C(64) << 20);
-    struct fo_shard *s = &m->shards[may_open ? n : 0];
+    /* Each shard has addresses of its own.  Where a limit leaves few, one shard is enough. */
+    bool can_open = is_open(&m->shards[n]) || fo_system_has_room(UINT64_C(64) << 20);
+    struct fo_shard *s = &m->shards[can_open ? n : 0];
     fo_thread.shard = fo_shard_open(s) ? s : NULL;
     if (fo_thread.shard != &m->shards[n])
-        move_out(m, n);
+        leave_shard(m, n);
     fo_ending_watch(FO_ENDING_SHARD, fo_quarantine_leave);
     /* The fast path counts payloads alone; fo_quarantine_bytes(). */
     fo_thread.home = FO_RELAXED_LOAD(&fo_hot.spent) == 0 ? fo_thread.shard : NULL;
@@ -305,13 +305,13 @@ void fo_quarantine_begin(void)
         choose_home();
 }
 
-/* What it frees from now on still goes there. */
+/* Blocks that the thread frees from now on still enter its shard. */
 void fo_quarantine_leave(void)
 {
     struct fo_memory *m = fo_hot.memory;
 
     if (fo_thread.shard != NULL)
-        move_out(m, (uint32_t)(fo_thread.shard - m->shards));
+        leave_shard(m, (uint32_t)(fo_thread.shard - m->shards));
 }
 
 static struct fo_shard *lock_any(void)
@@ -344,13 +344,13 @@ void fo_quarantine_put_slowly(uintptr_t payload, fo_site allocated, uint64_t wor
     size_t size = fo_word_size(word);
     bool small = size + fo_hot.tail <= FO_CLASS_MAX && !is_guarded(word);
     struct fo_shard *s = lock_any();
-    /* As on the fast path, which a pool's blocks do not take: draining sees to the limit. */
-    bool short_way = FO_RELAXED_LOAD(&fo_hot.spent) != 0 && small;
+    /* As on the fast path, which blocks of a pool do not take: draining enforces the limit. */
+    bool small_in_pool = FO_RELAXED_LOAD(&fo_hot.spent) != 0 && small;
     bool waits = s != NULL && !is_guarded(word) &&
-                 (short_way || size <= (small ? FO_RELAXED_LOAD(&s->limit) : all_for_others()));
-    if (waits && waits_cold(word))
-        waits = release_pages(payload, size);
-    /* What does not wait must never serve again: only its record stays, apart from the classes. */
+                 (small_in_pool || size <= (small ? FO_RELAXED_LOAD(&s->limit) : all_for_others()));
+    if (waits && is_decommitted(word))
+        waits = decommit_pages(payload, size);
+    /* A block that does not wait must not be reused: only its record enters the last queue. */
     bool classed = waits && small;
     if (s != NULL) {
         struct fo_queue *q = &s->queues[classed ? fo_class_of(size + fo_hot.tail) : FO_CLASSES];
@@ -362,7 +362,7 @@ void fo_quarantine_put_slowly(uintptr_t payload, fo_site allocated, uint64_t wor
         fo_queue_record(s, q, !waits, payload, allocated, word, freed);
         fo_quarantine_drain(s, q);
     }
-    if (!waits) /* a giant would push out everybody else, a guarded block is closed at once */
+    if (!waits) /* a huge block would evict all others, a guarded block is closed at once */
         give_back(payload, word, freed);
 }
 
@@ -375,7 +375,7 @@ static enum fo_remembered find_in(const struct fo_queue *q, uintptr_t payload, s
         struct fo_freed *e = fo_queue_entry(q, --number);
         uint64_t address = FO_RELAXED_LOAD(&e->address);
         if (address == 0)
-            break; /* never used, and so are all before it: leave their pages alone */
+            break; /* never used, like all before it: do not touch their pages */
         if ((address & ~UINT64_C(1)) != payload)
             continue;
         out->allocated = __atomic_load_n(&e->allocated, __ATOMIC_ACQUIRE);
@@ -396,7 +396,7 @@ enum fo_remembered fo_quarantine_find(uintptr_t payload, struct fo_freed *out)
     const struct fo_memory *m = fo_hot.memory;
     enum fo_remembered best = FO_FORGOTTEN;
 
-    /* Most wrong frees are by the thread of the first one: its shard comes first. */
+    /* Most wrong frees are by the thread of the first free: its shard is searched first. */
     uint32_t home = fo_thread.shard != NULL ? (uint32_t)(fo_thread.shard - m->shards) : 0;
     for (uint32_t i = 0; i < FO_SHARDS * FO_QUEUES && best != FO_WAITING; i++) {
         struct fo_freed f;

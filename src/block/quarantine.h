@@ -1,19 +1,18 @@
-/* Where freed blocks wait, first in first out, and what is remembered of those that left: address,
- * both source lines, processes and thread.  Kept outside the blocks, so that no write through a
- * stale pointer can falsify it.
+/* Freed blocks wait here, first in first out.  The record of each one stays after the block has
+ * left: address, both source lines, processes and thread.  Records lie outside the blocks, so that
+ * no write through a stale pointer can falsify them.
  *
- * Blocks of `libc` leave the quarantine in one of two ways.  Once a size
- * class has its share of the bytes (block/memory.c), its block that has waited longest serves
- * the next allocation of that class: that saves a call of malloc and one of free, which pays for
- * the checks.
- * And when too much waits, blocks go back to libc, from the queue that has most.  Blocks of other
- * backends always go back: their owners want to see every allocation.
+ * Blocks of `libc` leave the quarantine in one of two ways.  Once a size class has its share of the
+ * bytes (block/memory.c), the next allocation of that class reuses its oldest block: this saves a
+ * call of malloc and one of free, which pays for the checks.  And when too many bytes wait, blocks
+ * of the largest queue go back to libc.  Blocks of other backends always go back, since these
+ * backends have to see every allocation.
  *
- * Every thread keeps to one of 16 shards.  A shard's lock is tried and never waited for: if it is
- * taken (by another thread, by this thread under a signal handler, by a thread that a fork left
- * behind) the next shard serves.  So nothing can deadlock.  Steps are ordered so that an owner that
- * vanishes at any instruction leaves consistent queues and at most the block in flight is lost; its
- * lock can therefore be taken over as soon as it is known to be dead. */
+ * Each thread uses one of 16 shards.  A thread tries a shard's lock and never waits for it: if it
+ * is held (by another thread, by this thread below a signal handler, by a thread of the parent that
+ * the fork did not copy), the thread uses the next shard.  So there is no deadlock.  Steps are
+ * ordered so that an owner that is killed at any instruction leaves consistent queues, and at most
+ * the block in flight is lost.  So another thread can adopt the lock of an owner that is dead. */
 #ifndef FO_BLOCK_QUARANTINE_H
 #define FO_BLOCK_QUARANTINE_H
 
@@ -24,41 +23,40 @@
 #include "block/watch.h"
 #include "process/process.h"
 
-/* Where the program's own functions are in charge, blocks that wait are a part of its pool: our
- * header, what a size is rounded up by on average, and the pool's own header, which it does not
- * tell of.  That is about 88 bytes in the allocator of Debian's Kamailio (qm), and less in others.
- * Most blocks are of 16 to 32 bytes. */
+/* With backend `host`, a waiting block takes more of the program's pool than its payload: the
+ * block's header, 8 bytes of rounding on average, and the pool's own header, of unknown size.  That
+ * is about 88 bytes in the allocator of Debian's Kamailio (qm), and less in others.  Most blocks
+ * are of 16 to 32 bytes. */
 enum { FO_SPENT_BY_HOST = sizeof(struct fo_header) + 8 + 88 };
 
-/* How much of the option's bytes a waiting block takes. */
+/* Bytes of FREEONCE_QUARANTINE that a waiting block takes. */
 static inline size_t fo_quarantine_bytes(size_t size)
 {
     return size + FO_RELAXED_LOAD(&fo_hot.spent);
 }
 
-/* Another shard than this thread's, locked, or NULL: all are taken. */
+/* Lock this thread's shard, or else any other one.  NULL: all are locked. */
 FO_COLD struct fo_shard *fo_quarantine_lock_slowly(uint32_t id);
 
-/* A place for what the calling thread frees, before it enters a sandbox that may forbid to map
- * one. */
+/* Open a shard for the calling thread, before it enters a sandbox that may forbid mmap(2). */
 void fo_quarantine_begin(void);
 
-/* The calling thread ends: its place is another one's. */
+/* The calling thread ends, and is no longer counted in its shard. */
 void fo_quarantine_leave(void);
 
-/* fo_quarantine_put() where anything is out of the ordinary. */
+/* The slow path of fo_quarantine_put(). */
 void fo_quarantine_put_slowly(uintptr_t payload, fo_site allocated, uint64_t word, fo_site freed);
 
-/* Would a block of this size go back at once, and only its record stay? */
+/* Is a block of this size given back at once, so that only its record stays? */
 bool fo_quarantine_is_too_small(size_t size);
 
-/* Such a record, of a block that the caller has given back. */
+/* Enter such a record, of a block that the caller has given back. */
 void fo_quarantine_remember(uintptr_t payload, fo_site allocated, uint64_t word, fo_site freed);
 
-/* Give blocks of this locked shard back until no more wait than may, and unlock it. */
+/* Evict blocks of this locked shard until it keeps its limits, and unlock it. */
 void fo_quarantine_drain(struct fo_shard *s, struct fo_queue *q);
 
-/* The program ends: look at everything that still waits, if freed blocks are filled. */
+/* The program ends: check all waiting blocks, if freed blocks are filled. */
 void fo_quarantine_sweep(void);
 
 enum fo_remembered { FO_FORGOTTEN, FO_TOMBSTONE, FO_WAITING };
@@ -70,12 +68,12 @@ enum fo_remembered fo_quarantine_find(uintptr_t payload, struct fo_freed *out);
 
 static inline bool fo_shard_try(struct fo_shard *s, uint32_t id)
 {
-    uint32_t nobody = 0;
+    uint32_t none = 0;
 
     if (fo_unlikely(fo_hot_is_concurrent()))
-        return __atomic_compare_exchange_n(&s->lock, &nobody, id, false, __ATOMIC_ACQUIRE,
+        return __atomic_compare_exchange_n(&s->lock, &none, id, false, __ATOMIC_ACQUIRE,
                                            __ATOMIC_RELAXED);
-    /* One thread: a signal handler comes and goes between two instructions as a whole. */
+    /* One thread: a signal handler runs as a whole between two instructions. */
     if (fo_unlikely(FO_RELAXED_LOAD(&s->lock) != 0))
         return false;
     FO_RELAXED_STORE(&s->lock, id);
@@ -93,15 +91,15 @@ static inline struct fo_freed *fo_queue_entry(const struct fo_queue *q, uint32_t
     return &q->entries[number & q->mask];
 }
 
-/* Enter a free; `never` is 1 for a block that does not wait. */
-static inline void fo_queue_record(struct fo_shard *s, struct fo_queue *q, uint64_t never,
+/* Enter a free; `no_wait` is 1 for a block that does not wait. */
+static inline void fo_queue_record(struct fo_shard *s, struct fo_queue *q, uint64_t no_wait,
                                    uintptr_t payload, fo_site allocated, uint64_t word,
                                    fo_site freed)
 {
     uint32_t head = q->head;
     struct fo_freed *e = fo_queue_entry(q, head);
 
-    FO_RELAXED_STORE(&e->address, (uint64_t)payload | never);
+    FO_RELAXED_STORE(&e->address, (uint64_t)payload | no_wait);
     FO_RELAXED_STORE(&e->allocated, allocated);
     FO_RELAXED_STORE(&e->word, word);
     FO_RELAXED_STORE(&e->freed, freed);
@@ -111,7 +109,7 @@ static inline void fo_queue_record(struct fo_shard *s, struct fo_queue *q, uint6
     __atomic_store_n(&q->head, head + 1, __ATOMIC_RELEASE);
 }
 
-/* Take over a freed block: its slot has just been brought from LIVE to FREED by the caller. */
+/* Put a freed block into the quarantine; the caller has just changed its slot: LIVE to FREED. */
 static inline void fo_quarantine_put(uintptr_t payload, fo_site allocated, uint64_t word,
                                      fo_site freed)
 {
@@ -136,8 +134,8 @@ static inline void fo_quarantine_put(uintptr_t payload, fo_site allocated, uint6
     fo_shard_unlock(s);
 }
 
-/* The payload of the oldest block of this class that has waited long enough, or 0.  Its slot is
- * still FREED and it is the caller's now. */
+/* The payload of the oldest block of this class that has waited long enough, or 0.  The caller owns
+ * it; its slot is still FREED. */
 static inline uintptr_t fo_quarantine_recycle(size_t class, uint32_t id)
 {
     struct fo_shard *s = fo_thread.home;
@@ -153,7 +151,7 @@ static inline uintptr_t fo_quarantine_recycle(size_t class, uint32_t id)
     struct fo_freed *e = fo_queue_entry(q, tail);
     uintptr_t payload = (uintptr_t)e->address;
     size_t size = fo_word_size(e->word);
-    /* What serves next has not been touched for long. */
+    /* The block that is reused next was last touched long ago. */
     __builtin_prefetch((const void *)(fo_queue_entry(q, tail + 2)->address - 16), 1);
     __atomic_store_n(&q->tail, tail + 1, __ATOMIC_RELEASE);
     FO_RELAXED_STORE(&s->classed, s->classed - size);

@@ -1,4 +1,4 @@
-/* The rare parts of the registry: making leaves, and looking around for reports. */
+/* The slow paths of the registry: making leaves, and searching around a pointer for reports. */
 #include "block/registry.h"
 
 #include "base/apart.h"
@@ -21,7 +21,7 @@ uint8_t *fo_root_search(const struct fo_root *root, uintptr_t part)
     return NULL;
 }
 
-/* The entry of this part; FO_ROOT_COUNT: there are too many. */
+/* Claim the entry of this part; FO_ROOT_COUNT: all are used. */
 static uintptr_t claim(uintptr_t part)
 {
     for (uintptr_t i = 0; i < FO_ROOT_COUNT; i++) {
@@ -50,7 +50,7 @@ static void give_back(uint8_t *leaf)
         fo_apart_unmap(leaf, FO_LEAF_MAPPED);
 }
 
-/* NULL: there was no memory for a leaf. */
+/* `leaf` is NULL if there was no memory for it. */
 static void enter_leaf(uintptr_t p, uint8_t *leaf)
 {
     uintptr_t part = p >> FO_LEAF_SHIFT;
@@ -65,7 +65,7 @@ static void enter_leaf(uintptr_t p, uint8_t *leaf)
         give_back(leaf);
         return;
     }
-    /* An entry that is all zero looks like that of part 0, which has no other leaf. */
+    /* As long as part[0] is 0, entry 0 counts as that of part 0: so change it before the leaf. */
     if (at == 0 && part != 0)
         __atomic_compare_exchange_n(&fo_hot.root->part[0], &zero, 1, false, __ATOMIC_ACQ_REL,
                                     __ATOMIC_RELAXED);
@@ -98,7 +98,7 @@ void fo_registry_evicted(uintptr_t payload)
         __atomic_store_n(slot, FO_SLOT_GONE, __ATOMIC_RELEASE);
 }
 
-/* --- looking around ------------------------------------------------------------------------------
+/* --- search around a pointer ---------------------------------------------------------------------
  */
 
 uintptr_t fo_registry_near(uintptr_t p)
@@ -119,7 +119,7 @@ uintptr_t fo_registry_near(uintptr_t p)
     return 0;
 }
 
-/* The highest granule from `least` to `granule`, both in one leaf, where a payload of ours starts;
+/* The highest granule from `least` to `granule`, both in one leaf, where a payload starts.
  * 0: there is none. */
 static uintptr_t highest(const uint8_t *biased, uintptr_t granule, uintptr_t least)
 {
@@ -148,7 +148,7 @@ _Static_assert(FO_NOTED_SIZE / 128 + 3 + 2 * FO_LOOK_UNITS * ((1 << UNIT_GRANULE
                    FO_LOOK_WORDS,
                "what fo_registry_below() looks at, at most");
 
-/* Of the unit of this granule and 63 others; NULL: there is no leaf. */
+/* The word with the bits of this granule's unit and 63 others; NULL: there is no leaf. */
 static uint64_t *index_word(uintptr_t granule)
 {
     uintptr_t biased = (uintptr_t)fo_root_find(fo_hot.root, granule << FO_GRANULE_SHIFT);
@@ -163,8 +163,8 @@ static uint64_t index_bit(uintptr_t granule)
     return UINT64_C(1) << (granule >> UNIT_GRANULES) % 64;
 }
 
-/* Nothing else begins inside the block: what is noted of units that lie in it wholly is old. */
-static void forget_inside(uintptr_t payload, size_t size)
+/* No other payload begins inside the block: the bits of units wholly inside it are outdated. */
+static void clear_inside(uintptr_t payload, size_t size)
 {
     uintptr_t unit = (payload >> FO_UNIT_SHIFT) + 1, end = (payload + size) >> FO_UNIT_SHIFT;
 
@@ -183,10 +183,10 @@ void fo_registry_note(uintptr_t payload, size_t size)
     uintptr_t granule = payload >> FO_GRANULE_SHIFT;
 
     __atomic_fetch_or(index_word(granule), index_bit(granule), __ATOMIC_SEQ_CST);
-    forget_inside(payload, size);
+    clear_inside(payload, size);
 }
 
-/* At p or not far below. */
+/* At this granule, or up to FO_NOTED_SIZE below. */
 static uintptr_t find_near(uintptr_t granule)
 {
     const uintptr_t most = FO_NOTED_SIZE >> FO_GRANULE_SHIFT;
@@ -204,8 +204,9 @@ static uintptr_t find_near(uintptr_t granule)
     return 0;
 }
 
-/* At or below this granule, in its unit.  If that is the whole unit, and nothing is there any more,
- * it is forgotten.  A block that comes at this moment has its state before it is noted. */
+/* At or below this granule, in its unit.  If that is the whole unit, and no payload is there any
+ * more, its bit is cleared.  The second look finds a block that is allocated at this moment: its
+ * state is set before the bit. */
 static uintptr_t find_in_unit(uintptr_t granule)
 {
     const uint8_t *biased = fo_root_find(fo_hot.root, granule << FO_GRANULE_SHIFT);
@@ -221,8 +222,8 @@ static uintptr_t find_in_unit(uintptr_t granule)
     return found;
 }
 
-/* The last granule of the highest unit that is noted, of this granule's and those below it that
- * have a bit in the same word; none above this granule.  0: there is none. */
+/* The last granule, at most this one, of the highest noted unit: that of this granule, or one below
+ * with a bit in the same word.  0: there is none. */
 static uintptr_t last_noted(uintptr_t granule)
 {
     const uint64_t *word = index_word(granule);

@@ -1,7 +1,7 @@
 /* See secure.h.  OpenSSL's crypto/mem_sec.c is a buddy allocator whose state is one structure of
  * static variables, the same in all versions from 1.1.0 to 4.0.  It is found by its form: ten
- * words, of which six follow from the others.  Where it has another form, there is no secure heap
- * for us: nothing is named, and nothing refused. */
+ * words, of which six follow from the others.  Where it has another form, no secure heap is found:
+ * nothing is reported, and nothing refused. */
 #include "block/secure.h"
 
 #include "process/process.h"

@@ -1,6 +1,6 @@
 /* OpenSSL's secure heap (CRYPTO_secure_malloc_init): its memory does not pass the hooks.  Does this
- * address lie there, and does a live block start there?  What OpenSSL itself keeps of it is read:
- * asking OpenSSL would take its lock.  Takes no lock, allocates nothing. */
+ * address lie there, and does a live block start there?  OpenSSL's variables are read, since its
+ * functions would acquire its lock.  Acquires no lock, allocates nothing. */
 #ifndef FO_BLOCK_SECURE_H
 #define FO_BLOCK_SECURE_H
 
@@ -24,7 +24,7 @@ struct fo_secure_at {
 };
 struct fo_secure_at fo_secure_at(uintptr_t p);
 
-/* The block at `at` is about to be freed: remember who does it. */
+/* The block at `at` is about to be freed: remember this free. */
 void fo_secure_remember(const struct fo_secure_at *at, fo_site now);
 
 /* The newest free of the block at p that is remembered; its allocation is not known.  False: none.

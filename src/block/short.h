@@ -1,8 +1,8 @@
-/* The short way of an allocation and of a free, for backend arena (heap/region.h): a block from
- * this thread's magazine; a slot that was handed out, by its place, and one comparison of check
- * bits. Everything else, and whatever is out of the ordinary, goes the long way, in hooks.c.
+/* The fast path of an allocation and of a free, for backend arena (heap/region.h).  An allocation
+ * takes a block from this thread's magazine.  A free finds the slot by its address and compares
+ * check bits once.  All else takes the slow path, in hooks.c and hooks_free.c.
  *
- * It is entered from OpenSSL's hook, and from OpenSSL's names CRYPTO_malloc and CRYPTO_free. */
+ * Called from OpenSSL's hook, and from OpenSSL's names CRYPTO_malloc and CRYPTO_free. */
 #ifndef FO_BLOCK_SHORT_H
 #define FO_BLOCK_SHORT_H
 
@@ -13,19 +13,19 @@
 
 void *fo_malloc_long(size_t size, const char *file, int line) __attribute__((noinline));
 
-/* The same, if backend arena serves the hooks directly: its magazine is empty. */
+/* The same, if backend arena serves the hooks directly: the magazine is empty. */
 void *fo_malloc_refill(size_t size, const char *file, int line) __attribute__((noinline));
 
 void fo_free_long(uintptr_t payload, fo_site now) __attribute__((noinline));
 
-/* Where frees are put in this bin is full. */
+/* The magazine of this bin for frees is full. */
 void fo_free_rotate(uintptr_t payload, fo_site now, struct fo_bin *bin) __attribute__((noinline));
 
-/* A line that a site cannot hold. */
+/* For a line above FO_LINE_MAX. */
 FO_COLD void fo_free_deep(uintptr_t payload, const char *file, int line);
 
-/* The end of the short way where another thread may free the same block at this moment: only one of
- * them brings it from live to held. */
+/* The end of the fast path where another thread may free the same block at this moment: only one of
+ * them changes it from live to held. */
 void fo_free_among_threads(uintptr_t payload, fo_site now, struct fo_bin *bin, uint64_t word)
     __attribute__((noinline));
 
@@ -34,7 +34,7 @@ static inline struct fo_bin *fo_bin_at(uint16_t where)
     return (struct fo_bin *)((char *)fo_thread.cache + where);
 }
 
-/* NULL: take the long way. */
+/* NULL: take the slow path. */
 static FO_ALWAYS_INLINE void *fo_malloc_short(const struct fo_direct *d, uint64_t most, size_t size,
                                               const char *file, int line)
 {
@@ -47,7 +47,7 @@ static FO_ALWAYS_INLINE void *fo_malloc_short(const struct fo_direct *d, uint64_
         return NULL;
     FO_RELAXED_STORE(&take->payload, 0);
     FO_HOT_ADD(&bin->take, 1);
-    /* What serves next has not been touched for long. */
+    /* The block that is used next was last touched long ago. */
     __builtin_prefetch((void *)(FO_RELAXED_LOAD(&take[1].payload) - sizeof(struct fo_header)), 1);
     struct fo_header *h = fo_header_of(payload);
     fo_site site = (fo_site)(unsigned)line << 48 | (uintptr_t)file;
@@ -66,11 +66,11 @@ static inline void fo_put_short(struct fo_bin *bin, struct fo_cell *put, uintptr
     FO_HOT_ADD(&bin->put, 1);
 }
 
-/* Does a live block begin at p, so far (and less than the limit) from base?  Its bin,
- * and its header's word; NULL: the long way tells.
+/* Does a live block begin at p, at this distance (less than the limit) from the base?  Its bin, and
+ * its header's word; NULL: the slow path decides.
  *
- * Where, and of which class, is known from the address, before the header is read: that may be the
- * program's, and while it is still on its way from memory, what follows need not wait. */
+ * Slot and class are known from the address, before the header is read: that may be the program's
+ * memory, and the code that follows need not wait until it is loaded. */
 static FO_ALWAYS_INLINE struct fo_bin *fo_live_short(const struct fo_direct *d, void *p,
                                                      uintptr_t distance, uint64_t *word)
 {
@@ -86,7 +86,7 @@ static FO_ALWAYS_INLINE struct fo_bin *fo_live_short(const struct fo_direct *d, 
     return bin;
 }
 
-/* `elsewhere` gets what does not lie in the region, NULL for one. */
+/* `elsewhere` gets pointers outside the region, NULL included. */
 static FO_ALWAYS_INLINE void fo_free_short(void *p, const char *file, int line,
                                            void (*elsewhere)(uintptr_t, const char *, int))
 {

@@ -1,5 +1,5 @@
-/* The judge: what is this pointer, and what is said of it?  Who knows depends on where it points:
- * verdict_parts.h. */
+/* What is this pointer, and what is reported of it?  The answer depends on the memory that it
+ * points to: verdict_parts.h. */
 #include "block/verdict.h"
 
 #include "backend/guard.h"
@@ -40,13 +40,13 @@ static void report(struct fo_record *r)
     fo_report(r);
 }
 
-static bool in_region(uintptr_t p)
+static bool is_in_region(uintptr_t p)
 {
     return fo_region_contains(p) && FO_RELAXED_LOAD(&fo_hot.direct);
 }
 
-/* What another process allocated after the fork is unused here, or beyond the end of a heap that
- * grew there alone. */
+/* A block that another process allocated after the fork is unused memory in this one, or beyond the
+ * end of its heap, which only grew in the other. */
 static const char *kind_of_memory(uintptr_t p)
 {
     bool forked = fo_row_parent(fo_process_self()->index) != 0 && !FO_RELAXED_LOAD(&fo_hot.shared);
@@ -86,7 +86,7 @@ void fo_judge_offset(struct fo_record *r, bool live)
 static void judge(struct fo_record *r)
 {
     /* The heap may end where a block does. */
-    bool region = in_region(r->pointer) || in_region(r->pointer - 1);
+    bool region = is_in_region(r->pointer) || is_in_region(r->pointer - 1);
 
     if (!(region ? fo_judge_region(r) : fo_judge_registry(r)) && !fo_judge_secure(r))
         judge_foreign(r);
@@ -111,7 +111,7 @@ void fo_wrong_secure_free(uintptr_t p, fo_site now)
 
 bool fo_freed_object(uintptr_t p, const char *type, enum fo_operation operation, bool remembered)
 {
-    bool region = in_region(p);
+    bool region = is_in_region(p);
     bool pattern = operation == FO_OPERATION_FREE && fo_is_pattern(p);
 
     if (!region && !pattern && !fo_judge_registry_can_be_freed(p))
@@ -128,7 +128,7 @@ bool fo_freed_object(uintptr_t p, const char *type, enum fo_operation operation,
     return true;
 }
 
-/* Only while the block waits, or is a place of the heap's own: else it may be another object. */
+/* Only while the block waits, or lies in the region: else another object may be there by now. */
 void fo_used_object(uintptr_t p, const char *type, const char *function)
 {
     struct fo_record r = new_record(p, FO_OPERATION_REFERENCE, 0);
@@ -136,7 +136,7 @@ void fo_used_object(uintptr_t p, const char *type, const char *function)
     r.object = type;
     r.verb = function;
     r.answer = "let through";
-    if (!(in_region(p) ? fo_judge_region_object(&r) : fo_judge_registry_object(&r, false)))
+    if (!(is_in_region(p) ? fo_judge_region_object(&r) : fo_judge_registry_object(&r, false)))
         return;
     r.kind = FO_FINDING_USED;
     report(&r);
@@ -145,13 +145,13 @@ void fo_used_object(uintptr_t p, const char *type, const char *function)
 bool fo_can_be_freed(uintptr_t p)
 {
     return fo_is_address(p) &&
-           (in_region(p) || fo_guard_contains(p) || fo_registry_slot_around(p) != NULL);
+           (is_in_region(p) || fo_guard_contains(p) || fo_registry_slot_around(p) != NULL);
 }
 
 bool fo_find_freed(uintptr_t p, struct fo_record *out)
 {
     *out = new_record(p, FO_OPERATION_FREE, 0);
-    return (in_region(p) ? fo_judge_region(out) : fo_judge_registry(out)) &&
+    return (is_in_region(p) ? fo_judge_region(out) : fo_judge_registry(out)) &&
            (out->kind == FO_FINDING_DOUBLE_FREE || out->kind == FO_FINDING_INTERIOR_FREED) &&
            out->first.known;
 }
@@ -161,7 +161,7 @@ void fo_damaged_block(uintptr_t payload, enum fo_operation operation, fo_site no
     struct fo_record r = new_record(payload, operation, now);
 
     r.kind = FO_FINDING_HEADER;
-    if (in_region(payload))
+    if (is_in_region(payload))
         fo_judge_region_earlier(&r);
     else
         fo_judge_registry_neighbour(&r);
@@ -170,7 +170,7 @@ void fo_damaged_block(uintptr_t payload, enum fo_operation operation, fo_site no
 
 static bool describe_live(struct fo_record *r)
 {
-    return in_region(r->block) ? fo_judge_region_live(r) : fo_judge_registry_live(r);
+    return is_in_region(r->block) ? fo_judge_region_live(r) : fo_judge_registry_live(r);
 }
 
 void fo_libc_call(uintptr_t payload, enum fo_operation operation, const char *function,
@@ -185,7 +185,7 @@ void fo_libc_call(uintptr_t payload, enum fo_operation operation, const char *fu
         report(&r);
 }
 
-/* Other processes may free it at this moment: nothing is held, and the shared heap stays mapped. */
+/* Another process may free it at this moment: it is not held, but the shared heap stays mapped. */
 void fo_changed_object(uintptr_t p, const char *type, const char *function, const char *answer)
 {
     struct fo_record r = new_record(p, FO_OPERATION_FREE, 0);
@@ -224,7 +224,7 @@ size_t fo_libc_usable_size(uintptr_t p)
     struct fo_record r = new_record(p, FO_OPERATION_FREE, 0);
     const uint8_t *slot = fo_registry_slot(p);
     bool live = slot != NULL && __atomic_load_n(slot, __ATOMIC_ACQUIRE) == FO_SLOT_LIVE;
-    if (in_region(p)) {
+    if (is_in_region(p)) {
         struct fo_at at = fo_region_at(p);
         live = at.state == FO_FOUND_LIVE && at.payload == p;
     }

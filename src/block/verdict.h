@@ -1,15 +1,15 @@
-/* What is this pointer, that was handed to free or realloc and does not start a live block? */
+/* What is this pointer, that was passed to free or realloc and does not start a live block? */
 #ifndef FO_BLOCK_VERDICT_H
 #define FO_BLOCK_VERDICT_H
 
 #include "report/record.h"
 
-/* Where the frame ends of a function that sees to what is out of the ordinary: right above, those
- * that called it saved their caller's registers, unless they jumped to it. */
+/* The end of the frame of a function that refuses a pointer.  Right above it, its callers have
+ * saved their caller's registers, unless they reached it by a tail call. */
 extern FO_HIDDEN __thread uintptr_t fo_verdict_frame;
 #define FO_NOTE_FRAME() (fo_verdict_frame = (uintptr_t)__builtin_dwarf_cfa())
 
-/* Judge it and report.  Any 64-bit value will do; nothing is read that is not known to be there.
+/* Judge it and report.  Accepts any 64-bit value; reads only memory that is known to be mapped.
  * Returns the kind of finding, so that the caller can pass a foreign pointer on. */
 FO_COLD enum fo_finding_kind fo_wrong_pointer(uintptr_t p, enum fo_operation operation,
                                               fo_site now);
@@ -19,16 +19,16 @@ FO_COLD enum fo_finding_kind fo_wrong_pointer(uintptr_t p, enum fo_operation ope
 FO_COLD void fo_wrong_secure_free(uintptr_t p, fo_site now);
 
 /* libc's `function` was called for a live block, and `answer` is what is about to be done: report.
- * A block whose header does not check is not reported here, but by what is done to it. */
+ * A block with a damaged header is not reported here, but by the function that acts on it. */
 FO_COLD void fo_libc_call(uintptr_t payload, enum fo_operation operation, const char *function,
                           const char *answer);
 
-/* The same for malloc_usable_size(), with its answer: the size of a live block, else 0. */
+/* The same for malloc_usable_size(); returns the size of a live block, else 0. */
 FO_COLD size_t fo_libc_usable_size(uintptr_t p);
 
-/* A pointer that is handed in as an object of this type, to be freed or referenced: if it is freed
- * already, report and return true.  `remembered`: an address that was given back and
- * is remembered counts; it must not where objects come from allocators that we do not see. */
+/* The program passes p as an object of this type, to be freed or referenced: if it is freed
+ * already, report and return true.  `remembered`: a tombstone counts; it must not where objects
+ * come from allocators that freeonce does not see. */
 FO_COLD bool fo_freed_object(uintptr_t p, const char *type, enum fo_operation operation,
                              bool remembered);
 
@@ -40,12 +40,12 @@ FO_COLD void fo_used_object(uintptr_t p, const char *type, const char *function)
 FO_COLD void fo_changed_object(uintptr_t p, const char *type, const char *function,
                                const char *answer);
 
-/* Is p a freed block, or inside one?  `out` has what is known of it; nothing is reported.  Worth
- * asking?  One look, for any value. */
+/* Is p a freed block, or inside one?  `out` gets what is known of it; nothing is reported.
+ * fo_can_be_freed() is a quick check before, for any value. */
 FO_COLD bool fo_find_freed(uintptr_t p, struct fo_record *out);
 FO_COLD bool fo_can_be_freed(uintptr_t p);
 
-/* A live block whose header does not check: report.  The block must be marked DAMAGED before. */
+/* A live block with a damaged header: report.  The block must be marked DAMAGED before. */
 FO_COLD void fo_damaged_block(uintptr_t payload, enum fo_operation operation, fo_site now);
 
 #endif

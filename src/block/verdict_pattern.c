@@ -1,6 +1,6 @@
-/* The pattern of freed memory (FREEONCE_FILL), handed in as a pointer: it was read from a freed
- * block.  Which one?  The function that read it mostly has a pointer to that block in a register or
- * on its stack still.  What lies there may be old, so the report says "perhaps". */
+/* The pattern of freed memory (FREEONCE_FILL), passed as a pointer: it was read from a freed block.
+ * Which one?  The function that read it mostly still has a pointer to that block in a register or
+ * on its stack.  These values may be old, so the report says "perhaps". */
 #include "base/probe.h"
 #include "block/quarantine.h"
 #include "block/registry.h"
@@ -9,7 +9,7 @@
 #include "block/watch.h"
 #include "options/options.h"
 
-enum { SAVED_WORDS = 8, CALLERS_WORDS = 64, OURS_MOST = 4096 };
+enum { SAVED_WORDS = 8, CALLERS_WORDS = 64, OWN_FRAMES_MOST = 4096 };
 
 __thread uintptr_t fo_verdict_frame;
 
@@ -22,57 +22,57 @@ bool fo_is_pattern(uintptr_t p)
     return fo_hot.fill && p - (pattern - MEMBER_MOST) <= 2 * MEMBER_MOST;
 }
 
-static bool waits(uintptr_t p)
+static bool is_waiting(uintptr_t p)
 {
     const uint8_t *slot = fo_registry_slot(p);
 
     return slot != NULL && __atomic_load_n(slot, __ATOMIC_ACQUIRE) == FO_SLOT_FREED;
 }
 
-static uintptr_t word_at(uintptr_t at) __attribute__((no_sanitize("address", "thread")));
-static uintptr_t word_at(uintptr_t at)
+static uintptr_t find_at(uintptr_t at) __attribute__((no_sanitize("address", "thread")));
+static uintptr_t find_at(uintptr_t at)
 {
     uintptr_t word = *(const volatile uintptr_t *)at;
 
-    return waits(word) ? word : 0;
+    return is_waiting(word) ? word : 0;
 }
 
-static uintptr_t look_up(uintptr_t at)
+static uintptr_t search_up(uintptr_t at)
 {
     uintptr_t found = 0;
 
     for (int i = 0; i < CALLERS_WORDS && found == 0; i++, at += sizeof at) {
         if ((i == 0 || at % 4096 == 0) && !fo_is_readable(at, sizeof at))
             break;
-        found = word_at(at);
+        found = find_at(at);
     }
     return found;
 }
 
-static uintptr_t look_down(uintptr_t from, uintptr_t least)
+static uintptr_t search_down(uintptr_t from, uintptr_t least)
 {
     uintptr_t found = 0;
 
     for (uintptr_t at = from; at > least && found == 0;)
-        found = word_at(at -= sizeof at);
+        found = find_at(at -= sizeof at);
     return found;
 }
 
-/* Around where the noted frame ends: right below it saved what those before it left in the caller's
- * registers, above are their frames and the caller's.  Further below are registers that it left
- * alone, and what is left of earlier calls.  0: there is none. */
+/* Search around the end of the noted frame.  Right below it are the registers that its function
+ * saved, above it the frames of that function's callers.  Further below are registers that later
+ * functions saved, and remains of earlier calls.  0: there is none. */
 static __attribute__((noinline)) uintptr_t find_on_stack(uintptr_t end)
 {
     __builtin_unwind_init();
     uintptr_t least = (uintptr_t)__builtin_frame_address(0) - SAVED_WORDS * sizeof end;
     uintptr_t saved = end - SAVED_WORDS * sizeof end;
 
-    if (saved <= least || end - least > OURS_MOST)
+    if (saved <= least || end - least > OWN_FRAMES_MOST)
         return 0;
-    uintptr_t found = look_down(end, saved);
+    uintptr_t found = search_down(end, saved);
     if (found == 0)
-        found = look_up(end);
-    return found != 0 ? found : look_down(saved, least);
+        found = search_up(end);
+    return found != 0 ? found : search_down(saved, least);
 }
 
 bool fo_judge_pattern(struct fo_record *r)

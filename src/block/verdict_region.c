@@ -1,4 +1,4 @@
-/* What is at an address of backend arena's heap?  Its own layout tells: heap/find.c. */
+/* What is at an address of backend arena's heap?  Answered from its layout: heap/find.c. */
 #include "block/verdict_parts.h"
 
 #include <sched.h>
@@ -18,7 +18,7 @@ static void place_in_region(struct fo_record *r, const struct fo_at *at)
         fo_record_freed(r, &f);
 }
 
-/* What is at p, when nobody changes it just now. */
+/* What is at p, once no other thread changes it. */
 static struct fo_at settled_region_at(uintptr_t p)
 {
     struct fo_at at = fo_region_at(p);
@@ -41,7 +41,7 @@ void fo_judge_region_earlier(struct fo_record *r)
         (struct fo_place){true, f.freed, fo_who_process(f.who), fo_who_thread(f.who), f.caller, 0};
 }
 
-/* A block of the region, freed or held by another thread; or it was, and lives again by now. */
+/* A block of the region, freed or held by another thread; or it was, and is live again by now. */
 static void judge_freed_in_region(struct fo_record *r, const struct fo_at *at)
 {
     if (at->state == FO_FOUND_GONE && r->operation != FO_OPERATION_REFERENCE) {
@@ -66,7 +66,7 @@ static size_t distance_behind(const struct fo_at *at, uintptr_t p)
     return has_size(at) && p >= end ? p - end : SIZE_MAX;
 }
 
-/* The pointer starts no block.  One in a header is behind the block in front if that is closer. */
+/* The pointer starts no block.  In a header, it is behind the block in front if that is closer. */
 static bool judge_near_in_region(struct fo_record *r, struct fo_at at)
 {
     uintptr_t p = r->pointer;

@@ -1,6 +1,6 @@
-/* What is at an address outside of backend arena's heap?  The order of questions matters: the
- * registry knows what is ours now, the rings know what was, and only then comes the neighbourhood
- * of the pointer. */
+/* What is at an address outside of backend arena's heap?  The order of questions matters: first the
+ * registry, for the blocks that are there now, then the rings of the quarantine, for earlier ones,
+ * and last the neighbourhood of the pointer. */
 #include "block/verdict_parts.h"
 
 #include <sched.h>
@@ -16,8 +16,8 @@
 #include "process/process.h"
 #include "report/stacks.h"
 
-/* The newest free of the payload that starts at p: backend guard remembers its own for as long as
- * their pages are closed. */
+/* The newest free of the payload that starts at p: backend guard keeps its own records for as long
+ * as their pages are closed. */
 static enum fo_remembered find_freed(uintptr_t p, struct fo_freed *out)
 {
     struct fo_guarded g;
@@ -28,7 +28,7 @@ static enum fo_remembered find_freed(uintptr_t p, struct fo_freed *out)
     return FO_WAITING;
 }
 
-/* The payload starts at p and its slot is FREED or BUSY: the record is there, or about to be. */
+/* The payload starts at p; its slot is FREED or BUSY: the record is there, or is being written. */
 static void judge_freed(struct fo_record *r, const uint8_t *slot)
 {
     struct fo_freed f;
@@ -37,7 +37,7 @@ static void judge_freed(struct fo_record *r, const uint8_t *slot)
     for (int i = 0; i < FO_PATIENCE; i++) {
         bool gone = __atomic_load_n(slot, __ATOMIC_ACQUIRE) == FO_SLOT_GONE;
         enum fo_remembered found = find_freed(r->pointer, &f);
-        /* A tombstone of an earlier life of this address does not count while this one waits. */
+        /* A tombstone of an earlier block at this address does not count while this one waits. */
         if (found == FO_WAITING || (found == FO_TOMBSTONE && gone)) {
             fo_record_freed(r, &f);
             return;
@@ -54,13 +54,13 @@ static bool read_header(uintptr_t payload, struct fo_header *out)
     struct fo_header *h = fo_header_of(payload);
 
     if (fo_guard_contains(payload) || !fo_is_readable((uintptr_t)h, sizeof *h))
-        return false; /* guarded pages may close at this moment, and guard knows their blocks */
+        return false; /* guarded pages may close at this moment, and guard has their records */
     out->site = FO_RELAXED_LOAD(&h->site);
     out->word = FO_RELAXED_LOAD(&h->word);
     return (out->word & FO_CHECK_MASK) == fo_check(fo_hot.secret, payload, out->site, out->word);
 }
 
-/* A block of ours around p, or near it. */
+/* A block around p, or near it. */
 struct near {
     uintptr_t payload; /* 0: there is none */
     bool freed;
@@ -84,8 +84,8 @@ static uintptr_t end_of(const struct near *n)
     return n->payload + fo_word_size(n->header.word);
 }
 
-/* What its backend was asked for ends within 15 bytes of the payload's end, and the header of the
- * next block, or of its backend's, follows. */
+/* The memory that the backend returned ends within 15 bytes of the payload's end, and the header of
+ * the next block, or the backend's own, follows. */
 static bool is_behind(const struct near *n, uintptr_t p)
 {
     uintptr_t room = n->payload - sizeof n->header + fo_room(fo_word_size(n->header.word));
@@ -145,7 +145,7 @@ static bool judge_neighbourhood(struct fo_record *r)
     struct near front = find_near(fo_registry_below(p)), next = find_near(above);
     if (front.payload != 0 && p < end_of(&front))
         return judge_as_near(r, &front);
-    /* The 16 or 24 bytes in front of a payload are its block's, too: the closer one is named. */
+    /* The 16 or 24 bytes in front of a payload belong to its block: the closer block is named. */
     if (!is_in_header(&next, p))
         next = find_near(above + 16);
     bool before = is_in_header(&next, p);
@@ -154,8 +154,8 @@ static bool judge_neighbourhood(struct fo_record *r)
     return before && judge_as_near(r, &next);
 }
 
-/* Where a live block ends, or closer behind that than a header is long, no block can begin: what
- * was remembered of one that did is from before the memory was allocated anew. */
+/* Where a live block ends, or less than a header behind that, no block can begin: a tombstone of
+ * one that did is older than the live block. */
 static bool is_end_of_live(uintptr_t p)
 {
     struct near n = find_near(fo_registry_below(p));
@@ -164,7 +164,7 @@ static bool is_end_of_live(uintptr_t p)
 }
 
 /* Memory of the library's own, which never becomes the program's. */
-static bool is_always_ours(uintptr_t p)
+static bool is_library_memory(uintptr_t p)
 {
     return fo_guard_contains(p) || fo_region_contains(p);
 }
@@ -172,7 +172,7 @@ static bool is_always_ours(uintptr_t p)
 bool fo_judge_missed(struct fo_record *r)
 {
     r->kind = FO_FINDING_FORGOTTEN;
-    if (!is_always_ours(r->pointer))
+    if (!is_library_memory(r->pointer))
         r->memory = "or the memory is the program's by now";
     return true;
 }
@@ -198,8 +198,9 @@ bool fo_judge_registry(struct fo_record *r)
 }
 
 /* An address that was given back may be a part of a later block by now: BN_CTX keeps BIGNUMs in an
- * array and frees each, twice in a healthy handshake.  So no system call here, as in read_header():
- * a sandbox may forbid it.  A block around p is held by whoever frees its part. */
+ * array and frees each, twice in a healthy handshake.  So no system call here, unlike
+ * read_header(): a sandbox may forbid it.  The caller owns a block around p, of which it frees a
+ * part. */
 static bool is_part_of_block(uintptr_t p)
 {
     uintptr_t payload = fo_registry_below(p);
@@ -210,14 +211,14 @@ static bool is_part_of_block(uintptr_t p)
     return p - payload < fo_word_size(FO_RELAXED_LOAD(&h->word));
 }
 
-static bool was_object(struct fo_record *r)
+static bool judge_gone_object(struct fo_record *r)
 {
     struct fo_freed f;
 
     if (is_part_of_block(r->pointer))
         return false;
     if (fo_quarantine_find(r->pointer, &f) == FO_FORGOTTEN)
-        return r->operation == FO_OPERATION_FREE && is_always_ours(r->pointer) &&
+        return r->operation == FO_OPERATION_FREE && is_library_memory(r->pointer) &&
                fo_judge_missed(r);
     r->kind = FO_FINDING_DOUBLE_FREE;
     fo_record_freed(r, &f);
@@ -240,7 +241,7 @@ bool fo_judge_registry_object(struct fo_record *r, bool remembered)
     uint8_t state = slot != NULL ? __atomic_load_n(slot, __ATOMIC_ACQUIRE) : FO_SLOT_NONE;
 
     if (state == FO_SLOT_GONE)
-        return remembered && was_object(r);
+        return remembered && judge_gone_object(r);
     if (state != FO_SLOT_FREED && state != FO_SLOT_BUSY)
         return false;
     judge_freed(r, slot);

@@ -1,4 +1,4 @@
-/* What is at an address of OpenSSL's secure heap?  Its allocations are not known. */
+/* What is at an address of OpenSSL's secure heap?  Where its blocks were allocated is not known. */
 #include "block/secure.h"
 #include "block/verdict_parts.h"
 

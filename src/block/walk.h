@@ -1,4 +1,4 @@
-/* A walk through the region, with what registry and guard know of its blocks: see heap/walk.h. */
+/* A walk through the region, with its blocks' states from registry and guard: see heap/walk.h. */
 #ifndef FO_BLOCK_WALK_H
 #define FO_BLOCK_WALK_H
 

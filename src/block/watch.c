@@ -1,4 +1,4 @@
-/* See watch.h.  Called by the hooks when a canary or a fill was asked for. */
+/* See watch.h.  Called by the hooks when a canary or a fill is on. */
 #include "block/watch.h"
 
 #include <string.h>
@@ -24,13 +24,13 @@ static uint64_t canary_key(uintptr_t payload)
 
 static size_t canary_length(uintptr_t payload, size_t size)
 {
-    if (fo_guard_contains(payload)) /* its stack is kept elsewhere */
+    if (fo_guard_contains(payload)) /* backend guard keeps its stack */
         return fo_guard_room(size) - sizeof(struct fo_header) - size;
     return fo_room(size) - sizeof(struct fo_header) - size - (fo_options.stacks != 0 ? 8 : 0);
 }
 
 /* Canaries are written and compared by words: the first one, a second one if there is room for two,
- * and the last one, which may overlap those and is turned so that it agrees with them. */
+ * and the last one, which may overlap those and is rotated so that it agrees with them. */
 struct canary_words {
     unsigned char *at;
     uint64_t key, last;
@@ -39,11 +39,12 @@ struct canary_words {
 
 static inline struct canary_words canary_words(uintptr_t payload, size_t size)
 {
-    size_t length = canary_length(payload, size), turn = length % 8 * 8;
+    size_t length = canary_length(payload, size), rotation = length % 8 * 8;
     uint64_t key = canary_key(payload);
 
     return (struct canary_words){(unsigned char *)payload + size, key,
-                                 turn == 0 ? key : key >> turn | key << (64 - turn), length};
+                                 rotation == 0 ? key : key >> rotation | key << (64 - rotation),
+                                 length};
 }
 
 static inline bool word_is(const unsigned char *at, uint64_t expected)
@@ -54,12 +55,12 @@ static inline bool word_is(const unsigned char *at, uint64_t expected)
     return word == expected;
 }
 
-static uint64_t *kept_at(uintptr_t payload, size_t size)
+static uint64_t *stack_word_at(uintptr_t payload, size_t size)
 {
     return (uint64_t *)(payload + fo_room(size) - sizeof(struct fo_header)) - 1;
 }
 
-static uint64_t sealed(uintptr_t payload, uint32_t stack)
+static uint64_t stack_word(uintptr_t payload, uint32_t stack)
 {
     return (fo_hot.secret ^ payload ^ stack) << 32 | stack;
 }
@@ -69,16 +70,16 @@ void fo_stack_keep(uintptr_t payload, size_t size, uint32_t stack)
     if (fo_guard_contains(payload))
         fo_guard_keep_stack(payload, stack);
     else
-        *kept_at(payload, size) = sealed(payload, stack);
+        *stack_word_at(payload, size) = stack_word(payload, stack);
 }
 
 uint32_t fo_stack_of(uintptr_t payload, size_t size)
 {
     if (fo_guard_contains(payload))
         return fo_guard_stack_of(payload);
-    uint64_t kept = *kept_at(payload, size);
+    uint64_t word = *stack_word_at(payload, size);
 
-    return kept == sealed(payload, (uint32_t)kept) ? (uint32_t)kept : 0;
+    return word == stack_word(payload, (uint32_t)word) ? (uint32_t)word : 0;
 }
 
 void fo_watch_begin(uintptr_t payload, size_t size)
@@ -151,7 +152,7 @@ void fo_watch_fill(uintptr_t payload, size_t size)
     memset((void *)payload, FO_FILL_BYTE, size);
 }
 
-/* The first byte that is not the pattern, or size. */
+/* Offset of the first byte that is not the pattern, or size. */
 static size_t first_change(const unsigned char *at, size_t size)
 {
     uint64_t pattern;
