@@ -10,8 +10,8 @@ enum { KNOWN = 16384, PROBES = 16, BEING_WRITTEN = 1 };
 static FO_BULKY struct known {
     uintptr_t object; /* 0: free */
     uint32_t maker;   /* the process's serial number */
-    uint32_t forks;   /* there had been, in all processes */
-    uint32_t freed;   /* serial number of the process whose table this is, once it has freed it */
+    uint32_t forks;   /* so many had been made, by all processes */
+    uint32_t freed;   /* serial number of this process, once it has freed it */
 } known[KNOWN];
 
 static struct known *place(uintptr_t p, unsigned probe)
@@ -29,7 +29,7 @@ static struct known *find(uintptr_t p)
     return NULL;
 }
 
-static struct known *take(uintptr_t p)
+static struct known *claim(uintptr_t p)
 {
     for (unsigned i = 0; i < PROBES; i++) {
         uintptr_t nothing = 0;
@@ -44,7 +44,7 @@ void fo_connection_made(uintptr_t p)
 {
     struct known *k = find(p);
 
-    if (k == NULL && (k = take(p)) == NULL)
+    if (k == NULL && (k = claim(p)) == NULL)
         return;
     FO_RELAXED_STORE(&k->maker, fo_process_serial());
     FO_RELAXED_STORE(&k->forks, fo_row_forks());

@@ -1,5 +1,5 @@
-/* State and exit; the switches for all four.  Locks and identity sit where they are interposed:
- * load/locks.c and load/identity.c. */
+/* The cures state and exit, and the switches for all four.  Locks and identity are applied where
+ * calls are interposed: load/locks.c and load/identity.c. */
 #include "shared/cures.h"
 
 #include <pthread.h>
@@ -16,7 +16,7 @@
 void (*fo_cure_locks_begun)(void);
 bool (*fo_cure_stop_thread)(void);
 
-/* What makes generators safe that see no fork. */
+/* The cures that make generators safe that see no fork. */
 #define FOR_FORK_ID (FO_CURE_STATE | FO_CURE_LOCKS | FO_CURE_IDENTITY)
 
 static unsigned applied;
@@ -29,7 +29,7 @@ bool fo_cure_is_applied(unsigned cure)
     return (__atomic_load_n(&applied, __ATOMIC_SEQ_CST) & cure) != 0;
 }
 
-/* Before every fork(3) the forking thread gives up its OpenSSL thread state (error queue, random
+/* Before every fork(3) the forking thread releases its OpenSSL thread state (error queue, random
  * generators, handlers), so that no child inherits pointers to the parent's.  (OpenSSL 3.0:
  * crypto/err/err.c, crypto/rand/rand_lib.c, crypto/initthread.c.) */
 static void drop_thread_state(void)
@@ -80,8 +80,8 @@ bool fo_cure_at_fork(void)
     return at_fork;
 }
 
-/* Rows of processes that are not descendants do not occur: the table began with the initialiser. */
-static bool descendants_live(void)
+/* All rows are of descendants: the table began with the initialiser. */
+static bool has_live_descendants(void)
 {
     const struct fo_tree *tree = fo_hot.tree;
     uint32_t used = fo_shared_number(&tree->processes_used), self = fo_process_self()->index;
@@ -94,7 +94,7 @@ static bool descendants_live(void)
     return false;
 }
 
-/* The child of `ancestor` that this one descends from, or is; 0: none. */
+/* The child of `ancestor` that this process is, or descends from; 0: none. */
 static uint32_t branch_of(const struct fo_tree *tree, uint32_t row, uint32_t ancestor)
 {
     uint32_t at = row;
@@ -134,5 +134,5 @@ bool fo_cure_can_clean_up(void)
 {
     if (!fo_cure_is_applied(FO_CURE_EXIT))
         return true;
-    return fo_process_serial() == initialiser && !descendants_live();
+    return fo_process_serial() == initialiser && !has_live_descendants();
 }

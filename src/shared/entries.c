@@ -1,6 +1,7 @@
-/* What do threads read?  Lines of entries, of the calling thread's seat and of others.  See seat.h.
+/* Which locks do threads read?  Lines of entries, of the calling thread's seat and of other seats.
+ * See seat.h.
  *
- * Lines and entries are added by the seat's owner alone; any thread may strike an entry out. */
+ * Lines and entries are added by the seat's owner alone; any thread may remove an entry. */
 #include <limits.h>
 
 #include "shared/own_seat.h"
@@ -63,7 +64,7 @@ struct fo_line *fo_line_next(struct fo_line *line, const struct fo_seat *seat)
     return after;
 }
 
-static struct fo_line *before(const struct fo_line *line, struct fo_seat *seat)
+static struct fo_line *line_before(const struct fo_line *line, struct fo_seat *seat)
 {
     uint32_t previous = (uint32_t)(links_of(line) >> PREVIOUS_SHIFT);
 
@@ -72,7 +73,7 @@ static struct fo_line *before(const struct fo_line *line, struct fo_seat *seat)
 
 struct fo_line *fo_line_leave(const struct fo_line *line, struct fo_seat *seat)
 {
-    struct fo_line *previous = before(line, seat);
+    struct fo_line *previous = line_before(line, seat);
     uint64_t links = links_of(previous);
 
     link_lines(previous, links >> PREVIOUS_SHIFT, next_of(links), 0);
@@ -84,7 +85,7 @@ static bool is_up_to(const struct fo_line *line, const struct fo_line *last, str
     for (uint32_t steps = FO_LINES; last != line && steps != 0; steps--) {
         if (last == &seat->first)
             return false;
-        last = before(last, seat);
+        last = line_before(last, seat);
     }
     return true;
 }
@@ -95,18 +96,18 @@ struct fo_line *fo_line_recover(struct fo_line *line, struct fo_line *last, stru
 
     line = kept;
     for (uint32_t steps = FO_LINES; line != &seat->first && steps != 0; steps--) {
-        struct fo_line *previous = before(line, seat);
+        struct fo_line *previous = line_before(line, seat);
         uint64_t links = links_of(previous);
         if ((links & IN_USE) == 0)
             link_lines(previous, links >> PREVIOUS_SHIFT, number_of(line, seat), IN_USE);
         line = previous;
     }
-    /* Before the lock is looked at; ThreadSanitizer knows no fences. */
+    /* A barrier before the lock is read; ThreadSanitizer does not support fences. */
     __atomic_fetch_or(&seat->first.links, 1, __ATOMIC_SEQ_CST);
     return kept;
 }
 
-/* At most so many steps: the links may be a circle. */
+/* At most *steps in all: the links may be a circle. */
 static struct fo_line *step(const struct fo_line *line, uint32_t *steps)
 {
     uint64_t links = links_of(line);
@@ -135,7 +136,7 @@ uint64_t *fo_line_find(struct fo_line *last, struct fo_seat *seat, uint64_t key)
 
     for (uint32_t steps = FO_LINES; last != &seat->first && entry == NULL && steps != 0; steps--) {
         entry = find_in_line(last, key);
-        last = before(last, seat);
+        last = line_before(last, seat);
     }
     return entry;
 }
@@ -168,7 +169,7 @@ bool fo_seat_is_empty(struct fo_seat *seat)
     return true;
 }
 
-/* The lower half, little-endian: the threads that wait for the entry's end sleep there. */
+/* The lower half, little-endian: the threads that wait for the entry's removal sleep there. */
 static uint32_t *futex_of(uint64_t *entry)
 {
     return (uint32_t *)(void *)entry;

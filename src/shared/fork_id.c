@@ -1,5 +1,5 @@
-/* See fork_id.h.  That a process has the number in common stands where the kernel wipes it for each
- * child, so that one that came by a raw clone(2) has it not. */
+/* See fork_id.h.  The flag that a process has the common number lies where the kernel zeroes it in
+ * each child, so that a child of a raw clone(2) does not have it. */
 #include "shared/fork_id.h"
 
 #include "block/memory.h"
@@ -12,7 +12,7 @@ enum { COMMON = 1 << 30, APART = 1 << 29 };
 /* Of the thread that forks. */
 static __thread struct {
     bool common;
-    bool used; /* a generator, since its own were given up */
+    bool used; /* a generator, since its own were released */
 } forking;
 
 void fo_fork_id_begin(void)
@@ -25,7 +25,7 @@ uint32_t fo_fork_id(void)
     const struct fo_process *me = fo_process_self();
     const struct fo_memory *m = fo_hot.memory;
 
-    /* Where the kernel cannot wipe pages, a raw clone has its parent's. */
+    /* Where the kernel cannot zero pages, a child of a raw clone has its parent's flag. */
     if (!FO_RELAXED_LOAD(&me->common_id) || fo_rwlock_written == NULL ||
         !fo_rwlock_has_writer_here() || FO_RELAXED_LOAD(&m->own_generators) ||
         me->pid != fo_getpid())
@@ -57,6 +57,6 @@ void fo_fork_id_before_fork(void)
 
 void fo_fork_id_in_child(void)
 {
-    fo_rwlock_written = NULL; /* that is its parent's */
+    fo_rwlock_written = NULL; /* the lock is its parent's */
     FO_RELAXED_STORE(&fo_process_self()->common_id, forking.common && !forking.used);
 }

@@ -1,4 +1,4 @@
-/* See inherited.h.  Called by load/objects.c, where memory is shared only. */
+/* See inherited.h.  Called by load/objects.c, only where memory is shared. */
 #include "shared/inherited.h"
 
 #include "base/hot.h"
@@ -7,18 +7,17 @@
 #include "process/process.h"
 #include "process/rows.h"
 
-/* References of this process, by object.  When there is no room, one is forgotten, and the object
+/* References of this process, by object.  When there is no room, one is not counted, and the object
  * lives for longer than it should. */
 enum { COUNTED = 512, PROBES = 16 };
 
 static FO_BULKY struct {
     uintptr_t object; /* 0: free */
     int32_t count;
-    uint32_t process; /* serial number of this one: what a parent counted is its own */
+    uint32_t process; /* serial number of this one: a parent's references are not this process's */
 } counted[COUNTED];
 
-/* Row of the process that made the block, and whether it lives; 0: neither does it, nor is known.
- */
+/* Row of the process that made the block, and whether the block is live; 0: not known. */
 static uint32_t maker_of(uintptr_t p, bool *lives)
 {
     if (fo_region_contains(p) && FO_RELAXED_LOAD(&fo_hot.direct)) {

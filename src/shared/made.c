@@ -31,7 +31,7 @@ static bool descends_from(uint32_t row, uint32_t ancestor)
 }
 
 /* Do all processes that live descend from this one? */
-static bool is_first_of_all(const struct fo_tree *tree, uint32_t self)
+static bool is_ancestor_of_all(const struct fo_tree *tree, uint32_t self)
 {
     uint32_t rows = fo_shared_number(&tree->processes_used);
 
@@ -53,5 +53,5 @@ bool fo_made_elsewhere(uintptr_t p)
     uint32_t maker = fo_inherited_maker(p);
     if (maker == 0 || maker == self)
         return false;
-    return fo_life_is_running(tree, maker) || !is_first_of_all(tree, self);
+    return fo_life_is_running(tree, maker) || !is_ancestor_of_all(tree, self);
 }

@@ -2,15 +2,15 @@
  *
  * An SSL_CTX that a parent made serves all its children: a change that one of them makes is a
  * change for all, and what the child sets may point into the child's own memory.  So only the maker
- * changes an object.  When the maker is gone, the process changes it from which all other living
- * processes descend, as a server does that went into the background; if there is no such process,
- * none does. */
+ * may change an object.  When the maker is dead, the process from which all other living processes
+ * descend may change it, such as a server that went into the background; if there is no such
+ * process, none may. */
 #ifndef FO_SHARED_MADE_H
 #define FO_SHARED_MADE_H
 
 #include "base/base.h"
 
-/* Calls that change objects are looked at: backend shm, unless FREEONCE_SHM_CHANGES=allow. */
+/* Calls that change objects are checked: backend shm, unless FREEONCE_SHM_CHANGES=allow. */
 extern FO_HIDDEN bool fo_made_watched;
 
 /* The memory is shared from now on. */

@@ -1,11 +1,11 @@
-/* Which seat is the calling thread's?  Asked with every lock: see seat.h. */
+/* Which seat is the calling thread's?  Read at every lock: see seat.h. */
 #ifndef FO_SHARED_OWN_SEAT_H
 #define FO_SHARED_OWN_SEAT_H
 
 #include "process/process.h"
 #include "shared/seat.h"
 
-/* This thread's, in the process with this id: a forked child gets one of its own. */
+/* The calling thread's seat, in the process with this id: a forked child gets one of its own. */
 extern __thread struct fo_own_seat {
     uint64_t *top;        /* where the next entry is put, in the first line; fo_line_is_full() */
     uint64_t bit;         /* of fo_rwlock.word: this seat reads the lock */
@@ -15,7 +15,7 @@ extern __thread struct fo_own_seat {
     struct fo_line *last; /* in use */
 } fo_own_seat;
 
-/* Full, and nothing is read there. */
+/* A full line without entries, for a thread without a seat. */
 extern struct fo_line fo_no_reads;
 #define FO_NO_READS_END ((uint64_t *)(&fo_no_reads + 1))
 
@@ -29,7 +29,7 @@ static inline struct fo_own_seat *fo_seat_own(void)
     return &fo_own_seat;
 }
 
-/* Told from the address. */
+/* By the address, since lines are aligned. */
 static inline bool fo_line_is_full(const uint64_t *top)
 {
     return (uintptr_t)top % FO_LINE_SIZE == 0;
@@ -40,7 +40,7 @@ static inline struct fo_line *fo_line_of(const uint64_t *entry)
     return (struct fo_line *)((uintptr_t)entry & ~(uintptr_t)(FO_LINE_SIZE - 1));
 }
 
-/* Has it locks for writing, as far as it is known? */
+/* Does the owner hold locks for writing, as far as is known? */
 static inline bool fo_seat_writes(const struct fo_seat *seat)
 {
     return (int32_t)(FO_RELAXED_LOAD(&seat->written) - FO_RELAXED_LOAD(&seat->released) -

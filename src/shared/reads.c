@@ -3,7 +3,7 @@
 
 #include "base/say.h"
 
-/* Nothing is read from own->top on. */
+/* No entry is at own->top or above. */
 static void drop_gaps(struct fo_own_seat *own)
 {
     while (own->top > own->seat->first.reads && FO_RELAXED_LOAD(own->top - 1) == 0)
@@ -38,11 +38,11 @@ static uint64_t *put_in_first(struct fo_own_seat *own, uint64_t *entry, uint64_t
     return entry;
 }
 
-static FO_COLD void refuse(void)
+static FO_COLD void report_full(void)
 {
-    static bool told;
+    static bool is_reported;
 
-    if (!__atomic_exchange_n(&told, true, __ATOMIC_RELAXED))
+    if (!__atomic_exchange_n(&is_reported, true, __ATOMIC_RELAXED))
         fo_say_words(
             "the threads of all processes have more than 458,745 of OpenSSL's locks in shared "
             "memory for reading: they get no further ones",
@@ -56,7 +56,7 @@ static uint64_t *put_in_further(struct fo_own_seat *own, uint64_t key)
     if (entry == NULL) {
         struct fo_line *line = fo_line_next(own->last, own->seat);
         if (line == NULL) {
-            refuse();
+            report_full();
             return NULL;
         }
         own->last = line;
@@ -78,14 +78,14 @@ uint64_t *fo_reads_put(struct fo_own_seat *own, uint64_t key)
     return gap != NULL ? put_in_first(own, gap, key) : put_in_further(own, key);
 }
 
-static uint64_t *find(const struct fo_own_seat *own, uint64_t key)
+static uint64_t *find_entry(const struct fo_own_seat *own, uint64_t key)
 {
     uint64_t *entry = fo_line_find(own->last, own->seat, key);
 
     return entry != NULL ? entry : find_in_first(own, key);
 }
 
-static void tidy(struct fo_own_seat *own)
+static void drop_empty(struct fo_own_seat *own)
 {
     leave_empty_lines(own);
     drop_gaps(own);
@@ -93,21 +93,21 @@ static void tidy(struct fo_own_seat *own)
 
 bool fo_reads_remove(struct fo_own_seat *own, uint64_t *entry, uint64_t key)
 {
-    bool struck = fo_entry_remove(entry, key);
+    bool removed = fo_entry_remove(entry, key);
 
-    tidy(own);
-    return struck;
+    drop_empty(own);
+    return removed;
 }
 
 bool fo_reads_release(struct fo_own_seat *own, uint64_t key)
 {
     uint64_t *entry;
-    bool struck = false;
+    bool removed = false;
 
     if (own->seat == NULL)
         return false;
-    while (!struck && (entry = find(own, key)) != NULL)
-        struck = fo_entry_remove(entry, key); /* else another thread was faster */
-    tidy(own);
-    return struck;
+    while (!removed && (entry = find_entry(own, key)) != NULL)
+        removed = fo_entry_remove(entry, key); /* else another thread has removed it */
+    drop_empty(own);
+    return removed;
 }

@@ -19,15 +19,15 @@ _Static_assert(FO_SEAT_BITS + FO_GENERATION_BITS == 27, "an owner's name has roo
 /* --- writers -------------------------------------------------------------------------------------
  */
 
-static int write_now(struct fo_rwlock *l, const struct fo_own_seat *own)
+static int begin_write(struct fo_rwlock *l, const struct fo_own_seat *own)
 {
     FO_RELAXED_STORE(&own->seat->written, FO_RELAXED_LOAD(&own->seat->written) + 1);
     fo_rwlock_written = (const pthread_rwlock_t *)(void *)l;
     return 0;
 }
 
-/* Flags on and off, and those who wait look at the word again. */
-static void turn_to(struct fo_rwlock *l, uint64_t on, uint64_t off)
+/* Set and clear flags; readers that wait are woken, to read the word again. */
+static void change_flags(struct fo_rwlock *l, uint64_t on, uint64_t off)
 {
     uint64_t word = fo_rwlock_word(l);
 
@@ -37,11 +37,11 @@ static void turn_to(struct fo_rwlock *l, uint64_t on, uint64_t off)
         fo_rwlock_wake(l, FO_READERS, INT_MAX);
 }
 
-/* For a slice of time, while further readers may come. */
+/* For a slice of time, while further readers may acquire the lock. */
 static void await_reader(struct fo_rwlock *l, const struct fo_entry *reader, uint64_t key,
                          struct fo_patience *p)
 {
-    turn_to(l, FO_RWLOCK_PENDING, 0);
+    change_flags(l, FO_RWLOCK_PENDING, 0);
     switch (fo_entry_await(reader, key, &p->deadline, p->turn++)) {
     case FO_WAIT_SLICE:
         fo_seat_recover(reader->seat);
@@ -52,10 +52,10 @@ static void await_reader(struct fo_rwlock *l, const struct fo_entry *reader, uin
     default:
         break;
     }
-    turn_to(l, 0, FO_RWLOCK_PENDING);
+    change_flags(l, 0, FO_RWLOCK_PENDING);
 }
 
-/* The word names this thread: it has the lock when no thread reads it. */
+/* The word names this thread: it holds the lock when no thread reads it. */
 static int await_readers(struct fo_rwlock *l, const struct fo_own_seat *own, struct fo_patience *p)
 {
     const uint64_t seen = (uint64_t)UINT32_MAX << FO_SEEN_SHIFT;
@@ -72,11 +72,11 @@ static int await_readers(struct fo_rwlock *l, const struct fo_own_seat *own, str
         }
         await_reader(l, &reader, key, p);
     }
-    turn_to(l, FO_RWLOCK_HELD, seen);
-    return write_now(l, own);
+    change_flags(l, FO_RWLOCK_HELD, seen);
+    return begin_write(l, own);
 }
 
-/* Another writer's turn is passed on. */
+/* This thread may have been woken in place of another writer, which the next release must wake. */
 static int stop_writing(struct fo_rwlock *l, const struct fo_patience *p)
 {
     uint64_t word = fo_rwlock_word(l);
@@ -86,7 +86,7 @@ static int stop_writing(struct fo_rwlock *l, const struct fo_patience *p)
     return p->answer;
 }
 
-/* Readers that were to come before this writer did not: they were killed, or stopped. */
+/* The readers that should come before this writer did not: they were killed, or stopped. */
 static void end_readers_turn(struct fo_rwlock *l, uint64_t word)
 {
     fo_rwlock_change(l, &word, word & ~(uint64_t)FO_RWLOCK_READERS_TURN);
@@ -117,7 +117,7 @@ static int write_with(pthread_rwlock_t *lock, struct fo_patience p)
         if (owner == 0 && (word & FO_RWLOCK_READERS_TURN) == 0) {
             uint64_t name = own->owner | waits | (read ? 0 : FO_RWLOCK_HELD);
             if (fo_rwlock_change(l, &word, word | name))
-                return read ? await_readers(l, own, &p) : write_now(l, own);
+                return read ? await_readers(l, own, &p) : begin_write(l, own);
             continue;
         }
         if (owner == own->owner)
@@ -129,7 +129,7 @@ static int write_with(pthread_rwlock_t *lock, struct fo_patience p)
         int status = await_place(l, word, &p);
         if (status != 0)
             return status;
-        waits = FO_RWLOCK_WRITERS_WAIT; /* as another writer may, still */
+        waits = FO_RWLOCK_WRITERS_WAIT; /* another writer may wait, too */
     }
 }
 
@@ -182,7 +182,7 @@ int fo_rwlock_unlock(pthread_rwlock_t *lock)
 
 int fo_rwlock_unlock_removed(pthread_rwlock_t *lock, uint64_t *entry, uint64_t was)
 {
-    if ((was & FO_AWAITED) == 0) /* it served another thread that released the lock */
+    if ((was & FO_AWAITED) == 0) /* another thread removed it for its release */
         return fo_rwlock_release_any(fo_rwlock_of(lock), fo_rwlock_key(fo_rwlock_of(lock)));
     fo_entry_wake(entry, was);
     return 0;
@@ -194,7 +194,7 @@ bool fo_rwlock_has_writer_here(void)
            fo_seat_writes(fo_own_seat.seat);
 }
 
-/* --- made and unmade -----------------------------------------------------------------------------
+/* --- init and destroy ----------------------------------------------------------------------------
  */
 
 bool fo_rwlock_has_room(const pthread_rwlock_t *lock)
@@ -216,7 +216,7 @@ int fo_rwlock_init(pthread_rwlock_t *lock)
     return 0;
 }
 
-/* As with glibc's, also if a thread has it. */
+/* As with glibc's, also while a thread holds it. */
 int fo_rwlock_destroy(pthread_rwlock_t *lock)
 {
     FO_RELAXED_STORE(&fo_rwlock_of(lock)->magic, 0);

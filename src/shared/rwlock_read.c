@@ -5,8 +5,8 @@
 #include "shared/reads.h"
 #include "shared/rwlock_word.h"
 
-/* With the bit of this thread's seat, from now on. */
-static uint64_t seen_word(struct fo_rwlock *l, const struct fo_own_seat *own)
+/* The lock's word, once it has the bit of this thread's seat. */
+static uint64_t mark_seen(struct fo_rwlock *l, const struct fo_own_seat *own)
 {
     uint64_t word = fo_rwlock_word(l);
 
@@ -15,12 +15,12 @@ static uint64_t seen_word(struct fo_rwlock *l, const struct fo_own_seat *own)
     return word;
 }
 
-static bool may_read(uint64_t word)
+static bool can_read(uint64_t word)
 {
     return fo_rwlock_owner(word) == 0 || (word & FO_RWLOCK_PENDING) != 0;
 }
 
-static int read_now(struct fo_rwlock *l, uint64_t word)
+static int begin_read(struct fo_rwlock *l, uint64_t word)
 {
     while (fo_unlikely((word & FO_RWLOCK_READERS_TURN) != 0))
         if (fo_rwlock_change(l, &word, word & ~(uint64_t)FO_RWLOCK_READERS_TURN)) {
@@ -31,8 +31,8 @@ static int read_now(struct fo_rwlock *l, uint64_t word)
     return 0;
 }
 
-/* One of this lock's entries, of any thread: a thread may release what another one acquired.  They
- * are looked for while further ones come and go. */
+/* A thread may release what another one acquired.  Entries come and go during the search, so it is
+ * repeated. */
 int fo_rwlock_release_any(const struct fo_rwlock *l, uint64_t key)
 {
     enum { LOOKS = 10000 };
@@ -45,8 +45,8 @@ int fo_rwlock_release_any(const struct fo_rwlock *l, uint64_t key)
     return EPERM;
 }
 
-/* Those that wait with it say so anew: else the next release would leave the turn to a reader that
- * has gone. */
+/* Other readers that wait are woken to set the flag again: else the next release would give the
+ * turn to a reader that waits no longer. */
 static int stop_reading(struct fo_rwlock *l, const struct fo_patience *p)
 {
     uint64_t word = fo_rwlock_word(l);
@@ -65,7 +65,7 @@ static int await_writer(struct fo_rwlock *l, const struct fo_own_seat *own, uint
 {
     if (fo_rwlock_owner(word) == own->owner)
         return p->answer == EBUSY ? EBUSY : EDEADLK;
-    /* A writer that still looks whether the lock is read does not have it. */
+    /* A writer that still searches for readers does not hold the lock. */
     bool soon = p->now && (word & FO_RWLOCK_HELD) == 0;
     if ((!p->now || soon) && fo_rwlock_can_change_soon(l, word, p))
         return 0;
@@ -73,12 +73,12 @@ static int await_writer(struct fo_rwlock *l, const struct fo_own_seat *own, uint
         return 0;
     if (p->now && !soon)
         return stop_reading(l, p);
-    struct fo_patience until_it_has_looked = fo_patience_endless;
-    fo_rwlock_sleep(l, word, FO_READERS, soon ? &until_it_has_looked : p);
+    struct fo_patience until_held = fo_patience_endless;
+    fo_rwlock_sleep(l, word, FO_READERS, soon ? &until_held : p);
     return 0;
 }
 
-/* The entry is there. */
+/* The entry is in the seat. */
 static FO_COLD int read_or_wait(struct fo_rwlock *l, struct fo_own_seat *own, uint64_t *entry,
                                 struct fo_patience *p)
 {
@@ -86,10 +86,10 @@ static FO_COLD int read_or_wait(struct fo_rwlock *l, struct fo_own_seat *own, ui
     int status = 0;
 
     while (entry != NULL) {
-        uint64_t word = seen_word(l, own);
-        if (may_read(word))
-            return read_now(l, word);
-        if (!fo_reads_remove(own, entry, key)) /* it served another thread that released the lock */
+        uint64_t word = mark_seen(l, own);
+        if (can_read(word))
+            return begin_read(l, word);
+        if (!fo_reads_remove(own, entry, key)) /* another thread removed it for its release */
             fo_rwlock_release_any(l, key);
         status = await_writer(l, own, word, p);
         if (status != 0)

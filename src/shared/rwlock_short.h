@@ -1,5 +1,5 @@
-/* The fast path to read a lock of ours, for a thread that has a seat, when no thread writes: tens
- * of thousands of times in a handshake.  Everything else is for the functions of rwlock.h. */
+/* The fast path of a read acquisition and of its release, for a thread that has a seat, when no
+ * thread writes: tens of thousands of times in a handshake.  All else is in rwlock.h. */
 #ifndef FO_SHARED_RWLOCK_SHORT_H
 #define FO_SHARED_RWLOCK_SHORT_H
 
@@ -21,7 +21,7 @@ static FO_ALWAYS_INLINE int fo_rwlock_read_short(pthread_rwlock_t *lock)
         return fo_rwlock_read(lock);
     FO_RELAXED_STORE(&fo_own_seat.top, top + 1); /* a signal handler may lock between the two */
     __atomic_exchange_n(top, FO_RELAXED_LOAD(&l->key), __ATOMIC_SEQ_CST);
-    FO_RELAXED_STORE(&fo_own_seat.top, top + 1); /* and have taken it for a gap */
+    FO_RELAXED_STORE(&fo_own_seat.top, top + 1); /* and may have taken it for a gap */
     uint64_t word = __atomic_load_n(&l->word, __ATOMIC_SEQ_CST);
     if (fo_likely((uint32_t)word == 0) && fo_likely((word & fo_own_seat.bit) != 0))
         return 0;

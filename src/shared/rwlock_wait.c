@@ -1,4 +1,4 @@
-/* How threads wait for a lock, and release it; what becomes of one whose writer was killed.  See
+/* How threads wait for a lock and release it, and recover it from a writer that was killed.  See
  * rwlock.h. */
 #include <errno.h>
 #include <limits.h>
@@ -11,7 +11,7 @@
 const struct fo_patience fo_patience_endless = {.answer = ETIMEDOUT};
 const struct fo_patience fo_patience_none = {.now = true, .answer = EBUSY};
 
-/* As glibc's, they are looked at even if the lock is to be had at once. */
+/* As in glibc, clock and time are checked even if the lock is free. */
 bool fo_patience_until(struct fo_patience *p, clockid_t clock, const struct timespec *end)
 {
     enum { NS_PER_S = 1000000000 };
@@ -44,7 +44,7 @@ static uint64_t released(uint64_t word)
     return to;
 }
 
-/* Of a lock that may be gone: nothing of it is read or written. */
+/* The lock may be destroyed: nothing of it is read or written. */
 static void wake_after(struct fo_rwlock *l, uint64_t was)
 {
     if ((was & FO_RWLOCK_READERS_WAIT) != 0)
@@ -70,7 +70,7 @@ __thread const pthread_rwlock_t *fo_rwlock_written;
 __thread uint32_t fo_rwlocks_taken_over;
 __thread const pthread_rwlock_t *fo_rwlock_tried;
 
-static FO_COLD void tell(const struct fo_rwlock *l, uint32_t owner)
+static FO_COLD void report_recovery(const struct fo_rwlock *l, uint32_t owner)
 {
     char line[400];
     struct fo_text t = FO_TEXT(line);
@@ -99,7 +99,7 @@ bool fo_rwlock_recover(struct fo_rwlock *l, uint64_t word, uint32_t heir)
         return false;
     if ((word & FO_RWLOCK_HELD) != 0) {
         fo_rwlocks_taken_over++;
-        tell(l, fo_rwlock_owner(word));
+        report_recovery(l, fo_rwlock_owner(word));
     }
     if (heir == 0)
         wake_after(l, word);
@@ -109,7 +109,7 @@ bool fo_rwlock_recover(struct fo_rwlock *l, uint64_t word, uint32_t heir)
 /* --- waiting -------------------------------------------------------------------------------------
  */
 
-/* Before the thread goes to sleep: not for ever, since it is no reader that waits until it does. */
+/* Not for ever: a reader counts as waiting, and gets its turn, only once it sleeps. */
 bool fo_rwlock_can_change_soon(const struct fo_rwlock *l, uint64_t word, struct fo_patience *p)
 {
     enum { LOOKS = 100 };

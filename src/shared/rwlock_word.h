@@ -7,16 +7,16 @@
 #include "shared/own_seat.h"
 #include "shared/rwlock.h"
 
-enum fo_sleepers { FO_READERS = 1, FO_WRITERS = 2 }; /* groups that sleep at the lock's word */
+enum fo_sleepers { FO_READERS = 1, FO_WRITERS = 2 }; /* groups that sleep on the lock's word */
 
 enum { FO_SEEN_SHIFT = 32 };
 
-/* How long does a thread wait, and what is its answer when it waits no longer? */
+/* How long does a thread wait, and what does it return after that? */
 struct fo_patience {
     struct fo_deadline deadline;
-    unsigned looks; /* before it sleeps for the first time */
-    unsigned turn;  /* so often it has slept */
-    bool now;       /* no longer */
+    unsigned looks; /* at the word, before it sleeps for the first time */
+    unsigned turn;  /* how often it has slept */
+    bool now;       /* it waits no longer */
     int answer;
 };
 
@@ -50,17 +50,17 @@ static inline uint32_t fo_rwlock_seen(uint64_t word)
     return (uint32_t)(word >> FO_SEEN_SHIFT);
 }
 
-/* *word is what the lock's word was, in any case. */
+/* *word is then what the lock's word was before, also on failure. */
 static inline bool fo_rwlock_change(struct fo_rwlock *l, uint64_t *word, uint64_t to)
 {
     return __atomic_compare_exchange_n(&l->word, word, to, false, __ATOMIC_SEQ_CST,
                                        __ATOMIC_SEQ_CST);
 }
 
-/* Wake sleepers.  The lock may be gone: nothing of it is read or written. */
+/* Wake sleepers.  The lock may be destroyed: nothing of it is read or written. */
 void fo_rwlock_wake(struct fo_rwlock *l, enum fo_sleepers group, int count);
 
-/* The owner's; what the word was. */
+/* By the writer that holds it; returns the word before. */
 uint64_t fo_rwlock_release(struct fo_rwlock *l);
 
 /* If the writer is dead, the word names `heir` from now on; 0: it is released.  False: it lives, or
@@ -70,11 +70,11 @@ FO_COLD bool fo_rwlock_recover(struct fo_rwlock *l, uint64_t word, uint32_t heir
 /* Before a thread sleeps for the first time: does the word change soon? */
 bool fo_rwlock_can_change_soon(const struct fo_rwlock *l, uint64_t word, struct fo_patience *p);
 
-/* False: it slept for a slice of time, and nothing happened. */
+/* False: it slept for a slice of time, and was not woken. */
 bool fo_rwlock_sleep(struct fo_rwlock *l, uint64_t word, enum fo_sleepers group,
                      struct fo_patience *p);
 
-/* One of this lock's entries, of any thread. */
+/* Remove one of this lock's entries, of any thread. */
 FO_COLD int fo_rwlock_release_any(const struct fo_rwlock *l, uint64_t key);
 
 #endif

@@ -1,4 +1,4 @@
-/* Seats: which thread owns which, and what becomes of that of a thread that ended or was killed.
+/* Which thread owns which seat, and what happens to the seat of a thread that ended or was killed.
  * See seat.h. */
 #include "shared/seat.h"
 
@@ -23,7 +23,7 @@ bool fo_seats_map(void)
 
     if (seats == NULL)
         return false;
-    /* Few of them are used: no huge pages, and a core dump would have memory for all of them. */
+    /* Few of them are used: no huge pages, and no core dump, which would commit all of them. */
     madvise(seats, sizeof *seats, MADV_NOHUGEPAGE);
     madvise(seats, sizeof *seats, MADV_DONTDUMP);
     fo_seats = seats;
@@ -66,7 +66,7 @@ static uint64_t free_bit(const struct fo_seat *seat)
 /* --- release -------------------------------------------------------------------------------------
  */
 
-static void tell_free(const struct fo_seat *seat)
+static void mark_free(const struct fo_seat *seat)
 {
     __atomic_fetch_or(free_word(seat), free_bit(seat), __ATOMIC_RELEASE);
 }
@@ -77,7 +77,7 @@ void fo_seat_free_if_done(struct fo_seat *seat)
 
     if (fo_living_is_left(owner) && fo_seat_is_empty(seat) && !fo_seat_writes(seat) &&
         fo_living_disown(&seat->owner, owner))
-        tell_free(seat);
+        mark_free(seat);
 }
 
 void fo_seat_released(uint32_t owner)
@@ -90,7 +90,7 @@ void fo_seat_released(uint32_t owner)
     fo_seat_free_if_done(seat);
 }
 
-/* Locks that the thread still has it may have acquired for another one. */
+/* If the thread still holds locks, another thread may release them. */
 void fo_seat_leave(void)
 {
     struct fo_seat *seat = fo_own_seat.seat;
@@ -100,7 +100,7 @@ void fo_seat_leave(void)
     fo_own_seat = (struct fo_own_seat){.top = FO_NO_READS_END};
     if (fo_seat_is_empty(seat) && !fo_seat_writes(seat)) {
         fo_living_release(&seat->owner);
-        tell_free(seat);
+        mark_free(seat);
         return;
     }
     fo_living_leave_to_process(&seat->owner);
@@ -110,7 +110,7 @@ void fo_seat_leave(void)
 /* --- dead owners ---------------------------------------------------------------------------------
  */
 
-/* The calling thread owns the seat then, empty. */
+/* Then the calling thread owns the seat, which is empty. */
 static bool recover(struct fo_seat *seat, uint64_t me)
 {
     if (!fo_living_inherit(&seat->owner, me))
@@ -120,7 +120,7 @@ static bool recover(struct fo_seat *seat, uint64_t me)
     return true;
 }
 
-/* Entries without an owner: a process wrote them that may write here, but should not. */
+/* A seat with entries and without an owner: another process wrote them, which it should not. */
 static FO_COLD bool claim_stray(struct fo_seat *seat, uint64_t me)
 {
     if (!fo_living_claim(&seat->owner, me))
@@ -154,7 +154,7 @@ bool fo_seat_recover(uint32_t number)
     if (!recover(seat, me) && !claim_stray(seat, me))
         return false;
     fo_living_release(&seat->owner);
-    tell_free(seat);
+    mark_free(seat);
     return true;
 }
 
@@ -177,7 +177,7 @@ static bool is_ready(const struct fo_seat *seat)
     return __atomic_load_n(&seat->ready, __ATOMIC_ACQUIRE) != 0;
 }
 
-/* The lowest one that was released, so that those in use stay few. */
+/* The lowest one that was released, so that few seats have to be searched. */
 static struct fo_seat *claim_free(uint64_t me)
 {
     uint32_t used = count_seats();
@@ -223,11 +223,11 @@ static struct fo_seat *claim_new(uint64_t me)
     return seat;
 }
 
-static FO_COLD void refuse(void)
+static FO_COLD void report_full(void)
 {
-    static bool told;
+    static bool is_reported;
 
-    if (!__atomic_exchange_n(&told, true, __ATOMIC_RELAXED))
+    if (!__atomic_exchange_n(&is_reported, true, __ATOMIC_RELAXED))
         fo_say_words("more threads than 32,767 of all processes together use OpenSSL's locks in "
                      "shared memory: further ones get none of them",
                      NULL);
@@ -235,17 +235,17 @@ static FO_COLD void refuse(void)
 
 static struct fo_seat *claim(uint64_t me)
 {
-    enum { A_FEW = 16 };
+    enum { FIRST_LOOKS = 16 };
     struct fo_seat *seat = claim_free(me);
 
     if (seat == NULL)
-        seat = claim_dead(me, A_FEW);
+        seat = claim_dead(me, FIRST_LOOKS);
     if (seat == NULL)
         seat = claim_new(me);
     if (seat == NULL)
         seat = claim_dead(me, FO_SEATS);
     if (seat == NULL)
-        refuse();
+        report_full();
     return seat;
 }
 

@@ -25,7 +25,7 @@ enum {
     FO_LINE_READS = FO_LINE_WORDS - 1,
 };
 
-/* Set in an entry: a thread waits for its end. */
+/* Set in an entry: a thread waits for its removal. */
 #define FO_AWAITED UINT64_C(1)
 
 /* The first word of a line: 1 | next line << 1 | the next one is in use << 31 | previous << 32.  An
@@ -38,9 +38,9 @@ _Static_assert(sizeof(struct fo_line) == FO_LINE_SIZE, "an address tells where a
 
 struct fo_seat {
     struct fo_line first;
-    struct fo_living owner; /* with thread 0 when the thread has ended, and left locks to others */
-    uint32_t ready;         /* the owner's mutex can be used */
-    uint32_t generation;    /* of owners; changed by the owner only */
+    struct fo_living owner;             /* with thread 0 when the thread has ended and left locks */
+    uint32_t ready;                     /* the owner's mutex can be used */
+    uint32_t generation;                /* of owners; changed by the owner only */
     uint32_t threads[FO_THREADS_KNOWN]; /* owners, by their generation */
     /* Locks acquired for writing, and released, by the owner; and released by other threads. */
     uint32_t written, released, released_by_others;
@@ -63,7 +63,7 @@ extern FO_HIDDEN struct fo_seats *fo_seats;
 bool fo_seats_map(void);
 void fo_seats_unmap(void);
 
-/* An owner as a lock names it: number | generation << FO_SEAT_BITS.  0: nobody. */
+/* An owner as a lock names it: number | generation << FO_SEAT_BITS.  0: none. */
 static inline uint32_t fo_seat_number(uint32_t owner)
 {
     return owner & (FO_SEATS - 1);
@@ -77,60 +77,60 @@ static inline uint32_t fo_seat_bit(uint32_t number)
     return UINT32_C(1) << number % 32;
 }
 
-/* Is the owner that a lock names dead?  If so, what it read is struck out. */
+/* Is the owner that a lock names dead?  If so, its entries are removed. */
 bool fo_seat_is_dead(uint32_t owner);
 
-/* Its number as a thread; 0: not known, another thread has the seat by now. */
+/* The owner's number as a thread; 0: not known, another thread owns the seat by now. */
 uint32_t fo_seat_thread(uint32_t owner);
 
-/* If the owner of this seat is dead, strike out what it read.  False: it lives. */
+/* If the owner of this seat is dead, remove its entries.  False: it lives. */
 bool fo_seat_recover(uint32_t number);
 
-/* The calling thread ends: its seat is released, or left to its process if it has locks. */
+/* The calling thread ends: its seat is released, or left to its process if it holds locks. */
 void fo_seat_leave(void);
 
 /* Another thread released a lock that this owner acquired for writing. */
 void fo_seat_released(uint32_t owner);
 
-/* An entry, and the seat that it is of. */
+/* An entry, and its seat. */
 struct fo_entry {
     uint64_t *at;
     uint32_t seat;
 };
 
-/* Does any thread read the lock with this key?  Looks at the seats of this mask. */
+/* Does any thread read the lock with this key?  Searches the seats of this mask. */
 bool fo_seats_find(uint64_t key, uint32_t mask, struct fo_entry *found);
 
-/* Wake the threads that wait for the end of an entry which was this. */
+/* Wake the threads that wait for the removal of an entry; `was` is its old value. */
 void fo_entry_wake(uint64_t *entry, uint64_t was);
 
 /* Wait for a change of this entry, for a slice of time; see fo_wait(). */
 enum fo_wait fo_entry_await(const struct fo_entry *entry, uint64_t key,
                             const struct fo_deadline *deadline, unsigned turn);
 
-/* Strike an entry out if it is of this lock; wakes the thread that waits for it.  False: it is not,
- * or another thread was faster. */
+/* Remove an entry if it is of this lock, and wake the thread that waits for it.  False: it is not,
+ * or another thread has removed it. */
 bool fo_entry_remove(uint64_t *entry, uint64_t key);
 
-/* Any thread may release what another one reads: one entry of this lock, of any seat of this mask.
- * False: there is none. */
+/* Remove one entry of this lock, from any seat of this mask: any thread may release what another
+ * one reads.  False: there is none. */
 bool fo_seats_remove(uint64_t key, uint32_t mask);
 
 /* For the owner: no entry of this seat is left. */
 bool fo_seat_is_empty(struct fo_seat *seat);
 void fo_seat_empty(struct fo_seat *seat);
 
-/* An owner that has ended left it to its process, and nothing is left: it is free. */
+/* Free a seat that an ended owner has left to its process, if no lock is left in it. */
 void fo_seat_free_if_done(struct fo_seat *seat);
 
 /* For the owner: the next line, in use from now on; NULL: the supply is used up. */
 struct fo_line *fo_line_next(struct fo_line *line, const struct fo_seat *seat);
 
-/* For the owner: this line, which is empty, is no more in use; the line before. */
+/* For the owner: this line, which is empty, is no longer in use.  Returns the line before. */
 struct fo_line *fo_line_leave(const struct fo_line *line, struct fo_seat *seat);
 
-/* For the owner: this line, which has an entry, is in use.  A signal handler may have left it
- * before the entry was there.  The last line that is in use. */
+/* For the owner: this line, which has an entry, is in use.  A signal handler may have marked it as
+ * not in use before the entry was there.  Returns the last line that is in use. */
 struct fo_line *fo_line_recover(struct fo_line *line, struct fo_line *last, struct fo_seat *seat);
 
 /* For the owner: an entry of this lock, or an empty one (0), in the lines after the first one, up

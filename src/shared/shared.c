@@ -1,4 +1,4 @@
-/* See shared.h.  Called by the choice of the backend and by the interposed lock functions. */
+/* See shared.h.  Called by load/choose.c and load/openssl_api.c. */
 #include "shared/shared.h"
 
 #include "base/hot.h"
@@ -20,10 +20,10 @@ static void use_map(struct fo_memory *m)
     fo_hot.memory = m;
     fo_hot.tree = &m->tree;
     __atomic_store_n(&fo_hot.root, m->root, __ATOMIC_RELEASE);
-    /* What another process enters, this one does not hear of. */
+    /* In a common map, another process may enter a block at any time. */
     __atomic_store_n(&fo_hot.entered, m->tree.common ? m->root : NULL, __ATOMIC_RELEASE);
     fo_process_moved();
-    if (before != m && !fo_hot_is_concurrent()) /* else another thread may be looking at it */
+    if (before != m && !fo_hot_is_concurrent()) /* else another thread may be reading it */
         fo_memory_unmap(before);
 }
 
@@ -60,8 +60,8 @@ bool fo_shared_decide(bool shared)
     }
     FO_RELAXED_STORE(&fo_hot.shared, shared);
     if (shared) {
-        static const char never = 0;
-        FO_RELAXED_STORE(&fo_hot.alone, &never);
+        static const char never_alone = 0;
+        FO_RELAXED_STORE(&fo_hot.alone, &never_alone);
         fo_cures_begin();
         fo_ending_start();
         fo_life_watch(fo_hot.tree, fo_process_self()->index);
