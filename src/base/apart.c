@@ -1,5 +1,5 @@
-/* See apart.h.  System calls are made as base/raw.h says, and are mmap(2) and munmap(2) only: a
- * sandbox that lets malloc work may end a process for mprotect(2). */
+/* See apart.h.  The only system calls are mmap(2) and munmap(2), made as in base/raw.h: a sandbox
+ * that lets malloc work may kill a process for mprotect(2). */
 #include "base/apart.h"
 
 #include <errno.h>
@@ -16,7 +16,7 @@ static size_t round_page(size_t n)
 
 static void *map(void *at, size_t size, int protection, int flags, int fd)
 {
-    const off_t start = 0; /* of a bare 0, an int, clang passes half on the stack */
+    const off_t start = 0; /* not a literal 0: clang writes only half of such an int to the stack */
 
     return (void *)syscall(SYS_mmap, at, size, protection, flags | MAP_NORESERVE, fd, start);
 }
@@ -31,7 +31,7 @@ static void unmap(char *guard, size_t size)
     syscall(SYS_munmap, guard, size + (size_t)2 * PAGE);
 }
 
-/* errno says why not. */
+/* NULL: errno has the reason. */
 static void *map_between(uintptr_t wish, size_t size, int flags, int fd)
 {
     char *guard =
@@ -41,9 +41,9 @@ static void *map_between(uintptr_t wish, size_t size, int flags, int fd)
         return NULL;
     if (map_over(guard + PAGE, size, flags, fd))
         return guard + PAGE;
-    int why = errno;
+    int error = errno;
     unmap(guard, size);
-    errno = why;
+    errno = error;
     return NULL;
 }
 

@@ -1,25 +1,26 @@
-/* Memory of our own, between two pages that cannot be touched: a write that runs over the end of
- * what is mapped in front or behind does not reach it.  Every writable mapping that the library
- * makes for itself is made here; the blocks of a region heap have a place of their own
- * (heap/system.h).
+/* Mappings for the library's own data, each between two pages that cannot be accessed: a write past
+ * the end of a mapping in front or behind does not reach it.  Every writable mapping of the library
+ * is made here; the blocks of a region heap have their own code (heap/system.h).
  *
- * Two system calls each, no page fault.  errno stays as it is. */
+ * A mapping costs two system calls and no page fault.  errno is kept, unless it has the reason of a
+ * failure. */
 #ifndef FO_BASE_APART_H
 #define FO_BASE_APART_H
 
 #include "base/base.h"
 
-/* Of zeroes; flags are MAP_SHARED or MAP_PRIVATE, and MAP_STACK: no huge pages.  NULL: no memory.
- * The size is rounded up to whole pages. */
+/* Map zeroes.  Flags are MAP_SHARED or MAP_PRIVATE; MAP_STACK keeps huge pages out.  The size is
+ * rounded up to whole pages.  NULL: no memory. */
 void *fo_apart_map(size_t size, int flags);
 
-/* The same; the page in front is at `wish` if the kernel has that free. */
+/* The same; the page in front is at `wish` if that address is free. */
 void *fo_apart_map_near(uintptr_t wish, size_t size, int flags);
 
-/* A file from its beginning, which all processes see.  NULL: errno says why. */
+/* Map a file from its beginning, shared by all processes.  NULL: errno has the reason. */
 void *fo_apart_map_file(size_t size, int fd);
 
-/* Zeroes in place of what is mapped there.  False: no memory, and nothing is changed. */
+/* Map zeroes over what is mapped at this address.  False: no memory; the old mapping is unchanged.
+ */
 bool fo_apart_map_over(void *at, size_t size, int flags);
 
 void fo_apart_unmap(void *p, size_t size);

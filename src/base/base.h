@@ -1,4 +1,4 @@
-/* The few words that every file of the library uses.  Nothing here has state. */
+/* Macros and small functions that every file of the library uses.  Nothing here has state. */
 #ifndef FO_BASE_BASE_H
 #define FO_BASE_BASE_H
 
@@ -12,9 +12,9 @@
 #define FO_HIDDEN __attribute__((visibility("hidden"))) /* saves a load of the address */
 #define FO_COLD   __attribute__((cold, noinline))
 #define FO_HOT    __attribute__((hot, aligned(64))) /* it fills few cache lines */
-/* A function that each malloc, realloc or free may run: its frame has no canary of the compiler.
- * It writes to no array there, only to words of fixed size, and the check would be 1 % of a TLS
- * handshake's instructions with FREEONCE_FILL and FREEONCE_CANARY. */
+/* For functions on the path of malloc, realloc or free: no stack canary of the compiler.  They
+ * write to no array on the stack, only to words of fixed size, and the check would cost 1 % of a
+ * TLS handshake's instructions with FREEONCE_FILL and FREEONCE_CANARY. */
 #if defined(__has_attribute)
 #if __has_attribute(no_stack_protector)
 #define FO_NO_STACK_PROTECTOR __attribute__((no_stack_protector))
@@ -23,8 +23,8 @@
 #ifndef FO_NO_STACK_PROTECTOR
 #define FO_NO_STACK_PROTECTOR
 #endif
-/* A large table lies behind all other variables, so that those that each start touches share few
- * pages; in front of these tables are those of which a start touches the beginning.
+/* Large tables lie behind all other variables, so that the variables that each start touches share
+ * few pages.  In front of them lie the tables of which a start touches only the beginning.
  * src/CMakeLists.txt has the order. */
 #define FO_BULKY         __attribute__((section(".bss.bulky")))
 #define FO_BEGINNING     __attribute__((section(".bss.beginning")))
@@ -32,7 +32,8 @@
 #define fo_likely(x)     __builtin_expect(!!(x), 1)
 #define fo_unlikely(x)   __builtin_expect(!!(x), 0)
 
-/* User addresses that the kernel hands out unasked; above lie only hinted or kernel addresses. */
+/* User addresses that the kernel returns by default; an address above these needs a hint, or is the
+ * kernel's. */
 #if defined(__x86_64__)
 #define FO_ADDRESS_BITS 47
 #elif defined(__aarch64__)
@@ -51,8 +52,8 @@ static inline bool fo_is_address(uintptr_t p)
 #define FO_RELAXED_LOAD(p)     __atomic_load_n((p), __ATOMIC_RELAXED)
 #define FO_RELAXED_STORE(p, v) __atomic_store_n((p), (v), __ATOMIC_RELAXED)
 
-/* For what the hot path compares once, and another thread may change: on x86-64 every load
- * acquires, and the compiler makes one instruction of a plain one and a comparison. */
+/* For a value that the fast path compares once and another thread may change: on x86-64 every load
+ * acquires, and the compiler makes one instruction of a plain load and a comparison. */
 #if defined(__x86_64__) && !defined(__SANITIZE_THREAD__) && !defined(__clang__)
 #define FO_HOT_LOAD(p)       (*(p))
 #define FO_HOT_STORE(p, v)   (*(p) = (v))
@@ -65,18 +66,18 @@ static inline bool fo_is_address(uintptr_t p)
 #define FO_HOT_FLIP(p, bits) FO_RELAXED_STORE((p), FO_RELAXED_LOAD(p) ^ (bits))
 #endif
 
-/* The compiler knows nothing of this value from here on: where it would spend an instruction of the
- * hot path on what it knows. */
+/* Hide a value from the optimiser, where its knowledge of the value costs an instruction of the
+ * fast path. */
 #define FO_OPAQUE(value) __asm__("" : "+r"(value))
 
-/* Not getpid(3), which we interpose. */
+/* Not getpid(3), which the library interposes. */
 static inline uint32_t fo_getpid(void)
 {
     return (uint32_t)syscall(SYS_getpid);
 }
 
-/* Take a flag that one thread of a process may hold; a fork may leave it taken by a thread of the
- * parent, so it is the holder's pid.  Given back by storing 0. */
+/* Acquire a flag that one thread of a process may hold.  Its value is the pid of the holder: after
+ * a fork, a flag that a thread of the parent held counts as free.  Released by storing 0. */
 static inline bool fo_try_exclusive(uint32_t *flag)
 {
     uint32_t holder = FO_RELAXED_LOAD(flag), me = fo_getpid();

@@ -4,8 +4,8 @@
  *   word  [ size : 34 ][ pad8 : 1 ][ backend : 3 ][ process : 10 ][ state : 2 ][ check : 14 ]
  *
  * file is the address of the caller's __FILE__ string, so that a site costs no table and no hash;
- * 48 bits hold every user address (base.h).  A line above 65,535 is recorded as 65,535.  pad8 says
- * that the backend's block starts 8 bytes before the header: some pools of programs align to 8.
+ * 48 bits hold every user address (base.h).  A line above 65,535 is recorded as 65,535.  pad8 is
+ * set if the backend's block starts 8 bytes before the header: some programs' pools align to 8.
  * check is keyed with a secret of the process tree and covers everything but state. */
 #ifndef FO_BASE_BLOCK_H
 #define FO_BASE_BLOCK_H
@@ -20,7 +20,7 @@ struct fo_header {
 };
 _Static_assert(sizeof(struct fo_header) == 16, "payloads stay 16-byte aligned (law 8)");
 
-enum fo_state { FO_STATE_LIVE = 1, FO_STATE_FREED = 2 }; /* 0 and 3 are damage */
+enum fo_state { FO_STATE_LIVE = 1, FO_STATE_FREED = 2 }; /* 0 and 3: a damaged header */
 
 enum {
     FO_STATE_SHIFT = 14,
@@ -39,13 +39,13 @@ _Static_assert(FO_SIZE_SHIFT + 34 == 64, "the fields fill the word");
 #define FO_SIZE_MAX   ((UINT64_C(1) << 34) - 64) /* larger requests fail as out of memory */
 #define FO_CHECK_MASK ((UINT64_C(1) << FO_CHECK_BITS) - 1)
 
-/* Who made a block, and gets it back (law 6). */
+/* The backend that allocated a block.  The block goes back to the same backend (law 6). */
 enum fo_backend_id {
-    FO_BACKEND_NONE, /* never in a header: a header of zeros is damage */
+    FO_BACKEND_NONE, /* in no header, so that a header of zeros counts as damaged */
     FO_BACKEND_LIBC,
     FO_BACKEND_HOST,
     FO_BACKEND_PLUGIN,
-    FO_BACKEND_GUARD, /* over one of the others; backend/guard.h */
+    FO_BACKEND_GUARD, /* on top of another backend; backend/guard.h */
     FO_BACKEND_ARENA, /* and `shm`; heap/region.h */
     FO_BACKEND_COUNT,
 };
@@ -89,10 +89,10 @@ static inline size_t fo_word_pad(uint64_t word)
     return (word >> FO_PAD8_SHIFT & 1) * 8;
 }
 
-/* A keyed hash in two multiplications: the product of both halves of x * key, of which the topmost
- * bits count.  One multiplication alone (Dietzfelbinger and others 1997) is linear in its key, so
- * that a few results tell the key; the upper half of the first one, as in folded multiplication
- * (wyhash and others), makes that an equation of both halves. */
+/* A keyed hash in two multiplications: the product of both halves of x * key; its topmost bits are
+ * used.  One multiplication alone (Dietzfelbinger and others 1997) is linear in its key, so that a
+ * few results reveal the key.  Multiplying by the upper half of the first product, as in folded
+ * multiplication (wyhash and others), makes an equation of both halves of that. */
 static FO_ALWAYS_INLINE uint64_t fo_keyed_hash(uint64_t key, uint64_t x)
 {
 #ifdef __x86_64__ /* gcc's own code for 128 bits copies x, or saves registers on the stack */
@@ -115,7 +115,7 @@ static inline uint64_t fo_check(uint64_t secret, uintptr_t payload, fo_site site
     return fo_keyed_hash(secret, (site ^ meta) + payload) >> (64 - FO_CHECK_BITS);
 }
 
-/* Do state and check bits say that this header belongs to a live block? */
+/* Do state and check bits match a live block at this address? */
 static inline bool fo_is_live(uint64_t secret, uintptr_t payload, fo_site site, uint64_t word)
 {
     return (uint16_t)word == (uint16_t)((unsigned)FO_STATE_LIVE << FO_STATE_SHIFT |

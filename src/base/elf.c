@@ -9,7 +9,7 @@ struct tables {
     const ElfW(Sym) * symbols;
     const char *strings;
     const uint32_t *hash;
-    const ElfW(Versym) * versions; /* of each symbol; NULL: none has one */
+    const ElfW(Versym) * versions; /* of each symbol; NULL: no symbol has a version */
     const ElfW(Verdef) * defined;  /* versions that the module defines */
 };
 
@@ -88,8 +88,8 @@ static bool is_bound(const struct tables *t, uint32_t i, const char *versions)
     return at != NULL && begins_with(version_name(t, at), versions);
 }
 
-/* Most modules do not have the name, and their filter says so. */
-static bool may_define(const struct tables *t, uint32_t hash)
+/* The Bloom filter of most modules shows that they do not have the name. */
+static bool can_define(const struct tables *t, uint32_t hash)
 {
     enum { BITS = sizeof(ElfW(Addr)) * 8 };
     const ElfW(Addr) *filter = (const void *)(t->hash + 4);
@@ -103,7 +103,7 @@ static void *find_function(const struct tables *t, ElfW(Addr) base, const char *
                            const char *versions)
 {
     uint32_t hash = hash_of(name), buckets = t->hash[0], first = t->hash[1];
-    if (buckets == 0 || !may_define(t, hash))
+    if (buckets == 0 || !can_define(t, hash))
         return NULL;
     const uint32_t *bucket = t->hash + 4 + t->hash[2] * (sizeof(ElfW(Addr)) / sizeof(uint32_t));
     const uint32_t *chain = bucket + buckets;
@@ -203,7 +203,7 @@ struct relocations {
     size_t bytes;
 };
 
-/* Those of calls, and the others. */
+/* out[0]: relocations of calls; out[1]: all others. */
 static void find_relocations(const struct fo_module *module, struct relocations out[2])
 {
     memset(out, 0, 2 * sizeof out[0]);
@@ -219,7 +219,7 @@ static void find_relocations(const struct fo_module *module, struct relocations 
     }
 }
 
-/* The next one that fills a slot with the address of a symbol, or NULL. */
+/* The next relocation that fills a slot with the address of a symbol, or NULL. */
 static const ElfW(Rela) * next_slot(struct relocations *left)
 {
     while (left->first != NULL && left->bytes >= sizeof *left->first) {
@@ -279,8 +279,8 @@ const char *fo_elf_slot_name(const struct fo_module *module, uintptr_t slot)
 struct walk {
     void (*visit)(const struct fo_module *, void *);
     void *data;
-    unsigned long long *seen; /* modules loaded, at the walk before */
-    unsigned long long loads; /* and now */
+    unsigned long long *seen; /* modules loaded so far, at the walk before */
+    unsigned long long loads; /* the same, at this walk */
 };
 
 static int step(struct dl_phdr_info *info, size_t size, void *data)
@@ -314,7 +314,7 @@ struct search {
     unsigned room, count;
 };
 
-static void look_in(const struct fo_module *module, void *data)
+static void search_module(const struct fo_module *module, void *data)
 {
     struct search *s = data;
     void *function = fo_elf_function(module, s->name);
@@ -328,7 +328,7 @@ unsigned fo_elf_search(const char *name, void **found, unsigned room)
     static unsigned long long seen;
     struct search s = {name, found, room, 0};
 
-    fo_elf_each(look_in, &s, &seen);
+    fo_elf_each(search_module, &s, &seen);
     return s.count;
 }
 
@@ -351,9 +351,9 @@ bool fo_elf_is_defined_once(const char *name)
     static const uint8_t here;
     const struct link_map *own = fo_elf_map((uintptr_t)&here);
     struct count c = {name, own != NULL ? own->l_ld : NULL, 0};
-    unsigned long long never = 0;
+    unsigned long long no_loads = 0;
 
-    fo_elf_each(count_definition, &c, &never);
+    fo_elf_each(count_definition, &c, &no_loads);
     return c.count == 1;
 }
 
@@ -367,21 +367,21 @@ static int find_zeros(struct dl_phdr_info *info, size_t size, void *data)
     enum { ALIGNMENT = sizeof(uintptr_t) };
     struct zeros *z = data;
     uintptr_t first = (uintptr_t)info->dlpi_addr;
-    bool is_it = false;
+    bool is_found = false;
 
     (void)size;
     for (int i = 0; i < info->dlpi_phnum; i++) {
         const ElfW(Phdr) *p = &info->dlpi_phdr[i];
         uintptr_t at = first + p->p_vaddr;
-        is_it = is_it || (p->p_type == PT_DYNAMIC && at == (uintptr_t)z->module->dynamic);
+        is_found = is_found || (p->p_type == PT_DYNAMIC && at == (uintptr_t)z->module->dynamic);
         if (p->p_type != PT_LOAD || (p->p_flags & PF_W) == 0 || p->p_memsz <= p->p_filesz)
             continue;
         z->start = (at + p->p_filesz + ALIGNMENT - 1) & ~(uintptr_t)(ALIGNMENT - 1);
         z->end = at + p->p_memsz;
     }
-    if (!is_it)
+    if (!is_found)
         z->start = z->end = 0;
-    return is_it;
+    return is_found;
 }
 
 bool fo_elf_zeros(const struct fo_module *module, uintptr_t *start, uintptr_t *end)

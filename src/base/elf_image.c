@@ -1,6 +1,6 @@
-/* What of a module's file is mapped: its program headers, its build-id, its constants.  Called on
- * the report path.  The dynamic linker takes files whose program headers or notes lie where nothing
- * is mapped, so that every range is looked at before it is read. */
+/* The parts of a module's file that are mapped: its program headers, its build-id, its constants.
+ * Called on the report path.  The dynamic linker accepts files whose program headers or notes lie
+ * where nothing is mapped, so every range is checked before it is read. */
 #include <dlfcn.h>
 #include <string.h>
 #include <sys/auxv.h>
@@ -16,8 +16,8 @@ struct headers {
 };
 
 /* Does one segment of the file have all of these bytes? */
-static bool are_loaded(const struct fo_module *module, const struct headers *h, uintptr_t at,
-                       size_t size)
+static bool is_loaded(const struct fo_module *module, const struct headers *h, uintptr_t at,
+                      size_t size)
 {
     for (size_t i = 0; i < h->count; i++) {
         const ElfW(Phdr) *p = &h->first[i];
@@ -28,8 +28,8 @@ static bool are_loaded(const struct fo_module *module, const struct headers *h, 
     return false;
 }
 
-/* The kernel tells where those of the executable are.  The dynamic linker knows each segment of the
- * executable as a module of its own, if there are holes between them. */
+/* The kernel has their address (AT_PHDR).  If the executable has holes between its segments, the
+ * dynamic linker knows each segment as a module of its own. */
 static bool find_headers_of_executable(struct headers *out)
 {
     *out = (struct headers){(const ElfW(Phdr) *)getauxval(AT_PHDR), getauxval(AT_PHNUM)};
@@ -57,10 +57,11 @@ static bool find_headers(const struct fo_module *module, struct headers *out)
     uintptr_t at = (uintptr_t)out->first;
     size_t size = out->count * sizeof *out->first;
     return out->count != 0 && out->count <= UINT16_MAX && at % _Alignof(ElfW(Phdr)) == 0 &&
-           fo_is_readable(at, size) && are_loaded(module, out, at, size);
+           fo_is_readable(at, size) && is_loaded(module, out, at, size);
 }
 
-/* Notes of the segment at `at`: the one that is called GNU and has the type of a build-id. */
+/* Find the build-id among the notes at `at`: the note with the name GNU and the type of a build-id.
+ */
 static size_t build_id_in(const char *at, size_t size, const unsigned char **id)
 {
     while (size >= sizeof(ElfW(Nhdr))) {
@@ -92,14 +93,14 @@ size_t fo_elf_build_id(const struct fo_module *module, const unsigned char **id)
         uintptr_t at = module->base + p->p_vaddr;
         size_t size = p->p_memsz < NOTES_MAX ? p->p_memsz : NOTES_MAX;
         if (p->p_type == PT_NOTE && at % _Alignof(ElfW(Nhdr)) == 0 && size != 0 &&
-            are_loaded(module, &h, at, size) && fo_is_readable(at, size))
+            is_loaded(module, &h, at, size) && fo_is_readable(at, size))
             length = build_id_in((const char *)at, size, id);
     }
     return length;
 }
 
-/* Where the segment around this address ends, if it has the first flags and not the second ones; 0:
- * there is none. */
+/* The end of the segment around this address, if the segment has the flags `with` and none of
+ * `without`; 0: there is none. */
 static uintptr_t end_of_segment(uintptr_t address, ElfW(Word) with, ElfW(Word) without)
 {
     struct fo_module module;

@@ -25,7 +25,7 @@ size_t fo_clean_length(const char *s, size_t size)
         return first >= 0x20 && first != 0x7f;
     uint32_t code = first & (0x7fU >> length);
     for (size_t i = 1; i < length; i++) {
-        if ((s[i] & 0xc0) != 0x80) /* the end of the string too */
+        if ((s[i] & 0xc0) != 0x80) /* also at the end of the string */
             return 0;
         code = code << 6 | (s[i] & 0x3f);
     }

@@ -19,12 +19,13 @@ struct fo_text {
 void fo_put(struct fo_text *t, const char *s);
 void fo_put_char(struct fo_text *t, char c);
 
-/* Text of others: `?` stands for each byte that is a control character or no UTF-8, so that it can
- * move no cursor and start no line.  It ends at a NUL, or after `size` bytes. */
+/* Put text from outside the library: `?` stands for each byte that is a control character or no
+ * UTF-8, so that the text can move no cursor and start no line.  It ends at a NUL, or after `size`
+ * bytes. */
 void fo_put_clean(struct fo_text *t, const char *s, size_t size);
 
-/* The length of the character at s, of which `size` bytes are there, if every output can show it;
- * 0 if not: a control character, a surrogate, a noncharacter, or no UTF-8. */
+/* The length in bytes of the character at s, where `size` bytes can be read, if every output can
+ * show it; 0: it is a control character, a surrogate, a noncharacter, or no UTF-8. */
 size_t fo_clean_length(const char *s, size_t size);
 
 void fo_put_dec(struct fo_text *t, uint64_t value);

@@ -11,7 +11,8 @@ static bool is_before(const struct timespec *a, const struct timespec *b)
     return a->tv_sec != b->tv_sec ? a->tv_sec < b->tv_sec : a->tv_nsec < b->tv_nsec;
 }
 
-/* 20 ms at first, since many a wait is for a thread that was just killed; 640 ms at last. */
+/* The first slice is 20 ms, since many waits are for a thread that was just killed; the longest is
+ * 640 ms. */
 static struct timespec end_of_slice(clockid_t clock, unsigned turn)
 {
     enum { FIRST_NS = 20000000, DOUBLINGS = 5 };
@@ -35,7 +36,7 @@ enum fo_wait fo_wait(uint32_t *word, uint32_t value, uint32_t group,
     struct timespec slice = end_of_slice(clock, turn);
     const struct timespec *end = &slice;
 
-    if (deadline->end != NULL && deadline->end->tv_sec < 0) /* the kernel takes it for an error */
+    if (deadline->end != NULL && deadline->end->tv_sec < 0) /* the kernel rejects it */
         return FO_WAIT_LATE;
     if (deadline->end != NULL && is_before(deadline->end, &slice))
         end = deadline->end;

@@ -1,5 +1,5 @@
-/* What the paths of malloc and free read: one cache line or two, in one place.  Set up by
- * load/engine.c before OpenSSL may call us. */
+/* What the fast paths of malloc and free read: one or two cache lines, in one place.  Set up by
+ * load/engine.c before OpenSSL can call the library. */
 #ifndef FO_BASE_HOT_H
 #define FO_BASE_HOT_H
 
@@ -22,24 +22,24 @@ struct fo_root;
 typedef void *fo_alloc_function(size_t size, const char *file, int line);
 
 struct fo_hot {
-    const char *alone;          /* *alone != 0: no other thread or process touches our structures */
+    const char *alone;          /* *alone != 0: no other thread or process uses the structures */
     uint64_t secret;            /* keys the check bits; one per process tree */
     struct fo_root *root;       /* registry.h */
-    struct fo_root *entered;    /* the same, once it may have an entry; NULL: not touched yet */
+    struct fo_root *entered;    /* the same, once it can have an entry; else NULL */
     struct fo_process *process; /* process/process.h: zeroed by the kernel in a forked child */
     fo_alloc_function *alloc;   /* the active backend, or `first` */
-    struct fo_memory *memory;   /* what is shared exactly when the blocks are */
-    uint32_t tail;              /* bytes behind each payload that are watched; block/watch.h */
+    struct fo_memory *memory;   /* data that is shared exactly when the blocks are */
+    uint32_t tail;              /* watched bytes behind each payload; block/watch.h */
     bool fill;                  /* freed payloads are filled with a pattern */
-    bool watch;                 /* either of the two, or guard: frees are looked at */
+    bool watch;                 /* fill, wipe, tail or guard: each free is checked */
     bool guard;                 /* some or all blocks lie on guarded pages; backend/guard.h */
     uint32_t spent;             /* bytes for a block beside its payload; block/quarantine.h */
     uint32_t pad;               /* 8 once the backend has returned a block aligned to 8 only */
     bool objects;               /* X_free() of freed objects is refused; load/objects.c */
-    bool recycle; /* blocks in quarantine may serve again: the backend is libc or arena */
+    bool recycle; /* blocks in quarantine can be reused: the backend is libc or arena */
     bool direct;  /* backend arena, its blocks are judged by their header and place; region.h */
-    bool shared;  /* other processes use the blocks, registry and quarantine too */
-    bool keep;    /* what an ancestor made stays; shared/inherited.h */
+    bool shared;  /* processes share the blocks, the registry and the quarantine */
+    bool keep;    /* a free of an ancestor's object is skipped; shared/inherited.h */
     struct fo_tree *tree;     /* of the processes; in `memory` */
     fo_alloc_function *first; /* chooses the backend, at the first allocation */
 };
@@ -52,8 +52,9 @@ static inline bool fo_hot_is_chosen(fo_alloc_function *alloc)
     return alloc != FO_RELAXED_LOAD(&fo_hot.first);
 }
 
-/* May another thread or process touch our structures right now?  `alone` is glibc's
- * __libc_single_threaded, which it clears before a second thread runs; in shared memory a 0. */
+/* Can another thread or process use the library's structures right now?  `alone` points to glibc's
+ * __libc_single_threaded, which glibc clears before a second thread runs; in shared memory, to a 0.
+ */
 static inline bool fo_hot_is_concurrent(void)
 {
     return FO_RELAXED_LOAD(FO_RELAXED_LOAD(&fo_hot.alone)) == 0;

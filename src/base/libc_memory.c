@@ -7,20 +7,21 @@
 #include "base/elf.h"
 #include "base/real.h"
 
-static bool is_ours(const void *function)
+static bool is_own(const void *function)
 {
-    struct fo_module its, mine;
+    struct fo_module other, this_one;
 
-    return fo_elf_module((uintptr_t)function, &its) &&
-           fo_elf_module((uintptr_t)&fo_libc_memory, &mine) && its.start == mine.start;
+    return fo_elf_module((uintptr_t)function, &other) &&
+           fo_elf_module((uintptr_t)&fo_libc_memory, &this_one) && other.start == this_one.start;
 }
 
-/* As the library's calls of malloc are bound, unless that is an entry of ours. */
+/* The function to which the library's calls of malloc are bound, unless it is the library's own
+ * entry. */
 static void *find(const char *name)
 {
     void *first = fo_real_malloc_function(RTLD_DEFAULT, name);
 
-    return first != NULL && !is_ours(first) ? first : fo_real_malloc_function(RTLD_NEXT, name);
+    return first != NULL && !is_own(first) ? first : fo_real_malloc_function(RTLD_NEXT, name);
 }
 
 void fo_libc_memory_find(void)

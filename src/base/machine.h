@@ -1,5 +1,5 @@
-/* What a signal handler asks of the processor: the registers at a fault, and whether an address
- * follows a call.  All code that depends on the architecture of a fault is here. */
+/* What a signal handler reads from the processor: the registers at a fault, and whether an address
+ * follows a call.  All code for faults that depends on the architecture is here. */
 #ifndef FO_BASE_MACHINE_H
 #define FO_BASE_MACHINE_H
 
@@ -33,7 +33,7 @@ static inline uintptr_t fo_machine_stack(const ucontext_t *context)
     return (uintptr_t)context->uc_mcontext.gregs[REG_RSP];
 }
 
-/* Where a call that has just arrived came from. */
+/* The return address of a call that has just arrived. */
 static inline uintptr_t fo_machine_caller(const ucontext_t *context)
 {
     uintptr_t stack = fo_machine_stack(context);
@@ -43,7 +43,8 @@ static inline uintptr_t fo_machine_caller(const ucontext_t *context)
 
 enum { FO_MACHINE_REGISTERS = 15 };
 
-/* Those that hold a function's object mostly come first: arguments, and what a call preserves. */
+/* The registers that mostly hold a function's object come first: arguments, and those that a call
+ * preserves. */
 static inline void fo_machine_registers(const ucontext_t *context,
                                         uintptr_t out[FO_MACHINE_REGISTERS])
 {
@@ -68,8 +69,8 @@ static inline bool fo_machine_follows_call(uintptr_t code)
     return p[-4] == 0xff && p[-3] == 0x54; /* with an index and 8 bits of offset */
 }
 
-/* Does the instruction there jump or call to an address that it reads from memory?  Then that is in
- * no register. */
+/* Does the instruction at `code` jump to, or call, an address that it reads from memory?  Then the
+ * address is in no register. */
 static inline bool fo_machine_jumps_through_memory(uintptr_t code)
 {
     const unsigned char *p = (const unsigned char *)code;
@@ -96,8 +97,8 @@ static inline void fo_machine_call_on(uintptr_t top, void (*function)(void *), v
 
 #else
 
-/* The record of the syndrome register among the kernel's records: bits 31 to 26 its class (36: data
- * abort, 32: instruction abort, both from user space), bit 6 a write. */
+/* The syndrome register, from the kernel's records: bits 31 to 26 are its class (36: data abort,
+ * 32: instruction abort, both from user space), bit 6 is set for a write. */
 static inline enum fo_access fo_machine_access(const ucontext_t *context)
 {
     const unsigned char *at = context->uc_mcontext.__reserved;
@@ -137,7 +138,7 @@ static inline uintptr_t fo_machine_caller(const ucontext_t *context)
 
 enum { FO_MACHINE_REGISTERS = 30 };
 
-/* The first argument, what a call preserves, and the rest. */
+/* The first argument, the registers that a call preserves, and the rest. */
 static inline void fo_machine_registers(const ucontext_t *context,
                                         uintptr_t out[FO_MACHINE_REGISTERS])
 {
@@ -161,7 +162,7 @@ static inline bool fo_machine_follows_call(uintptr_t code)
     return before >> 26 == 0x25 || (before & 0xfffffc1f) == 0xd63f0000;
 }
 
-/* There is no such instruction. */
+/* arm64 has no such instruction. */
 static inline bool fo_machine_jumps_through_memory(uintptr_t code)
 {
     (void)code;

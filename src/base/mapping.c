@@ -20,7 +20,7 @@ static unsigned hex_digit(char c)
     return (unsigned)(c <= '9' ? c - '0' : (c | 0x20) - 'a' + 10);
 }
 
-static void take(struct reader *r, char c)
+static void parse_char(struct reader *r, char c)
 {
     switch (r->part) {
     case START:
@@ -60,7 +60,7 @@ bool fo_mapping_find(uintptr_t address, struct fo_mapping *out)
 
     while (fd >= 0 && !r.found && (n = fo_raw_read(fd, buffer, sizeof buffer)) > 0)
         for (ssize_t i = 0; i < n && !r.found; i++)
-            take(&r, buffer[i]);
+            parse_char(&r, buffer[i]);
     if (fd >= 0)
         fo_raw_close(fd);
     errno = saved_errno;

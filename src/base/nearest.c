@@ -17,7 +17,8 @@ static unsigned min3(unsigned a, unsigned b, unsigned c)
     return least < c ? least : c;
 }
 
-/* `rows`: of i letters of a, of one less, of two less; each by letters of b. */
+/* `rows`: distances of the first i, i - 1 and i - 2 letters of a, each from every beginning of b.
+ */
 static unsigned distance_at(unsigned rows[3][WORD_MAX], const char *a, const char *b, size_t i,
                             size_t j)
 {
@@ -45,8 +46,9 @@ unsigned fo_edit_distance(const char *a, const char *b)
     return rows[la % 3][lb];
 }
 
-/* A third of the letters, one at least, and never all of them. */
-static unsigned too_far(const char *word)
+/* The least distance that is too far: allowed are a third of the letters, one at least, and never
+ * all. */
+static unsigned distance_limit(const char *word)
 {
     unsigned length = (unsigned)strlen(word), third = length / 3;
     unsigned most = third > 0 ? third : 1;
@@ -56,10 +58,10 @@ static unsigned too_far(const char *word)
 
 bool fo_nearest_choice(const char *word, const char *choices, char *out, size_t size)
 {
-    unsigned best = too_far(word);
+    unsigned best = distance_limit(word);
     bool found = false;
 
-    if (strlen(word) >= WORD_MAX) /* that is no slip of the finger */
+    if (strlen(word) >= WORD_MAX) /* too long for a typing error */
         return false;
     for (const char *at = choices; *at != '\0';) {
         size_t length = strcspn(at, "|");

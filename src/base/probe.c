@@ -1,4 +1,4 @@
-/* Fault-safe looks at memory.
+/* Fault-safe checks of memory.
  *
  * rt_sigprocmask(2) with an invalid `how` reads the 8 bytes of its set and then fails: EFAULT if
  * they are unreadable, EINVAL if they were read.  It changes nothing, needs no descriptor, and
@@ -13,7 +13,7 @@
 
 enum { PROBE_PAGE = 4096, STACK_MAX = 8 << 20 };
 
-static bool word_readable(uintptr_t address)
+static bool is_word_readable(uintptr_t address)
 {
     int saved_errno = errno;
     bool readable = syscall(SYS_rt_sigprocmask, ~0, address, NULL, 8) == 0 || errno != EFAULT;
@@ -29,9 +29,9 @@ bool fo_is_readable(uintptr_t address, size_t size)
         return false;
     uintptr_t last = (address + size - 1) & ~(uintptr_t)7;
     for (uintptr_t at = address & ~(uintptr_t)7; at < last; at = (at | (PROBE_PAGE - 1)) + 1)
-        if (!word_readable(at))
+        if (!is_word_readable(at))
             return false;
-    return word_readable(last);
+    return is_word_readable(last);
 }
 
 bool fo_probe_string(const char *address, char *out, size_t size)
@@ -53,7 +53,7 @@ bool fo_probe_string(const char *address, char *out, size_t size)
 
 uintptr_t fo_stack_end;
 
-static bool on_stack(uintptr_t p)
+static bool is_on_stack(uintptr_t p)
 {
     uintptr_t here = (uintptr_t)__builtin_frame_address(0), self = (uintptr_t)pthread_self();
     uintptr_t end = fo_stack_end;
@@ -62,7 +62,7 @@ static bool on_stack(uintptr_t p)
         return false;
     if (here < end && end - here < STACK_MAX)
         return p < end;                         /* the main thread */
-    return p < self && self - here < STACK_MAX; /* glibc puts a thread's descriptor at its top */
+    return p < self && self - here < STACK_MAX; /* glibc puts the descriptor at the stack's top */
 }
 
 const char *fo_probe_kind(uintptr_t p)
@@ -75,5 +75,5 @@ const char *fo_probe_kind(uintptr_t p)
         return "unmapped memory";
     if (_dl_find_object((void *)p, &module) == 0)
         return "static data";
-    return on_stack(p) ? "the stack" : "memory of the program";
+    return is_on_stack(p) ? "the stack" : "memory of the program";
 }

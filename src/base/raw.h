@@ -4,9 +4,9 @@
  * syscall(2) does not.  So everything that runs within an allocation, a free, a report or a fork
  * uses these; unit.cancellation looks for those of glibc in the library's object files.
  *
- * And other libraries or the program may interpose them: ThreadSanitizer's cannot be called before
- * its own start, libsocket-wrapper's opens libc with dlopen(3), which starts libc without its
- * environment.  So everything that runs in our constructor uses these, too.
+ * Other libraries or the program may interpose glibc's functions: ThreadSanitizer's cannot be
+ * called before its own start; libsocket-wrapper's open libc with dlopen(3), which starts libc
+ * without its environment.  So everything that runs in the library's constructor uses these, too.
  *
  * Errors are in errno as usual. */
 #ifndef FO_BASE_RAW_H
@@ -85,7 +85,7 @@ static inline int fo_raw_chown(int fd, uid_t owner)
     return (int)syscall(SYS_fchown, fd, owner, (gid_t)-1);
 }
 
-/* What a symbolic link says that was opened with O_PATH; no NUL is added. */
+/* The target of a symbolic link that was opened with O_PATH; no NUL is added. */
 static inline ssize_t fo_raw_read_link(int fd, char *out, size_t size)
 {
     return syscall(SYS_readlinkat, fd, "", out, size);
@@ -102,7 +102,7 @@ static inline uid_t fo_raw_euid(void)
     return (uid_t)syscall(SYS_geteuid);
 }
 
-/* False: the kernel has none yet, or a sandbox forbids it. */
+/* False: the kernel has no random bytes yet, or a sandbox forbids the call. */
 static inline bool fo_raw_random(void *data, size_t size)
 {
     return syscall(SYS_getrandom, data, size, GRND_NONBLOCK) == (long)size;
@@ -119,7 +119,7 @@ static inline int fo_raw_duplicate(int fd, int least)
     return (int)syscall(SYS_fcntl, fd, F_DUPFD_CLOEXEC, least);
 }
 
-/* Can this descriptor be written to at this moment?  True also when that cannot be asked. */
+/* Can this descriptor be written to at this moment?  True also if the call fails. */
 static inline bool fo_raw_is_writable(int fd)
 {
     struct pollfd one = {.fd = fd, .events = POLLOUT};
@@ -131,7 +131,7 @@ static inline bool fo_raw_is_writable(int fd)
 #endif
 }
 
-/* Take a pending signal out of this set, of the kernel's size, if there is one. */
+/* Remove a pending signal of this set, which has the kernel's size, if there is one. */
 static inline void fo_raw_take_signal(const sigset_t *set)
 {
     struct timespec now = {0, 0};

@@ -1,5 +1,5 @@
-/* Finding the real functions, at their first use: interposed functions are called by other
- * libraries' initialisation, before any constructor of ours. */
+/* Finding the real functions, at their first use: the initialisation of other libraries calls
+ * interposed functions before this library's constructor runs. */
 #include "base/real.h"
 
 #include <dlfcn.h>
@@ -10,7 +10,7 @@
 #include "base/say.h"
 #include "base/wrappers.h"
 
-/* A library that was opened with dlopen(3) has nothing behind it. */
+/* If this library was opened with dlopen(3), no library follows it in the search order. */
 static void *function_of_libc(const char *name)
 {
     struct fo_module libc;
@@ -20,7 +20,7 @@ static void *function_of_libc(const char *name)
                : NULL;
 }
 
-/* What neither dlsym nor dlvsym can name: themselves. */
+/* For dlsym and dlvsym, which cannot look themselves up. */
 static void *next_function(void **slot, const char *name)
 {
     void *found = __atomic_load_n(slot, __ATOMIC_ACQUIRE);
@@ -30,7 +30,7 @@ static void *next_function(void **slot, const char *name)
         if (found == NULL)
             found = function_of_libc(name);
         if (found == NULL)
-            abort(); /* we are linked against that very symbol */
+            abort(); /* this library is linked against that very symbol */
         __atomic_store_n(slot, found, __ATOMIC_RELEASE);
     }
     return found;
@@ -84,7 +84,7 @@ void *fo_real_malloc_function(void *handle, const char *name)
                                                                                    : oldest;
 }
 
-static void *keep(void **slot, void *found, const char *name)
+static void *store(void **slot, void *found, const char *name)
 {
     if (found == NULL) {
         fo_say_words("there is no ", name, " behind libfreeonce.so; was it opened with dlopen?",
@@ -99,7 +99,7 @@ void *fo_real(void **slot, const char *name)
 {
     void *found = __atomic_load_n(slot, __ATOMIC_ACQUIRE);
 
-    return fo_likely(found != NULL) ? found : keep(slot, fo_real_dlsym(RTLD_NEXT, name), name);
+    return fo_likely(found != NULL) ? found : store(slot, fo_real_dlsym(RTLD_NEXT, name), name);
 }
 
 void *fo_real_of_both(void *by_name, void *by_version)
@@ -117,8 +117,8 @@ void *fo_real_cond_init(void **slot)
 
     if (fo_likely(found != NULL))
         return found;
-    return keep(slot,
-                fo_real_of_both(fo_real_dlsym(RTLD_NEXT, name),
-                                fo_real_dlvsym(RTLD_NEXT, name, COND_INIT_VERSION)),
-                name);
+    return store(slot,
+                 fo_real_of_both(fo_real_dlsym(RTLD_NEXT, name),
+                                 fo_real_dlvsym(RTLD_NEXT, name, COND_INIT_VERSION)),
+                 name);
 }

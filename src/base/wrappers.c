@@ -1,6 +1,6 @@
-/* See wrappers.h.  Not by dlsym(RTLD_NEXT), which waits for a thread that is loading a library, for
- * ever in a child that was forked meanwhile, and which passes over definitions behind one of
- * another version.
+/* See wrappers.h.  dlsym(RTLD_NEXT) is not used: it waits for a thread that is loading a library,
+ * for ever in a child that was forked meanwhile, and it skips definitions behind one of another
+ * version.
  *
  * Only what was loaded with the program is searched.  A library that was opened by dlopen(3) comes
  * before OpenSSL for some callers, and not for others. */
@@ -8,9 +8,9 @@
 
 #include "base/elf.h"
 
-static const struct link_map *last; /* of those that were loaded with the program */
+static const struct link_map *last; /* the last module that was loaded with the program */
 
-static const struct link_map *own(void)
+static const struct link_map *own_map(void)
 {
     static const uint8_t here;
 
@@ -19,24 +19,24 @@ static const struct link_map *own(void)
 
 void fo_wrappers_started(void)
 {
-    const struct link_map *map = own();
+    const struct link_map *map = own_map();
 
     while (map != NULL && map->l_next != NULL)
         map = map->l_next;
     last = map;
 }
 
-static const struct link_map *next(const struct link_map *map)
+static const struct link_map *next_map(const struct link_map *map)
 {
     return map != last ? map->l_next : NULL;
 }
 
 static void *search(const char *name, const char *versions, const struct link_map *end)
 {
-    const struct link_map *map = own();
+    const struct link_map *map = own_map();
     void *found = NULL;
 
-    while (map != NULL && found == NULL && (map = next(map)) != NULL && map != end) {
+    while (map != NULL && found == NULL && (map = next_map(map)) != NULL && map != end) {
         const struct fo_module module = {.base = map->l_addr, .dynamic = map->l_ld};
         found = fo_elf_bound_function(&module, name, versions);
     }

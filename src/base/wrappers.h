@@ -6,17 +6,19 @@
 
 #include "base/base.h"
 
-/* Everything that is loaded now was loaded with the program.  Called once, in the constructor. */
+/* Record that everything that is loaded now was loaded with the program.  Called once, in the
+ * constructor. */
 void fo_wrappers_started(void);
 
-/* The function `name` that calls of OpenSSL 3 or 4 (`major`) would be bound to without this
- * library, if that is not OpenSSL's own; NULL: it is.  `openssl` lies in OpenSSL's own library; 0:
- * there is none yet.
- * The answer never changes.  What was loaded with the program stays.  Takes no lock. */
+/* The function `name` to which calls of OpenSSL 3 or 4 (`major`) would be bound without this
+ * library, if it is not OpenSSL's own; NULL: it is.  `openssl` is an address in OpenSSL's own
+ * library; 0: none is loaded yet.  The answer never changes, since what was loaded with the program
+ * stays loaded.  Takes no lock. */
 void *fo_wrapper(const char *name, unsigned major, uintptr_t openssl);
 
-/* The next definition of `name` behind us to which references are bound whose version begins with
- * `versions`, among what was loaded with the program; NULL: there is none.  Takes no lock. */
+/* The next definition of `name` behind this library, among what was loaded with the program, to
+ * which references are bound whose version begins with `versions`; NULL: there is none.  Takes no
+ * lock. */
 void *fo_next_function(const char *name, const char *versions);
 
 #endif
