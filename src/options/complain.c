@@ -1,5 +1,5 @@
-/* What is wrong with the options, told where reports go.  Apart from options.c, which the command
- * freeonce uses too. */
+/* Prints what is wrong with the options, where reports go.  Separate from options.c, which the
+ * command freeonce uses too. */
 #include "base/say.h"
 #include "options/options.h"
 

@@ -1,5 +1,5 @@
-/* See conf.h.  Whoever may write this file decides where every program of the system writes its
- * reports, and which plug-in it loads; hence the questions about its owner, asked of the open
+/* See conf.h.  A user who can write this file decides where every program of the system writes its
+ * reports, and which plug-in it loads.  So owner and mode of the file are checked, on the open
  * descriptor. */
 #include "options/conf.h"
 
@@ -9,7 +9,7 @@
 
 #include "base/raw.h"
 
-enum { OVERFLOW_UID = 65534 }; /* in a user namespace, everybody who is not mapped into it */
+enum { OVERFLOW_UID = 65534 }; /* in a user namespace, each user who is not mapped into it */
 
 static enum fo_conf_state judge(struct fo_conf *conf, int fd)
 {
@@ -28,7 +28,8 @@ static enum fo_conf_state judge(struct fo_conf *conf, int fd)
     return (st.st_mode & (S_IWGRP | S_IWOTH)) != 0 ? FO_CONF_WRITABLE : FO_CONF_GOOD;
 }
 
-/* One byte more than is allowed tells a file that is too large; it may grow meanwhile. */
+/* Read up to one byte more than is allowed: that shows a file that is too large, also if it grows
+ * meanwhile. */
 static enum fo_conf_state read_all(struct fo_conf *conf, int fd)
 {
     for (;;) {
@@ -100,7 +101,7 @@ static char *trim(char *start, char *end)
     return start;
 }
 
-/* The next line, trimmed; at *end is its NUL. */
+/* Cut the next line off, and trim it; at *end is its NUL. */
 static char *cut_line(struct fo_conf *conf, char **end)
 {
     char *start = conf->at;
@@ -135,7 +136,7 @@ static const char *read_section(char *text, char *end, struct fo_conf_line *line
     return NULL;
 }
 
-/* Quotes are taken off in pairs; nothing in them is special. */
+/* Quotes are removed in pairs; no character in them is special. */
 static const char *unquote(char *value, struct fo_conf_line *line)
 {
     size_t n = strlen(value);

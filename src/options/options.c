@@ -1,5 +1,5 @@
 /* The parser of FREEONCE_ variables and of /etc/freeonce.conf, made from options.def.  Called once
- * by the constructor and, for the messages, when OpenSSL shows up. */
+ * by the constructor and, for the messages, when OpenSSL is loaded. */
 #include "options/options.h"
 
 #include <string.h>
@@ -13,20 +13,20 @@ char fo_run_told[FO_TEXT_MAX + 32];
 static const char prefix[] = "FREEONCE_";
 enum { PREFIX_LENGTH = sizeof prefix - 1, PROBLEMS_MAX = 16 };
 
-/* What was not understood, kept until somebody may be told. */
+/* What was not understood, kept until messages can be printed. */
 static FO_BULKY struct problem {
     char name[48], value[80];
     const char *choices; /* NULL: the name itself is unknown */
-    const char *wrong;   /* of a line that is none; else NULL */
+    const char *wrong;   /* of a line that cannot be read; else NULL */
     unsigned line;       /* of the file; 0: in the environment */
     bool bare;           /* the name was written without FREEONCE_ */
 } problems[PROBLEMS_MAX];
-static unsigned problem_count; /* more than PROBLEMS_MAX: the others are only counted */
-static unsigned told_count;    /* of the environment, by `freeonce run` */
+static unsigned problem_count;  /* beyond PROBLEMS_MAX they are only counted */
+static unsigned reported_count; /* of the environment, by `freeonce run` */
 static unsigned environment_count;
 
-static struct fo_option_source sources[FO_OPTION_COUNT], source; /* and the one being read */
-static const struct fo_conf *conf;                               /* what was read, or NULL */
+static struct fo_option_source sources[FO_OPTION_COUNT], source; /* and of what is being read */
+static const struct fo_conf *conf;                               /* the file read, or NULL */
 
 static void copy(char *out, size_t size, const char *in)
 {
@@ -53,15 +53,15 @@ static bool set(const char *name, const char *value, const char **choices_of)
 
 static struct problem *new_problem(void)
 {
-    static FO_BULKY struct problem one_too_many;
-    struct problem *p = problem_count < PROBLEMS_MAX ? &problems[problem_count] : &one_too_many;
+    static FO_BULKY struct problem overflow;
+    struct problem *p = problem_count < PROBLEMS_MAX ? &problems[problem_count] : &overflow;
 
     problem_count++;
     *p = (struct problem){.line = source.line};
     return p;
 }
 
-static void set_or_complain(const char *name, const char *value, bool bare)
+static void set_or_record(const char *name, const char *value, bool bare)
 {
     const char *choices = NULL;
 
@@ -86,8 +86,8 @@ static void read_one(const char *variable)
         length = sizeof name - 1;
     memcpy(name, variable + PREFIX_LENGTH, length);
     name[length] = '\0';
-    if (strcmp(name, "LIBRARY") != 0) /* the command's; see cli/library.h */
-        set_or_complain(name, equals + 1, false);
+    if (strcmp(name, "LIBRARY") != 0) /* read by the command; see cli/library.h */
+        set_or_record(name, equals + 1, false);
 }
 
 static bool is_of_run(const char *variable)
@@ -100,9 +100,9 @@ static void read_run(const char *value)
 {
     enum { DIGITS_MAX = 3 };
 
-    told_count = 0;
+    reported_count = 0;
     for (int i = 0; i < DIGITS_MAX && *value >= '0' && *value <= '9'; i++)
-        told_count = told_count * 10 + (unsigned)(*value++ - '0');
+        reported_count = reported_count * 10 + (unsigned)(*value++ - '0');
     if (*value == ':')
         copy(fo_run_told, sizeof fo_run_told, value + 1);
 }
@@ -111,7 +111,7 @@ void fo_options_read(char *const *envp)
 {
     const char *ignored;
 
-    problem_count = told_count = 0;
+    problem_count = reported_count = 0;
     conf = NULL;
     source = (struct fo_option_source){FO_FROM_DEFAULT, 0};
 #define FO_OPTION(member, NAME, kind, choices, fallback, help, ...) set(#NAME, fallback, &ignored);
@@ -143,8 +143,8 @@ static const char *base_name(const char *path)
     return slash != NULL ? slash + 1 : path != NULL ? path : "";
 }
 
-/* Lines of other programs' sections are nobody's business, unless all are to be checked: then
- * they are set, which may fail, and taken back.  So is what the environment has set. */
+/* A line of another program's section is skipped.  If all lines are to be checked, it is set, which
+ * may fail, and undone.  So is a line for what the environment has set. */
 static void read_setting(const struct fo_conf_line *line, bool applies, bool check)
 {
     static FO_BULKY struct fo_options kept;
@@ -155,7 +155,7 @@ static void read_setting(const struct fo_conf_line *line, bool applies, bool che
         return;
     kept = fo_options;
     memcpy(kept_sources, sources, sizeof sources);
-    set_or_complain(bare ? line->name : line->name + PREFIX_LENGTH, line->value, bare);
+    set_or_record(bare ? line->name : line->name + PREFIX_LENGTH, line->value, bare);
     for (unsigned i = 0; i < FO_OPTION_COUNT; i++)
         if (kept_sources[i].from == FO_FROM_ENVIRONMENT && sources[i].from == FO_FROM_FILE)
             applies = false;
@@ -182,7 +182,7 @@ void fo_options_read_conf(struct fo_conf *file, const char *program, bool check)
             read_setting(&line, applies, check);
         else {
             new_problem()->wrong = line.wrong;
-            applies &= line.kind != FO_CONF_WRONG_SECTION; /* what follows is for nobody */
+            applies &= line.kind != FO_CONF_WRONG_SECTION; /* the next lines have no program */
         }
     }
     source.line = 0;
@@ -195,16 +195,16 @@ bool fo_options_are_obeyed(void)
 
 unsigned fo_options_problems(void)
 {
-    unsigned told = problem_count <= PROBLEMS_MAX ? problem_count : PROBLEMS_MAX + 1;
+    unsigned shown = problem_count <= PROBLEMS_MAX ? problem_count : PROBLEMS_MAX + 1;
 
-    return told + !fo_options_are_obeyed();
+    return shown + !fo_options_are_obeyed();
 }
 
 bool fo_options_is_reported(unsigned i)
 {
     if (!fo_options_are_obeyed() && i-- == 0)
         return false;
-    return told_count == environment_count && i < environment_count;
+    return reported_count == environment_count && i < environment_count;
 }
 
 static void put_what_is_wrong(struct fo_text *t, const struct problem *p, bool ignored)

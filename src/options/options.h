@@ -1,6 +1,6 @@
-/* What did the user ask for?  Read once from the environment block and from /etc/freeonce.conf at
- * load, before anybody can change them; everything else reads fo_options.  The rows are in
- * options.def. */
+/* What did the user ask for?  Read once at load from the environment block and from
+ * /etc/freeonce.conf, before the program can change them; all other code reads fo_options.  The
+ * rows are in options.def. */
 #ifndef FO_OPTIONS_OPTIONS_H
 #define FO_OPTIONS_OPTIONS_H
 
@@ -27,7 +27,7 @@ typedef char fo_option_text[FO_TEXT_MAX];
 typedef char fo_option_place[FO_TEXT_MAX];
 typedef bool fo_option_flag;
 typedef size_t fo_option_size;
-typedef uint32_t fo_option_rate; /* one in so many; 0: none */
+typedef uint32_t fo_option_rate; /* N of 1/N; 0: none */
 typedef unsigned fo_option_choice;
 typedef unsigned fo_option_cures;
 typedef struct {
@@ -56,13 +56,13 @@ struct fo_option_source {
     unsigned line; /* of the file */
 };
 
-/* Set the defaults, then read every FREEONCE_ variable of envp (NULL: defaults only).  Strings
- * are copied: servers overwrite their environment with a process title.  Prints nothing, since
- * most processes never see OpenSSL. */
+/* Set the defaults, then read every FREEONCE_ variable of envp (NULL: defaults only).  Strings are
+ * copied: servers overwrite their environment with a process title.  Prints nothing, since most
+ * processes never load OpenSSL. */
 void fo_options_read(char *const *envp);
 
-/* What `freeonce run` tells the library, in a variable that is no option: N:NAME:JOURNAL, of how
- * many wrong variables it has warned, the name of its socket and the path of its journal.
+/* What `freeonce run` passes to the library, in a variable that is no option, N:NAME:JOURNAL: how
+ * many wrong variables it has reported, the name of its socket, the path of its journal.
  * fo_run_told is NAME:JOURNAL.  Empty: there is no such run. */
 #define FO_RUN_VARIABLE "_FREEONCE_RUN="
 extern char fo_run_told[FO_TEXT_MAX + 32];
@@ -71,26 +71,28 @@ extern char fo_run_told[FO_TEXT_MAX + 32];
  */
 void fo_options_remove(char **envp);
 
-/* After that: what the file says to all programs, and in its sections to this one (its argv[0]),
- * where the environment is silent.  A later line wins.  With check, the lines of other programs and
- * of a file that would not be obeyed count among the problems.  The file must stay. */
+/* To be called after fo_options_read(): set what the file has for all programs, and in its sections
+ * for this one (its argv[0]), unless the environment has set it.  A later line wins.  With check,
+ * lines of other programs and of a file that is ignored can be problems, too.  The file must stay
+ * in memory. */
 void fo_options_read_conf(struct fo_conf *file, const char *program, bool check);
 
-/* Is the file that was read obeyed?  An absent one is no complaint either. */
+/* Is the file that was read obeyed?  True also if there is none. */
 bool fo_options_are_obeyed(void);
 
-/* What could not be understood, each in one line that names the nearest valid word; of very many
- * the last line tells the number. */
+/* The problems: what could not be understood, each in one line that names the nearest valid word.
+ * Of very many, the last line has the number of the rest. */
 unsigned fo_options_problems(void);
 void fo_options_put_problem(struct fo_text *t, unsigned i);
 
-/* The same without the word that it is ignored. */
+/* The same without ", ignored". */
 void fo_options_put_mistake(struct fo_text *t, unsigned i);
 
-/* Has `freeonce run` warned of this one, and of no other ones in the environment? */
+/* Has `freeonce run` reported this problem of the environment?  False also if it reported another
+ * number of problems than there are. */
 bool fo_options_is_reported(unsigned i);
 
-/* Tell all of them, but for those that are told already; returns the number of all. */
+/* Print all problems, except those that are reported already; returns the number of all. */
 unsigned fo_options_complain(void);
 
 struct fo_option_source fo_options_source(enum fo_option_index i);

@@ -21,7 +21,7 @@ bool fo_parse_flag(bool *out, const char *value, const char *choices)
     return true;
 }
 
-/* Less than 2^40; returns where it ends, NULL: there is none. */
+/* Read a number less than 2^40; returns its end.  NULL: there is no number. */
 static const char *read_size(uint64_t *out, const char *at)
 {
     static const char units[] = "KMG";
@@ -35,7 +35,7 @@ static const char *read_size(uint64_t *out, const char *at)
     }
     if (at == first)
         return NULL;
-    const char *unit = *at >= 'A' ? strchr(units, *at & ~0x20) : NULL; /* in either case */
+    const char *unit = *at >= 'A' ? strchr(units, *at & ~0x20) : NULL; /* upper or lower case */
     if (unit != NULL) {
         long shift = 10 * (unit - units + 1);
         if (n >> (40 - shift) != 0)
@@ -47,7 +47,7 @@ static const char *read_size(uint64_t *out, const char *at)
     return at;
 }
 
-/* Choices may be "least to most". */
+/* Choices can be "least to most". */
 bool fo_parse_size(size_t *out, const char *value, const char *choices)
 {
     uint64_t n = 0, least = 0, most = 0;
@@ -88,7 +88,8 @@ static int choice_index(const char *value, size_t length, const char *choices)
     return -1;
 }
 
-/* One of the words, or a path: that has a slash, so that a misspelt word is not a file. */
+/* One of the words, or a path, which must have a slash: so a misspelt word is not taken for a file.
+ */
 bool fo_parse_place(fo_option_place *out, const char *value, const char *choices)
 {
     bool word = choice_index(value, strlen(value), choices) >= 0;

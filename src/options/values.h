@@ -1,13 +1,13 @@
-/* How is the value of an option written?  For each kind of options.def one function that reads it
- * and one that writes it. */
+/* How is the value of an option written?  For each kind of options.def, one function reads it and
+ * one writes it. */
 #ifndef FO_OPTIONS_VALUES_H
 #define FO_OPTIONS_VALUES_H
 
 #include "base/format.h"
 #include "options/options.h"
 
-/* fo_parse_KIND(): false leaves *out as it is.  fo_show_KIND(): what fo_parse_KIND() understands.
- */
+/* fo_parse_KIND() leaves *out as it is if it returns false.  fo_show_KIND() writes what
+ * fo_parse_KIND() can read. */
 #define FO_KIND(kind)                                                                              \
     bool fo_parse_##kind(fo_option_##kind *out, const char *value, const char *choices);           \
     void fo_show_##kind(struct fo_text *t, const fo_option_##kind *v, const char *choices);
@@ -21,7 +21,7 @@ FO_KIND(cures)
 FO_KIND(action)
 #undef FO_KIND
 
-/* What cure 1 << i (enum fo_cure) is called. */
+/* The name of cure 1 << i (enum fo_cure). */
 extern const char *const fo_cure_names[FO_CURE_COUNT];
 
 #endif

@@ -11,10 +11,10 @@ static pthread_key_t key;
 static uint32_t begun;
 static bool has_key;
 
-/* Other destructors, OpenSSL's above all, free and lock after this one: so it asks to be called
- * again, until the last round but one (ThreadSanitizer is gone in the last).  Who comes later still
- * gets a cache and a seat again. */
-static void thread_goes(void *rounds)
+/* Destructors that run after this one, above all OpenSSL's, still free blocks and acquire locks.
+ * So this one asks to be called again, until the last round but one (ThreadSanitizer ends before
+ * the last).  A destructor that runs even later gets a new cache and a new seat. */
+static void on_thread_end(void *rounds)
 {
     if ((uintptr_t)rounds < PTHREAD_DESTRUCTOR_ITERATIONS - 1 &&
         pthread_setspecific(key, (char *)rounds + 1) == 0)
@@ -29,7 +29,7 @@ static void thread_goes(void *rounds)
 void fo_ending_start(void)
 {
     if (FO_RELAXED_LOAD(&begun) == 0 && __atomic_exchange_n(&begun, 1, __ATOMIC_RELAXED) == 0)
-        __atomic_store_n(&has_key, pthread_key_create(&key, thread_goes) == 0, __ATOMIC_RELEASE);
+        __atomic_store_n(&has_key, pthread_key_create(&key, on_thread_end) == 0, __ATOMIC_RELEASE);
 }
 
 void fo_ending_watch(enum fo_ending what, fo_ending_function *function)

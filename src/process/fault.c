@@ -1,7 +1,7 @@
 /* See fault.h.  Called by backend guard, by the journal and by crash.c, where they are in use.
  *
- * Once there is a witness, the kernel's action for its signals is ours, and the program's is kept
- * here.  Only SIG_IGN stays with the kernel: a program that is executed later inherits it. */
+ * Once there is a witness, the kernel has the library's action for these signals, and the program's
+ * is kept here.  Only SIG_IGN stays in the kernel: a program that is executed later inherits it. */
 #include "process/fault.h"
 
 #include <errno.h>
@@ -17,9 +17,9 @@ static struct watch {
     fo_fault_handler *handler;
     struct sigaction kept[KEPT];
     uint32_t last;     /* the program's action is kept[last % KEPT] */
-    bool is_installed; /* ours was */
-    bool is_once;      /* the kernel restores the default when it calls ours */
-    bool is_whole;     /* the program's changes come here */
+    bool is_installed; /* the library's handler was */
+    bool is_once;      /* the kernel restores the default when it calls on_fault() */
+    bool is_whole;     /* the program's changes are recorded here */
 } watches[4];
 
 static fo_fault_witness *witness;
@@ -42,7 +42,7 @@ static struct watch *watch_of(int number)
     return &watches[i];
 }
 
-/* --- the functions behind us ----------------------------------------------------------------- */
+/* --- the real functions ---------------------------------------------------------------------- */
 
 static void *sigaction_slot, *signal_slot;
 
@@ -75,7 +75,7 @@ static struct sigaction action_of(const struct watch *w)
     return w->kept[__atomic_load_n(&w->last, __ATOMIC_ACQUIRE) % KEPT];
 }
 
-static void keep(struct watch *w, const struct sigaction *action)
+static void keep_action(struct watch *w, const struct sigaction *action)
 {
     uint32_t next = FO_RELAXED_LOAD(&w->last) + 1;
 
@@ -88,8 +88,9 @@ static bool is_function(const struct sigaction *action)
     return action->sa_handler != SIG_DFL && action->sa_handler != SIG_IGN;
 }
 
-/* As the kernel calls it.  The mask is right already (see in_front_of()), but for SA_NODEFER. */
-static void call(struct watch *w, int number, siginfo_t *info, void *context)
+/* Call the program's handler as the kernel does.  The mask is right already (see
+ * library_action()), except for SA_NODEFER. */
+static void call_program(struct watch *w, int number, siginfo_t *info, void *context)
 {
     const struct sigaction program = action_of(w);
     sigset_t own;
@@ -97,12 +98,12 @@ static void call(struct watch *w, int number, siginfo_t *info, void *context)
     if ((program.sa_flags & (int)SA_RESETHAND) != 0) {
         struct sigaction reset = program;
         reset.sa_handler = SIG_DFL;
-        keep(w, &reset);
+        keep_action(w, &reset);
     }
     if ((program.sa_flags & SA_NODEFER) != 0 && !sigismember(&program.sa_mask, number)) {
         sigemptyset(&own);
         sigaddset(&own, number);
-        sigprocmask(SIG_UNBLOCK, &own, NULL); /* undone when ours returns */
+        sigprocmask(SIG_UNBLOCK, &own, NULL); /* undone when on_fault() returns */
     }
     if ((program.sa_flags & SA_SIGINFO) != 0)
         program.sa_sigaction(number, info, context);
@@ -110,23 +111,23 @@ static void call(struct watch *w, int number, siginfo_t *info, void *context)
         program.sa_handler(number);
 }
 
-/* Does the same come again when the handler returns?  A kill(2) does not, nor does the news that
- * some memory is broken. */
-static bool comes_again(int number, const siginfo_t *info)
+/* Does the fault happen again when the handler returns?  A signal from kill(2) does not, nor does
+ * the notice that some memory is broken. */
+static bool is_repeated(int number, const siginfo_t *info)
 {
     return info->si_code > 0 && !(number == SIGBUS && info->si_code == BUS_MCEERR_AO);
 }
 
-/* Give the signal to what was there before us. */
+/* Pass the signal on to the program's action. */
 static void pass_on(struct watch *w, int number, siginfo_t *info, void *context)
 {
     const struct sigaction program = action_of(w);
 
     if (is_function(&program)) {
-        call(w, number, info, context);
+        call_program(w, number, info, context);
         return;
     }
-    if (comes_again(number, info)) {
+    if (is_repeated(number, info)) {
         sigaddset(&((ucontext_t *)context)->uc_sigmask, number);
         return;
     }
@@ -153,10 +154,10 @@ static void on_fault(int number, siginfo_t *info, void *context)
 
 /* --- installing it --------------------------------------------------------------------------- */
 
-/* A handler of the program runs on the stack, and with the mask, that the program chose for it, and
- * system calls are interrupted or made again as before.  Where SIGABRT ends the program, the kernel
- * restores the default itself: a sandbox may forbid to ask for that. */
-static struct sigaction in_front_of(int number, const struct sigaction *program)
+/* A handler of the program runs on the stack, and with the mask, that the program chose for it;
+ * system calls are interrupted or restarted as before.  Where SIGABRT ends the program, the kernel
+ * restores the default itself: a sandbox may forbid the system call for it. */
+static struct sigaction library_action(int number, const struct sigaction *program)
 {
     struct sigaction action = {.sa_flags = SA_ONSTACK | SA_RESTART};
     bool ends = number == SIGABRT && program->sa_handler == SIG_DFL;
@@ -170,32 +171,33 @@ static struct sigaction in_front_of(int number, const struct sigaction *program)
     return action;
 }
 
-static bool is_our_function(sighandler_t function)
+static bool is_on_fault(sighandler_t function)
 {
     return (uintptr_t)function == (uintptr_t)on_fault;
 }
 
-static bool is_ours(const struct sigaction *action)
+static bool is_library_action(const struct sigaction *action)
 {
-    return is_our_function(action->sa_handler);
+    return is_on_fault(action->sa_handler);
 }
 
-/* What the kernel has now is the program's: come in front of it. */
-static void come_in_front(struct watch *w, int number)
+/* Record the kernel's action as the program's, and put the library's in front of it. */
+static void put_in_front(struct watch *w, int number)
 {
     struct sigaction program;
 
     if (real_sigaction(number, NULL, &program) != 0)
         return;
-    /* Ours must know what was there before it can be called.  A program that was given our address
-     * by other functions than ours, as that of the handler before, may have put it back. */
-    if (is_ours(&program))
+    /* The program's action must be known before on_fault() can be called.  A program that got the
+     * address of on_fault() from functions that the library does not interpose, as the handler
+     * before, may have set it again. */
+    if (is_library_action(&program))
         program = action_of(w);
     else
-        keep(w, &program);
+        keep_action(w, &program);
     if (w->is_whole && program.sa_handler == SIG_IGN)
         return;
-    const struct sigaction action = in_front_of(number, &program);
+    const struct sigaction action = library_action(number, &program);
     if (real_sigaction(number, &action, NULL) != 0)
         return;
     w->is_installed = true;
@@ -207,7 +209,7 @@ void fo_fault_watch(int number, fo_fault_handler *handler)
     struct watch *w = watch_of(number);
 
     w->handler = handler;
-    come_in_front(w, number);
+    put_in_front(w, number);
 }
 
 void fo_fault_witness_all(fo_fault_witness *function)
@@ -216,26 +218,28 @@ void fo_fault_witness_all(fo_fault_witness *function)
     for (size_t i = 0; i < COUNT; i++) {
         struct watch *w = watch_of(numbers[i]);
         struct sigaction now;
-        /* A handler that the program installed since may call ours: ours must not call it. */
-        if (w->is_installed && (real_sigaction(numbers[i], NULL, &now) != 0 || !is_ours(&now)))
+        /* A handler that the program has installed since may call on_fault(), which must not call
+         * it. */
+        if (w->is_installed &&
+            (real_sigaction(numbers[i], NULL, &now) != 0 || !is_library_action(&now)))
             continue;
         w->is_whole = true;
-        come_in_front(w, numbers[i]);
+        put_in_front(w, numbers[i]);
     }
 }
 
 /* --- the program's own changes --------------------------------------------------------------- */
 
-/* What the program is told of ours: its own. */
+/* Replace the library's action by the program's, in an answer to the program. */
 static void hide(int number, struct sigaction *action)
 {
     const struct watch *w = watch_of(number);
 
-    if (is_watched(number) && w->is_whole && is_ours(action))
+    if (is_watched(number) && w->is_whole && is_library_action(action))
         *action = action_of(w);
 }
 
-/* A change that the program asks for, from its beginning to its end. */
+/* A change of an action by the program, from its beginning to its end. */
 struct change {
     struct watch *watch;
     struct sigaction before; /* the program's */
@@ -248,12 +252,12 @@ static bool is_this_process(void)
     return fo_process_self()->pid == fo_getpid();
 }
 
-/* False: the functions behind us answer, and ours is in front no more.  No signal comes until the
- * end, so that its handler waits for nobody; another thread is not waited for in earnest, since it
- * may have a lower priority than this one. */
+/* False: the real functions answer, and the library's handler is not put in front any more.
+ * Signals are blocked until end(), so that no handler waits for this change.  The wait for another
+ * thread is short, since that thread may have a lower priority. */
 static bool begin(struct change *c, int number)
 {
-    enum { PATIENCE = 1000 };
+    enum { TRIES_MAX = 1000 };
     sigset_t all;
     int tries = 0;
 
@@ -263,7 +267,7 @@ static bool begin(struct change *c, int number)
     sigfillset(&all);
     sigprocmask(SIG_BLOCK, &all, &c->mask);
     while (!fo_try_exclusive(&changing)) {
-        if (++tries == PATIENCE) {
+        if (++tries == TRIES_MAX) {
             sigprocmask(SIG_SETMASK, &c->mask, NULL);
             return false;
         }
@@ -282,8 +286,8 @@ static void end(const struct change *c)
     errno = saved_errno;
 }
 
-/* What the program sets reaches the kernel as it is, which checks and completes it; then ours comes
- * in front of it again. */
+/* The program's action goes unchanged to the kernel, which checks and completes it; then the
+ * library's is put in front of it again. */
 int fo_fault_sigaction(int number, const struct sigaction *action, struct sigaction *before)
 {
     struct change c;
@@ -297,10 +301,10 @@ int fo_fault_sigaction(int number, const struct sigaction *action, struct sigact
     }
     int answer = real_sigaction(number, action, &was);
     if (answer == 0 && action != NULL)
-        come_in_front(c.watch, number);
+        put_in_front(c.watch, number);
     end(&c);
     if (answer == 0 && before != NULL)
-        *before = is_ours(&was) ? c.before : was;
+        *before = is_library_action(&was) ? c.before : was;
     return answer;
 }
 
@@ -312,7 +316,7 @@ sighandler_t fo_fault_signal(int number, sighandler_t handler)
         return real_signal(number, handler);
     sighandler_t was = real_signal(number, handler);
     if (was != SIG_ERR)
-        come_in_front(c.watch, number);
+        put_in_front(c.watch, number);
     end(&c);
-    return is_our_function(was) ? c.before.sa_handler : was;
+    return is_on_fault(was) ? c.before.sa_handler : was;
 }

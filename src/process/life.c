@@ -10,15 +10,15 @@
 
 enum { SEEN_SHIFT = 32 };
 
-/* A pid namespace, by the serial number of its first process that was noticed; ordinary memory,
- * inherited with the rest. */
+/* A pid namespace, named by the serial number of its first process that was noticed; ordinary
+ * memory, which a child inherits. */
 static uint32_t namespace_of, namespace_of_first;
 
 /* The mutex that the main thread of this process holds; a child inherits its parent's. */
 static struct fo_life *watched;
 static uint32_t watched_serial;
 
-/* A process whose parent is outside sees 0 for it. */
+/* If the parent is in another pid namespace, getppid(2) answers 0. */
 void fo_life_find_namespace(const struct fo_tree *tree, uint32_t serial, bool forked)
 {
     if (namespace_of == 0)
@@ -37,7 +37,7 @@ static uint64_t seen_as(uint32_t pid)
     return (uint64_t)namespace_of << SEEN_SHIFT | pid;
 }
 
-static void see(struct fo_life *l, uint32_t pid)
+static void record_seen(struct fo_life *l, uint32_t pid)
 {
     uint64_t unknown = 0;
 
@@ -48,7 +48,7 @@ void fo_life_enter(struct fo_tree *tree, uint32_t row, uint32_t id, uint32_t pid
 {
     if (!tree->common || row == 0)
         return;
-    see(&tree->lives[row], pid);
+    record_seen(&tree->lives[row], pid);
     fo_shared_set(&tree->lives[row].id, id);
 }
 
@@ -102,7 +102,7 @@ void fo_life_unwatch(void)
 void fo_life_seen(struct fo_tree *tree, uint32_t row, pid_t child)
 {
     if (tree->common)
-        see(&tree->lives[row], child > 0 ? (uint32_t)child : FO_PID_NOBODY);
+        record_seen(&tree->lives[row], child > 0 ? (uint32_t)child : FO_PID_NOBODY);
 }
 
 void fo_life_clear(struct fo_tree *tree, uint32_t row)
@@ -116,13 +116,13 @@ void fo_life_clear(struct fo_tree *tree, uint32_t row)
     fo_shared_set(&l->seen, 0);
 }
 
-static bool pid_lives(uint64_t seen)
+static bool is_pid_running(uint64_t seen)
 {
     uint32_t pid = (uint32_t)seen;
 
     if (pid == 0 || pid == FO_PID_NOBODY)
         return false;
-    if (seen != seen_as(pid)) /* another namespace: it cannot be asked */
+    if (seen != seen_as(pid)) /* seen in another namespace: kill(2) cannot ask */
         return true;
     int saved_errno = errno;
     bool lives = kill((pid_t)pid, 0) == 0 || errno != ESRCH;
@@ -136,7 +136,7 @@ bool fo_life_is_running(const struct fo_tree *tree, uint32_t row)
 
     if (fo_shared_number(&l->watched) != 0)
         return !fo_mutex_is_orphan(&l->mutex);
-    return pid_lives(fo_shared_number(&l->seen));
+    return is_pid_running(fo_shared_number(&l->seen));
 }
 
 bool fo_life_is_over(uint32_t id)

@@ -1,5 +1,5 @@
-/* See living.h.  The order of each step: the word names the thread, then it locks the mutex, then
- * the word says that it is watched; and back. */
+/* See living.h.  The order of a claim: the word names the thread, the thread locks the mutex, the
+ * word gets the flag FO_LIVING_WATCHED.  A release goes in the reverse order. */
 #include "process/living.h"
 
 #include <errno.h>
@@ -34,8 +34,8 @@ bool fo_living_start(struct fo_living *l, bool shared)
     return can;
 }
 
-/* Will the kernel tell of this thread's end?  Asked once, since a thread that waits for a lock may
- * be in a sandbox that allows futex(2) alone. */
+/* Does the kernel watch for the end of this thread?  Asked once, since a thread that waits for a
+ * lock may be in a sandbox that allows futex(2) alone. */
 static bool is_watched_by_kernel(void)
 {
     static __thread struct {
@@ -51,14 +51,14 @@ static bool is_watched_by_kernel(void)
     return known.watched;
 }
 
-static bool take(struct fo_living *l, uint64_t before, uint64_t me)
+static bool replace_owner(struct fo_living *l, uint64_t before, uint64_t me)
 {
     return __atomic_compare_exchange_n(&l->owner, &before, me, false, __ATOMIC_ACQ_REL,
                                        __ATOMIC_RELAXED);
 }
 
-/* For the owner.  The mutex is free, or its holder was killed; if it is not, a process wrote here
- * that may, but should not: then this owner goes without. */
+/* Called by the owner.  The mutex is free, or its holder was killed.  If it is locked, another
+ * process wrote here that should not: then the kernel does not watch this owner. */
 static void watch(struct fo_living *l, uint64_t me)
 {
     int status = pthread_mutex_trylock(&l->mutex);
@@ -69,7 +69,7 @@ static void watch(struct fo_living *l, uint64_t me)
 
 bool fo_living_claim_shared(struct fo_living *l, uint64_t me)
 {
-    if (!take(l, 0, me))
+    if (!replace_owner(l, 0, me))
         return false;
     if (is_watched_by_kernel())
         watch(l, me);
@@ -81,7 +81,7 @@ static bool is_of_this_process(uint64_t owner)
     return fo_process_is_self((uint32_t)(owner >> OWNER_SHIFT));
 }
 
-/* Of this process: the thread; of another: the process. */
+/* In this process: does the thread exist?  In another: does the process? */
 bool fo_living_is_running(uint64_t owner)
 {
     pid_t thread = (pid_t)(owner & ~FO_LIVING_WATCHED & UINT32_MAX);
@@ -91,14 +91,14 @@ bool fo_living_is_running(uint64_t owner)
     return FO_RELAXED_LOAD(&fo_hot.shared) && !fo_life_is_over((uint32_t)(owner >> OWNER_SHIFT));
 }
 
-/* What the word says of an owner that is watched, the mutex knows.  One that is not may be about to
- * claim or to release. */
+/* Of an owner that is watched, the mutex shows it.  One that is not watched may be about to claim
+ * or to release. */
 static bool is_gone(const struct fo_living *l, uint64_t owner)
 {
     if ((owner & FO_LIVING_WATCHED) != 0)
         return fo_mutex_is_orphan(&l->mutex);
-    bool may_be_about_to = FO_RELAXED_LOAD(&fo_hot.shared) && is_of_this_process(owner);
-    return !may_be_about_to && !fo_living_is_running(owner);
+    bool is_changing = FO_RELAXED_LOAD(&fo_hot.shared) && is_of_this_process(owner);
+    return !is_changing && !fo_living_is_running(owner);
 }
 
 bool fo_living_is_orphan(const struct fo_living *l)
@@ -113,16 +113,16 @@ bool fo_living_inherit(struct fo_living *l, uint64_t me)
     uint64_t before = __atomic_load_n(&l->owner, __ATOMIC_ACQUIRE);
     bool watches = FO_RELAXED_LOAD(&fo_hot.shared) && is_watched_by_kernel();
 
-    /* Whose end the kernel would not tell takes nothing that is watched. */
+    /* A thread that the kernel does not watch adopts nothing that is watched. */
     if (before == 0 || ((before & FO_LIVING_WATCHED) != 0 && !watches) || !is_gone(l, before) ||
-        !take(l, before, me))
+        !replace_owner(l, before, me))
         return false;
     if (watches)
         watch(l, me);
     return true;
 }
 
-/* The owner's mutex, before the word changes any further. */
+/* Unlock the owner's mutex, before the word changes any further. */
 static uint64_t unwatch(struct fo_living *l)
 {
     uint64_t owner = FO_RELAXED_LOAD(&l->owner);
@@ -149,5 +149,5 @@ void fo_living_leave_to_process(struct fo_living *l)
 
 bool fo_living_disown(struct fo_living *l, uint64_t owner)
 {
-    return take(l, owner, 0);
+    return replace_owner(l, owner, 0);
 }

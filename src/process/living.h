@@ -1,15 +1,14 @@
-/* Does a thread live, of this process or of another?  Something in shared memory belongs to one
- * thread, and when that is gone, killed at any instruction, another thread takes it over.
+/* Does a thread live, of this process or of another?  Something in shared memory has one thread as
+ * its owner; when the owner was killed, at any instruction, another thread adopts it.
  *
- * The owner holds a robust mutex for as long as it lives.  No thread ever waits for it: it is the
- * kernel's word on whether its owner is gone (set_robust_list(2)), which needs no /proc, knows
- * other pid namespaces and is not misled by a pid that was given to another process.  A process
- * made by a raw clone(2) has no such word from the kernel; there, whether it exists has to do
- * (life.h).
+ * The owner holds a robust mutex while it lives, and the kernel marks the mutex when the owner ends
+ * (set_robust_list(2)).  No thread ever waits for the mutex.  That needs no /proc, works across pid
+ * namespaces, and is not misled by a pid that was given to another process.  The kernel does not do
+ * so for a process made by a raw clone(2); there, the test is whether the process exists (life.h).
  *
  * Only the thread that the owner's word names ever tries the mutex.  Two that try it at once could
- * have the same tid, in two pid namespaces: when the kernel kills the one, it takes the other's
- * mutex for that one's.
+ * have the same tid, in two pid namespaces: when the kernel kills one, it takes the mutex of the
+ * other for that one's.
  *
  * In private memory the mutex is not used: there are only threads of this process. */
 #ifndef FO_PROCESS_LIVING_H
@@ -37,37 +36,39 @@ static inline uint64_t fo_living_owner(const struct fo_living *l)
 /* The calling thread, as an owner. */
 uint64_t fo_living_me(void);
 
-/* Does it exist?  A tid that was given to another thread of the same process does, too. */
+/* Does the owner exist?  True also if its tid was given to another thread of the same process. */
 bool fo_living_is_running(uint64_t owner);
 
-/* It has an owner, which is gone. */
+/* Has it an owner that does not exist any more? */
 bool fo_living_is_orphan(const struct fo_living *l);
 
-/* Empty, for others to take.  False: this system cannot watch over owners. */
+/* Set up without an owner.  False: this system cannot watch over owners. */
 bool fo_living_start(struct fo_living *l, bool shared);
 
-/* Where others share it, and the kernel tells of this thread's end. */
+/* fo_living_claim() where processes share it; the kernel watches for the end of this thread if it
+ * can. */
 bool fo_living_claim_shared(struct fo_living *l, uint64_t me);
 
-/* Take what belongs to nobody.  False: it belongs to somebody. */
+/* Claim what has no owner.  False: it has one. */
 static inline bool fo_living_claim(struct fo_living *l, uint64_t me)
 {
-    uint64_t nobody = 0;
+    uint64_t unowned = 0;
 
     if (FO_RELAXED_LOAD(&l->owner) != 0)
         return false;
     if (fo_unlikely(FO_RELAXED_LOAD(&fo_hot.shared)))
         return fo_living_claim_shared(l, me);
-    return __atomic_compare_exchange_n(&l->owner, &nobody, me, false, __ATOMIC_ACQ_REL,
+    return __atomic_compare_exchange_n(&l->owner, &unowned, me, false, __ATOMIC_ACQ_REL,
                                        __ATOMIC_RELAXED);
 }
 
-/* Take what belongs to an owner that is gone.  False: it has none, or one that lives. */
+/* Adopt what belongs to an owner that does not exist any more.  False: it has no owner, or one that
+ * lives. */
 bool fo_living_inherit(struct fo_living *l, uint64_t me);
 
 void fo_living_release_watched(struct fo_living *l);
 
-/* Give back what is the calling thread's. */
+/* Release what the calling thread owns. */
 static inline void fo_living_release(struct fo_living *l)
 {
     if (fo_unlikely((FO_RELAXED_LOAD(&l->owner) & FO_LIVING_WATCHED) != 0))
@@ -79,13 +80,13 @@ static inline void fo_living_release(struct fo_living *l)
 /* The calling thread ends: its process is the owner from now on. */
 void fo_living_leave_to_process(struct fo_living *l);
 
-/* True: a process owns it, of which a thread left it. */
+/* Is the owner a process, to which a thread left it? */
 static inline bool fo_living_is_left(uint64_t owner)
 {
     return owner != 0 && (uint32_t)owner == 0;
 }
 
-/* Take it away from the process to which it was left.  False: it has another owner by now. */
+/* Take it from the process to which it was left.  False: it has another owner by now. */
 bool fo_living_disown(struct fo_living *l, uint64_t owner);
 
 #endif

@@ -1,4 +1,4 @@
-/* The page that tells a child that it is one, and the table of processes: see process.h. */
+/* The page that shows a child that it was forked, and the table of processes: see process.h. */
 #include "process/process.h"
 
 #include <pthread.h>
@@ -12,7 +12,7 @@
 #include "process/life.h"
 #include "process/rows.h"
 
-/* Until the process has its page: nothing goes the short way. */
+/* Until the process has its page: its zeros lead every call to the slow path. */
 static struct fo_process no_process;
 
 struct fo_hot fo_hot = {.process = &no_process};
@@ -35,7 +35,7 @@ void fo_process_name(const char *argv0)
     fo_program[t.used] = '\0';
 }
 
-static uint64_t who(const struct fo_process *me, uint32_t thread)
+static uint64_t who_of(const struct fo_process *me, uint32_t thread)
 {
     return (uint64_t)me->index << FO_WHO_PROCESS | UINT64_C(1) << FO_WHO_KNOWN | thread;
 }
@@ -45,7 +45,7 @@ uint64_t fo_who_query(void)
     const struct fo_process *me = fo_hot.process;
     uint32_t id = (uint32_t)syscall(SYS_gettid);
 
-    fo_thread.who = who(me, id == me->pid ? 0 : id);
+    fo_thread.who = who_of(me, id == me->pid ? 0 : id);
     return fo_thread.who;
 }
 
@@ -64,7 +64,7 @@ bool fo_process_start(const struct fo_process_events *on)
         return false;
     events = on;
     fo_hot.process = page;
-    FO_RELAXED_STORE(&fo_hot.process->id, 0); /* read before it is written, it costs two faults */
+    FO_RELAXED_STORE(&fo_hot.process->id, 0); /* a read before the write costs two faults */
     if (madvise(page, size, MADV_WIPEONFORK) != 0)
         pthread_atfork(NULL, NULL, wipe);
     return true;
@@ -100,7 +100,7 @@ static void enter(struct fo_process *me, uint32_t pid, uint32_t parent)
     __atomic_store_n(&me->id, id, __ATOMIC_RELEASE);
 }
 
-/* Its lower bits are not all 0, since they alone are part of an id. */
+/* The lower bits of a serial, which alone are part of an id, are not all 0. */
 static uint32_t new_serial(struct fo_tree *tree)
 {
     uint32_t serial;
@@ -111,9 +111,9 @@ static uint32_t new_serial(struct fo_tree *tree)
     return serial;
 }
 
-/* Who we are is the only system call here (the time comes from the vDSO): a sandbox may allow
- * little else by now.  Where processes share memory there are three more (process/life.h); fork(3)
- * makes them before the program goes on in the child. */
+/* getpid(2) is the only system call here (the time comes from the vDSO): a sandbox may allow little
+ * else by now.  Where processes share memory there are three more (process/life.h); fork(3) makes
+ * them before it returns in the child. */
 void fo_process_noticed(void)
 {
     struct fo_process *me = fo_hot.process;
@@ -121,23 +121,24 @@ void fo_process_noticed(void)
 
     if (!__atomic_compare_exchange_n(&me->serial, &none, serial, false, __ATOMIC_ACQ_REL,
                                      __ATOMIC_RELAXED)) {
-        /* Another thread is at it.  Or this one, under a signal handler: so do not wait for ever.
-         */
+        /* Another thread does this now, or this thread itself, interrupted by a signal handler: so
+         * the wait has an end. */
         for (int i = 0; i < 1000 && __atomic_load_n(&me->id, __ATOMIC_ACQUIRE) == 0; i++)
             sched_yield();
-        if (fo_process_meta(me) == 0) /* for now, a process that nobody knows */
+        if (fo_process_meta(me) == 0) /* for now, an unknown process */
             FO_RELAXED_STORE(&me->meta, meta_of(0));
         return;
     }
     bool forked = known_index != 0;
     fo_life_find_namespace(fo_hot.tree, serial, forked);
     enter(me, fo_getpid(), known_index);
-    /* A fork leaves one thread, the main one; but this may be a new one that was faster. */
-    fo_thread.who = forked && fo_thread.who != 0 ? who(me, 0) : 0;
+    /* The child of a fork has one thread, the main one; but this may be a new one that was faster.
+     */
+    fo_thread.who = forked && fo_thread.who != 0 ? who_of(me, 0) : 0;
     if (fo_hot.shared)
         fo_life_watch(fo_hot.tree, me->index);
     if (fo_hot.shared)
-        fo_thread.shard = fo_thread.home = NULL; /* workers need not crowd into their parent's */
+        fo_thread.shard = fo_thread.home = NULL; /* each worker chooses a shard of its own */
     events->begun(me, forked);
 }
 
@@ -150,7 +151,7 @@ void fo_process_moved(void)
         fo_shared_set(serials, me->serial);
     known_index = 0;
     enter(me, me->pid, 0);
-    fo_thread.who = who(me, fo_who_thread(fo_who()));
+    fo_thread.who = who_of(me, fo_who_thread(fo_who()));
     fo_thread.shard = fo_thread.home = NULL;
     events->moved(me);
 }

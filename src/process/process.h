@@ -1,6 +1,6 @@
-/* Who are we, and from whom do we descend?  Forks are noticed without pthread_atfork, which a raw
- * clone(2) does not run: the struct below lies on a page that the kernel zeroes in every forked
- * child (MADV_WIPEONFORK, Linux 4.14). */
+/* Which process is this, and which are its ancestors?  Forks are noticed without pthread_atfork,
+ * which a raw clone(2) does not run: the struct below lies on a page that the kernel zeroes in
+ * every forked child (MADV_WIPEONFORK, Linux 4.14). */
 #ifndef FO_PROCESS_PROCESS_H
 #define FO_PROCESS_PROCESS_H
 
@@ -10,28 +10,28 @@
 
 enum { FO_PROCESS_HEAP = 1280 }; /* bytes */
 
-/* A process is named by numbers of ours, never by its pid: pid namespaces repeat pids. */
+/* A process is named by the library's own numbers, never by its pid: pid namespaces repeat pids. */
 struct fo_process {
     uint64_t meta;  /* of every header: this process, the active backend, state LIVE */
     uint32_t id;    /* index | serial << FO_PROCESS_BITS: its name in shared memory; 0: wiped */
     uint32_t index; /* in the table of processes */
-    /* Unlike that of each ancestor, and of all processes that share memory with this one.  Set
-     * before id: it names the process in memory of its own. */
+    /* Differs from that of each ancestor, and of all processes that share memory with this one.
+     * Set before id; in private memory it names the process. */
     uint32_t serial;
-    uint32_t pid;   /* for people, and for calls of the kernel */
+    uint32_t pid;   /* for messages, and for system calls */
     bool common_id; /* shared/fork_id.h */
-    /* The heap's, so that the kernel zeroes it, too: fo_direct_of(). */
+    /* For the heap, so that the kernel zeroes it, too: fo_direct_of(). */
     _Alignas(8) unsigned char heap[FO_PROCESS_HEAP];
 };
 
-/* What the rooms above do when a process begins. */
+/* What the rooms above do when a process starts. */
 struct fo_process_events {
-    /* It has its index and serial, in its first table or in a new one, or another backend.  Nothing
-     * can be asked of it by its id yet.  `forked`: with a parent that the table knows. */
+    /* The process has its index and serial, in its first table or in a new one, or another backend.
+     * It must not be looked up by its id yet.  `forked`: its parent is in the table. */
     void (*entered)(struct fo_process *me, bool forked);
-    /* It has its id.  `forked`: it is a child, and not the first process. */
+    /* The process has its id.  `forked`: it is a child, and not the first process. */
     void (*begun)(struct fo_process *me, bool forked);
-    /* It is in another table. */
+    /* The process is in another table. */
     void (*moved)(struct fo_process *me);
 };
 
@@ -64,8 +64,8 @@ static inline uint32_t fo_process_serial(void)
     return FO_RELAXED_LOAD(&fo_process_self()->serial);
 }
 
-/* Its name in shared memory, also while another thread is still noticing the fork: then without the
- * index. */
+/* The name of this process in shared memory; without the index while another thread is still
+ * noticing the fork. */
 static inline uint32_t fo_process_id(void)
 {
     const struct fo_process *me = fo_process_self();
@@ -85,7 +85,7 @@ static inline uint64_t fo_process_meta(const struct fo_process *me)
     return FO_RELAXED_LOAD(&me->meta);
 }
 
-/* Who is running, for records.
+/* Process and thread that make a record.
  *
  *   [ clock : 22 ][ process : 10 ][ known : 1 ][ thread : 31 ]
  *
@@ -102,21 +102,21 @@ extern __thread struct fo_thread {
     uintptr_t caller;       /* of the outermost X_free() that is running; load/objects.c */
     uint64_t stacks;        /* of the block that is being freed; as in struct fo_freed */
     struct fo_cache *cache; /* heap/region.h */
-    uint64_t mark;          /* this process and thread, where caller leaves room for it; the same */
+    uint64_t mark;          /* this process and thread, in bits that caller leaves free; the same */
     uint64_t stamp;         /* mark and caller */
     uint64_t me;            /* as the owner of a cache; process/living.h */
-    struct fo_cache *lent;  /* which it borrowed last; NULL: none */
-    uint32_t borrowed;      /* so often; heap/owner.c */
+    struct fo_cache *lent;  /* the cache that it borrowed last; NULL: none */
+    uint32_t borrowed;      /* how often it has borrowed; heap/owner.c */
 } fo_thread;
 
-/* Who calls OpenSSL now; 0: nobody whom we know. */
+/* Record the code that calls OpenSSL now; 0: not known. */
 static inline void fo_thread_enter(uintptr_t caller)
 {
     fo_thread.caller = caller;
     fo_thread.stamp = fo_thread.mark | (caller & FO_ADDRESS_MASK);
 }
 
-/* The call that was noted is left by another way than its return: a jump or an unwinding. */
+/* The recorded call ends without its return: by a jump or an unwinding. */
 static inline void fo_thread_abandon(void)
 {
     if (fo_unlikely(fo_thread.caller != 0))
@@ -137,14 +137,14 @@ static inline uint32_t fo_who_thread(uint64_t who)
 {
     return (uint32_t)who & ((1u << FO_WHO_KNOWN) - 1);
 }
-/* Is the first record the newer one?  The clock goes round after 4 million frees of a shard, long
- * after the older one was overwritten. */
+/* Is the first record the newer one?  The clock wraps after 4 million frees of a shard, long after
+ * the older record was overwritten. */
 static inline bool fo_who_is_newer(uint64_t a, uint64_t b)
 {
     return (int64_t)((a >> FO_WHO_CLOCK << FO_WHO_CLOCK) - (b >> FO_WHO_CLOCK << FO_WHO_CLOCK)) > 0;
 }
 
-/* Where this thread is calling fork() from, for the child's record. */
+/* Where this thread calls fork(), for the child's row. */
 extern __thread uintptr_t fo_fork_place;
 
 #endif

@@ -31,7 +31,7 @@ void fo_row_put_name(struct fo_text *t, uint32_t row)
     fo_put_clean(t, name.raw, sizeof name.raw);
 }
 
-static uint64_t ancestors[FO_PROCESSES / 64]; /* ordinary memory, inherited with the rest */
+static uint64_t ancestors[FO_PROCESSES / 64]; /* ordinary memory, which a child inherits */
 static __thread uint32_t reserved;            /* for the child that this thread forks; 0: none */
 
 bool fo_row_is_ancestor(uint32_t row)
@@ -41,10 +41,10 @@ bool fo_row_is_ancestor(uint32_t row)
 
 void fo_row_descend(uint32_t parent)
 {
-    ancestors[parent / 64] |= UINT64_C(1) << parent % 64; /* of row 0 nothing is known, nor asked */
+    ancestors[parent / 64] |= UINT64_C(1) << parent % 64; /* row 0 is never looked up */
 }
 
-/* Its children's rows say from whom they descend. */
+/* A row with children is not used again: their rows name it as the parent. */
 static bool has_children(const struct fo_tree *tree, uint32_t row)
 {
     for (uint32_t i = 1; i < FO_PROCESSES; i++)
@@ -53,7 +53,7 @@ static bool has_children(const struct fo_tree *tree, uint32_t row)
     return false;
 }
 
-static bool take(struct fo_tree *tree, uint32_t row)
+static bool claim(struct fo_tree *tree, uint32_t row)
 {
     uint32_t pid = fo_shared_number(&tree->processes[row].pid);
 
@@ -64,14 +64,14 @@ static bool take(struct fo_tree *tree, uint32_t row)
     return true;
 }
 
-static uint32_t take_any(struct fo_tree *tree)
+static uint32_t claim_any(struct fo_tree *tree)
 {
     static uint32_t last;
     uint32_t first = FO_RELAXED_LOAD(&last);
 
     for (uint32_t i = 1; i < FO_PROCESSES; i++) {
         uint32_t row = (first + i) % (FO_PROCESSES - 1) + 1;
-        if (take(tree, row)) {
+        if (claim(tree, row)) {
             FO_RELAXED_STORE(&last, row);
             return row;
         }
@@ -84,12 +84,12 @@ uint32_t fo_row_forks(void)
     return fo_shared_number(&fo_hot.tree->forks);
 }
 
-static void is_born(struct fo_tree *tree, uint32_t row)
+static void record_fork(struct fo_tree *tree, uint32_t row)
 {
     fo_shared_set(&tree->processes[row].born, fo_shared_add(&tree->forks, 1) + 1);
 }
 
-static uint32_t count(struct fo_tree *tree)
+static uint32_t count_process(struct fo_tree *tree)
 {
     return fo_shared_add(&tree->processes_used, 1);
 }
@@ -99,26 +99,26 @@ void fo_rows_before_fork(struct fo_tree *tree, uint32_t parent)
     if (!fo_hot.shared)
         return;
     bool full = fo_shared_number(&tree->processes_used) >= FO_PROCESSES;
-    uint32_t row = full ? take_any(tree) : count(tree);
+    uint32_t row = full ? claim_any(tree) : count_process(tree);
     reserved = row < FO_PROCESSES ? row : 0;
     if (reserved == 0)
         return;
     fo_shared_set(&tree->processes[reserved].parent, parent);
-    is_born(tree, reserved);
+    record_fork(tree, reserved);
 }
 
 void fo_rows_after_fork(struct fo_tree *tree, pid_t child)
 {
-    uint32_t nobody = 0, pid = child > 0 ? (uint32_t)child : FO_PID_NOBODY;
+    uint32_t no_pid = 0, pid = child > 0 ? (uint32_t)child : FO_PID_NOBODY;
 
     if (reserved != 0) { /* unless the child was faster */
         fo_life_seen(tree, reserved, child);
-        fo_shared_replace(&tree->processes[reserved].pid, &nobody, pid);
+        fo_shared_replace(&tree->processes[reserved].pid, &no_pid, pid);
     }
     reserved = 0;
 }
 
-static uint32_t unknown(struct fo_tree *tree)
+static uint32_t count_unknown(struct fo_tree *tree)
 {
     fo_shared_add(&tree->processes_unknown, 1);
     return 0;
@@ -131,13 +131,13 @@ uint32_t fo_row_new(struct fo_tree *tree)
     reserved = 0;
     if (row != 0)
         return row;
-    uint32_t n = count(tree);
+    uint32_t n = count_process(tree);
     if (n < FO_PROCESSES) {
-        is_born(tree, n);
+        record_fork(tree, n);
         return n;
     }
     if (fo_hot.shared)
-        return unknown(tree);
+        return count_unknown(tree);
     for (uint32_t i = 0; i < FO_PROCESSES; i++) {
         row = (n + i) % (FO_PROCESSES - 1) + 1;
         if (!fo_row_is_ancestor(row))
