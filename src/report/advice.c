@@ -1,5 +1,5 @@
-/* See advice.h.  Who owns what is said in OpenSSL's manual pages: get0 lends, get1 gives, set0
- * takes, set1 and most older names take a reference or a copy of their own. */
+/* See advice.h.  OpenSSL's manual pages define ownership: get0 lends, get1 gives, set0 takes, set1
+ * and most older names take a reference or a copy of their own. */
 #include "report/advice.h"
 
 #include <string.h>
@@ -12,8 +12,8 @@ static const char *const kinds[] = {
         "A block was here and was freed, but so many others were freed since that no record of it "
         "is left. FREEONCE_QUARANTINE and FREEONCE_TOMBSTONES keep more of them.",
     [FO_FINDING_REFERENCED] =
-        "A reference was taken after the last one had been dropped. Whoever hands the object on "
-        "has to take the reference before it gives up its own.",
+        "A reference was taken after the last one had been dropped. The code that passes the "
+        "object on must take the reference before it drops its own.",
     [FO_FINDING_USED] = "The object was used after it was freed. Drop the pointer when the object "
                         "is freed, or take "
                         "a reference of its own.",

@@ -1,4 +1,4 @@
-/* The words of a finding: those of the library's reports are those of the command's. */
+/* The words of a finding, the same in the library's reports and in the command's. */
 #ifndef FO_REPORT_HEADLINE_H
 #define FO_REPORT_HEADLINE_H
 

@@ -23,10 +23,10 @@
 
 struct fo_journal *fo_journal;
 
-static const char *trouble; /* why there is no journal; NULL: there is one, or none is asked for */
-static bool is_wanted;      /* it is to be made when an OpenSSL comes */
-static bool is_exposed;     /* others than its owner can truncate it */
-static bool is_given_up;    /* it was truncated */
+static const char *reason; /* why no journal is open; NULL: one is, or none is asked for */
+static bool is_wanted;     /* the file is to be made when an OpenSSL is loaded */
+static bool is_exposed;    /* users other than this one and root can truncate it */
+static bool is_given_up;   /* it was truncated */
 static char executable[sizeof(((struct fo_journal_module *)NULL)->path)];
 
 /* --- the file --------------------------------------------------------------------------------- */
@@ -51,7 +51,7 @@ bool fo_journal_is_kept(void)
     return fo_journal != NULL && !FO_RELAXED_LOAD(&is_given_up);
 }
 
-/* All of it is there, and nobody has begun it anew. */
+/* All of it is there, and no process has laid it out anew. */
 static bool is_whole(void)
 {
     uintptr_t start = (uintptr_t)fo_journal;
@@ -63,20 +63,20 @@ static bool is_whole(void)
 
 bool fo_journal_is_usable(void)
 {
-    static bool is_told;
+    static bool is_reported;
 
     if (fo_journal == NULL)
         return false;
     if (fo_journal_is_kept() && is_whole())
         return true;
     FO_RELAXED_STORE(&is_given_up, true);
-    if (!__atomic_exchange_n(&is_told, true, __ATOMIC_RELAXED))
+    if (!__atomic_exchange_n(&is_reported, true, __ATOMIC_RELAXED))
         fo_say_words("FREEONCE_JOURNAL=", fo_options.journal,
                      " was truncated; findings are not kept there any more", NULL);
     return false;
 }
 
-/* What was just being written goes to memory of this process. */
+/* Private memory replaces the mapping, and takes the write that failed. */
 static bool on_bus_error(siginfo_t *info, void *context)
 {
     uintptr_t at = (uintptr_t)info->si_addr - (uintptr_t)fo_journal;
@@ -94,22 +94,22 @@ void fo_journal_watch(void)
         fo_fault_watch(SIGBUS, on_bus_error);
 }
 
-static void see_dlopen(const struct fo_module *module, void *found)
+static void find_dlopen(const struct fo_module *module, void *found)
 {
     struct fo_module own;
 
-    if (fo_elf_module((uintptr_t)see_dlopen, &own) && own.dynamic != module->dynamic)
+    if (fo_elf_module((uintptr_t)find_dlopen, &own) && own.dynamic != module->dynamic)
         *(bool *)found |=
             fo_elf_has_import(module, "dlopen") || fo_elf_has_import(module, "dlmopen");
 }
 
-/* May the program load an OpenSSL later?  It may be in a chroot or a sandbox by then. */
-static bool may_load(void)
+/* Can the program load an OpenSSL later?  It may be in a chroot or a sandbox by then. */
+static bool can_load(void)
 {
     unsigned long long seen = 0;
     bool found = false;
 
-    fo_elf_each(see_dlopen, &found, &seen);
+    fo_elf_each(find_dlopen, &found, &seen);
     return found;
 }
 
@@ -123,9 +123,9 @@ static size_t run_name_length(void)
     return is_its_journal ? n : 0;
 }
 
-/* The run would be green.  An abstract socket is reached by each user, and from each root folder; a
- * datagram waits for nothing. */
-static void tell_run(void)
+/* Else the run would report success.  Each user can reach an abstract socket, from each root
+ * folder; sending a datagram does not wait. */
+static void report_to_run(void)
 {
     struct sockaddr_un to = {.sun_family = AF_UNIX};
     size_t n = run_name_length();
@@ -142,8 +142,9 @@ static void tell_run(void)
     fo_raw_close(fd);
 }
 
-/* In a file name space of its own this process would make a journal that nobody reads. */
-static bool is_lost(void)
+/* In a mount namespace of its own this process would make a journal that `freeonce run` does not
+ * read. */
+static bool is_missing_for_run(void)
 {
     struct stat st;
 
@@ -153,15 +154,15 @@ static bool is_lost(void)
 
 static void open_file(void)
 {
-    if (is_lost()) {
-        trouble = "ENOENT";
+    if (is_missing_for_run()) {
+        reason = "ENOENT";
         return;
     }
-    int fd = fo_open_to_write(fo_options.journal, O_RDWR, 0600, &trouble);
+    int fd = fo_open_to_write(fo_options.journal, O_RDWR, 0600, &reason);
 
     if (fd < 0)
         return;
-    trouble = map(fd);
+    reason = map(fd);
     fo_raw_close(fd);
 }
 
@@ -174,7 +175,7 @@ void fo_journal_open(void)
         return;
     ssize_t n = readlink("/proc/self/exe", executable, sizeof executable - 1);
     executable[n > 0 ? n : 0] = '\0';
-    is_wanted = fo_raw_stat_path(fo_options.journal, &st) != 0 && errno == ENOENT && !may_load();
+    is_wanted = fo_raw_stat_path(fo_options.journal, &st) != 0 && errno == ENOENT && !can_load();
     if (!is_wanted)
         open_file();
     errno = saved_errno;
@@ -192,11 +193,11 @@ void fo_journal_make(void)
 
 bool fo_journal_complain(void)
 {
-    if (trouble == NULL)
+    if (reason == NULL)
         return true;
-    fo_say_words("FREEONCE_JOURNAL=", fo_options.journal, " cannot be used: ", trouble,
+    fo_say_words("FREEONCE_JOURNAL=", fo_options.journal, " cannot be used: ", reason,
                  "; findings are not kept there", NULL);
-    tell_run();
+    report_to_run();
     return false;
 }
 

@@ -1,5 +1,6 @@
-/* A record as a row of the journal.  Addresses differ from process to process; what makes a
- * finding the same as another is its kind and, for each place, source line, module and offset. */
+/* A record as a row of the journal.  Addresses differ from process to process: two findings are the
+ * same if kind, operation, object and verb are equal and, for each place, source line, module and
+ * offset. */
 #include <string.h>
 
 #include "base/elf.h"
@@ -100,8 +101,8 @@ static void count(struct fo_journal_finding *f)
     FO_RELAXED_STORE(&f->last, fo_journal_now());
 }
 
-/* A row whose writer was killed stays unfinished; the finding then comes up again, and the next row
- * is taken. */
+/* A row whose writer was killed stays unfinished; when the finding is seen again, it gets the next
+ * row. */
 static struct fo_journal_finding *claim(uint64_t key, bool *is_new)
 {
     for (int tries = 0; tries < 4; tries++) {
@@ -142,6 +143,6 @@ void fo_journal_finding(const struct fo_record *record, uint32_t *row)
         fo_journal_finish(&f->row, &f->first, sizeof made - body);
     }
     __atomic_store_n(row, (uint32_t)(f - fo_journal->findings) + 1, __ATOMIC_RELAXED);
-    if (!fo_journal_is_kept()) /* no more: truncated meanwhile */
+    if (!fo_journal_is_kept()) /* truncated meanwhile */
         (void)fo_journal_is_usable();
 }

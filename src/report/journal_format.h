@@ -1,13 +1,13 @@
-/* The journal: a file of fixed size in which all processes of a tree keep what they find.  The
+/* The journal: a file of fixed size in which all processes of a tree keep their findings.  The
  * library writes it (journal.h), the command reads it.  Nothing here depends on either.
  *
  *   header | strings | modules | processes | findings
  *
  * Every table has a fixed place and a fixed number of rows; what does not fit is counted.  Numbers
  * are in the byte order of the machine.  A row is claimed, filled, and only then marked as written:
- * a process may be killed between any two instructions, and what it leaves unfinished is never
- * read.  Any process that can write the file can have written anything there: a reader bounds every
- * number by which it finds something. */
+ * a process may be killed between any two instructions, and a row that it leaves unfinished is
+ * never read.  Any process that can write the file can have written anything there: a reader bounds
+ * every number that it uses as an index. */
 #ifndef FO_REPORT_JOURNAL_FORMAT_H
 #define FO_REPORT_JOURNAL_FORMAT_H
 
@@ -23,7 +23,7 @@ enum {
     FO_JOURNAL_VERSION = 1,
     FO_JOURNAL_STRINGS = 2048,
     FO_JOURNAL_MODULES = 512,
-    FO_JOURNAL_PROCESSES = 8192, /* used again when full, but for those that a finding names */
+    FO_JOURNAL_PROCESSES = 8192, /* used again when full, except those that a finding names */
     FO_JOURNAL_FINDINGS = 1024,
     FO_JOURNAL_FRAMES = 32,
 };
@@ -35,13 +35,13 @@ enum fo_journal_state {
     FO_JOURNAL_KEPT, /* written, and named by a finding */
 };
 
-/* A reference to a row of a table: its index plus one; 0: none.  To be read by fo_journal_refers()
+/* A reference to a row of a table: its index plus one; 0: none.  Read it with fo_journal_refers()
  * alone. */
 struct fo_journal_reference {
     uint32_t raw;
 };
 
-/* False: to none of these rows. */
+/* False: it refers to none of these rows. */
 static inline bool fo_journal_refers(struct fo_journal_reference to, uint32_t rows, uint32_t *index)
 {
     *index = to.raw - 1;
@@ -50,7 +50,7 @@ static inline bool fo_journal_refers(struct fo_journal_reference to, uint32_t ro
 
 /* Starts every row. */
 struct fo_journal_row {
-    uint64_t key;   /* hash of what makes the row the same as another; 0: free */
+    uint64_t key;   /* hash of what identifies the row; 0: free */
     uint32_t state; /* enum fo_journal_state */
     uint32_t check; /* fo_journal_check() of the body */
 };
@@ -77,8 +77,8 @@ struct fo_journal_code {
 
 enum fo_journal_guard {
     FO_JOURNAL_SEEN,        /* OpenSSL was seen, and not used yet */
-    FO_JOURNAL_GUARDED,     /* its blocks are ours */
-    FO_JOURNAL_UNPROTECTED, /* they are not, `how` tells why */
+    FO_JOURNAL_GUARDED,     /* its blocks are the library's */
+    FO_JOURNAL_UNPROTECTED, /* they are not, `how` has the reason */
     FO_JOURNAL_LEFT,        /* was guarded, and executed another program since */
 };
 
@@ -92,7 +92,7 @@ struct fo_journal_process {
     char name[16];
     uint32_t is_fork; /* forked from parent_pid, which was guarded */
     uint32_t ended;   /* by this signal; 0: not known */
-    char how[176];    /* how the library got in; empty where the parent knows */
+    char how[176];    /* how the library was loaded; empty: as in the parent */
 };
 
 struct fo_journal_place {
@@ -127,13 +127,13 @@ struct fo_journal_finding {
 struct fo_journal_counters {
     uint64_t guarded; /* processes that used OpenSSL with the library in front, or were forked from
                          one; without those that executed another program since */
-    uint64_t unprotected; /* and without */
+    uint64_t unprotected; /* processes that used OpenSSL without the library in front */
     uint64_t findings;    /* all, repeated ones too */
     uint64_t processes;   /* rows handed out */
     struct {
         uint64_t strings, modules, processes, findings;
     } dropped;
-    uint64_t excluded; /* processes that could not write here: `freeonce run` was told by them */
+    uint64_t excluded; /* processes that could not write here, and reported it to `freeonce run` */
     uint64_t older;    /* processes that used OpenSSL 1.1 and no other; not in `unprotected` */
 };
 
@@ -160,7 +160,7 @@ _Static_assert(sizeof(struct fo_journal_module) == 256, "part of the format");
 _Static_assert(sizeof(struct fo_journal_process) == 256, "part of the format");
 _Static_assert(sizeof(struct fo_journal_finding) == 1808, "part of the format");
 
-/* The check of a row: of what follows its head, the two counters of a finding left out. */
+/* The check of a row: a hash of what follows its head, without the two counters of a finding. */
 static inline uint32_t fo_journal_check(const void *body, unsigned long size)
 {
     const unsigned char *at = (const unsigned char *)body;

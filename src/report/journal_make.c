@@ -1,5 +1,5 @@
-/* How does an empty file become a journal, and is a file one?  Asked by every process that opens
- * it, and by the command `freeonce run`, which makes it before it starts anything. */
+/* How does an empty file become a journal, and is a file one?  Called by every process that opens
+ * it, and by the command `freeonce run`, which makes it before it starts a program. */
 #include "report/journal_make.h"
 
 #include <errno.h>
@@ -23,8 +23,8 @@ uint64_t fo_journal_now(void)
     return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
-/* Who holds the lock lays the file out; a killed holder loses it.  A stopped one must not stop us.
- */
+/* The process that holds the lock lays the file out; a killed holder loses it.  The wait for a
+ * stopped holder has an end. */
 static bool lock(int fd)
 {
     for (int i = 0; i < 200; i++) {
@@ -37,7 +37,8 @@ static bool lock(int fd)
     return false;
 }
 
-/* All blocks are allocated now: a disk that gets full later would kill who writes. */
+/* All blocks are allocated now: if the disk became full later, a write to the mapping would end the
+ * process. */
 static const char *lay_out(int fd)
 {
     struct fo_journal_head head = {.version = FO_JOURNAL_VERSION,
@@ -63,7 +64,7 @@ static const char *lay_out(int fd)
     return NULL;
 }
 
-/* NULL: it is a journal that we can write. */
+/* NULL: it is a journal of this version. */
 static const char *check_head(int fd)
 {
     struct fo_journal_head head;

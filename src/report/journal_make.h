@@ -1,4 +1,4 @@
-/* The journal's file: journal_format.h is what it looks like. */
+/* Making the journal's file; its format is in journal_format.h. */
 #ifndef FO_REPORT_JOURNAL_MAKE_H
 #define FO_REPORT_JOURNAL_MAKE_H
 
@@ -7,8 +7,9 @@
 /* Nanoseconds since 1970. */
 uint64_t fo_journal_now(void);
 
-/* Lay the file out if it is empty, or if who began to was killed; the descriptor can read and
- * write. NULL: it is a journal of this version, whole.  Otherwise why not. */
+/* Lay the file out if it is empty, or if the process that had begun this was killed; the descriptor
+ * must be open for reading and writing.  NULL: it is a whole journal of this version.  Else the
+ * reason. */
 const char *fo_journal_prepare(int fd);
 
 #endif

@@ -1,5 +1,5 @@
-/* Rows of processes.  They are used again, the oldest first, but for those that a finding names: a
- * server that forks for each connection would fill any table. */
+/* Rows of processes.  The oldest are used again first, except those that a finding names: a server
+ * that forks for each connection would fill any table. */
 #include <errno.h>
 #include <string.h>
 
@@ -9,7 +9,7 @@
 #include "report/how.h"
 #include "report/journal.h"
 
-/* This process, as it was entered.  A child finds what its parent wrote here. */
+/* This process, as its row was written.  A child inherits what its parent wrote here. */
 static struct {
     uint32_t process; /* its serial number */
     uint32_t pid, row;
@@ -23,8 +23,8 @@ static struct fo_journal_process *row_at(uint32_t row)
     return &fo_journal->processes[row - 1];
 }
 
-/* Is this row ours to write?  `from` is the state that it must have. */
-static bool take(struct fo_journal_process *p, uint32_t from)
+/* Claim this row for writing.  `from` is the state that it must have. */
+static bool claim(struct fo_journal_process *p, uint32_t from)
 {
     return __atomic_compare_exchange_n(&p->row.state, &from, FO_JOURNAL_WRITING, false,
                                        __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
@@ -35,7 +35,7 @@ static uint32_t new_row(void)
     for (int tries = 0; tries < 64; tries++) {
         uint64_t n = __atomic_fetch_add(&fo_journal->counters.processes, 1, __ATOMIC_RELAXED);
         uint32_t row = (uint32_t)(n % FO_JOURNAL_PROCESSES) + 1;
-        if (take(row_at(row), n < FO_JOURNAL_PROCESSES ? FO_JOURNAL_FREE : FO_JOURNAL_WRITTEN))
+        if (claim(row_at(row), n < FO_JOURNAL_PROCESSES ? FO_JOURNAL_FREE : FO_JOURNAL_WRITTEN))
             return row;
     }
     __atomic_add_fetch(&fo_journal->counters.dropped.processes, 1, __ATOMIC_RELAXED);
@@ -68,7 +68,7 @@ static bool is_row_of(uint32_t row, const struct fo_lineage *l)
            row_at(row)->started == fo_shared_number(&l->started);
 }
 
-/* Process `index`. */
+/* Write a row for process `index`. */
 static uint32_t write_row(uint32_t index, uint32_t parent_row, uint32_t parent_pid)
 {
     struct fo_lineage *l = &fo_hot.tree->processes[index];
@@ -102,7 +102,7 @@ void fo_journal_process(uint32_t index)
         return;
     struct fo_lineage *l = &fo_hot.tree->processes[index];
 
-    if (own.process == fo_process_serial()) { /* the table of processes has moved */
+    if (own.process == fo_process_serial()) { /* fo_hot.tree is a new table */
         fo_shared_set(&l->started, own.started);
         fo_shared_set(&l->journal, own.row);
         return;
@@ -111,7 +111,7 @@ void fo_journal_process(uint32_t index)
     own.pid = fo_row_pid(index);
     own.started = fo_journal_now();
     fo_shared_set(&l->started, own.started);
-    __atomic_store_n(&own.leaving, 0, __ATOMIC_RELAXED); /* a thread of the parent may be there */
+    __atomic_store_n(&own.leaving, 0, __ATOMIC_RELAXED); /* maybe set by a thread of the parent */
     uint32_t parent = fo_row_parent(index);
     if (parent == 0) {
         own.row = write_row(index, 0, (uint32_t)getppid());
@@ -164,7 +164,7 @@ void fo_journal_how(enum fo_journal_guard guard, const char *how)
         return;
     struct fo_journal_process *p = row_at(row);
     enum fo_journal_state before = FO_RELAXED_LOAD(&p->row.state);
-    if ((before != FO_JOURNAL_WRITTEN && before != FO_JOURNAL_KEPT) || !take(p, before))
+    if ((before != FO_JOURNAL_WRITTEN && before != FO_JOURNAL_KEPT) || !claim(p, before))
         return;
     char clean[sizeof p->how] = "";
     struct fo_text t = {clean, sizeof clean - 1, 0};
@@ -180,15 +180,15 @@ void fo_journal_count_older(void)
         __atomic_add_fetch(&fo_journal->counters.older, 1, __ATOMIC_RELAXED);
 }
 
-/* The row of this process, for a change, and what its state was; NULL: it is used for another
- * process by now, or another thread changes it. */
-static struct fo_journal_process *take_own(enum fo_journal_state *before)
+/* Claim the row of this process for a change; *before gets its state.  NULL: the row belongs to
+ * another process by now, or another thread changes it. */
+static struct fo_journal_process *claim_own(enum fo_journal_state *before)
 {
     if (own.row == 0)
         return NULL;
     struct fo_journal_process *p = row_at(own.row);
     *before = FO_RELAXED_LOAD(&p->row.state);
-    if ((*before != FO_JOURNAL_WRITTEN && *before != FO_JOURNAL_KEPT) || !take(p, *before))
+    if ((*before != FO_JOURNAL_WRITTEN && *before != FO_JOURNAL_KEPT) || !claim(p, *before))
         return NULL;
     if (p->pid == own.pid && p->started == own.started)
         return p;
@@ -199,7 +199,7 @@ static struct fo_journal_process *take_own(enum fo_journal_state *before)
 static void set_guard(enum fo_journal_guard from, enum fo_journal_guard to)
 {
     enum fo_journal_state before;
-    struct fo_journal_process *p = take_own(&before);
+    struct fo_journal_process *p = claim_own(&before);
 
     if (p == NULL)
         return;
@@ -214,7 +214,7 @@ void fo_journal_ended(int number)
 
     if (!fo_journal_is_usable())
         return;
-    struct fo_journal_process *p = take_own(&before);
+    struct fo_journal_process *p = claim_own(&before);
     if (p == NULL)
         return;
     p->ended = (uint32_t)number;

@@ -1,5 +1,5 @@
-/* Is this program the log daemon?  What it sends to syslog it would get itself.  Known by the name
- * of its file, of which the library keeps 15 characters. */
+/* Is this program the log daemon?  A message that it sends to syslog would come to itself.  It is
+ * known by the name of its file, of which the library keeps 15 characters. */
 #ifndef FO_REPORT_LOG_DAEMON_H
 #define FO_REPORT_LOG_DAEMON_H
 

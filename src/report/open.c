@@ -13,12 +13,12 @@
 enum { LINKS_MAX = 16, PATH_SIZE = 1024 };
 
 struct walk {
-    int folder;     /* opened by us; AT_FDCWD: none */
+    int folder;     /* opened here; AT_FDCWD: none */
     struct stat is; /* that folder */
     uid_t root;     /* the owner of "/": not 0 where root's number is unknown (user namespaces) */
     unsigned links;
-    char left[PATH_SIZE]; /* of the path: what has not been walked */
-    const char *name;     /* the last one */
+    char left[PATH_SIZE]; /* the part of the path that has not been walked */
+    const char *name;     /* the last name of the path */
     const char *why;
 };
 
@@ -48,7 +48,7 @@ static void close_quietly(int fd)
 
 /* --- folders ---------------------------------------------------------------------------------- */
 
-static bool is_roots(const struct walk *w, uid_t owner)
+static bool is_of_root(const struct walk *w, uid_t owner)
 {
     return owner == 0 || owner == w->root;
 }
@@ -58,7 +58,7 @@ static bool is_private(const struct walk *w)
 {
     bool group = (w->is.st_mode & S_IWGRP) != 0 && w->is.st_gid != 0;
 
-    return is_roots(w, w->is.st_uid) && !group && (w->is.st_mode & S_IWOTH) == 0;
+    return is_of_root(w, w->is.st_uid) && !group && (w->is.st_mode & S_IWOTH) == 0;
 }
 
 /* From now on names are looked up in `fd`. */
@@ -85,14 +85,14 @@ static bool enter_first(struct walk *w, const char *name)
     return false;
 }
 
-/* What the symbolic link `fd` says comes before what is left.  Several names: another user may have
- * given it one where it leads elsewhere. */
+/* Put the target of the symbolic link `fd` in front of the rest of the path.  A link with several
+ * names is refused: another user may have made a name for it where it leads elsewhere. */
 static bool follow(struct walk *w, int fd, const struct stat *st, const char *rest)
 {
     size_t more = strlen(rest) + 1;
     char *end = w->left + sizeof w->left - more;
 
-    if (!is_private(w) && (!is_roots(w, st->st_uid) || st->st_nlink != 1)) {
+    if (!is_private(w) && (!is_of_root(w, st->st_uid) || st->st_nlink != 1)) {
         refuse(&w->why, EPERM, "a symbolic link on its way may be another user's");
         return false;
     }
@@ -111,7 +111,7 @@ static bool follow(struct walk *w, int fd, const struct stat *st, const char *re
     return w->left[0] != '/' || enter_first(w, "/");
 }
 
-/* One name further. */
+/* Walk one name further. */
 static bool step(struct walk *w, const char *name, const char *rest)
 {
     struct stat st;
@@ -149,7 +149,8 @@ static bool walk_as_root(struct walk *w)
     }
 }
 
-/* To the folder of the file.  Others than root have no rights that another user could abuse. */
+/* Walk to the folder of the file, for root alone: other users have no rights that another user
+ * could abuse. */
 static bool walk(struct walk *w, const char *path)
 {
     const char *slash = strrchr(path, '/');
@@ -173,18 +174,18 @@ static bool walk(struct walk *w, const char *path)
 int fo_open_folder(const char *path, const char **name, const char **why)
 {
     struct walk w;
-    bool there = walk(&w, path);
+    bool is_found = walk(&w, path);
 
     *name = w.name;
     *why = w.why;
-    if (!there)
+    if (!is_found)
         close_quietly(w.folder);
-    return there ? w.folder : -1;
+    return is_found ? w.folder : -1;
 }
 
 /* --- the file --------------------------------------------------------------------------------- */
 
-/* Why it is refused, or NULL.  also: may own it, beside the caller. */
+/* Why the file is refused, or NULL.  `also`: a user who may own it, beside the caller. */
 static const char *judge(const struct stat *st, uid_t also)
 {
     if (S_ISCHR(st->st_mode) && st->st_rdev == makedev(1, 3)) /* /dev/null */
@@ -204,15 +205,15 @@ static const char *judge(const struct stat *st, uid_t also)
     return NULL;
 }
 
-/* Looked at before it is opened: a device may do something when it is. */
+/* The file is checked before it is opened, too: the open of a device may have an effect. */
 static int open_existing(struct walk *w, int flags)
 {
     struct stat st;
-    uid_t also = w->folder >= 0 ? w->is.st_uid : 0; /* of its folder; or root */
+    uid_t also = w->folder >= 0 ? w->is.st_uid : 0; /* owner of its folder; or root */
 
     if (fo_raw_stat_at(w->folder, w->name, &st) == 0 && (w->why = judge(&st, also)) != NULL)
         return refuse(&w->why, EPERM, w->why);
-    /* O_CREAT also where the file is there: then the kernel refuses one that another user has put
+    /* O_CREAT also where the file exists: then the kernel refuses one that another user has put
      * into a folder like /tmp (fs.protected_regular). */
     int fd = fo_raw_open_at(w->folder, w->name, flags | O_CREAT, 0600);
     if (fd < 0)
@@ -236,8 +237,8 @@ bool fo_is_filtered(void)
     return strstr(text, "\nSeccomp:\t0\n") == NULL;
 }
 
-/* What root makes in the folder of another user is for a service of that user: a helper of the
- * service may run as root, outside its sandbox, and come first (ExecStartPre=+). */
+/* A file that root makes in the folder of another user is for a service of that user: a helper of
+ * the service may run as root, outside its sandbox, before the service (ExecStartPre=+). */
 static void give_to_owner_of_folder(int fd, const struct walk *w)
 {
     if (w->folder >= 0 && w->is.st_uid != 0 && (w->is.st_mode & S_ISVTX) == 0 && !fo_is_filtered())

@@ -16,10 +16,10 @@
 #include "report/open.h"
 #include "report/target.h"
 
-/* Servers close the low descriptors when they become daemons, and hand their numbers out again. */
+/* Servers close the low descriptors when they become daemons, and use their numbers again. */
 enum { HIGH_FD = 200 };
 
-enum { LINES_A_SECOND = 100 }; /* of findings that may be without number */
+enum { LINES_A_SECOND = 100 }; /* of findings beyond the table in report.c */
 
 static bool begun;
 static struct fo_target standard_error;
@@ -37,7 +37,8 @@ static struct fo_unprinted own_counts, *unprinted = &own_counts;
 /* --- opening ------------------------------------------------------------------------------------
  */
 
-/* A server that inetd(8) started has its client's socket in 0, 1 and 2: that is not for us. */
+/* A server that inetd(8) started has its client's socket in 0, 1 and 2: no report is written there.
+ */
 static bool is_clients_socket(const struct fo_target *t)
 {
     return t->type == S_IFSOCK && fo_target_check(t, STDIN_FILENO) == FO_STILL_SAME;
@@ -84,7 +85,7 @@ static void path_of(char *out, size_t size)
     out[t.used] = '\0';
 }
 
-/* -1, and why not. */
+/* -1: *why has the reason. */
 static int open_path(const char **why)
 {
     char path[FO_TEXT_MAX + 32];
@@ -172,8 +173,8 @@ void fo_output_forked(void)
     errno = saved_errno;
 }
 
-/* The descriptor, if it still is what was opened; -1: it is not, and cannot be had again.  A daemon
- * that closed it and left the place of its root alone gets the file again by name. */
+/* The descriptor, if it still is what was opened; -1: it is not, and cannot be opened again.  A
+ * daemon that closed it gets the file again by name, if it has not changed its root folder. */
 static int current_fd(bool *sandbox)
 {
     if (target.fd < 0)
@@ -222,7 +223,7 @@ static enum fo_written write_to_stderr(const char *text, size_t length, bool *sa
     return fo_target_write(STDERR_FILENO, &standard_error, *sandbox, text, length);
 }
 
-/* For this report alone: a descriptor that stayed open might be in the program's way. */
+/* For this report alone: the program may need the number of a descriptor that stayed open. */
 static enum fo_written write_to_syslog(const char *text, size_t length)
 {
     int fd = fo_is_log_daemon(fo_program) ? -1 : connect_to_syslog();
@@ -244,7 +245,7 @@ static bool print(const char *text, size_t length, bool is_finding)
     if (written != FO_WRITTEN_NOT || sandbox || target.syslog)
         return written == FO_WRITTEN;
     if (is_finding && fo_journal_is_kept())
-        return true; /* that has it */
+        return true; /* the journal has it */
     return write_to_syslog(text, length) == FO_WRITTEN;
 }
 
@@ -264,7 +265,7 @@ static void put_count(struct fo_text *t, uint64_t count, const char *what)
     fo_put(t, count == 1 ? "" : "s");
 }
 
-/* False: no output took it. */
+/* False: they could not be written anywhere. */
 static bool print_counts(uint64_t findings, uint64_t messages)
 {
     char line[120];
@@ -295,7 +296,7 @@ static bool print_left_out(uint64_t findings)
     return print(line, t.used, false);
 }
 
-static uint64_t take(struct fo_shared_u64 *count)
+static uint64_t taken(struct fo_shared_u64 *count)
 {
     return fo_shared_number(count) != 0 ? fo_shared_swap(count, 0) : 0;
 }
@@ -306,8 +307,8 @@ void fo_output_unprinted(void)
                    fo_shared_number(&unprinted->left_out)) == 0))
         return;
     int saved_errno = errno;
-    uint64_t findings = take(&unprinted->findings), messages = take(&unprinted->messages);
-    uint64_t left_out = take(&unprinted->left_out);
+    uint64_t findings = taken(&unprinted->findings), messages = taken(&unprinted->messages);
+    uint64_t left_out = taken(&unprinted->left_out);
     if ((findings | messages) != 0 && !print_counts(findings, messages)) {
         fo_shared_add(&unprinted->findings, findings);
         fo_shared_add(&unprinted->messages, messages);
@@ -346,8 +347,9 @@ static uint32_t lines_of(const char *text, size_t length)
     return lines;
 }
 
-/* Of one second of the clock, whichever it is in another time namespace. */
-static bool are_few(uint32_t lines)
+/* Do so few lines still fit into this second of the clock?  The clock may differ in another time
+ * namespace. */
+static bool is_within_limit(uint32_t lines)
 {
     struct timespec now = {0, 0};
 
@@ -365,7 +367,7 @@ static bool are_few(uint32_t lines)
 
 void fo_output_finding_bounded(const char *text, size_t length)
 {
-    if (are_few(lines_of(text, length)))
+    if (is_within_limit(lines_of(text, length)))
         print_or_count(text, length, true);
     else
         fo_shared_add(&unprinted->left_out, 1);

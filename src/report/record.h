@@ -13,7 +13,7 @@ enum fo_finding_kind {
 
 enum fo_operation { FO_OPERATION_FREE, FO_OPERATION_REALLOC, FO_OPERATION_REFERENCE };
 
-/* A place in a program: an OpenSSL source line, and who was there. */
+/* A place in a program: an OpenSSL source line, and the process and thread that were there. */
 struct fo_place {
     bool known;
     fo_site site;
@@ -30,12 +30,12 @@ struct fo_record {
     const char *answer; /* what was done: "skipped" */
     const char *memory; /* for foreign pointers: what they point to */
     const char *verb;   /* for faults: what was done to the block: "read" */
-    uintptr_t pointer;  /* as handed in */
+    uintptr_t pointer;  /* as passed in */
     uintptr_t block;    /* payload concerned */
     size_t size;
     size_t offset; /* of the pointer, or of the first byte that was overwritten */
     struct fo_place allocated, first, now;
-    bool racing; /* the first free is happening at this moment */
+    bool racing; /* the first free takes place at this moment */
     struct {
         uintptr_t block; /* the block below that was written past its end; 0: none */
         size_t size;
@@ -43,7 +43,7 @@ struct fo_record {
     } neighbour;
 };
 
-/* Fill in what a remembered free knows: size, allocation, first free. */
+/* Fill in what the record of a free has: size, allocation, first free. */
 struct fo_freed;
 void fo_record_freed(struct fo_record *record, const struct fo_freed *freed);
 
@@ -51,7 +51,7 @@ void fo_record_freed(struct fo_record *record, const struct fo_freed *freed);
  * calls no OpenSSL. */
 void fo_report(const struct fo_record *record);
 
-/* FREEONCE_ON_ERROR=abort is ending this process. */
+/* This process is ending because of FREEONCE_ON_ERROR=abort. */
 extern bool fo_report_ends;
 
 /* Print the counts of repeated findings that were not printed yet. */

@@ -2,8 +2,8 @@
  * the same three places, is printed once and then counted, for all processes of the tree together.
  * The count is printed when it reaches a power of ten, and at exit.
  *
- * Processes share the counts, and nothing else: what a finding was, each process knows of those
- * that it or its ancestors saw. */
+ * Processes share the counts, and nothing else: a process has the records of those findings that it
+ * or its ancestors saw. */
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -81,7 +81,7 @@ static bool is_power_of_ten(uint64_t n)
     return n == 1;
 }
 
-/* The report again in short: its places and how often it was seen. */
+/* The report again, with how often it was seen. */
 static void print_seen(const struct fo_record *record, uint64_t count)
 {
     if (!fo_output_has_findings())
@@ -96,27 +96,27 @@ static void print_seen(const struct fo_record *record, uint64_t count)
     fo_output_finding(text, t.used);
 }
 
-static bool is_kept(const struct own *mine)
+static bool is_kept(const struct own *o)
 {
-    return __atomic_load_n(&mine->kept, __ATOMIC_ACQUIRE) == KEPT;
+    return __atomic_load_n(&o->kept, __ATOMIC_ACQUIRE) == KEPT;
 }
 
-/* One of the threads that see it writes it down. */
-static void keep(struct own *mine, const struct fo_record *record)
+/* One of the threads that see the finding keeps its record. */
+static void keep(struct own *o, const struct fo_record *record)
 {
     uint32_t not_yet = NOT_KEPT;
 
-    if (!__atomic_compare_exchange_n(&mine->kept, &not_yet, KEEPING, false, __ATOMIC_ACQ_REL,
+    if (!__atomic_compare_exchange_n(&o->kept, &not_yet, KEEPING, false, __ATOMIC_ACQ_REL,
                                      __ATOMIC_RELAXED))
         return;
-    mine->record = *record;
-    __atomic_store_n(&mine->kept, KEPT, __ATOMIC_RELEASE);
+    o->record = *record;
+    __atomic_store_n(&o->kept, KEPT, __ATOMIC_RELEASE);
 }
 
 /* The count with the finding as this process first saw it. */
-static void print_count(const struct own *mine, const struct fo_record *record, uint64_t count)
+static void print_count(const struct own *o, const struct fo_record *record, uint64_t count)
 {
-    print_seen(is_kept(mine) ? &mine->record : record, count);
+    print_seen(is_kept(o) ? &o->record : record, count);
 }
 
 static void print(const struct fo_record *record, void (*output)(const char *text, size_t length))
@@ -130,9 +130,9 @@ static void print(const struct fo_record *record, void (*output)(const char *tex
     output(text, t.used);
 }
 
-/* The process that saw this finding first has not printed it yet.  It may never do so, if it was
- * killed: once the finding has come up a few times, another process prints it. */
-static void first_printer_is_slow(size_t row, const struct fo_record *record, uint64_t n)
+/* The process that saw this finding first has not printed it yet.  It never will if it was killed:
+ * when the finding was seen a few times, another process prints it. */
+static void print_if_first_is_late(size_t row, const struct fo_record *record, uint64_t n)
 {
     uint64_t none = 0;
 
@@ -150,7 +150,7 @@ static void count_in_row(size_t row, const struct fo_record *record)
         print(record, fo_output_finding);
         fo_shared_replace(&s->printed, &none, 1);
     } else if (fo_shared_number(&s->printed) == 0) {
-        first_printer_is_slow(row, record, n);
+        print_if_first_is_late(row, record, n);
     } else if (is_power_of_ten(n)) {
         fo_shared_set(&s->printed, n);
         print_count(&own[row], record, n);
@@ -183,8 +183,8 @@ void fo_report(const struct fo_record *record)
     }
 }
 
-/* Of findings that this process knows nothing of: their processes have printed them. */
-static void print_others(uint64_t times)
+/* The count of findings that this process has no record of: other processes have printed them. */
+static void print_unknown(uint64_t times)
 {
     if (times == 0 || !fo_output_has_findings())
         return;
@@ -197,12 +197,12 @@ static void print_others(uint64_t times)
     fo_output_finding(line, t.used);
 }
 
-/* The process that the tree descends from prints every count; one of its children, which may be
- * many, only what has grown fourfold since it was printed. */
+/* The first process of the tree prints every count.  Its descendants, which may be many, print only
+ * a count that has grown fourfold since it was printed. */
 static void print_grown_counts(void)
 {
     bool root = fo_row_parent(fo_process_self()->index) == 0;
-    uint64_t others = 0;
+    uint64_t unknown = 0;
 
     for (size_t i = 0; i < FO_KINDS_OF_FINDING; i++) {
         struct fo_seen *s = &fo_counts->table[i];
@@ -213,9 +213,9 @@ static void print_grown_counts(void)
         if (known)
             print_seen(&own[i].record, n);
         else
-            others += n - printed;
+            unknown += n - printed;
     }
-    print_others(others);
+    print_unknown(unknown);
 }
 
 void fo_report_counts(void)

@@ -1,5 +1,5 @@
-/* The depot behind stacks.h: a hash table of offsets into one growing array, without locks.  What
- * two threads enter at the same moment is there twice, which does no harm. */
+/* The depot of stacks.h: a hash table of offsets into one growing array, without locks.  A stack
+ * that two threads enter at the same moment is there twice, which does no harm. */
 #include "report/stacks.h"
 
 #include <errno.h>
@@ -13,7 +13,7 @@
 #include "base/shared_number.h"
 #include "options/options.h"
 
-/* FEW: for stacks of faults alone. */
+/* FEW_WORDS: enough for stacks of faults alone. */
 enum { SLOTS = 1 << 17, WORDS = 1 << 23, FEW_WORDS = 1 << 12, PROBES = 16 };
 
 /* A stack is a word with its length and the keyed hash of its frames, and its frames; its number is
@@ -33,7 +33,7 @@ bool fo_stacks_start(void)
     depot = fo_apart_map(size, MAP_SHARED);
     if (depot == NULL)
         return false;
-    /* A core dump: the kernel would give memory to each page. */
+    /* In a core dump, the kernel would allocate each page. */
     madvise(depot, size, MADV_DONTDUMP);
     fo_shared_set(&depot->used, 1);
     return true;
@@ -67,7 +67,7 @@ static unsigned read_stack(uint32_t stack, uintptr_t out[FO_STACK_MAX])
     return first_word(out, count) == first ? count : 0;
 }
 
-static bool same(uint32_t stack, const uintptr_t *frames, unsigned count)
+static bool is_same(uint32_t stack, const uintptr_t *frames, unsigned count)
 {
     uintptr_t there[FO_STACK_MAX];
 
@@ -95,7 +95,7 @@ static uint32_t find_or_enter(const uintptr_t *frames, unsigned count)
     for (uint32_t i = 0; i < PROBES; i++) {
         struct fo_shared_u32 *slot = &depot->slots[(hash + i) % SLOTS];
         uint32_t stack = fo_shared_index(slot, word_count), none = 0;
-        if (stack != 0 && same(stack, frames, count))
+        if (stack != 0 && is_same(stack, frames, count))
             return stack;
         if (stack == 0) {
             uint32_t fresh = enter(frames, count);
@@ -107,22 +107,22 @@ static uint32_t find_or_enter(const uintptr_t *frames, unsigned count)
     return enter(frames, count);
 }
 
-static bool is_ours(uintptr_t code)
+static bool is_of_library(uintptr_t code)
 {
     static struct fo_module self;
 
-    if (self.end == 0 && !fo_elf_module((uintptr_t)is_ours, &self))
+    if (self.end == 0 && !fo_elf_module((uintptr_t)is_of_library, &self))
         return false;
     return code >= self.start && code < self.end;
 }
 
-/* A wrapper of the library's lies between OpenSSL and its caller: of no interest to a reader. */
-static int without_ours(void **frames, int count)
+/* Remove the library's wrappers, which lie between OpenSSL and its caller. */
+static int remove_own(void **frames, int count)
 {
     int kept = 0;
 
     for (int i = 0; i < count; i++)
-        if (!is_ours((uintptr_t)frames[i]))
+        if (!is_of_library((uintptr_t)frames[i]))
             frames[kept++] = frames[i];
     return kept;
 }
@@ -139,7 +139,7 @@ uint32_t fo_stack_capture(void)
     int count = backtrace(frames, (int)fo_options.stacks + 8);
     inside = false;
     errno = saved_errno;
-    count = without_ours(frames, count);
+    count = remove_own(frames, count);
     if (count > (int)fo_options.stacks)
         count = (int)fo_options.stacks;
     return count > 0 ? find_or_enter((uintptr_t *)frames, (unsigned)count) : 0;

@@ -10,13 +10,13 @@ enum { FO_STACK_MAX = 32 }; /* frames */
 /* Map the depot.  False: no memory. */
 bool fo_stacks_start(void);
 
-/* Where are we?  Frames of this library are left out.  0: not known (the depot is full, or the
- * unwinder is not there).  It is glibc's unwinder that walks: no signal-safe thing, so that reports
- * keep law 5 only where no stacks were asked for.  Must not be the first call in a constructor that
- * runs before libc's: the unwinder is loaded then. */
+/* Keep the calling thread's stack, without frames of this library.  0: not known (the depot is
+ * full, or the unwinder is not there).  glibc's unwinder is not signal-safe, so reports keep law 5
+ * only where no stacks were asked for.  Must not be called first in a constructor that runs before
+ * libc's: the first call loads the unwinder. */
 uint32_t fo_stack_capture(void);
 
-/* A stack that was found otherwise; at most FO_STACK_MAX frames. */
+/* Keep a stack that was found in another way; at most FO_STACK_MAX frames. */
 uint32_t fo_stack_put(const uintptr_t *frames, unsigned count);
 
 /* The return addresses of a stack, innermost first.  Returns how many. */

@@ -1,7 +1,7 @@
 /* See target.h.
  *
  * Descriptor 2 is shared with the program and with its parents, so O_NONBLOCK must not be set on
- * it. Instead poll(2) is asked before each piece of a report.  Pieces are of at most PIPE_BUF
+ * it.  Instead poll(2) is called before each piece of a report.  Pieces are of at most PIPE_BUF
  * bytes: a pipe that is ready takes that many, and in one piece.  A terminal may take less than a
  * piece before it blocks, so it is opened anew, non-blocking, where that is allowed. */
 #include "report/target.h"
@@ -60,15 +60,15 @@ static size_t piece_of(const char *text, size_t length)
 /* How a descriptor takes text. */
 struct sink {
     int fd;
-    bool pieces; /* a file takes a report as a whole */
-    bool asked;  /* before each piece: would it have to be waited for? */
+    bool pieces;    /* a file takes a report as a whole */
+    bool is_polled; /* before each piece, poll(2): would a write wait? */
 };
 
-/* 0, or the errno of what could not be written; EAGAIN: it would have to be waited for. */
+/* 0, or the errno of the write that failed; EAGAIN: a write would wait. */
 static int write_all(const struct sink *to, const char *text, size_t length)
 {
     while (length > 0) {
-        if (to->asked && !fo_raw_is_writable(to->fd))
+        if (to->is_polled && !fo_raw_is_writable(to->fd))
             return EAGAIN;
         ssize_t n = fo_raw_write(to->fd, text, to->pieces ? piece_of(text, length) : length);
         if (n < 0 && errno == EINTR)
@@ -112,20 +112,21 @@ static int write_lines_to_syslog(int fd, const char *text, size_t length)
  */
 
 /* A pipe without a reader, a limit of the size of files, or a terminal of another job must not kill
- * or stop a program that would not have written. */
+ * or stop a program because the library writes. */
 static bool block_signals(sigset_t *before)
 {
-    sigset_t ours;
+    sigset_t signals;
 
-    sigemptyset(&ours);
-    sigaddset(&ours, SIGPIPE);
-    sigaddset(&ours, SIGXFSZ);
-    sigaddset(&ours, SIGTTOU);
-    return pthread_sigmask(SIG_BLOCK, &ours, before) == 0;
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGPIPE);
+    sigaddset(&signals, SIGXFSZ);
+    sigaddset(&signals, SIGTTOU);
+    return pthread_sigmask(SIG_BLOCK, &signals, before) == 0;
 }
 
-/* The signal of the write that failed, if it is ours, is taken back.  In a sandbox it stays
- * blocked: sshd's refuses fstat, and kills for the system call that would take the signal back. */
+/* The signal of the write that failed is discarded, unless the program had blocked it.  In a
+ * sandbox it stays blocked: sshd's refuses fstat, and kills the process for the system call that
+ * would discard the signal. */
 static void restore_signals(sigset_t *before, int failed, bool sandbox)
 {
     int number = failed == EPIPE ? SIGPIPE : failed == EFBIG ? SIGXFSZ : 0;
@@ -150,7 +151,7 @@ static enum fo_written outcome_of(int failed)
 /* --- writing ------------------------------------------------------------------------------------
  */
 
-/* A descriptor of our own for the terminal at `fd`; -1: it cannot be had. */
+/* A new descriptor for the terminal at `fd`; -1: it cannot be opened. */
 static int open_terminal(int fd)
 {
     char path[40];
@@ -171,7 +172,7 @@ enum fo_written fo_target_write(int fd, const struct fo_target *t, bool sandbox,
                                 size_t length)
 {
     bool waits = !t->ours && t->type != S_IFREG;
-    struct sink to = {.fd = fd, .pieces = t->type != S_IFREG, .asked = waits};
+    struct sink to = {.fd = fd, .pieces = t->type != S_IFREG, .is_polled = waits};
     sigset_t before;
 
     if (waits && !fo_raw_is_writable(fd))

@@ -11,7 +11,7 @@
 /* What a descriptor led to. */
 struct fo_target {
     bool known; /* false: it led to nothing that may be written to */
-    bool ours;  /* opened by us, non-blocking; else shared with the program */
+    bool ours;  /* opened by the library, non-blocking; else shared with the program */
     mode_t type;
     dev_t device, special; /* of the file; of the device that it is */
     ino_t inode;
@@ -22,20 +22,20 @@ bool fo_target_record(struct fo_target *t, int fd);
 
 enum fo_still {
     FO_STILL_SAME,
-    FO_STILL_UNKNOWN, /* a sandbox forbids to ask */
+    FO_STILL_UNKNOWN, /* a sandbox forbids fstat(2) */
     FO_STILL_NOT,     /* it is closed, or something else by now */
 };
 enum fo_still fo_target_check(const struct fo_target *t, int fd);
 
 enum fo_written {
     FO_WRITTEN,
-    FO_WRITTEN_NOT_NOW, /* the reader is slow or stopped, and would have to be waited for */
+    FO_WRITTEN_NOT_NOW, /* the reader is slow or stopped: a write would wait */
     FO_WRITTEN_NOT,
 };
 
 /* Write whole lines to `fd`, which leads to *t.  Signals that a failing write sends (SIGPIPE,
- * SIGXFSZ, SIGTTOU) do not reach the program; in a sandbox that forbids to take one back it stays
- * pending. */
+ * SIGXFSZ, SIGTTOU) do not reach the program; in a sandbox, where the library cannot discard it,
+ * such a signal stays pending. */
 enum fo_written fo_target_write(int fd, const struct fo_target *t, bool sandbox, const char *text,
                                 size_t length);
 

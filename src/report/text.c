@@ -6,7 +6,7 @@
  *     freed again  crypto/mem.c:211          pid 4131 (nginx), forked from 4120
  *     what to do   It was freed before, ...
  *
- * Called on the report path: stack memory only, and every string is read with care. */
+ * Called on the report path: stack memory only, and every string is checked before it is read. */
 #include <dlfcn.h>
 #include <link.h>
 #include <string.h>
