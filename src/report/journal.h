@@ -52,8 +52,8 @@ void fo_journal_stay(void);
 /* This process is about to be ended by this signal. */
 void fo_journal_ended(int number);
 
-/* Keep a finding.  *row gets the number of its row, for the next time; 0 at first.  It may lie in
- * memory that processes share. */
+/* Keep a finding.  *row gets the number of its row, for the next time; 0 at first.  It lies in
+ * memory of this process: the number is not bounded when it is read. */
 struct fo_record;
 void fo_journal_finding(const struct fo_record *record, uint32_t *row);
 
