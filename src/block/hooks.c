@@ -8,7 +8,7 @@
 #include "backend/origins.h"
 #include "block/hooks_parts.h"
 #include "block/quarantine.h"
-#include "block/short.h"
+#include "block/fast.h"
 #include "heap/direct.h"
 #include "process/process.h"
 
@@ -135,7 +135,7 @@ static inline void *allocate_recycled(size_t size, const char *file, int line)
 static inline void *refill(const struct fo_direct *d, uint64_t most, size_t size, const char *file,
                            int line)
 {
-    return fo_cache_fill(fo_direct_class(d, size)) ? fo_malloc_short(d, most, size, file, line)
+    return fo_cache_fill(fo_direct_class(d, size)) ? fo_malloc_fast(d, most, size, file, line)
                                                    : NULL;
 }
 
@@ -143,7 +143,7 @@ static inline void *refill(const struct fo_direct *d, uint64_t most, size_t size
 static void *allocate_borrowing(const struct fo_direct *d, uint64_t most, size_t size,
                                 const char *file, int line)
 {
-    void *p = fo_malloc_short(d, most, size, file, line);
+    void *p = fo_malloc_fast(d, most, size, file, line);
 
     if (fo_unlikely(p == NULL))
         p = refill(d, most, size, file, line);
@@ -167,7 +167,7 @@ void *fo_malloc_refill(size_t size, const char *file, int line)
     return allocate(size, file, line);
 }
 
-void *fo_malloc_long(size_t size, const char *file, int line)
+void *fo_malloc_slow(size_t size, const char *file, int line)
 {
     if (fo_unlikely(!FO_RELAXED_LOAD(&fo_hot.recycle)))
         return fo_malloc_refill(size, file, line);
@@ -179,7 +179,7 @@ void *fo_malloc_long(size_t size, const char *file, int line)
 void *fo_malloc(size_t size, const char *file, int line)
 {
     const struct fo_direct *d = fo_direct_of(fo_hot.process);
-    void *p = fo_malloc_short(d, FO_HOT_LOAD(&d->size), size, file, line);
+    void *p = fo_malloc_fast(d, FO_HOT_LOAD(&d->size), size, file, line);
 
-    return fo_likely(p != NULL) ? p : fo_malloc_long(size, file, line);
+    return fo_likely(p != NULL) ? p : fo_malloc_slow(size, file, line);
 }

@@ -7,7 +7,7 @@
 #include "base/libc_memory.h"
 #include "block/hooks_parts.h"
 #include "block/quarantine.h"
-#include "block/short.h"
+#include "block/fast.h"
 #include "heap/direct.h"
 #include "options/options.h"
 #include "process/process.h"
@@ -23,7 +23,7 @@ bool fo_watch_free(uintptr_t payload, fo_site allocated, uint64_t word, enum fo_
                    fo_site now)
 {
     if (fo_options.canary)
-        fo_watch_end(payload, allocated, word, operation, now);
+        fo_watch_check(payload, allocated, word, operation, now);
     if (fo_options.stacks != 0)
         fo_thread.stacks =
             (uint64_t)fo_stack_of(payload, fo_word_size(word)) << 32 | fo_stack_capture();
@@ -40,8 +40,8 @@ bool fo_watch_free(uintptr_t payload, fo_site allocated, uint64_t word, enum fo_
 
 static FO_COLD void refuse_free(uintptr_t p, fo_site now)
 {
-    FO_NOTE_FRAME();
-    if (fo_wrong_pointer(p, FO_OPERATION_FREE, now) == FO_FINDING_FOREIGN &&
+    FO_VERDICT_SET_FRAME();
+    if (fo_judge_pointer(p, FO_OPERATION_FREE, now) == FO_FINDING_FOREIGN &&
         fo_options.foreign == FO_FOREIGN_FREE && !fo_region_contains(p))
         fo_libc_memory.free((void *)p);
 }
@@ -59,7 +59,7 @@ static FO_COLD void free_directly(uintptr_t payload, fo_site now)
         refuse_free(payload, now);
 }
 
-void fo_free_long(uintptr_t payload, fo_site now)
+void fo_free_slow(uintptr_t payload, fo_site now)
 {
     if (payload == 0)
         return;
@@ -93,7 +93,7 @@ static __attribute__((noinline)) void free_without_cache(uintptr_t payload, fo_s
     if (fo_cache_own() != NULL)
         fo_free((void *)payload, fo_site_file(now), fo_site_line(now));
     else
-        fo_free_long(payload, now);
+        fo_free_slow(payload, now);
     if (borrows)
         fo_cache_leave();
 }
@@ -107,16 +107,16 @@ void fo_free_rotate(uintptr_t payload, fo_site now, struct fo_bin *bin)
     if (fo_thread.cache == &fo_no_cache) {
         free_without_cache(payload, now);
     } else if (fo_unlikely(class >= FO_REGION_CLASSES) || !fo_cache_rotate((unsigned)class)) {
-        fo_free_long(payload, now);
+        fo_free_slow(payload, now);
     } else if (fo_hot_is_concurrent()) {
         fo_free((void *)payload, fo_site_file(now), fo_site_line(now));
     } else { /* no other thread has changed the block */
         FO_HOT_FLIP(&fo_header_of(payload)->word, FO_REGION_FREED);
-        fo_put_short(bin, bin->put, payload, now);
+        fo_put_fast(bin, bin->put, payload, now);
     }
 }
 
-void fo_free_deep(uintptr_t payload, const char *file, int line)
+void fo_free_high_line(uintptr_t payload, const char *file, int line)
 {
     fo_free((void *)payload, file, line < 0 || line > FO_LINE_MAX ? FO_LINE_MAX : line);
 }
@@ -127,20 +127,20 @@ void fo_free_among_threads(uintptr_t payload, fo_site now, struct fo_bin *bin, u
 
     if (fo_unlikely(!__atomic_compare_exchange_n(&h->word, &word, word ^ FO_REGION_HELD, false,
                                                  __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))) {
-        fo_free_long(payload, now);
+        fo_free_slow(payload, now);
         return;
     }
-    fo_put_short(bin, bin->put, payload, now);
+    fo_put_fast(bin, bin->put, payload, now);
     __atomic_store_n(&h->word, word ^ FO_REGION_FREED, __ATOMIC_RELEASE);
 }
 
 static inline void free_elsewhere(uintptr_t payload, const char *file, int line)
 {
     if (payload != 0)
-        fo_free_long(payload, fo_site_pack(file, line));
+        fo_free_slow(payload, fo_site_pack(file, line));
 }
 
 void fo_free(void *p, const char *file, int line)
 {
-    fo_free_short(p, file, line, free_elsewhere);
+    fo_free_fast(p, file, line, free_elsewhere);
 }

@@ -43,7 +43,7 @@ static inline void *fo_header_set(uintptr_t payload, uint64_t word, fo_site site
     FO_RELAXED_STORE(&h->site, site);
     FO_RELAXED_STORE(&h->word, word | fo_check(fo_hot.secret, payload, site, word));
     if (fo_unlikely(fo_hot.tail != 0))
-        fo_watch_begin(payload, fo_word_size(word));
+        fo_watch_allocate(payload, fo_word_size(word));
     __atomic_store_n(slot, FO_SLOT_LIVE, __ATOMIC_RELEASE);
     return (void *)payload;
 }

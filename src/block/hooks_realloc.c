@@ -7,15 +7,15 @@
 #include "base/libc_memory.h"
 #include "block/hooks_parts.h"
 #include "block/quarantine.h"
-#include "block/short.h"
+#include "block/fast.h"
 #include "heap/direct.h"
 #include "options/options.h"
 #include "process/process.h"
 
 static FO_COLD void *refuse_realloc(uintptr_t p, size_t size, fo_site now)
 {
-    FO_NOTE_FRAME();
-    if (fo_wrong_pointer(p, FO_OPERATION_REALLOC, now) == FO_FINDING_FOREIGN &&
+    FO_VERDICT_SET_FRAME();
+    if (fo_judge_pointer(p, FO_OPERATION_REALLOC, now) == FO_FINDING_FOREIGN &&
         fo_options.foreign == FO_FOREIGN_FREE && !fo_region_contains(p))
         return fo_libc_memory.realloc((void *)p, size);
     return NULL;
@@ -57,7 +57,7 @@ static bool is_safe(uintptr_t payload)
 
     if (fo_hot_is_concurrent() || distance >= FO_HOT_LOAD(&d->limit))
         return false;
-    const struct fo_bin *bin = fo_live_short(d, (void *)payload, distance, &word);
+    const struct fo_bin *bin = fo_live_fast(d, (void *)payload, distance, &word);
     size_t steps = bin != NULL ? (fo_word_size(word) - 1) >> 4 : FO_REGION_STEPS;
     return steps < FO_REGION_STEPS &&
            bin == fo_bin_at(FO_HOT_LOAD(&d->bins[steps])); /* the copy relies on the size */

@@ -53,7 +53,7 @@ struct fo_memory {
     uint32_t shards_used;
     uint32_t threads[FO_SHARDS]; /* whose home is each shard, about */
     size_t others;               /* `other` of all shards together, about */
-    uint32_t locks_left;         /* locked by killed writers, recovered since */
+    uint32_t locks_recovered;    /* locked by killed writers, recovered since */
     bool own_generators;         /* the program made one; shared/fork_id.h */
     struct fo_tree tree;         /* fo_hot.tree points here */
     struct fo_shard shards[FO_SHARDS];

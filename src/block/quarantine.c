@@ -122,7 +122,7 @@ static void evict_oldest(struct fo_shard *s, struct fo_queue *q, size_t *bytes)
     if (bytes == &s->other)
         __atomic_fetch_sub(&fo_hot.memory->others, bytes_of(e.word), __ATOMIC_RELAXED);
     if (fo_hot.fill)
-        fo_watch_leave(&e);
+        fo_watch_check_fill(&e);
     give_back((uintptr_t)e.address, e.word, e.freed);
 }
 
@@ -423,7 +423,7 @@ void fo_quarantine_sweep(void)
             continue;
         for (uint32_t n = q->tail; n != q->head; n++)
             if ((fo_queue_entry(q, n)->address & 1) == 0)
-                fo_watch_leave(fo_queue_entry(q, n));
+                fo_watch_check_fill(fo_queue_entry(q, n));
         fo_shard_unlock(s);
     }
 }

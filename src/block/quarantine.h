@@ -156,7 +156,7 @@ static inline uintptr_t fo_quarantine_recycle(size_t class, uint32_t id)
     __atomic_store_n(&q->tail, tail + 1, __ATOMIC_RELEASE);
     FO_RELAXED_STORE(&s->classed, s->classed - size);
     if (fo_unlikely(fo_hot.fill))
-        fo_watch_leave(e);
+        fo_watch_check_fill(e);
     fo_shard_unlock(s);
     return payload;
 }

@@ -110,7 +110,7 @@ uintptr_t fo_registry_near(uintptr_t p)
         uintptr_t biased = (uintptr_t)fo_root_find(fo_hot.root, granule << FO_GRANULE_SHIFT);
         if (biased != 0) {
             const uint64_t *at = (const uint64_t *)((biased + granule) & ~(uintptr_t)7);
-            uint64_t slots = FO_RELAXED_LOAD(at) << (~granule & 7) * 8 & FO_SLOTS_OURS;
+            uint64_t slots = FO_RELAXED_LOAD(at) << (~granule & 7) * 8 & FO_SLOTS_OWNED;
             if (slots != 0)
                 return (granule - (uintptr_t)__builtin_clzll(slots) / 8) << FO_GRANULE_SHIFT;
         }
@@ -125,7 +125,7 @@ static uintptr_t highest(const uint8_t *biased, uintptr_t granule, uintptr_t lea
 {
     for (;;) {
         const uint64_t *at = (const uint64_t *)(((uintptr_t)biased + granule) & ~(uintptr_t)7);
-        uint64_t slots = FO_RELAXED_LOAD(at) << (~granule & 7) * 8 & FO_SLOTS_OURS;
+        uint64_t slots = FO_RELAXED_LOAD(at) << (~granule & 7) * 8 & FO_SLOTS_OWNED;
         if (slots != 0) {
             uintptr_t found = granule - (uintptr_t)__builtin_clzll(slots) / 8;
             return found >= least ? found : 0;

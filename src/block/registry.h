@@ -23,8 +23,8 @@ enum fo_slot {
 };
 
 /* Bits of the states in which the library owns the memory, in one slot and in eight. */
-#define FO_SLOT_OURS  7
-#define FO_SLOTS_OURS UINT64_C(0x0707070707070707)
+#define FO_SLOT_OWNED  7
+#define FO_SLOTS_OWNED UINT64_C(0x0707070707070707)
 
 enum {
     FO_GRANULE_SHIFT = 4,
@@ -65,9 +65,9 @@ static inline uint8_t *fo_root_find(const struct fo_root *root, uintptr_t p)
 }
 
 /* Does the library own the memory of a payload in this state? */
-static inline bool fo_slot_is_live(uint8_t state)
+static inline bool fo_slot_is_owned(uint8_t state)
 {
-    return (state & FO_SLOT_OURS) != 0;
+    return (state & FO_SLOT_OWNED) != 0;
 }
 
 /* The state byte of the payload that would start at p, or NULL: none can start there. */
@@ -153,7 +153,7 @@ static inline bool fo_registry_can_be_near(const struct fo_root *root, uintptr_t
 #pragma GCC unroll 8
     for (int i = 1; i < FO_NEAR_WORDS; i++)
         any |= FO_RELAXED_LOAD(at - i);
-    return (any & FO_SLOTS_OURS) != 0;
+    return (any & FO_SLOTS_OWNED) != 0;
 }
 
 /* The start of the nearest payload at p or so far in front, or 0. */

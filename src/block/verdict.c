@@ -92,7 +92,7 @@ static void judge(struct fo_record *r)
         judge_foreign(r);
 }
 
-enum fo_finding_kind fo_wrong_pointer(uintptr_t p, enum fo_operation operation, fo_site now)
+enum fo_finding_kind fo_judge_pointer(uintptr_t p, enum fo_operation operation, fo_site now)
 {
     struct fo_record r = new_record(p, operation, now);
 

@@ -7,11 +7,11 @@
 /* The end of the frame of a function that refuses a pointer.  Right above it, its callers have
  * saved their caller's registers, unless they reached it by a tail call. */
 extern FO_HIDDEN __thread uintptr_t fo_verdict_frame;
-#define FO_NOTE_FRAME() (fo_verdict_frame = (uintptr_t)__builtin_dwarf_cfa())
+#define FO_VERDICT_SET_FRAME() (fo_verdict_frame = (uintptr_t)__builtin_dwarf_cfa())
 
 /* Judge it and report.  Accepts any 64-bit value; reads only memory that is known to be mapped.
  * Returns the kind of finding, so that the caller can pass a foreign pointer on. */
-FO_COLD enum fo_finding_kind fo_wrong_pointer(uintptr_t p, enum fo_operation operation,
+FO_COLD enum fo_finding_kind fo_judge_pointer(uintptr_t p, enum fo_operation operation,
                                               fo_site now);
 
 /* CRYPTO_secure_free() was called for p, which lies in a secure heap and starts no live block

@@ -74,7 +74,7 @@ static struct near find_near(uintptr_t payload)
     uint8_t state = slot != NULL ? FO_RELAXED_LOAD(slot) : FO_SLOT_NONE;
 
     n.freed = state == FO_SLOT_FREED;
-    if (!fo_slot_is_live(state) || !read_header(payload, &n.header))
+    if (!fo_slot_is_owned(state) || !read_header(payload, &n.header))
         n.payload = 0;
     return n;
 }
@@ -185,7 +185,7 @@ bool fo_judge_registry(struct fo_record *r)
 
     if (state == FO_SLOT_DAMAGED) {
         r->kind = FO_FINDING_HEADER;
-    } else if (fo_slot_is_live(state)) {
+    } else if (fo_slot_is_owned(state)) {
         judge_freed(r, slot);
     } else if (state == FO_SLOT_GONE && !is_end_of_live(r->pointer) &&
                fo_quarantine_find(r->pointer, &f) != FO_FORGOTTEN) {

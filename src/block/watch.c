@@ -82,7 +82,7 @@ uint32_t fo_stack_of(uintptr_t payload, size_t size)
     return word == stack_word(payload, (uint32_t)word) ? (uint32_t)word : 0;
 }
 
-void fo_watch_begin(uintptr_t payload, size_t size)
+void fo_watch_allocate(uintptr_t payload, size_t size)
 {
     if (fo_options.stacks != 0)
         fo_stack_keep(payload, size, fo_stack_capture());
@@ -128,8 +128,8 @@ static struct fo_record new_record(enum fo_finding_kind kind, uintptr_t payload,
     };
 }
 
-FO_NO_STACK_PROTECTOR void fo_watch_end(uintptr_t payload, fo_site allocated, uint64_t word,
-                                        enum fo_operation operation, fo_site now)
+FO_NO_STACK_PROTECTOR void fo_watch_check(uintptr_t payload, fo_site allocated, uint64_t word,
+                                          enum fo_operation operation, fo_site now)
 {
     size_t size = fo_word_size(word);
     long damage = fo_watch_damage(payload, size);
@@ -180,7 +180,7 @@ static bool is_reference(const unsigned char *at, size_t size, size_t offset)
     return word == pattern - 1 && first_change(at + offset + sizeof word, behind) == behind;
 }
 
-FO_NO_STACK_PROTECTOR void fo_watch_leave(const struct fo_freed *f)
+FO_NO_STACK_PROTECTOR void fo_watch_check_fill(const struct fo_freed *f)
 {
     uintptr_t payload = (uintptr_t)f->address;
     const unsigned char *at = (const unsigned char *)payload;

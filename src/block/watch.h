@@ -17,18 +17,18 @@ enum { FO_CANARY_LEAST = 8 };
 enum { FO_FILL_BYTE = 0x55 };
 
 /* Before a block of this size is returned: write its canary and its allocation stack. */
-void fo_watch_begin(uintptr_t payload, size_t size);
+void fo_watch_allocate(uintptr_t payload, size_t size);
 
 /* The block is being freed or moved: is its canary intact?  Reports if not. */
-void fo_watch_end(uintptr_t payload, fo_site allocated, uint64_t word, enum fo_operation operation,
-                  fo_site now);
+void fo_watch_check(uintptr_t payload, fo_site allocated, uint64_t word,
+                    enum fo_operation operation, fo_site now);
 
 /* Offset behind `size` of the first canary byte that was overwritten, or -1: none. */
 long fo_watch_damage(uintptr_t payload, size_t size);
 
 /* Fill a freed payload; check it when it leaves the quarantine, and report a write. */
 void fo_watch_fill(uintptr_t payload, size_t size);
-void fo_watch_leave(const struct fo_freed *freed);
+void fo_watch_check_fill(const struct fo_freed *freed);
 
 /* A block's allocation stack lies in the last 8 bytes of its room, or in backend guard. */
 void fo_stack_keep(uintptr_t payload, size_t size, uint32_t stack);

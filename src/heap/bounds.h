@@ -5,7 +5,7 @@
  * memory of each process (struct fo_layout).  A number out of bounds is dropped and counted.  What
  * it named is left out; that costs memory at most.
  *
- * The fast path (block/short.h) follows the two pointers of a bin without a bound: docs/security.md
+ * The fast path (block/fast.h) follows the two pointers of a bin without a bound: docs/security.md
  * explains the consequence. */
 #ifndef FO_HEAP_BOUNDS_H
 #define FO_HEAP_BOUNDS_H

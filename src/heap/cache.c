@@ -92,7 +92,7 @@ static bool fill(struct fo_bin *bin, unsigned class)
         if (FO_RELAXED_LOAD(&bin->keep) == 0 && follow_put(bin))
             return true;
         if ((n = fo_magazine_take_shared(class)) != 0)
-            fo_cache_is_starved(bin, class);
+            fo_cache_raise_limits(bin, class);
         else if (fill_fresh(bin, class))
             return true;
         else if (bin->queued == 0 || (n = fo_magazine_take_queued(bin)) == 0)

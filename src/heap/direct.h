@@ -1,5 +1,5 @@
 /* The hooks' paths through the region, for blocks whose header the region judges: what the fast
- * path (hot.h, block/short.h) may do in this process, and the slow path (direct.c). */
+ * path (hot.h, block/fast.h) may do in this process, and the slow path (direct.c). */
 #ifndef FO_HEAP_DIRECT_H
 #define FO_HEAP_DIRECT_H
 

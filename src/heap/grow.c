@@ -63,7 +63,7 @@ static void finish_skip(uint64_t is)
 
     end = end < most() ? end : most();
     for (uint64_t page = start >> FO_PAGE_SHIFT; page < end >> FO_PAGE_SHIFT; page++)
-        FO_RELAXED_STORE(&fo_layout.ground[page].not_ours, 1);
+        FO_RELAXED_STORE(&fo_layout.ground[page].foreign_part, 1);
     enter_hole(start);
     move(is, end);
 }
@@ -111,7 +111,7 @@ static bool has_groups(uint64_t from, uint64_t to)
 {
     for (uint64_t page = from >> FO_PAGE_SHIFT; page < to >> FO_PAGE_SHIFT;
          page = (page / FO_GROUP_PAGES + 1) * FO_GROUP_PAGES)
-        if (!fo_layout_has_page((uint32_t)page))
+        if (!fo_layout_map_page((uint32_t)page))
             return false;
     return true;
 }

@@ -70,9 +70,9 @@ static inline uint32_t fo_handed(uint32_t slot, uint32_t count)
 /* What the fast path must know of a page.  It is a table of its own, read before any header: what a
  * block holds never decides whether it is one. */
 struct fo_ground {
-    uint32_t handed;   /* fo_handed() of slots; else 0 */
-    uint16_t bin;      /* of slots: offset of their bin in a cache */
-    uint16_t not_ours; /* 1: the mapping there is foreign */
+    uint32_t handed;       /* fo_handed() of slots; else 0 */
+    uint16_t bin;          /* of slots: offset of their bin in a cache */
+    uint16_t foreign_part; /* 1: the mapping there is foreign */
 };
 
 struct fo_cache {

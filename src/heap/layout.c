@@ -40,18 +40,18 @@ static bool has_chunk(uintptr_t *chunk, size_t size)
     return true;
 }
 
-bool fo_layout_has_page(uint32_t page)
+bool fo_layout_map_page(uint32_t page)
 {
     return has_chunk(&fo_layout.pages[page / FO_GROUP_PAGES], sizeof(struct fo_page_group));
 }
 
-bool fo_layout_has_magazine(uint32_t number)
+bool fo_layout_map_magazine(uint32_t number)
 {
     return has_chunk(&fo_layout.magazines[number / FO_GROUP_MAGAZINES],
                      sizeof(struct fo_magazine_group));
 }
 
-bool fo_layout_has_cache(uint32_t index)
+bool fo_layout_map_cache(uint32_t index)
 {
     return has_chunk(&fo_layout.caches[index / FO_GROUP_CACHES], sizeof(struct fo_cache_group));
 }

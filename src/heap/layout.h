@@ -204,9 +204,9 @@ uintptr_t fo_layout_map(size_t size);
 
 /* Map the chunk for the group of this page, magazine or cache, unless it is there.  False: no
  * memory. */
-bool fo_layout_has_page(uint32_t page);
-bool fo_layout_has_magazine(uint32_t number);
-bool fo_layout_has_cache(uint32_t index);
+bool fo_layout_map_page(uint32_t page);
+bool fo_layout_map_magazine(uint32_t number);
+bool fo_layout_map_cache(uint32_t index);
 
 /* Lay out groups one after another from `start` on, for so many pages, magazines and caches;
  * returns where they end. */

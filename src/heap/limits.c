@@ -76,7 +76,7 @@ void fo_cache_limit(struct fo_cache *cache)
 /* A magazine beyond the quarantine takes memory for its cells, and saves the way through the pages.
  * A program that frees and allocates the same sizes repeatedly gains by that.  A program that frees
  * for the last time does not: a short one that ends, or a worker that closes its connection. */
-void fo_cache_is_starved(struct fo_bin *bin, unsigned class)
+void fo_cache_raise_limits(struct fo_bin *bin, unsigned class)
 {
     uint32_t own = FO_RELAXED_LOAD(&bin->most),
              all = FO_RELAXED_LOAD(&fo_region->ready_most[class]);

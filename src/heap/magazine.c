@@ -68,7 +68,7 @@ static uint32_t fresh_magazine(unsigned class)
     uint32_t n = FO_RELAXED_LOAD(&fo_region->magazines), wanted;
 
     do {
-        if (n >= fo_layout.magazine_count - 1 || !fo_layout_has_magazine(n))
+        if (n >= fo_layout.magazine_count - 1 || !fo_layout_map_magazine(n))
             return 0;
         wanted = n + has_long(class);
     } while (!__atomic_compare_exchange_n(&fo_region->magazines, &n, n + 2, true, __ATOMIC_ACQ_REL,

@@ -106,7 +106,7 @@ bool fo_cache_take_over(struct fo_cache *cache, uint64_t self, bool asks_all)
     if (fo_living_claim(&cache->owner, self))
         return true;
     if (!can_inherit(fo_living_owner(&cache->owner), self, asks_all) ||
-        !fo_living_inherit(&cache->owner, self))
+        !fo_living_adopt(&cache->owner, self))
         return false;
     fo_thread.cache = cache; /* if this thread dies, too, another one recovers it */
     fo_cache_recover(cache);
@@ -132,7 +132,7 @@ static struct fo_cache *next_to_make(const struct fo_caches *g, uint64_t self)
         uint64_t no_maker = 0;
         if (n == g->most)
             return NULL;
-        if (!fo_layout_has_cache(g->first + n))
+        if (!fo_layout_map_cache(g->first + n))
             return NULL;
         struct fo_cache *cache = fo_cache_at(g->first + n);
         FO_RELAXED_STORE(&cache->index, g->first + n);
@@ -332,7 +332,7 @@ void fo_cache_claim_after_fork(void)
 
 /* In a child of a raw clone(2), another thread called before the one that was forked: the cache of
  * the latter belongs to the parent. */
-void fo_cache_go_ahead(void)
+void fo_cache_end_hold_back(void)
 {
     if ((uint32_t)syscall(SYS_gettid) != fo_getpid())
         return;
@@ -350,7 +350,7 @@ void fo_cache_disown(void)
 bool fo_cache_enter(void)
 {
     if (fo_unlikely(FO_RELAXED_LOAD(&fo_direct_of(fo_hot.process)->held_back)))
-        fo_cache_go_ahead();
+        fo_cache_end_hold_back();
     return fo_thread.cache == &fo_no_cache && (fo_likely(borrow_again()) || get_cache());
 }
 

@@ -31,13 +31,13 @@ void fo_cache_limit(struct fo_cache *cache);
 bool fo_cache_take_over(struct fo_cache *cache, uint64_t self, bool asks_all);
 
 /* In a child whose forked thread has not called yet: is this it?  Then start the fast path. */
-FO_COLD void fo_cache_go_ahead(void);
+FO_COLD void fo_cache_end_hold_back(void);
 
 /* fo_cache_own(), inline for each bin that is empty or full. */
 static inline struct fo_cache *fo_cache_own_now(void)
 {
     if (fo_unlikely(FO_RELAXED_LOAD(&fo_direct_of(fo_hot.process)->held_back)))
-        fo_cache_go_ahead();
+        fo_cache_end_hold_back();
     return fo_likely(fo_thread.cache != &fo_no_cache) ? fo_thread.cache : NULL;
 }
 

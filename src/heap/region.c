@@ -24,7 +24,7 @@ void fo_region_report_full(size_t wanted)
     char line[256];
     struct fo_text t = FO_TEXT(line);
 
-    if (__atomic_exchange_n(&fo_region->told_full, 1, __ATOMIC_RELAXED) != 0)
+    if (__atomic_exchange_n(&fo_region->reported_full, 1, __ATOMIC_RELAXED) != 0)
         return;
     fo_put(&t, "backend shm is full: ");
     fo_put_dec(&t, wanted);
@@ -101,7 +101,7 @@ static void begin(struct fo_region *r, uintptr_t base, uint32_t page_count, bool
     r->pages = r->marks = 1;
     r->magazines = FO_FIRST_MAGAZINE;
     /* Written before it is read: otherwise the page costs two page faults. */
-    FO_RELAXED_STORE(&fo_layout.ground[0].not_ours, 0);
+    FO_RELAXED_STORE(&fo_layout.ground[0].foreign_part, 0);
     set_classes(r);
     fo_region = r;
 }

@@ -72,7 +72,7 @@ enum {
     FO_WARM_SIZES = 17,  /* in pages of 4 KiB */
     FO_RESTING = 1024,   /* larger freed runs whose addresses rest */
     FO_BURST = 64 << 10, /* at most so many bytes of a size may be ready, beyond the quarantine, in
-                          * a thread's cache, and as many for all: fo_cache_is_starved() */
+                          * a thread's cache, and as many for all: fo_cache_raise_limits() */
     FO_READY_AT_FIRST = 1, /* so many magazines */
     FO_MARK_BITS = 64 - FO_ADDRESS_BITS,
     FO_MARKS = 1 << (FO_MARK_BITS < 17 ? FO_MARK_BITS : 17),
@@ -94,7 +94,7 @@ struct fo_region {
     uint64_t hole;      /* distance from base to the first foreign page; 0: none */
     uint64_t refused;   /* the least end that would have left the program too little; 0: none */
     uint64_t fine;      /* fo_class_as() */
-    uint32_t told_full;
+    uint32_t reported_full;
     uint32_t pages, magazines, marks; /* used so far */
     uint32_t caches, lent;            /* made so far: caches to own, caches to lend */
     uint32_t borrowed;                /* calls that borrow; each thread adds its own now and then */
@@ -163,7 +163,7 @@ static inline unsigned fo_class_at(uintptr_t payload)
 /* Is the page the heap's, or foreign?  For pages below what is committed. */
 static inline bool fo_page_is_owned(uint32_t number)
 {
-    return !FO_RELAXED_LOAD(&fo_layout.ground[number].not_ours);
+    return !FO_RELAXED_LOAD(&fo_layout.ground[number].foreign_part);
 }
 
 /* Does this lie in a page of blocks, or in the heap's records of them? */
@@ -318,7 +318,7 @@ void fo_caches_start(void);
 
 /* limits.c: slots that went back into their pages are taken again.  More may be ready from now on.
  */
-void fo_cache_is_starved(struct fo_bin *bin, unsigned class);
+void fo_cache_raise_limits(struct fo_bin *bin, unsigned class);
 
 /* Get a cache for a call.  True: this thread borrows one, and leaves it when the call ends.  False:
  * it owns one, or had one already, or there is none. */
@@ -428,7 +428,7 @@ bool fo_region_freed(const struct fo_at *at, struct fo_freed *out);
 
 /* Did X_free() or the like get a freed block, or a slot that never had one?  A quick test:
  * fo_region_at() has the exact answer. */
-static inline bool fo_region_can_be_freed(uintptr_t p)
+static inline bool fo_region_is_maybe_freed(uintptr_t p)
 {
     uint64_t word = FO_HOT_LOAD(&fo_header_of(p)->word);
 

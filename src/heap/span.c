@@ -228,7 +228,7 @@ bool fo_slots_take(struct fo_bin *bin, unsigned class, unsigned room)
 
     for (bool another = false; (page = page_of(bin, class, another)) != 0; another = true) {
         if (take_returned(bin, page, class, room) != 0) {
-            fo_cache_is_starved(bin, class);
+            fo_cache_raise_limits(bin, class);
             return true;
         }
         if (take_fresh(bin, page, class, room) != 0)

@@ -39,13 +39,13 @@ FO_EXPORT int fo_BN_BLINDING_lock(void *blinding)
 {
     static struct fo_library_slot slot;
     uintptr_t caller = (uintptr_t)__builtin_return_address(0);
-    uint32_t before = fo_rwlocks_taken_over;
+    uint32_t before = fo_rwlocks_recovered;
     int (*real)(void *);
 
     *(void **)&real =
         fo_library_function_kept(&slot, FO_PART_CRYPTO, MAJOR, "BN_BLINDING_lock", caller);
     int locked = real != NULL ? real(blinding) : 0;
-    if (fo_unlikely(locked == 1 && fo_rwlocks_taken_over != before))
+    if (fo_unlikely(locked == 1 && fo_rwlocks_recovered != before))
         renew(blinding, caller);
     return locked;
 }

@@ -21,11 +21,11 @@ static void *make_connection(unsigned major, void *context, uintptr_t caller)
 
     *(void **)&real = fo_library_function_kept(&slot, FO_PART_SSL, major, "SSL_new", caller);
     if (fo_unlikely(!fo_direct_contains(fo_direct_of(fo_hot.process), (uintptr_t)context)))
-        fo_passed_check(context, "SSL_CTX", "SSL_new", major);
+        fo_objects_check_passed(context, "SSL_CTX", "SSL_new", major);
     void *connection = real != NULL ? real(context) : NULL;
     if (connection != NULL && FO_RELAXED_LOAD(&fo_hot.keep)) {
         fo_connection_made((uintptr_t)connection);
-        fo_objects_kept_made();
+        fo_objects_kept_count_made();
     }
     return connection;
 }
@@ -38,7 +38,7 @@ static void *make_context(struct fo_library_slot *slot, const char *name, unsign
     *(void **)&real = fo_library_function_kept(slot, FO_PART_SSL, major, name, caller);
     void *context = real != NULL ? real(arguments[0], arguments[1], arguments[2]) : NULL;
     if (context != NULL && FO_RELAXED_LOAD(&fo_hot.keep))
-        fo_objects_kept_made();
+        fo_objects_kept_count_made();
     return context;
 }
 
@@ -116,7 +116,7 @@ void fo_connection_close(void *p, unsigned major, uintptr_t caller)
     errno = saved_errno;
 }
 
-void fo_connection_is_closed(void *p, unsigned major, uintptr_t caller)
+void fo_connection_keep_descriptors(void *p, unsigned major, uintptr_t caller)
 {
     for (unsigned i = 0; i < 2; i++) {
         struct bio_functions f;

@@ -11,6 +11,6 @@ void fo_connection_close(void *p, unsigned major, uintptr_t caller);
 
 /* The descriptors of p are closed: when p is freed later, their numbers may be those of other
  * files, so SSL_free() must not close them. */
-void fo_connection_is_closed(void *p, unsigned major, uintptr_t caller);
+void fo_connection_keep_descriptors(void *p, unsigned major, uintptr_t caller);
 
 #endif

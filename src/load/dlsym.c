@@ -27,7 +27,7 @@ static void *find_target(void *real, void *handle, const char *name, const char 
      * sanitizers ask before their string functions work. */
     if (fo_likely((name[0] < 'A' || name[0] > 'Z') && (name[0] != 'i' || name[1] != '2')))
         return real;
-    fo_openssl_asked_for(name);
+    fo_openssl_check_name(name);
     answer = handle != RTLD_NEXT ? fo_openssl_entry(name, handle, version) : NULL;
     return answer != NULL ? (void *)return_answer : real;
 }

@@ -99,8 +99,8 @@ static void report_engine(const struct fo_openssl *o, uintptr_t caller)
     fo_engine_refuse();
 }
 
-int fo_engine_registers(struct fo_openssl *o, const struct fo_host *functions, bool late,
-                        uintptr_t caller)
+int fo_engine_register(struct fo_openssl *o, const struct fo_host *functions, bool late,
+                       uintptr_t caller)
 {
     fo_malloc_function *guarded = fo_malloc;
 
@@ -109,7 +109,7 @@ int fo_engine_registers(struct fo_openssl *o, const struct fo_host *functions, b
     if (late)
         allow_mixing(functions);
     o->ours = false;
-    fo_memory_by_name_if(false);
+    fo_memory_set_by_name(false);
     int answer = late ? !o->set_mem(allocate, move, release)
                       : o->set_mem(functions->malloc, functions->realloc, functions->free);
     report_engine(o, caller);

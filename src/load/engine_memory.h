@@ -15,10 +15,10 @@ bool fo_engine_contains(uintptr_t code);
 /* The engine with the code `caller` registers these functions.  Returns what
  * CRYPTO_set_mem_functions() must return.  `late`: `o` may have blocks of the library already;
  * without the library it would have refused. */
-int fo_engine_registers(struct fo_openssl *o, const struct fo_host *functions, bool late,
-                        uintptr_t caller);
+int fo_engine_register(struct fo_openssl *o, const struct fo_host *functions, bool late,
+                       uintptr_t caller);
 
-/* Is `real` the malloc of the functions that fo_engine_registers() put in place?  Then
+/* Is `real` the malloc of the functions that fo_engine_register() put in place?  Then
  * CRYPTO_get_mem_functions() must answer as without the library. */
 bool fo_engine_is_hidden(const void *real);
 

@@ -10,7 +10,7 @@ void *fo_entry_named(const char *name, unsigned major);
 
 /* Set fo_direct_by_name: CRYPTO_malloc allocates without a call of OpenSSL.  all_ours: every
  * OpenSSL of this process calls the library's functions. */
-void fo_memory_by_name_if(bool all_ours);
+void fo_memory_set_by_name(bool all_ours);
 
 /* Does another library stand in front of CRYPTO_malloc, CRYPTO_zalloc or CRYPTO_free?  Then none of
  * them takes the fast path: fo_direct_wrapped.  Called before OpenSSL's first allocation. */

@@ -12,7 +12,7 @@ static FO_ALWAYS_INLINE void *free_object(void *p, const void *second, fo_object
                       slot == &fo_object_real[FO_OBJECT_SLOT(FO_OBJECT_SSL_CTX_free, 4)];
 
     return is_context ? fo_object_free(p, second, slot, caller)
-                      : fo_object_free_short(p, second, slot, caller);
+                      : fo_object_free_fast(p, second, slot, caller);
 }
 
 #define DEFINE(name, major, version, result, parameters)                                           \
@@ -61,12 +61,12 @@ static FO_ALWAYS_INLINE void *free_object(void *p, const void *second, fo_object
 #define REFERENCE(name, major, version)                                                            \
     DEFINE(name, major, version, int, (void *p))                                                   \
     {                                                                                              \
-        return (int)(intptr_t)fo_object_reference_short(p, NULL, ENTRY(name, major));              \
+        return (int)(intptr_t)fo_object_reference_fast(p, NULL, ENTRY(name, major));               \
     }
 #define CHAIN(name, major, version)                                                                \
     DEFINE(name, major, version, void *, (void *p))                                                \
     {                                                                                              \
-        return fo_object_reference_short(p, NULL, ENTRY(name, major));                             \
+        return fo_object_reference_fast(p, NULL, ENTRY(name, major));                              \
     }
 
 /* For each version in the table. */

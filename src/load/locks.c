@@ -11,7 +11,7 @@
 #include "base/real.h"
 #include "options/options.h"
 #include "shared/cures.h"
-#include "shared/rwlock_short.h"
+#include "shared/rwlock_fast.h"
 
 static bool is_shared(const void *lock)
 {
@@ -59,7 +59,7 @@ static lock_function *set_target(lock_function **target, lock_function *real, lo
     }                                                                                              \
     static int judge_##own(pthread_rwlock_t *lock)                                                 \
     {                                                                                              \
-        return fo_likely(fo_rwlock_is(lock)) ? fast_path(lock) : pass_##own(lock);                 \
+        return fo_likely(fo_rwlock_is_own(lock)) ? fast_path(lock) : pass_##own(lock);             \
     }                                                                                              \
     static int find_##own(pthread_rwlock_t *lock);                                                 \
     static lock_function *target_##own = find_##own;                                               \
@@ -73,11 +73,11 @@ static lock_function *set_target(lock_function **target, lock_function *real, lo
         return FO_HOT_LOAD(&target_##own)(lock);                                                   \
     }
 INTERPOSE(pthread_rwlock_destroy, fo_rwlock_destroy, fo_rwlock_destroy)
-INTERPOSE(pthread_rwlock_rdlock, fo_rwlock_read, fo_rwlock_read_short)
+INTERPOSE(pthread_rwlock_rdlock, fo_rwlock_read, fo_rwlock_read_fast)
 INTERPOSE(pthread_rwlock_wrlock, fo_rwlock_write, fo_rwlock_write)
 INTERPOSE(pthread_rwlock_tryrdlock, fo_rwlock_try_read, fo_rwlock_try_read)
 INTERPOSE(pthread_rwlock_trywrlock, fo_rwlock_try_write, fo_rwlock_try_write)
-INTERPOSE(pthread_rwlock_unlock, fo_rwlock_unlock, fo_rwlock_unlock_short)
+INTERPOSE(pthread_rwlock_unlock, fo_rwlock_unlock, fo_rwlock_unlock_fast)
 
 static void switch_all(void)
 {
@@ -94,7 +94,7 @@ static void switch_all(void)
     FO_EXPORT int name(pthread_rwlock_t *lock, const struct timespec *end)                         \
     {                                                                                              \
         REAL(name, pthread_rwlock_t *, const struct timespec *);                                   \
-        return fo_rwlock_is(lock) ? own(lock, CLOCK_REALTIME, end) : real(lock, end);              \
+        return fo_rwlock_is_own(lock) ? own(lock, CLOCK_REALTIME, end) : real(lock, end);          \
     }
 INTERPOSE_TIMED(pthread_rwlock_timedrdlock, fo_rwlock_read_until)
 INTERPOSE_TIMED(pthread_rwlock_timedwrlock, fo_rwlock_write_until)
@@ -103,7 +103,7 @@ INTERPOSE_TIMED(pthread_rwlock_timedwrlock, fo_rwlock_write_until)
     FO_EXPORT int name(pthread_rwlock_t *lock, clockid_t clock, const struct timespec *end)        \
     {                                                                                              \
         REAL(name, pthread_rwlock_t *, clockid_t, const struct timespec *);                        \
-        return fo_rwlock_is(lock) ? own(lock, clock, end) : real(lock, clock, end);                \
+        return fo_rwlock_is_own(lock) ? own(lock, clock, end) : real(lock, clock, end);            \
     }
 INTERPOSE_CLOCK(pthread_rwlock_clockrdlock, fo_rwlock_read_until)
 INTERPOSE_CLOCK(pthread_rwlock_clockwrlock, fo_rwlock_write_until)

@@ -39,7 +39,7 @@ static bool is_inside(uintptr_t payload, uintptr_t p)
     __atomic_thread_fence(__ATOMIC_ACQUIRE);
     return p < payload + fo_word_size(word) &&
            (word & FO_CHECK_MASK) == fo_check(fo_hot.secret, payload, site, word) &&
-           fo_slot_is_live(
+           fo_slot_is_owned(
                FO_RELAXED_LOAD(fo_registry_slot_known(payload))); /* not freed meanwhile */
 }
 
@@ -64,7 +64,7 @@ static enum what classify(uintptr_t p)
     const uint8_t *slot = fo_registry_slot(p);
     uint8_t state = slot != NULL ? __atomic_load_n(slot, __ATOMIC_ACQUIRE) : FO_SLOT_NONE;
 
-    if (fo_slot_is_live(state) && is_block_start(p))
+    if (fo_slot_is_owned(state) && is_block_start(p))
         return state == FO_SLOT_LIVE ? LIVE : WRONG;
     if (in_region || fo_guard_contains(p)) /* libc has no memory there */
         return WRONG;

@@ -1,6 +1,6 @@
 /* See objects.h.  libcrypto's own calls may come through here too (Debian's is not linked
  * -Bsymbolic), thousands in a handshake: for a live object a call reads one byte of the registry,
- * or the block's header (objects_short.c). */
+ * or the block's header (objects_fast.c). */
 #include "load/objects.h"
 
 #include <dlfcn.h>
@@ -284,14 +284,14 @@ static FO_COLD void check_passed(const void *p, fo_object_function **slot)
 
     if (row->part != FO_PART_SSL) /* libcrypto's may be static data, or the program's memory */
         return;
-    fo_passed_check(p, text_at(row->type), text_at(row->name), major_of(entry));
+    fo_objects_check_passed(p, text_at(row->type), text_at(row->name), major_of(entry));
 }
 
 /* `function`: NULL, or what dlsym(3) returned to the caller (objects_asked.c). */
 static FO_COLD void *call_slow_path(fo_object_function *function, void *p, const void *second,
                                     fo_object_function **slot, uintptr_t caller)
 {
-    FO_NOTE_FRAME();
+    FO_VERDICT_SET_FRAME();
     size_t entry = (size_t)(slot - fo_object_real);
     bool guard = fo_hot.objects;
     bool frees = rows[entry % FO_OBJECT_COUNT].operation == FO_OPERATION_FREE;
@@ -324,7 +324,7 @@ static inline __attribute__((always_inline)) void *judge(fo_object_function *fun
         return call_slow_path(NULL, p, second, slot, caller);
     const struct fo_direct *d = fo_direct_of(fo_hot.process);
     if (fo_likely(fo_direct_contains(d, (uintptr_t)p))) {
-        if (fo_unlikely(fo_region_can_be_freed((uintptr_t)p)))
+        if (fo_unlikely(fo_region_is_maybe_freed((uintptr_t)p)))
             return call_slow_path(function, p, second, slot, caller);
         return forward(function, p, second, slot, caller, frees);
     }

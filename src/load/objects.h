@@ -29,10 +29,9 @@ void *fo_object_free(void *p, const void *second, fo_object_function **slot, uin
 void *fo_object_reference(void *p, const void *second, fo_object_function **slot, uintptr_t caller);
 
 /* The same two, with a fast path. */
-void *fo_object_free_short(void *p, const void *second, fo_object_function **slot,
-                           uintptr_t caller);
-void *fo_object_reference_short(void *p, const void *second, fo_object_function **slot,
-                                uintptr_t caller);
+void *fo_object_free_fast(void *p, const void *second, fo_object_function **slot, uintptr_t caller);
+void *fo_object_reference_fast(void *p, const void *second, fo_object_function **slot,
+                               uintptr_t caller);
 
 /* The same two for a function that dlsym(3) returned: `function` is called, not that of the
  * slot. */
@@ -44,7 +43,7 @@ int fo_object_named(enum fo_part part, const char *name);
 
 /* What dlsym(3) should return for OpenSSL's function `name`, which it found at `real`: an entry of
  * the library that calls `real` and no other function, or NULL: `real` itself. */
-void *fo_object_asked(const char *name, void *real);
+void *fo_object_dlsym_entry(const char *name, void *real);
 
 /* Free p by this function of OpenSSL's, or report that it is freed already.  The code at `caller`
  * called the function by the name of this slot. */

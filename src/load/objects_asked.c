@@ -97,7 +97,7 @@ static void *entry_of(enum fo_part part, const char *name, void *real)
     return claim(entry, part, name, function) ? (void *)fo_object_asked_entries[entry] : NULL;
 }
 
-void *fo_object_asked(const char *name, void *real)
+void *fo_object_dlsym_entry(const char *name, void *real)
 {
     void *entry = real != NULL ? entry_of(FO_PART_CRYPTO, name, real) : NULL;
 

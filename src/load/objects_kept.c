@@ -67,7 +67,7 @@ bool fo_object_keep_replaced(const struct fo_kept *kept)
     return put(kept, 0, UINT32_MAX, true);
 }
 
-void fo_objects_kept_made(void)
+void fo_objects_kept_count_made(void)
 {
     __atomic_fetch_add(&made, 1, __ATOMIC_RELAXED);
 }
@@ -95,7 +95,7 @@ static void free_now(const struct place *at)
     if (at->inherited && (fo_inherited_is_live(p) ? !fo_inherited_has(p) : !fo_hot.objects))
         return;
     if (kept->connection != 0)
-        fo_connection_is_closed(kept->object, kept->connection, kept->caller);
+        fo_connection_keep_descriptors(kept->object, kept->connection, kept->caller);
     fo_object_free_now(kept->function, kept->object, kept->slot, kept->caller);
 }
 

@@ -28,7 +28,7 @@ bool fo_object_keep(const struct fo_kept *kept, uint32_t after);
 bool fo_object_keep_replaced(const struct fo_kept *kept);
 
 /* This process has made an SSL_CTX or an SSL. */
-void fo_objects_kept_made(void);
+void fo_objects_kept_count_made(void);
 
 /* Free the kept objects that no process can use any more. */
 void fo_objects_kept_free(void);

@@ -124,7 +124,7 @@ static void register_functions(struct fo_openssl *o)
         return;
     o->ours = o->set_mem(fo_malloc, fo_realloc, fo_free) == 1;
     fo_memory_find_wrappers(o->major);
-    fo_memory_by_name_if(fo_openssl_has_all_guarded(3) && fo_openssl_has_all_guarded(4));
+    fo_memory_set_by_name(fo_openssl_has_all_guarded(3) && fo_openssl_has_all_guarded(4));
     if (o->ours)
         watch_secure_heap(o);
     if (!o->ours)
@@ -200,7 +200,7 @@ static bool is_object(const char *name)
     return fo_object_named(FO_PART_CRYPTO, name) >= 0 || fo_object_named(FO_PART_SSL, name) >= 0;
 }
 
-void fo_openssl_asked_for(const char *name)
+void fo_openssl_check_name(const char *name)
 {
     static const char *const prefixes[] = {"SSL_",    "OPENSSL_", "OpenSSL_",
                                            "CRYPTO_", "EVP_",     "TLS_"};
@@ -240,7 +240,7 @@ static void *entry_of_object(const char *name, void *handle, const char *version
     if (!is_object(name) || (handle == RTLD_DEFAULT && !fo_elf_is_defined_once(name)))
         return NULL;
     fo_libraries_check();
-    return fo_object_asked(name, fo_real_dlvsym(handle, name, version));
+    return fo_object_dlsym_entry(name, fo_real_dlvsym(handle, name, version));
 }
 
 /* The entries choose the library by their caller.  If there are several, dlsym's handle is more

@@ -39,7 +39,7 @@ void fo_openssl_check_neighbours(const char *how);
 void fo_openssl_found_at(uintptr_t code);
 
 /* The program calls dlsym() for `name`: if it is like a name of OpenSSL, look for OpenSSLs. */
-void fo_openssl_asked_for(const char *name);
+void fo_openssl_check_name(const char *name);
 
 /* What dlsym(handle, name), or dlvsym() if `version` is not NULL, should return instead of the real
  * function; NULL: the real function. */

@@ -66,7 +66,7 @@ static int register_host(struct fo_openssl *o, struct fo_host wanted, uintptr_t 
     wanted.realloc = wanted.realloc != NULL ? wanted.realloc : now.realloc;
     wanted.free = wanted.free != NULL ? wanted.free : now.free;
     if (!is_same(&wanted, &now) && fo_engine_contains(caller))
-        return fo_engine_registers(o, &wanted, has_allocated(), caller);
+        return fo_engine_register(o, &wanted, has_allocated(), caller);
     if (has_allocated())
         return is_same(&wanted, &now);
     if (is_same(&wanted, &now))
@@ -80,7 +80,7 @@ static int register_host(struct fo_openssl *o, struct fo_host wanted, uintptr_t 
         return 0;
     if (fo_host.malloc != NULL && host_openssl != o) { /* a second OpenSSL with a second pool */
         o->ours = o->set_mem(wanted.malloc, wanted.realloc, wanted.free) != 1;
-        fo_memory_by_name_if(o->ours && fo_direct_by_name);
+        fo_memory_set_by_name(o->ours && fo_direct_by_name);
         return !o->ours;
     }
     if (!fo_shared_prepare())

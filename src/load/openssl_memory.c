@@ -7,7 +7,7 @@
 #include "backend/backend.h"
 #include "base/real.h"
 #include "block/hooks.h"
-#include "block/short.h"
+#include "block/fast.h"
 #include "heap/direct.h"
 #include "load/entries.h"
 #include "load/library.h"
@@ -90,7 +90,7 @@ static FO_COLD void *allocate_first(size_t size, const char *file, int line, uns
 
     if (decided && FO_RELAXED_LOAD(&fo_hot.recycle) && FO_RELAXED_LOAD(&fo_direct_by_name))
         FO_RELAXED_STORE(&slow_path[major - 3],
-                         fo_malloc_long); /* if malloc(3) fails, so does the call */
+                         fo_malloc_slow); /* if malloc(3) fails, so does the call */
     else if (decided && FO_RELAXED_LOAD(&fo_hot.direct) && FO_RELAXED_LOAD(&fo_direct_by_name))
         FO_RELAXED_STORE(&slow_path[major - 3], major == 4 ? allocate_4 : allocate_3);
     else if (decided)
@@ -102,7 +102,7 @@ static FO_ALWAYS_INLINE void *allocate_short(size_t size, const char *file, int 
 {
     const struct fo_direct *d = fo_direct_of(fo_hot.process);
 
-    return fo_malloc_short(d, FO_HOT_LOAD(&d->by_name), size, file, line);
+    return fo_malloc_fast(d, FO_HOT_LOAD(&d->by_name), size, file, line);
 }
 
 static FO_ALWAYS_INLINE void *allocate_long(size_t size, const char *file, int line, unsigned major)
@@ -119,7 +119,7 @@ static FO_ALWAYS_INLINE void *by_name(size_t size, const char *file, int line, u
     return fo_likely(p != NULL) ? p : allocate_long(size, file, line, major);
 }
 
-void fo_memory_by_name_if(bool all_ours)
+void fo_memory_set_by_name(bool all_ours)
 {
     all_ours = all_ours && !fo_direct_wrapped;
     FO_RELAXED_STORE(&fo_direct_by_name, all_ours);
@@ -185,7 +185,7 @@ static __attribute__((noinline)) void free_slow(uintptr_t payload, const char *f
                                                 unsigned major)
 {
     if (FO_RELAXED_LOAD(&fo_direct_by_name))
-        fo_free_long(payload, fo_site_pack(file, line));
+        fo_free_slow(payload, fo_site_pack(file, line));
     else
         real_free(major)((void *)payload, file, line);
 }
@@ -216,7 +216,7 @@ static __attribute__((noinline)) void free_slow(uintptr_t payload, const char *f
     ENTRY(CRYPTO_free, major)                                                                      \
     FO_HOT void fo_CRYPTO_free_##major(void *p, const char *file, int line)                        \
     {                                                                                              \
-        fo_free_short(p, file, line, free_slow_##major);                                           \
+        fo_free_fast(p, file, line, free_slow_##major);                                            \
     }
 DEFINE_ENTRIES(3)
 DEFINE_ENTRIES(4)

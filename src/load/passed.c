@@ -66,7 +66,7 @@ static void report(const void *p, const char *type, const char *function)
     fo_say(&t);
 }
 
-void fo_passed_check(const void *p, const char *type, const char *function, unsigned major)
+void fo_objects_check_passed(const void *p, const char *type, const char *function, unsigned major)
 {
     static bool is_reported;
     int saved_errno = errno;

@@ -7,6 +7,7 @@
 
 /* `function` of OpenSSL, of this major version, is called for p, which may not be an object of this
  * process: if so, print the message.  The call is not refused. */
-FO_COLD void fo_passed_check(const void *p, const char *type, const char *function, unsigned major);
+FO_COLD void fo_objects_check_passed(const void *p, const char *type, const char *function,
+                                     unsigned major);
 
 #endif

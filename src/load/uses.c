@@ -121,7 +121,7 @@ fo_use_function *fo_use_judge(const void *p, size_t entry, uintptr_t caller)
     if (fo_use_is_of_freed(p) && fo_hot.objects)
         report_freed((uintptr_t)p, row, caller);
     if (is_judged(row))
-        fo_passed_check(p, text_at(row->type), text_at(row->name), entry % 2 == 0 ? 3 : 4);
+        fo_objects_check_passed(p, text_at(row->type), text_at(row->name), entry % 2 == 0 ? 3 : 4);
     else if (__atomic_load_n(&found[entry], __ATOMIC_ACQUIRE) == real)
         set_direct(entry, real);
     return real;

@@ -108,7 +108,7 @@ bool fo_living_is_orphan(const struct fo_living *l)
     return owner != 0 && is_gone(l, owner);
 }
 
-bool fo_living_inherit(struct fo_living *l, uint64_t me)
+bool fo_living_adopt(struct fo_living *l, uint64_t me)
 {
     uint64_t before = __atomic_load_n(&l->owner, __ATOMIC_ACQUIRE);
     bool watches = FO_RELAXED_LOAD(&fo_hot.shared) && is_watched_by_kernel();

@@ -64,7 +64,7 @@ static inline bool fo_living_claim(struct fo_living *l, uint64_t me)
 
 /* Adopt what belongs to an owner that does not exist any more.  False: it has no owner, or one that
  * lives. */
-bool fo_living_inherit(struct fo_living *l, uint64_t me);
+bool fo_living_adopt(struct fo_living *l, uint64_t me);
 
 void fo_living_release_watched(struct fo_living *l);
 

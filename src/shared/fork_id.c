@@ -30,7 +30,7 @@ uint32_t fo_fork_id(void)
         !fo_rwlock_has_writer_here() || FO_RELAXED_LOAD(&m->own_generators) ||
         me->pid != fo_getpid())
         return 0;
-    return COMMON | (FO_RELAXED_LOAD(&m->locks_left) & (COMMON - 1));
+    return COMMON | (FO_RELAXED_LOAD(&m->locks_recovered) & (COMMON - 1));
 }
 
 uint32_t fo_fork_id_apart(void)

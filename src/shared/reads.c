@@ -31,7 +31,7 @@ static uint64_t *put_in_first(struct fo_own_seat *own, uint64_t *entry, uint64_t
     bool last = entry == own->top;
 
     if (last)
-        FO_RELAXED_STORE(&own->top, entry + 1); /* as in rwlock_short.h */
+        FO_RELAXED_STORE(&own->top, entry + 1); /* as in rwlock_fast.h */
     __atomic_exchange_n(entry, key, __ATOMIC_SEQ_CST);
     if (own->top <= entry)
         FO_RELAXED_STORE(&own->top, entry + 1);

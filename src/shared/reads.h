@@ -1,5 +1,5 @@
 /* The locks that the calling thread holds for reading, in its seat (seat.h).  The first line is a
- * stack that ends at own->top, with a 0 where a lock was released in another order; rwlock_short.h
+ * stack that ends at own->top, with a 0 where a lock was released in another order; rwlock_fast.h
  * has its fast paths.  Entries without room there go to further lines, in any order.
  *
  * A signal handler may acquire and release locks between any two instructions. */

@@ -13,7 +13,7 @@
 _Static_assert(sizeof(struct fo_rwlock) <= sizeof(pthread_rwlock_t),
                "it takes the place of glibc's");
 _Static_assert(_Alignof(struct fo_rwlock) <= _Alignof(pthread_rwlock_t), "the same");
-_Static_assert(offsetof(struct fo_rwlock, magic) == 0, "fo_rwlock_is() looks there");
+_Static_assert(offsetof(struct fo_rwlock, magic) == 0, "fo_rwlock_is_own() looks there");
 _Static_assert(FO_SEAT_BITS + FO_GENERATION_BITS == 27, "an owner's name has room in the word");
 
 /* --- writers -------------------------------------------------------------------------------------

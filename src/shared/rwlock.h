@@ -46,7 +46,7 @@ enum {
 enum { FO_RWLOCK_MAGIC = 0x4f466b63 };
 
 /* Is it the library's lock, and not glibc's? */
-static inline bool fo_rwlock_is(const pthread_rwlock_t *lock)
+static inline bool fo_rwlock_is_own(const pthread_rwlock_t *lock)
 {
     return __atomic_load_n((const uint32_t *)(const void *)lock, __ATOMIC_ACQUIRE) ==
            FO_RWLOCK_MAGIC;
@@ -63,7 +63,7 @@ extern __thread const pthread_rwlock_t *fo_rwlock_written;
 bool fo_rwlock_has_writer_here(void);
 
 /* The number of locks that the calling thread has recovered from writers that were killed. */
-extern __thread uint32_t fo_rwlocks_taken_over;
+extern __thread uint32_t fo_rwlocks_recovered;
 
 /* Can the library's lock lie there? */
 bool fo_rwlock_has_room(const pthread_rwlock_t *lock);
@@ -80,7 +80,7 @@ int fo_rwlock_read_until(pthread_rwlock_t *lock, clockid_t clock, const struct t
 int fo_rwlock_write_until(pthread_rwlock_t *lock, clockid_t clock, const struct timespec *end);
 int fo_rwlock_unlock(pthread_rwlock_t *lock);
 
-/* The rest of a read acquisition, and of a release, after the fast path (rwlock_short.h): the entry
+/* The rest of a read acquisition, and of a release, after the fast path (rwlock_fast.h): the entry
  * is in the seat, or was removed from it. */
 int fo_rwlock_read_entered(pthread_rwlock_t *lock, uint64_t *entry);
 int fo_rwlock_unlock_removed(pthread_rwlock_t *lock, uint64_t *entry, uint64_t was);

@@ -67,7 +67,7 @@ uint64_t fo_rwlock_release(struct fo_rwlock *l)
  */
 
 __thread const pthread_rwlock_t *fo_rwlock_written;
-__thread uint32_t fo_rwlocks_taken_over;
+__thread uint32_t fo_rwlocks_recovered;
 __thread const pthread_rwlock_t *fo_rwlock_tried;
 
 static FO_COLD void report_recovery(const struct fo_rwlock *l, uint32_t owner)
@@ -85,7 +85,7 @@ static FO_COLD void report_recovery(const struct fo_rwlock *l, uint32_t owner)
     fo_put(&t, ", which is gone (killed?); pid ");
     fo_put_dec(&t, fo_process_self()->pid);
     fo_put(&t, " took it over. What it guards may be half changed; no. ");
-    fo_put_dec(&t, __atomic_add_fetch(&fo_hot.memory->locks_left, 1, __ATOMIC_RELAXED));
+    fo_put_dec(&t, __atomic_add_fetch(&fo_hot.memory->locks_recovered, 1, __ATOMIC_RELAXED));
     fo_put(&t, " in these processes");
     fo_say(&t);
 }
@@ -98,7 +98,7 @@ bool fo_rwlock_recover(struct fo_rwlock *l, uint64_t word, uint32_t heir)
         !fo_rwlock_change(l, &word, heir != 0 ? (word & ~all) | heir : released(word)))
         return false;
     if ((word & FO_RWLOCK_HELD) != 0) {
-        fo_rwlocks_taken_over++;
+        fo_rwlocks_recovered++;
         report_recovery(l, fo_rwlock_owner(word));
     }
     if (heir == 0)

@@ -113,7 +113,7 @@ void fo_seat_leave(void)
 /* Then the calling thread owns the seat, which is empty. */
 static bool recover(struct fo_seat *seat, uint64_t me)
 {
-    if (!fo_living_inherit(&seat->owner, me))
+    if (!fo_living_adopt(&seat->owner, me))
         return false;
     fo_seat_empty(seat);
     __atomic_fetch_add(&seat->generation, 1, __ATOMIC_ACQ_REL);

@@ -28,7 +28,7 @@ MANY = {f"src/attic/{number}.h": lambda text: text for number in range(21)}
 LONG = "".join(f"    f({number});\n" for number in range(61))
 PLANTED = {  # script: what is done to a copy, what is said
     "anchors": (
-        (replaced("src/block/short.h", "fo_malloc_short", "fo_renamed"), "src/block/short.h defines fo_malloc_short 0 times"),
+        (replaced("src/block/fast.h", "fo_malloc_fast", "fo_renamed"), "src/block/fast.h defines fo_malloc_fast 0 times"),
         (replaced(DOCUMENT, "src/heap/cache.c: fill`", "src/heap/cashe.c: fill`"), "there is no src/heap/cashe.c"),
         (replaced(DOCUMENT, "`fo_hot.alloc`", "`fo_hat.alloc`"), "there is no fo_hat in src"),
         (replaced(DOCUMENT, "`src/heap/set.h`", "`src/heap/sets.h`"), "there is no src/heap/sets.h"),

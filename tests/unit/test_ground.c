@@ -1,5 +1,5 @@
 /* Does place decide what is a block, and nothing that a block holds?  Steps through the decision of
- * the hooks' short way itself: every address of the heap, and headers forged with every value that
+ * the hooks' fast path itself: every address of the heap, and headers forged with every value that
  * their check bits may have.
  *
  *   test_ground [DECISIONS]     so many of forged headers; default 4 million, a nightly run has
@@ -9,7 +9,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#include "block/short.h"
+#include "block/fast.h"
 #include "heap/region.h"
 #include "fixture.h"
 #include "whole_heap.h"
@@ -24,7 +24,7 @@ static bool short_way_takes(uintptr_t p)
     uintptr_t distance = fo_direct_distance(d, p);
     uint64_t word;
 
-    return distance < d->limit && fo_live_short(d, (void *)p, distance, &word) != NULL;
+    return distance < d->limit && fo_live_fast(d, (void *)p, distance, &word) != NULL;
 }
 
 static bool long_way_takes(uintptr_t p)

@@ -41,7 +41,7 @@ static uint64_t owner_process(void)
 static void inherit(void)
 {
     common->heirs[who] = fo_process_id();
-    common->has[who] = fo_living_inherit(&common->it, fo_living_me());
+    common->has[who] = fo_living_adopt(&common->it, fo_living_me());
     common->over[who] = true;
     for (;;)
         pause();
@@ -85,7 +85,7 @@ static void ends_well(pid_t first, pid_t second)
     stepping_kill(first);
     stepping_kill(second);
     uint64_t me = fo_living_me();
-    assert_true(fo_living_claim(&common->it, me) || fo_living_inherit(&common->it, me));
+    assert_true(fo_living_claim(&common->it, me) || fo_living_adopt(&common->it, me));
     fo_living_release(&common->it);
 }
 
@@ -153,7 +153,7 @@ static void inherit_unseen(void *unused)
 {
     (void)unused;
     syscall(SYS_set_robust_list, NULL, sizeof(struct robust_list_head)); /* as after clone(2) */
-    common->has[0] = fo_living_inherit(&common->it, fo_living_me());
+    common->has[0] = fo_living_adopt(&common->it, fo_living_me());
     kill(getpid(), SIGKILL);
 }
 
@@ -171,7 +171,7 @@ FRESH(a_process_made_by_clone_inherits_nothing_that_it_would_not_leave)
     anew();
     fork_and_forget(claim_and_vanish, NULL);
     fork_and_forget(inherit_unseen, NULL);
-    assert_true(fo_living_inherit(&common->it, fo_living_me()));
+    assert_true(fo_living_adopt(&common->it, fo_living_me()));
 }
 
 int main(void)

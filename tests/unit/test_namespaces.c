@@ -251,7 +251,7 @@ static void try_it(void)
 {
     uint64_t me = fo_living_me();
 
-    if (fo_living_claim(it, me) || fo_living_inherit(it, me))
+    if (fo_living_claim(it, me) || fo_living_adopt(it, me))
         _exit(7);
 }
 

@@ -188,7 +188,7 @@ FRESH(without_a_quarantine_few_slots_take_turns_in_the_order_of_their_frees)
     walk();
 }
 
-/* Not one slot each time, with a long way to get it. */
+/* Not one slot each time, with a slow path to get it. */
 FRESH(after_a_free_the_next_fresh_slots_come_more_than_one_at_a_time)
 {
     const struct fo_bin *bin;

@@ -1,6 +1,6 @@
 /* Backend shm: other processes can write what the heap knows of its pages and magazines.  Whatever
  * number stands there, does a process go on, without a crash, an endless loop or a change of memory
- * outside of the heap?  What the short way reads is left out (docs/security.md). */
+ * outside of the heap?  What the fast path reads is left out (docs/security.md). */
 #include <pthread.h>
 #include <string.h>
 #include <sys/wait.h>

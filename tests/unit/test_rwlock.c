@@ -163,7 +163,7 @@ FRESH(any_process_may_release_what_another_one_reads)
     pthread_rwlock_t *lock = new_lock();
     read_it(lock);
     fixture_fork(release_in_child, lock);
-    assert_int_equal(fo_rwlock_unlock_short(lock), EPERM);
+    assert_int_equal(fo_rwlock_unlock_fast(lock), EPERM);
     assert_true(is_free_for_others(lock));
 }
 
@@ -192,7 +192,7 @@ FRESH(a_thread_that_has_the_lock_already)
     pthread_rwlock_t *lock = new_lock();
     clock_gettime(CLOCK_MONOTONIC, &soon);
     assert_int_equal(fo_rwlock_write(lock), 0);
-    assert_int_equal(fo_rwlock_read_short(lock), EDEADLK);
+    assert_int_equal(fo_rwlock_read_fast(lock), EDEADLK);
     assert_int_equal(fo_rwlock_write(lock), EDEADLK);
     assert_int_equal(fo_rwlock_read_until(lock, CLOCK_MONOTONIC, &soon), EDEADLK);
     assert_int_equal(fo_rwlock_try_read(lock), EBUSY);
@@ -481,7 +481,7 @@ FRESH(without_a_seat_a_lock_is_refused_in_words)
     start(NULL);
     pthread_rwlock_t *lock = new_lock();
     fo_seats->used = FO_SEATS - 1; /* and each is somebody's: none is ready */
-    assert_int_equal(fo_rwlock_read_short(lock), EAGAIN);
+    assert_int_equal(fo_rwlock_read_fast(lock), EAGAIN);
     assert_int_equal(fo_rwlock_write(lock), EAGAIN);
     fixture_expect("freeonce: more threads than 32,767 of all processes together use OpenSSL's "
                    "locks in shared memory: further ones get none of them\n%s",
@@ -495,7 +495,7 @@ FRESH(without_room_a_lock_is_refused_in_words)
     fo_seats->lines_used = FO_LINES - 1;
     for (unsigned i = 0; i < FO_LINE_READS; i++)
         read_it(lock);
-    assert_int_equal(fo_rwlock_read_short(lock), EAGAIN);
+    assert_int_equal(fo_rwlock_read_fast(lock), EAGAIN);
     leave(lock);
     read_it(lock);
     assert_int_equal(fixture_count("they get no further ones"), 1);

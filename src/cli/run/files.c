@@ -124,7 +124,7 @@ static int make_temporary(struct fo_run_files *files, bool any_user)
 {
     const char *tmp = temporary();
 
-    fo_run_remove_left(tmp);
+    fo_run_remove_orphans(tmp);
     snprintf(files->folder, sizeof files->folder, "%s/" FO_RUN_FOLDER, tmp);
     if (mkdtemp(files->folder) == NULL || (any_user && chmod(files->folder, 0711) != 0)) {
         fo_error("no folder can be made in %s (TMPDIR): %s", tmp, strerror(errno));

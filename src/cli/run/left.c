@@ -84,7 +84,7 @@ static void remove_one(int tmp, const char *name)
     close(folder);
 }
 
-void fo_run_remove_left(const char *tmp)
+void fo_run_remove_orphans(const char *tmp)
 {
     DIR *all = opendir(tmp);
 

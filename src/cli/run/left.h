@@ -13,6 +13,6 @@ int fo_run_lock(const char *folder);
 
 /* Remove each folder in `tmp` that is of a run of this user whose launcher has ended.  Such a
  * folder has the name, this owner, a journal and no other file in it, and its lock is free. */
-void fo_run_remove_left(const char *tmp);
+void fo_run_remove_orphans(const char *tmp);
 
 #endif

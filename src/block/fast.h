@@ -3,26 +3,26 @@
  * check bits once.  All else takes the slow path, in hooks.c and hooks_free.c.
  *
  * Called from OpenSSL's hook, and from OpenSSL's names CRYPTO_malloc and CRYPTO_free. */
-#ifndef FO_BLOCK_SHORT_H
-#define FO_BLOCK_SHORT_H
+#ifndef FO_BLOCK_FAST_H
+#define FO_BLOCK_FAST_H
 
 #include "base/block.h"
 #include "base/hot.h"
 #include "heap/hot.h"
 #include "process/process.h"
 
-void *fo_malloc_long(size_t size, const char *file, int line) __attribute__((noinline));
+void *fo_malloc_slow(size_t size, const char *file, int line) __attribute__((noinline));
 
 /* The same, if backend arena serves the hooks directly: the magazine is empty. */
 void *fo_malloc_refill(size_t size, const char *file, int line) __attribute__((noinline));
 
-void fo_free_long(uintptr_t payload, fo_site now) __attribute__((noinline));
+void fo_free_slow(uintptr_t payload, fo_site now) __attribute__((noinline));
 
 /* The magazine of this bin for frees is full. */
 void fo_free_rotate(uintptr_t payload, fo_site now, struct fo_bin *bin) __attribute__((noinline));
 
 /* For a line above FO_LINE_MAX. */
-FO_COLD void fo_free_deep(uintptr_t payload, const char *file, int line);
+FO_COLD void fo_free_high_line(uintptr_t payload, const char *file, int line);
 
 /* The end of the fast path where another thread may free the same block at this moment: only one of
  * them changes it from live to held. */
@@ -35,8 +35,8 @@ static inline struct fo_bin *fo_bin_at(uint16_t where)
 }
 
 /* NULL: take the slow path. */
-static FO_ALWAYS_INLINE void *fo_malloc_short(const struct fo_direct *d, uint64_t most, size_t size,
-                                              const char *file, int line)
+static FO_ALWAYS_INLINE void *fo_malloc_fast(const struct fo_direct *d, uint64_t most, size_t size,
+                                             const char *file, int line)
 {
     if (fo_unlikely(size - 1 >= most) || fo_unlikely((unsigned)line > FO_LINE_MAX))
         return NULL;
@@ -57,8 +57,8 @@ static FO_ALWAYS_INLINE void *fo_malloc_short(const struct fo_direct *d, uint64_
     return (void *)payload;
 }
 
-static inline void fo_put_short(struct fo_bin *bin, struct fo_cell *put, uintptr_t payload,
-                                fo_site now)
+static inline void fo_put_fast(struct fo_bin *bin, struct fo_cell *put, uintptr_t payload,
+                               fo_site now)
 {
     FO_RELAXED_STORE(&put->freed, now);
     FO_RELAXED_STORE(&put->by, fo_thread.stamp);
@@ -71,8 +71,8 @@ static inline void fo_put_short(struct fo_bin *bin, struct fo_cell *put, uintptr
  *
  * Slot and class are known from the address, before the header is read: that may be the program's
  * memory, and the code that follows need not wait until it is loaded. */
-static FO_ALWAYS_INLINE struct fo_bin *fo_live_short(const struct fo_direct *d, void *p,
-                                                     uintptr_t distance, uint64_t *word)
+static FO_ALWAYS_INLINE struct fo_bin *fo_live_fast(const struct fo_direct *d, void *p,
+                                                    uintptr_t distance, uint64_t *word)
 {
     const struct fo_spot spot = fo_spot_at(d, distance);
     struct fo_bin *bin = fo_bin_at(fo_spot_bin(&spot));
@@ -87,8 +87,8 @@ static FO_ALWAYS_INLINE struct fo_bin *fo_live_short(const struct fo_direct *d, 
 }
 
 /* `elsewhere` gets pointers outside the region, NULL included. */
-static FO_ALWAYS_INLINE void fo_free_short(void *p, const char *file, int line,
-                                           void (*elsewhere)(uintptr_t, const char *, int))
+static FO_ALWAYS_INLINE void fo_free_fast(void *p, const char *file, int line,
+                                          void (*elsewhere)(uintptr_t, const char *, int))
 {
     const struct fo_direct *d = fo_direct_of(fo_hot.process);
     uintptr_t payload = (uintptr_t)p, distance = fo_direct_distance(d, payload);
@@ -98,14 +98,14 @@ static FO_ALWAYS_INLINE void fo_free_short(void *p, const char *file, int line,
         return;
     }
     if (fo_unlikely((unsigned)line > FO_LINE_MAX)) {
-        fo_free_deep(payload, file, line);
+        fo_free_high_line(payload, file, line);
         return;
     }
     fo_site now = (fo_site)(unsigned)line << 48 | (uintptr_t)file;
     uint64_t word;
-    struct fo_bin *bin = fo_live_short(d, p, distance, &word);
+    struct fo_bin *bin = fo_live_fast(d, p, distance, &word);
     if (fo_unlikely(bin == NULL)) {
-        fo_free_long(payload, now);
+        fo_free_slow(payload, now);
         return;
     }
     struct fo_cell *put = bin->put;
@@ -118,7 +118,7 @@ static FO_ALWAYS_INLINE void fo_free_short(void *p, const char *file, int line,
         return;
     }
     FO_HOT_FLIP(&((struct fo_header *)p - 1)->word, FO_REGION_FREED);
-    fo_put_short(bin, put, payload, now);
+    fo_put_fast(bin, put, payload, now);
 }
 
 #endif

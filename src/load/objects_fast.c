@@ -14,8 +14,8 @@ static FO_ALWAYS_INLINE bool can_pass(const void *p)
            ((FO_HOT_LOAD(&fo_header_of((uintptr_t)p)->word) ^ d->meta) & d->object_bits) == 0;
 }
 
-FO_HOT void *fo_object_free_short(void *p, const void *second, fo_object_function **slot,
-                                  uintptr_t caller)
+FO_HOT void *fo_object_free_fast(void *p, const void *second, fo_object_function **slot,
+                                 uintptr_t caller)
 {
     fo_object_function *function = FO_HOT_LOAD(slot);
 
@@ -24,8 +24,8 @@ FO_HOT void *fo_object_free_short(void *p, const void *second, fo_object_functio
     return fo_object_free(p, second, slot, caller);
 }
 
-FO_HOT void *fo_object_reference_short(void *p, const void *second, fo_object_function **slot,
-                                       uintptr_t caller)
+FO_HOT void *fo_object_reference_fast(void *p, const void *second, fo_object_function **slot,
+                                      uintptr_t caller)
 {
     fo_object_function *function = FO_HOT_LOAD(slot);
 

@@ -1,7 +1,7 @@
 /* The fast path of a read acquisition and of its release, for a thread that has a seat, when no
  * thread writes: tens of thousands of times in a handshake.  All else is in rwlock.h. */
-#ifndef FO_SHARED_RWLOCK_SHORT_H
-#define FO_SHARED_RWLOCK_SHORT_H
+#ifndef FO_SHARED_RWLOCK_FAST_H
+#define FO_SHARED_RWLOCK_FAST_H
 
 #include "shared/own_seat.h"
 #include "shared/rwlock.h"
@@ -12,7 +12,7 @@ static FO_ALWAYS_INLINE bool fo_own_seat_is_this(void)
     return fo_own_seat.process == FO_RELAXED_LOAD(&fo_hot.process->id);
 }
 
-static FO_ALWAYS_INLINE int fo_rwlock_read_short(pthread_rwlock_t *lock)
+static FO_ALWAYS_INLINE int fo_rwlock_read_fast(pthread_rwlock_t *lock)
 {
     const struct fo_rwlock *l = (const struct fo_rwlock *)(void *)lock;
     uint64_t *top = fo_own_seat.top;
@@ -28,7 +28,7 @@ static FO_ALWAYS_INLINE int fo_rwlock_read_short(pthread_rwlock_t *lock)
     return fo_rwlock_read_entered(lock, top);
 }
 
-static FO_ALWAYS_INLINE int fo_rwlock_unlock_short(pthread_rwlock_t *lock)
+static FO_ALWAYS_INLINE int fo_rwlock_unlock_fast(pthread_rwlock_t *lock)
 {
     uint64_t key = FO_RELAXED_LOAD(&((const struct fo_rwlock *)(void *)lock)->key);
     uint64_t *last = fo_own_seat.top - 1;
