@@ -188,6 +188,7 @@ void fo_engine_report(const char *backend)
     fo_put(&h, fo_hot.shared ? ", memory shared" : ", memory private");
     how[h.used] = '\0';
     fo_journal_how(FO_JOURNAL_GUARDED, how);
+    fo_journal_settings();
     if (fo_options.verbose)
         print_verbose(how);
     if (fo_hot.shared)

@@ -39,6 +39,9 @@ void fo_journal_process(uint32_t index);
 /* Record how the library was loaded into this process, or why it was not. */
 void fo_journal_how(enum fo_journal_guard guard, const char *how);
 
+/* Write the options of this guarded process, or count it if the journal has other ones. */
+void fo_journal_settings(void);
+
 /* Count this process, which uses OpenSSL 1.1 and no other. */
 void fo_journal_count_older(void);
 

@@ -1,7 +1,7 @@
 /* The journal: a file of fixed size in which all processes of a tree keep their findings.  The
  * library writes it (journal.h), the command reads it.  Nothing here depends on either.
  *
- *   header | strings | modules | processes | findings
+ *   header, counters, settings | strings | modules | processes | findings
  *
  * Every table has a fixed place and a fixed number of rows; what does not fit is counted.  Numbers
  * are in the byte order of the machine.  A row is claimed, filled, and only then marked as written:
@@ -12,6 +12,7 @@
 #define FO_REPORT_JOURNAL_FORMAT_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 /* As PNG's: a byte that is no text, and line ends that a transfer as text would change. */
@@ -137,6 +138,13 @@ struct fo_journal_counters {
     uint64_t older;    /* processes that used OpenSSL 1.1 and no other; not in `unprotected` */
 };
 
+/* The options of the first guarded process.  Older libraries leave this empty. */
+struct fo_journal_settings {
+    struct fo_journal_row row;
+    uint64_t others; /* guarded processes with other options */
+    char text[2048]; /* " NAME=value" for each option; ends with NUL */
+};
+
 struct fo_journal_head {
     char magic[8]; /* written last: a file without it was not finished */
     uint32_t version;
@@ -149,12 +157,14 @@ struct fo_journal_head {
 struct fo_journal {
     struct fo_journal_head head;
     struct fo_journal_counters counters;
+    struct fo_journal_settings settings;
     _Alignas(4096) struct fo_journal_string strings[FO_JOURNAL_STRINGS];
     _Alignas(4096) struct fo_journal_module modules[FO_JOURNAL_MODULES];
     _Alignas(4096) struct fo_journal_process processes[FO_JOURNAL_PROCESSES];
     _Alignas(4096) struct fo_journal_finding findings[FO_JOURNAL_FINDINGS];
 };
 
+_Static_assert(offsetof(struct fo_journal, strings) == 4096, "part of the format");
 _Static_assert(sizeof(struct fo_journal_string) == 128, "part of the format");
 _Static_assert(sizeof(struct fo_journal_module) == 256, "part of the format");
 _Static_assert(sizeof(struct fo_journal_process) == 256, "part of the format");

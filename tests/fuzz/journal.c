@@ -33,6 +33,7 @@ static const struct table tables[] = {
     TABLE(strings, fo_journal_string, text),
     TABLE(modules, fo_journal_module, build_id_length),
     TABLE(processes, fo_journal_process, started),
+    TABLE(settings, fo_journal_settings, text),
     TABLE(findings, fo_journal_finding, first),
     TABLE(findings, fo_journal_finding, first),
 };

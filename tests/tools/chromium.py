@@ -13,7 +13,7 @@ PROGRAM = shutil.which("chromium")
 FLAGS = [
     "--headless", "--remote-debugging-pipe", "--disable-gpu", "--disable-extensions", "--disable-background-networking",
     "--disable-component-update", "--disable-sync", "--no-first-run", "--no-default-browser-check", "--hide-scrollbars",
-    "--disable-dev-shm-usage", "--host-resolver-rules=MAP * ~NOTFOUND", "--force-color-profile=srgb",
+    "--no-sandbox", "--disable-dev-shm-usage", "--host-resolver-rules=MAP * ~NOTFOUND", "--force-color-profile=srgb",
 ]  # fmt: skip
 
 
@@ -54,9 +54,8 @@ class Browser:
 
     def start(self, folder, from_us, to_us):
         """The browser reads its descriptor 3 and writes its descriptor 4."""
-        root = ["--no-sandbox"] if os.geteuid() == 0 else []
         script = f"exec {PROGRAM} \"$@\" 3<&{from_us} 4>&{to_us}"
-        command = ["bash", "-c", script, "chromium", *FLAGS, *root, f"--user-data-dir={folder}", "about:blank"]
+        command = ["bash", "-c", script, "chromium", *FLAGS, f"--user-data-dir={folder}", "about:blank"]
         environment = {**os.environ, "HOME": folder, "TZ": "UTC", "LC_ALL": "C.UTF-8"}
         environment.pop("LD_PRELOAD", None)
         browser = subprocess.Popen(
@@ -120,8 +119,9 @@ class Browser:
         return answer["result"].get("value")
 
     def key(self, name, code):
-        for kind in ("rawKeyDown", "keyUp"):
-            self.ask("Input.dispatchKeyEvent", type=kind, key=name, code=name, windowsVirtualKeyCode=code)
+        text = {"text": "\r"} if name == "Enter" else {}
+        self.ask("Input.dispatchKeyEvent", type="keyDown", key=name, code=name, windowsVirtualKeyCode=code, **text)
+        self.ask("Input.dispatchKeyEvent", type="keyUp", key=name, code=name, windowsVirtualKeyCode=code)
 
     def type(self, text):
         self.ask("Input.insertText", text=text)

@@ -340,6 +340,27 @@ FRESH(threads_and_processes_at_once_lose_nothing)
     assert_int_equal(fo_journal->counters.findings, count);
 }
 
+FRESH(the_options_of_the_first_process_are_kept)
+{
+    start();
+    struct fo_journal_settings *s = &fo_journal->settings;
+    char before[sizeof s->text];
+    fo_journal_settings();
+    assert_non_null(strstr(s->text, " QUARANTINE="));
+    assert_int_equal(s->row.state, FO_JOURNAL_WRITTEN);
+    assert_int_equal(s->row.check, fo_journal_check(s->text, sizeof s->text));
+    fo_journal_settings();
+    assert_int_equal(s->others, 0);
+    memcpy(before, s->text, sizeof before);
+    fo_options.fill = !fo_options.fill;
+    fo_journal_settings();
+    assert_int_equal(s->others, 1);
+    assert_memory_equal(before, s->text, sizeof before);
+    s->row.state = FO_JOURNAL_WRITING; /* its writer was killed */
+    fo_journal_settings();
+    assert_int_equal(s->others, 1);
+}
+
 FRESH(without_a_journal_nothing_happens)
 {
     fixture_start(NULL);
@@ -347,6 +368,7 @@ FRESH(without_a_journal_nothing_happens)
     report("c.c", 1);
     fo_journal_process(1);
     fo_journal_how(FO_JOURNAL_GUARDED, "");
+    fo_journal_settings();
 }
 
 int main(void)
@@ -363,6 +385,7 @@ int main(void)
         cmocka_unit_test(an_unfinished_row_does_not_swallow_the_finding),
         cmocka_unit_test(a_writer_that_was_away_for_long_loses_nothing),
         cmocka_unit_test(threads_and_processes_at_once_lose_nothing),
+        cmocka_unit_test(the_options_of_the_first_process_are_kept),
         cmocka_unit_test(without_a_journal_nothing_happens),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

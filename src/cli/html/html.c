@@ -10,7 +10,7 @@
 
 /* No text from outside is run even if it got into the page: only this script is, by its SHA-256,
  * which tests/cli/formats/page.py compares. */
-#define SCRIPT_HASH "sha256-4dsz+V+qt6H2O8TPaNmWpcZIN1X6oDWy2ZsGml1+Ieo="
+#define SCRIPT_HASH "sha256-0FcpxzCML5RWhnMhGeZvxpgY4RG4w6klpEk2pGNhmPs="
 
 static const char *plural(uint64_t n)
 {
@@ -36,8 +36,11 @@ static void put_head(const struct fo_html_page *page)
             "<title>freeonce: %s finding%s</title>\n<style>\n",
             fo_html_number(number, counting), plural(counting));
     fputs(fo_html_css, out);
-    fo_html(out, "</style>\n</head>\n<body>\n<a class=\"skip\" href=\"#findings\">To the findings"
-                 "</a>\n");
+    fo_html(out,
+            "</style>\n</head>\n<body class=\"%s\">\n<a class=\"skip\" href=\"#findings\">To the "
+            "findings"
+            "</a>\n",
+            page->is_short ? "short" : "long");
 }
 
 static void put_verdict(const struct fo_html_page *page)
@@ -91,7 +94,8 @@ static void put_navigation(const struct fo_html_page *page)
                        "<a href=\"#findings\">Findings</a> ");
     if (page->model->finding_count > 0)
         fo_html(page->out, "<a href=\"#times\">Time line</a> ");
-    fo_html(page->out, "<a href=\"#processes\">Processes</a></nav>\n");
+    fo_html(page->out,
+            "<a href=\"#processes\">Processes</a> <a href=\"#settings\">Settings</a></nav>\n");
 }
 
 /* --- what is not in the page -------------------------------------------------------------------
@@ -198,6 +202,7 @@ void fo_format_html(FILE *out, const struct fo_model *model, const struct fo_run
     fo_html_findings(&page);
     fo_html_times(&page);
     fo_html_processes(&page);
+    fo_html_settings(&page);
     fo_html(out, "</main>\n<script>\n");
     fputs(fo_html_js, out);
     fo_html(out, "</script>\n</body>\n</html>\n");

@@ -11,13 +11,8 @@
   const words = document.getElementById("words");
   const selects = { object: document.getElementById("object"), kind: document.getElementById("kind"), program: document.getElementById("program") };
   const rows = findings.map(function (element) {
-    return {
-      element: element,
-      text: element.textContent.toLowerCase(),
-      object: element.closest(".object").dataset.object,
-      kind: element.dataset.kind,
-      program: element.dataset.program
-    };
+    const object = element.closest(".object").dataset.object;
+    return { element: element, text: null, object: object, kind: element.dataset.kind, program: element.dataset.program };
   });
 
   function fill(name) {
@@ -32,6 +27,7 @@
         if (selects[name].value !== row[name]) { return false; }
       }
     }
+    if (row.text === null) { row.text = (row.object + " " + row.element.textContent).toLowerCase(); }
     return wanted.every(function (word) { return row.text.includes(word); });
   }
 

@@ -130,9 +130,9 @@ static void put_row(struct fo_html_page *page, const struct fo_finding_shown *f)
     fo_html_time(page->out, f->first);
     fo_html(page->out, "</td><td>");
     fo_html_time(page->out, f->last);
-    fo_html(page->out, "</td><td class=\"number\">%s</td><td>%.*s</td><td>%s</td><td>%s",
-            fo_html_number(count, f->count), FO_HTML_SHORT, f->object, f->kind,
-            fo_describe_program(f));
+    fo_html(page->out, "</td><td class=\"number\">%s</td><td>%.*s</td><td>%.*s</td><td>%.*s",
+            fo_html_number(count, f->count), FO_HTML_SHORT, f->object, FO_HTML_SHORT, f->kind,
+            FO_HTML_SHORT, fo_describe_program(f));
     if (f->now.pid != 0)
         fo_html(page->out, " %u", f->now.pid);
     fo_html(page->out, "</td></tr>\n");

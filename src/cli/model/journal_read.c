@@ -9,10 +9,29 @@
 #include "cli/model/journal_file.h"
 #include "cli/model/journal_rows.h"
 
+/* Of several journals the first one's are shown, if they differ. */
+static void read_settings(struct fo_reading *r)
+{
+    const struct fo_journal_settings *s = &r->journal->settings;
+    struct fo_model *m = r->model;
+    char text[sizeof s->text + 1];
+
+    if (!fo_row_is_whole(m, &s->row, s->text, sizeof s->text))
+        return;
+    memcpy(text, s->text, sizeof s->text);
+    text[sizeof s->text] = '\0';
+    m->other_settings += s->others;
+    if (m->settings == NULL)
+        m->settings = fo_model_string(m, text);
+    else
+        m->other_settings += strcmp(m->settings, text) != 0;
+}
+
 static void read_one(struct fo_reading *r)
 {
     const struct fo_journal_counters *c = &r->journal->counters;
 
+    read_settings(r);
     fo_read_names(r);
     fo_read_processes(r);
     fo_read_findings(r);

