@@ -89,7 +89,7 @@ static char *read_source(const char *path, size_t room)
 {
     char name[32], *text = NULL;
     struct stat st;
-    int fd, look = has_name_of_source(path) ? open(path, O_PATH | O_CLOEXEC) : -1;
+    int fd, look = open(path, O_PATH | O_CLOEXEC);
 
     if (look < 0)
         return NULL;

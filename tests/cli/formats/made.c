@@ -186,7 +186,7 @@ static void make_hostile(void)
     findings[1].last = findings[1].first = 0;
 }
 
-/* 8 objects, 16 callers, all processes are the first one's children, 32 have findings. */
+/* 8 objects, 16 callers; all processes are the first one's children, 32 have findings. */
 static void make_many(void)
 {
     static const char *const objects[] = {"SSL_CTX", "SSL",        "X509",  "EVP_PKEY",
@@ -205,7 +205,7 @@ static void make_many(void)
     for (unsigned i = 0; i < FO_JOURNAL_FINDINGS; i++) {
         struct fo_finding_shown *f = &findings[i];
         *f = findings[0];
-        f->object = objects[i % 8];
+        f->object = objects[i % 9 % 8]; /* twice as many of the first */
         f->advice = "It was freed before, by the place that freed it first. Which of the two owns "
                     "it? The other must not free it, or must take a reference of its own.";
         f->first += i * UINT64_C(1000000000);

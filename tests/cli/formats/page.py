@@ -162,6 +162,7 @@ class Html(unittest.TestCase):
         self.assertEqual(["by worker_shutdown() in src/worker.c", "by plugin.so+0x777", "by src/mine.c:12"], page.texts["h4"])
         page = self.read["many"]
         self.assertEqual(8, page.names["h3"])
+        self.assertEqual("SSL_CTX 227 findings", page.texts["summary"][0].strip(), "most findings first")
         self.assertEqual(8 * 16, page.names["h4"])
 
     def test_processes_are_a_tree_with_their_part(self):
