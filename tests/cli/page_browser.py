@@ -133,7 +133,7 @@ class Page(tools.Case):
             at = self.browser.run(
                 "(() => { const e = document.activeElement; if (e === document.body) return null;"
                 " const s = getComputedStyle(e);"
-                " return [e.className === 'skip' ? 'skip' : e.id || e.getAttribute('href') || e.tagName, parseFloat(s.outlineWidth), e.getBoundingClientRect().width]; })()"
+                " return [e.className === 'skip' ? 'skip' : e.id || e.getAttribute('href') || e.tagName, s.outlineStyle === 'none' ? 0 : parseFloat(s.outlineWidth), e.getBoundingClientRect().width]; })()"
             )
             if at is None or (reached and at[0] == reached[0][0]):
                 break

@@ -75,7 +75,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         send_message(&in, pair[1]);
     shutdown(pair[1], SHUT_WR);
     l.socket = pair[0];
-    listen_to(&l);
+    read_messages(&l);
     copy_repeated(&wanted);
     for (unsigned i = 0; i < CODES; i++) {
         check_text(codes[i].function);
