@@ -153,7 +153,7 @@ _freeonce()
         case $sub in
             systemd) _freeonce_argument "$sub" UNIT ;;
             options) COMPREPLY=($(compgen -W "${_freeonce_options[*]%%=*}" -- "$cur")) ;;
-            heap) _pids ;;
+            heap | status) _pids ;;
             *) _filedir ;;
         esac
     fi

@@ -57,7 +57,7 @@ _Static_assert((int)FO_DESCRIBED_CLASSES == (int)FO_CLASS_NUMBERS, "a place for 
 /* --- the description ---------------------------------------------------------------------------
  */
 
-_Static_assert(sizeof(struct fo_description) == 744, "its version counts changes");
+_Static_assert(sizeof(struct fo_description) == 736, "its version counts changes");
 
 extern const struct fo_description freeonce_description;
 FO_EXPORT const struct fo_description freeonce_description = {
@@ -86,7 +86,6 @@ FO_EXPORT const struct fo_description freeonce_description = {
     .in_layout = {.base = FIELD(fo_layout, base),
                   .key = FIELD(fo_layout, key),
                   .page_count = FIELD(fo_layout, page_count),
-                  .size = FIELD(fo_layout, size),
                   .shared = FIELD(fo_layout, shared),
                   .groups = ROWS(fo_layout, pages, FO_PAGE_GROUPS)},
     .region_committed = FIELD(fo_region, committed),

@@ -60,7 +60,7 @@ struct fo_description {
     struct fo_field process_row; /* in the process's page: its row in the table */
 
     struct { /* in the layout */
-        struct fo_field base, key, page_count, size, shared;
+        struct fo_field base, key, page_count, shared;
         struct fo_rows groups; /* addresses of groups of pages; 0: not there */
     } in_layout;
     struct fo_field region_committed; /* in the region: bytes from base */

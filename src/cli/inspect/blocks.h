@@ -24,7 +24,8 @@ struct fo_blocks {
 
 void fo_blocks_read(struct fo_target *t, struct fo_blocks *b);
 
-/* Its two halves. */
+/* Its two halves.  Where the registry knows the heap's blocks, too, the first one counts pages
+ * only. */
 void fo_blocks_read_heap(struct fo_target *t, struct fo_blocks *b);
 void fo_blocks_read_registry(struct fo_target *t, struct fo_blocks *b);
 

@@ -114,10 +114,12 @@ static void read_page(struct walk *w, uint32_t page, uint32_t in_group)
 
     if (state >= d->value.slots) {
         w->b->slots_bytes += UINT64_C(1) << d->value.page_shift;
-        read_slots(w, page, in_group, row);
+        if (w->t->direct)
+            read_slots(w, page, in_group, row);
     } else if (state == d->value.block && run != 0 && run <= w->t->pages - page) {
         w->b->slots_bytes += (uint64_t)run << d->value.page_shift;
-        read_large(w, page, row, run);
+        if (w->t->direct)
+            read_large(w, page, row, run);
     } else if (state == d->value.block) {
         w->b->unclear++;
     }

@@ -164,7 +164,6 @@ void fo_blocks_count_live(struct fo_target *t, struct fo_blocks *b, uint64_t sit
 
 void fo_blocks_read(struct fo_target *t, struct fo_blocks *b)
 {
-    if (t->direct)
-        fo_blocks_read_heap(t, b);
+    fo_blocks_read_heap(t, b);
     fo_blocks_read_registry(t, b);
 }

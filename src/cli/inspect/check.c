@@ -45,9 +45,9 @@ static bool is_heap_sound(const struct fo_description *d)
 
     if (d->value.page_shift < 12 || d->value.page_shift > 20 || d->value.run_shift > 63 ||
         !is_field(&d->in_layout.base) || !is_field(&d->in_layout.key) ||
-        !is_field(&d->in_layout.page_count) || !is_field(&d->in_layout.size) ||
-        !is_field(&d->in_layout.shared) || !are_words(&d->in_layout.groups) ||
-        !is_field(&d->region_committed) || !is_field(&d->region_pages))
+        !is_field(&d->in_layout.page_count) || !is_field(&d->in_layout.shared) ||
+        !are_words(&d->in_layout.groups) || !is_field(&d->region_committed) ||
+        !is_field(&d->region_pages))
         return false;
     if (!are_rows(&d->in_group.pages) || !are_rows(&d->in_group.bitmaps) ||
         (uint64_t)d->in_group.pages.count * d->in_group.pages.stride > GROUP_MOST ||

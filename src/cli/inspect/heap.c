@@ -138,12 +138,19 @@ static int show(struct fo_target *t, const struct arguments *a)
     return fo_shown_is_written();
 }
 
+static int inspect(struct fo_source *source, const struct arguments *a)
+{
+    struct fo_target target;
+    enum fo_target_found found = fo_target_find(&target, source);
+
+    return found == FO_TARGET_FOUND ? show(&target, a) : fo_target_explain(&target, found);
+}
+
 int fo_heap_main(int argc, char **argv)
 {
     static const struct argp parser = {flags, take, "PID", before, NULL, NULL, NULL};
     struct arguments a = {.rows = ROWS_DEFAULT};
     struct fo_source source;
-    struct fo_target target;
 
     fo_flags_check(argc, argv, &parser, false);
     if (argp_parse(&parser, argc, argv, 0, NULL, &a) != 0)
@@ -151,9 +158,7 @@ int fo_heap_main(int argc, char **argv)
     prctl(PR_SET_DUMPABLE, 0); /* pages that are read hold keys: none of them in a core file */
     int status = fo_source_of_process(&source, a.pid);
     if (status == FO_EXIT_OK)
-        status = fo_target_open(&target, &source);
-    if (status == FO_EXIT_OK)
-        status = show(&target, &a);
+        status = inspect(&source, &a);
     fo_source_free(&source);
     return status;
 }

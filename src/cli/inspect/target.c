@@ -185,7 +185,7 @@ static bool read_heap(struct fo_target *t)
 {
     const struct fo_description *d = &t->d;
     const struct fo_field pointer = {0, sizeof(uint64_t)};
-    uint64_t pages, page_count;
+    uint64_t pages, page_count, shared;
 
     if (!fo_target_number(t, d->region, &pointer, &t->region))
         return false;
@@ -193,12 +193,13 @@ static bool read_heap(struct fo_target *t)
         return true;
     if (!fo_target_number(t, d->layout, &d->in_layout.base, &t->base) ||
         !fo_target_number(t, d->layout, &d->in_layout.key, &t->key) ||
-        !fo_target_number(t, d->layout, &d->in_layout.size, &t->reserved) ||
+        !fo_target_number(t, d->layout, &d->in_layout.shared, &shared) ||
         !fo_target_number(t, d->layout, &d->in_layout.page_count, &page_count) ||
         !fo_target_number(t, t->region, &d->region_committed, &t->committed) ||
         !fo_target_number(t, t->region, &d->region_pages, &pages))
         return false;
     uint64_t most = (uint64_t)d->in_layout.groups.count * d->in_group.pages.count;
+    t->is_shared_heap = shared != 0;
     t->page_count = (uint32_t)(page_count < most ? page_count : most);
     t->pages = (uint32_t)(pages < t->page_count ? pages : t->page_count);
     most = (uint64_t)t->page_count << d->value.page_shift;
@@ -218,9 +219,11 @@ enum fo_target_found fo_target_find(struct fo_target *t, struct fo_source *s)
     return s->why == EPERM || s->why == ESRCH ? FO_TARGET_UNREADABLE : FO_TARGET_DAMAGED;
 }
 
-int fo_target_open(struct fo_target *t, struct fo_source *s)
+int fo_target_explain(const struct fo_target *t, enum fo_target_found found)
 {
-    switch (fo_target_find(t, s)) {
+    const struct fo_source *s = t->source;
+
+    switch (found) {
     case FO_TARGET_FOUND:
         return FO_EXIT_OK;
     case FO_TARGET_NO_LIBRARY:

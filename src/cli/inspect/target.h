@@ -18,7 +18,8 @@ struct fo_target {
     uint64_t tree;     /* address; 0: no OpenSSL was seen */
     uint32_t row;      /* of the process in it; 0: not known */
     uint64_t region;   /* address; 0: there is no heap of ours */
-    uint64_t base, committed, reserved;
+    uint64_t base, committed;
+    bool is_shared_heap;        /* backend shm */
     uint32_t page_count, pages; /* at most, and used so far */
 };
 
@@ -33,8 +34,8 @@ enum fo_target_found {
 
 enum fo_target_found fo_target_find(struct fo_target *t, struct fo_source *s);
 
-/* The same with a message where it is not found; returns a status of exit.h. */
-int fo_target_open(struct fo_target *t, struct fo_source *s);
+/* Says why it was not found; returns a status of exit.h. */
+int fo_target_explain(const struct fo_target *t, enum fo_target_found found);
 
 /* A number of a struct that lies at `address` in the process.  False: it cannot be read. */
 bool fo_target_number(struct fo_target *t, uint64_t address, const struct fo_field *field,
