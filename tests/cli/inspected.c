@@ -136,8 +136,11 @@ static void known(void)
 
     CHECK(context != NULL && SSL_new(context) != NULL && X509_new() != NULL);
     CHECK(BIO_new(BIO_s_mem()) != NULL && EVP_PKEY_new() != NULL);
+    static char written[] = "written.c";
+
     allocate_lines(30);
     allocate_classes();
+    CHECK(CRYPTO_malloc(7, written, 1) != NULL);
     tell_own_count();
     stop();
 }
