@@ -224,7 +224,7 @@ static struct part {
     char *at;
     size_t size;
     char *copy;
-} parts[16];
+} parts[32];
 static size_t part_count;
 
 static void add_part(uint64_t at, size_t size)
@@ -258,6 +258,11 @@ static void find_parts(struct fo_description *d)
         add_part(region, 64);
         add_part(group + d->in_group.pages.offset, 8192);
         add_part(number_at(d->layout, d->in_layout.base) + 65536, 65536);
+        for (uint64_t row = 1; row < 5; row++) {
+            uint64_t at = group + d->in_group.pages.offset + row * d->in_group.pages.stride;
+            add_part(at + d->in_group.what.offset, d->in_group.what.size);
+            add_part(at + d->in_group.used.offset, d->in_group.used.size);
+        }
     }
     if (registry != 0) {
         add_part(registry + d->registry.claims.offset, 65536 * 8);
