@@ -91,6 +91,11 @@ static inline ssize_t fo_raw_read_link(int fd, char *out, size_t size)
     return syscall(SYS_readlinkat, fd, "", out, size);
 }
 
+static inline ssize_t fo_raw_read_link_path(const char *path, char *out, size_t size)
+{
+    return syscall(SYS_readlinkat, AT_FDCWD, path, out, size);
+}
+
 static inline int fo_raw_status_flags(int fd)
 {
     return (int)syscall(SYS_fcntl, fd, F_GETFL);
@@ -106,6 +111,12 @@ static inline uid_t fo_raw_euid(void)
 static inline bool fo_raw_random(void *data, size_t size)
 {
     return syscall(SYS_getrandom, data, size, GRND_NONBLOCK) == (long)size;
+}
+
+/* Of the type SOCK_DGRAM. */
+static inline int fo_raw_local_socket(void)
+{
+    return (int)syscall(SYS_socket, AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 }
 
 static inline int fo_raw_connect(int fd, const struct sockaddr *to, socklen_t size)

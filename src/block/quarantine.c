@@ -256,7 +256,8 @@ static uint32_t join_shard(struct fo_memory *m)
     return best;
 }
 
-/* The count may be 0: threads that a limit on addresses sends to shard 0 are not counted. */
+/* In a forked child the count has the threads of the parent, which do not end here.  It may be 0: a
+ * thread that ends may have come before the fork. */
 static void leave_shard(struct fo_memory *m, uint32_t n)
 {
     uint32_t threads = FO_RELAXED_LOAD(&m->threads[n]);
@@ -292,8 +293,11 @@ static void choose_home(void)
     bool can_open = is_open(&m->shards[n]) || fo_system_has_room(UINT64_C(64) << 20);
     struct fo_shard *s = &m->shards[can_open ? n : 0];
     fo_thread.shard = fo_shard_open(s) ? s : NULL;
-    if (fo_thread.shard != &m->shards[n])
+    if (fo_thread.shard != &m->shards[n]) {
         leave_shard(m, n);
+        if (fo_thread.shard != NULL)
+            __atomic_fetch_add(&m->threads[0], 1, __ATOMIC_RELAXED);
+    }
     fo_ending_watch(FO_ENDING_SHARD, fo_quarantine_leave);
     /* The fast path counts payloads alone; fo_quarantine_bytes(). */
     fo_thread.home = FO_RELAXED_LOAD(&fo_hot.spent) == 0 ? fo_thread.shard : NULL;

@@ -86,8 +86,13 @@ bool fo_living_is_running(uint64_t owner)
 {
     pid_t thread = (pid_t)(owner & ~FO_LIVING_WATCHED & UINT32_MAX);
 
-    if (is_of_this_process(owner))
-        return thread == 0 || syscall(SYS_tgkill, fo_getpid(), thread, 0) == 0 || errno != ESRCH;
+    if (is_of_this_process(owner)) {
+        int saved_errno = errno;
+        bool is_running =
+            thread == 0 || syscall(SYS_tgkill, fo_getpid(), thread, 0) == 0 || errno != ESRCH;
+        errno = saved_errno;
+        return is_running;
+    }
     return FO_RELAXED_LOAD(&fo_hot.shared) && !fo_life_is_over((uint32_t)(owner >> OWNER_SHIFT));
 }
 

@@ -41,7 +41,7 @@ static const char *map(int fd)
     fo_journal = fo_apart_map_file(sizeof *fo_journal, fd);
     if (fo_journal == NULL)
         return strerrorname_np(errno);
-    is_exposed = fo_raw_stat(fd, &st) != 0 || (st.st_uid != 0 && st.st_uid != geteuid()) ||
+    is_exposed = fo_raw_stat(fd, &st) != 0 || (st.st_uid != 0 && st.st_uid != fo_raw_euid()) ||
                  (st.st_mode & (S_IWGRP | S_IWOTH)) != 0;
     return NULL;
 }
@@ -133,7 +133,7 @@ static void report_to_run(void)
     if (n == 0 || n >= sizeof to.sun_path || fo_is_filtered())
         return;
     memcpy(to.sun_path + 1, fo_run_told, n);
-    int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    int fd = fo_raw_local_socket();
     if (fd < 0)
         return;
     socklen_t size = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + n);
@@ -173,7 +173,7 @@ void fo_journal_open(void)
 
     if (fo_options.journal[0] == '\0')
         return;
-    ssize_t n = readlink("/proc/self/exe", executable, sizeof executable - 1);
+    ssize_t n = fo_raw_read_link_path("/proc/self/exe", executable, sizeof executable - 1);
     executable[n > 0 ? n : 0] = '\0';
     is_wanted = fo_raw_stat_path(fo_options.journal, &st) != 0 && errno == ENOENT && !can_load();
     if (!is_wanted)

@@ -110,7 +110,7 @@ static bool open_file(const char **why)
 static int connect_to_syslog(void)
 {
     struct sockaddr_un to = {.sun_family = AF_UNIX, .sun_path = "/dev/log"};
-    int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    int fd = fo_raw_local_socket();
 
     if (fd >= 0 && fo_raw_connect(fd, (struct sockaddr *)&to, sizeof to) != 0) {
         int why = errno;

@@ -1,7 +1,8 @@
 #!/bin/sh
 # Does anything that can run within an allocation, a free, a report or a fork call one of glibc's
-# cancellation points?  A thread whose cancellation is pending would end there.  src/base/raw.h has
-# what to call instead.
+# cancellation points?  A thread whose cancellation is pending would end there.  And does anything call
+# what libsocket-wrapper or fakeroot put in place of glibc's?  The library's constructor runs before
+# theirs.  src/base/raw.h has what to call instead.
 # Usage: cancellation.sh OBJECT...
 set -eu
 
@@ -15,13 +16,17 @@ points='accept accept4 aio_suspend clock_nanosleep close closedir connect copy_f
     sigpause sigsuspend sigtimedwait sigwait sigwaitinfo sleep splice sync_file_range syslog system tcdrain tee
     usleep vmsplice vsyslog wait wait3 wait4 waitid waitpid write writev'
 
+replaced='socket socketpair bind geteuid getuid getegid getgid readlink readlinkat stat fstat lstat'
+
 # This runs at the start alone, before the program has a thread that could be cancelled.
 starting='conf.c.o'
 
-nm -uA "$@" | awk -v points="$points" -v starting="$starting" '
+nm -uA "$@" | awk -v points="$points" -v replaced="$replaced" -v starting="$starting" '
     BEGIN {
         split(points, list, " ")
         for (i in list) is_point[list[i]] = 1
+        split(replaced, list, " ")
+        for (i in list) is_replaced[list[i]] = 1
         split(starting, list, " ")
         for (i in list) is_excused[list[i]] = 1
     }
@@ -35,6 +40,10 @@ nm -uA "$@" | awk -v points="$points" -v starting="$starting" '
         seen++
         if (is_point[$NF] && !is_excused[object]) {
             print object " calls " $NF ", a cancellation point"
+            failed = 1
+        }
+        if (is_replaced[$NF]) {
+            print object " calls " $NF ", which another library may replace"
             failed = 1
         }
     }

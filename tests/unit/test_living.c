@@ -1,6 +1,9 @@
 /* Who inherits from somebody who is gone?  Whatever he was killed in, and however two who want it
  * come between each other: one of them, once. */
+#include <errno.h>
 #include <linux/futex.h>
+#include <pthread.h>
+#include <sched.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 
@@ -174,6 +177,26 @@ FRESH(a_process_made_by_clone_inherits_nothing_that_it_would_not_leave)
     assert_true(fo_living_adopt(&common->it, fo_living_me()));
 }
 
+static void *end(void *owner)
+{
+    *(uint64_t *)owner = fo_living_me();
+    return NULL;
+}
+
+FRESH(the_question_for_an_ended_thread_leaves_errno_alone)
+{
+    pthread_t thread;
+    uint64_t owner;
+
+    prepare();
+    assert_int_equal(pthread_create(&thread, NULL, end, &owner), 0);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    errno = EXFULL;
+    while (fo_living_is_running(owner)) /* the kernel ends it a moment after the join */
+        sched_yield();
+    assert_int_equal(errno, EXFULL);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -181,6 +204,7 @@ int main(void)
         cmocka_unit_test(whoever_is_killed_while_he_releases_leaves_it_to_one),
         cmocka_unit_test(whoever_is_killed_while_he_claims_leaves_it_to_one),
         cmocka_unit_test(a_process_made_by_clone_inherits_nothing_that_it_would_not_leave),
+        cmocka_unit_test(the_question_for_an_ended_thread_leaves_errno_alone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
