@@ -27,17 +27,38 @@ SOURCE = pathlib.Path(__file__).resolve().parents[2]
 # --- memory --------------------------------------------------------------------------------------
 
 
+def program_pages(lines, most):
+    """Raises most, kB by place in a file, to what /proc/PID/smaps shows of programs and libraries."""
+    place = resident = None
+    for line in lines:
+        name, *rest = line.split(maxsplit=5)
+        if not name.endswith(":"):  # START-END FLAGS OFFSET DEVICE INODE PATH
+            path = rest[4] if len(rest) == 5 else ""
+            place = (path, rest[1]) if path.startswith("/") and (".so" in path or "x" in rest[0]) else None
+        elif name == "Rss:":
+            resident = int(rest[0])
+        elif name == "Anonymous:" and place:
+            most[place] = max(most.get(place, 0), resident - int(rest[0]))
+
+
 def memory_of(process):
-    """The proportional set size of a process and all below it, in kB; and how many they are."""
-    total = count = 0
+    """What a process and all below it have in memory, in kB; and how many they are.
+
+    Its own pages are divided by the processes that share them.  Pages of programs and libraries count once: it makes
+    no difference which other programs of the machine have them, too.
+    """
+    own = count = 0
+    programs = {}
     for pid in {process.pid} | processes.descendants(process.pid):
+        folder = pathlib.Path(f"/proc/{pid}")
         try:
-            rows = pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+            rows = [row.split() for row in (folder / "smaps_rollup").read_text().splitlines()]
+            program_pages((folder / "smaps").read_text().splitlines(), programs)
         except OSError:
             continue  # it has ended
-        total += sum(int(row.split()[1]) for row in rows if row.startswith("Pss:"))
+        own += sum(int(row[1]) for row in rows if row[0] in {"Pss_Anon:", "Pss_Shmem:"})
         count += 1
-    return total, count
+    return own + sum(programs.values()), count
 
 
 def limit_of(server, plain, processes_seen):
