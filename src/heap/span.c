@@ -194,6 +194,7 @@ static uint32_t partial_page(unsigned class)
 /* If the bin has just used up one page, it will use up this one, too: all its memory at once. */
 static uint32_t fresh_page(unsigned class, bool another)
 {
+    enum { YOUNG = 64 }; /* a heap of so many pages is one of a short process */
     uint32_t page = fo_run_take(1);
 
     if (page == 0)
@@ -206,7 +207,8 @@ static uint32_t fresh_page(unsigned class, bool another)
     FO_RELAXED_STORE(&pg->used, 0);
     FO_RELAXED_STORE(&pg->ever, 0);
     FO_RELAXED_STORE(&pg->word, 0);
-    FO_RELAXED_STORE(&fo_bitmap_of(page)[0], 0); /* read first, it would cost two page faults */
+    if (page < YOUNG) /* a bitmap that is read before it is written costs two page faults */
+        FO_RELAXED_STORE(&fo_bitmap_of(page)[0], 0);
     fo_page_change(pg, fo_state_owned(FO_PAGE_MOVING), fo_state_owned(FO_PAGE_OWNED));
     return page;
 }
