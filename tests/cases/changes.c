@@ -1,6 +1,5 @@
-/* What does a process do to objects that another one made?  Told as facts: the mode in which a
- * context asks for a client's certificate is 3 in its maker's hands, and 0 where a child has
- * switched it off. */
+/* Can a process change objects that another one made?  The answers are facts: the mode in which a
+ * context verifies clients is 3 as the maker set it, and 0 if a child has switched it off. */
 #define OPENSSL_SUPPRESS_DEPRECATED /* SRP */
 #include <dlfcn.h>
 #include <openssl/ct.h>
@@ -26,7 +25,7 @@ static SSL_CTX *strict_context(void)
     return context;
 }
 
-/* In what mode does a new connection verify? */
+/* The mode in which a new connection verifies. */
 static int mode_of(SSL_CTX *context)
 {
     SSL *connection = SSL_new(context);
@@ -36,7 +35,7 @@ static int mode_of(SSL_CTX *context)
     return mode;
 }
 
-/* As a script binding takes apart what it inherited. */
+/* As a script binding does at its exit. */
 static void change_in_child(void)
 {
     SSL_CTX *context = strict_context();
@@ -72,7 +71,7 @@ enum { ROWS = sizeof rows / sizeof rows[0], OBJECTS = 10, SEEN = 256 };
 static struct object {
     const char *type;
     void *p;
-    size_t size; /* as much of it as is looked at */
+    size_t size; /* so much of it is compared */
     char before[SEEN];
 } objects[OBJECTS];
 
@@ -119,7 +118,7 @@ static bool is_refused(const struct row *row)
     return answer == (row->how == ANSWERS_1) && memcmp(o->p, o->before, o->size) == 0;
 }
 
-/* Called as programs do that find OpenSSL's functions by dlsym(3), with nonsense for arguments. */
+/* As programs do that find OpenSSL's functions by dlsym(3).  The arguments are nonsense. */
 static void change_by_every_function(void)
 {
     int tried = 0, refused = 0;
@@ -188,7 +187,7 @@ static void read_in_child(void)
     SSL_CTX_free(context);
 }
 
-/* The parameters of a connection that was handed over go with it, those of the context do not. */
+/* A child may change the parameters of a connection that it inherited, not those of the context. */
 static void change_parameters(void)
 {
     SSL_CTX *context = strict_context();
@@ -208,7 +207,7 @@ static void change_parameters(void)
     SSL_CTX_free(context);
 }
 
-/* The commands that a server reads from its configuration lead to the context, too. */
+/* The commands that a server reads from its configuration change the context, too. */
 static void change_by_command(void)
 {
     SSL_CTX *context = strict_context();
@@ -249,7 +248,7 @@ static X509 *certificate_of(EVP_PKEY *key)
     return made;
 }
 
-/* As for each client of a server: 1, or why it is not trusted. */
+/* As a server verifies a client: 1, or the negative error. */
 static int verify(X509_STORE *store, X509 *certificate)
 {
     X509_STORE_CTX *check = X509_STORE_CTX_new();
@@ -261,7 +260,7 @@ static int verify(X509_STORE *store, X509 *certificate)
     return answer;
 }
 
-/* The child would have its parent refuse each client, in five ways. */
+/* Five changes by a child; after any of them its parent would refuse each client. */
 static void change_what_is_held(void)
 {
     EVP_PKEY *key = EVP_EC_gen("P-256");
@@ -294,7 +293,8 @@ static void change_what_is_held(void)
     EVP_PKEY_free(key);
 }
 
-/* Those that the child made, those that another process made for it, and copies. */
+/* The child may change objects that it made, those that another process passed to it, and copies.
+ */
 static void change_what_is_passed(void)
 {
     EVP_PKEY *key = EVP_EC_gen("P-256");
@@ -365,8 +365,8 @@ static void change_by_a_sibling(void)
     SSL_CTX_free(context);
 }
 
-/* A server goes into the background after it made its context: OpenSSL is first used by a child of
- * this process, so that they share nothing. */
+/* A server goes into the background after it made its context.  This process uses no OpenSSL before
+ * the fork, so that it shares nothing with the server. */
 static void in_background(bool has_worker)
 {
     int gone[2], done[2];

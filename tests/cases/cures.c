@@ -1,4 +1,4 @@
-/* What the cures for OpenSSL in shared memory change, told as facts: the runner knows which are
+/* The effects of the cures for OpenSSL in shared memory, as facts: the runner knows which cures are
  * applied. */
 #include <openssl/bn.h>
 #include <openssl/err.h>
@@ -14,7 +14,7 @@
 #include "fault.h"
 #include "pool.h"
 
-/* Killed while it makes the blinding anew: A is not yet what belongs to its inverse. */
+/* This process is killed while it renews the blinding: A and its inverse do not match then. */
 static pid_t to_be_killed;
 
 static int power(BIGNUM *r, const BIGNUM *a, const BIGNUM *p, const BIGNUM *m, BN_CTX *context,
@@ -25,7 +25,7 @@ static int power(BIGNUM *r, const BIGNUM *a, const BIGNUM *p, const BIGNUM *m, B
     return BN_mod_exp_mont_consttime(r, a, p, m, context, montgomery);
 }
 
-/* A private operation, as crypto/rsa/rsa_ossl.c does it. */
+/* A private operation with the steps of crypto/rsa/rsa_ossl.c. */
 static bool blinded_is_right(BN_BLINDING *blinding, const BIGNUM *d, const BIGNUM *modulus)
 {
     BN_CTX *context = BN_CTX_new();
@@ -76,15 +76,14 @@ static void killed_in_blinding(void)
     BN_BLINDING_free(blinding);
 }
 
-/* RSA blinding is for the thread that made it: a child is another one to OpenSSL, and the same one
- * to the program itself. */
+/* RSA blinding belongs to the thread that made it.  For OpenSSL a child is another thread, for the
+ * program itself the same one. */
 static void identity(void)
 {
     BIGNUM *modulus = BN_new();
     CHECK(modulus != NULL && BN_set_word(modulus, 1000003) == 1);
     BN_BLINDING *blinding = BN_BLINDING_new(NULL, NULL, modulus);
-    pthread_t (*volatile ask)(void) =
-        pthread_self; /* compilers think that its answer is constant */
+    pthread_t (*volatile ask)(void) = pthread_self; /* compilers treat its result as constant */
     pthread_t self = ask();
     int ends[2];
     bool answers[2];
@@ -108,7 +107,7 @@ static void identity(void)
 
 static void explicit_cleanup(void)
 {
-    go_on(); /* OpenSSL has something to clean up */
+    check_openssl(); /* OpenSSL has something to clean up */
     pid_t child = fork();
     if (child == 0) {
         unsigned long before = pool_log->frees;
@@ -117,20 +116,20 @@ static void explicit_cleanup(void)
         _exit(0);
     }
     wait_for(child);
-    go_on();
+    check_openssl();
 }
 
-/* The child ends with exit(3), so that OpenSSL's own exit handler runs: the parent still works. */
+/* The child ends with exit(3), so that OpenSSL's own exit handler runs.  The parent still works. */
 static void cleanup_at_exit(void)
 {
-    go_on();
+    check_openssl();
     unsigned long before = pool_log->frees;
     pid_t child = fork();
     if (child == 0)
         exit(0);
     wait_for(child);
     fact("frees", "%s", pool_log->frees - before < 10 ? "none" : "some");
-    go_on();
+    check_openssl();
 }
 
 /* Each child has random generators of its own, and ends with exit(3). */
@@ -153,7 +152,7 @@ static void generators_at_exit(void)
     CHECK(RAND_bytes(random, sizeof random) == 1);
 }
 
-/* A child by a raw clone(2) has its parent's generators, which it must not give back. */
+/* A child by a raw clone(2) has its parent's generators, and must not free them. */
 static void generators_at_exit_of_a_clone(void)
 {
     unsigned char random[8];
@@ -168,10 +167,10 @@ static void generators_at_exit_of_a_clone(void)
     CHECK(RAND_bytes(random, sizeof random) == 1);
 }
 
-/* Who initialised OpenSSL cleans it up. */
+/* The process that initialised OpenSSL cleans it up. */
 static void parent_cleans_up(void)
 {
-    go_on();
+    check_openssl();
     unsigned long before = pool_log->frees;
     OPENSSL_cleanup();
     fact("frees", "%s", pool_log->frees - before > 100 ? "many" : "few");

@@ -1,5 +1,5 @@
-/* Blocks of OpenSSL freed twice, at every stage of their life after the first free; and blocks
- * whose header was overwritten. */
+/* Blocks of OpenSSL freed twice, at each stage after the first free; and blocks whose header was
+ * overwritten. */
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -27,7 +27,7 @@ static void large(void)
     hand_in(freed_block(1 << 20));
 }
 
-/* What a stale pointer wrote into the freed block does not change the report. */
+/* A write through a stale pointer into the freed block does not change the report. */
 static void written_after_free(void)
 {
     unsigned char *p = freed_block(40);
@@ -41,7 +41,7 @@ static void after_realloc(void)
     void *old = ALLOC("alloc", 40);
 
     fact("block", "%p", old);
-    void *behind = OPENSSL_malloc(40); /* or libc, without us, would let the block grow in place */
+    void *behind = OPENSSL_malloc(40); /* without it libc alone would let the block grow in place */
     char *new = REALLOC("first", old, 5000);
     CHECK(new != NULL &&new != old);
     memset(new, 'n', 5000);
@@ -51,7 +51,7 @@ static void after_realloc(void)
     OPENSSL_free(behind);
 }
 
-/* Smaller, too: the block moves, or the stale pointer could not be told from the new one. */
+/* A block that shrinks moves, too: otherwise the stale pointer would be the new one. */
 static void after_shrink(void)
 {
     void *old = ALLOC("alloc", 4000);
@@ -63,7 +63,7 @@ static void after_shrink(void)
     OPENSSL_free(new);
 }
 
-/* libc hands the memory out again, to the program itself. */
+/* libc gives the memory to the program. */
 static void reused_by_libc(void)
 {
     char *p = freed_block(80), *mine = NULL;
@@ -85,7 +85,7 @@ static void three_times(void)
         hand_in(p);
 }
 
-/* 4,000 other frees later, some of them with the pool's memory reused. */
+/* After 4,000 other frees, some of which reuse the pool's memory. */
 static void long_after(void)
 {
     void *p = freed_block(2000);
@@ -133,8 +133,8 @@ static void many_times(void)
         OPENSSL_free(launder(p));
 }
 
-/* Every byte of the header in turn, each in a block of its own.  The block stays as it is and is
- * not given back. */
+/* Every byte of the header in turn, each in a block of its own.  The block is not changed and not
+ * freed. */
 static void damaged_header(void)
 {
     for (int byte = 0; byte < 16; byte++) {
@@ -174,7 +174,7 @@ static void zeroed_header(void)
     hand_in(damaged_block());
 }
 
-/* A damaged block is reported again at every attempt: nobody knows its first free. */
+/* A damaged block is reported again at each attempt: its first free is not known. */
 static void zeroed_header_twice(void)
 {
     void *p = damaged_block();

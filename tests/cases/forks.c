@@ -1,4 +1,4 @@
-/* Forks of every kind: who is told in a report, and what must not be reported. */
+/* Forks of every kind: the processes that a report names, and frees that must not be reported. */
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -26,13 +26,13 @@ static void child_frees_copy(void)
     pid_t child = fork_told();
     OPENSSL_free(inherited);
     if (child == 0) {
-        go_on();
+        check_openssl();
         exit(0);
     }
     wait_for(child);
 }
 
-/* As a child that exits does: it frees all that it inherited, and so does its parent. */
+/* A child that exits frees all that it inherited, and so does its parent. */
 static void child_frees_thousands(void)
 {
     static void *blocks[6000];
@@ -54,7 +54,7 @@ static void child_double_free(pid_t child)
         fact("child", "%d", (int)getpid());
         FREE("first", inherited);
         hand_in(inherited);
-        go_on();
+        check_openssl();
         _exit(0);
     }
     wait_for(child);
@@ -122,7 +122,7 @@ static void after_vfork(void)
     hand_in(inherited);
 }
 
-/* The child is another program, which has the library in front too. */
+/* The child is another program with the library preloaded. */
 static void after_spawn(void)
 {
     char *const argv[] = {"faults", "healthy", NULL};
@@ -151,7 +151,7 @@ static void counted_over_processes(void)
     }
 }
 
-/* Children of a threaded process go on, whatever the other threads were doing at the fork. */
+/* Children of a threaded process work, whatever the other threads did at the fork. */
 static bool stop;
 
 static void *hammer(void *unused)
@@ -189,9 +189,9 @@ static void threaded_forks(void)
 {
     pthread_t threads[4];
 
-    go_on(); /* the main thread is the first to free */
-    /* Threads spread over the 16 shards of the quarantine: after 15 that came and went, the next
-     * one has its home in the main thread's shard, and may hold its lock at a fork. */
+    check_openssl(); /* the main thread is the first to free */
+    /* Threads spread over the 16 shards of the quarantine: after 15 that ended, the next one has
+     * the main thread's shard, and may hold its lock at a fork. */
     for (int i = 0; i < 15; i++)
         on_thread(free_something);
     for (int i = 0; i < 4; i++)

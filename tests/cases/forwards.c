@@ -1,4 +1,4 @@
-/* Compiled with optimisation in any build: the last two are one jump each, as in packages. */
+/* Compiled with optimisation in each build: the last two are one jump each, as in packages. */
 #include "forwards.h"
 
 #include <stdlib.h>

@@ -1,4 +1,4 @@
-/* Memory functions that only hand on to libc's, but for a count of what is asked for. */
+/* Memory functions that call libc's, and count the requests. */
 #ifndef FORWARDS_H
 #define FORWARDS_H
 

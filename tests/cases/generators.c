@@ -1,5 +1,5 @@
-/* Which of OpenSSL's random generators are seeded anew after a fork, told as facts: in shared
- * memory they need not be, as long as no process goes on with another one's. */
+/* Which of OpenSSL's random generators are reseeded after a fork?  The answers are facts.  In
+ * shared memory that is not needed, as long as no process uses the generator of another one. */
 #include <dlfcn.h>
 #include <openssl/core_names.h>
 #include <openssl/evp.h>
@@ -19,7 +19,7 @@ static void generate(EVP_RAND_CTX *generator, unsigned char *out)
     CHECK(EVP_RAND_generate(generator, out, OUTPUT, 0, 0, NULL, 0) == 1);
 }
 
-/* In a thread that happens to have some lock, which does not guard the generator. */
+/* In a thread that holds some lock, which does not guard the generator. */
 static void generate_beside_lock(EVP_RAND_CTX *generator)
 {
     CRYPTO_RWLOCK *lock = CRYPTO_THREAD_lock_new();
@@ -46,7 +46,7 @@ static void tell(const char *name, EVP_RAND_CTX *generator, unsigned before)
     fact(name, "%s", seeded(generator) == before ? "goes on" : "is seeded anew");
 }
 
-/* What its next use does. */
+/* Whether its next use reseeds it. */
 static void use_and_tell(const char *name, EVP_RAND_CTX *generator)
 {
     unsigned before = seeded(generator);
@@ -63,7 +63,7 @@ static EVP_RAND_CTX *primary(void)
     return generator;
 }
 
-/* This thread's, in use. */
+/* The public generator of this thread, which was used before. */
 static EVP_RAND_CTX *own(void)
 {
     unsigned char out[OUTPUT];
@@ -110,7 +110,7 @@ static void in_turns(void)
     tell("primary", primary(), before);
 }
 
-/* No handler of pthread_atfork(3) runs: the child goes on with its parent's. */
+/* No handler of pthread_atfork(3) runs: the child uses its parent's generator. */
 static void raw_clone(void)
 {
     EVP_RAND_CTX *parents = own();
@@ -134,7 +134,7 @@ static void use_late(void)
     generate_beside_lock(late);
 }
 
-/* A handler that was there before the library's runs after it. */
+/* This handler was registered before the library's, so it runs after it. */
 static void used_before_fork(void)
 {
     CHECK(pthread_atfork(use_late, NULL, NULL) == 0);
@@ -148,7 +148,7 @@ static void used_before_fork(void)
     wait_for(child);
 }
 
-/* Which is private memory: each child has a copy of the primary one's secret. */
+/* The secure heap is private memory: each child has a copy of the primary generator's secret. */
 static void in_secure_heap(void)
 {
     CHECK(CRYPTO_secure_malloc_init(1 << 16, 16) == 1);
@@ -165,7 +165,7 @@ static void in_secure_heap(void)
 
 typedef EVP_RAND_CTX *make_generator(EVP_RAND *, EVP_RAND_CTX *);
 
-/* One that the program makes has no lock. */
+/* A generator of the program has no lock. */
 static EVP_RAND_CTX *new_generator(make_generator *make)
 {
     char cipher[] = "AES-256-CTR";
@@ -201,8 +201,8 @@ static void use_without_lock_and_tell(const char *name, EVP_RAND_CTX *generator)
     tell(name, generator, before);
 }
 
-/* Made in a way that the library does not see, and used without a lock in the child: of one that
- * its parent has, and after one of its own. */
+/* Made by a call that bypasses the library, and used in the child without a lock: first while its
+ * parent holds one, then after a lock of its own. */
 static void unseen(void)
 {
     make_generator *make;
@@ -230,7 +230,7 @@ static void unseen(void)
     EVP_RAND_CTX_free(generator);
 }
 
-/* A lock is taken over: what it guards may be half changed. */
+/* A lock is adopted after its owner was killed: what it guards may be half changed. */
 static void after_a_kill(void)
 {
     CRYPTO_RWLOCK *lock = CRYPTO_THREAD_lock_new();
@@ -246,7 +246,7 @@ static void after_a_kill(void)
         _exit(1);
     }
     CHECK(waitpid(child, &status, 0) == child && WIFSIGNALED(status));
-    alarm(250); /* a waiter that nobody wakes */
+    alarm(250); /* a waiter that is never woken */
     CHECK(CRYPTO_THREAD_write_lock(lock) == 1 && CRYPTO_THREAD_unlock(lock) == 1);
     use_and_tell("after", primary());
     CRYPTO_THREAD_lock_free(lock);

@@ -1,5 +1,5 @@
-/* Programs that register memory functions of their own, at every moment and in every part, and what
- * OpenSSL's hook answers them. */
+/* Programs that register memory functions of their own, all or some, at each moment: what does
+ * OpenSSL's hook answer? */
 #include <dlfcn.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,7 +13,7 @@ static void fact_function(const char *name, void *address)
 {
     Dl_info info;
 
-    /* As programs would compare, whatever their dynamic linker made of the name. */
+    /* The comparison of programs, however their dynamic linker bound the name. */
     if (address == (void *)(uintptr_t)CRYPTO_malloc ||
         address == (void *)(uintptr_t)CRYPTO_realloc || address == (void *)(uintptr_t)CRYPTO_free) {
         fact(name, "OpenSSL's own");
@@ -43,7 +43,7 @@ static void fact_current(void)
 
 static void fact_served(void)
 {
-    OPENSSL_free(OPENSSL_malloc(40)); /* the very first one may try the pool out */
+    OPENSSL_free(OPENSSL_malloc(40)); /* the first allocation may test the pool */
     unsigned long before = pool_log->mallocs;
     OPENSSL_free(OPENSSL_malloc(40));
     fact("served", "%s", pool_log->mallocs > before ? "by the pool" : "by others");
@@ -85,7 +85,7 @@ static void after(void)
     fact_served();
 }
 
-/* MariaDB's way. */
+/* As MariaDB does. */
 static void malloc_only(void)
 {
     pool_prepare("private");
@@ -113,7 +113,7 @@ static void defaults_back(void)
     fact_served();
 }
 
-/* Their counts keep these from being mere jumps to libc's (forwards.c). */
+/* Because of the count these are more than jumps to libc's functions (forwards.c). */
 static unsigned long other_frees;
 
 static void *other_malloc(size_t size, const char *file, int line)
@@ -194,7 +194,7 @@ static void lines_passed_on(void)
     fact("seen-free", "%s:%d", pool_log->free_file, pool_log->free_line);
 }
 
-/* With a pool that has no memory yet OpenSSL has none, and gets it as soon as there is some. */
+/* While the pool has no memory, OpenSSL has none; it has memory as soon as the pool has. */
 static void late_pool(void)
 {
     pool_prepare("late");
@@ -230,10 +230,10 @@ static void tell_version(void)
     const char *second = strchr(strchr(version, ' ') + 1, ' ');
 
     fact("openssl", "%.*s", (int)(second - version), version);
-    go_on();
+    check_openssl();
 }
 
-/* As MariaDB's server asks at its start: its functions are libc's, but for a count. */
+/* As MariaDB's server does at its start: its functions count the requests and call libc's. */
 static void forwards(void)
 {
     forward_calls = forward_bytes = 0;

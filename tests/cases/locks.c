@@ -1,5 +1,5 @@
-/* OpenSSL's locks, and glibc's in the memory that processes share: what the cure `locks` changes,
- * told as facts, and what stays as pthread_rwlock_...(3) promise. */
+/* OpenSSL's locks, and glibc's in shared memory: the changes by the cure `locks`, as facts, and the
+ * contract of pthread_rwlock_...(3), which stays. */
 #include <errno.h>
 #include <openssl/crypto.h>
 #include <pthread.h>
@@ -9,7 +9,6 @@
 
 #include "fault.h"
 
-/* Is this lock process-shared?  Asked of glibc's representation. */
 static const char *sharing(bool shared)
 {
     return shared ? "shared" : "private";
@@ -33,7 +32,7 @@ static void lock_attributes(void)
     fact("own", "%s", sharing(own.__data.__shared != 0));
 }
 
-/* Attributes that the caller asked for stay. */
+/* The caller's own attributes stay. */
 static void attributes_kept(void)
 {
     pthread_mutexattr_t attributes;
@@ -54,7 +53,7 @@ static void take_turns(CRYPTO_RWLOCK *lock, int *turns)
 {
     enum { ROUNDS = 3000 };
 
-    alarm(250); /* a waiter that nobody wakes */
+    alarm(250); /* a waiter that is never woken */
     for (int i = 0; i < ROUNDS; i++) {
         CHECK(CRYPTO_THREAD_write_lock(lock) == 1);
         int before = *(volatile int *)turns;
@@ -77,7 +76,7 @@ static void lock_between_processes(void)
     fact("turns", "%d", *turns);
 }
 
-/* A child is killed with the lock in its hands; the parent gets it all the same. */
+/* A child is killed while it holds the lock; the parent can acquire it. */
 static void kill_owner(CRYPTO_RWLOCK *lock, int (*take)(CRYPTO_RWLOCK *))
 {
     int status;
@@ -90,7 +89,7 @@ static void kill_owner(CRYPTO_RWLOCK *lock, int (*take)(CRYPTO_RWLOCK *))
     }
     fact("killed", "%d", (int)child);
     CHECK(waitpid(child, &status, 0) == child && WIFSIGNALED(status));
-    alarm(250); /* a waiter that nobody wakes */
+    alarm(250); /* a waiter that is never woken */
     CHECK(CRYPTO_THREAD_read_lock(lock) == 1 && CRYPTO_THREAD_unlock(lock) == 1);
     CHECK(CRYPTO_THREAD_write_lock(lock) == 1 && CRYPTO_THREAD_unlock(lock) == 1);
     CRYPTO_THREAD_lock_free(lock);
@@ -114,8 +113,8 @@ static void *try_to_write(void *lock)
     return (void *)(intptr_t)pthread_rwlock_trywrlock(lock);
 }
 
-/* In private memory: a lock that is read across a fork, and another thread of the child is first.
- */
+/* In private memory: a lock is read across a fork, and the child's second thread is first to use
+ * it. */
 static void read_across_fork(void)
 {
     pthread_rwlock_t *lock = (pthread_rwlock_t *)CRYPTO_THREAD_lock_new();
@@ -135,7 +134,7 @@ static void read_across_fork(void)
     CHECK(pthread_rwlock_unlock(lock) == 0);
 }
 
-/* What pthread_rwlock_...(3) promise, whoever keeps it. */
+/* The contract of pthread_rwlock_...(3), with glibc's locks or the library's. */
 static void lock_contract(void)
 {
     pthread_rwlock_t *lock = OPENSSL_malloc(sizeof *lock);

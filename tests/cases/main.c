@@ -1,6 +1,6 @@
-/* faults: one fault a run.  `faults [--realloc] [--guarded] [--host[=KIND]] FAULT` registers the
- * memory functions asked for, does what the fault says, and shows that OpenSSL still works.  With
- * --guarded it does so in few blocks.  Run by run.py, which knows what each must report. */
+/* faults: one fault for each run.  `faults [--realloc] [--guarded] [--host[=KIND]] FAULT` registers
+ * the memory functions of KIND, runs the fault, and checks that OpenSSL still works, with
+ * --guarded in few blocks.  run.py starts it, and knows what each fault must report. */
 #include "fault.h"
 
 #include <dlfcn.h>
@@ -80,7 +80,7 @@ static void digest_works(const char *text)
     CHECK(EVP_Digest(text, 100, digest, &length, EVP_sha256(), NULL) == 1 && length == 32);
 }
 
-/* In few blocks: for a digest, OpenSSL sets up thousands. */
+/* In few blocks: for a digest, OpenSSL allocates thousands. */
 static void numbers_work(void)
 {
     BIGNUM *number = NULL;
@@ -89,7 +89,7 @@ static void numbers_work(void)
     BN_free(number);
 }
 
-void go_on(void)
+void check_openssl(void)
 {
     char *block = OPENSSL_malloc(100);
 
@@ -112,8 +112,8 @@ __attribute__((noinline, aligned(64))) pid_t fork_told(void)
     return pid;
 }
 
-/* In a report a place is told by its distance from the start of its module. */
-static void tell_place_of_fork(void)
+/* A report names a place by its distance from the start of its module. */
+static void give_place_of_fork(void)
 {
     Dl_info module;
 
@@ -175,8 +175,8 @@ int main(int argc, char **argv)
             fail("there is no option %s", argv[at]);
     if (at != argc - 1)
         fail("usage: faults [--realloc] [--guarded] [--host[=private|8|shared|late]] FAULT");
-    tell_place_of_fork();
+    give_place_of_fork();
     find(argv[at])->run();
-    go_on();
+    check_openssl();
     return EXIT_SUCCESS;
 }

@@ -1,16 +1,16 @@
-"""What is a case, on which backends does it run, and what exactly must it print?
+"""What is a case, on which backends does it run, and what must it print?
 
-A case names a program and its arguments; what the program tells on stdout ("name value" lines, the
-facts) fills the expected report: addresses, source lines, pids.  The report is then compared as it
-is, to the byte.
+A case names a program and its arguments.  The program prints facts on stdout ("name value" lines:
+addresses, source lines, pids), which fill the expected report.  The report is then compared byte
+for byte.
 """
 
 import dataclasses
 import re
 import string
 
-# name: (arguments of `faults`, FREEONCE_BACKEND, name in the line at load).  A new backend joins
-# with one line; {plugin} is the example plug-in.
+# name: (arguments of `faults`, FREEONCE_BACKEND, name in the line at load).  A new backend is one
+# line here; {plugin} is the example plug-in.
 BACKENDS = {
     "libc": ([], "libc", "libc"),
     "arena": ([], "arena", "arena"),
@@ -25,9 +25,9 @@ EVERY = tuple(BACKENDS)
 MAIN = ("libc", "arena", "shm", "host", "plugin", "guard")
 PRIVATE = ("libc", "arena", "host", "host8", "plugin", "guard")
 SHARED = ("shared", "shm")
-# Guarded blocks cost system calls each, and address space.
+# Each guarded block costs system calls and address space.
 UNGUARDED = tuple(name for name in BACKENDS if name != "guard")
-ANY = ("auto",)  # the case brings what it needs: nothing is added
+ANY = ("auto",)  # the case sets all that it needs: nothing is added
 
 
 @dataclasses.dataclass
@@ -38,20 +38,20 @@ class Case:
     backends: tuple = MAIN
     env: dict = dataclasses.field(default_factory=dict)
     status: object = 0  # negative: the signal; a tuple: one of these
-    facts: dict = dataclasses.field(default_factory=dict)  # what the program must tell
-    log: str = ""  # a file that has the report; stderr stays empty
+    facts: dict = dataclasses.field(default_factory=dict)  # facts that the program must print
+    log: str = ""  # the file with the report; stderr stays empty
     check: object = None  # check(outcome): a complaint or None, instead of the comparison
     same_without: bool = False  # stdout is the same without the library
     preload: bool = True
     optional: bool = False  # its program is not built everywhere
     space: int = 0  # limit of the address space, in MiB
-    chance: bool = False  # check bits fit by chance in one run of 1,000: it may be tried again
+    chance: bool = False  # check bits fit by chance in one run of 1,000: then it runs again
     needs: object = None  # needs(): what is missing here, or None
 
 
 @dataclasses.dataclass
 class Outcome:
-    """What a run did."""
+    """The result of a run."""
 
     case: Case
     backend: str
@@ -59,7 +59,7 @@ class Outcome:
     facts: dict
     output: str
     errors: str  # stderr, or the log
-    values: dict  # what templates may use
+    values: dict  # for templates
     log: str = ""
 
     def report_text(self):
@@ -81,14 +81,14 @@ def fill(text, values):
 
 
 def place(label, site, who):
-    """A line of a report: columns as src/report/text.c lays them out."""
+    """A line of a report, with the columns of src/report/text.c."""
     padding = " " * max(1, 26 - len(site))
     return f"  {label:<13}{site}{padding}{who}"
 
 
 def expected(report, values):
     """The text of a report.  Lines with two leading blanks are places: label, site and process,
-    separated by two blanks or more.  All others follow "freeonce: "."""
+    separated by two blanks or more.  "freeonce: " is put in front of all others."""
     lines = []
     for line in filter(None, report.splitlines()):
         line = fill(line, values)
@@ -101,7 +101,7 @@ def expected(report, values):
 
 
 def comparable(text, facts):
-    """The program tells where its function fork_told() starts: a place in it becomes its name."""
+    """A place in the function fork_told() becomes its name; a fact has the start of the function."""
 
     def name_place(match):
         start = int(facts.get("fork-told", "0"), 16)
@@ -112,7 +112,7 @@ def comparable(text, facts):
 
 
 def derived(facts, pid, program, backend):
-    """What templates may name besides the facts themselves."""
+    """The values for templates: the facts and what follows from them."""
     name = program[:15]
     values = dict(facts, pid=pid, program=name, main=f"pid {pid} ({name})")
     if "thread" in facts:
@@ -132,17 +132,17 @@ def derived(facts, pid, program, backend):
 
 
 def unguarded(outcome):
-    """On backend `guard`: is the block of the report one that is not guarded?  Guarded blocks end
+    """A complaint if the block of a report on backend `guard` is not guarded.  Guarded blocks end
     where a page ends, as far as 16-byte alignment allows."""
     block = re.search(r"\bblock (0x[0-9a-f]+) \((\d+) bytes\)", outcome.report_text())
-    if outcome.backend != "guard" or block is None or block[2] == "0":  # a race: its size is not known
+    if outcome.backend != "guard" or block is None or block[2] == "0":  # after a race the size is not known
         return None
     end = int(block[1], 16) + int(block[2]) + 15 & ~15
     return None if end % 4096 == 0 else f"block {block[1]} is not guarded"
 
 
 def totals(text):
-    """Findings of a text by what makes them the same: (headline's kind, sites): last count."""
+    """The findings of a text, each with its last count: {(kind in the headline, sites): count}."""
     seen, count = {}, 1
     for record in re.split(r"^freeonce: ", text, flags=re.M)[1:]:
         counted = re.fullmatch(r"seen (\d+) times in all processes:\n", record)

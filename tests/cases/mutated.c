@@ -1,12 +1,12 @@
-/* Wrong pointers by the hundred thousand, handed to free and to realloc: is each refused, and all
- * that lives whole afterwards?
+/* Hundreds of thousands of wrong pointers, passed to free and to realloc: is each refused, and are
+ * all live blocks whole afterwards?
  *
  *   mutated [--host] COUNT SEED
  *
  * Pointers are near live blocks, near freed ones, at slots and pages, on the stack, in code,
- * outside of what there is, in memory that nobody may read, behind the end of a file, and in memory
- * that another thread unmaps meanwhile.  The program knows its live blocks, and hands in none of
- * them. It prints how many it handed in: mutated.py compares that with the findings. */
+ * outside the address space, in memory that cannot be read, behind the end of a file, and in memory
+ * that another thread unmaps meanwhile.  The program knows its live blocks, and passes none of
+ * them. It prints how many it passed: mutated.py compares that with the findings. */
 #include <dlfcn.h>
 #include <pthread.h>
 #include <stdarg.h>
@@ -28,7 +28,7 @@ enum { LIVE = 3000, PAST = 512, LARGE = 200000, PAGE = 4096, BUCKETS = 1 << 13 }
 static uint64_t seed;
 static unsigned char *live[LIVE];
 static uint32_t sizes[LIVE];
-static uintptr_t past[PAST]; /* freed, each once */
+static uintptr_t past[PAST]; /* freed once each */
 static uint32_t past_sizes[PAST];
 static unsigned long handed_in;
 
@@ -44,7 +44,7 @@ static _Noreturn void stop(const char *what, const void *p)
     exit(1);
 }
 
-/* What the pool says. */
+/* For pool.c. */
 _Noreturn void fail(const char *format, ...)
 {
     va_list arguments;
@@ -55,7 +55,7 @@ _Noreturn void fail(const char *format, ...)
     exit(1);
 }
 
-/* --- which blocks live ---------------------------------------------------------------------------
+/* --- live blocks ---------------------------------------------------------------------------------
  */
 
 static uint16_t chains[BUCKETS], next[LIVE]; /* numbers from 1 */
@@ -73,13 +73,13 @@ static bool is_live(const void *p)
     return false;
 }
 
-static void enter(unsigned i)
+static void add_to_live(unsigned i)
 {
     next[i] = chains[bucket_of(live[i])];
     chains[bucket_of(live[i])] = (uint16_t)(i + 1);
 }
 
-static void strike_out(unsigned i)
+static void remove_from_live(unsigned i)
 {
     uint16_t *at = &chains[bucket_of(live[i])];
 
@@ -103,7 +103,7 @@ static void make(unsigned i)
         stop("two live blocks", live[i]);
     for (size_t k = 0; k < sizes[i]; k++)
         live[i][k] = pattern_of(i, k);
-    enter(i);
+    add_to_live(i);
 }
 
 static void check(unsigned i)
@@ -118,7 +118,7 @@ static void replace(unsigned i)
     unsigned k = (unsigned)drawn(PAST);
 
     check(i);
-    strike_out(i);
+    remove_from_live(i);
     past[k] = (uintptr_t)live[i];
     past_sizes[k] = sizes[i];
     OPENSSL_free(live[i]);
@@ -204,7 +204,7 @@ static uintptr_t at_an_edge(void)
     return page + drawn(64) * PAGE - 32 * PAGE + drawn(3) * 16;
 }
 
-/* What points into our header, or is one bit away from a block. */
+/* A pointer that differs from a block's in one bit; it may point into the header. */
 static uintptr_t one_bit_off(void)
 {
     return (uintptr_t)live[drawn(LIVE)] ^ UINT64_C(1) << drawn(64);
@@ -270,7 +270,7 @@ static void hand_over(void *p)
 /* --- the heap ------------------------------------------------------------------------------------
  */
 
-static void look_at_heap(void)
+static void check_heap(void)
 {
     freeonce_walk_function *walk;
     struct fo_walk found;
@@ -309,13 +309,13 @@ int main(int argc, char **argv)
     }
     over = true;
     pthread_join(thread, NULL);
-    look_at_heap();
+    check_heap();
     for (unsigned i = 0; i < LIVE; i++) {
         check(i);
-        strike_out(i);
+        remove_from_live(i);
         OPENSSL_free(live[i]);
     }
-    look_at_heap();
+    check_heap();
     printf("handed-in %lu\n", handed_in);
     return 0;
 }

@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Any pointer, any time: hundreds of thousands of wrong ones, on each backend.
+"""Hundreds of thousands of wrong pointers, on each backend.
 
     mutated.py --lib L --program P --plugin P --freeonce F [--count N] [--seed N] [NAME ...]
 
-As many findings as pointers were handed in, none of them damage; the program's own blocks whole; a
-heap that keeps its invariants.  NAME: libc, arena, shm, host, plugin, guard, ci.  By default a short
-run; `--count 1000000` is the long one.  Standard library only.
+There must be as many findings as wrong pointers, and none of damage; the live blocks and the heap must be
+whole.  NAME: libc, arena, shm, host, plugin, guard, ci.  The default is a short run; `--count 1000000` is the
+long one.  Standard library only.
 """
 
 import argparse
@@ -26,7 +26,7 @@ SETTINGS = {
     "guard": {"FREEONCE_BACKEND": "guard"},
     "ci": {"FREEONCE_QUARANTINE": "4M", "FREEONCE_FILL": "1", "FREEONCE_CANARY": "1"},
 }
-# What a finding may say of a pointer that is no live block.
+# The kinds of findings for a pointer that is no live block.
 HARMLESS = {
     "read-from-freed",
     "double-free",
@@ -42,7 +42,7 @@ HARMLESS = {
 
 
 def findings_of(freeonce, journal):
-    """How often, by kind."""
+    """The number of findings of each kind."""
     text = subprocess.run(
         [freeonce, "report", "--format=json", journal], stdout=subprocess.PIPE, text=True, check=False
     ).stdout
@@ -55,7 +55,7 @@ def findings_of(freeonce, journal):
 
 
 def try_on(name, arguments, folder):
-    """What is wrong, or None."""
+    """A complaint, or None."""
     journal = f"{folder}/journal"
     env = {"PATH": os.environ.get("PATH", ""), "LD_PRELOAD": str(arguments.lib), "FREEONCE_JOURNAL": journal}
     env["FREEONCE_LOG"] = f"{folder}/log"

@@ -1,4 +1,4 @@
-/* Pointers that have one right name each: where they lead, and what is known of the block there. */
+/* Pointers with one right report each: the memory that they point to, and the block there. */
 #include <openssl/evp.h>
 #include <openssl/x509.h>
 #include <string.h>
@@ -59,7 +59,7 @@ static void end_of_freed(void)
     hand_in(p + 100);
 }
 
-/* So many frees of its size that no record of this block's is left, and its memory serves none. */
+/* After so many frees of its size no record of this block is left, and its memory is not in use. */
 static void forgotten(void)
 {
     static void *others[3000];
@@ -74,7 +74,7 @@ static void forgotten(void)
     hand_in(p);
 }
 
-/* Its pages served smaller blocks since. */
+/* Smaller blocks have used its pages since. */
 static void forgotten_large(void)
 {
     char *p = ALLOC("alloc", 2000);
@@ -103,7 +103,7 @@ static void forgotten_object(void)
     EVP_MD_CTX_free(launder(p));
 }
 
-/* So many places further on, where no block was yet. */
+/* A pointer so many slots behind the last block, where no block was before. */
 static void never_out(long places)
 {
     char *p = ALLOC("alloc", 100), *next = OPENSSL_malloc(100);
@@ -132,12 +132,12 @@ static void block_of_parent(size_t size)
     char c = 0;
 
     CHECK(shared != MAP_FAILED && pipe(ready) == 0);
-    OPENSSL_free(OPENSSL_malloc(100)); /* the heap is there */
+    OPENSSL_free(OPENSSL_malloc(100)); /* makes the heap */
     pid_t child = fork_told();
     if (child == 0) {
         CHECK(read(ready[0], &c, 1) == 1);
         hand_in(*shared);
-        go_on();
+        check_openssl();
         _exit(0);
     }
     fact("child", "%d", (int)child);
@@ -165,7 +165,7 @@ struct owner {
 };
 _Static_assert(sizeof(struct owner) == 40, "told in the report");
 
-/* With its member, as objects are. */
+/* The member is freed before, as OpenSSL's objects do. */
 static struct owner *freed_owner(void)
 {
     struct owner *o = ALLOC("alloc", sizeof *o);
@@ -194,7 +194,7 @@ static __attribute__((noinline)) void free_certificate(void)
     fact("owner", "%p", (const void *)o);
 }
 
-/* The caller's caller has pointers to freed blocks, too. */
+/* The stack of the caller's caller has pointers to other freed blocks. */
 static void beside_others(void (*run)(void))
 {
     void *others[4];
@@ -218,7 +218,7 @@ static void certificate_of_freed(void)
     beside_others(free_certificate);
 }
 
-/* Nothing was freed. */
+/* No block was freed before. */
 static void pattern(void)
 {
     uintptr_t value = UINT64_C(0x5555555555555555);

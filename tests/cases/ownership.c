@@ -1,6 +1,6 @@
-/* Objects whose owner the program has wrong, as projects reported it: it frees what OpenSSL lends
- * or has taken over, hands OpenSSL what is not its own, or uses what it has freed.  Each is named,
- * also where OpenSSL dies of the pattern in freed memory first. */
+/* Errors of ownership that projects reported: the program frees an object that OpenSSL owns, passes
+ * an object that it does not own, or uses one that it has freed.  Each must be reported, even if
+ * OpenSSL first crashes on the pattern in freed memory. */
 #define OPENSSL_SUPPRESS_DEPRECATED /* programs still use the older functions */
 #include <openssl/bio.h>
 #include <openssl/bn.h>

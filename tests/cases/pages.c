@@ -1,5 +1,5 @@
 /* Are the pages of OpenSSL's blocks left out of core dumps (FREEONCE_DUMP=0) and locked
- * (FREEONCE_LOCK=1)?  The kernel tells, in /proc/self/smaps. */
+ * (FREEONCE_LOCK=1)?  The answer is in /proc/self/smaps. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -86,7 +86,7 @@ static int mappings(void)
     return lines;
 }
 
-/* Pages of freed blocks join their neighbours: the kernel bounds the number of mappings. */
+/* The mappings of freed blocks are merged: the kernel limits the number of mappings. */
 static void check_mappings(void)
 {
     int before = mappings();
@@ -98,7 +98,7 @@ static void check_mappings(void)
     CHECK(mappings() < before + 10);
 }
 
-/* New ones, those whose place was used before, and in a child those of its parent. */
+/* The pages of new blocks, of blocks in reused memory, and in a child those of its parent. */
 static void check_pages(void)
 {
     allocate();
@@ -115,7 +115,7 @@ static void check_pages(void)
     wait_for(child);
     check_and_free();
     check_mappings();
-    go_on();
+    check_openssl();
 }
 
 const struct fault page_faults[] = {{"pages", check_pages}, {NULL, NULL}};

@@ -1,4 +1,4 @@
-/* Pointers of every kind that is not a live block, handed to free or to realloc. */
+/* Pointers of every kind that start no live block, passed to free or to realloc. */
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -67,7 +67,7 @@ static void inside_large(void)
     OPENSSL_free(p);
 }
 
-/* A header in the block's own content, with each value that its check bits may have. */
+/* A header in the block's own content, with each value of the check bits. */
 static void forged_header(void)
 {
     char *p = ALLOC("alloc", 240);
@@ -191,7 +191,7 @@ static void top_bit(void)
     value((uintptr_t)1 << 63);
 }
 
-/* The last granules of the address space that user programs have. */
+/* The last 16 bytes of the address space of user programs. */
 static void last_address(void)
 {
     value(((uintptr_t)1 << 47) - 16);
@@ -263,7 +263,7 @@ static void from_malloc_realloced(void)
     free(moved);
 }
 
-/* A report looks at what there is, and not at all the room that the options reserve. */
+/* A report reads the memory that is in use, not all that the options reserve. */
 static void peak(void)
 {
     struct rusage usage;

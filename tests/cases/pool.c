@@ -1,4 +1,4 @@
-/* See pool.h.  Every block has a mark in front of it that says whether it is in use. */
+/* See pool.h.  In front of each block is a mark: the block is in use, or freed. */
 #include "pool.h"
 
 #include <openssl/crypto.h>
@@ -15,7 +15,7 @@ enum { MARK_USED = 0x55534544, MARK_FREED = 0x46524545 };
 #define SHARED_SIZE ((size_t)256 << 20)
 
 struct mark {
-    struct mark *next; /* of the free ones */
+    struct mark *next; /* in the list of freed blocks */
     uint32_t size, state;
 };
 _Static_assert(sizeof(struct mark) == 16, "blocks stay aligned");
@@ -25,7 +25,7 @@ struct pool_log *pool_log = &private_log;
 
 static size_t shift; /* of private blocks: 8 makes them aligned to 8 bytes only */
 static bool opened;
-enum { CLASSES = 128 }; /* of shared blocks that serve again, 16 bytes apart; others do not */
+enum { CLASSES = 128 }; /* of shared blocks, 16 bytes apart; larger ones are not used again */
 static struct shared {
     struct pool_log log;
     size_t used;

@@ -1,13 +1,14 @@
 /* A program's own memory functions, as servers register them with CRYPTO_set_mem_functions().  They
- * check what they are given: a pointer that is no block of the pool, or one that came back before,
- * ends the program with SIGABRT. */
+ * check each pointer: one that is no block of the pool, or that was freed before, ends the program
+ * with SIGABRT. */
 #ifndef POOL_H
 #define POOL_H
 
 #include <stdbool.h>
 #include <stddef.h>
 
-/* What the pool saw last, and how often it was called.  In shared memory for the shared pool. */
+/* The arguments of the pool's last calls, and their number.  In shared memory for the shared pool.
+ */
 struct pool_log {
     const char *malloc_file, *free_file;
     int malloc_line, free_line;
@@ -25,7 +26,7 @@ void pool_free(void *p, const char *file, int line);
 void pool_prepare(const char *kind);
 void pool_open(void);
 
-/* Prepare and register; the program fails if OpenSSL does not take them. */
+/* Prepare and register; the program fails if OpenSSL refuses the functions. */
 void pool_register(const char *kind);
 
 #endif

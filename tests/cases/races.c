@@ -1,6 +1,6 @@
 /* Two threads, or two processes that share OpenSSL's memory, free the same blocks at the same
- * moment.  Of each pair exactly one frees and the other is reported, so that there are as many
- * findings as blocks. */
+ * moment.  Of each two frees exactly one succeeds and the other is reported, so that there are as
+ * many findings as blocks. */
 #include <pthread.h>
 #include <sched.h>
 #include <stdlib.h>
@@ -75,12 +75,12 @@ static void processes(void)
         _exit(0);
     int status;
     CHECK(waitpid(child, &status, 0) == child && status == 0);
-    /* No block came back to the pool twice (it would have aborted), and none more than there are.
+    /* The pool aborts if a block is freed twice; here, it got no more frees than there are blocks.
      */
     CHECK(pool_log->frees - before <= ROUNDS);
 }
 
-/* Threads pass blocks on and free what others allocated: nothing to report. */
+/* Threads exchange blocks and free those of other threads: nothing to report. */
 static unsigned passed = 50000; /* by each thread */
 
 static void *pass_on(void *unused)
@@ -105,7 +105,7 @@ static void healthy_threads(void)
         CHECK(pthread_join(threads_of[i], NULL) == 0);
 }
 
-/* Where each block costs system calls. */
+/* For backends with system calls for each block. */
 static void healthy_threads_short(void)
 {
     passed = 2000;

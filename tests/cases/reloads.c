@@ -1,5 +1,5 @@
-/* A server with a pool in shared memory reads its files anew: one process makes a new SSL_CTX and
- * frees the old one, which was made before the other processes were forked.  They go on. */
+/* A server with a pool in shared memory reloads its files: one process makes a new SSL_CTX and
+ * frees the old one, which was made before the other processes were forked.  These still work. */
 #include <openssl/ssl.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -11,9 +11,9 @@
 
 enum { RELOADS = 100, EARLY = 10 };
 
-/* In memory that processes share. */
+/* In shared memory. */
 static struct page {
-    int freed; /* times that the first SSL_CTX was */
+    int freed; /* how often the first SSL_CTX was freed */
 } * page;
 
 static void count_free(void *parent, void *first, CRYPTO_EX_DATA *data, int index, long argument,
@@ -108,7 +108,7 @@ static void reload_by_the_parent(void)
     wait_for(idle);
 }
 
-/* A connection that another process made from it. */
+/* Another process has made a connection from the old SSL_CTX. */
 static void reload_under_a_connection(void)
 {
     SSL_CTX *context = first_context();
@@ -139,7 +139,7 @@ static void reload_under_a_connection(void)
     fact("afterwards", "%d", page->freed);
 }
 
-/* A worker that ends frees all that it knows, as in private memory. */
+/* A worker frees all its objects before it ends, as in private memory. */
 static void contexts_of_a_worker_that_ends(void)
 {
     SSL_CTX *context = first_context();
@@ -184,7 +184,7 @@ static int forbidden(BIO *bio)
     _exit(1);
 }
 
-/* The parent frees it, as before it unloads a module, and its memory serves again. */
+/* The parent frees the method, as before it unloads a module, and its memory is used again. */
 static void method_of_a_worker(void)
 {
     BIO_METHOD *old = method(count_destroy), *others[RELOADS];
@@ -207,7 +207,7 @@ static void method_of_a_worker(void)
         BIO_meth_free(others[i]);
 }
 
-/* It freed the context once more than it may. */
+/* The worker frees the context once too often. */
 static void context_freed_twice_by_a_worker(void)
 {
     SSL_CTX *context = first_context();

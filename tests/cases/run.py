@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Runs cases: one program, one fault, one process, its report compared to the byte.
+"""Runs cases: one program, one fault, one process, its report compared byte for byte.
 
     run.py --groups                                        names of groups, TABLE.BACKEND
     run.py --list                                          names of cases, BACKEND.CASE
@@ -169,7 +169,7 @@ def difference(what, wanted, seen):
 
 
 def complaint_about(outcome):
-    """What is wrong with this outcome, or None."""
+    """The complaint about this outcome, or None."""
     case = outcome.case
     if outcome.status not in (case.status if isinstance(case.status, tuple) else (case.status,)):
         return (
@@ -200,7 +200,7 @@ def try_case(case, backend, arguments):
     """The complaint about a case, or None."""
     problem = run_case(case, backend, arguments)
     if problem is not None and case.chance:
-        problem = run_case(case, backend, arguments)  # which has another key
+        problem = run_case(case, backend, arguments)  # a new process has another key
     return problem
 
 
@@ -247,7 +247,7 @@ def parse_arguments():
 
 
 def run_one(name, case, backend, arguments):
-    """What became of a case: "passed", "skipped" or "FAILED"."""
+    """The result of a case: "passed", "skipped" or "FAILED"."""
     missing = case.needs() if case.needs is not None else None
     if case.optional and not (arguments.programs / case.run.split()[0]).exists():
         missing = f"{case.run.split()[0]} was not built: no static libcrypto"

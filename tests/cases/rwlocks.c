@@ -1,5 +1,5 @@
-/* What programs rely on in locks for readers and writers, in memory that OpenSSL allocated: in
- * private memory they are glibc's, in shared memory the library's (src/shared/rwlock.h). */
+/* The behaviour of rwlocks that programs rely on, in memory that OpenSSL allocated: in private
+ * memory they are glibc's, in shared memory the library's (src/shared/rwlock.h). */
 #include <errno.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
@@ -15,7 +15,7 @@
 
 #include "fault.h"
 
-enum { LONGEST = 100 }; /* seconds: a hang */
+enum { LONGEST = 100 }; /* seconds; a longer run hangs */
 
 static pthread_rwlock_t *lock;
 static uint32_t reached;
@@ -59,7 +59,7 @@ static void join(pthread_t t)
     CHECK(pthread_join(t, NULL) == 0);
 }
 
-/* In which system call does a thread of this process sleep?  -1: it runs. */
+/* The system call in which a thread of this process sleeps; -1: it runs. */
 static long sleeps_in(uint32_t tid)
 {
     char path[64], text[256] = "";
@@ -75,7 +75,7 @@ static long sleeps_in(uint32_t tid)
 static void await_sleep(uint32_t *tid)
 {
     while (load(tid) == 0 || sleeps_in(load(tid)) < 0)
-        usleep(1000); /* clock_nanosleep(2), also in a sandbox */
+        usleep(1000); /* clock_nanosleep(2): allowed in the sandbox below */
 }
 
 static uint32_t own_tid(void)
@@ -83,16 +83,16 @@ static uint32_t own_tid(void)
     return (uint32_t)syscall(SYS_gettid);
 }
 
-/* --- whose it is ---------------------------------------------------------------------------------
+/* --- owners --------------------------------------------------------------------------------------
  */
 
-static void *read_it(void *l)
+static void *acquire_to_read(void *l)
 {
     CHECK(pthread_rwlock_rdlock(l) == 0);
     return NULL;
 }
 
-static void *release_it(void *l)
+static void *release_one(void *l)
 {
     CHECK(pthread_rwlock_unlock(l) == 0);
     return NULL;
@@ -101,7 +101,7 @@ static void *release_it(void *l)
 static void left_by_a_thread(void)
 {
     lock = new_lock();
-    join(thread(read_it, lock));
+    join(thread(acquire_to_read, lock));
     CHECK(pthread_rwlock_trywrlock(lock) == EBUSY);
     CHECK(pthread_rwlock_rdlock(lock) == 0);
     CHECK(pthread_rwlock_unlock(lock) == 0);
@@ -127,7 +127,7 @@ static void handed_over_and_written(void)
     alarm(LONGEST);
     CHECK(pthread_rwlock_rdlock(lock) == 0);
     pthread_t other =
-        thread(release_when_main_waits, NULL); /* it is the other one's from here on */
+        thread(release_when_main_waits, NULL); /* from here on the lock is the other thread's */
     int status = pthread_rwlock_wrlock(lock);
     store(&returned, 1);
     join(other);
@@ -141,7 +141,7 @@ static void *take_for_another(void *unused)
     for (uint32_t i = 1; i <= ROUNDS; i++) {
         CHECK(pthread_rwlock_rdlock(lock) == 0);
         store(&reached, i);
-        while (load(&reached) == i) { /* and for itself, meanwhile */
+        while (load(&reached) == i) { /* meanwhile it acquires the lock for itself */
             CHECK(pthread_rwlock_rdlock(lock) == 0);
             CHECK(pthread_rwlock_unlock(lock) == 0);
         }
@@ -169,7 +169,7 @@ static void handed_over_often(void)
     CHECK(pthread_rwlock_trywrlock(lock) == 0);
 }
 
-/* --- how many ------------------------------------------------------------------------------------
+/* --- many locks, readers and threads -------------------------------------------------------------
  */
 
 enum { LOCKS = 100 };
@@ -209,7 +209,7 @@ static void counted(void)
     for (unsigned i = 0; i < TIMES; i++) {
         CHECK(pthread_rwlock_trywrlock(lock) == EBUSY);
         if (i % 2 == 0)
-            join(thread(release_it, lock));
+            join(thread(release_one, lock));
         else
             CHECK(pthread_rwlock_unlock(lock) == 0);
     }
@@ -218,18 +218,18 @@ static void counted(void)
 
 static void *read_and_read_the_next(void *l)
 {
-    read_it(l);
+    acquire_to_read(l);
     store(&reached, 1);
     await(&reached, 2);
-    read_it(l);
-    release_it(l);
+    acquire_to_read(l);
+    release_one(l);
     store(&reached, 3);
     await(&reached, 0);
     return NULL;
 }
 
-/* A lock that a thread reads is destroyed, and another one lies there; or only its memory serves
- * again. */
+/* A lock that a thread reads is destroyed, and a new lock has its address; or its memory is used
+ * again without that. */
 static void reborn(void)
 {
     for (unsigned i = 0; i < 20; i++) {
@@ -275,12 +275,12 @@ static void many_threads(void)
 
     lock = new_lock();
     alarm(LONGEST);
-    CHECK(pthread_rwlock_wrlock(lock) == 0); /* they come together, and sleep */
+    CHECK(pthread_rwlock_wrlock(lock) == 0); /* until all threads wait */
     for (unsigned i = 0; i < THREADS; i++)
         all[i] = thread(read_once_and_stay, NULL);
     CHECK(pthread_rwlock_unlock(lock) == 0);
     while (load(&reached) != THREADS)
-        usleep(1000); /* thousands yield already */
+        usleep(1000); /* thousands of threads yield meanwhile */
     join(thread(late, NULL));
     store(&returned, 1);
     for (unsigned i = 0; i < THREADS; i++)
@@ -303,7 +303,7 @@ static void *read_again_and_again(void *turns)
     return NULL;
 }
 
-/* A writer that writes again at once leaves the turn to a reader that waits. */
+/* A writer that acquires the lock again at once does not overtake a waiting reader. */
 static void readers_turn(void)
 {
     enum { TURNS = 50 };
@@ -321,7 +321,7 @@ static void readers_turn(void)
     join(t);
 }
 
-/* It is futex(2) in which a thread waits, to read and to write. */
+/* A thread waits in futex(2). */
 static void waits_asleep(void)
 {
     enum { LOOKS = 1000 };
@@ -347,7 +347,7 @@ static void *write_once(void *unused)
     return unused;
 }
 
-/* A sandbox that allows futex(2), and ends the process for what glibc's locks never call. */
+/* A sandbox that allows futex(2), and ends the process for calls that glibc's locks never make. */
 static void in_a_sandbox(void)
 {
     struct sock_filter filter[] = {
@@ -373,7 +373,7 @@ static void in_a_sandbox(void)
     CHECK(pthread_rwlock_unlock(lock) == 0);
     join(readers);
     join(writers);
-    CHECK(pthread_rwlock_rdlock(lock) == 0); /* and a writer that waits for a reader */
+    CHECK(pthread_rwlock_rdlock(lock) == 0); /* now a writer waits for a reader */
     store(&writer, 0);
     writers = thread(write_once, NULL);
     await_sleep(&writer);
@@ -384,7 +384,7 @@ static void in_a_sandbox(void)
 /* --- answers -------------------------------------------------------------------------------------
  */
 
-/* A second from now is long enough to see whether it is waited for, and 0 s are not. */
+/* One second from now. */
 static struct timespec soon(clockid_t clock)
 {
     struct timespec t;

@@ -1,5 +1,5 @@
-/* Reports from places where little works: chroot, closed descriptors, seccomp, dropped privileges,
- * signal handlers. */
+/* Reports of restricted processes: chroot, closed descriptors, seccomp, dropped privileges, signal
+ * handlers. */
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/filter.h>
@@ -27,7 +27,7 @@ static void *freed_block(void)
     return p;
 }
 
-/* Into the folder that the runner made for this run. */
+/* Into a folder in the one that the runner made for this run. */
 static void change_root(void)
 {
     CHECK(mkdir("root", 0755) == 0 && chroot("root") == 0 && chdir("/") == 0);
@@ -90,8 +90,8 @@ static void dropped_privileges(void)
 #define POLL SYS_ppoll
 #endif
 
-/* Everything that is not on the list kills the process; fstat is answered as told.  poll(2) is
- * asked before a report is written to a pipe. */
+/* Each call that is not in the list kills the process; fstat gets this answer.  poll(2) is called
+ * before a report is written to a pipe. */
 static void enter_seccomp_where(unsigned fstat_answer)
 {
     static const int allowed[] = {
@@ -126,7 +126,7 @@ static void in_seccomp(void)
 {
     void *p = freed_block();
 
-    go_on(); /* OpenSSL reads its configuration before the sandbox */
+    check_openssl(); /* OpenSSL reads its configuration before the sandbox */
     enter_seccomp();
     hand_in(p);
 }
@@ -135,12 +135,12 @@ static void foreign_in_seccomp(void)
 {
     static char data[32];
 
-    go_on();
+    check_openssl();
     enter_seccomp();
     hand_in(data);
 }
 
-/* The process frees for the first time when it is in the sandbox already. */
+/* The first free of the process is in the sandbox. */
 static void first_free_in_seccomp(void)
 {
     void *p = ALLOC("alloc", 40);
@@ -168,10 +168,11 @@ static void child_in_seccomp(void)
     CHECK(waitpid(child, &status, 0) == child && status == 0);
 }
 
-/* As sshd does: all descriptors are closed, then a child goes into a sandbox that opens nothing. */
+/* As sshd does: all descriptors are closed, then a child enters a sandbox that cannot open files.
+ */
 static void closed_then_child_in_seccomp(void)
 {
-    go_on();
+    check_openssl();
     closefrom(3);
     child_in_seccomp();
 }
@@ -192,12 +193,12 @@ static void in_limit_of_files(void)
     CHECK(sigprocmask(SIG_BLOCK, NULL, &pending) == 0 && !sigismember(&pending, SIGXFSZ));
 }
 
-/* sshd's sandbox does not say whether a descriptor is open, and forbids to write files. */
+/* In sshd's sandbox fstat(2) fails, and no file can be written. */
 static void in_sandbox_of_sshd(void)
 {
     void *p = freed_block();
 
-    go_on();
+    check_openssl();
     limit_files();
     enter_seccomp_where(SECCOMP_RET_ERRNO | EACCES);
     hand_in(p);
@@ -206,12 +207,12 @@ static void in_sandbox_of_sshd(void)
 
 static void closed_in_sandbox_of_sshd(void)
 {
-    go_on();
+    check_openssl();
     closefrom(3);
     in_sandbox_of_sshd();
 }
 
-/* Nobody can take the report, and nothing else happens. */
+/* The report cannot be written, and nothing else happens. */
 static void stderr_is_file_in_sandbox_of_sshd(void)
 {
     int fd = open("stderr", O_WRONLY | O_CREAT, 0600);
@@ -232,8 +233,8 @@ static void on_signal(int number)
     errno = saved_errno;
 }
 
-/* Signals of a timer interrupt the library at any instruction.  Each one is asked for singly, or a
- * slow machine would do nothing but handle them. */
+/* Signals of a timer interrupt the library at any instruction.  The timer is set anew for each, or
+ * a slow machine would do nothing but handle signals. */
 static void in_signal_handler(void)
 {
     enum { SIGNALS = 205 };
@@ -256,7 +257,7 @@ static void in_signal_handler(void)
     fact("signals", "%d", (int)handled);
 }
 
-/* A handler that finds the stack of another sort: its own. */
+/* A handler on a stack of its own. */
 static void on_other_stack(int number)
 {
     (void)number;
@@ -281,7 +282,7 @@ static void closed_stderr(void)
     hand_in(p);
 }
 
-/* The reader of stderr has gone: SIGPIPE is the program's own affair, and ignored here. */
+/* stderr is a pipe without a reader.  The program ignores SIGPIPE. */
 static void broken_stderr(void)
 {
     void *p = freed_block();

@@ -1,4 +1,4 @@
-/* Memory of OpenSSL's secure heap, freed in wrong ways and in the right one. */
+/* Wrong and right frees of memory of OpenSSL's secure heap. */
 #include <openssl/bn.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -20,7 +20,7 @@ static void *allocate(size_t size)
     return p;
 }
 
-/* OPENSSL_free or, with --realloc, OPENSSL_realloc; the block still lives. */
+/* With OPENSSL_free or, with --realloc, OPENSSL_realloc: the block is still live. */
 static void handed_to_free(void)
 {
     void *p = allocate(40);
@@ -71,7 +71,7 @@ static void free_no_block(void)
     OPENSSL_secure_free(p);
 }
 
-/* The first heap is gone, and so is what was known of it. */
+/* Nothing is kept of the heap before. */
 static void healthy(void)
 {
     void *blocks[100];
@@ -89,12 +89,12 @@ static void healthy(void)
         BN_clear_free(number);
         OPENSSL_secure_free(NULL);
         CHECK(CRYPTO_secure_used() == 0 && CRYPTO_secure_malloc_done() == 1);
-        /* Without a secure heap it is OpenSSL's usual memory. */
+        /* Without a secure heap this is OpenSSL's usual memory. */
         OPENSSL_secure_clear_free(OPENSSL_secure_malloc(100), 100);
     }
 }
 
-/* Each has a copy, which it may free. */
+/* Each process has a copy, and may free it. */
 static void healthy_after_fork(void)
 {
     void *p = allocate(40);

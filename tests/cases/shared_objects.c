@@ -1,5 +1,5 @@
-/* Who frees an object that processes have in common, or have a copy of each?  Told as facts: the
- * runner knows which cures are applied. */
+/* Which process frees an object that processes share, or of which each has a copy?  The answers are
+ * facts: the runner knows which cures are applied. */
 #include <fcntl.h>
 #include <openssl/ssl.h>
 #include <signal.h>
@@ -16,8 +16,8 @@ static void count_free(void *parent, void *p, CRYPTO_EX_DATA *data, int index, l
     ++*(int *)times;
 }
 
-/* The old SSL_CTX goes while a worker has it. */
-static void under_a_worker(void (*let_go)(SSL_CTX *))
+/* The old SSL_CTX is freed while a worker has it. */
+static void under_a_worker(void (*free_old)(SSL_CTX *))
 {
     static int freed;
     int end[2];
@@ -32,7 +32,7 @@ static void under_a_worker(void (*let_go)(SSL_CTX *))
         CHECK(read(end[0], &byte, 1) == 0);
         _exit(0);
     }
-    let_go(old);
+    free_old(old);
     fact("while-it-lives", "%d", freed);
     close(end[1]);
     wait_for(worker);
@@ -40,7 +40,7 @@ static void under_a_worker(void (*let_go)(SSL_CTX *))
     fact("afterwards", "%d", freed);
 }
 
-/* As a server does that reads its files anew. */
+/* As a server does that reloads its files. */
 static void free_under_a_worker(void)
 {
     under_a_worker(SSL_CTX_free);
@@ -53,17 +53,17 @@ static void free_context(void *parent, void *p, CRYPTO_EX_DATA *data, int index,
 
     (void)parent, (void)data, (void)index, (void)argument, (void)unused;
     SSL_CTX_free(p);
-    calls++; /* no tail call: it would be OpenSSL's */
+    calls++; /* no tail call: OpenSSL would be the caller */
 }
 
-/* It hangs on another object. */
+/* The context is ex_data of another object, and is freed with it. */
 static void free_with_another(SSL_CTX *old)
 {
     int index = X509_get_ex_new_index(0, NULL, NULL, NULL, free_context);
     X509 *certificate = X509_new();
 
     CHECK(index >= 0 && certificate != NULL && X509_set_ex_data(certificate, index, old) == 1);
-    X509_free(X509_new()); /* now OpenSSL's function is known */
+    X509_free(X509_new()); /* the library finds OpenSSL's function here */
     SSL_CTX_free(SSL_CTX_new(TLS_client_method()));
     X509_free(certificate);
 }
@@ -73,7 +73,8 @@ static void free_in_callback_under_a_worker(void)
     under_a_worker(free_with_another);
 }
 
-/* A worker gives back what it counted itself, and no more: the parent's free is the last one. */
+/* A worker can release the references that it took, and no more: the parent's free is the last one.
+ */
 static void reference_in_worker(void)
 {
     static int freed;
@@ -83,7 +84,7 @@ static void reference_in_worker(void)
     CHECK(context != NULL);
     pid_t worker = fork();
     if (worker == 0) {
-        /* The first call finds OpenSSL's function, the others know it. */
+        /* The first call finds OpenSSL's function, the next ones use it. */
         for (int i = 0; i < 3; i++)
             CHECK(SSL_CTX_up_ref(context) == 1);
         for (int i = 0; i < 4; i++) /* the last one is its parent's */
@@ -104,7 +105,7 @@ static SSL *connection_that_tells(SSL_CTX *context, int *freed)
     return connection;
 }
 
-/* As servers do that fork for each connection: the parent closes its copy while the child works. */
+/* As in servers that fork for each connection: the parent frees its copy while the child works. */
 static void connection_of_a_child(void)
 {
     static int freed;
@@ -117,7 +118,7 @@ static void connection_of_a_child(void)
     pid_t child = fork();
     if (child == 0) {
         close(go[1]);
-        CHECK(read(go[0], &byte, 1) == 0); /* its parent has closed it */
+        CHECK(read(go[0], &byte, 1) == 0); /* until its parent has freed the connection */
         CHECK(SSL_get_SSL_CTX(connection) == context);
         SSL_free(connection);
         exit(freed);
@@ -125,7 +126,7 @@ static void connection_of_a_child(void)
     SSL_free(connection);
     fact("while-the-child-lives", "%d", freed);
     pid_t later = fork();
-    if (later == 0) { /* its parent had closed it */
+    if (later == 0) { /* forked after the parent freed the connection */
         close(go[1]);
         pause();
         _exit(0);
@@ -144,8 +145,8 @@ static bool is_open(int fd)
     return fcntl(fd, F_GETFD) != -1;
 }
 
-/* Each of them has a descriptor of his own, which closes when he frees the connection, and only
- * then: the number may be another file's later. */
+/* Parent and child have a descriptor each.  A free of the connection closes it once: the number may
+ * be that of another file later. */
 static void descriptor_closes(bool again)
 {
     SSL_CTX *context = SSL_CTX_new(TLS_server_method());
@@ -190,7 +191,7 @@ static void descriptor_of_a_connection_freed_twice(void)
     descriptor_closes(true);
 }
 
-/* What a child frees when it leaves: its parent goes on with it. */
+/* A child frees the connection at its end; its parent still uses it. */
 static void connection_of_a_parent(void)
 {
     static int freed;
@@ -214,7 +215,7 @@ static void connection_of_a_parent(void)
     SSL_CTX_free(context);
 }
 
-/* What is made when the child is there already, and given to it, is the child's to free. */
+/* A connection is made after the fork and passed to the child, which frees it. */
 static void connection_passed_on(void)
 {
     static int freed;
@@ -231,7 +232,7 @@ static void connection_passed_on(void)
         SSL_free(connection);
         _exit(freed == 1 ? 0 : 1);
     }
-    /* Some other address than that of one which was there before. */
+    /* Its address must not be that of an earlier connection. */
     SSL *others[4];
     for (int i = 0; i < 4; i++)
         CHECK((others[i] = SSL_new(context)) != NULL);
@@ -240,7 +241,7 @@ static void connection_passed_on(void)
     if (heir == 0)
         _exit(0);
     wait_for(heir);
-    SSL_free(others[0]); /* while the first child lives, who never had it */
+    SSL_free(others[0]); /* while the first child lives, which never had it */
     fact("by-parent", "%s", freed == 1 ? "freed" : "kept");
     CHECK(write(ends[1], &connection, sizeof connection) == sizeof connection);
     CHECK(waitpid(child, &end, 0) == child);
@@ -250,8 +251,8 @@ static void connection_passed_on(void)
     SSL_CTX_free(context);
 }
 
-/* OpenSSL finds nothing there, and does what it does without the library: in a process of its own.
- */
+/* OpenSSL finds no object there, and behaves as without the library; this may be a crash, so it
+ * happens in a child. */
 static void use_by_free(SSL *connection, BIO *bio)
 {
     (void)bio;
@@ -270,7 +271,7 @@ static void use_own(SSL_CTX *context, void (*use)(SSL *connection, BIO *bio))
     BIO_free(bio);
 }
 
-/* A process makes a connection, and another one, which has nothing there, uses it. */
+/* A process makes a connection, and another one uses its address, where it has no object. */
 static void pass_on(void (*use)(SSL *connection, BIO *bio))
 {
     SSL_CTX *context = SSL_CTX_new(TLS_server_method());
@@ -354,7 +355,7 @@ static void passed_by_bio(void)
     pass_on(use_by_bio);
 }
 
-/* What each row of uses.def is called with in a server. */
+/* The calls of a server: each row of uses.def. */
 static void use_as_a_server(SSL *connection)
 {
     BIO *in = BIO_new(BIO_s_mem()), *out = BIO_new(BIO_s_mem());
@@ -378,7 +379,7 @@ static void use_as_a_server(SSL *connection)
     CHECK(SSL_shutdown(connection) == -1);
 }
 
-/* A child uses what it inherited and what it made; its parent goes on with its own. */
+/* A child uses an inherited connection and one of its own; its parent uses its copy. */
 static void used_after_a_fork(void)
 {
     SSL_CTX *context = SSL_CTX_new(TLS_method());

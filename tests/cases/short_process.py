@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""What does the library cost a process that starts OpenSSL and ends?  Page faults repeat, times do not.
+"""What does the library cost a short process with OpenSSL?  It counts page faults: they repeat, times do not.
 
     short_process.py LIB
 
-`openssl version`, plain and with the library: no more faults than LIMITS say.  Standard library only.
+`openssl version`, without and with the library: the difference must be within LIMITS.  Standard library only.
 """
 
 import os
@@ -18,7 +18,7 @@ SKIPPED = 77  # SKIP_RETURN_CODE of ctest
 
 
 def faults(**settings):
-    """The median of some runs, which differ by a few."""
+    """The median of some runs, which differ by a few faults."""
     environment = {"PATH": os.environ["PATH"], "LC_ALL": "C", **settings}
     counts = []
     for _ in range(RUNS):

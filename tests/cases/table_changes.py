@@ -1,4 +1,4 @@
-"""Objects that another process made: in the shared heap they are not changed; in all other memory nothing is looked at."""
+"""Objects that another process made: in the shared heap they cannot be changed; other memory is not checked."""
 
 import re
 
@@ -9,7 +9,7 @@ OPTION = "FREEONCE_SHM_CHANGES"
 
 
 def reported(function, kind, answer, count=1):
-    """So many findings, each once, with the maker, the caller and his address."""
+    """So many findings, each once, with the maker, the caller and the address of the call."""
     pattern = (
         rf"freeonce: {function} of {kind} 0x[0-9a-f]+ \(\d+ bytes\), which another process made, {answer}; {ADVICE}\n"
         r"  allocated    [\w./-]+\.c:\d+ +pid (\d+) \(faults\)(?:, forked from .*)?\n"
@@ -31,7 +31,7 @@ def reported(function, kind, answer, count=1):
 
 
 def every_function(outcome):
-    """Nonsense as arguments would crash, if one of them went on."""
+    """The arguments are nonsense: a call that is not refused crashes."""
     if outcome.status != 0 or outcome.facts.get("enough") != "yes" or outcome.facts.get("all") != "refused":
         return f"status {outcome.status}, {outcome.facts}"
     return None if f"refused; {ADVICE}" in outcome.errors else f"not reported:\n{outcome.errors}"
@@ -81,7 +81,7 @@ CASES = [
          check=reported("X509_VERIFY_PARAM_set1_host", "X509_VERIFY_PARAM", "refused")),
     Case("change-in-background", "faults change-in-background", backends=("shm", "arena"), facts={"mode": "1"}),
     Case("change-beside-a-worker", "faults change-beside-a-worker", backends=("shm",), facts={"mode": "3"}, check=REFUSED),
-    # Private memory, and a pool of the program's own: as without the library.
+    # In private memory and in a pool of the program: as without the library.
     Case("change-in-child-private", "faults change-in-child", backends=PRIVATE, facts={"in-child": "0", "in-parent": "3"}),
     Case("change-in-child-of-a-pool", "faults change-in-child", backends=("shared",), facts=CHANGED),
 ]

@@ -1,4 +1,4 @@
-"""Cures for OpenSSL in memory that processes share: applied there, and nowhere else."""
+"""Cures for OpenSSL in shared memory: applied there, and nowhere else."""
 
 import re
 
@@ -9,8 +9,8 @@ NOT_SHARED = {"FREEONCE_SHARED": "0"}
 
 
 def cure(name, run, applied, otherwise):
-    """One effect of a cure: in shared memory, on its own, left out, switched off, overridden; and
-    in private memory."""
+    """One effect of a cure in shared memory (with all cures, alone, left out, without cures, with
+    FREEONCE_SHARED=0) and in private memory."""
     others = ",".join(each for each in ("state", "exit", "locks", "identity") if each != name)
     on_shm = {"FREEONCE_BACKEND": "shm"}
     shared = [
@@ -39,7 +39,7 @@ def locks(rwlock, sharing):
 
 
 def blinding_made_anew(outcome):
-    """The lock's address is OpenSSL's own affair."""
+    """Not compared with a report: the test does not know the lock's address."""
     killed = outcome.facts.get("killed")
     if f"was left locked for writing by thread {killed}, which is gone" not in outcome.errors:
         return f"the lock of {killed} is not reported: {outcome.errors!r}"
@@ -48,7 +48,7 @@ def blinding_made_anew(outcome):
 
 
 def passed_is_told(function, type_of_object="SSL"):
-    """Once; what OpenSSL then does with what it finds there is its own affair."""
+    """Reported once.  The behaviour of OpenSSL after that is not checked."""
 
     def check(outcome):
         told = outcome.errors.count(f"{function}: this process has no {type_of_object} at 0x")
@@ -68,7 +68,7 @@ def passed(run, function, backends, *type_of_object):
 
 
 def context_freed_twice(outcome):
-    """By the program's two calls; the program is named in both lines."""
+    """Both frees are calls of the program, which both lines name."""
     named = re.findall(r"^  freed (?:first|again) .* by faults\+0x", outcome.errors, flags=re.M)
     if "double free of SSL_CTX" not in outcome.errors or len(named) != 2:
         return f"the second free is not reported: {outcome.errors!r}"

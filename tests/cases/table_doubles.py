@@ -1,11 +1,11 @@
-"""Blocks freed twice, damaged headers, and OpenSSL's contract, which is no fault."""
+"""Blocks freed twice, damaged headers, and calls that OpenSSL's contract allows."""
 
 import re
 import signal
 
 from model import EVERY, UNGUARDED, Case, fill, totals
 
-RECORDED = tuple(name for name in UNGUARDED if name not in ("arena", "shm"))  # apart from the blocks
+RECORDED = tuple(name for name in UNGUARDED if name not in ("arena", "shm"))  # records outside the blocks
 
 GIVEN_BACK = {"FREEONCE_QUARANTINE": "0"}
 
@@ -49,7 +49,7 @@ def seen(times, report):
 
 
 def exactly_one_frees(outcome):
-    """Of each pair one frees and the other is reported: as many findings as rounds."""
+    """Of each two frees one succeeds and the other is reported: as many findings as rounds."""
     rounds, found = int(outcome.facts["rounds"]), totals(outcome.errors)
     if sum(found.values()) != rounds:
         return f"{rounds} blocks were freed twice, and reported: {found}"
@@ -82,7 +82,7 @@ CASES = [
     Case("double-free-given-back", "faults double-free", double(40), EVERY, GIVEN_BACK),
     Case("double-free-large", "faults double-free-large", double(1 << 20), EVERY),
     Case("double-free-of-written", "faults double-free-written", double(40), RECORDED),
-    # The header stays in front of the freed block: a write over it leaves where it was freed.
+    # The header stays in front of the freed block.  After a write over it, the free is still known.
     Case("double-free-of-overwritten", "faults double-free-written", OVERWRITTEN, ("arena", "shm")),
     Case(
         "write-to-freed",  # guarded: the write ends the program, before the second free
@@ -96,7 +96,7 @@ CASES = [
         "double-free-long-after-given-back",
         "faults double-free-long-after",
         double(2000),
-        # The private pools are malloc's, which would hand the memory out again.
+        # Private pools use malloc, which would give the memory to another block.
         ("shared",),
         GIVEN_BACK,
     ),

@@ -1,4 +1,4 @@
-"""Forks: whom a report names, and what must not be reported."""
+"""Forks: the processes that a report names, and frees that must not be reported."""
 
 from model import EVERY, PRIVATE, Case
 from table_doubles import double, seen

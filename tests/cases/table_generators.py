@@ -1,5 +1,5 @@
-"""Random generators in shared memory: seeded anew where a process could go on with another one's,
-and only there."""
+"""Random generators in shared memory: reseeded where a process could use the generator of another
+one, and only there."""
 
 from model import Case
 
@@ -8,7 +8,7 @@ EACH_TURN = {name: "is seeded anew" for name in NAMES}
 
 
 def in_turns(outcome):
-    """OpenSSL 3.6 and later ask before they take the lock: there it stays as without the library."""
+    """OpenSSL 3.6 and later call getpid() before they acquire the lock, and behave as without the library."""
     go_on = outcome.facts.get("asks") == "under its lock"
     expected = "goes on" if go_on else "is seeded anew"
     seen = {name: outcome.facts.get(name) for name in NAMES}
@@ -34,7 +34,7 @@ CASES = [
         on_shm("in-turns", EACH_TURN, {"FREEONCE_CURES": cures})
         for cures in ("state,exit,locks", "state,exit,identity")
     ),
-    # What the program's own functions do with each block is not known.
+    # The library does not know what the program's own functions do with a block.
     Case(
         "generators-in-turns-host",
         "faults generators-in-turns",

@@ -30,7 +30,7 @@ CASES = [
         backends=ANY,
         same_without=True,
     ),
-    # A pool that allocates and never frees is not taken; OpenSSL alone would.
+    # A pool that allocates and never frees is refused; OpenSSL alone accepts it.
     Case(
         "hook-malloc-only",
         "faults hook-malloc-only",
@@ -95,8 +95,8 @@ CASES = [
         needs=waits_for_itself,
     ),
     Case("hook-align-to-8", "faults hook-align-to-8", facts=POOL, backends=ANY),
-    # Functions that only hand on to libc's have no pool: they are refused, as by an OpenSSL that has
-    # allocated already.  A probe or a header would be counted.
+    # Functions that only call libc's have no pool: they are refused, as OpenSSL does after its first
+    # allocation.  Their counts would include a test block or headers.
     Case(
         "hook-forwards",
         "faults hook-forwards",

@@ -1,4 +1,4 @@
-"""Getting in first, in every way that OpenSSL comes into a process; and staying out of all else."""
+"""The library registers before the first allocation, however OpenSSL is loaded; it changes nothing else."""
 
 from model import ANY, Case
 from table_options import ENDED, REQUIRE, VERBOSE, told
@@ -33,7 +33,7 @@ double free of block {block} (40 bytes), skipped
 
 
 def engine(backend, how, after="", status=0, **env):
-    """A static OpenSSL, and an engine with the shared one."""
+    """A program with a static OpenSSL loads an engine with the shared one."""
     if how.split("-")[0] in ("freed", "moved"):
         env["CASE_EARLY"] = "1"
     return Case(
@@ -142,7 +142,7 @@ CASES = [
         ANY,
         {"FREEONCE_BACKEND": "shm"},
     ),
-    # Its calls of pthread_self() are the program's, too.
+    # OpenSSL's calls of pthread_self() cannot be told from those of the program.
     Case(
         "exported-by-the-executable-shared",
         "exported healthy",

@@ -1,4 +1,4 @@
-"""Each wrong pointer has one right name, on every backend, with the defaults and with what `freeonce --ci` sets."""
+"""Each wrong pointer has one right report, on every backend, with the defaults and the options of `freeonce --ci`."""
 
 import re
 
@@ -31,7 +31,7 @@ def names_every_size(distance):
     return check
 
 
-# To a file: a report does not wait for a reader of a full pipe.
+# To a file: findings that do not fit into a pipe are not printed.
 LOG = {"FREEONCE_LOG": "{dir}/log"}
 
 
@@ -53,7 +53,7 @@ free of {pointer}, at the end of freed block {block} (100 bytes), skipped
   freed now    {now}  {main}
 """
 
-# Few records; blocks do not wait.
+# Few tombstones, and no quarantine.
 FORGETFUL = {"FREEONCE_QUARANTINE": "0", "FREEONCE_TOMBSTONES": "64"}
 FORGOTTEN = """
 double free of block {block}, first free no longer known%s, skipped
@@ -146,7 +146,7 @@ CASES = [
         forgotten("forgotten", ("libc", "host", "host8", "shared", "plugin"), {}, note=OR_NOT),
         forgotten("forgotten-ci", ("libc", "host", "host8", "shared", "plugin"), CI, note=OR_NOT),
         forgotten("forgotten-ci", ("arena", "shm"), CI),
-        # Places serve again after 64 blocks.
+        # Addresses are used again after 64 blocks.
         forgotten("forgotten", ("guard",), {"FREEONCE_GUARD_MAX": "16"}, "forgotten-large"),
         never_allocated("never-out", "never-out", ("arena", "shm"), {}),
         never_allocated("never-out-ci", "never-out", ("arena", "shm"), CI),
@@ -171,7 +171,7 @@ CASES = [
             )
             for setting, env in SETTINGS.items()
         ),
-        # A guarded block faults when it is read.
+        # A read of a guarded block faults.
         [
             Case("member-of-freed", "faults member-of-freed", MEMBER, UNGUARDED, CI),
             Case("realloc-of-member-of-freed", "faults --realloc member-of-freed", re.sub(
@@ -182,7 +182,7 @@ CASES = [
             Case("member-of-freed-kept-from-libc", "faults member-of-freed", MEMBER, UNGUARDED,
                  CI | {"FREEONCE_FOREIGN": "free"}),
         ],
-        # Where memory may be the program's again, such an object may be, too.
+        # Only with these backends: elsewhere the object may be the program's by now.
         [
             Case("forgotten-object", "faults forgotten-object", backends=backends, env=env | FORGETFUL, check=object_is_named)
             for backends, env in ((("arena", "shm"), CI), (("guard",), {"FREEONCE_GUARD_MAX": "16"}))

@@ -1,4 +1,4 @@
-"""Options: what is told at load, what is said about wrong values, and choosing a backend."""
+"""Options: the lines at load, the messages for wrong values, and the choice of a backend."""
 
 import os
 import pathlib
@@ -6,7 +6,7 @@ import re
 
 from model import ANY, EVERY, SHARED, Case
 
-# The lines at load, with FREEONCE_VERBOSE=1; the version and the defaults stand in the sources.
+# For the lines at load with FREEONCE_VERBOSE=1: the version and the defaults are in the sources.
 SOURCE = pathlib.Path(__file__).resolve().parent.parent.parent
 VERSION = re.search(r"project\(freeonce VERSION (\S+)", (SOURCE / "CMakeLists.txt").read_text())[1]
 DEFAULTS = dict(
@@ -62,8 +62,8 @@ def loaded_on(backend):
 
 
 def wrong(name, env, complaint):
-    """A wrong option: one line, and the program runs as if it were not there; with
-    FREEONCE_REQUIRE=1 it ends."""
+    """A wrong option: one line, and the program runs without the option; with FREEONCE_REQUIRE=1 it
+    ends."""
     return [
         Case(f"option-{name}", "faults tell-version", complaint, ANY, env),
         Case(
@@ -101,7 +101,7 @@ def faulty(name, path, why):
 
 
 def pages():
-    """What is asked for of pages is done, or said to be impossible; then FREEONCE_REQUIRE=1 ends the program."""
+    """FREEONCE_DUMP and FREEONCE_LOCK work, or one line reports that they do not; FREEONCE_REQUIRE=1 ends the program."""
     asked = {
         "dump": {"FREEONCE_DUMP": "0"},
         "lock": {"FREEONCE_LOCK": "1"},
@@ -265,7 +265,7 @@ CASES = [
         ANY,
         {"FREEONCE_BACKEND": "host", **VERBOSE},
     ),
-    # The program is told yes, but the memory is libc's.
+    # The program's functions are accepted, but the memory is libc's.
     Case(
         "backend-libc-with-functions",
         "faults hook-before",

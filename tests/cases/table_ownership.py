@@ -1,5 +1,5 @@
-"""Objects whose owner the program has wrong: each is named with the default settings, and with those of
-`freeonce --ci`, where OpenSSL may die of the pattern in freed memory first."""
+"""Errors of ownership: each is reported with the defaults, and with the options of `freeonce --ci`, where
+OpenSSL may crash on the pattern in freed memory first."""
 
 import re
 
@@ -11,7 +11,7 @@ CI = {
     "FREEONCE_CANARY": "1",
     "FREEONCE_FAULTS": "1",
 }
-# What the first finding is: it depends on the version of OpenSSL which of its functions comes first.
+# The first finding: which function of OpenSSL makes it depends on the version.
 FREED = (
     r"double free of \w+ 0x[0-9a-f]+ \(\d+ bytes\), skipped"
     r"|[A-Z]\w+ of freed \w+ 0x[0-9a-f]+ \(\d+ bytes\), let through"
@@ -45,12 +45,12 @@ KINDS = {
     "numbers-of-key": FREED,
     "fetched-digest": FREED,
 }
-ENDS = (0, -11, -7, -6, -4)  # OpenSSL's version decides, too
+ENDS = (0, -11, -7, -6, -4)  # this depends on OpenSSL's version, too
 
 
 def is_named(wanted):
     def check(outcome):
-        # It may also say, once, that another process could have made the object.
+        # Before it there may be one line about an object that another process could have made.
         first = re.search(r"^freeonce: (?!SSL_new: )(.*)\n", outcome.errors, re.M)
         if first is None or not re.fullmatch(wanted, first[1]):
             return f"it is not named as {wanted}"
@@ -66,7 +66,7 @@ def is_named(wanted):
     return check
 
 
-# On libc a freed block serves again before a handshake has ended, now and then.
+# Without --ci on arena alone: on libc, a freed block is sometimes used again before the handshake ends.
 CASES = [
     Case(f"ownership-{kind}{suffix}", f"faults {kind}", backends=backends, env=env, status=ENDS, check=is_named(wanted))
     for suffix, env, backends in (("", {}, ("arena",)), ("-ci", CI, MAIN))

@@ -1,8 +1,8 @@
-"""Pointers that start no live block, handed to free and to realloc, on every backend."""
+"""Pointers that start no live block, passed to free and to realloc, on every backend."""
 
 from model import EVERY, MAIN, Case
 
-# How the operation shows in a report: verb, answer, label of the line for "now".
+# The operation in a report: verb, answer, label of the line for "now".
 OPERATIONS = {
     "free": ("free", "skipped", "freed now", ""),
     "realloc": ("realloc", "answered NULL", "realloc", "--realloc "),
@@ -72,7 +72,7 @@ CASES = [
     for operation in OPERATIONS
     for name, report in POINTERS.items()
 ] + [
-    # Place decides: none of 65,536 headers in the block's own content makes a block of what is inside.
+    # The place decides: none of 65,536 headers in a block's content makes a block of the memory behind it.
     Case(
         name="free-of-forged-header",
         run="faults forged-header",

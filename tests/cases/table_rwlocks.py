@@ -1,4 +1,4 @@
-"""Locks for readers and writers in OpenSSL's memory: as glibc's, on every backend."""
+"""Rwlocks in OpenSSL's memory behave as glibc's, on every backend."""
 
 from model import Case
 

@@ -1,4 +1,4 @@
-"""Reports from places where little works, and where reports go."""
+"""Reports of restricted processes, and the files that reports go to."""
 
 import os
 
@@ -25,7 +25,7 @@ UNOPENED = (
     "FREEONCE_LOG={dir}/no-such-folder/log cannot be opened (ENOENT), reports go to stderr\n"
 )
 
-# tests/guard has `guard` in little address space.
+# For `guard`, tests/guard tests little address space.
 LITTLE = tuple(name for name in UNGUARDED if name != "shared")
 
 CASES = [
@@ -53,7 +53,7 @@ CASES = [
         env=LOG,
         log="{dir}/report.log",
     ),
-    # The file cannot be found again: stderr gets the report.
+    # The file cannot be opened again: stderr gets the report.
     Case(
         "descriptors-closed-in-chroot-log",
         "faults closed-in-chroot",
@@ -118,7 +118,7 @@ free of {pointer}, which OpenSSL never allocated (static data), skipped
     Case(
         "signal-handler",
         "faults in-signal-handler",
-        env={"FREEONCE_QUARANTINE": "64M"},  # what the signals free waits until the end
+        env={"FREEONCE_QUARANTINE": "64M"},  # the block waits until the end
         backends=EVERY,
         check=lambda outcome: count_is(outcome, outcome.facts["signals"]),
     ),
@@ -205,8 +205,8 @@ free of {pointer}, which OpenSSL never allocated (static data), skipped
 
 
 def count_is(outcome, wanted):
-    """The last count that was told."""
+    """The last count in the report."""
     last = [line for line in outcome.errors.splitlines() if " times in all processes:" in line][-1:]
     wanted = f"freeonce: seen {wanted} times in all processes:"
-    # A count that is a power of ten was told when it was reached.
+    # A power of ten was reported when it was reached.
     return None if last == [wanted] else f"expected {wanted!r}, seen {last}"

@@ -1,4 +1,4 @@
-"""OpenSSL's secure heap: its blocks do not pass the hooks, and are named all the same."""
+"""OpenSSL's secure heap: its blocks do not pass the hooks, but their wrong frees are reported, too."""
 
 from model import EVERY, PRIVATE, Case
 
@@ -35,6 +35,6 @@ CASES = [
     secure("freed-inside", INSIDE),
     secure("freed-no-block", NO_BLOCK),
     secure("healthy"),
-    # With OpenSSL's other memory shared, so is what it knows of this one, which each process has.
+    # Private memory only: in shared memory, the processes share the heap's records, but each has a heap of its own.
     secure("healthy-after-fork", backends=PRIVATE),
 ]

@@ -1,4 +1,4 @@
-"""Writes past the end of a block and after its free, and the call stacks of a report."""
+"""Writes past the end of a block and after its free, and the call stacks in a report."""
 
 import re
 
@@ -47,20 +47,20 @@ def every_place_has_its_stack(outcome):
     places = "".join(rf"  {label} .*\n{stack}" for label in ("allocated ", "freed first ", "freed again "))
     if not re.fullmatch(rf"freeonce: double free of block .*, skipped\n{places}", outcome.errors):
         return "that is not a report with three stacks"
-    # Of its CRYPTO_malloc() a frame is left, where that does more than to call the function (OpenSSL 3.2 and later).
+    # From OpenSSL 3.2 on CRYPTO_malloc() is no tail call, so it has a frame of its own.
     if len(re.findall(r"#0 faults\+0x|#0 libcrypto.*\n    #1 faults\+0x", outcome.errors)) != 3:
         return "the innermost frame of each stack is the program's"
     return None
 
 
 CASES = [
-    # On a guarded block the 8 bytes up to the page's end are canaries; behind a whole class it faults.
+    # Behind a guarded block the 8 bytes up to the page's end are canaries; a write behind a whole class faults.
     Case("overflow", "faults first-byte-behind", overflow(24, 24), EVERY, CANARY),
     Case("overflow-whole-class", "faults behind-a-whole-class", overflow(32, 33), UNGUARDED, CANARY),
     Case(
         "overflow-realloc", "faults --realloc first-byte-behind", overflow(24, 24, "realloc"), EVERY, CANARY
     ),
-    # libc aborts when it gets the block in front, behind which its own bytes are overwritten, too.
+    # A large quarantine: libc would abort in the free of the block in front, because its own bytes are overwritten.
     Case(
         "overflow-neighbour",
         "faults into-the-neighbour",

@@ -1,11 +1,11 @@
-/* Writes past the end of a block, and into a freed one: what FREEONCE_CANARY and FREEONCE_FILL
+/* Writes past the end of a block, and into a freed one, which FREEONCE_CANARY and FREEONCE_FILL
  * must find.  None of them is a wrong free. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "fault.h"
 
-static unsigned char *told_block(size_t size)
+static unsigned char *new_block(size_t size)
 {
     unsigned char *p = ALLOC("alloc", size);
 
@@ -15,7 +15,7 @@ static unsigned char *told_block(size_t size)
     return launder(p);
 }
 
-static void end_of_life(unsigned char *p)
+static void release(unsigned char *p)
 {
     if (use_realloc)
         OPENSSL_free(REALLOC("now", p, 500));
@@ -25,27 +25,27 @@ static void end_of_life(unsigned char *p)
 
 static void first_byte_behind(void)
 {
-    unsigned char *p = told_block(24);
+    unsigned char *p = new_block(24);
 
     p[24] ^= 0xff;
-    end_of_life(p);
+    release(p);
 }
 
-/* Of a size that leaves no slack of its own. */
+/* A block of this size fills its slot. */
 static void behind_a_whole_class(void)
 {
-    unsigned char *p = told_block(32);
+    unsigned char *p = new_block(32);
 
     p[33] ^= 0xff;
-    end_of_life(p);
+    release(p);
 }
 
 static void last_byte_inside(void)
 {
-    unsigned char *p = told_block(24);
+    unsigned char *p = new_block(24);
 
     p[23] ^= 0xff;
-    end_of_life(p);
+    release(p);
 }
 
 enum { TRIES = 200 };
@@ -67,7 +67,8 @@ static void neighbours(unsigned char **front, unsigned char **behind)
     fail("no two blocks lie side by side");
 }
 
-/* From one block into the header of the next: the next one is damaged, this one is to blame. */
+/* A write past the end of one block damages the header of the next: the report must name the first.
+ */
 static void into_the_neighbour(void)
 {
     unsigned char *front, *behind;
@@ -82,7 +83,7 @@ static void into_the_neighbour(void)
 
 static unsigned char *freed_block(size_t size)
 {
-    unsigned char *p = told_block(size);
+    unsigned char *p = new_block(size);
 
     FREE("first", p);
     return p;
@@ -93,13 +94,13 @@ static void write_after_free(void)
     freed_block(40)[7] = 3;
 }
 
-/* As CRYPTO_DOWN_REF does with the reference count of an object that is freed twice. */
+/* As CRYPTO_DOWN_REF does with the reference count when an object is freed twice. */
 static void reference_dropped(void)
 {
     ((int *)(void *)freed_block(64))[4]--;
 }
 
-/* It leaves the quarantine, long before the program ends. */
+/* The block leaves the quarantine long before the program ends. */
 static void written_and_pushed_out(void)
 {
     freed_block(2000)[1999] = 3;
@@ -107,7 +108,7 @@ static void written_and_pushed_out(void)
         OPENSSL_free(OPENSSL_malloc(1500 + (size_t)i % 800));
 }
 
-/* It serves again, which is leaving too. */
+/* The block is used again, which takes it out of the quarantine, too. */
 static void written_and_used_again(void)
 {
     freed_block(40)[39] = 3;

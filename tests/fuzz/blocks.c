@@ -1,6 +1,6 @@
-/* Sequences of malloc, realloc, free and wrong frees on one backend (FUZZ_BACKEND), beside a model:
- * a free of a live block is no finding, each other one is exactly one; no block changes by what is
- * done to others; no two overlap.
+/* Sequences of malloc, realloc, free and wrong frees on one backend (FUZZ_BACKEND), compared with a
+ * model: a free of a live block is no finding, and each other free is exactly one; operations on
+ * other blocks do not change a block; no two blocks overlap.
  * Input: operations of a few bytes each. */
 #include "input.h"
 
@@ -25,7 +25,7 @@ static struct block blocks[BLOCKS];
 static unsigned char *gone[GONE]; /* freed a while ago */
 static unsigned numbers;
 static uint64_t findings;
-static struct fo_record told; /* the newest finding */
+static struct fo_record newest; /* the newest finding */
 
 /* --- the model -------------------------------------------------------------------------------- */
 
@@ -53,8 +53,8 @@ static void check(const struct block *b, size_t size)
             abort();
 }
 
-/* Nothing here writes to a header.  (Where check bits decide, memory that was handed out anew in
- * other pieces looks like one that was.) */
+/* No operation writes to a header, so none may be reported as damaged.  (Where check bits decide,
+ * memory that was handed out again in other pieces looks like a damaged header.) */
 void true_report(const struct fo_record *r) __asm__("__real_fo_report");
 void see_report(const struct fo_record *r) __asm__("__wrap_fo_report");
 
@@ -62,7 +62,7 @@ void see_report(const struct fo_record *r)
 {
     if (!FUZZ_CHECK_BITS && r->kind == FO_FINDING_HEADER)
         abort();
-    told = *r;
+    newest = *r;
     true_report(r);
 }
 
@@ -81,7 +81,7 @@ static struct block *block_at(const void *p)
     return NULL;
 }
 
-static void enter(struct block *b, void *at, size_t size)
+static void add_block(struct block *b, void *at, size_t size)
 {
     if ((uintptr_t)at % 16 != 0)
         abort();
@@ -93,7 +93,7 @@ static void enter(struct block *b, void *at, size_t size)
     fill(b);
 }
 
-static void leave(struct block *b)
+static void remove_block(struct block *b)
 {
     check(b, b->size);
     gone[numbers++ % GONE] = b->at;
@@ -109,7 +109,7 @@ static size_t size_of(struct input *in)
 
     if (kind < 240)
         return size % (kind < 200 ? 512 : 8192);
-    return kind < 253 ? size * 2u : kind == 253 ? size * 16u : 0; /* to copy megabytes takes long */
+    return kind < 253 ? size * 2u : kind == 253 ? size * 16u : 0; /* larger copies would be slow */
 }
 
 static void allocate(struct input *in)
@@ -123,7 +123,7 @@ static void allocate(struct input *in)
     if ((p == NULL) != (size == 0))
         abort();
     if (p != NULL)
-        enter(b, p, size);
+        add_block(b, p, size);
 }
 
 static void move(struct input *in)
@@ -144,7 +144,7 @@ static void move(struct input *in)
         return;
     old.at = p;
     check(&old, size < old.size ? size : old.size);
-    enter(b, p, size);
+    add_block(b, p, size);
 }
 
 static void release(struct input *in)
@@ -153,19 +153,20 @@ static void release(struct input *in)
     void *p = b->at;
 
     if (p != NULL)
-        leave(b);
+        remove_block(b);
     fo_free(p, "free.c", input_byte(in));
 }
 
-/* Backend guard knows what it closed: more blocks than one input frees. */
+/* Backend guard remembers more freed blocks than one input frees. */
 static void check_told(uintptr_t p)
 {
     for (size_t i = 0; fo_guard_contains(p) && i < GONE; i++)
-        if ((uintptr_t)gone[i] == p && (told.kind != FO_FINDING_DOUBLE_FREE || !told.first.known))
+        if ((uintptr_t)gone[i] == p &&
+            (newest.kind != FO_FINDING_DOUBLE_FREE || !newest.first.known))
             abort();
 }
 
-/* Any pointer: a right free if it is that of a live block. */
+/* Free any pointer: this is right for a live block, and one finding for all others. */
 static void hand_in(uintptr_t p, struct input *in)
 {
     uint8_t way = input_byte(in);
@@ -174,7 +175,7 @@ static void hand_in(uintptr_t p, struct input *in)
     if (p == 0)
         return;
     if (b != NULL) {
-        leave(b);
+        remove_block(b);
         fo_free((void *)p, "late.c", way);
     } else if (way % 4 != 0) {
         fo_free((void *)p, "wrong.c", way);
@@ -202,7 +203,7 @@ static void inside(struct input *in)
         hand_in((uintptr_t)b->at + 1 + offset % (b->size - 1), in);
 }
 
-/* Near a block that lives or lived, or anywhere. */
+/* Near a live or a freed block, or anywhere. */
 static void anywhere(struct input *in)
 {
     uint8_t kind = input_byte(in);
@@ -224,8 +225,8 @@ static void nothing(struct input *in)
     hand_in((uintptr_t)((kind & 1) != 0 ? data : stack) + kind % 64, in);
 }
 
-/* Through a pointer that was freed, to what no block has by now.  Where freed memory is given back
- * (FUZZ_STALE_WRITES is 0), it would be somebody else's. */
+/* Through a freed pointer, to memory that no live block has.  Where freed memory is given back
+ * (FUZZ_STALE_WRITES is 0), it would be another owner's. */
 static void write_stale(struct input *in)
 {
     unsigned char *p = gone[input_byte(in) % GONE], bytes[16];
@@ -250,7 +251,7 @@ static void end(void)
         if (blocks[i].at == NULL)
             continue;
         void *p = blocks[i].at;
-        leave(&blocks[i]);
+        remove_block(&blocks[i]);
         fo_free(p, "end.c", 1);
     }
     memset(gone, 0, sizeof gone);

@@ -1,8 +1,8 @@
 /* The reader of a loaded module's file (base/elf_image.c): program headers, build-id, constants.
- * The module lies at the end of what can be read, and only its segments can be read at all: a read
+ * The module lies at the end of readable memory, and only its segments are readable: a read
  * elsewhere in it faults.
- * Input: the extent that the dynamic linker tells (pages), where its address 0 is, a string's
- * address, which pages can be read (a bit each), the module. */
+ * Input: the size that the dynamic linker reports (pages), the place of its address 0, a string's
+ * address, the readable pages (a bit each), the module. */
 #include "input.h"
 
 #include <stdlib.h>
@@ -15,7 +15,7 @@
 enum { PAGE = 4096, PAGES = 16, ROOM = PAGE * PAGES };
 
 static struct fo_module loaded;
-static uint16_t readable; /* a bit a page */
+static uint16_t readable; /* a bit for each page */
 
 bool fo_is_readable(uintptr_t address, size_t size)
 {
@@ -70,7 +70,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         if (image == MAP_FAILED)
             abort();
     }
-    /* Most inputs have all of it readable; to change that costs time. */
+    /* In most inputs all of it is readable: mprotect(2) costs time. */
     readable = open % 8 == 0 ? open >> 3 | 1 : UINT16_MAX;
     if (mprotect(image, ROOM, PROT_READ | PROT_WRITE) != 0)
         abort();

@@ -18,7 +18,7 @@ enum { OPTIONS_MAX = 16, LOG_MAX = 1 << 20 };
 static int log_fd = -1;
 static uintptr_t stack_end;
 
-/* As the library's own constructor does. */
+/* At the same time as the library's own constructor. */
 __attribute__((constructor)) static void begin(int argc, char **argv, char **envp)
 {
     (void)argc;
@@ -50,8 +50,8 @@ void engine_start(const char *const *options)
     if (!fo_engine_start() || fo_journal == NULL)
         abort();
     unlink(journal);
-    /* AddressSanitizer's lie in this program, as the library's own do here: it takes them for its
-     * own and looks behind them. */
+    /* AddressSanitizer's functions lie in this program, as do the library's own here: the library
+     * would take them for its own, and search for those behind them. */
     fo_libc_memory.free = free;
     fo_libc_memory.realloc = realloc;
 }

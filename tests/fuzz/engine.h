@@ -11,7 +11,7 @@ void engine_start(const char *const *options);
 /* Findings so far, repeated ones too. */
 uint64_t engine_findings(void);
 
-/* What was printed since the last call; it ends with a NUL. */
+/* The text that was printed since the last call, with a NUL at its end. */
 const char *engine_log(size_t *size);
 
 #endif

@@ -1,4 +1,4 @@
-/* An input of libFuzzer, taken apart: bytes, numbers, pieces.  Behind its end all is 0. */
+/* An input of libFuzzer as bytes, numbers and pieces.  Behind its end all bytes are 0. */
 #ifndef FO_TESTS_FUZZ_INPUT_H
 #define FO_TESTS_FUZZ_INPUT_H
 

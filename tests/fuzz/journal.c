@@ -1,5 +1,5 @@
-/* A journal as the command reads it, then a format of it, and back: the output must be what it says
- * that it is, and the suppressions that are generated must be read again.
+/* The command reads a journal and writes it in a format: the output must be well formed, and
+ * generated suppressions must be readable.
  * Input: a byte of ways, one for the format, two of the run; the file itself, or rows, most of
  * which get a right check. */
 #include "input.h"
@@ -19,7 +19,7 @@
 /* --- the journal ------------------------------------------------------------------------------ */
 
 struct table {
-    size_t start, rows, row_size, body; /* from here on the check counts */
+    size_t start, rows, row_size, body; /* the check covers a row from `body` on */
 };
 
 #define TABLE(member, type, first)                                                                 \
@@ -90,7 +90,7 @@ static void write_journal(int fd, uint8_t ways, struct input *in)
     write_file(fd, &journal, cut < sizeof journal ? sizeof journal - cut : 0);
 }
 
-/* --- what is made of it ----------------------------------------------------------------------- */
+/* --- its formats ------------------------------------------------------------------------------ */
 
 static _Noreturn void fail(const char *why, const char *text)
 {
@@ -209,7 +209,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct fo_model model;
 
     if (fo_formats[FORMATS].name != NULL)
-        abort(); /* there are more of them */
+        abort(); /* FORMATS is too small */
     if (fd < 0) {
         fd = memfd_create("journal", 0);
         snprintf(path, sizeof path, "/proc/self/fd/%d", fd);

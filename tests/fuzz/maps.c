@@ -1,6 +1,6 @@
-/* The reader of /proc/self/maps (base/mapping.c) with any text, in pieces of any size: the names in
- * that file are those of the files that were mapped.
- * Input: the address that is looked for, the size of a piece, the text. */
+/* The reader of /proc/self/maps (base/mapping.c) with any text, in pieces of any size: that file
+ * has the names of mapped files, which may be any bytes.
+ * Input: the address to find, the size of a piece, the text. */
 #include "input.h"
 
 #include "base/raw.h"

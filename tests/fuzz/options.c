@@ -1,5 +1,5 @@
-/* FREEONCE_ variables, /etc/freeonce.conf, and every message about them.
- * Input: a byte of ways; strings of the environment, each up to a NUL; after an empty one the
+/* FREEONCE_ variables, /etc/freeonce.conf, and all messages about them.
+ * Input: a byte of flags; the strings of the environment, each up to a NUL; after an empty one the
  * file. */
 #include "input.h"
 
@@ -9,7 +9,7 @@
 
 enum { VARIABLES = 24 };
 
-/* In memory of exactly this size, so that each byte behind it is seen. */
+/* In memory of exactly this size, so that AddressSanitizer reports each byte behind it. */
 static void put_into(size_t size, void (*put)(struct fo_text *, unsigned), unsigned i)
 {
     char *line = malloc(size);
@@ -44,7 +44,7 @@ static void read_file(struct input *in, uint8_t ways)
     conf.path = "/etc/freeonce.conf";
     conf.state = (ways & 1) != 0 ? FO_CONF_WRITABLE : FO_CONF_GOOD;
     conf.length = input_piece(in, conf.text, FO_CONF_MAX);
-    conf.text[conf.length] = '\0'; /* as fo_conf_read() */
+    conf.text[conf.length] = '\0'; /* as fo_conf_read() does */
     conf.at = conf.text;
     conf.end = conf.text + conf.length;
     fo_options_read_conf(&conf, (ways & 2) != 0 ? NULL : "/usr/sbin/nginx", (ways & 4) != 0);

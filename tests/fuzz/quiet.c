@@ -1,4 +1,4 @@
-/* The command's messages: made, and not shown.  Millions of inputs have one. */
+/* The command's messages: they are made, but not printed.  Millions of inputs have one. */
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,6 +1,6 @@
-/* The memory that the library's processes share (base/shared_number.h), with any contents: the
- * counts of findings, the depot of stacks, the journal, the table of processes.  Nothing may crash,
- * wait, change what is private, or print what is no text.
+/* The memory that the library's processes share (base/shared_number.h), with any content: the
+ * counts of findings, the depot of stacks, the journal, the table of processes.  The library must
+ * not crash, wait, change private memory, or print bytes that are no text.
  * Input: writes to these tables, and findings, counts and look-ups between them. */
 #include "input.h"
 
@@ -25,7 +25,7 @@ enum { TABLES_MAX = 8, PAGE = 4096, KEPT_MAX = 1 << 20, OPERATIONS_MAX = 200 };
 static struct table {
     unsigned char *at;
     size_t size;
-    bool mapped; /* else it is private here, and shared with other backends */
+    bool mapped; /* else it is private here; it is shared with some backends */
 } tables[TABLES_MAX];
 static unsigned table_count;
 
@@ -62,7 +62,7 @@ static void add_table(void *at, size_t size, bool mapped)
         keep(at, size);
 }
 
-/* Every page of ours that another process could write. */
+/* Each page of the library that another process could write. */
 static void find_tables(void)
 {
     FILE *maps = fopen("/proc/self/maps", "re");
@@ -79,7 +79,7 @@ static void find_tables(void)
     add_table(fo_hot.tree->processes, sizeof fo_hot.tree->processes, false);
 }
 
-/* As they were at start. */
+/* To the content at start. */
 static void restore(void)
 {
     for (unsigned i = 0; i < table_count; i++)
@@ -89,7 +89,7 @@ static void restore(void)
         memcpy(pieces[i].at, kept + pieces[i].offset, pieces[i].size);
 }
 
-/* Most of a table is never used: the first part and one behind it are. */
+/* Most of a table is never used: the first part is written, and one behind it. */
 static unsigned char *place_in(struct input *in, size_t *room)
 {
     uint8_t which = input_byte(in);
@@ -121,7 +121,7 @@ static void write_many(struct input *in)
     memset(at, input_byte(in), size < room ? size : room);
 }
 
-/* Findings of the library's own, with stacks. */
+/* Findings that the library makes, with stacks. */
 static void free_twice(struct input *in)
 {
     uint8_t line = input_byte(in);
@@ -132,7 +132,7 @@ static void free_twice(struct input *in)
         fo_free(p, "again.c", line);
 }
 
-/* A record as it can come from shared memory: any process, any stack. */
+/* A record with any process and any stack, as shared memory can have. */
 static void report(struct input *in)
 {
     struct fo_place place = {.known = true,

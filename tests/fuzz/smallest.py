@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
-"""Of the inputs that libFuzzer has looked at, the fewest that reach the same edges of the program.  Those that have a name,
-and no hash for one, are of faults that were mended: they stay.
+"""The smallest set of libFuzzer's inputs that reaches the same edges of the program.  Inputs with a name instead of
+a hash belong to faults that were fixed: they stay.
 
-Usage: smallest.py CONTROL-FILE   (what -set_cover_merge=1 -merge_control_file=... wrote); prints the paths to keep"""
+Usage: smallest.py CONTROL-FILE   (written by -set_cover_merge=1 -merge_control_file=...); prints the paths to keep"""
 import os
 import re
 import sys
 
-FEATURES_AN_EDGE = 8  # of libFuzzer: how often it was reached, once, twice, 4 times, ...
+FEATURES_AN_EDGE = 8  # libFuzzer has a feature for each range of counts: once, twice, 4 times, ...
 
 
 def read(path):
@@ -23,7 +23,7 @@ def read(path):
 
 
 def name_of(path):
-    """Of two files with the same hash one is enough."""
+    """The file's name.  Files with the same hash as name are equal: one is enough."""
     return os.path.basename(path)
 
 

@@ -1,5 +1,5 @@
-/* A file of suppressions, and its rules against a few findings.
- * Input: the file.  It is in memory, so that the reader opens it in its own way. */
+/* A file of suppressions, and its rules applied to a few findings.
+ * Input: the file.  It is a memfd, which the reader opens by its path. */
 #include "input.h"
 
 #include <stdio.h>
@@ -52,7 +52,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (fo_suppressions_read(&list, path, &status)) {
         fo_suppressions_apply(list, &model);
     } else if (list != NULL || status == 0) {
-        abort(); /* an error leaves nothing behind, and is one for the shell */
+        abort(); /* after an error there is no list, and an exit status that is not 0 */
     }
     fo_suppressions_free(list);
     return 0;

@@ -1,6 +1,6 @@
-/* What the process that reads an ELF file says to the command (cli/symbols/lookup.c), once the file
- * has taken it over: any message.
- * Input: messages; each a kind, a number, a line, two texts, and what is wrong with its lengths. */
+/* The process that reads an ELF file sends messages to the command (cli/symbols/lookup.c).  If the
+ * file has exploited that process, they may be anything.
+ * Input: messages; each a kind, a number, a line, two texts, and the errors in its lengths. */
 #include "cli/symbols/lookup.c"
 
 #include "input.h"

@@ -1,7 +1,7 @@
 /* A unit file and a file of its EnvironmentFile=, through all plans, to the text of the drop-in:
- * each line of it must be a comment, the section, or a setting that only the command writes.
- * Input: a byte of ways, the unit up to a NUL, the file /e. */
-#include "cli/systemd/unit.c" /* its memory is given back after each input */
+ * each line of it must be a comment, the section, or a setting that the command writes.
+ * Input: a byte of flags, the unit up to a NUL, the file /e. */
+#include "cli/systemd/unit.c" /* for the list of its memory, which is freed after each input */
 
 #include "input.h"
 
@@ -58,7 +58,7 @@ static void check_line(const char *line, size_t length, unsigned *sections)
         good = ++*sections == 1;
     for (size_t i = 0; i < length; i++)
         good &= (unsigned char)line[i] >= ' ' && line[i] != 0x7f;
-    if (length > 0 && *line != '#' && line[length - 1] == '\\') /* systemd would go on */
+    if (length > 0 && *line != '#' && line[length - 1] == '\\') /* systemd would join the lines */
         good = false;
     if (good)
         return;
@@ -95,7 +95,7 @@ static void make_plan(struct fo_unit *unit, uint8_t ways)
     fo_list_free(&set);
 }
 
-static void forget_strings(void)
+static void free_strings(void)
 {
     for (struct kept *next; all_kept != NULL; all_kept = next) {
         next = all_kept->next;
@@ -122,7 +122,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         fo_unit_parse(&unit, "f.service", text, length) == FO_EXIT_OK)
         make_plan(&unit, ways);
     fo_unit_free(&unit);
-    forget_strings();
+    free_strings();
     free(text);
     return 0;
 }

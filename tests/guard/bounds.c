@@ -1,4 +1,4 @@
-/* More than can be guarded: the backend beneath takes over, with one message. */
+/* More blocks than can be guarded: the backend beneath serves the rest, with one message. */
 #include "guard.h"
 
 #include <stdlib.h>
@@ -33,7 +33,7 @@ static void empty(void)
     }
 }
 
-/* With FREEONCE_GUARD_MAX=100: nothing is lost, and what is freed makes room. */
+/* With FREEONCE_GUARD_MAX=100: no slot is lost, and freed ones serve again. */
 static void bound(void)
 {
     fact("guarded", (uintptr_t)fill());
@@ -112,7 +112,7 @@ __attribute__((constructor)) static void prepare(void)
     }
 }
 
-/* Who is beneath? */
+/* Which backend is beneath? */
 static void beneath(void)
 {
     fact("guarded", (uintptr_t)fill());

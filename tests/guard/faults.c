@@ -1,4 +1,4 @@
-/* Accesses that fault, and what the program's own handlers get. */
+/* Accesses that fault, and the signals that the program's own handlers get. */
 #include "guard.h"
 
 #include <setjmp.h>
@@ -37,7 +37,7 @@ static void write_past_end(void)
     past_end(do_write);
 }
 
-/* The very first byte behind a block whose size is a multiple of 16. */
+/* The first byte behind a block whose size is a multiple of 16. */
 static void write_first_byte_past(void)
 {
     char *p = ALLOC("alloc", 64);
@@ -86,7 +86,7 @@ static void read_freed_page(void)
     after_free(64, -1000, false);
 }
 
-/* It begins in front of the payload and reaches into it. */
+/* The access begins in front of the payload and ends in it. */
 static void read_across_freed(void)
 {
     char *p = ALLOC("alloc", 64);
@@ -131,7 +131,7 @@ static void call_freed(void)
     code();
 }
 
-/* libc's memcpy faults, not the program. */
+/* The fault is in libc's memcpy, not in the program. */
 static void copy_past_end(void)
 {
     static char from[4096];
@@ -168,7 +168,7 @@ static void install(void (*function)(int), int flags)
     CHECK(sigaction(SIGSEGV, &action, NULL) == 0);
 }
 
-/* Before OpenSSL's first block, as runtimes do it that live with faults. */
+/* Before OpenSSL's first block, as runtimes do that handle faults. */
 __attribute__((constructor)) static void install_early(void)
 {
     const char *kind = getenv("GUARD_HANDLER");
@@ -187,8 +187,8 @@ __attribute__((constructor)) static void install_early(void)
         install(SIG_IGN, 0);
 }
 
-/* The program's handler recovers, twice: ours stays in front of it. */
-static void recover(void)
+/* The program's handler recovers, twice: the library's handler stays in front of it. */
+static void recover_twice(void)
 {
     char *p = ALLOC("alloc", 64);
 
@@ -213,7 +213,7 @@ static void on_other_stack(void)
     read_past_end();
 }
 
-/* Nothing of ours: dies as it would have, without a word. */
+/* Not a guarded block: the program ends as without the library, and nothing is printed. */
 static void other_fault(void)
 {
     char *p = mmap(NULL, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -241,7 +241,7 @@ const struct guard_case fault_cases[] = {
     {"read-moved", read_moved},
     {"call-freed", call_freed},
     {"copy-past-end", copy_past_end},
-    {"recover", recover},
+    {"recover", recover_twice},
     {"on-other-stack", on_other_stack},
     {"other-fault", other_fault},
     {"sent", sent},

@@ -1,4 +1,4 @@
-/* Wrong frees of guarded blocks, which end nothing; and what is found when a block is freed. */
+/* Wrong frees of guarded blocks, after which the program continues; damage that a free finds. */
 #include "guard.h"
 
 #include <string.h>
@@ -32,19 +32,19 @@ static void double_free(void)
     double_free_after(0);
 }
 
-/* More frees than tombstones are kept (FREEONCE_TOMBSTONES=64), fewer than there are places. */
+/* After more frees than there are tombstones (FREEONCE_TOMBSTONES=64), but fewer than slots. */
 static void double_free_late(void)
 {
     double_free_after(3000);
 }
 
-/* The pages served others since: the tombstones know. */
+/* Other blocks have used the pages since: the tombstones have the free. */
 static void double_free_reused(void)
 {
     char *p = block(64);
 
     FREE("first", p);
-    churn(100); /* FREEONCE_GUARD_MAX=16 makes 64 places */
+    churn(100); /* FREEONCE_GUARD_MAX=16 makes 64 slots */
     FREE("now", launder(p));
 }
 
@@ -74,7 +74,6 @@ static void realloc_freed(void)
     CHECK(OPENSSL_realloc(launder(p), 100) == NULL);
 }
 
-/* Addresses of the range where no block is. */
 static void guard_page(void)
 {
     char *p = block(64);

@@ -1,4 +1,4 @@
-/* Programs without a fault: nothing may be said, and what is guarded may not be too much. */
+/* Programs without a fault: nothing may be printed, and the number of mappings must stay small. */
 #include "guard.h"
 
 #include <dlfcn.h>
@@ -14,7 +14,7 @@
 
 enum { THREADS = 4, ROUNDS = 3000, HELD = 64 };
 
-/* Every byte, of every size around the edges of pages. */
+/* Each byte of blocks of many sizes, around the edges of pages. */
 static void sizes(void)
 {
     for (size_t size = 1; size < 70000; size = size < 5000 ? size + 7 : size * 2 - 3) {
@@ -30,7 +30,7 @@ static void sizes(void)
 
 static void huge(void)
 {
-    char *p = OPENSSL_malloc(40 << 20); /* more than a place holds */
+    char *p = OPENSSL_malloc(40 << 20); /* larger than any slot */
 
     CHECK(p != NULL);
     p[0] = p[(40 << 20) - 1] = 1;
@@ -85,7 +85,7 @@ static void *hammer(void *seed)
     for (int i = 0; i < ROUNDS; i++) {
         int at = rand_r(&random) % HELD;
         size_t wanted = (size_t)(rand_r(&random) % 6000) + 1;
-        if (held[at] != NULL) /* nobody else wrote here */
+        if (held[at] != NULL) /* no other block overlaps */
             CHECK(held[at][0] == (unsigned char)at && held[at][size[at] - 1] == (unsigned char)at);
         if (rand_r(&random) % 4 == 0) {
             held[at] = OPENSSL_realloc(held[at], wanted);
@@ -122,7 +122,7 @@ static void threads(void)
     join(ids);
 }
 
-/* Children of a threaded process work on, whatever the other threads were doing. */
+/* Children of a threaded process can work, whatever the other threads did at the fork. */
 static void fork_from_threads(void)
 {
     pthread_t ids[THREADS];
@@ -158,7 +158,7 @@ static void first(void)
 
 enum { WALKED = 200 };
 
-/* How much more lives than `before` says. */
+/* So many blocks and bytes more are live than in `before`. */
 static void check_walk(freeonce_walk_function *walk, const struct fo_walk *before, uint64_t blocks,
                        uint64_t bytes)
 {
@@ -184,7 +184,7 @@ static void walk(void)
 
     *(void **)&function = dlsym(RTLD_DEFAULT, "freeonce_walk");
     CHECK(function != NULL);
-    OPENSSL_free(OPENSSL_malloc(1)); /* the heap is there from the first block on */
+    OPENSSL_free(OPENSSL_malloc(1)); /* the first block makes the heap */
     CHECK(function(&before) && before.wrong == 0);
     for (int i = 0; i < WALKED; i++) {
         blocks[i] = OPENSSL_malloc(walked_size(i));

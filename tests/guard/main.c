@@ -1,4 +1,4 @@
-/* guard: one case a run, `guard CASE`.  Run by run.py, which knows what each must report. */
+/* guard: one case for each run, `guard CASE`.  run.py starts it, and knows the reports. */
 #include "guard.h"
 
 #include <stdio.h>
@@ -35,7 +35,7 @@ void write_at(void *p, long offset)
     ((volatile char *)p)[offset] = 'w';
 }
 
-/* write(2) reads for us, and fails with EFAULT instead of a signal. */
+/* write(2) reads the byte, and fails with EFAULT instead of a signal. */
 bool is_guarded(const void *p, size_t size)
 {
     static int pipes[2] = {-1, -1};

@@ -1,4 +1,4 @@
-/* Forks, and the sample. */
+/* Forks, and samples of guarded blocks. */
 #include "guard.h"
 
 #include <string.h>
@@ -56,7 +56,7 @@ static void child_faults(void)
     OPENSSL_free(OPENSSL_malloc(64));
 }
 
-/* How many of many blocks are guarded: run with a rate. */
+/* How many blocks of 4,000 are guarded, with a rate. */
 static void sample(void)
 {
     int guarded = 0;

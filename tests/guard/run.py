@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Runs every case of `guard` with the library in front and compares what is reported, word for word,
-and how the program ends.  Addresses, pids and code offsets become placeholders; the lines of the
-allocation and of the frees are those that the program tells."""
+"""Runs every case of `guard` with the library preloaded, and compares the report, word for word, and
+the program's exit status.  Addresses, pids and code offsets become placeholders; the lines of the
+allocation and of the frees are facts that the program prints."""
 
 import argparse
 import os
@@ -42,7 +42,7 @@ def wrong(text, *places):
 PAST_END = fault("read past the end of block ADDR (24 bytes) at byte 32")
 SEGV = -signal.SIGSEGV
 
-# name of the test: case, environment, what is reported, status, what is told on stdout (a check)
+# name of the test: case, environment, report, status, facts on stdout
 CASES = {
     "read-past-end": ("read-past-end", {}, PAST_END, SEGV),
     "write-past-end": ("write-past-end", {}, PAST_END.replace("read past", "write past"), SEGV),
@@ -75,7 +75,7 @@ CASES = {
         fault("write past the end of block ADDR (64 bytes) at byte 64").replace("by guard+", "by libc.so.6+"), SEGV),
     "sampled-fault": ("read-freed", {"BACKEND": "libc", "GUARD": "1/1"},
                       fault("read of freed block ADDR (64 bytes) at byte 12", freed=True), SEGV),
-    # what the finding ends in
+    # the end of the program after a finding
     "exit-status": ("read-past-end", {"ON_ERROR": "exit:99"}, PAST_END, 99),
     "abort": ("read-past-end", {"ON_ERROR": "abort"}, PAST_END, -signal.SIGABRT),
     "own-handler-recovers": (
@@ -230,7 +230,7 @@ def check_case(lib, program, case, settings, report, status, told=None):
 
 
 def check_rate(lib, program):
-    """About as many as asked for: a sixth, with bounds that fail once in 10^9 runs."""
+    """About as many blocks are guarded as the rate says; the bounds fail once in 10^9 runs."""
     problems = []
     for rate, least, most in (("1/6", 520, 820), ("1/1000", 0, 20), ("1", 4000, 4000)):
         status, known, said = run(lib, program, "sample", {"BACKEND": "libc", "GUARD": rate})
@@ -252,7 +252,7 @@ def check_forked_sample(lib, program):
 
 
 def check_address_space(lib, program):
-    """Whatever the limit, the program runs, and is told at most once that not all is guarded."""
+    """Under any limit the program runs, with at most one message that not all blocks are guarded."""
     problems = []
     for space in (100, 120, 150, 200, 300, 450):
         status, _, said = run(lib, program, "beneath", {"space": str(space)})
@@ -264,7 +264,7 @@ def check_address_space(lib, program):
 def command(lib, *arguments, **settings):
     done = subprocess.run(arguments, env=environment(lib, settings), capture_output=True, text=True, timeout=300,
                           check=False)
-    # Loading its configuration, OpenSSL 3.5 has more blocks than the system has mappings for.
+    # While OpenSSL 3.5 loads its configuration, it has more blocks than the system allows mappings.
     known = "no more blocks may be guarded"
     complaints = [line for line in done.stderr.splitlines() if "freeonce" in line and known not in line]
     if done.returncode == 0 and not complaints:
@@ -273,12 +273,12 @@ def command(lib, *arguments, **settings):
 
 
 def check_handshake(lib, handshake):
-    """Full TLS handshakes, both ends, all blocks guarded; in the ordinary bound."""
+    """Full TLS handshakes, both ends, all blocks guarded, with the default limit."""
     return command(lib, handshake, "--count", "2")
 
 
 def check_openssl(lib, _):
-    """The command line: a key, a request, a certificate, its text, a PKCS #12 and back."""
+    """The openssl command: a key, a request, a certificate, its text, a PKCS #12 and back."""
     with tempfile.TemporaryDirectory() as folder:
         at = pathlib.Path(folder)
         new = ["-newkey", "rsa:2048", "-nodes", "-subj", "/CN=guard", "-keyout", at / "key"]

@@ -1,6 +1,5 @@
-/* The slots of backend guard by themselves: which comes next, whose lock it is, what is accessible.
- */
-#include "backend/guard_slots.c" /* its lock is its own business; here it is held by others */
+/* The slots of backend guard by themselves: their order, their locks, their accessible pages. */
+#include "backend/guard_slots.c" /* for its static lock */
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,7 +14,7 @@
         }                                                                                          \
     while (0)
 
-/* Of the library, and not needed here. */
+/* In place of the library's. */
 struct fo_options fo_options = {.dump = true};
 void fo_system_hide(uintptr_t start, size_t size)
 {
@@ -44,7 +43,7 @@ static void first_in_first_out(struct fo_guard_class *c)
     CHECK(fo_guard_next(c, PID) == NULL);
 }
 
-/* Nothing serves again while there are slots that never did. */
+/* No slot is used again while there are unused ones. */
 static void fresh_first(struct fo_guard_class *c)
 {
     for (uint32_t i = 0; i < c->count; i++) {
@@ -58,10 +57,10 @@ static void fresh_first(struct fo_guard_class *c)
 static void locks(struct fo_guard_class *c)
 {
     fo_guard_queue(c, &c->slots[7], PID);
-    c->lock = PID; /* another thread, which does not go on */
+    c->lock = PID; /* held by another thread, which never releases it */
     CHECK(fo_guard_next(c, PID) == NULL);
     fo_guard_queue(c, &c->slots[8], PID);
-    c->lock = PARENT; /* one that a fork left behind */
+    c->lock = PARENT; /* held by a thread that was not copied by the fork */
     CHECK(fo_guard_next(c, PID) == &c->slots[7]);
     CHECK(c->lock == 0);
     CHECK(fo_guard_next(c, PID) == NULL);

@@ -1,4 +1,4 @@
-/* Opened with RTLD_DEEPBIND, so that its malloc and free are libc's, whatever is preloaded. */
+/* Opened with RTLD_DEEPBIND, so that its malloc and free are libc's, with any preload. */
 #include <stdlib.h>
 #include <string.h>
 

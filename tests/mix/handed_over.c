@@ -1,5 +1,5 @@
-/* Threads that come one after another, or together, and use OpenSSL's memory: what one has freed
- * serves the next. */
+/* Threads use OpenSSL's memory, together or one after another: the memory that one has freed serves
+ * the next. */
 #include <openssl/evp.h>
 #include <pthread.h>
 #include <stddef.h>

@@ -1,4 +1,4 @@
-/* load MODULE: opens it, and has called nothing of libc's before. */
+/* load MODULE: opens it as its first call of libc. */
 #include <dlfcn.h>
 #include <stddef.h>
 

@@ -1,5 +1,5 @@
-/* A module whose constructor waits for a thread that allocates and frees.  The thread that loads it
- * holds the dynamic linker's lock meanwhile, for which dlsym(3) would wait. */
+/* A module whose constructor waits for a thread that allocates and frees.  Meanwhile the loading
+ * thread holds the dynamic linker's lock, for which dlsym(3) would wait. */
 #include <malloc.h>
 #include <openssl/crypto.h>
 #include <pthread.h>

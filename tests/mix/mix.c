@@ -1,5 +1,5 @@
-/* mix: OpenSSL's blocks handed to libc's functions, one case a run; and healthy programs, which
- * must stay silent.  Run by run.py, which knows what each must report. */
+/* mix: OpenSSL's blocks passed to libc's functions, one case for each run; and healthy programs,
+ * for which nothing may be printed.  run.py starts it, and knows what each case must report. */
 #include <dlfcn.h>
 #include <errno.h>
 #include <malloc.h>
@@ -24,7 +24,7 @@
         }                                                                                          \
     while (0)
 
-/* OpenSSL's allocator, with the line told under a name. */
+/* OpenSSL's allocator; the line becomes a fact with this name. */
 #define ALLOC(site, size) (fact(site, __LINE__), OPENSSL_malloc(size))
 #define FREE(site, p)     (fact(site, __LINE__), OPENSSL_free(p))
 
@@ -33,14 +33,14 @@ static void fact(const char *name, int line)
     dprintf(STDOUT_FILENO, "%s %d\n", name, line);
 }
 
-/* The same pointer, in a way that the compiler cannot see through. */
+/* The same pointer; the compiler does not know that. */
 static void *launder(void *p)
 {
     __asm__ volatile("" : "+r"(p));
     return p;
 }
 
-/* libc's free leaves errno as it is. */
+/* free(3) does not change errno. */
 static void libc_free(void *p)
 {
     errno = 4321;
@@ -81,7 +81,7 @@ static void free_then_openssl(void)
     FREE("now", launder(p));
 }
 
-/* For neighbours in front of the library: libc's functions play no part. */
+/* For neighbours.py: a wrong free without libc's functions. */
 static void openssl_twice(void)
 {
     char *p = block();
@@ -111,7 +111,7 @@ static void free_inside_large(void)
 {
     char *p = ALLOC("alloc", 5000);
 
-    libc_free(p + 1024); /* as far as is looked */
+    libc_free(p + 1024); /* the search for a header goes so far */
     OPENSSL_free(p);
 }
 
@@ -131,7 +131,7 @@ static void free_damaged(void)
     libc_free(p);
 }
 
-/* Where the block ends, or its neighbour's header begins. */
+/* The end of the block, which is the beginning of its neighbour's header. */
 static void free_behind(void)
 {
     char *p = block();
@@ -149,7 +149,7 @@ static void reallocate(size_t size)
     CHECK(moved != NULL && moved != p);
     check_bytes(moved, size < 64 ? size : 64);
     memset(moved, 'm', size);
-    OPENSSL_free(moved); /* silent: it is OpenSSL's still */
+    OPENSSL_free(moved); /* right: it is still a block of OpenSSL */
 }
 
 static void realloc_grow(void)
@@ -306,7 +306,7 @@ static void free_in_child(void)
         _exit(0);
     }
     CHECK(wait(&status) > 0 && status == 0);
-    FREE("now", p); /* in shared memory it is the child's free that was right */
+    FREE("now", p); /* in shared memory the child has freed the block */
 }
 
 /* --- the heap's place --------------------------------------------------------------------------
@@ -314,7 +314,7 @@ static void free_in_child(void)
 
 enum { LARGE = 100000, MANY = 1000 };
 
-/* Where the mappings around p end that have no gap between them. */
+/* The end of the mappings around p without a gap between them. */
 static char *end_of_mappings(const char *p)
 {
     FILE *maps = fopen("/proc/self/maps", "re");
@@ -329,8 +329,8 @@ static char *end_of_mappings(const char *p)
     return (char *)last; /* NOLINT(performance-no-int-to-ptr) */
 }
 
-/* What is in the way of the heap stays the program's, and blocks behind it are OpenSSL's: here one
- * of libc's, as it makes of a mapping. */
+/* A mapping in the way of the heap stays the program's, and blocks behind it are OpenSSL's.  The
+ * mapping is a block of libc, as libc makes for large sizes. */
 static void hole(void)
 {
     char *p = block(), *mapping = end_of_mappings(p), *behind = NULL;
@@ -409,7 +409,7 @@ static void grow(struct mine *m, size_t size)
     m->size = size;
 }
 
-/* Both allocators' blocks side by side, in each other's former places. */
+/* Blocks of both allocators, in reused memory. */
 static void *churn(void *seed)
 {
     unsigned random = (unsigned)(uintptr_t)seed;
@@ -443,7 +443,7 @@ static void healthy(void)
     free(p);
 }
 
-/* The dynamic linker allocates and frees while libraries come and go. */
+/* The dynamic linker allocates and frees while libraries are loaded and unloaded. */
 static void *libraries(void *unused)
 {
     for (int i = 0; i < 200; i++) {
@@ -466,7 +466,7 @@ static void run_threads(int forks)
         int status;
         pid_t child = fork();
         if (child == 0) {
-            alarm(300); /* should it hang, it does not stay */
+            alarm(300); /* ends a child that hangs */
             for (int n = 1; n < 1000; n++)
                 free(reallocarray(malloc((size_t)n), 2, (size_t)n));
             _exit(0);
@@ -482,14 +482,14 @@ static void threads(void)
     run_threads(20);
 }
 
-/* The mallocs of AddressSanitizer and of libc_malloc_debug.so do not work in a child that was
- * forked beside threads. */
+/* The mallocs of AddressSanitizer and of libc_malloc_debug.so do not work in the child of a
+ * threaded process. */
 static void threads_alone(void)
 {
     run_threads(0);
 }
 
-/* A wrong free in a signal handler, while the program is in the middle of OpenSSL's malloc. */
+/* A wrong free in a signal handler, which interrupts OpenSSL's malloc. */
 static volatile sig_atomic_t ticks;
 static char *in_handler;
 
@@ -498,7 +498,7 @@ static void tick(int number)
     (void)number;
     if (ticks++ == 0)
         free(in_handler);
-    __asm__ volatile(""); /* no tail call: the caller is this one */
+    __asm__ volatile(""); /* no tail call: this function is the caller */
 }
 
 static void handler(void)
@@ -515,7 +515,7 @@ static void handler(void)
 /* --- a program's own functions -----------------------------------------------------------------
  */
 
-static unsigned long given; /* which keeps host_free from being a mere jump to libc's */
+static unsigned long given; /* because of it, host_free is more than a jump to libc's free */
 
 static void *host_malloc(size_t size, const char *file, int line)
 {
@@ -539,9 +539,9 @@ static void host_free(void *p, const char *file, int line)
     free(p);
 }
 
-/* A pool that is thrown away with all that is in it, and becomes blocks of the program: each is
- * libc's, also where a block of OpenSSL's began. Not many: what the program writes there passes for
- * a header of ours once in 65,536 blocks. */
+/* A pool is freed with all its blocks, and its memory becomes blocks of the program: each of them
+ * is libc's, also where a block of OpenSSL began. Not many: once in 65,536 blocks the program's
+ * bytes have the check bits of a header. */
 enum { POOL = 6000, REUSED = 4000 };
 static char *pool;
 static size_t pool_used;
@@ -588,14 +588,14 @@ static void thrown_away(void)
         libc_free(own[i]);
 }
 
-/* Before main(), as libraries do; and before all constructors, those of libraries included. */
+/* Before main(), as in libraries; and before all constructors, those of libraries included. */
 __attribute__((constructor)) static void early(void)
 {
     char *p = malloc(100);
 
     p = realloc(p, 1000);
     CHECK(p != NULL);
-    malloc_usable_size(p); /* tcmalloc does not know it yet */
+    malloc_usable_size(p); /* not checked: tcmalloc does not know the size yet */
     p = reallocarray(p, 50, 40);
     CHECK(p != NULL);
     free(p);
@@ -603,7 +603,7 @@ __attribute__((constructor)) static void early(void)
 
 __attribute__((section(".preinit_array"), used)) static void (*const earliest)(void) = early;
 
-/* A module whose malloc and free are libc's own, beside ours. */
+/* A module whose malloc and free are libc's own, beside the library's. */
 static int run_deep(const char *path)
 {
     int (*deep)(void);
@@ -668,7 +668,7 @@ int main(int argc, char **argv)
     for (size_t i = 0; argc >= 2 && i < sizeof cases / sizeof *cases; i++)
         if (strcmp(argv[1], cases[i].name) == 0) {
             cases[i].run();
-            char *p = OPENSSL_malloc(1000); /* the program goes on */
+            char *p = OPENSSL_malloc(1000); /* both allocators still work */
             CHECK(p != NULL);
             memset(p, 1, 1000);
             OPENSSL_free(p);

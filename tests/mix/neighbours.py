@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Does the library's free trouble a program whose malloc another tool has replaced, and is the tool troubled?
+"""Does a program whose malloc another tool has replaced work with the library, and does the tool work?
 
 Programs built with AddressSanitizer (gcc's runtime as a library and in the program, clang's) or ThreadSanitizer,
 valgrind, a program that exports a malloc of its own, a module opened with RTLD_DEEPBIND, and threads that allocate
-while a library is loaded: healthy, and with a planted fault where the call reaches the library.  Preloaded allocators
-are tried by run.py.  Tools that are not there are named and left out."""
+while a library is loaded: healthy, and with a planted fault where the call reaches the library.  run.py tests
+preloaded allocators.  Tools that are not installed are named and left out."""
 
 import argparse
 import os
@@ -22,13 +22,13 @@ NOT_MALLOCED = "attempting free on address which was not malloc()-ed"
 
 
 class Run:
-    """A program that was run to its end, with the library in front."""
+    """A program that was run to its end, with the library preloaded."""
 
     def __init__(self, libraries, backend, *argv, **settings):
         env = {k: v for k, v in os.environ.items() if not k.startswith("FREEONCE_")}
         env.update(LD_PRELOAD=":".join(map(str, libraries)), FREEONCE_BACKEND=backend, FREEONCE_QUARANTINE="0")
         env.update(settings)
-        # What waits in OpenSSL's memory or ours is no leak, and the checker cannot look there.
+        # The leak checker cannot read the quarantine's records, and would report the blocks there.
         env["ASAN_OPTIONS"] = "detect_leaks=0:allocator_may_return_null=1:" + settings.get("ASAN_OPTIONS", "")
         done = subprocess.run(argv, env=env, capture_output=True, text=True, timeout=900, check=False)
         self.status, self.text = done.returncode, done.stderr
@@ -43,7 +43,7 @@ class Run:
 
 
 def compile_cases(folder, name, compiler, *flags):
-    """mix, built by this compiler with AddressSanitizer; None: it cannot."""
+    """mix, built by this compiler with AddressSanitizer; None: that does not work here."""
     program = folder / name
     argv = [compiler, "-D_GNU_SOURCE", "-g", "-O1", "-w", "-fno-builtin", "-fsanitize=address", *flags]
     argv += ["-o", program, HERE / "mix.c", "-lcrypto", "-lpthread"]
@@ -60,7 +60,7 @@ def runtime_of_gcc():
 
 
 def check_asan(lib, folder):
-    """What ASan's own free is called with is ASan's to judge; OpenSSL's own functions are ours to watch."""
+    """ASan checks calls of its own free; the library checks calls of OpenSSL's functions."""
     runtime = runtime_of_gcc()
     for name, compiler, flags, first in (
         ("gcc", "gcc", (), (runtime,)),
@@ -78,7 +78,7 @@ def check_asan(lib, folder):
                 yield f"asan.{name}.{backend}.{case}", run(case).expect()
             yield f"asan.{name}.{backend}.openssl-twice", run("openssl-twice").expect(TWICE)
             yield f"asan.{name}.{backend}.free-live", run("free-live").expect(NOT_MALLOCED, status=1)
-            if name == "gcc":  # the library in front of the runtime, which has to be allowed
+            if name == "gcc":  # the library in front of the runtime: needs verify_asan_link_order=0
                 behind = {"libraries": (lib, runtime), "ASAN_OPTIONS": "verify_asan_link_order=0"}
                 for case in ("healthy", "threads-alone"):
                     yield f"asan.behind.{backend}.{case}", run(case, **behind).expect()
@@ -86,21 +86,21 @@ def check_asan(lib, folder):
 
 
 def check_tsan(lib, folder):
-    """Threads hand memory to each other; an uninstrumented libcrypto is as silent as it is without the library."""
+    """Threads pass memory to each other; TSan reports nothing, as without the library."""
     for compiler in ("gcc", "clang"):
         program = folder / f"tsan-{compiler}"
         argv = [compiler, "-g", "-O1", "-fsanitize=thread", "-o", program, HERE / "handed_over.c", "-lcrypto"]
         if shutil.which(compiler) is None or subprocess.run(argv, capture_output=True, check=False).returncode != 0:
             print(f"not tried: {compiler} -fsanitize=thread does not work here")
             continue
-        # It wants the addresses where Linux put programs before 6.6.
+        # TSan needs the addresses of programs in Linux before 6.6.
         for backend in ("auto", "libc"):
             run = Run([lib], backend, "setarch", "-R", program, FREEONCE_QUARANTINE="1M")
             yield f"tsan.{compiler}.{backend}", run.expect()
 
 
 def check_valgrind(lib, cases, handshake):
-    """It has every free for itself, ours included."""
+    """valgrind replaces each free, the library's included."""
     if shutil.which("valgrind") is None:
         print("not tried: no valgrind on this machine")
         return
@@ -116,7 +116,7 @@ def check_others(options):
     for backend in BACKENDS:
         yield f"own.{backend}", Run([options.lib], backend, options.own).expect()
         yield f"deep.{backend}", Run([options.lib], backend, options.cases, "deep", options.deep).expect()
-        # "timeout" ends what waits for ever
+        # "timeout" ends a program that hangs
         loading = ["timeout", "60", options.load, options.loading]
         yield f"loading.{backend}", Run([options.lib], backend, *loading).expect()
 

@@ -1,5 +1,5 @@
-/* A program with a malloc of its own, which it exports: all modules use it, the library's backend
- * libc, too.  Its blocks are told by their place, so that one in the wrong hands ends it. */
+/* A program that exports a malloc of its own: all modules use it, and the library's backend libc,
+ * too.  Its free checks the address, and aborts for a block of another allocator. */
 #include <openssl/evp.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -33,7 +33,7 @@ void *malloc(size_t size)
 
 void *calloc(size_t count, size_t size)
 {
-    return malloc(count * size); /* of memory that was never used */
+    return malloc(count * size); /* memory that was never used is 0 */
 }
 
 void free(void *p)

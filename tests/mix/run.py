@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Runs every case of `mix` with libfreeonce.so in front, with each backend and beside other allocators, and
-compares what is reported, word for word, and how the program ends; then healthy programs, which must stay silent.
-Addresses, pids and code offsets become placeholders; lines are those that the program tells."""
+"""Runs every case of `mix` with libfreeonce.so preloaded, with each backend and beside other allocators, and
+compares the report, word for word, and the exit status; then healthy programs, for which nothing may be printed.
+Addresses, pids and code offsets become placeholders; lines are facts that the program prints."""
 
 import argparse
 import collections
@@ -79,7 +79,7 @@ CASES = {
     "threads-alone": "",
 }
 
-# how the cases are run: further settings, and the libraries in their order
+# how the cases are run: more settings, and the libraries in their order
 WAYS = {
     "default": ({}, ("lib",)),
     "libc": ({"BACKEND": "libc"}, ("lib",)),
@@ -96,7 +96,7 @@ WAYS = {
     "glibc-debug": ({"BACKEND": "libc"}, ("lib", "glibc_debug")),
 }
 
-# Where memory is shared, the child's free is the one that counts.
+# In shared memory, the child's free is the first one.
 SHARED_CHILD = CASES["free-in-child"] + report(
     "double free of block ADDR (64 bytes), skipped", ALLOCATED, FIRST_BY_LIBC.rstrip("\n") + FORKED, AGAIN)
 
@@ -104,20 +104,20 @@ LARGE = report("libc free of OpenSSL block ADDR (100000 bytes), freed all the sa
 LARGE_OF_CHILD = report("libc free of OpenSSL block ADDR (100000 bytes), freed all the same",
                         ALLOCATED.rstrip("\n") + FORKED, CALLED)
 
-# What lies behind a block is OpenSSL's memory only where that is a heap of its own; else libc's, which decides.
+# The memory behind a block is OpenSSL's only if the backend has a heap of its own; else it is libc's to check.
 BEHIND = {case for case in CASES if case.endswith("-behind")}
 HEAP = {"default", "shm", "watched", "guard", "jemalloc"}
-# Not tried: with QUARANTINE=0 freed blocks are libc's again at once, and a further libc free of them is libc's business.
-# In memory of the program's own functions, or of a plug-in, a pointer without a whole header may be the program's.
+# Not tested: with QUARANTINE=0 freed blocks are libc's again at once, and libc handles a second free of them.
+# In memory of the program's own functions, or of a plug-in, a pointer without a valid header may be the program's.
 LEFT_OUT = {
     "unquarantined": {case for case in CASES if case.endswith("-freed")},
     "host": {"free-damaged"},
     "plugin": {"free-damaged"},
     "guard": {"healthy", "threads", "threads-alone"},  # slow
-    "glibc-debug": {"threads"},  # its malloc has locks that a fork leaves taken
+    "glibc-debug": {"threads"},  # its malloc has locks that a fork leaves held
 }
 
-# Allocators of Debian; some are tried in front of the library, too, where they answer the calls themselves.
+# Allocators of Debian; they are also preloaded in front of the library, where they get the calls first.
 NEIGHBOURS = {
     "jemalloc": "libjemalloc.so.2",
     "mimalloc": "libmimalloc.so.2",
@@ -134,7 +134,7 @@ PYTHON = (
 def environment(libraries, settings):
     env = {k: v for k, v in os.environ.items() if not k.startswith("FREEONCE_")}
     env["LD_PRELOAD"] = ":".join(map(str, libraries))
-    env["MALLOC_CHECK_"] = "3"  # has a meaning beside libc_malloc_debug.so only
+    env["MALLOC_CHECK_"] = "3"  # only libc_malloc_debug.so reads it
     env.update({"FREEONCE_" + name: value for name, value in settings.items()})
     return env
 
@@ -193,7 +193,7 @@ def neighbour(name):
 
 
 def checks(known, program, handshake):
-    """All checks by name: a function without arguments each."""
+    """All checks: pairs of a name and a function without arguments."""
     missing = [name for name in NEIGHBOURS if known[name] is None]
     for name in missing:
         print(f"skipped: no {NEIGHBOURS[name]}")

@@ -1,5 +1,5 @@
-"""Does traffic go on while workers are killed at random instants?  Rounds of kills by the parent; the
-sums may be kept in a file, so that ten thousand can be had in several sittings."""
+"""Does the server still answer while workers are killed at random instants?  The parent kills them, in
+rounds; the sums may be kept in a file, so that ten thousand kills can be spread over several runs."""
 
 import json
 import pathlib
@@ -37,7 +37,7 @@ def note(state, text):
 
 
 def play(field, options, state, kind, tls, deadline):
-    """One server, at most ROUND kills; the clients come until they are done."""
+    """One server, at most ROUND kills; clients connect until the kills are done."""
     wanted = min(ROUND, options.kills - state["kills"])
 
     def over(page):
@@ -97,7 +97,7 @@ def add(state, run, name):
 
 
 def chaos(field, options):
-    """Workers are killed and replaced, traffic goes on: no hang, no crash, no finding."""
+    """Workers are killed and replaced under traffic: no hang, no crash, no finding."""
     path = pathlib.Path(options.state) if options.state else None
     state = load_state(path)
     deadline = time.monotonic() + options.seconds

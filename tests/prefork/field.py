@@ -1,5 +1,5 @@
-"""How does one run of tests/prefork go?  A server of some flavour, its clients, a look at who hangs,
-and the sums; everything that it starts is gone afterwards."""
+"""One run of tests/prefork: a server of some flavour, its clients, a look at workers that hang, and the
+sums.  It ends all processes that it started."""
 
 import collections
 import contextlib
@@ -20,10 +20,10 @@ import processes  # noqa: E402
 import stuck  # noqa: E402
 from page import Page  # noqa: E402
 
-# What OpenSSL's memory is: options of prefork, and of the library (None: without it).
+# The kinds of OpenSSL's memory: options of prefork, and of the library (None: without it).
 FLAVOURS = {
     "stock": ([], None),
-    "bare": (["--pool", "1024"], None),  # shared, and nothing cures it
+    "bare": (["--pool", "1024"], None),  # shared, without cures
     "private": ([], {}),
     "host": (["--pool", "1024"], {}),
     "shm": ([], {"FREEONCE_BACKEND": "shm"}),
@@ -34,7 +34,7 @@ LISTENING = re.compile(r"^prefork: listening on 127\.0\.0\.1:(\d+)$", re.M)
 
 
 class Broken(Exception):
-    """The test cannot go on."""
+    """The test cannot continue."""
 
 
 def sums(text):
@@ -47,21 +47,21 @@ def sums(text):
 
 
 class Run:
-    """What was seen in one run."""
+    """The results of one run."""
 
     def __init__(self, flavour):
         self.flavour = flavour
         self.load = self.server = collections.defaultdict(float)
         self.status = None
         self.findings = []
-        self.left = 0  # locks that dead processes had locked for writing, as the library said
+        self.left = 0  # locks that dead processes held for writing, as the library reported
         self.hangs = []  # (text, the owner of the lock is dead)
         self.walked = {}
         self.head = {}
         self.said = ""
 
     def problems(self):
-        """Everything that is not as it should be; none in a good run."""
+        """All that went wrong; an empty list for a good run."""
         bad = []
         for name in ("broken", "hung"):
             if self.load[name]:
@@ -177,7 +177,7 @@ class Field:
         return run
 
     def attend(self, run, page, prefork, clients, seconds, watch, limit):
-        """Until the traffic is over, or somebody hangs."""
+        """Wait until the traffic is over, or a worker hangs."""
         deadline = time.monotonic() + seconds
         while clients.running() and prefork.running():
             if watch is not None and watch(page):
@@ -196,7 +196,7 @@ class Field:
             time.sleep(0.05)
 
     def findings_of(self, folder):
-        """Headlines; anything else that the library said counts too, it is to be silent."""
+        """Headlines of findings, or else other messages of the library, which count as findings."""
         text = findings.read(folder / "log")
         found = [finding.headline for finding in findings.parse(text)]
         more = [line for line in text.splitlines() if not LEFT.search(line)]
@@ -214,7 +214,7 @@ class Field:
 
 
 def stop(run, page, prefork):
-    """SIGTERM, and what comes of it."""
+    """Stop the server by SIGTERM, and note the workers that hang."""
     if prefork.running():
         prefork.send(signal.SIGTERM)
     deadline = time.monotonic() + 120
@@ -229,7 +229,7 @@ def stop(run, page, prefork):
 
 
 def end(process):
-    """It, and all that descends from it."""
+    """End the process and all its descendants."""
     if process is None:
         return
     family = processes.descendants(process.pid)

@@ -1,6 +1,6 @@
-/* How does a connection get from one worker to another?  The descriptor through a UNIX socket, and
- * with it the address of the SSL object, as it is: it means the same to both only where OpenSSL's
- * memory is shared. */
+/* How does a connection get from one worker to another?  Its descriptor goes through a UNIX socket,
+ * and with it the address of the SSL object, which is valid in both only if OpenSSL's memory is
+ * shared. */
 #include "server.h"
 
 #include <fcntl.h>
@@ -9,7 +9,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-/* The queues outlive the workers: what was sent to one that dies is read by its successor. */
+/* The queues outlive the workers: the successor of a dead worker reads its messages. */
 int handover_open(struct server *server)
 {
     for (unsigned i = 0; i < server->settings.workers; i++)

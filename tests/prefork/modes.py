@@ -1,5 +1,5 @@
-"""What is asked of one SSL_CTX for all workers?  One function a mode: each prints what it saw, and
-answers with what is not as it should be, a list of lines."""
+"""The tests of one SSL_CTX for all workers.  One function for each mode: it prints its results, and
+returns a list of lines, one for each failure."""
 
 import statistics
 
@@ -54,7 +54,7 @@ def handshakes(field, options):
 
 
 def resume_rate(field, options, flavour, kind, tls):
-    """Of the sessions that one worker made and another was offered: how many were resumed?"""
+    """How many of the sessions were resumed that one worker made and a client offered to another?"""
     run = field.run(
         flavour, kind, tls, options.workers * options.each, load=["--resume", 50],
         server=["--workers", options.workers, *(keep(options) if flavour != "stock" else [])],
@@ -70,13 +70,13 @@ def resume_rate(field, options, flavour, kind, tls):
 
 
 def resumption(field, options):
-    """Sessions made by one worker are resumed by the others; stock's share beside it."""
+    """Sessions made by one worker are resumed by the others; compared with stock."""
     bad = []
     for kind, tls in combinations(options):
         stock = resume_rate(field, options, "stock", kind, tls)
         bad += judge(f"stock {kind} TLS 1.{tls - 10}", stock[0])
         if options.flavour == "stock":
-            # Sessions in private memory: that the others cannot have them is what the test sees.
+            # Sessions are in private memory: other workers cannot resume them.
             if stock[2] > 0:
                 bad.append(f"stock: {stock[2]:.1f} % resumed by workers that cannot have them")
             continue
@@ -89,7 +89,7 @@ def resumption(field, options):
 
 
 def hand_over(field, options):
-    """What one worker reads is answered by the next one, all through a connection."""
+    """Each line that one worker reads is answered by the next one."""
     if options.flavour == "stock":
         say("SKIP: connections are handed over in shared memory only")
         return []
@@ -110,7 +110,7 @@ def hand_over(field, options):
 
 
 def leave(field, options):
-    """Workers leave in good order and are replaced, while the others go on; connections are open."""
+    """Workers exit and are replaced while the others serve; connections are open."""
     bad = []
     for turn in range(options.runs):
         for kind, tls in combinations(options):
@@ -127,7 +127,7 @@ def leave(field, options):
 
 
 def without_cure(field, options, cure):
-    """A run in which this cure is off, in which it ought to be missed."""
+    """A run in which this cure is off, which should fail."""
     rest = ",".join(name for name in CURES if name != cure) if cure != "all" else "none"
     server = ["--workers", options.workers, "--stop-seconds", 5, *keep(options)]
     if cure in ("exit", "all"):
@@ -140,7 +140,7 @@ def without_cure(field, options, cure):
 
 
 def cures(field, options):
-    """Each cure is needed: without it a failure is back, within so many attempts."""
+    """Each cure is needed: without it a run fails, within so many attempts."""
     bad = []
     for cure in options.cure or CURES:
         for attempt in range(options.attempts):
@@ -155,7 +155,7 @@ def cures(field, options):
 
 
 def rate(field, options, flavour, kind, tls, workers):
-    """Handshakes for each second of the workers' processor time, in one run; what was wrong."""
+    """Handshakes per second of the workers' processor time, in one run; and the failures."""
     run = field.run(
         flavour, kind, tls, options.each * 8, load=["--parallel", 2 * workers],
         server=["--workers", workers, *(keep(options) if flavour != "stock" else [])],
@@ -165,7 +165,7 @@ def rate(field, options, flavour, kind, tls, workers):
 
 
 def spread(values):
-    """Half of the values lie between these two."""
+    """The two quartiles: half of the values lie between them."""
     if len(values) < 2:
         return values[0], values[0]
     low, _, high = statistics.quantiles(values, n=4, method="inclusive")
@@ -173,8 +173,8 @@ def spread(values):
 
 
 def speed(field, options):
-    """Handshakes for each second of processor time, beside stock's: rounds of both, the first one in
-    turns; medians of the rounds' ratios, and between what half of them lie."""
+    """Handshakes per second of processor time, compared with stock: both in each round, in alternating
+    order; medians of the rounds' ratios, and their quartiles."""
     bad = []
     for kind, tls in combinations(options):
         ratios = {}

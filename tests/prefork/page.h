@@ -1,5 +1,5 @@
-/* What do parent and workers of the prefork server know of each other?  One page that all of them
- * map, apart from OpenSSL's memory, so that it survives what happens there.  run.py reads it from
+/* The state that parent and workers of the prefork server share: one page that all of them map,
+ * apart from OpenSSL's memory, so that damage there does not reach it.  run.py reads it from
  * outside (page.py knows this layout): every field is a 64-bit word. */
 #ifndef PREFORK_PAGE_H
 #define PREFORK_PAGE_H
@@ -9,12 +9,12 @@
 
 enum { PAGE_MAGIC = 0x70666b31, WORKERS_MAX = 64, WALK_TEXT_WORDS = 12 };
 
-/* What a worker is doing, since when. */
+/* The work of a worker. */
 enum phase {
-    PHASE_NONE, /* nobody is in this place */
+    PHASE_NONE, /* no worker is in this place */
     PHASE_STARTING,
     PHASE_IDLE,
-    PHASE_PARKED, /* the parent asked for silence */
+    PHASE_PARKED, /* the parent needs a quiet heap */
     PHASE_HANDSHAKE,
     PHASE_READ, /* waits for the client */
     PHASE_ANSWER,
@@ -29,7 +29,7 @@ typedef _Atomic uint64_t word;
 struct place {
     word pid, phase, since; /* CLOCK_MONOTONIC, nanoseconds */
     word accepted, handshakes, resumptions, failures, answers;
-    word handed, continued, kept; /* connections: to another worker, from one, nobody took it */
+    word handed, continued, kept; /* connections: sent to another worker, received, not sent */
     word spare[5];
 };
 
@@ -46,7 +46,7 @@ struct page {
     word pause; /* 1: workers park */
     word kills, killed, crashed, left, replaced, hung_at_stop;
     word restless;   /* the place that did not park, plus 1 */
-    word stop_kills; /* 1: no more of them, for a look at who hangs */
+    word stop_kills; /* 1: no more kills, so that hanging workers can be examined */
     word spare[5];
     struct walked walked;
     word spare_too[3];

@@ -1,4 +1,4 @@
-"""What do the workers of tests/prefork's server say they do?  Reads the page of page.h."""
+"""What do the workers of tests/prefork's server do?  Reads the page of page.h."""
 
 import mmap
 import struct
@@ -8,7 +8,7 @@ MAGIC = 0x70666B31
 PHASES = (
     "none starting idle parked handshake read answer hand-over continue close leaving"
 ).split()
-# In these a worker needs nobody but OpenSSL and the kernel; the others may last.
+# In these phases a worker waits for OpenSSL and the kernel only; the others may last.
 BUSY = ("handshake", "answer", "hand-over", "continue", "close", "leaving")
 HEAD = "magic workers pause kills killed crashed left replaced hung restless stop_kills".split()
 WALKED = "count state live live_bytes waiting back lost wrong where".split()
@@ -52,7 +52,7 @@ class Page:
             yield place
 
     def late(self, limit):
-        """The workers that have been busy with one thing for longer than so many seconds."""
+        """The workers that have been in one busy phase for longer than so many seconds."""
         for place in self.places():
             if place["phase"] in BUSY and place["pid"] != 0 and place["seconds"] > limit:
                 yield place

@@ -1,5 +1,5 @@
-/* Which workers are there, how did the others end, and who is killed next?  Only the parent kills,
- * and only children that it has not waited for: nobody else can have their number. */
+/* Which workers are running, how did the others end, and which is killed next?  Only the parent
+ * kills, and only children that it has not waited for: no other process can have their pid. */
 #include "heap/freeonce_walk.h"
 #include "server.h"
 
@@ -20,7 +20,7 @@ enum { SILENCE_SECONDS = 60 };
 static struct server *server;
 static struct page *page;
 static pid_t pids[WORKERS_MAX]; /* 0: a free place */
-static uint64_t dice;
+static uint64_t random_state;
 
 static sigset_t awaited(void)
 {
@@ -35,12 +35,12 @@ static sigset_t awaited(void)
     return set;
 }
 
-static uint64_t throw_dice(void)
+static uint64_t draw(void)
 {
-    dice ^= dice << 13;
-    dice ^= dice >> 7;
-    dice ^= dice << 17;
-    return dice;
+    random_state ^= random_state << 13;
+    random_state ^= random_state >> 7;
+    random_state ^= random_state << 17;
+    return random_state;
 }
 
 static void start(unsigned at)
@@ -57,7 +57,7 @@ static void start(unsigned at)
     atomic_store(&place->pid, (uint64_t)pid);
 }
 
-/* How did it end?  SIGKILL is ours (or the system's), and no crash. */
+/* SIGKILL comes from the parent (or the system), and is no crash. */
 static void count_end(unsigned at, pid_t pid, int status)
 {
     if (WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL) {
@@ -73,7 +73,7 @@ static void count_end(unsigned at, pid_t pid, int status)
     }
 }
 
-/* Takes one ended worker off the list: its place, or -1. */
+/* Waits for one ended worker: its place, or -1. */
 static int reap(void)
 {
     int status;
@@ -114,7 +114,7 @@ static unsigned signal_all(int number)
 
 static void kill_one(void)
 {
-    unsigned at = (unsigned)(throw_dice() % server->settings.workers);
+    unsigned at = (unsigned)(draw() % server->settings.workers);
 
     if (pids[at] == 0 || atomic_load(&page->stop_kills) != 0)
         return;
@@ -122,8 +122,8 @@ static void kill_one(void)
     atomic_fetch_add(&page->kills, 1);
 }
 
-/* Nobody allocates or frees: all workers are parked.  False: one did not in time. */
-static bool silence(void)
+/* Park all workers, so that none allocates or frees.  False: one did not park in time. */
+static bool park_workers(void)
 {
     uint64_t deadline = page_clock() + SILENCE_SECONDS * 1000000000ull;
     unsigned i = 0;
@@ -140,7 +140,7 @@ static bool silence(void)
             return false;
         }
         usleep(1000);
-        kill(pids[i], SIGUSR1); /* it may not have waited when the first one came */
+        kill(pids[i], SIGUSR1); /* it may not have been in ppoll() at the first signal */
         replace_ended();
     }
     return true;
@@ -154,7 +154,7 @@ static void walk(void)
     freeonce_walk_function *function;
 
     *(void **)&function = dlsym(RTLD_DEFAULT, "freeonce_walk");
-    if (!silence()) {
+    if (!park_workers()) {
         atomic_store(&w->state, WALK_NOT_SILENT);
     } else if (function == NULL || !function(&answer)) {
         atomic_store(&w->state, WALK_ABSENT);
@@ -175,7 +175,7 @@ static void walk(void)
     atomic_fetch_add(&w->count, 1);
 }
 
-/* Until a signal asks for the end. */
+/* Until SIGTERM or SIGINT. */
 static void attend(void)
 {
     const struct settings *s = &server->settings;
@@ -186,7 +186,7 @@ static void attend(void)
         bool kills = atomic_load(&page->kills) < s->kills;
         struct timespec pause = {.tv_nsec = 100000000};
         if (kills)
-            pause.tv_nsec = (long)(1000 * (throw_dice() % (2ull * s->kill_every + 1)) % 999999999);
+            pause.tv_nsec = (long)(1000 * (draw() % (2ull * s->kill_every + 1)) % 999999999);
         int received = sigtimedwait(&set, NULL, &pause);
         replace_ended();
         if (received == SIGTERM || received == SIGINT)
@@ -194,7 +194,7 @@ static void attend(void)
         if (received == SIGUSR2)
             walk();
         if (received >= 0 || !kills)
-            continue; /* a kill comes when the time is over, not when a worker has ended */
+            continue; /* a kill needs the end of the pause, not the end of a worker */
         kill_one();
         uint64_t done = atomic_load(&page->kills);
         if (s->walk_every != 0 && done != walked_at && done % s->walk_every == 0) {
@@ -227,7 +227,7 @@ static double seconds(struct timeval t)
     return (double)t.tv_sec + 1e-6 * (double)t.tv_usec;
 }
 
-static void say_sums(void)
+static void print_sums(void)
 {
     struct place sum = {0};
     struct rusage usage;
@@ -255,12 +255,12 @@ int parent_run(struct server *of)
 
     server = of;
     page = of->page;
-    dice = 0x9e3779b97f4a7c15u * (of->settings.seed + 1ull) | 1;
+    random_state = 0x9e3779b97f4a7c15u * (of->settings.seed + 1ull) | 1;
     sigprocmask(SIG_BLOCK, &set, NULL);
     for (unsigned i = 0; i < of->settings.workers; i++)
         start(i);
     attend();
     stop();
-    say_sums();
+    print_sums();
     return atomic_load(&page->crashed) == 0 && atomic_load(&page->hung_at_stop) == 0 ? 0 : 1;
 }

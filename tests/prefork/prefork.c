@@ -1,8 +1,8 @@
-/* Can all forked workers of a server use one SSL_CTX, made before the fork?  A TLS server as people
- * write it, with required client certificates and OpenSSL's own session cache: nothing in here
- * knows of shared memory, apart from --pool.  run.py starts it and asks it.
+/* Can all forked workers of a server use one SSL_CTX, made before the fork?  An ordinary TLS server
+ * with required client certificates and OpenSSL's own session cache: apart from --pool, no code is
+ * special to shared memory.  run.py starts it and connects to it.
  *
- * Line by line it answers "worker N pid P resumed R", until a client says goodbye. */
+ * It answers each line with "worker N pid P resumed R", until the client closes the connection. */
 #include "server.h"
 
 #include <arpa/inet.h>
@@ -49,7 +49,7 @@ static SSL_CTX *make_context(const struct settings *settings)
         fail_openssl(certs);
     SSL_CTX_set_client_CA_list(context, SSL_load_client_CA_file(path_in(certs, "ca.pem")));
     SSL_CTX_set_verify(context, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, NULL);
-    /* Sessions stay here, under an id (TLS 1.2) or a ticket that is one (TLS 1.3). */
+    /* Sessions stay in the server, under an id (TLS 1.2) or a ticket that is an id (TLS 1.3). */
     SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_SERVER);
     SSL_CTX_set_options(context, SSL_OP_NO_TICKET);
     SSL_CTX_set_session_id_context(context, id, sizeof id - 1);

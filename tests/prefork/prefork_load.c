@@ -1,6 +1,6 @@
-/* Does a server answer every client, and resume the sessions they offer?  Connections with client
- * certificates to tests/prefork's server, some at a time; one line of sums at the end, which run.py
- * reads. */
+/* Does a server answer every client, and resume the sessions that clients offer?  Connections with
+ * client certificates to tests/prefork's server, some at a time; one line of sums at the end, which
+ * run.py reads. */
 #include "traffic.h"
 
 #include <argp.h>

@@ -1,8 +1,8 @@
-/* Do two processes ever produce equal random numbers?  Workers that were forked after OpenSSL's
- * generators were in use, and fork again halfway, fill a shared table with outputs of RAND_bytes()
- * and RAND_priv_bytes(); then no 8 bytes of it, at whatever offset, may occur twice.  That finds
- * equal outputs, one that begins like another, and one that is shifted against another; by chance
- * it happens in one run of 60,000.
+/* Do two processes ever produce equal random numbers?  Workers are forked after OpenSSL's
+ * generators were used, and fork again halfway.  They fill a shared table with outputs of
+ * RAND_bytes() and RAND_priv_bytes(); then no 8 bytes of it, at any offset, may occur twice.  This
+ * finds equal outputs, outputs with an equal beginning, and shifted ones; by chance it fails in one
+ * run of 60,000.
  *
  * usage: random [workers [outputs [MiB of a shared pool for OpenSSL's memory [plant]]]]; `plant`
  * copies a part of one output into another, which must be found. */
@@ -23,9 +23,9 @@
 enum { OUTPUT = 24, WINDOW = 8, WORKERS_MAX = 64 };
 
 static struct shared {
-    atomic_uint waiting, go; /* so that all begin at once */
+    atomic_uint waiting, go; /* all workers begin at once */
 } * shared;
-static unsigned char *table; /* of outputs; each process fills a part */
+static unsigned char *table; /* outputs; each process fills a part */
 
 static void *map(size_t size)
 {
@@ -76,7 +76,7 @@ static void run_workers(unsigned workers, size_t outputs)
     pid_t pids[WORKERS_MAX];
     unsigned char used[64];
 
-    RAND_bytes(used, sizeof used); /* the generators exist, and the children inherit them */
+    RAND_bytes(used, sizeof used); /* makes the generators, which the children inherit */
     RAND_priv_bytes(used, sizeof used);
     for (unsigned i = 0; i < workers; i++) {
         pids[i] = fork();
@@ -92,7 +92,7 @@ static void run_workers(unsigned workers, size_t outputs)
         wait_for(pids[i]);
 }
 
-/* Sorts by one byte after the other. */
+/* Radix sort by bytes. */
 static void sort(uint64_t *values, uint64_t *other, size_t n)
 {
     for (unsigned shift = 0; shift < 64; shift += 8) {

@@ -1,5 +1,5 @@
 """Are random numbers of different workers ever equal?  In the processes (random.c), and on the wire:
-what prefork_load writes down of hellos, ephemeral keys, session ids and ECDSA nonces."""
+the hellos, ephemeral keys, session ids and ECDSA nonces that prefork_load records."""
 
 import collections
 import os
@@ -11,7 +11,7 @@ from modes import combinations, judge, keep, say
 
 
 def equal_lines(path):
-    """Kind -> (how many, how many of them were there before)."""
+    """Kind -> [number of lines, number of lines that occurred before]."""
     kinds = collections.defaultdict(lambda: [0, 0])
     seen = set()
     with open(path, encoding="ascii") as file:
@@ -52,7 +52,7 @@ def on_the_wire(field, options):
         kinds = equal_lines(path)
         wrong = [f"{many} of {all_} {kind}s occur twice" for kind, (all_, many) in kinds.items() if many]
         expected = {"hello", "key", "nonce"} | ({"id"} if tls == 12 else set())
-        # A nonce below 2^255 has a byte less, and so on: nearly all are seen, and none but these.
+        # There must be at least one line of each kind for each good connection.
         for kind in sorted(expected):
             if kinds[kind][0] < run.load["good"]:
                 wrong.append(f"only {kinds[kind][0]} of kind {kind}")

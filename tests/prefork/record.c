@@ -1,6 +1,6 @@
-/* Which random numbers does a server show on the wire?  Its hello's random, the public half of its
- * ephemeral key, its session id, and r of its ECDSA signature, which two signatures share if their
- * nonce was the same.  run.py looks for equal ones. */
+/* Which random numbers does a server send?  The random of its hello, the public half of its
+ * ephemeral key, its session id, and r of its ECDSA signature, which is equal in two signatures
+ * with the same nonce.  run.py looks for equal ones. */
 #include "traffic.h"
 
 #include <err.h>
@@ -11,7 +11,7 @@
 enum {
     HANDSHAKE_KEY_EXCHANGE = 12,
     HANDSHAKE_CERTIFICATE_VERIFY = 15,
-    HELLO_BYTES = 24, /* of 32: the last 8 may tell of a downgrade */
+    HELLO_BYTES = 24, /* of 32: the last 8 may mark a downgrade */
     ECDSA_SECP256R1_SHA256 = 0x0403,
 };
 
@@ -58,7 +58,7 @@ void record_open(struct traffic *traffic, const char *file)
     if (out == NULL)
         err(2, "%s", file);
     SSL_CTX_set_msg_callback(traffic->context, on_message);
-    /* A key that can be asked for, hybrids cannot; and the curve of the certificate. */
+    /* SSL_get_peer_tmp_key() has no key for hybrid groups.  P-256 is the certificate's curve. */
     if (SSL_CTX_set1_groups_list(traffic->context, "X25519:P-256") != 1)
         errx(2, "no X25519");
 }

@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
 """Can all workers of a forking server use one SSL_CTX?  Runs tests/prefork's server in one of its
-flavours, asks something of it, and says what went wrong.
+flavours, tests it in some mode, and prints the failures.
 
   run.py handshakes --flavour host --lib libfreeonce.so --programs build/dev/tests/prefork
 
 flavours: stock (private memory, without the library), private (the same with it), bare (a shared pool
 of the program's, without the library), host (the same with it), shm (the library's shared heap).
-Exit status: 0 all is well, 1 not, 2 it could not be tried."""
+Exit status: 0 passed, 1 failed, 2 the test could not run."""
 
 import argparse
 import os

@@ -1,5 +1,5 @@
-/* What do the parts of the prefork server share?  prefork.c makes it, parent.c forks and replaces
- * the workers, worker.c serves, handover.c passes connections on. */
+/* Shared by the parts of the prefork server: prefork.c makes it, parent.c forks and replaces the
+ * workers, worker.c serves, handover.c passes connections to other workers. */
 #ifndef PREFORK_SERVER_H
 #define PREFORK_SERVER_H
 
@@ -13,7 +13,7 @@ struct server {
     SSL_CTX *context;
     int listener;
     int queues[WORKERS_MAX]
-              [2]; /* to place i: written [0] by anybody, read [1] by whoever is there */
+              [2]; /* to place i: any worker writes to [0], the worker there reads from [1] */
     struct page *page;
 };
 
@@ -25,9 +25,9 @@ _Noreturn void worker_run(struct server *server, unsigned place);
 
 /* handover.c */
 int handover_open(struct server *server);
-/* The connection belongs to whoever is in that place, from now on.  -1: its queue is full. */
+/* From now on the connection belongs to the worker in that place.  -1: the queue is full. */
 int handover_send(const struct server *server, unsigned place, SSL *ssl, int connection);
-/* NULL: nothing is there. */
+/* NULL: the queue is empty. */
 SSL *handover_receive(const struct server *server, unsigned place, int *connection);
 
 #endif

@@ -1,4 +1,4 @@
-/* Which sessions may the next client offer?  A ring of them: each is offered once. */
+/* A ring of the sessions that clients may offer, each once. */
 #include "traffic.h"
 
 #include <pthread.h>

@@ -11,7 +11,7 @@
 
 enum { KEY_FIRST = 0x100 };
 
-/* One row an option: name, member, unit (NULL: a flag), help. */
+/* One row for each option: name, member, unit (NULL: a flag), help. */
 #define NUMBER(name, member, unit, help)                                                           \
     {                                                                                              \
         name, unit, help, offsetof(struct settings, member), 'n'                                   \

@@ -1,4 +1,4 @@
-/* What was the prefork server asked to do?  Its command line; --help names the options. */
+/* The command line of the prefork server; --help names the options. */
 #ifndef PREFORK_SETTINGS_H
 #define PREFORK_SETTINGS_H
 
@@ -14,14 +14,14 @@ struct settings {
     unsigned hold;         /* connections that each worker keeps open */
     unsigned lifetime;     /* connections after which a worker leaves; 0: never */
     unsigned timeout;      /* milliseconds that a client may take for one read or write */
-    unsigned stop_seconds; /* that workers get to leave */
-    unsigned crashes;      /* workers that may crash before no more are replaced */
+    unsigned stop_seconds; /* seconds that workers have to exit */
+    unsigned crashes;      /* so many crashed workers are replaced */
     unsigned kills;        /* workers that the parent kills */
     unsigned kill_every;   /* microseconds, on average */
     unsigned walk_every;   /* kills */
     unsigned seed;
     bool hand_over;    /* each line is answered by another worker than the one that read it */
-    bool keep_context; /* workers leave without SSL_CTX_free() */
+    bool keep_context; /* workers exit without SSL_CTX_free() */
     bool verbose;
 };
 

@@ -1,5 +1,5 @@
-"""What does a process wait for, and who has it?  Looks at one that hangs, through /proc; what a
-futex lies in is read as the library's rwlock or glibc's (OpenSSL's locks), or as a mutex.  x86-64 and arm64."""
+"""What does a hanging process wait for, and which process owns it?  Reads /proc; the memory around a futex is
+read as the library's rwlock, as glibc's (OpenSSL's locks), or as plain words.  x86-64 and arm64."""
 
 import os
 import pathlib
@@ -7,7 +7,7 @@ import platform
 import struct
 
 FUTEX = {"x86_64": 202, "aarch64": 98}.get(platform.machine(), -1)
-# Those in which a server waits for its client, or for work; not for each other.
+# The calls in which a worker waits for a client or for work, not for another worker.
 WAITS = {
     "x86_64": {0: "read", 1: "write", 7: "poll", 45: "recvfrom", 271: "ppoll", 47: "recvmsg"},
     "aarch64": {63: "read", 64: "write", 73: "ppoll", 207: "recvfrom", 212: "recvmsg"},
@@ -37,7 +37,7 @@ def mappings(pid):
 
 
 def name_of(pid, address):
-    """module+offset, as addr2line takes it; or what kind of memory it is."""
+    """module+offset, for addr2line; or the kind of memory."""
     for start, end, mode, offset, path in mappings(pid):
         if start <= address < end:
             kind = os.path.basename(path) or ("shared" if "s" in mode else "anonymous")
@@ -60,7 +60,7 @@ def rwlock_at(pid, address):
     readers 0, writers 4, wrphase_futex 8, writers_futex 12, 16, 20, cur_writer 24, shared 28."""
     for inside in (8, 12):
         if (address - inside) % 8 != 0:
-            continue  # the other one
+            continue  # the other futex of the lock
         words = memory(pid, address - inside, 56)
         if len(words) == 56:
             readers, writers, _, _, pad, _, writer, shared = struct.unpack_from("<8I", words)
@@ -79,7 +79,7 @@ def own_rwlock_at(pid, address):
 
 
 def callers(pid, stack, most=10):
-    """Addresses on the stack that lie in code: roughly, who called."""
+    """The addresses on the stack that lie in code: roughly, the callers."""
     code = [(s, e) for s, e, mode, _, _ in mappings(pid) if "x" in mode]
     words = memory(pid, stack, 4096)
     found = []
@@ -92,7 +92,7 @@ def callers(pid, stack, most=10):
 
 
 def look(pid):
-    """What this process does at this moment, as text; and whether it waits for a dead owner."""
+    """The state of this process, as text; and whether it waits for a dead owner."""
     fields = read(pid, "syscall").split()
     seen = [f"state {state_of(pid)}", f"wchan {read(pid, 'wchan')}"]
     dead = False

@@ -1,4 +1,4 @@
-/* See traffic.h.  Everything blocks, bounded by the socket's timeouts. */
+/* See traffic.h.  All calls block, up to the timeouts of the socket. */
 #include "traffic.h"
 
 #include <err.h>
@@ -76,7 +76,7 @@ static int open_socket(const struct traffic *t)
     return -1;
 }
 
-/* Asks one line, and reads which worker answers it. */
+/* Sends one line, and reads which worker answers it. */
 static bool ask(SSL *ssl, unsigned *worker)
 {
     char line[256] = "who are you?\n";
@@ -105,7 +105,7 @@ static void talk(const struct traffic *t, SSL *ssl, const struct made *offered, 
             failed(out, "answer");
             return;
         }
-        /* The worker that took the connection is not known when lines are handed over. */
+        /* With hand-over the first answer is not from the worker that accepted the connection. */
         if (i == 0)
             out->crossed = offered->session != NULL && offered->worker != worker;
         else

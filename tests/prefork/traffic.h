@@ -1,6 +1,6 @@
-/* What does one client of prefork_load do?  traffic.c is one connection, sessions.c the sessions
- * that others offer later, record.c the random numbers that a server shows on the wire;
- * prefork_load.c decides how many of them. */
+/* One client of prefork_load: traffic.c is one connection, sessions.c keeps sessions for later
+ * connections, record.c writes the random numbers that a server sends; prefork_load.c starts the
+ * clients. */
 #ifndef PREFORK_TRAFFIC_H
 #define PREFORK_TRAFFIC_H
 
@@ -12,7 +12,7 @@
 enum ending {
     ENDING_GOOD,
     ENDING_BROKEN, /* refused, reset, an alert, a wrong answer */
-    ENDING_HUNG,   /* no word for as long as one may wait */
+    ENDING_HUNG,   /* no answer within the deadline */
 };
 
 struct outcome {
@@ -27,7 +27,7 @@ struct traffic {
     struct sockaddr_in server;
     SSL_CTX *context;
     unsigned deadline; /* milliseconds for one read or write */
-    unsigned lines;    /* that are asked in one connection */
+    unsigned lines;    /* that are sent in one connection */
 };
 
 /* Loads certificates from a folder of make-certs.sh; tls: 12, 13, or 0.  Ends the program if that
@@ -45,7 +45,7 @@ struct made {
 void sessions_put(struct made made);
 struct made sessions_take(void); /* session NULL: there is none */
 
-/* record.c: write what the server shows into this file, one line each: kind and hex digits. */
+/* record.c: write the server's random numbers into this file, one a line: kind and hex digits. */
 void record_open(struct traffic *traffic, const char *file);
 void record_handshake(SSL *ssl);
 

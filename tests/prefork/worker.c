@@ -1,5 +1,5 @@
-/* How does a worker serve?  One connection at a time from the common listening socket, and what
- * others hand to it.  SIGTERM gets through between connections only. */
+/* How does a worker serve?  One connection at a time, from the common listening socket or from
+ * another worker.  It stops for SIGTERM between connections only. */
 #include "server.h"
 
 #include <errno.h>
@@ -35,7 +35,7 @@ static void count(word *counter)
     atomic_fetch_add_explicit(counter, 1, memory_order_relaxed);
 }
 
-/* Every failed handshake leaves reasons in the error queue; a server reads them for its log. */
+/* A failed handshake leaves its reasons in the error queue; a server reads them for its log. */
 static void drain_errors(const char *doing, int saved_errno)
 {
     bool say = server->settings.verbose && messages++ < MESSAGES_MAX;
@@ -76,7 +76,7 @@ static void failed(struct connection c, const char *doing)
     end(c, false);
 }
 
-/* The last few stay open, each in the place of the oldest. */
+/* The last few connections stay open; a new one replaces the oldest. */
 static void hold(struct connection c)
 {
     unsigned room = server->settings.hold < HELD_MAX ? server->settings.hold : HELD_MAX;
@@ -92,7 +92,7 @@ static void hold(struct connection c)
         end(oldest, true);
 }
 
-/* 1: a line is there, 0: the client said goodbye, -1: it broke off */
+/* 1: a line, 0: the client closed the connection, -1: the connection broke */
 static int read_line(SSL *ssl)
 {
     char line[LINE_BYTES];
@@ -126,7 +126,7 @@ static bool hand_over(struct connection c)
 
     place_enter(place, PHASE_HAND_OVER);
     if (handover_send(server, next, c.ssl, c.fd) != 0) {
-        count(&place->kept); /* its queue is full; waiting for each other would be worse */
+        count(&place->kept); /* the queue is full; a wait could be a deadlock */
         return false;
     }
     count(&place->handed);
@@ -156,8 +156,8 @@ static void converse(struct connection c)
     }
 }
 
-/* Another worker read a line: answer it, and go on. */
-static void go_on_with(struct connection c)
+/* Another worker read a line: answer it, and serve the connection. */
+static void continue_connection(struct connection c)
 {
     place_enter(place, PHASE_CONTINUE);
     count(&place->continued);
@@ -212,7 +212,7 @@ static void serve_next(const sigset_t *while_waiting)
     if (ppoll(sources, 2, NULL, while_waiting) <= 0 || stopping)
         return;
     if (sources[1].revents != 0 && (c.ssl = handover_receive(server, number, &c.fd)) != NULL) {
-        go_on_with(c);
+        continue_connection(c);
         return;
     }
     int fd = accept4(server->listener, NULL, NULL, SOCK_CLOEXEC);
@@ -233,7 +233,7 @@ static void on_wake(int signal_number)
     (void)signal_number;
 }
 
-static void leave(void)
+static void clean_up(void)
 {
     place_enter(place, PHASE_LEAVING);
     for (unsigned i = 0; i < HELD_MAX; i++)
@@ -260,6 +260,6 @@ void worker_run(struct server *of, unsigned at)
     sigemptyset(&while_waiting);
     while (!stopping && (of->settings.lifetime == 0 || served < of->settings.lifetime))
         serve_next(&while_waiting);
-    leave();
+    clean_up();
     exit(EXIT_SUCCESS);
 }

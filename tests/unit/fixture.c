@@ -17,10 +17,10 @@
 enum { OPTIONS_MAX = 16, LOG_MAX = 1 << 20 };
 
 static int log_fd = -1;
-static off_t forgotten;
+static off_t log_start;
 static uintptr_t stack_end;
 
-/* As the library's own constructor does; setenv(3) moves environ later. */
+/* At the same time as the library's own constructor: setenv(3) moves environ later. */
 __attribute__((constructor)) static void begin(int argc, char **argv, char **envp)
 {
     (void)argc;
@@ -42,7 +42,7 @@ void fixture_in_child(void (*body)(void))
     pid_t pid = fork();
     assert_true(pid >= 0);
     if (pid == 0) {
-        /* cmocka leaves a failed test by a jump into its runner, which is the parent's. */
+        /* After a failure cmocka would jump into the runner, and run the parent's other tests. */
         setenv("CMOCKA_TEST_ABORT", "1", 1);
         body();
         fflush(NULL);
@@ -81,7 +81,7 @@ void fixture_start_with(const char *const *options)
 
     log_fd = memfd_create("log", MFD_CLOEXEC);
     assert_true(log_fd >= 0);
-    forgotten = 0;
+    log_start = 0;
     snprintf(log, sizeof log, "LOG=/proc/self/fd/%d", log_fd);
     read_options(options, log);
     fo_process_name("/usr/bin/unit");
@@ -93,7 +93,7 @@ void fixture_start_with(const char *const *options)
 const char *fixture_log(void)
 {
     static char text[LOG_MAX];
-    ssize_t n = pread(log_fd, text, sizeof text - 1, forgotten);
+    ssize_t n = pread(log_fd, text, sizeof text - 1, log_start);
 
     assert_true(n >= 0);
     text[n] = '\0';
@@ -102,7 +102,7 @@ const char *fixture_log(void)
 
 void fixture_forget(void)
 {
-    forgotten += (off_t)strlen(fixture_log());
+    log_start += (off_t)strlen(fixture_log());
 }
 
 unsigned fixture_count(const char *text)
@@ -114,7 +114,7 @@ unsigned fixture_count(const char *text)
     return n;
 }
 
-/* The log without the line that ends each report, of which unit.advice and the cases know. */
+/* The log without the last line of each report: unit.advice and the cases test it. */
 static const char *log_without_advice(void)
 {
     static const char label[] = "\n  what to do ";

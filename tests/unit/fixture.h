@@ -1,10 +1,10 @@
 /* What the unit tests share: a fresh engine for each test, and the lines that it wrote.
  *
- * The engine lives once in a process, so each test that needs one runs in a child of its own. */
+ * A process has one engine, so each test that needs one runs in a child process of its own. */
 #ifndef FO_TESTS_UNIT_FIXTURE_H
 #define FO_TESTS_UNIT_FIXTURE_H
 
-/* cmocka.h wants these four before it. */
+/* cmocka.h needs these four. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -38,8 +38,8 @@
 #define FIXTURE_HEAP_ALONE 0
 #endif
 
-/* In place of cmocka_unit_test: this one asks for a report, or for another backend, of which the
- * heap alone knows nothing. */
+/* In place of cmocka_unit_test, for a test that needs reports or another backend: the heap alone
+ * has neither. */
 #define fixture_test_of_hooks(test)                                                                \
     {                                                                                              \
 #test, FIXTURE_HEAP_ALONE ? fixture_skip : (test), NULL, NULL, NULL                        \
@@ -58,8 +58,8 @@ void fixture_skip(void **state);
 
 void fixture_in_child(void (*body)(void));
 
-/* Start the engine with these options ("QUARANTINE=1K", ...; NULL ends them).  What it writes is
- * kept for the functions below; no file is left behind. */
+/* Start the engine with these options ("QUARANTINE=1K", ...; NULL ends them).  Its output is kept
+ * for the functions below, in memory. */
 #define fixture_start(...) fixture_start_with((const char *const[]){__VA_ARGS__})
 void fixture_start_with(const char *const *options);
 
@@ -77,19 +77,19 @@ void fixture_forget(void);
 /* How often this text was written. */
 unsigned fixture_count(const char *text);
 
-/* The whole log equals this text, in which %p, %d ... are printf(3)'s; then forget it. */
+/* Check that the whole log equals this text, a format of printf(3); then forget the log. */
 void fixture_expect(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
-/* Run a function in a forked child and wait until it is gone; its pid is returned. */
+/* Run a function in a forked child and wait for its end; returns its pid. */
 int fixture_fork(void (*body)(void *), void *argument);
 
-/* The same, whatever its end: *status is wait(2)'s. */
+/* The same for a child that may end in any way; *status is that of wait(2). */
 int fixture_fork_any(void (*body)(void *), void *argument, int *status);
 
 /* Repeatable random numbers. */
 uint64_t fixture_random(uint64_t *seed);
 
-/* Bits that differ from one another for every byte of a block, by its number. */
+/* Fill a block with bytes that depend on its number and on their offset. */
 void fixture_fill(void *block, size_t size, unsigned number);
 bool fixture_is_filled(const void *block, size_t size, unsigned number);
 

@@ -1,4 +1,4 @@
-/* What most unit tests start: the engine, with all that it needs. */
+/* The fixture of most unit tests: the whole engine. */
 #include "fixture.h"
 #include "load/engine.h"
 

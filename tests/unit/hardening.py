@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Have the ELF files that were built what packaging/harden.cmake asks for?  Read with readelf.
+"""Do the ELF files that were built have what packaging/harden.cmake asks for?  Read with readelf.
 
 Usage: hardening.py [--fortify] [--compiler CC] {--library|--command|--module} FILE [--notes WORDS OBJECT...]...
---notes WORDS OBJECT...: each object that was compiled for the FILE has these notes, such as IBT,SHSTK, and the FILE has
-them if the compiler's own startup files let it: a linker keeps a note only if all that it links has it."""
+--notes WORDS OBJECT...: each object that was compiled for the FILE has these notes, such as IBT,SHSTK. The FILE has
+them if the compiler's own startup files have them: a linker keeps a note only if each of its inputs has it."""
 import re
 import subprocess
 import sys
@@ -57,7 +57,7 @@ def notes_of(path):
 
 
 def notes_of_nothing(compiler, wanted):
-    """What is left of these notes in a library that the compiler makes of an empty file."""
+    """The notes of a library that the compiler makes of an empty file."""
     flag = "-mbranch-protection=standard" if "BTI" in wanted else "-fcf-protection=full"
     with tempfile.TemporaryDirectory() as folder:
         subprocess.run([compiler, flag, "-shared", "-fPIC", "-x", "c", "/dev/null", "-o", f"{folder}/x.so"], check=True)
@@ -87,7 +87,7 @@ def main():
             checked += 1
             check_segments(path)
             check_dynamic(path, kind)
-            if kind != "module":  # one without an array on the stack needs no protector
+            if kind != "module":  # a module without an array on the stack needs no protector
                 check_imports(path, fortify)
         elif word == "--notes":
             wanted, objects = arguments.pop(0), []

@@ -1,5 +1,5 @@
-/* The heap as somebody else would use it: on base, options, process and report, without hooks,
- * verdicts, other backends and OpenSSL.  What tests call is what the hooks' slow path calls. */
+/* The heap as another project would use it: on base, options, process and report, without hooks,
+ * verdicts, other backends and OpenSSL.  The tests call what the hooks' slow path calls. */
 #include <errno.h>
 #include <string.h>
 #include <sys/mman.h>

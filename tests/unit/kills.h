@@ -1,5 +1,5 @@
-/* For tests of backend shm: a child is led through an operation instruction by instruction, and
- * killed; the next one is killed later, until one comes to the end.  At most the block in its hands
+/* For tests of backend shm: a child executes an operation instruction by instruction and is killed.
+ * The next child is killed later, until one finishes the operation.  At most the block in flight
  * may be lost. */
 #ifndef FO_TESTS_KILLS_H
 #define FO_TESTS_KILLS_H
@@ -14,7 +14,7 @@ struct operation {
     void (*run)(void);
 };
 
-/* False: the operation was over before. */
+/* False: the operation ended before. */
 static inline bool kill_after(const struct operation *o, unsigned steps)
 {
     pid_t child = stepping_start(o->prepare, o->run);
@@ -25,7 +25,7 @@ static inline bool kill_after(const struct operation *o, unsigned steps)
     return true;
 }
 
-/* No block is in it, and it does not wait for the next one, either: its memory is wasted. */
+/* The page has no block, and is not in the list of idle pages: its memory is wasted. */
 static inline bool is_forgotten(uint32_t page)
 {
     const struct fo_page *pg = fo_page_at(page);
@@ -63,8 +63,8 @@ static inline void check_after_kill(unsigned steps, uint64_t *lost)
     *lost = now.lost;
 }
 
-/* Instructions from one kill to the next.  The way to each is led anew, so that `kills` of them in
- * an operation of `length` instructions lead through kills * length / 2. */
+/* Instructions from one kill to the next.  Each child starts at the beginning, so that `kills`
+ * children in an operation of `length` instructions execute kills * length / 2. */
 static inline unsigned kill_stride(const struct operation *o)
 {
     unsigned long before = stepping_count, length, kills;
@@ -75,8 +75,8 @@ static inline unsigned kill_stride(const struct operation *o)
     return (unsigned)(kills > 4 ? (length + kills - 1) / kills : length / 4 + 1);
 }
 
-/* At each instruction, or, if these are too many, at one of each `stride`. */
-static inline void kill_all_the_way(const struct operation *o)
+/* Kill at each instruction, or, if these are too many, at one of each `stride`. */
+static inline void kill_at_each_step(const struct operation *o)
 {
     unsigned stride, seed = stepping_seed(), first = 1, steps = 1;
     uint64_t lost;
@@ -88,7 +88,7 @@ static inline void kill_all_the_way(const struct operation *o)
     stepping_count = 0;
     while (kill_after(o, steps)) {
         check_after_kill(steps, &lost);
-        if (stepping_count > enough) { /* the way is longer than it was */
+        if (stepping_count > enough) { /* the operation became longer */
             stride *= 2;
             enough += stepping_limit();
         }
@@ -98,7 +98,7 @@ static inline void kill_all_the_way(const struct operation *o)
     fixture_expect("%s", "");
 }
 
-/* Of this size, a magazine has two cells, a page sixteen slots, and all threads together ten
+/* For this size a magazine has two cells, a page sixteen slots, and all threads together ten
  * magazines. */
 enum { FEW_TO_A_PAGE = 4000 };
 
@@ -110,7 +110,7 @@ static inline void hold(unsigned from, unsigned to, size_t size)
         held[i] = fo_malloc(size, "new.c", 1); /* untouched: each byte may count as a step */
 }
 
-static inline void let_go(unsigned from, unsigned to)
+static inline void free_held(unsigned from, unsigned to)
 {
     for (unsigned i = from; i < to; i++)
         fo_free(held[i], "free.c", 1);

@@ -1,4 +1,4 @@
-/* For tests of the lock for readers and writers: by its fast path, as OpenSSL's calls come. */
+/* For tests of the rwlock: through its fast path, as OpenSSL's calls use it. */
 #ifndef FO_TESTS_LOCKS_H
 #define FO_TESTS_LOCKS_H
 
@@ -15,12 +15,12 @@ static inline pthread_rwlock_t *new_lock(void)
     return lock;
 }
 
-static inline void read_it(pthread_rwlock_t *lock)
+static inline void acquire_shared(pthread_rwlock_t *lock)
 {
     assert_int_equal(fo_rwlock_read_fast(lock), 0);
 }
 
-static inline void leave(pthread_rwlock_t *lock)
+static inline void unlock(pthread_rwlock_t *lock)
 {
     assert_int_equal(fo_rwlock_unlock_fast(lock), 0);
 }

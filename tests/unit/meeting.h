@@ -1,7 +1,7 @@
-/* For tests of backend shm: somebody is killed while others are at the same pages.  One is led to
- * some instruction and stopped there, another is killed at some instruction, whoever is left clears
- * up and works on, and then the first goes on.  Nothing may be in two hands, and nothing lost but
- * the block that the dead one was about to get or to give. */
+/* For tests of backend shm: a process is killed while others use the same pages.  The witness is
+ * stopped at some instruction, and the victim is killed at some instruction.  The parent recovers
+ * and allocates; then the witness continues.  No memory may have two owners, and nothing may be
+ * lost but the block that the victim was allocating or freeing. */
 #ifndef FO_TESTS_MEETING_H
 #define FO_TESTS_MEETING_H
 
@@ -12,17 +12,17 @@
 #include "shared_heap.h"
 #include "stepping.h"
 
-/* Of the small ones, a page has eight and a magazine two; of a cache's freed ones the first `MOST`
- * or so stay in magazines, and the others go back to their pages.  The large ones wait warm, but
- * for the last, which has three pages. */
+/* Small blocks: a page has eight slots and a magazine two cells.  Of the freed blocks of a cache
+ * the first `MOST` or so stay in magazines, and the others go back to their pages.  The runs of
+ * freed large blocks are kept for reuse, but for the last one, which has three pages. */
 enum { SLOTS = 32, MOST = 24, LARGE = 4, HANDS = SLOTS + LARGE };
 
-/* What somebody has; others can see that. */
+/* The blocks that a process has; all processes can read that. */
 struct hands {
     unsigned char *block[HANDS];
 };
 
-enum who { VICTIM, WITNESS, PARENT, MANY };
+enum role_number { VICTIM, WITNESS, PARENT, MANY };
 
 static struct shared {
     struct hands of[MANY];
@@ -97,7 +97,7 @@ static inline void take_for_ever(void)
         fo_malloc(size_of(0), "new.c", 1);
 }
 
-/* As if the heap were full. */
+/* What the heap does when it is full. */
 static inline void make_room(void)
 {
     fo_region_make_room();
@@ -130,12 +130,12 @@ struct role {
     void (*run)(void);
 };
 
-/* The one is killed somewhere, and the other stopped somewhere while all that happens. */
+/* The victim is killed at some instruction, and the witness is stopped at one meanwhile. */
 struct meeting {
     struct role victim, witness;
-    bool afterwards;         /* the witness goes when the victim is dead */
-    bool (*kill_when)(void); /* instead of somewhere */
-    bool full;               /* no pages that were never used: runs are halved and joined */
+    bool afterwards;         /* the witness runs after the victim's death */
+    bool (*kill_when)(void); /* instead of a drawn instruction */
+    bool full;               /* each page was used before: runs are halved and joined */
 };
 
 static const struct meeting *now;
@@ -159,7 +159,7 @@ static inline void wait_for(const bool *what)
         sched_yield();
 }
 
-/* What it has then, the parent must not get, too. */
+/* The parent must not get what the witness has then. */
 static inline void be_witness(void)
 {
     now->witness.run();
@@ -173,7 +173,7 @@ static inline void be_witness(void)
     give_all();
 }
 
-/* The pages that a cache has are left alone by all others. */
+/* No other process may change the pages that a cache owns. */
 struct pages {
     uint32_t cache, count;
     uint64_t what[2000];
@@ -188,7 +188,7 @@ static inline void pages_of(struct pages *p, uint32_t cache)
         p->what[page] = fo_page_at(page)->what;
 }
 
-static inline void are_left_alone(const struct pages *p)
+static inline void check_pages_unchanged(const struct pages *p)
 {
     for (uint32_t page = 0; page < p->count; page++)
         if (fo_cache_of(p->what[page]) == p->cache)
@@ -200,7 +200,7 @@ static inline void clear_up(void)
     fo_caches_reclaim();
 }
 
-/* What the dead one had or did serves again, at once or when it was cleared up. */
+/* The victim's memory can be allocated again, at once or after the recovery. */
 static inline void clear_up_and_work(bool late)
 {
     static struct pages of_witness;
@@ -215,20 +215,20 @@ static inline void clear_up_and_work(bool late)
         take_all();
     give_all();
     take_all();
-    are_left_alone(&of_witness);
+    check_pages_unchanged(&of_witness);
     mark(PARENT);
     give(mine, 0, MOST);
 }
 
-static inline void end_of(pid_t witness)
+static inline void finish_witness(pid_t witness)
 {
     static struct pages of_parent;
     int status;
 
     pages_of(&of_parent, fo_cache_number(fo_thread.cache));
-    stepping_let_go(witness);
+    stepping_detach(witness);
     wait_for(&shared->witness_is_done);
-    are_left_alone(&of_parent);
+    check_pages_unchanged(&of_parent);
     check_mark(PARENT, MOST);
     take(0, MOST);
     mark(PARENT);
@@ -238,7 +238,7 @@ static inline void end_of(pid_t witness)
     give_all();
 }
 
-/* So many instructions, or to its end; returns how many. */
+/* Execute so many instructions, or all that are left; returns how many. */
 static inline unsigned lead_witness(pid_t witness, unsigned steps)
 {
     unsigned i = 0;
@@ -262,7 +262,7 @@ struct two {
     pid_t victim, witness;
 };
 
-/* They stand where they are to meet, if the witness goes on so far. */
+/* Start both, and lead the victim to its death if the witness runs after it. */
 static inline struct two bring_together(unsigned victims)
 {
     struct two t = {stepping_start(prepare_victim, now->victim.run),
@@ -279,12 +279,11 @@ static inline void part(const struct two *t, unsigned victims, bool late)
     if (!now->afterwards)
         lead_victim(t->victim, victims);
     clear_up_and_work(late);
-    end_of(t->witness);
+    finish_witness(t->witness);
     give(&shared->of[VICTIM], 0, HANDS);
     fo_caches_reclaim();
 }
 
-/* Where they were stopped is said if something is wrong. */
 static inline void meet_at(unsigned victims, unsigned witnesses, bool late)
 {
     uint64_t lost = walk().lost;
@@ -324,7 +323,7 @@ static inline void witnesses_points(struct points *p, unsigned victims)
     part(&t, victims, false);
 }
 
-/* So often they meet, unless they have gone through so many instructions before. */
+/* The number of meetings, unless the limit of instructions is reached before. */
 enum { MEETINGS = 40, MEETINGS_AT_LEAST = 5 };
 
 static inline bool has_met_enough(unsigned meetings)

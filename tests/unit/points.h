@@ -1,4 +1,4 @@
-/* Where in somebody's way does it hurt to stop or to kill him?  For tests of backend shm. */
+/* At which instructions is it worth stopping or killing a process?  For tests of backend shm. */
 #ifndef FO_TESTS_POINTS_H
 #define FO_TESTS_POINTS_H
 
@@ -7,13 +7,12 @@
 
 #include "heap/region.h"
 
-/* Instructions after which a page is something else, or somebody else's: there is where it hurts.
- */
+/* The instructions that change the state or the owner of a page. */
 struct points {
     unsigned after[2000], count;
 };
 
-/* FNV-1a, by words: it is asked for after each instruction. */
+/* FNV-1a, by words: it is computed after each instruction. */
 static inline uint64_t points_add(uint64_t sum, const void *what, size_t size)
 {
     const char *at = what;
@@ -58,7 +57,7 @@ static inline void points_note(struct points *p, unsigned step, uint64_t *before
     *before = state;
 }
 
-/* At one of them, or a little before or after: what is read there hurts, too. */
+/* One of them, or an instruction a little before or after: the reads around them matter, too. */
 static inline unsigned points_draw(const struct points *p, unsigned *seed)
 {
     enum { BEFORE = 20, AROUND = 60 };

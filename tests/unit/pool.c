@@ -1,4 +1,4 @@
-/* See pool.h.  Blocks come from malloc(3), so that the sanitizers watch them too. */
+/* See pool.h.  Blocks come from malloc(3), so that sanitizers check them too. */
 #include "pool.h"
 
 #include <pthread.h>
@@ -89,7 +89,7 @@ static void *pool_realloc(void *block, size_t size, const char *file, int line)
     (void)size;
     (void)file;
     (void)line;
-    pool.wrong++; /* a realloc is always a new block and a copy */
+    pool.wrong++; /* the library always allocates a new block and copies */
     return NULL;
 }
 

@@ -1,4 +1,4 @@
-/* For tests of backend shm: blocks, a heap that is whole, children that may end as they like. */
+/* For tests of backend shm: blocks, a check of the whole heap, children that may end in any way. */
 #ifndef FO_TESTS_SHARED_HEAP_H
 #define FO_TESTS_SHARED_HEAP_H
 
@@ -21,7 +21,7 @@ static inline void *block(size_t size)
     return memset(p, 7, size);
 }
 
-static inline void fork_and_forget(void (*body)(void *), void *argument)
+static inline void fork_and_wait(void (*body)(void *), void *argument)
 {
     int status;
 

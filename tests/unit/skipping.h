@@ -1,4 +1,4 @@
-/* For tests that cannot be made here: cmocka alone does not print the reason, which scripts/check
+/* For tests that cannot run on this machine: cmocka does not print the reason, which scripts/check
  * repeats at its end. */
 #ifndef FO_TESTS_SKIPPING_H
 #define FO_TESTS_SKIPPING_H

@@ -1,4 +1,4 @@
-/* For tests of what a process leaves behind: a child that is led through something instruction by
+/* For tests of what a killed process leaves behind: a child executes a function instruction by
  * instruction. */
 #ifndef FO_TESTS_STEPPING_H
 #define FO_TESTS_STEPPING_H
@@ -14,10 +14,10 @@
 
 #include "fixture.h"
 
-static unsigned long stepping_count; /* instructions that children were led through so far */
+static unsigned long stepping_count; /* instructions that children executed so far */
 
-/* How many instructions a test may lead its children through: its work is limited, not its time, so
- * that a slow machine tries the same.  The environment variable STEPS overrides the default; 0: no
+/* How many instructions the children of a test may execute: its work is limited, not its time, so
+ * that a slow machine tests the same.  The environment variable STEPS overrides the default; 0: no
  * limit. */
 static inline unsigned long stepping_limit(void)
 {
@@ -29,7 +29,7 @@ static inline unsigned long stepping_limit(void)
     return limit != 0 ? limit : ULONG_MAX;
 }
 
-/* Where in the way of a child it is stopped or killed depends on this alone. */
+/* The instructions at which children are stopped or killed depend on this alone. */
 static inline unsigned stepping_seed(void)
 {
     const char *wanted = getenv("SEED");
@@ -37,7 +37,7 @@ static inline unsigned stepping_seed(void)
     return wanted != NULL ? (unsigned)strtoul(wanted, NULL, 10) : 1;
 }
 
-/* It has prepared, and stands in front of `run`. */
+/* The child has executed `prepare`, and is stopped in front of `run`. */
 static inline pid_t stepping_start(void (*prepare)(void), void (*run)(void))
 {
     int status;
@@ -57,7 +57,7 @@ static inline pid_t stepping_start(void (*prepare)(void), void (*run)(void))
     return child;
 }
 
-/* False: it came to its end before. */
+/* Execute so many instructions; false: the child ended before. */
 static inline bool stepping_lead(pid_t child, unsigned steps)
 {
     int status = 0;
@@ -72,8 +72,8 @@ static inline bool stepping_lead(pid_t child, unsigned steps)
     return stands;
 }
 
-/* The rest of the way alone; its end is for waitpid(). */
-static inline void stepping_let_go(pid_t child)
+/* The child runs on by itself; the caller waits for its end with waitpid(). */
+static inline void stepping_detach(pid_t child)
 {
     assert_int_equal(ptrace(PTRACE_DETACH, child, NULL, NULL), 0);
 }
@@ -86,7 +86,7 @@ static inline void stepping_kill(pid_t child)
     assert_int_equal(waitpid(child, &status, 0), child);
 }
 
-/* The two take turns: on one processor that is a lot faster. */
+/* Parent and child take turns: on one processor that is a lot faster. */
 static inline void stepping_on_one_processor(void)
 {
     cpu_set_t one;

@@ -1,4 +1,4 @@
-/* Is what reports advise true of the OpenSSL at hand, and is there advice for each finding? */
+/* Does the advice of reports name functions that OpenSSL has, and does each finding have advice? */
 #include <ctype.h>
 #include <dlfcn.h>
 #include <stdio.h>
@@ -93,7 +93,7 @@ static void advice_is_by_object(void **state)
     assert_non_null(strstr(text, "Which of the two owns it?"));
     assert_non_null(strstr(text, "X509_up_ref()"));
 
-    t.used = 0; /* nobody asks who owns it */
+    t.used = 0; /* the owner does not matter for an overflow */
     fo_advice(&t, FO_FINDING_OVERFLOW, "X509");
     text[t.used] = '\0';
     assert_null(strstr(text, "X509_up_ref()"));

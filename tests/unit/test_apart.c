@@ -1,6 +1,6 @@
-/* Does a page that cannot be touched lie in front of and behind each part of the library's own
- * memory?  Whatever can be written after the start of the engine, and could not before, is the
- * library's: read from /proc/self/maps.  And how much of it would be in a core dump? */
+/* Does an inaccessible page lie in front of and behind each part of the library's own memory?
+ * Memory that became writable with the start of the engine is the library's; it is found in
+ * /proc/self/maps.  And how much of it would be in a core dump? */
 #include <errno.h>
 #include <execinfo.h>
 #include <fcntl.h>
@@ -22,8 +22,7 @@
 
 enum { RUNS = 200 };
 
-/* Mappings without a gap between them: those that can be written to, or those that cannot be
- * touched at all. */
+/* Mappings without a gap between them: the writable ones, or the inaccessible ones. */
 struct runs {
     struct run {
         uintptr_t start, end;
@@ -117,7 +116,7 @@ static void allocate_some(void)
     }
 }
 
-/* With everything that the library can be asked to keep. */
+/* With each option for which the library keeps memory. */
 static void start(const char *backend)
 {
     char folder[] = "/tmp/freeonce-apart-XXXXXX", journal[64];
@@ -182,8 +181,8 @@ FRESH(all_that_is_the_librarys_lies_between_such_pages_with_shm)
 /* --- core dumps ---------------------------------------------------------------------------------
  */
 
-/* Of the mappings that processes share, in KiB.  The kernel would give memory to each page of them,
- * for a dump of one worker. */
+/* The size of shared mappings in a core dump, in KiB.  For the dump of one worker the kernel would
+ * allocate each of their pages. */
 static size_t count_dumped(void)
 {
     FILE *in = fopen("/proc/self/smaps", "re");
@@ -243,7 +242,7 @@ FRESH(a_file_that_cannot_be_mapped_leaves_nothing_behind)
     close(fd);
 }
 
-/* What other calls leave on the stack. */
+/* Leave garbage on the stack, as other calls do. */
 __attribute__((noinline)) static void fill_stack(void)
 {
     volatile char garbage[4096];

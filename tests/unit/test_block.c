@@ -1,5 +1,5 @@
-/* The 16 bytes in front of a payload: does packing lose nothing, and do the check bits notice what
- * overwrites them? */
+/* The 16 bytes in front of a payload: does packing lose nothing, and do the check bits detect an
+ * overwritten header? */
 #include "base/block.h"
 #include "fixture.h"
 #include "heap/hot.h"
@@ -128,8 +128,7 @@ static void a_changed_bit_of_the_others_is_noticed_but_for_1_in_4096(void **stat
     assert_true(missed < tried / 4096);
 }
 
-/* A hash that is linear in its key gives itself away: the hash of a sum is the sum of the hashes.
- */
+/* A hash that is linear can be forged: the hash of a sum is the sum of the hashes. */
 static void check_bits_of_other_headers_do_not_add_up_to_those_of_one(void **state)
 {
     enum { TRIES = 4096 };
@@ -149,7 +148,7 @@ static void check_bits_of_other_headers_do_not_add_up_to_those_of_one(void **sta
     assert_in_range(by_region, 0, TRIES / 256);
 }
 
-/* A header that is copied or moved is not one of the place where it lies now. */
+/* A header that was copied to another address is not valid there. */
 static void another_address_or_secret_is_noticed_but_for_1_in_4096(void **state)
 {
     unsigned missed = 0, tried = 0;

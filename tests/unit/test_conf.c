@@ -1,5 +1,5 @@
-/* Is /etc/freeonce.conf read as its manual says, and are files that others could have written
- * refused? */
+/* Is /etc/freeonce.conf read as its manual says, and are files refused that other users could have
+ * written? */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -53,7 +53,7 @@ static enum fo_conf_state read_file(void)
     return conf.state;
 }
 
-/* A test run by somebody else takes the same road: content is read though it is not root's. */
+/* The tests need not run as root: the content of a file of another owner is read, too. */
 static void read_text_of(const char *text, size_t length)
 {
     write_file(text, length);
@@ -79,8 +79,8 @@ static const char *problem(unsigned i)
     return text;
 }
 
-/* The line has this one problem, told with file and number. */
-static void refused(const char *line, const char *what)
+/* The line has this one problem, which is reported with file and line number. */
+static void expect_refused(const char *line, const char *what)
 {
     char text[512], wanted[512];
 
@@ -92,7 +92,7 @@ static void refused(const char *line, const char *what)
     assert_string_equal(fo_options.log, "/still/read");
 }
 
-static void log_is(const char *line, const char *value)
+static void expect_log(const char *line, const char *value)
 {
     options_of("unit", line);
     assert_int_equal(fo_options_problems(), 0);
@@ -102,47 +102,53 @@ static void log_is(const char *line, const char *value)
 static void settings_are_read_with_blanks_and_quotes(void **state)
 {
     (void)state;
-    log_is("FREEONCE_LOG=/a", "/a");
-    log_is("FREEONCE_LOG=/a\n", "/a");
-    log_is("\n\n  # FREEONCE_LOG=/b\n\t FREEONCE_LOG = /a \t\n", "/a");
-    log_is("FREEONCE_LOG=/a\r\n", "/a");
-    log_is("FREEONCE_LOG=\"/a b\"", "/a b");
-    log_is("FREEONCE_LOG='/a \" # b'", "/a \" # b");
-    refused("FREEONCE_LOG=sylog",
-            "FREEONCE_LOG=sylog is none of stderr|syslog|journal|/path/to/file, "
-            "ignored; did you mean FREEONCE_LOG=syslog?");
+    expect_log("FREEONCE_LOG=/a", "/a");
+    expect_log("FREEONCE_LOG=/a\n", "/a");
+    expect_log("\n\n  # FREEONCE_LOG=/b\n\t FREEONCE_LOG = /a \t\n", "/a");
+    expect_log("FREEONCE_LOG=/a\r\n", "/a");
+    expect_log("FREEONCE_LOG=\"/a b\"", "/a b");
+    expect_log("FREEONCE_LOG='/a \" # b'", "/a \" # b");
+    expect_refused("FREEONCE_LOG=sylog",
+                   "FREEONCE_LOG=sylog is none of stderr|syslog|journal|/path/to/file, "
+                   "ignored; did you mean FREEONCE_LOG=syslog?");
     options_of("unit", "FREEONCE_JOURNAL=/b\nFREEONCE_JOURNAL=''");
     assert_string_equal(fo_options.journal, "");
     options_of("unit", "FREEONCE_JOURNAL=/b\nFREEONCE_JOURNAL=");
     assert_string_equal(fo_options.journal, "");
-    log_is("FREEONCE_LOG=/a=b#c", "/a=b#c");
-    log_is("FREEONCE_LOG=/a\nFREEONCE_LOG=/b", "/b");
-    log_is("FREEONCE_LOG=/\303\244", "/\303\244");
+    expect_log("FREEONCE_LOG=/a=b#c", "/a=b#c");
+    expect_log("FREEONCE_LOG=/a\nFREEONCE_LOG=/b", "/b");
+    expect_log("FREEONCE_LOG=/\303\244", "/\303\244");
 }
 
-static void other_lines_are_told_and_skipped(void **state)
+static void other_lines_are_reported_and_skipped(void **state)
 {
     (void)state;
-    refused("hello", "neither FREEONCE_NAME=value nor [PROGRAM] nor # comment, ignored");
-    refused("=1", "the name before = is none; a line is FREEONCE_NAME=value, without export, "
-                  "ignored");
-    refused("export FREEONCE_FILL=1", "the name before = is none; a line is FREEONCE_NAME=value, "
-                                      "without export, ignored");
-    refused("FREEONCE_FILL=1 # yes", "a value with blanks needs quotes, and a comment a line of "
-                                     "its own, ignored");
-    refused("FREEONCE_FILL=\"1", "the closing quote is missing, or something follows it, ignored");
-    refused("FREEONCE_FILL=\"", "the closing quote is missing, or something follows it, ignored");
-    refused("FREEONCE_FILL=\"1\" # yes",
-            "the closing quote is missing, or something follows it, ignored");
-    refused("FREEONCE_FILL='1''", "there is a quote within the quotes, ignored");
-    refused("FREEONCE_FILL=\0331", "this is not text, ignored");
-    refused("FREEONCE_FIL=1", "there is no option FREEONCE_FIL, ignored; did you mean "
-                              "FREEONCE_FILL?");
-    refused("FILL=1", "there is no option FILL, ignored; did you mean FREEONCE_FILL?");
-    refused("LD_PRELOAD=x", "there is no option LD_PRELOAD, ignored");
-    refused("FREEONCE_FILL=yes", "FREEONCE_FILL=yes is none of 0|1, ignored");
-    refused("FREEONCE_FOREIGN=fre", "FREEONCE_FOREIGN=fre is none of report|free, ignored; did you "
-                                    "mean FREEONCE_FOREIGN=free?");
+    expect_refused("hello", "neither FREEONCE_NAME=value nor [PROGRAM] nor # comment, ignored");
+    expect_refused("=1",
+                   "the name before = is none; a line is FREEONCE_NAME=value, without export, "
+                   "ignored");
+    expect_refused("export FREEONCE_FILL=1",
+                   "the name before = is none; a line is FREEONCE_NAME=value, "
+                   "without export, ignored");
+    expect_refused("FREEONCE_FILL=1 # yes",
+                   "a value with blanks needs quotes, and a comment a line of "
+                   "its own, ignored");
+    expect_refused("FREEONCE_FILL=\"1",
+                   "the closing quote is missing, or something follows it, ignored");
+    expect_refused("FREEONCE_FILL=\"",
+                   "the closing quote is missing, or something follows it, ignored");
+    expect_refused("FREEONCE_FILL=\"1\" # yes",
+                   "the closing quote is missing, or something follows it, ignored");
+    expect_refused("FREEONCE_FILL='1''", "there is a quote within the quotes, ignored");
+    expect_refused("FREEONCE_FILL=\0331", "this is not text, ignored");
+    expect_refused("FREEONCE_FIL=1", "there is no option FREEONCE_FIL, ignored; did you mean "
+                                     "FREEONCE_FILL?");
+    expect_refused("FILL=1", "there is no option FILL, ignored; did you mean FREEONCE_FILL?");
+    expect_refused("LD_PRELOAD=x", "there is no option LD_PRELOAD, ignored");
+    expect_refused("FREEONCE_FILL=yes", "FREEONCE_FILL=yes is none of 0|1, ignored");
+    expect_refused("FREEONCE_FOREIGN=fre",
+                   "FREEONCE_FOREIGN=fre is none of report|free, ignored; did you "
+                   "mean FREEONCE_FOREIGN=free?");
 }
 
 static void sections_are_for_the_program_of_that_name(void **state)
@@ -177,7 +183,7 @@ static void sections_are_for_the_program_of_that_name(void **state)
     assert_string_equal(fo_options.log, "/all");
 }
 
-static void a_wrong_section_is_nobody_s(void **state)
+static void a_wrong_section_applies_to_no_program(void **state)
 {
     static const char *const wrong[] = {"[",     "[]",       "[ ]",  "[a",    "[a] b",
                                         "[a b]", "[/bin/a]", "[a]]", "[\001]"};
@@ -202,7 +208,7 @@ static void the_environment_comes_first(void **state)
     fo_options_read(envp);
     fo_options_read_conf(&conf, "unit", false);
     assert_string_equal(fo_options.log, "/environment");
-    assert_true(fo_options.fill); /* what the environment says is no value */
+    assert_true(fo_options.fill); /* the environment's value is invalid */
     assert_int_equal(fo_options_problems(), 1);
     assert_int_equal(fo_options_source(FO_INDEX_LOG).from, FO_FROM_ENVIRONMENT);
     assert_int_equal(fo_options_source(FO_INDEX_FILL).from, FO_FROM_FILE);
@@ -210,13 +216,13 @@ static void the_environment_comes_first(void **state)
     assert_int_equal(fo_options_source(FO_INDEX_CANARY).line, 3);
     assert_int_equal(fo_options_source(FO_INDEX_OBJECTS).from, FO_FROM_DEFAULT);
 
-    char told[256];
-    struct fo_text t = {told, sizeof told - 1, 0};
+    char list[256];
+    struct fo_text t = {list, sizeof list - 1, 0};
     char wanted[256];
     assert_true(fo_options_list_file(&t));
-    told[t.used] = '\0';
+    list[t.used] = '\0';
     snprintf(wanted, sizeof wanted, "%s: FILL (line 2), CANARY (line 3)", path);
-    assert_string_equal(told, wanted);
+    assert_string_equal(list, wanted);
 }
 
 static void a_check_reads_every_section_and_changes_nothing(void **state)
@@ -273,7 +279,7 @@ static void no_file_is_no_complaint(void **state)
     assert_false(fo_options_list_file(&t));
 }
 
-static void told_is(const char *reason)
+static void expect_problem(const char *reason)
 {
     char wanted[400];
 
@@ -292,16 +298,16 @@ static void links_and_devices_are_refused(void **state)
     (void)state;
     assert_int_equal(symlink("/etc/passwd", path), 0);
     assert_int_equal(read_file(), FO_CONF_LINK);
-    told_is(" is a symbolic link, ignored: the file itself has to be there");
+    expect_problem(" is a symbolic link, ignored: the file itself has to be there");
     unlink(path);
     assert_int_equal(symlink("/nowhere", path), 0);
     assert_int_equal(read_file(), FO_CONF_LINK);
     unlink(path);
     assert_int_equal(mkdir(path, 0755), 0);
     assert_int_equal(read_file(), FO_CONF_IRREGULAR);
-    told_is(" is no regular file, ignored");
+    expect_problem(" is no regular file, ignored");
     rmdir(path);
-    assert_int_equal(mkfifo(path, 0644), 0); /* nobody writes: this must not wait */
+    assert_int_equal(mkfifo(path, 0644), 0); /* without a writer: the read must not wait */
     assert_int_equal(read_file(), FO_CONF_IRREGULAR);
     unlink(path);
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -309,7 +315,7 @@ static void links_and_devices_are_refused(void **state)
     assert_int_equal(bind(fd, (struct sockaddr *)&name, sizeof name), 0);
     close(fd);
     assert_int_equal(read_file(), FO_CONF_UNOPENED);
-    told_is(" cannot be opened (ENXIO), ignored");
+    expect_problem(" cannot be opened (ENXIO), ignored");
     unlink(path);
 }
 
@@ -331,7 +337,7 @@ static void what_others_can_write_is_refused(void **state)
         snprintf(reason, sizeof reason,
                  " can be written by group or others (mode %s), ignored: chmod 644 %s",
                  modes[i].octal, path);
-        told_is(reason);
+        expect_problem(reason);
     }
     chmod(path, 0644);
     assert_int_equal(read_file(), FO_CONF_GOOD);
@@ -342,7 +348,7 @@ static void what_others_can_write_is_refused(void **state)
     char reason[256];
     snprintf(reason, sizeof reason,
              " belongs to uid 1234, not to root, ignored: chown root:root %s", path);
-    told_is(reason);
+    expect_problem(reason);
     assert_int_equal(conf.length, 0);
 }
 
@@ -358,14 +364,14 @@ static void a_large_file_is_refused(void **state)
     assert_int_equal(read_file(), FO_CONF_GOOD);
     write_file(text, FO_CONF_MAX + 1);
     assert_int_equal(read_file(), FO_CONF_LARGE);
-    told_is(" is larger than 16384 bytes, ignored");
+    expect_problem(" is larger than 16384 bytes, ignored");
     write_file("", 0);
     assert_int_equal(read_file(), FO_CONF_GOOD);
     fo_options_read_conf(&conf, "unit", false);
     assert_int_equal(fo_options_problems(), 0);
 }
 
-static void a_file_that_may_not_be_read_is_told(void **state)
+static void a_file_that_cannot_be_read_is_reported(void **state)
 {
     (void)state;
     if (geteuid() != 0)
@@ -377,7 +383,7 @@ static void a_file_that_may_not_be_read_is_told(void **state)
     enum fo_conf_state seen = read_file();
     assert_int_equal(seteuid(0), 0);
     assert_int_equal(seen, FO_CONF_UNOPENED);
-    told_is(" cannot be opened (EACCES), ignored");
+    expect_problem(" cannot be opened (EACCES), ignored");
 }
 
 #define CONF_TEST(name) cmocka_unit_test_setup_teardown(name, make_folder, remove_folder)
@@ -386,9 +392,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         CONF_TEST(settings_are_read_with_blanks_and_quotes),
-        CONF_TEST(other_lines_are_told_and_skipped),
+        CONF_TEST(other_lines_are_reported_and_skipped),
         CONF_TEST(sections_are_for_the_program_of_that_name),
-        CONF_TEST(a_wrong_section_is_nobody_s),
+        CONF_TEST(a_wrong_section_applies_to_no_program),
         CONF_TEST(the_environment_comes_first),
         CONF_TEST(a_check_reads_every_section_and_changes_nothing),
         CONF_TEST(nul_bytes_and_noise_do_no_harm),
@@ -396,7 +402,7 @@ int main(void)
         CONF_TEST(links_and_devices_are_refused),
         CONF_TEST(what_others_can_write_is_refused),
         CONF_TEST(a_large_file_is_refused),
-        CONF_TEST(a_file_that_may_not_be_read_is_told),
+        CONF_TEST(a_file_that_cannot_be_read_is_reported),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

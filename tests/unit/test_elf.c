@@ -1,5 +1,5 @@
-/* Are functions found in a module as the dynamic linker would find them, and modules around code?
- */
+/* Are functions found in a module as the dynamic linker finds them, and is a module found by the
+ * address of its code? */
 #include <dlfcn.h>
 #include <gnu/lib-names.h>
 #include <gnu/libc-version.h>
@@ -12,7 +12,7 @@
 #include "base/elf.h"
 #include "skipping.h"
 
-/* Functions of libc that no sanitizer replaces and that are no indirect ones. */
+/* Functions of libc that are no indirect functions and that no sanitizer replaces. */
 static const char *const functions[] = {"getpid",  "getppid", "setenv", "abort",
                                         "lrand48", "hcreate", "qsort",  "__libc_start_main"};
 
@@ -56,7 +56,7 @@ static void what_a_module_does_not_define_is_not_found(void **state)
     assert_null(fo_elf_function(&libc_itself, "environ")); /* data */
     assert_null(fo_elf_function(&libc_itself, "_cmocka_run_group_tests"));
     assert_null(fo_elf_function(&cmocka, "getpid"));
-    assert_null(fo_elf_function(&cmocka, "vsnprintf")); /* it uses that, from libc */
+    assert_null(fo_elf_function(&cmocka, "vsnprintf")); /* an import of cmocka from libc */
     assert_null(fo_elf_function(&cmocka, "__libc_start_main"));
 }
 
@@ -150,7 +150,7 @@ static struct {
     struct fo_module module;
 } image;
 
-/* As a linker lays it out. */
+/* With the layout of a linker. */
 static int make_image(void **state)
 {
     char *p = mmap(NULL, IMAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);

@@ -1,4 +1,4 @@
-/* The formatter of the report path: are numbers right, and does nothing leave the buffer? */
+/* The formatter of the report path: are numbers right, and is nothing written behind the buffer? */
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -14,7 +14,7 @@ static struct fo_text fresh(size_t size)
     return (struct fo_text){buffer, size, 0};
 }
 
-/* The text is this, and behind it nothing was touched. */
+/* The text equals this, and the bytes behind it are unchanged. */
 static void expect(const struct fo_text *t, const char *text)
 {
     assert_int_equal(t->used, strlen(text));
@@ -95,7 +95,7 @@ static void padding_ends_when_the_buffer_is_full(void **state)
     expect(&t, "abc  ");
 }
 
-static void text_of_others_is_cleaned(void **state)
+static void text_of_other_processes_is_cleaned(void **state)
 {
     static const char *const texts[][2] = {
         {"nginx: worker", "nginx: worker"},
@@ -127,7 +127,7 @@ int main(void)
         cmocka_unit_test(text_is_copied_as_it_is),
         cmocka_unit_test(what_does_not_fit_is_cut_off),
         cmocka_unit_test(padding_fills_a_column_with_one_blank_at_least),
-        cmocka_unit_test(text_of_others_is_cleaned),
+        cmocka_unit_test(text_of_other_processes_is_cleaned),
         cmocka_unit_test(padding_ends_when_the_buffer_is_full),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,9 +1,8 @@
-/* Does place decide what is a block, and nothing that a block holds?  Steps through the decision of
- * the hooks' fast path itself: every address of the heap, and headers forged with every value that
- * their check bits may have.
+/* Does the place alone decide what is a block, and not the content of memory?  Tests the decision
+ * of the fast path: for each address of the heap, and for headers forged with each value of the
+ * check bits.
  *
- *   test_ground [DECISIONS]     so many of forged headers; default 4 million, a nightly run has
- * 10^9
+ *   test_ground [DECISIONS]     for so many forged headers; default 4 million, a nightly run 10^9
  */
 #include <stdlib.h>
 #include <string.h>
@@ -18,7 +17,7 @@ enum { VALUES = 1 << 16, BLOCKS = 4000 };
 
 static uint64_t wanted = 4 << 20;
 
-static bool short_way_takes(uintptr_t p)
+static bool is_taken_by_fast_path(uintptr_t p)
 {
     const struct fo_direct *d = fo_direct_of(fo_hot.process);
     uintptr_t distance = fo_direct_distance(d, p);
@@ -27,14 +26,14 @@ static bool short_way_takes(uintptr_t p)
     return distance < d->limit && fo_live_fast(d, (void *)p, distance, &word) != NULL;
 }
 
-static bool long_way_takes(uintptr_t p)
+static bool is_taken_by_slow_path(uintptr_t p)
 {
     struct fo_at at = fo_region_at(p);
 
     return at.payload == p && at.state == FO_FOUND_LIVE;
 }
 
-static void every_offset_of_every_class_is_told_by_one_multiplication(void **state)
+static void one_multiplication_tells_slots_from_other_offsets_in_each_class(void **state)
 {
     (void)state;
     for (unsigned class = 0; class < FO_REGION_CLASSES; class ++) {
@@ -54,11 +53,11 @@ static void every_offset_of_every_class_is_told_by_one_multiplication(void **sta
     }
 }
 
-/* --- a heap of blocks of all sizes, some freed ---------------------------------------------------
+/* --- a heap with blocks of all sizes, some freed -------------------------------------------------
  */
 
 static void *blocks[BLOCKS];
-static uint8_t *begins; /* by address: 1: a live block does */
+static uint8_t *begins; /* by address; 1: a live block begins there */
 
 static void allocate(const char *backend)
 {
@@ -87,7 +86,7 @@ static void step_through_all(const char *backend)
     allocate(backend);
     for (uint64_t at = FO_PAGE_SIZE; at < fo_region_committed(); at++) {
         uintptr_t p = fo_layout.base + at;
-        if (short_way_takes(p) != begins[at] || long_way_takes(p) != begins[at])
+        if (is_taken_by_fast_path(p) != begins[at] || is_taken_by_slow_path(p) != begins[at])
             fail_msg("%#zx is %s block", (size_t)at, begins[at] != 0 ? "a" : "no");
     }
 }
@@ -102,7 +101,7 @@ FRESH(of_all_addresses_those_of_live_blocks_are_taken_in_shared_memory)
     step_through_all("BACKEND=shm");
 }
 
-/* No block begins at p.  A header is forged there, as one of a block that lives. */
+/* No block begins at p.  A header is forged there, as a copy of one of a live block. */
 static void forge(uintptr_t p, const struct fo_header *like)
 {
     struct fo_header *h = fo_header_of(p), saved = *h;
@@ -110,18 +109,18 @@ static void forge(uintptr_t p, const struct fo_header *like)
     h->site = like->site;
     for (uint64_t check = 0; check < VALUES; check++) {
         FO_RELAXED_STORE(&h->word, (like->word & FO_REGION_META) | check);
-        if (short_way_takes(p) || (check % 16 == 0 && long_way_takes(p)))
+        if (is_taken_by_fast_path(p) || (check % 16 == 0 && is_taken_by_slow_path(p)))
             fail_msg("%p is taken for a block, with check bits %#zx", (void *)p, (size_t)check);
     }
-    /* Of all values, the one that fits. */
+    /* The value that fits. */
     h->word = like->word & FO_REGION_META;
     h->word |= fo_region_check(fo_layout.key, p, h->site, h->word);
-    if (short_way_takes(p) || long_way_takes(p))
+    if (is_taken_by_fast_path(p) || is_taken_by_slow_path(p))
         fail_msg("%p is taken for a block, with check bits that fit", (void *)p);
     *h = saved;
 }
 
-/* Inside of blocks, at their ends and in front of them; aligned mostly, as guesses are. */
+/* An address inside, behind or in front of blocks; mostly aligned, as an attacker's guess is. */
 static uintptr_t draw(uint64_t *seed)
 {
     for (;;) {
@@ -156,7 +155,7 @@ FRESH(no_forged_header_is_taken_for_a_block_in_shared_memory)
     forge_many("BACKEND=shm");
 }
 
-/* Slots behind those that were handed out: they begin where blocks may. */
+/* Slots behind those that were handed out: blocks may begin there later. */
 FRESH(no_forged_header_is_taken_where_no_slot_was_handed_out)
 {
     allocate("BACKEND=arena");
@@ -171,8 +170,8 @@ FRESH(no_forged_header_is_taken_where_no_slot_was_handed_out)
     walk();
 }
 
-/* Slots that a thread has, and that no block was in yet, have no header but zeros: which happen to
- * check for one address in 65,536. */
+/* Slots that a thread has, and in which no block was yet, have a header of zeros: its check bits
+ * fit for one address in 65,536. */
 FRESH(no_slot_is_taken_for_a_block_before_its_first_one)
 {
     enum { COUNT = 600000 };
@@ -182,47 +181,47 @@ FRESH(no_slot_is_taken_for_a_block_before_its_first_one)
     for (int i = 0; i < COUNT; i++) {
         assert_non_null(fo_malloc(16, "a.c", 1));
         uintptr_t next = fo_thread.cache->bins[0].take->payload;
-        if (next != 0 && short_way_takes(next))
+        if (next != 0 && is_taken_by_fast_path(next))
             fail_msg("%p is taken for a block", (void *)next);
         tried += next != 0;
     }
     assert_true(tried > COUNT / 2);
 }
 
-/* What a process of its own has; shared with it. */
-static uint64_t *told;
+/* Shared with the child process. */
+static uint64_t *key_of_child;
 
-static void tell_key(void)
+static void store_key(void)
 {
     fixture_start("BACKEND=arena", NULL);
     assert_non_null(fo_malloc(16, "a.c", 1));
-    *told = fo_layout.key;
+    *key_of_child = fo_layout.key;
 }
 
-/* The kernel gave this process random bytes at its start, which its children have, too. */
-static void the_key_is_not_what_a_process_was_given_at_its_start(void **state)
+/* The kernel gives a process random bytes at its start; its children inherit them. */
+static void the_key_is_not_made_of_the_random_bytes_of_the_kernel(void **state)
 {
     (void)state;
-    told = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    assert_ptr_not_equal(told, MAP_FAILED);
-    fixture_in_child(tell_key);
-    uint64_t first = *told;
-    fixture_in_child(tell_key);
-    assert_int_not_equal(first, *told);
-    munmap(told, 4096);
+    key_of_child = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    assert_ptr_not_equal(key_of_child, MAP_FAILED);
+    fixture_in_child(store_key);
+    uint64_t first = *key_of_child;
+    fixture_in_child(store_key);
+    assert_int_not_equal(first, *key_of_child);
+    munmap(key_of_child, 4096);
 }
 
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_offset_of_every_class_is_told_by_one_multiplication),
+        cmocka_unit_test(one_multiplication_tells_slots_from_other_offsets_in_each_class),
         cmocka_unit_test(of_all_addresses_those_of_live_blocks_are_taken),
         cmocka_unit_test(of_all_addresses_those_of_live_blocks_are_taken_in_shared_memory),
         cmocka_unit_test(no_forged_header_is_taken_for_a_block),
         cmocka_unit_test(no_forged_header_is_taken_for_a_block_in_shared_memory),
         cmocka_unit_test(no_forged_header_is_taken_where_no_slot_was_handed_out),
         cmocka_unit_test(no_slot_is_taken_for_a_block_before_its_first_one),
-        cmocka_unit_test(the_key_is_not_what_a_process_was_given_at_its_start),
+        cmocka_unit_test(the_key_is_not_made_of_the_random_bytes_of_the_kernel),
     };
 
     if (argc > 1)

@@ -1,5 +1,5 @@
-/* The three functions that OpenSSL calls: do they keep its contract, for every size and when memory
- * is gone? */
+/* The three functions that OpenSSL calls: do they keep its contract, for every size and without
+ * memory? */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -77,7 +77,7 @@ FRESH(payloads_are_aligned_to_16_and_do_not_overlap)
     fixture_expect("%s", "");
 }
 
-FRESH(a_pool_that_aligns_to_8_is_made_good)
+FRESH(payloads_are_aligned_in_a_pool_that_aligns_to_8)
 {
     enum { COUNT = 500 };
     static unsigned char *blocks[COUNT];
@@ -101,7 +101,7 @@ FRESH(a_pool_that_aligns_to_8_is_made_good)
     fixture_expect("%s", "");
 }
 
-FRESH(too_much_is_out_of_memory)
+FRESH(a_size_that_is_too_large_fails_with_enomem)
 {
     static const size_t sizes[] = {FO_SIZE_MAX + 1, SIZE_MAX, SIZE_MAX - 15, SIZE_MAX / 2,
                                    UINT64_C(1) << 34};
@@ -120,12 +120,12 @@ FRESH(too_much_is_out_of_memory)
         assert_int_equal(errno, ENOMEM);
         assert_string_equal(p, "123456789");
     }
-    assert_int_equal(pool.allocated, before); /* the pool was not even asked */
+    assert_int_equal(pool.allocated, before); /* the pool was not called */
     fo_free(p, "a.c", 4);
     fixture_expect("%s", "");
 }
 
-/* Random sizes, most of them small, some of every magnitude. */
+/* Random sizes of each magnitude; most are small. */
 static size_t random_size(uint64_t *seed)
 {
     unsigned bits = (unsigned)(fixture_random(seed) % 18);
@@ -195,8 +195,8 @@ FRESH(contents_survive_in_a_pool_that_gets_everything_back)
     fixture_expect("%s", "");
 }
 
-/* A block that was too small for a neighbour's size must never serve it: also not the first one,
- * which is allocated while the backend is being chosen. */
+/* A block must not be used again for a size that does not fit into it.  This is so for the first
+ * block, too, which is allocated while the backend is chosen. */
 FRESH(a_block_that_serves_again_is_large_enough)
 {
     enum { COUNT = 200 };
@@ -208,7 +208,7 @@ FRESH(a_block_that_serves_again_is_large_enough)
         size_t size = 1 + step % 2 * 15;
         for (unsigned i = 0; i < COUNT; i++) {
             blocks[i] = fo_malloc(size, "a.c", 2);
-            fixture_fill(blocks[i], size, i); /* malloc's own records, or ASan, tell */
+            fixture_fill(blocks[i], size, i); /* malloc's own checks, or ASan, find an overflow */
         }
         for (unsigned i = 0; i < COUNT; i++) {
             assert_true(fixture_is_filled(blocks[i], size, i));
@@ -218,7 +218,7 @@ FRESH(a_block_that_serves_again_is_large_enough)
     fixture_expect("%s", "");
 }
 
-FRESH(a_pool_is_told_the_places_of_openssl)
+FRESH(a_pool_gets_the_sites_of_openssl)
 {
     static const char allocated[] = "crypto/a.c", freed[] = "crypto/f.c";
 
@@ -254,7 +254,7 @@ static void scenario(void)
         assert_int_equal(a[i], 'a');
     for (int i = 0; b != NULL && i < 20; i++)
         assert_int_equal(b[i], 'b');
-    fo_free(a, "s.c", 6); /* live, whether it was moved or not */
+    fo_free(a, "s.c", 6); /* live, moved or not */
     fo_free(b, "s.c", 7);
     fo_free(c, "s.c", 8);
 }
@@ -298,7 +298,7 @@ static void nothing_is_lost_when_a_pool_of_8_bytes_fails(void **state)
         fixture_in_child(misaligned_fail_body);
 }
 
-FRESH(a_pool_that_is_not_ready_yet_is_asked_again)
+FRESH(a_pool_that_is_not_ready_yet_is_called_again)
 {
     fixture_start("QUARANTINE=0", NULL);
     pool_register();
@@ -321,16 +321,16 @@ int main(void)
         cmocka_unit_test(realloc_to_0_frees),
         cmocka_unit_test(a_file_may_be_null),
         cmocka_unit_test(payloads_are_aligned_to_16_and_do_not_overlap),
-        cmocka_unit_test(a_pool_that_aligns_to_8_is_made_good),
-        cmocka_unit_test(too_much_is_out_of_memory),
+        cmocka_unit_test(payloads_are_aligned_in_a_pool_that_aligns_to_8),
+        cmocka_unit_test(a_size_that_is_too_large_fails_with_enomem),
         cmocka_unit_test(contents_survive_every_growth_and_shrinkage),
         cmocka_unit_test(contents_survive_without_a_quarantine),
         cmocka_unit_test(contents_survive_in_a_pool_that_gets_everything_back),
         cmocka_unit_test(a_block_that_serves_again_is_large_enough),
-        cmocka_unit_test(a_pool_is_told_the_places_of_openssl),
+        cmocka_unit_test(a_pool_gets_the_sites_of_openssl),
         cmocka_unit_test(nothing_is_lost_when_any_one_allocation_fails),
         cmocka_unit_test(nothing_is_lost_when_a_pool_of_8_bytes_fails),
-        cmocka_unit_test(a_pool_that_is_not_ready_yet_is_asked_again),
+        cmocka_unit_test(a_pool_that_is_not_ready_yet_is_called_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,4 +1,4 @@
-/* Are the journal's rows what was found, by whomever, however many there are, and always whole? */
+/* Does the journal have each finding of each process, however many there are, in complete rows? */
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,7 +14,7 @@
 #include "report/journal.h"
 #include "report/record.h"
 
-/* With a journal that has no name any more. */
+/* With a journal that is unlinked already. */
 static void start(void)
 {
     char path[] = "/tmp/freeonce-unit-XXXXXX", option[64];
@@ -72,7 +72,7 @@ static bool is_whole(const struct fo_journal_finding *f)
                fo_journal_check(&f->first, sizeof *f - offsetof(struct fo_journal_finding, first));
 }
 
-/* Rows that are written, each of them whole; *count: how often they were seen in all. */
+/* Rows that are written, each of them complete; *count: the sum of their counts. */
 static unsigned rows(uint64_t *count)
 {
     unsigned n = 0;
@@ -98,7 +98,7 @@ static struct fo_journal_finding *only_row(void)
     return NULL;
 }
 
-FRESH(a_row_says_what_the_record_says)
+FRESH(a_row_has_what_the_record_has)
 {
     start();
     report("c.c", 3);
@@ -120,7 +120,7 @@ FRESH(a_row_says_what_the_record_says)
     assert_string_equal(p->name, "unit");
 }
 
-/* Another process has the same file name at another address. */
+/* In another process the same file name lies at another address. */
 FRESH(the_same_words_are_the_same_finding)
 {
     static const char first[] = "c.c", second[] = "c.c";
@@ -146,7 +146,7 @@ FRESH(what_does_not_fit_is_counted)
     assert_int_equal(rows(&count), FO_JOURNAL_FINDINGS);
     assert_int_equal(fo_journal->counters.dropped.findings, MORE);
     assert_int_equal(fo_journal->counters.findings, FO_JOURNAL_FINDINGS + MORE);
-    report("c.c", 7); /* one that is there */
+    report("c.c", 7); /* this one has a row */
     assert_int_equal(rows(&count), FO_JOURNAL_FINDINGS);
     assert_int_equal(count, FO_JOURNAL_FINDINGS + 1);
 }
@@ -177,7 +177,7 @@ FRESH(a_name_that_is_long_is_cut)
     assert_int_equal(strlen(s->text), sizeof s->text - 1);
 }
 
-/* A process of a server that forks for each connection. */
+/* As a server does that forks for each connection. */
 static void enter_process(uint32_t index, uint32_t pid)
 {
     fo_hot.tree->processes[index] =
@@ -195,7 +195,7 @@ static unsigned rows_of(uint32_t pid)
     return n;
 }
 
-FRESH(processes_that_nobody_names_make_room)
+FRESH(rows_of_processes_without_findings_are_evicted)
 {
     start();
     enter_process(2, 1000000);
@@ -209,7 +209,7 @@ FRESH(processes_that_nobody_names_make_room)
     assert_int_equal(rows_of(1000001), 0);
     assert_int_equal(rows_of(2000000 + 3 * FO_JOURNAL_PROCESSES - 1), 1);
 
-    /* One whose row has gone gets another when a finding names it. */
+    /* A process whose row was evicted gets another when a finding names it. */
     kept = fo_journal_keep_process(3);
     assert_int_not_equal(kept, 0);
     assert_int_equal(fo_journal->processes[kept - 1].pid, 1000001);
@@ -235,7 +235,7 @@ FRESH(a_row_that_names_none_is_not_followed)
     }
 }
 
-FRESH(a_table_full_of_named_processes_is_told)
+FRESH(processes_without_a_row_are_counted)
 {
     start();
     for (uint32_t i = 0; i < FO_JOURNAL_PROCESSES + 100; i++) {
@@ -243,7 +243,7 @@ FRESH(a_table_full_of_named_processes_is_told)
         fo_journal_keep_process(2);
     }
     assert_true(fo_journal->counters.dropped.processes > 0);
-    report("c.c", 1); /* the finding is kept all the same */
+    report("c.c", 1); /* the finding is kept */
     assert_true(is_whole(only_row()));
 }
 
@@ -264,8 +264,8 @@ FRESH(an_unfinished_row_does_not_swallow_the_finding)
     assert_int_equal(count, 2); /* those after the fourth */
 }
 
-/* It was not killed: its row gets finished after all.  The reader takes both for one. */
-FRESH(a_writer_that_was_away_for_long_loses_nothing)
+/* The writer was not killed, and finishes its row late.  The reader merges both rows. */
+FRESH(a_writer_that_was_stopped_for_long_loses_nothing)
 {
     uint64_t count;
 
@@ -303,7 +303,7 @@ static void many_threads(void)
         pthread_join(threads[i], NULL);
 }
 
-/* Of the findings in c.c. */
+/* How many lines of c.c have a finding. */
 static unsigned lines(void)
 {
     bool seen[LINES + 1] = {false};
@@ -334,7 +334,7 @@ FRESH(threads_and_processes_at_once_lose_nothing)
     many_threads();
     while (wait(NULL) > 0)
         ;
-    assert_true(rows(&count) >= LINES); /* more where a writer was away for long */
+    assert_true(rows(&count) >= LINES); /* more where a writer was stopped for long */
     assert_int_equal(lines(), LINES);
     assert_int_equal(count, (CHILDREN + 1) * THREADS * ROUNDS);
     assert_int_equal(fo_journal->counters.findings, count);
@@ -374,16 +374,16 @@ FRESH(without_a_journal_nothing_happens)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_row_says_what_the_record_says),
+        cmocka_unit_test(a_row_has_what_the_record_has),
         cmocka_unit_test(the_same_words_are_the_same_finding),
         cmocka_unit_test(what_does_not_fit_is_counted),
         cmocka_unit_test(more_names_than_there_is_room_for),
         cmocka_unit_test(a_name_that_is_long_is_cut),
-        cmocka_unit_test(processes_that_nobody_names_make_room),
+        cmocka_unit_test(rows_of_processes_without_findings_are_evicted),
         cmocka_unit_test(a_row_that_names_none_is_not_followed),
-        cmocka_unit_test(a_table_full_of_named_processes_is_told),
+        cmocka_unit_test(processes_without_a_row_are_counted),
         cmocka_unit_test(an_unfinished_row_does_not_swallow_the_finding),
-        cmocka_unit_test(a_writer_that_was_away_for_long_loses_nothing),
+        cmocka_unit_test(a_writer_that_was_stopped_for_long_loses_nothing),
         cmocka_unit_test(threads_and_processes_at_once_lose_nothing),
         cmocka_unit_test(the_options_of_the_first_process_are_kept),
         cmocka_unit_test(without_a_journal_nothing_happens),

@@ -1,5 +1,5 @@
-/* Is a journal that was truncated while it is in use given up, and are bus errors of the program
- * its own? */
+/* Is a journal abandoned that was truncated while it is in use, and do bus errors of the program
+ * stay with the program? */
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,7 +26,7 @@ static void report(int line)
     fo_report(&r);
 }
 
-/* A journal that others can truncate, and do so after it was asked whether it is whole. */
+/* A journal with this mode, which other users may be able to truncate. */
 static int start_exposed(mode_t mode)
 {
     char path[] = "/tmp/freeonce-unit-XXXXXX", option[64];
@@ -40,14 +40,14 @@ static int start_exposed(mode_t mode)
     return fd;
 }
 
-FRESH(a_journal_that_is_truncated_meanwhile_is_given_up)
+FRESH(a_journal_that_is_truncated_meanwhile_is_abandoned)
 {
     int fd = start_exposed(0666);
 
     report(1);
     assert_int_equal(ftruncate(fd, 4096), 0);
-    fo_journal->counters.findings++;   /* there still */
-    fo_journal->findings[7].count = 1; /* there no more */
+    fo_journal->counters.findings++;   /* in the first page, which is left */
+    fo_journal->findings[7].count = 1; /* behind the new end */
     assert_false(fo_journal_is_kept());
     report(2);
     report(3);
@@ -78,7 +78,7 @@ static void access_behind_the_end(void *unused)
     _exit(*p == 0 ? 0 : 1);
 }
 
-static void leave(int number)
+static void exit_from_handler(int number)
 {
     _exit(number == SIGBUS ? 42 : 1);
 }
@@ -98,7 +98,7 @@ FRESH(a_handler_of_the_program_gets_its_bus_errors)
 {
     int status;
 
-    signal(SIGBUS, leave);
+    signal(SIGBUS, exit_from_handler);
     start_exposed(0666);
     fixture_fork_any(access_behind_the_end, NULL, &status);
     assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 42);
@@ -107,7 +107,7 @@ FRESH(a_handler_of_the_program_gets_its_bus_errors)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_journal_that_is_truncated_meanwhile_is_given_up),
+        cmocka_unit_test(a_journal_that_is_truncated_meanwhile_is_abandoned),
         cmocka_unit_test(a_journal_of_the_owner_alone_needs_no_handler),
         cmocka_unit_test(other_bus_errors_are_the_programs_own),
         cmocka_unit_test(a_handler_of_the_program_gets_its_bus_errors),

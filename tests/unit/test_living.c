@@ -1,5 +1,5 @@
-/* Who inherits from somebody who is gone?  Whatever he was killed in, and however two who want it
- * come between each other: one of them, once. */
+/* Which thread adopts what a dead owner had?  Wherever the owner was killed, and however two heirs
+ * interleave: one of them, once. */
 #include <errno.h>
 #include <linux/futex.h>
 #include <pthread.h>
@@ -11,7 +11,7 @@
 #include "shared_heap.h"
 #include "stepping.h"
 
-enum { PLENTY = 5000 }; /* instructions: more than it takes */
+enum { PLENTY = 5000 }; /* instructions: more than the longest call has */
 
 static struct common {
     struct fo_living it;
@@ -19,7 +19,7 @@ static struct common {
     bool has[2], over[2];
 } * common;
 
-static unsigned who; /* of the two */
+static unsigned own_number; /* this heir is the first or the second */
 
 static void be_noticed(void)
 {
@@ -43,16 +43,16 @@ static uint64_t owner_process(void)
 
 static void inherit(void)
 {
-    common->heirs[who] = fo_process_id();
-    common->has[who] = fo_living_adopt(&common->it, fo_living_me());
-    common->over[who] = true;
+    common->heirs[own_number] = fo_process_id();
+    common->has[own_number] = fo_living_adopt(&common->it, fo_living_me());
+    common->over[own_number] = true;
     for (;;)
         pause();
 }
 
 static pid_t start_heir(unsigned number)
 {
-    who = number;
+    own_number = number;
     return stepping_start(be_noticed, inherit);
 }
 
@@ -72,14 +72,14 @@ static void prepare(void)
     stepping_on_one_processor();
 }
 
-static void anew(void)
+static void reset(void)
 {
     memset(common, 0, sizeof *common);
     assert_true(fo_living_start(&common->it, true));
 }
 
-/* Is it to be had again, by one? */
-static void ends_well(pid_t first, pid_t second)
+/* At most one heir owns it, and it can be claimed again after both are dead. */
+static void check_one_owner(pid_t first, pid_t second)
 {
     assert_false(common->has[0] && common->has[1]);
     assert_true(owner_process() == (common->has[0]   ? common->heirs[0]
@@ -92,10 +92,10 @@ static void ends_well(pid_t first, pid_t second)
     fo_living_release(&common->it);
 }
 
-/* The one has begun when the owner lived, and goes on when the other one has it. */
+/* The late heir begins while the owner lives, and continues after the early one claimed it. */
 static bool two_inherit(unsigned steps)
 {
-    anew();
+    reset();
     pid_t owner = stepping_start(claim, release), late = start_heir(1);
     stepping_lead(late, steps);
     bool began = !common->over[1];
@@ -107,11 +107,11 @@ static bool two_inherit(unsigned steps)
         assert_true(stepping_lead(early, 1));
     lead_to_the_end(late, 1);
     lead_to_the_end(early, 0);
-    ends_well(early, late);
+    check_one_owner(early, late);
     return began;
 }
 
-FRESH(of_two_who_inherit_one_does)
+FRESH(of_two_heirs_one_adopts)
 {
     prepare();
     unsigned steps = 1;
@@ -120,10 +120,10 @@ FRESH(of_two_who_inherit_one_does)
     assert_in_range(steps, 20, PLENTY);
 }
 
-/* False: it was released. */
+/* False: the owner ended before. */
 static bool killed_at(void (*before)(void), void (*in)(void), unsigned steps)
 {
-    anew();
+    reset();
     pid_t owner = stepping_start(before, in);
     bool killed = stepping_lead(owner, steps);
 
@@ -134,25 +134,25 @@ static bool killed_at(void (*before)(void), void (*in)(void), unsigned steps)
     lead_to_the_end(second, 1);
     if (killed && common->it.owner != 0)
         assert_true(common->has[0]);
-    ends_well(first, second);
+    check_one_owner(first, second);
     return killed;
 }
 
-FRESH(whoever_is_killed_while_he_releases_leaves_it_to_one)
+FRESH(an_owner_killed_while_it_releases_has_one_heir)
 {
     prepare();
     for (unsigned steps = 1; killed_at(claim, release, steps); steps++)
         ;
 }
 
-FRESH(whoever_is_killed_while_he_claims_leaves_it_to_one)
+FRESH(an_owner_killed_while_it_claims_has_one_heir)
 {
     prepare();
     for (unsigned steps = 1; killed_at(be_noticed, claim, steps); steps++)
         ;
 }
 
-static void inherit_unseen(void *unused)
+static void inherit_without_robust_list(void *unused)
 {
     (void)unused;
     syscall(SYS_set_robust_list, NULL, sizeof(struct robust_list_head)); /* as after clone(2) */
@@ -160,20 +160,20 @@ static void inherit_unseen(void *unused)
     kill(getpid(), SIGKILL);
 }
 
-static void claim_and_vanish(void *unused)
+static void claim_and_die(void *unused)
 {
     (void)unused;
     claim();
     kill(getpid(), SIGKILL);
 }
 
-/* The kernel would not tell of its end. */
-FRESH(a_process_made_by_clone_inherits_nothing_that_it_would_not_leave)
+/* Without a robust list the kernel does not mark its end. */
+FRESH(a_process_without_a_robust_list_adopts_nothing)
 {
     prepare();
-    anew();
-    fork_and_forget(claim_and_vanish, NULL);
-    fork_and_forget(inherit_unseen, NULL);
+    reset();
+    fork_and_wait(claim_and_die, NULL);
+    fork_and_wait(inherit_without_robust_list, NULL);
     assert_true(fo_living_adopt(&common->it, fo_living_me()));
 }
 
@@ -200,10 +200,10 @@ FRESH(the_question_for_an_ended_thread_leaves_errno_alone)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(of_two_who_inherit_one_does),
-        cmocka_unit_test(whoever_is_killed_while_he_releases_leaves_it_to_one),
-        cmocka_unit_test(whoever_is_killed_while_he_claims_leaves_it_to_one),
-        cmocka_unit_test(a_process_made_by_clone_inherits_nothing_that_it_would_not_leave),
+        cmocka_unit_test(of_two_heirs_one_adopts),
+        cmocka_unit_test(an_owner_killed_while_it_releases_has_one_heir),
+        cmocka_unit_test(an_owner_killed_while_it_claims_has_one_heir),
+        cmocka_unit_test(a_process_without_a_robust_list_adopts_nothing),
         cmocka_unit_test(the_question_for_an_ended_thread_leaves_errno_alone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,4 +1,5 @@
-/* Is the mapping around an address found, with its ends, and is it known whether it is shared? */
+/* Is the mapping around an address found, are its ends right, and is it known whether it is shared?
+ */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -83,7 +84,7 @@ static void what_is_not_mapped_is_not_found(void **state)
         assert_false(fo_mapping_find(nowhere[i], &m));
 }
 
-/* Enough lines that every one of their characters is the last of a read once. */
+/* Enough lines that each position in a line is the end of a read once. */
 static void many_mappings_are_all_found(void **state)
 {
     enum { COUNT = 600 };

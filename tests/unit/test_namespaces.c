@@ -1,4 +1,4 @@
-/* Do processes that share memory stay apart when pid namespaces give them the same pid and tid? */
+/* Are processes that share memory told apart when pid namespaces give them the same pid and tid? */
 #include <errno.h>
 #include <sched.h>
 #include <sys/mman.h>
@@ -16,14 +16,14 @@
 enum { WORKERS = 3, BLOCKS = 200, PLENTY = 5000 };
 
 static struct worker {
-    pid_t outer; /* its pid, seen from here */
+    pid_t outer; /* its pid in the test's own namespace */
     uint32_t pid, tid, id, index;
-    uint32_t fork_id; /* instead of its pid, for OpenSSL's random generators */
+    uint32_t fork_id; /* OpenSSL's random generators get it instead of the pid */
     struct fo_cache *cache;
     void *blocks[BLOCKS];
     pthread_rwlock_t *lock;
-    uint32_t stage; /* that it has reached */
-    uint32_t may;   /* to which it may go */
+    uint32_t stage; /* the last one that it reached */
+    uint32_t limit; /* the last one that it may leave */
 } * workers;
 
 static struct fo_living *it;
@@ -37,12 +37,12 @@ static void await(const uint32_t *what, uint32_t value)
 static void reach(struct worker *w, uint32_t stage)
 {
     __atomic_store_n(&w->stage, stage, __ATOMIC_RELEASE);
-    await(&w->may, stage);
+    await(&w->limit, stage);
 }
 
-static void let(struct worker *w, uint32_t stage)
+static void set_limit(struct worker *w, uint32_t stage)
 {
-    __atomic_store_n(&w->may, stage, __ATOMIC_RELEASE);
+    __atomic_store_n(&w->limit, stage, __ATOMIC_RELEASE);
 }
 
 static int new_namespace(void)
@@ -50,8 +50,7 @@ static int new_namespace(void)
     return unshare(CLONE_NEWPID) == 0 ? 0 : unshare(CLONE_NEWUSER | CLONE_NEWPID);
 }
 
-/* Or is it forbidden here? */
-static bool namespaces_can_be_made(void)
+static bool can_make_namespaces(void)
 {
     int status;
     pid_t child = fork();
@@ -63,7 +62,7 @@ static bool namespaces_can_be_made(void)
 
 #define NEEDS_NAMESPACES()                                                                         \
     do {                                                                                           \
-        if (!namespaces_can_be_made())                                                             \
+        if (!can_make_namespaces())                                                                \
             SKIP_BECAUSE("no pid namespaces (needs root)");                                        \
     } while (0)
 
@@ -89,7 +88,7 @@ static pid_t start_apart(void (*body)(struct worker *), struct worker *w)
     _exit(WIFEXITED(status) ? WEXITSTATUS(status) : 0);
 }
 
-static void ends_well(pid_t between)
+static void expect_success(pid_t between)
 {
     int status;
 
@@ -129,7 +128,7 @@ static void drain(struct worker *w)
         fo_free(w->blocks[i], "f.c", 2);
 }
 
-/* --- they live -----------------------------------------------------------------------------------
+/* --- all live ------------------------------------------------------------------------------------
  */
 
 static void work(struct worker *w)
@@ -137,7 +136,7 @@ static void work(struct worker *w)
     fill(w);
     assert_int_equal(fo_rwlock_write(w->lock), 0);
     reach(w, 1);
-    drain(w); /* now another worker's */
+    drain(w); /* these are another worker's blocks now */
     fill(w);
     assert_int_equal(fo_rwlock_unlock(w->lock), 0);
     drain(w);
@@ -154,7 +153,7 @@ static void exchange_blocks(void)
     memcpy(workers[WORKERS - 1].blocks, first, sizeof first);
 }
 
-static void are_apart(const struct worker *a, const struct worker *b)
+static void check_different(const struct worker *a, const struct worker *b)
 {
     assert_int_equal(a->pid, 1);
     assert_int_equal(a->pid, b->pid);
@@ -167,7 +166,7 @@ static void are_apart(const struct worker *a, const struct worker *b)
     assert_int_not_equal(fo_living_owner(&a->cache->owner), fo_living_owner(&b->cache->owner));
 }
 
-static void is_left_alone(const struct worker *w)
+static void check_untouched(const struct worker *w)
 {
     assert_true(fo_life_is_running(fo_hot.tree, w->index));
     assert_false(fo_life_is_over(w->id));
@@ -186,17 +185,17 @@ static void workers_with_the_same_numbers_keep_what_is_theirs_body(void)
         await(&workers[i].stage, 1);
     }
     for (unsigned i = 0; i < WORKERS; i++) {
-        are_apart(&workers[i], &workers[(i + 1) % WORKERS]);
-        is_left_alone(&workers[i]);
+        check_different(&workers[i], &workers[(i + 1) % WORKERS]);
+        check_untouched(&workers[i]);
     }
     fo_caches_reclaim();
     exchange_blocks();
     for (unsigned i = 0; i < WORKERS; i++)
-        let(&workers[i], 1);
+        set_limit(&workers[i], 1);
     for (unsigned i = 0; i < WORKERS; i++) {
         await(&workers[i].stage, 2);
-        let(&workers[i], 2);
-        ends_well(between[i]);
+        set_limit(&workers[i], 2);
+        expect_success(between[i]);
     }
     assert_int_equal(walk().pages_lost, 0);
     fixture_expect("%s", "");
@@ -213,23 +212,23 @@ static void the_killed_one_is_found_and_no_other_body(void)
     await(&dead->stage, 1);
     await(&living->stage, 1);
     kill(dead->outer, SIGKILL);
-    ends_well(first);
+    expect_success(first);
     assert_false(fo_life_is_running(fo_hot.tree, dead->index));
     assert_true(fo_life_is_over(dead->id));
     assert_true(fo_living_is_orphan(&dead->cache->owner));
-    is_left_alone(living);
+    check_untouched(living);
     assert_int_equal(fo_rwlock_write(dead->lock), 0);
     assert_int_equal(fixture_count("was left locked for writing"), 1);
     assert_int_equal(fo_rwlock_unlock(dead->lock), 0);
     fo_caches_reclaim();
-    is_left_alone(living);
+    check_untouched(living);
     drain(dead);
-    let(living, 2);
-    ends_well(second);
+    set_limit(living, 2);
+    expect_success(second);
     assert_int_equal(walk().pages_lost, 0);
 }
 
-/* --- the same tid, killed while it tries ---------------------------------------------------------
+/* --- the same tid, killed while it claims --------------------------------------------------------
  */
 
 static void claim_it(struct worker *w)
@@ -255,7 +254,7 @@ static void try_it(void)
         _exit(7);
 }
 
-/* False: it came to its end before. */
+/* False: the child ended before. */
 static bool is_killed_at(unsigned steps)
 {
     int status;
@@ -288,8 +287,8 @@ static void one_that_is_killed_leaves_what_another_has_body(void)
     for (; steps < PLENTY && is_killed_at(steps); steps++)
         assert_false(fo_living_is_orphan(it));
     assert_in_range(steps, 10, PLENTY - 1);
-    let(&workers[0], 1);
-    ends_well(between);
+    set_limit(&workers[0], 1);
+    expect_success(between);
 }
 
 #define TEST(name)                                                                                 \

@@ -1,4 +1,4 @@
-/* Which word did the user mean?  Only what is near may be named. */
+/* Which word did the user mean?  Only near words may be suggested. */
 #include <string.h>
 
 #include "base/nearest.h"
@@ -93,7 +93,7 @@ static void what_is_far_from_all_is_not_named(void **state)
     expect("completely different", "LOG|QUARANTINE|TOMBSTONES|", NULL);
 }
 
-/* Only 31 characters are compared, and that must not make long words near to everything. */
+/* Only 31 characters are compared; long words must not be near to everything because of that. */
 static void a_long_word_is_not_near_to_everything(void **state)
 {
     char word[120];

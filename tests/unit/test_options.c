@@ -1,4 +1,4 @@
-/* Are FREEONCE_ variables read as options.def says, and is everything else told? */
+/* Are FREEONCE_ variables read as options.def defines them, and is everything else reported? */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,7 +18,7 @@ static const char *complaints(const char *option, unsigned expected)
     fixture_options(option, NULL);
     fo_output_open();
     dup2(fd, STDERR_FILENO);
-    fo_output_begin(); /* as if it had been so from the start */
+    fo_output_begin(); /* the descriptor counts as the one from the start */
     unsigned n = fo_options_complain();
     dup2(kept, STDERR_FILENO);
     fo_output_begin();
@@ -31,7 +31,7 @@ static const char *complaints(const char *option, unsigned expected)
     return text;
 }
 
-static void refused(const char *option, const char *complaint)
+static void expect_refused(const char *option, const char *complaint)
 {
     char wanted[512];
 
@@ -39,7 +39,7 @@ static void refused(const char *option, const char *complaint)
     assert_string_equal(complaints(option, 1), wanted);
 }
 
-static void understood(const char *option)
+static void expect_accepted(const char *option)
 {
     assert_string_equal(complaints(option, 0), "");
 }
@@ -68,7 +68,7 @@ static void every_default_is_a_valid_value(void **state)
     assert_int_equal(fo_options_complain(), 0);
     fo_options_list(unset, sizeof unset);
 #define FO_OPTION(member, NAME, kind, choices, fallback, help, ...)                                \
-    understood(#NAME "=" fallback);                                                                \
+    expect_accepted(#NAME "=" fallback);                                                           \
     fo_options_list(set, sizeof set);                                                              \
     assert_string_equal(set, unset);
 #include "options/options.def"
@@ -98,37 +98,37 @@ static void nothing_set_means_the_defaults(void **state)
 static void flags_are_0_or_1(void **state)
 {
     (void)state;
-    understood("VERBOSE=1");
+    expect_accepted("VERBOSE=1");
     assert_true(fo_options.verbose);
-    understood("VERBOSE=0");
+    expect_accepted("VERBOSE=0");
     assert_false(fo_options.verbose);
-    refused("VERBOSE=2", "FREEONCE_VERBOSE=2 is none of 0|1, ignored");
+    expect_refused("VERBOSE=2", "FREEONCE_VERBOSE=2 is none of 0|1, ignored");
     complaints("VERBOSE=11", 1);
     complaints("VERBOSE=", 1);
     complaints("VERBOSE=yes", 1);
     assert_false(fo_options.verbose);
 }
 
-static void size_is(const char *option, size_t size)
+static void expect_size(const char *option, size_t size)
 {
-    understood(option);
+    expect_accepted(option);
     assert_int_equal(fo_options.quarantine, size);
 }
 
 static void sizes_take_units(void **state)
 {
     (void)state;
-    size_is("QUARANTINE=0", 0);
-    size_is("QUARANTINE=1", 1);
-    size_is("QUARANTINE=4096", 4096);
-    size_is("QUARANTINE=1K", 1 << 10);
-    size_is("QUARANTINE=3k", 3 << 10);
-    size_is("QUARANTINE=16M", 16 << 20);
-    size_is("QUARANTINE=2G", UINT64_C(2) << 30);
-    size_is("QUARANTINE=1023G", UINT64_C(1023) << 30);
+    expect_size("QUARANTINE=0", 0);
+    expect_size("QUARANTINE=1", 1);
+    expect_size("QUARANTINE=4096", 4096);
+    expect_size("QUARANTINE=1K", 1 << 10);
+    expect_size("QUARANTINE=3k", 3 << 10);
+    expect_size("QUARANTINE=16M", 16 << 20);
+    expect_size("QUARANTINE=2G", UINT64_C(2) << 30);
+    expect_size("QUARANTINE=1023G", UINT64_C(1023) << 30);
 }
 
-/* "bytes" tells what is meant: nobody is to write it. */
+/* "bytes" describes a value, and is none. */
 static void a_description_is_no_suggestion(void **state)
 {
     (void)state;
@@ -141,9 +141,9 @@ static void sizes_out_of_range_are_refused(void **state)
     static const char *const wrong[] = {"SHM_SIZE=0", "SHM_SIZE=8191K", "SHM_SIZE=65G"};
 
     (void)state;
-    understood("SHM_SIZE=8M");
+    expect_accepted("SHM_SIZE=8M");
     assert_int_equal(fo_options.shm_size, 8 << 20);
-    understood("SHM_SIZE=64G");
+    expect_accepted("SHM_SIZE=64G");
     assert_int_equal(fo_options.shm_size, UINT64_C(64) << 30);
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
         assert_non_null(strstr(complaints(wrong[i], 1), "is none of 8M to 64G, ignored"));
@@ -185,16 +185,17 @@ static void other_sizes_are_refused(void **state)
 static void choices_are_read_by_name(void **state)
 {
     (void)state;
-    understood("FOREIGN=free");
+    expect_accepted("FOREIGN=free");
     assert_int_equal(fo_options.foreign, FO_FOREIGN_FREE);
-    understood("SHARED=auto");
+    expect_accepted("SHARED=auto");
     assert_int_equal(fo_options.shared, FO_SHARED_AUTO);
-    understood("SHARED=0");
+    expect_accepted("SHARED=0");
     assert_int_equal(fo_options.shared, FO_SHARED_NO);
-    understood("SHARED=1");
+    expect_accepted("SHARED=1");
     assert_int_equal(fo_options.shared, FO_SHARED_YES);
-    refused("FOREIGN=fre", "FREEONCE_FOREIGN=fre is none of report|free, ignored; did you mean "
-                           "FREEONCE_FOREIGN=free?");
+    expect_refused("FOREIGN=fre",
+                   "FREEONCE_FOREIGN=fre is none of report|free, ignored; did you mean "
+                   "FREEONCE_FOREIGN=free?");
     complaints("FOREIGN=report|free", 1);
     complaints("FOREIGN=", 1);
     complaints("FOREIGN=FREE", 1);
@@ -204,17 +205,17 @@ static void choices_are_read_by_name(void **state)
 static void cures_are_a_list(void **state)
 {
     (void)state;
-    understood("CURES=none");
+    expect_accepted("CURES=none");
     assert_int_equal(fo_options.cures, 0);
-    understood("CURES=0");
+    expect_accepted("CURES=0");
     assert_int_equal(fo_options.cures, 0);
-    understood("CURES=all");
+    expect_accepted("CURES=all");
     assert_int_equal(fo_options.cures, FO_CURES_ALL);
-    understood("CURES=locks");
+    expect_accepted("CURES=locks");
     assert_int_equal(fo_options.cures, FO_CURE_LOCKS);
-    understood("CURES=identity,state");
+    expect_accepted("CURES=identity,state");
     assert_int_equal(fo_options.cures, FO_CURE_IDENTITY | FO_CURE_STATE);
-    understood("CURES=state,exit,locks,identity");
+    expect_accepted("CURES=state,exit,locks,identity");
     assert_int_equal(fo_options.cures, FO_CURES_ALL);
     complaints("CURES=state,lock", 1);
     complaints("CURES=state,,exit", 1);
@@ -225,34 +226,35 @@ static void cures_are_a_list(void **state)
 static void actions_take_a_status(void **state)
 {
     (void)state;
-    understood("ON_ERROR=abort");
+    expect_accepted("ON_ERROR=abort");
     assert_int_equal(fo_options.on_error.what, FO_ON_ERROR_ABORT);
-    understood("ON_ERROR=exit:0");
+    expect_accepted("ON_ERROR=exit:0");
     assert_int_equal(fo_options.on_error.what, FO_ON_ERROR_EXIT);
     assert_int_equal(fo_options.on_error.status, 0);
-    understood("ON_ERROR=exit:255");
+    expect_accepted("ON_ERROR=exit:255");
     assert_int_equal(fo_options.on_error.status, 255);
     complaints("ON_ERROR=exit:256", 1);
     complaints("ON_ERROR=exit:", 1);
     complaints("ON_ERROR=exit", 1);
     complaints("ON_ERROR=exit:-1", 1);
-    refused("ON_ERROR=aborted",
-            "FREEONCE_ON_ERROR=aborted is none of skip|abort|exit:N, ignored; did you mean "
-            "FREEONCE_ON_ERROR=abort?");
+    expect_refused("ON_ERROR=aborted",
+                   "FREEONCE_ON_ERROR=aborted is none of skip|abort|exit:N, ignored; did you mean "
+                   "FREEONCE_ON_ERROR=abort?");
     assert_int_equal(fo_options.on_error.what, FO_ON_ERROR_SKIP);
 }
 
 static void unknown_names_get_the_nearest_one(void **state)
 {
     (void)state;
-    refused("QUARENTINE=1", "there is no option FREEONCE_QUARENTINE, ignored; did you mean "
-                            "FREEONCE_QUARANTINE?");
-    refused("log=x", "there is no option FREEONCE_log, ignored; did you mean FREEONCE_LOG?");
-    refused("COMPLETELY_DIFFERENT=1", "there is no option FREEONCE_COMPLETELY_DIFFERENT, ignored");
+    expect_refused("QUARENTINE=1", "there is no option FREEONCE_QUARENTINE, ignored; did you mean "
+                                   "FREEONCE_QUARANTINE?");
+    expect_refused("log=x", "there is no option FREEONCE_log, ignored; did you mean FREEONCE_LOG?");
+    expect_refused("COMPLETELY_DIFFERENT=1",
+                   "there is no option FREEONCE_COMPLETELY_DIFFERENT, ignored");
     complaints("=1", 1);
 }
 
-static void other_variables_are_nobody_s_business(void **state)
+static void other_variables_are_ignored(void **state)
 {
     static char *others[] = {"FREEONCE=1", "FREEONC_LOG=x", "freeonce_log=x",
                              "PATH=/bin",  "FREEONCE_LOG",  "XFREEONCE_LOG=x",
@@ -267,14 +269,14 @@ static void other_variables_are_nobody_s_business(void **state)
 static void the_command_s_variable_is_no_complaint(void **state)
 {
     (void)state;
-    understood("LIBRARY=/opt/libfreeonce.so");
-    refused("LIBRAR=1", "there is no option FREEONCE_LIBRAR, ignored");
+    expect_accepted("LIBRARY=/opt/libfreeonce.so");
+    expect_refused("LIBRAR=1", "there is no option FREEONCE_LIBRAR, ignored");
 }
 
 static void text_is_never_a_format(void **state)
 {
     (void)state;
-    understood("LOG=/%s%n%d");
+    expect_accepted("LOG=/%s%n%d");
     assert_string_equal(fo_options.log, "/%s%n%d");
     assert_non_null(strstr(complaints("%s%n=%s", 1), "no option FREEONCE_%s%n, ignored"));
     assert_non_null(strstr(complaints("REQUIRE=%n%s", 1), "FREEONCE_REQUIRE=%n%s is none of"));
@@ -283,16 +285,17 @@ static void text_is_never_a_format(void **state)
 static void a_log_is_a_word_or_a_path(void **state)
 {
     (void)state;
-    understood("LOG=syslog");
-    understood("LOG=journal");
-    understood("LOG=./no/file");
+    expect_accepted("LOG=syslog");
+    expect_accepted("LOG=journal");
+    expect_accepted("LOG=./no/file");
     assert_string_equal(fo_options.log, "./no/file");
-    refused("LOG=sylog", "FREEONCE_LOG=sylog is none of stderr|syslog|journal|/path/to/file, "
-                         "ignored; did you mean FREEONCE_LOG=syslog?");
+    expect_refused("LOG=sylog",
+                   "FREEONCE_LOG=sylog is none of stderr|syslog|journal|/path/to/file, "
+                   "ignored; did you mean FREEONCE_LOG=syslog?");
     assert_string_equal(fo_options.log, "stderr");
-    refused("LOG=report.log", "FREEONCE_LOG=report.log is none of "
-                              "stderr|syslog|journal|/path/to/file, ignored");
-    refused("LOG=", "FREEONCE_LOG= is none of stderr|syslog|journal|/path/to/file, ignored");
+    expect_refused("LOG=report.log", "FREEONCE_LOG=report.log is none of "
+                                     "stderr|syslog|journal|/path/to/file, ignored");
+    expect_refused("LOG=", "FREEONCE_LOG= is none of stderr|syslog|journal|/path/to/file, ignored");
 }
 
 static void overlong_text_is_refused(void **state)
@@ -301,12 +304,12 @@ static void overlong_text_is_refused(void **state)
 
     (void)state;
     memset(option + 5, 'x', 254);
-    understood(option);
+    expect_accepted(option);
     assert_int_equal(strlen(fo_options.log), 255);
     option[4 + 255] = 'x';
-    const char *told = complaints(option, 1);
+    const char *warning = complaints(option, 1);
     assert_string_equal(fo_options.log, "stderr");
-    assert_null(strstr(told, "did you mean")); /* nothing is near to it */
+    assert_null(strstr(warning, "did you mean")); /* nothing is near to it */
 
     memset(option, 'N', 400); /* the name */
     memcpy(option + 400, "=1", 3);
@@ -320,7 +323,7 @@ static void values_are_copied(void **state)
 
     (void)state;
     fo_options_read(envp);
-    memset(log, '#', sizeof log); /* as a server does that sets its title */
+    memset(log, '#', sizeof log); /* as a server that sets its title does */
     memset(wrong, '#', sizeof wrong);
     assert_string_equal(fo_options.log, "/var/log/a");
     fixture_start("LOG=/dev/null", NULL);
@@ -350,7 +353,7 @@ static void many_problems_do_no_harm(void **state)
     fo_options_read(envp);
     assert_string_equal(fo_options.backend, "auto");
     fixture_options("VERBOSE=1", NULL);
-    assert_int_equal(fo_options_complain(), 0); /* of the reading before nothing is left */
+    assert_int_equal(fo_options_complain(), 0); /* the problems of the first reading are gone */
 }
 
 static void the_list_names_every_option_with_its_value(void **state)
@@ -404,7 +407,7 @@ int main(void)
         cmocka_unit_test(cures_are_a_list),
         cmocka_unit_test(actions_take_a_status),
         cmocka_unit_test(unknown_names_get_the_nearest_one),
-        cmocka_unit_test(other_variables_are_nobody_s_business),
+        cmocka_unit_test(other_variables_are_ignored),
         cmocka_unit_test(the_command_s_variable_is_no_complaint),
         cmocka_unit_test(text_is_never_a_format),
         cmocka_unit_test(a_log_is_a_word_or_a_path),

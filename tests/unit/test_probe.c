@@ -1,4 +1,4 @@
-/* Can any address be looked at without a fault, and is it named for what it is? */
+/* Can any address be probed without a fault, and is its kind of memory right? */
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
@@ -23,7 +23,7 @@ static int map_pages(void **state)
     return munmap(pages + 3 * PAGE, PAGE);
 }
 
-static bool readable(const char *at, size_t size)
+static bool is_readable(const char *at, size_t size)
 {
     return fo_is_readable((uintptr_t)at, size);
 }
@@ -32,23 +32,23 @@ static void readable_is_whatever_lies_in_readable_pages(void **state)
 {
     (void)state;
     for (size_t size = 1; size <= 2 * PAGE; size++) {
-        assert_true(readable(pages, size));
-        assert_true(readable(pages + 2 * PAGE - size, size));
+        assert_true(is_readable(pages, size));
+        assert_true(is_readable(pages + 2 * PAGE - size, size));
     }
-    assert_true(readable(pages + PAGE - 1, 2));
+    assert_true(is_readable(pages + PAGE - 1, 2));
 }
 
 static void one_unreadable_byte_is_enough(void **state)
 {
     (void)state;
     for (size_t size = 1; size < 40; size++) {
-        assert_false(readable(pages + 2 * PAGE - size + 1, size));
-        assert_false(readable(pages + 2 * PAGE, size));
-        assert_false(readable(pages + 3 * PAGE, size));
-        assert_false(readable(pages + 3 * PAGE - size + 1, size));
+        assert_false(is_readable(pages + 2 * PAGE - size + 1, size));
+        assert_false(is_readable(pages + 2 * PAGE, size));
+        assert_false(is_readable(pages + 3 * PAGE, size));
+        assert_false(is_readable(pages + 3 * PAGE - size + 1, size));
     }
-    assert_false(readable(pages, 2 * PAGE + 1));
-    assert_false(readable(pages, 4 * PAGE));
+    assert_false(is_readable(pages, 2 * PAGE + 1));
+    assert_false(is_readable(pages, 4 * PAGE));
 }
 
 static void an_unreadable_page_in_between_is_noticed(void **state)
@@ -56,11 +56,11 @@ static void an_unreadable_page_in_between_is_noticed(void **state)
     char *p = mmap(NULL, 3 * PAGE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
     (void)state;
-    assert_true(readable(p, 3 * PAGE));
+    assert_true(is_readable(p, 3 * PAGE));
     munmap(p + PAGE, PAGE);
-    assert_false(readable(p, 3 * PAGE));
-    assert_true(readable(p, PAGE));
-    assert_true(readable(p + 2 * PAGE, PAGE));
+    assert_false(is_readable(p, 3 * PAGE));
+    assert_true(is_readable(p, PAGE));
+    assert_true(is_readable(p + 2 * PAGE, PAGE));
 }
 
 static void addresses_that_are_none_are_unreadable(void **state)
@@ -92,8 +92,8 @@ static void looking_leaves_errno_alone(void **state)
 
     (void)state;
     errno = ENOTTY;
-    readable(pages + 2 * PAGE, 1);
-    readable(pages, 1);
+    is_readable(pages + 2 * PAGE, 1);
+    is_readable(pages, 1);
     fo_probe_string(pages + 2 * PAGE, out, sizeof out);
     fo_probe_kind((uintptr_t)pages);
     assert_int_equal(errno, ENOTTY);
@@ -108,7 +108,7 @@ static void looking_leaves_the_signal_mask_alone(void **state)
     memset(&after, 0, sizeof after);
     pthread_sigmask(SIG_SETMASK, NULL, &before);
     memset(pages, 0xff, PAGE);
-    readable(pages, PAGE);
+    is_readable(pages, PAGE);
     pthread_sigmask(SIG_SETMASK, NULL, &after);
     assert_memory_equal(&before, &after, sizeof before);
 }
@@ -125,7 +125,7 @@ static void a_string_is_copied_to_its_end(void **state)
     memcpy(pages + PAGE - 3, "ab/cd.c", 8); /* across two pages */
     assert_true(fo_probe_string(pages + PAGE - 3, out, sizeof out));
     assert_string_equal(out, "ab/cd.c");
-    memcpy(pages + 2 * PAGE - 4, "a.c", 4); /* its end is the end of what can be read */
+    memcpy(pages + 2 * PAGE - 4, "a.c", 4); /* the last readable bytes */
     assert_true(fo_probe_string(pages + 2 * PAGE - 4, out, sizeof out));
     assert_string_equal(out, "a.c");
 }
@@ -159,7 +159,7 @@ static void a_string_that_cannot_be_read_is_refused(void **state)
     assert_false(fo_probe_string((const char *)UINT64_C(0xdeadbeefdeadbeef), out, sizeof out));
 }
 
-static void kind_is(const void *p, const char *kind)
+static void expect_kind(const void *p, const char *kind)
 {
     assert_string_equal(fo_probe_kind((uintptr_t)p), kind);
 }
@@ -172,17 +172,17 @@ static void every_kind_of_memory_is_named(void **state)
 
     (void)state;
     fo_stack_end = (uintptr_t)environ;
-    kind_is(stack, "the stack");
-    kind_is(data, "static data");
-    kind_is("constant", "static data");
-    kind_is(heap, "memory of the program");
-    kind_is(pages, "memory of the program");
-    kind_is(pages + 2 * PAGE, "unmapped memory");
-    kind_is(pages + 3 * PAGE, "unmapped memory");
-    kind_is(NULL, "the first page");
-    kind_is((void *)(PAGE - 1), "the first page");
-    kind_is((void *)UINT64_C(0xdeadbeefdeadbeef), "unmapped memory");
-    kind_is((void *)UINTPTR_MAX, "unmapped memory");
+    expect_kind(stack, "the stack");
+    expect_kind(data, "static data");
+    expect_kind("constant", "static data");
+    expect_kind(heap, "memory of the program");
+    expect_kind(pages, "memory of the program");
+    expect_kind(pages + 2 * PAGE, "unmapped memory");
+    expect_kind(pages + 3 * PAGE, "unmapped memory");
+    expect_kind(NULL, "the first page");
+    expect_kind((void *)(PAGE - 1), "the first page");
+    expect_kind((void *)UINT64_C(0xdeadbeefdeadbeef), "unmapped memory");
+    expect_kind((void *)UINTPTR_MAX, "unmapped memory");
     free(heap);
 }
 
@@ -190,8 +190,8 @@ static void *look_from_a_thread(void *of_main)
 {
     char stack[64];
 
-    kind_is(stack, "the stack");
-    kind_is(of_main, "memory of the program"); /* ours is meant, not another's */
+    expect_kind(stack, "the stack");
+    expect_kind(of_main, "memory of the program"); /* "the stack" is that of this thread alone */
     return NULL;
 }
 

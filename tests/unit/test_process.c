@@ -1,4 +1,4 @@
-/* Is every fork noticed, and does everybody know who it is and where it comes from? */
+/* Is every fork noticed, and does each process know its row and its parent? */
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -28,7 +28,7 @@ static const struct fo_lineage *row_of(uint32_t index)
     return &fo_hot.tree->processes[index];
 }
 
-/* All that must be true of whoever runs. */
+/* What must be true in each process. */
 static void check_self(uint32_t parent)
 {
     const struct fo_process *me = fo_process_self();
@@ -157,8 +157,8 @@ FRESH(a_child_may_free_what_it_inherited)
 
 enum { GENERATIONS = 60 };
 
-/* One after another forks the next and leaves.  Each knows all that came before. */
-static int go_on(unsigned generation, uint32_t pids[GENERATIONS + 1], uint32_t rows[])
+/* Each process forks the next one.  Each finds the rows of all its ancestors. */
+static int fork_next(unsigned generation, uint32_t pids[GENERATIONS + 1], uint32_t rows[])
 {
     const struct fo_process *me = fo_process_self();
 
@@ -172,7 +172,7 @@ static int go_on(unsigned generation, uint32_t pids[GENERATIONS + 1], uint32_t r
     pid_t child = fork();
     int status;
     if (child == 0)
-        _exit(go_on(generation + 1, pids, rows));
+        _exit(fork_next(generation + 1, pids, rows));
     waitpid(child, &status, 0);
     return status != 0;
 }
@@ -182,9 +182,9 @@ FRESH(a_full_table_takes_rows_again_but_none_of_an_ancestor)
     uint32_t pids[GENERATIONS + 1], rows[GENERATIONS + 1];
 
     start();
-    /* After so many forks that the rows of all of us come up again while we need them. */
+    /* After so many forks that the ancestors' rows would be reused while they are needed. */
     fo_hot.tree->processes_used.raw = 2 * (FO_PROCESSES - 1) - 5;
-    assert_int_equal(go_on(0, pids, rows), 0);
+    assert_int_equal(fork_next(0, pids, rows), 0);
 }
 
 static void expect_unknown(void *unused)
@@ -210,7 +210,7 @@ FRESH(a_full_table_in_shared_memory_makes_later_processes_unknown)
 }
 
 /* Where memory is shared, any process of the tree can write the table. */
-FRESH(rows_that_say_anything_are_bounded)
+FRESH(rows_with_any_content_are_bounded)
 {
     char line[2000];
     struct fo_text t = {line, sizeof line - 1, 0};
@@ -232,7 +232,7 @@ FRESH(rows_that_say_anything_are_bounded)
     fo_report_counts();
 }
 
-/* As load/fork.c does. */
+/* With the calls of load/fork.c. */
 static pid_t fork_from_full_table(void)
 {
     fo_hot.tree->processes_used.raw = FO_PROCESSES;
@@ -253,12 +253,12 @@ static void expect_row(uint32_t row)
         assert_true(row == 0 || fo_row_pid(row) == (uint32_t)getpid());
         _exit(0);
     }
-    assert_true(row == 0 || fo_row_pid(row) == (uint32_t)child); /* whether it is there or not */
+    assert_true(row == 0 || fo_row_pid(row) == (uint32_t)child); /* whether it runs yet or not */
     waitpid(child, &status, 0);
     assert_int_equal(status, 0);
 }
 
-/* A child in the next row, which forks another one and is gone; returns the pipe that ends that. */
+/* A child in the next row forks another one and exits; returns the pipe that ends that one. */
 static int leave_a_grandchild(void)
 {
     int end[2], there[2];
@@ -289,7 +289,7 @@ FRESH(a_full_table_in_shared_memory_takes_rows_of_the_dead_again)
     fo_hot.shared = true; /* as far as the table is concerned */
     uint32_t self = fo_process_self()->index;
     int end = leave_a_grandchild(); /* rows self + 1 and + 2 */
-    expect_row(0);                  /* one lives, the other is the parent of who lives */
+    expect_row(0);                  /* one lives, the other is the parent of a live one */
     close(end);
     assert_true(wait(NULL) > 0);
     expect_row(self + 2);
@@ -320,14 +320,14 @@ FRESH(a_thread_is_known_by_its_kernel_id)
     assert_int_equal(pthread_create(&thread, NULL, check_thread, &tid), 0);
     pthread_join(thread, NULL);
     snprintf(line, sizeof line, "pid %d (unit) thread %u\n", (int)getpid(), tid);
-    assert_int_equal(fixture_count(line), 2); /* who allocates is not recorded by thread */
+    assert_int_equal(fixture_count(line), 2); /* allocations are not recorded by thread */
     assert_int_equal(fo_who_thread(fo_who()), 0);
 }
 
 static void *fork_from_thread(void *parent)
 {
     fo_who();
-    fixture_fork(check_child, parent); /* the thread that forks is the main one there */
+    fixture_fork(check_child, parent); /* the forking thread is the child's main thread */
     return NULL;
 }
 
@@ -351,7 +351,7 @@ int main(void)
         cmocka_unit_test(a_free_notices_the_fork_by_itself),
         cmocka_unit_test(a_child_may_free_what_it_inherited),
         cmocka_unit_test(a_full_table_takes_rows_again_but_none_of_an_ancestor),
-        cmocka_unit_test(rows_that_say_anything_are_bounded),
+        cmocka_unit_test(rows_with_any_content_are_bounded),
         cmocka_unit_test(a_full_table_in_shared_memory_makes_later_processes_unknown),
         cmocka_unit_test(a_full_table_in_shared_memory_takes_rows_of_the_dead_again),
         cmocka_unit_test(a_thread_is_known_by_its_kernel_id),

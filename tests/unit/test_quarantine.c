@@ -1,4 +1,5 @@
-/* Do freed blocks wait in order, within their bytes, come back exactly once, and stay known? */
+/* Do freed blocks wait in order and within the limit, does the backend get each exactly once, and
+ * are they remembered? */
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -62,7 +63,7 @@ FRESH(no_more_bytes_wait_than_the_option_says)
         unsigned bits = (unsigned)(fixture_random(&seed) % 14);
         freed_block(1 + (fixture_random(&seed) & ((UINT64_C(1) << bits) - 1)));
         unsigned waiting = pool.allocated - pool.freed;
-        /* With the headers, ours and the pool's own, and what sizes are rounded up by. */
+        /* With the headers of the library and of the pool, and the rounding of sizes. */
         size_t bytes = pool.live_bytes + waiting * (size_t)48;
         assert_in_range(bytes, 0, fo_options.quarantine + waiting * (size_t)7);
         most = bytes > most ? bytes : most;
@@ -91,10 +92,10 @@ FRESH(threads_that_are_gone_do_not_keep_more_bytes_waiting)
         size_t bytes = pool.live_bytes - waiting * sizeof(struct fo_header);
         assert_in_range(bytes, 0, fo_options.quarantine + waiting * (size_t)15);
     }
-    assert_in_range(fo_hot.memory->shards_used, 1, 2); /* each got that of the one before */
+    assert_in_range(fo_hot.memory->shards_used, 1, 2); /* each thread got its predecessor's */
 }
 
-/* The byte in the middle of a large block that waits. */
+/* The byte in the middle of a large block that is in the quarantine. */
 static unsigned char byte_of_large(void)
 {
     enum { SIZE = 200000 };
@@ -130,7 +131,7 @@ FRESH(without_a_quarantine_every_block_comes_back_at_once)
     }
 }
 
-FRESH(a_giant_does_not_push_the_others_out)
+FRESH(a_giant_does_not_evict_the_others)
 {
     fixture_start("QUARANTINE=8K", "SHARED=0", NULL);
     pool_register();
@@ -209,7 +210,7 @@ FRESH(a_block_serves_again_only_after_others_waited_behind_it)
     fixture_expect("%s", "");
 }
 
-/* A share of the bytes for each class, whatever waits in the others. */
+/* Each class has a share of the bytes, however full the others are. */
 FRESH(a_class_has_its_share_before_its_oldest_block_serves_again)
 {
     static const unsigned expected[] = {512, 256, 128, 64};
@@ -261,7 +262,7 @@ FRESH(every_block_comes_back_once_and_only_once)
         fo_free(p, "f.c", 3);
         assert_true(pool.allocated - pool.freed < 16384);
     }
-    /* Nothing may wait any more: the next free of each class brings all of them out. */
+    /* With a limit of 0, the next free of each class drains the class. */
     for (int i = 0; i < FO_SHARDS; i++)
         fo_hot.memory->shards[i].limit = 0;
     fo_options.quarantine = 0;
@@ -272,13 +273,13 @@ FRESH(every_block_comes_back_once_and_only_once)
     fixture_expect("%s", "");
 }
 
-/* By a process that then dies. */
-static void lock_it(void *lock)
+/* For a process that ends without releasing it. */
+static void acquire(void *lock)
 {
     *(uint32_t *)lock = fo_process_id();
 }
 
-/* The lock of this thread's shard, which is free now. */
+/* The lock of this thread's shard; it is not held. */
 static uint32_t *my_lock(void)
 {
     freed_block(8);
@@ -293,14 +294,14 @@ FRESH(a_lock_of_a_dead_process_is_taken_over)
     pool_register();
     uint32_t *lock = my_lock();
     assert_true(fo_hot.shared);
-    fixture_fork(lock_it, lock);
+    fixture_fork(acquire, lock);
     assert_int_not_equal(*lock, 0);
     freed_block(8);
     assert_int_equal(*lock, 0);
     pool_check(2);
 }
 
-/* Killed between the steps, its owner has counted bytes that do not wait. */
+/* The owner was killed between two steps: it has counted bytes that are not in the quarantine. */
 FRESH(what_a_dead_process_miscounted_does_not_stay)
 {
     fixture_start("SHARED=1", "CURES=none", "QUARANTINE=16K", NULL);
@@ -309,7 +310,7 @@ FRESH(what_a_dead_process_miscounted_does_not_stay)
     struct fo_shard *s = fo_thread.shard;
     s->classed += 100000;
     s->other += 100000;
-    fixture_fork(lock_it, lock);
+    fixture_fork(acquire, lock);
     for (int i = 0; i < 10; i++)
         freed_block(200);
     freed_block(2000);
@@ -323,7 +324,7 @@ FRESH(a_lock_of_a_process_that_lives_is_left_alone)
     uint32_t *lock = my_lock();
     pid_t child = fork();
     if (child == 0) {
-        lock_it(lock);
+        acquire(lock);
         for (;;)
             pause();
     }
@@ -345,7 +346,7 @@ FRESH(a_lock_that_a_fork_left_behind_is_taken_over)
     fixture_start("SHARED=0", NULL);
     pool_register();
     uint32_t *lock = my_lock();
-    *lock = fo_process_id() + (1 << FO_PROCESS_BITS); /* lives, but its memory is not ours */
+    *lock = fo_process_id() + (1 << FO_PROCESS_BITS); /* lives, in memory of its own */
     freed_block(8);
     assert_int_equal(*lock, 0);
 }
@@ -384,7 +385,7 @@ int main(void)
         cmocka_unit_test(no_more_bytes_wait_than_the_option_says),
         cmocka_unit_test(threads_that_are_gone_do_not_keep_more_bytes_waiting),
         cmocka_unit_test(without_a_quarantine_every_block_comes_back_at_once),
-        cmocka_unit_test(a_giant_does_not_push_the_others_out),
+        cmocka_unit_test(a_giant_does_not_evict_the_others),
         cmocka_unit_test(a_free_stays_known_while_it_waits_and_after),
         cmocka_unit_test(the_newest_free_of_an_address_counts),
         cmocka_unit_test(a_block_serves_again_only_after_others_waited_behind_it),

@@ -1,4 +1,4 @@
-/* Is the function behind ours the one to which a program's reference is bound? */
+/* Is the function behind the library's own the one to which a program's reference is bound? */
 #include <dlfcn.h>
 #include <gnu/lib-names.h>
 #include <pthread.h>
@@ -15,7 +15,7 @@ static void *of_libc(const char *name, const char *version)
 }
 
 #if defined(__x86_64__)
-/* Before glibc 2.36 dlsym(3) finds the old one. */
+/* Before glibc 2.36 dlsym(3) finds the old version. */
 static void the_version_is_taken_where_libc_has_two(void **state)
 {
     void *old = of_libc("pthread_cond_init", "GLIBC_2.2.5");
@@ -30,7 +30,7 @@ static void the_version_is_taken_where_libc_has_two(void **state)
 }
 #endif
 
-/* The test's own code is loaded before libc, as a library is that is preloaded behind ours. */
+/* The test is loaded before libc, as is a library that is preloaded behind the library. */
 static void a_definition_in_front_of_libc_is_taken(void **state)
 {
     void *mine, *libcs = dlsym(RTLD_DEFAULT, "getppid");

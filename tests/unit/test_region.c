@@ -1,6 +1,5 @@
-/* Backend arena, seen by one thread: are blocks where they should be, do freed ones wait, and what
- * when there is little room?  Wrong frees are in test_region_faults.c, threads and forks in
- * test_region_storm.c. */
+/* Backend arena with one thread: are blocks disjoint, do freed ones wait, and what happens without
+ * addresses?  Wrong frees are in test_region_faults.c, threads and forks in test_region_storm.c. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -105,14 +104,14 @@ static unsigned frees_until_it_serves_again(size_t size)
 FRESH(a_slot_serves_again_after_those_that_were_freed_before)
 {
     start(NULL);
-    for (int i = 0; i < 1000; i++) /* past what is fresh */
+    for (int i = 0; i < 1000; i++) /* until no slot is fresh */
         frees_until_it_serves_again(24);
     assert_in_range(frees_until_it_serves_again(24), 100, 2000);
     assert_in_range(frees_until_it_serves_again(20000), 2, FO_WARM);
     walk();
 }
 
-/* The last ones wait; what was used before them is still in the processor's cache. */
+/* The last ones wait; the memory of those before is still in the processor's cache. */
 FRESH(of_large_blocks_the_newest_that_has_waited_serves_first)
 {
     enum { READY = 4 };
@@ -129,7 +128,7 @@ FRESH(of_large_blocks_the_newest_that_has_waited_serves_first)
     walk();
 }
 
-/* Of blocks that are too large to be kept warm, the addresses rest. */
+/* Of blocks whose memory is too large to be kept, the addresses wait. */
 FRESH(a_large_block_is_named_though_others_of_its_size_came_since)
 {
     enum { SIZE = 100000, OTHERS = 30 };
@@ -165,7 +164,7 @@ FRESH(without_a_quarantine_a_slot_serves_again_at_once)
     walk();
 }
 
-/* Allocations follow the frees through one magazine, whose first slots are enough for all. */
+/* Allocations follow the frees in one magazine; its first slots are enough. */
 FRESH(without_a_quarantine_few_slots_take_turns_in_the_order_of_their_frees)
 {
     enum { LIVE = 10, FEW = 16, TURNS = 3000 };
@@ -188,7 +187,7 @@ FRESH(without_a_quarantine_few_slots_take_turns_in_the_order_of_their_frees)
     walk();
 }
 
-/* Not one slot each time, with a slow path to get it. */
+/* Not one slot each time, through the slow path. */
 FRESH(after_a_free_the_next_fresh_slots_come_more_than_one_at_a_time)
 {
     const struct fo_bin *bin;
@@ -223,7 +222,7 @@ FRESH(after_a_burst_few_blocks_take_turns_and_none_went_to_other_threads)
     int different = 1;
 
     start(NULL);
-    for (int round = 0; round < 3; round++) { /* the first goes back into the pages */
+    for (int round = 0; round < 3; round++) { /* the first burst goes back to its pages */
         for (int i = 0; i < BURST; i++)
             burst[i] = fo_malloc(24, "a.c", 1);
         free_blocks(burst, BURST);
@@ -241,8 +240,8 @@ FRESH(after_a_burst_few_blocks_take_turns_and_none_went_to_other_threads)
     walk();
 }
 
-/* As in a short process that ends: the cells of all its blocks would be a tenth of its memory. */
-FRESH(a_burst_that_nobody_wants_back_takes_few_magazines)
+/* As in a short process at its end: cells for all its blocks would be a tenth of its memory. */
+FRESH(a_burst_that_is_not_repeated_takes_few_magazines)
 {
     enum { COUNT = 4000 };
     static void *blocks[COUNT];
@@ -280,8 +279,8 @@ FRESH(what_waits_is_no_more_than_the_option_says)
     walk();
 }
 
-/* A burst of frees finds the magazines that the blocks of the burst came in. */
-FRESH(empty_magazines_wait_where_a_burst_will_want_them)
+/* A burst of frees fills the magazines that the burst of allocations has emptied. */
+FRESH(empty_magazines_are_kept_for_the_next_burst)
 {
     enum { COUNT = 1000, SIZE = 48 };
     static void *blocks[COUNT];
@@ -299,7 +298,7 @@ FRESH(empty_magazines_wait_where_a_burst_will_want_them)
     assert_in_range(bin->spares, 0, 2);
     walk();
     struct fo_walk w;
-    bin->spares += 2; /* more than an owner who vanished can have left out */
+    bin->spares += 2; /* more than a killed owner can have miscounted */
     assert_true(fo_blocks_walk(&w, NULL, NULL) && w.wrong == 1);
     bin->spares -= 2;
 }
@@ -347,7 +346,7 @@ FRESH(without_any_other_magazine_one_of_another_size_serves)
     fo_free(p, "f.c", 1);
     free_blocks(blocks, COUNT);
     walk();
-    for (size_t size = 1500; size <= 3000; size += 500) { /* now of those that hold freed blocks */
+    for (size_t size = 1500; size <= 3000; size += 500) { /* from magazines with freed blocks */
         p = fo_malloc(size, "b.c", 1);
         assert_true(fo_region_contains((uintptr_t)p));
         fo_free(p, "f.c", 1);
@@ -389,7 +388,7 @@ FRESH(what_finds_no_room_comes_from_libc)
     fixture_expect("%s", "");
 }
 
-/* So many that could still be mapped. */
+/* Limit what can still be mapped to so many bytes. */
 static void leave_addresses(size_t bytes)
 {
     FILE *f = fopen("/proc/self/statm", "re");
@@ -401,12 +400,12 @@ static void leave_addresses(size_t bytes)
     limit_addresses(pages * 4096 + bytes);
 }
 
-FRESH(without_room_for_a_region_libc_serves_and_that_is_said_once)
+FRESH(without_room_for_a_region_libc_serves_and_that_is_reported_once)
 {
     if (FIXTURE_ASAN || FIXTURE_TSAN)
         return;
     start(NULL);
-    leave_addresses(3 << 19); /* a leaf of the registry, and no heap */
+    leave_addresses(3 << 19); /* enough for a leaf of the registry, and not for a heap */
     void *p = fo_malloc(100, "a.c", 1);
     assert_non_null(p);
     assert_null(fo_region);
@@ -416,7 +415,7 @@ FRESH(without_room_for_a_region_libc_serves_and_that_is_said_once)
     assert_int_equal(fixture_count("freeonce: "), 1);
 }
 
-/* Where the heap would still have room, but what is known of blocks has none (about 35 MiB). */
+/* There is room for the heap, but not for its records (about 35 MiB). */
 FRESH(without_room_for_backend_shm_another_one_serves)
 {
     if (FIXTURE_ASAN || FIXTURE_TSAN)
@@ -444,13 +443,13 @@ int main(void)
         cmocka_unit_test(without_a_quarantine_few_slots_take_turns_in_the_order_of_their_frees),
         cmocka_unit_test(after_a_free_the_next_fresh_slots_come_more_than_one_at_a_time),
         cmocka_unit_test(after_a_burst_few_blocks_take_turns_and_none_went_to_other_threads),
-        cmocka_unit_test(a_burst_that_nobody_wants_back_takes_few_magazines),
+        cmocka_unit_test(a_burst_that_is_not_repeated_takes_few_magazines),
         cmocka_unit_test(what_waits_is_no_more_than_the_option_says),
-        cmocka_unit_test(empty_magazines_wait_where_a_burst_will_want_them),
+        cmocka_unit_test(empty_magazines_are_kept_for_the_next_burst),
         cmocka_unit_test(all_bins_together_keep_a_part_of_the_empty_magazines),
         cmocka_unit_test(without_any_other_magazine_one_of_another_size_serves),
         fixture_test_of_hooks(what_finds_no_room_comes_from_libc),
-        fixture_test_of_hooks(without_room_for_a_region_libc_serves_and_that_is_said_once),
+        fixture_test_of_hooks(without_room_for_a_region_libc_serves_and_that_is_reported_once),
         fixture_test_of_hooks(without_room_for_backend_shm_another_one_serves),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,6 +1,6 @@
-/* Backend shm: other processes can write what the heap knows of its pages and magazines.  Whatever
- * number stands there, does a process go on, without a crash, an endless loop or a change of memory
- * outside of the heap?  What the fast path reads is left out (docs/security.md). */
+/* Backend shm: other processes can write the heap's records of its pages and magazines.  Does a
+ * process survive any number in them, without a crash, an endless loop or a change of memory
+ * outside the heap?  The records that the fast path reads are left out (docs/security.md). */
 #include <pthread.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -50,7 +50,7 @@ static void free_some(unsigned every)
     }
 }
 
-/* All lists and rings have something, and some pages have no block. */
+/* No list or ring is empty, and some pages have no block. */
 static void begin(void)
 {
     memset(private_memory, 0x5a, sizeof private_memory);
@@ -61,7 +61,7 @@ static void begin(void)
     }
 }
 
-static void live_on(void)
+static void use_heap(void)
 {
     for (int i = 0; i < 4; i++) {
         allocate();
@@ -76,7 +76,7 @@ static void live_on(void)
         assert_int_equal(private_memory[i], 0x5a);
 }
 
-/* --- what is planted -----------------------------------------------------------------------------
+/* --- the numbers' places -------------------------------------------------------------------------
  */
 
 static void plant(uint32_t *at, size_t count, uint64_t number)
@@ -116,7 +116,7 @@ static void sizes(uint64_t number)
         fo_page_at(page)->word = number;
 }
 
-/* Each page says what it was, and another length or place in its run. */
+/* Each page keeps its state, and gets another length or place in its run. */
 static void runs(uint64_t number)
 {
     for (uint32_t page = 1; page < fo_pages_in_use(); page++) {
@@ -162,7 +162,7 @@ static void counts(uint64_t number)
     plant(fo_region->ready_most, FO_REGION_CLASSES, number);
 }
 
-/* What can be touched, and where that has a hole: no process has learnt of it yet. */
+/* The committed size, and the place of a hole in it.  No process has read them yet. */
 static void limits(uint64_t number)
 {
     fo_region->committed = fo_region->hole = number;
@@ -187,7 +187,7 @@ static void lists(uint64_t number)
     }
 }
 
-/* Circles: each magazine is the next one of itself. */
+/* Each magazine is its own successor. */
 static void circles(uint64_t number)
 {
     for (uint32_t n = FO_FIRST_MAGAZINE; n < fo_layout.magazine_count; n++)
@@ -196,7 +196,7 @@ static void circles(uint64_t number)
         fo_thread.cache->bins[c].queued = fo_thread.cache->bins[c].readied = (uint32_t)number;
 }
 
-/* Of blocks that wait: in private memory, in pages of the heap's own, inside of a slot. */
+/* The payloads in cells point into private memory, into the heap's head, inside a slot. */
 static void payloads(uint64_t number)
 {
     const uintptr_t places[] = {(uintptr_t)private_memory + 64, (uintptr_t)fo_region, number,
@@ -220,17 +220,17 @@ static struct {
     bool drops;
 } now;
 
-static void plant_and_live_on(void *unused)
+static void plant_and_use_heap(void *unused)
 {
     (void)unused;
     begin();
     now.plants(now.number);
-    live_on();
+    use_heap();
     if (now.drops)
         assert_in_range(fo_region_dropped(), 1, UINT32_MAX);
 }
 
-/* Where each number beyond the bound is met, it is counted. */
+/* In these places, each number beyond the bound is counted. */
 static bool is_dropped(void (*plants)(uint64_t number), uint64_t number)
 {
     return plants == payloads || (plants == classes && (uint16_t)number >= FO_REGION_CLASSES) ||
@@ -245,7 +245,7 @@ static void each_number(void (*plants)(uint64_t number))
         now.plants = plants;
         now.number = numbers[i];
         now.drops = is_dropped(plants, numbers[i]);
-        fixture_fork_any(plant_and_live_on, NULL, &status);
+        fixture_fork_any(plant_and_use_heap, NULL, &status);
         if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
             print_error("the number was %#llx\n", (unsigned long long)numbers[i]);
         assert_true(WIFEXITED(status));
@@ -275,11 +275,11 @@ PLANTED(lists)
 PLANTED(circles)
 PLANTED(payloads)
 
-FRESH(damage_is_one_message)
+FRESH(damage_is_reported_once)
 {
     begin();
     rings(UINT32_MAX);
-    live_on();
+    use_heap();
     assert_in_range(fo_region_dropped(), 2, UINT32_MAX);
     assert_int_equal(fixture_count("the records of the shared heap are damaged"), 1);
 }
@@ -287,7 +287,7 @@ FRESH(damage_is_one_message)
 FRESH(a_healthy_heap_drops_nothing)
 {
     begin();
-    live_on();
+    use_heap();
     assert_int_equal(fo_region_dropped(), 0);
     walk();
     fixture_expect("%s", "");
@@ -311,7 +311,7 @@ int main(void)
         cmocka_unit_test(a_process_survives_any_number_in_lists),
         cmocka_unit_test(a_process_survives_any_number_in_circles),
         cmocka_unit_test(a_process_survives_any_number_in_payloads),
-        cmocka_unit_test(damage_is_one_message),
+        cmocka_unit_test(damage_is_reported_once),
         cmocka_unit_test(a_healthy_heap_drops_nothing),
     };
 

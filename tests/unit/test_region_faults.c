@@ -1,5 +1,5 @@
-/* Backend arena: is every wrong free found, and everything that was written where it should not
- * have been; and does the heap stay whole? */
+/* Backend arena: is every wrong free found, and every write over a header; and is the heap whole
+ * afterwards? */
 #include <string.h>
 #include <unistd.h>
 
@@ -63,7 +63,7 @@ FRESH(a_double_free_of_a_slot_that_is_back_in_its_page_names_all_places)
     fo_free(keeps_the_page, "f.c", 1);
 }
 
-/* As one damaged header in 32,768 does. */
+/* Its check bits fit, as those of one damaged header in 32,768 do. */
 static void *with_wrong_size(size_t size, size_t wrong)
 {
     uint64_t turned = size > FO_REGION_SMALL ? FO_REGION_LARGE : 0;
@@ -128,7 +128,7 @@ FRESH(a_double_free_is_known_when_the_memory_went_back_to_the_system)
     walk();
 }
 
-/* Check bits that fit by chance: of one damaged header in 32,768. */
+/* The check bits of one damaged header in 32,768 fit by chance. */
 static bool fits_by_chance(const void *p)
 {
     const struct fo_header *h = fo_header_of((uintptr_t)p);
@@ -196,7 +196,7 @@ FRESH(a_write_over_the_header_of_a_slot_that_goes_back_is_found)
                    (void *)blocks[COUNT / 2], getpid());
 }
 
-/* What is written through stale pointers leads the heap nowhere. */
+/* The heap follows nothing that can be written through stale pointers. */
 FRESH(writes_over_freed_slots_do_no_harm)
 {
     enum { COUNT = 3000 };

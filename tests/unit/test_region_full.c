@@ -1,13 +1,13 @@
-/* Backend shm when it was full: what was freed serves blocks of any size again. */
+/* Backend shm after it was full: freed memory serves blocks of any size again. */
 #include <stdio.h>
 
 #include "shared_heap.h"
 
 #include "heap/region.h"
 
-static void **chain; /* of all blocks, through themselves: the first word of each */
+static void **chain; /* of all blocks, linked by their first words */
 
-/* As many as there is room for, but `most`. */
+/* Allocate until the heap is full, but at most `most` blocks. */
 static unsigned fill(size_t size, unsigned most)
 {
     unsigned count = 0;
@@ -32,7 +32,7 @@ static const size_t mixed[] = {48, 200, 700, 1500, 4000, 8000};
 
 enum { MIXED = sizeof mixed / sizeof *mixed, ALL = 1 << 30 };
 
-/* One size after another, a part of the heap each, then what is left. */
+/* Each size fills a part of the heap; then all together fill the rest. */
 static void fill_with_mixed(void)
 {
     for (unsigned i = 0; i < MIXED; i++)
@@ -48,7 +48,7 @@ static void check_that_nothing_is_lost(void)
     assert_int_equal(w.live + w.lost + w.pages_lost + w.magazines_lost, 0);
 }
 
-/* How many there were room for when the heap was new. */
+/* How many blocks of this size fit into a new heap. */
 static unsigned in_a_fresh_heap(size_t size)
 {
     unsigned count;
@@ -81,7 +81,7 @@ FRESH(pages_of_small_blocks_serve_record_buffers_again)
         small_ones_then(RECORD_SIZE, fresh - 1, fresh);
 }
 
-/* Of two pages, and of more: what lies side by side is joined, and halved for smaller ones. */
+/* Blocks of two pages and more: neighbouring runs are joined, and halved for smaller blocks. */
 FRESH(pages_of_small_blocks_serve_blocks_of_many_pages_again)
 {
     static const struct {
@@ -147,7 +147,7 @@ static enum fo_page_state state_at(const void *p)
     return fo_page_state(fo_page_at(fo_page_number((uintptr_t)p)));
 }
 
-static const char *told_of(const void *p)
+static const char *report_of(const void *p)
 {
     static char text[100];
 
@@ -155,10 +155,10 @@ static const char *told_of(const void *p)
     return text;
 }
 
-/* Of a page that has become something else, no more is known than that it was freed. */
+/* Of a block in a page that has no slots any more, only the fact is known that it was freed. */
 FRESH(a_stale_free_in_a_page_that_has_no_slots_any_more_is_a_double_free)
 {
-    in_a_fresh_heap(RECORD_SIZE); /* of which nothing is told any more, either */
+    in_a_fresh_heap(RECORD_SIZE); /* its blocks are not known any more, either */
     fill_with_mixed();
     note_one_of_each();
     free_chain();
@@ -167,12 +167,12 @@ FRESH(a_stale_free_in_a_page_that_has_no_slots_any_more_is_a_double_free)
     for (unsigned i = 0; i < MIXED; i++) {
         assert_int_equal(state_at(one_of_each[i]), FO_PAGE_FREE);
         fo_free(one_of_each[i], "stale.c", (int)i + 1);
-        assert_int_equal(fixture_count(told_of(one_of_each[i])), 1);
+        assert_int_equal(fixture_count(report_of(one_of_each[i])), 1);
     }
     check_that_nothing_is_lost();
 }
 
-/* Nor of a slot of such a page that waited for its first block. */
+/* A slot of such a page that never had a block is not known at all. */
 FRESH(a_free_in_a_page_that_has_no_slots_any_more_of_one_that_had_no_block_is_foreign)
 {
     enum { SIZE = 1500, HANDED_OUT = 3, MORE = 3 };
@@ -193,7 +193,7 @@ FRESH(a_free_in_a_page_that_has_no_slots_any_more_of_one_that_had_no_block_is_fo
     assert_int_equal(fixture_count("never allocated (unused memory of its heap)"), MORE);
 }
 
-/* It is inside of a block now, or of one that was freed later. */
+/* The pointer is inside a live block now, or inside a block that was freed later. */
 FRESH(a_stale_free_in_a_page_that_serves_another_size_harms_nothing)
 {
     fixture_start("BACKEND=shm", "SHM_SIZE=8M", NULL);

@@ -1,12 +1,12 @@
-/* Is the heap of backend shm whole, whenever somebody is killed while he makes room in it? */
+/* Is the heap of backend shm whole after a process was killed while it reclaimed pages? */
 #include "kills.h"
 
-/* Three pages of one size and one of another, in magazines and behind them. */
+/* Three pages of one size and one of another, in magazines and in their pages. */
 static void free_two_sizes(void)
 {
     hold(0, 48, FEW_TO_A_PAGE);
     hold(48, 60, 600);
-    let_go(0, 60);
+    free_held(0, 60);
 }
 
 FRESH(killed_while_pages_of_slots_become_runs)
@@ -14,19 +14,19 @@ FRESH(killed_while_pages_of_slots_become_runs)
     start("QUARANTINE=0", NULL);
     block(16);
     const struct operation o = {free_two_sizes, fo_region_make_room};
-    assert_false(kill_after(&o, UINT_MAX)); /* whole, once: does it do that? */
+    assert_false(kill_after(&o, UINT_MAX)); /* once to its end */
     for (uint32_t page = 1, slots = 0; page < fo_region->pages; page++) {
         slots += fo_has_slots(fo_page_state(fo_page_at(page)));
         assert_in_range(slots, 0, 1); /* that of block(16) */
     }
-    kill_all_the_way(&o);
+    kill_at_each_step(&o);
 }
 
-/* Of one page each, and side by side. */
+/* Blocks of one page each, side by side. */
 static void free_neighbours(void)
 {
     hold(0, 8, 20000);
-    let_go(0, 8);
+    free_held(0, 8);
     fo_large_evict_warm();
 }
 
@@ -56,7 +56,7 @@ static void take_one_page(void)
     fo_run_release(fo_run_take(1));
 }
 
-/* There are only runs of four pages in the end, and no pages that were never used. */
+/* Afterwards all runs have four pages, and each page was used. */
 static void fill_with_runs(void)
 {
     void *p[200];
@@ -81,7 +81,7 @@ static void start_with_runs_only(void)
 static void free_a_page(void)
 {
     hold(0, 2, FEW_TO_A_PAGE);
-    let_go(0, 2);
+    free_held(0, 2);
     fo_cache_drain();
 }
 
@@ -95,7 +95,7 @@ FRESH(killed_while_a_page_of_slots_becomes_a_run)
 {
     start("QUARANTINE=0", NULL);
     block(16);
-    kill_all_the_way(&(struct operation){free_a_page, dissolve_pages});
+    kill_at_each_step(&(struct operation){free_a_page, dissolve_pages});
 }
 
 FRESH(killed_while_neighbours_become_one_run)
@@ -103,9 +103,9 @@ FRESH(killed_while_neighbours_become_one_run)
     start_with_runs_only();
     const struct operation o = {free_neighbours, join_neighbours};
     unsigned before = count_free_runs(4);
-    assert_false(kill_after(&o, UINT_MAX)); /* whole, once: does it do that? */
+    assert_false(kill_after(&o, UINT_MAX)); /* once to its end */
     assert_int_equal(count_free_runs(4), before - 1);
-    kill_all_the_way(&o);
+    kill_at_each_step(&o);
 }
 
 FRESH(killed_while_a_run_becomes_two)
@@ -113,9 +113,9 @@ FRESH(killed_while_a_run_becomes_two)
     start_with_runs_only();
     const struct operation o = {join_all, take_one_page};
     assert_int_equal(count_free_runs(1), 0);
-    assert_false(kill_after(&o, UINT_MAX)); /* whole, once: does it do that? */
+    assert_false(kill_after(&o, UINT_MAX)); /* once to its end */
     assert_int_equal(count_free_runs(1), 2);
-    kill_all_the_way(&o);
+    kill_at_each_step(&o);
 }
 
 int main(void)

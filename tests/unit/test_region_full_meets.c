@@ -1,5 +1,5 @@
-/* Is the heap of backend shm whole, when somebody is killed while he, or another, makes room in it?
- */
+/* Is the heap of backend shm whole after a process was killed while it, or another one, reclaimed
+ * pages? */
 #include "meeting.h"
 
 FRESH(killed_while_it_makes_room_and_another_takes)
@@ -16,7 +16,7 @@ FRESH(killed_while_it_takes_and_another_makes_room)
                            .full = true});
 }
 
-FRESH(others_work_while_somebody_clears_up_after_one_who_made_room)
+FRESH(others_work_while_a_process_recovers_from_one_that_made_room)
 {
     meet(&(struct meeting){.victim = {give_most, give_the_rest_and_make_room},
                            .witness = {nothing, clear_up},
@@ -29,7 +29,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(killed_while_it_makes_room_and_another_takes),
         cmocka_unit_test(killed_while_it_takes_and_another_makes_room),
-        cmocka_unit_test(others_work_while_somebody_clears_up_after_one_who_made_room),
+        cmocka_unit_test(others_work_while_a_process_recovers_from_one_that_made_room),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,5 @@
-/* Large blocks that get another size: where they are, if what is behind them is free.  What others
- * see of them meanwhile, and what is left when the process is killed. */
+/* Large blocks that get another size, in place if the memory behind them is free.  What do other
+ * processes see meanwhile, and what is left when the process is killed? */
 #include <sys/mman.h>
 #include <sys/resource.h>
 
@@ -15,7 +15,7 @@ static void *resized(void *p, size_t size)
     return q;
 }
 
-static void grow_where_it_is(void)
+static void grow_in_place(void)
 {
     unsigned char *p = fo_malloc(MIB, "grow.c", 1);
 
@@ -30,21 +30,21 @@ static void grow_where_it_is(void)
     fixture_expect("%s", "");
 }
 
-FRESH(grows_where_it_is)
+FRESH(grows_in_place)
 {
     fixture_start("BACKEND=arena", NULL);
     fo_malloc(16, "new.c", 1);
-    grow_where_it_is();
+    grow_in_place();
 }
 
-FRESH(grows_where_it_is_in_shared_memory)
+FRESH(grows_in_place_in_shared_memory)
 {
     start(NULL);
     block(16);
-    grow_where_it_is();
+    grow_in_place();
 }
 
-/* Of those behind, as much as is wanted. */
+/* It takes as much of the free runs behind it as it needs. */
 FRESH(grows_into_what_is_free_behind_it)
 {
     void *p[4];
@@ -64,7 +64,7 @@ FRESH(grows_into_what_is_free_behind_it)
     walk();
 }
 
-/* What is in the way costs a copy, but not each time. */
+/* Each is in the way of the other, which costs a copy, but not each time. */
 FRESH(two_that_grow_in_turns_seldom_move)
 {
     void *p[2];
@@ -104,7 +104,7 @@ static void shrink(void)
     assert_in_range(resident_pages(p, 8 * MIB), 2048, 2049);
     assert_ptr_equal(resized(p, 6 * MIB), p);
     assert_in_range(resident_pages(p, 8 * MIB), 1536, 1537);
-    unsigned char *q = resized(p, 100000); /* its pages are for others */
+    unsigned char *q = resized(p, 100000); /* moves into a run of its size */
     assert_ptr_not_equal(q, p);
     assert_int_equal(resident_pages(p, 8 * MIB), 0);
     for (unsigned i = 0; i < 100000; i++)
@@ -135,7 +135,7 @@ static long faults(void)
     return used.ru_minflt;
 }
 
-/* Its pages move: what is copied would be faulted in anew each time. */
+/* Its pages are moved: a copy would cost a fault for each page. */
 FRESH(grows_by_its_pages_with_libc)
 {
     unsigned char *p;
@@ -158,7 +158,7 @@ FRESH(grows_by_its_pages_with_libc)
     assert_int_equal(fixture_count("double free"), 1);
 }
 
-static void *in_the_way(void *p)
+static void *map_in_the_way(void *p)
 {
     return mmap((void *)(((uintptr_t)p + 4 * MIB + 4095) & ~(uintptr_t)4095), 4096, PROT_READ,
                 MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
@@ -168,7 +168,7 @@ FRESH(what_libc_moved_is_freed_where_it_was)
 {
     fixture_start("BACKEND=libc", NULL);
     void *p = memset(fo_malloc(4 * MIB, "new.c", 1), 7, 4 * MIB);
-    in_the_way(p); /* or something else already is */
+    map_in_the_way(p); /* if nothing else is mapped there */
     void *q = resized(p, 400 * MIB);
     assert_ptr_not_equal(p, q);
     assert_int_equal(((unsigned char *)q)[4 * MIB - 1], 7);
@@ -177,13 +177,13 @@ FRESH(what_libc_moved_is_freed_where_it_was)
     assert_int_equal(fixture_count("new.c:1"), 1);
     assert_int_equal(fixture_count("grow.c:2"), 1);
     fixture_forget();
-    if (FIXTURE_ASAN) { /* whose own addresses are more than any limit */
+    if (FIXTURE_ASAN) { /* its own addresses exceed any limit */
         fo_free(q, "free.c", 7);
         return;
     }
     const struct rlimit little = {(rlim_t)2 << 30, (rlim_t)2 << 30};
     assert_int_equal(setrlimit(RLIMIT_AS, &little), 0);
-    assert_null(fo_realloc(q, (size_t)1 << 33, "huge.c", 6)); /* it stays what it was */
+    assert_null(fo_realloc(q, (size_t)1 << 33, "huge.c", 6)); /* the block is unchanged */
     assert_int_equal(((unsigned char *)q)[4 * MIB - 1], 7);
     fo_free(q, "free.c", 7);
     fixture_expect("%s", "");
@@ -194,7 +194,7 @@ FRESH(what_libc_moved_is_freed_where_it_was)
 
 static void **one;
 
-/* One page; what was left by who was killed before is freed, unless he still holds it. */
+/* A block of one page.  The block of the process that was killed before is freed, if it is live. */
 static void make_one_block(void)
 {
     if (*one != NULL && fo_region_at((uintptr_t)*one).state == FO_FOUND_LIVE)
@@ -202,7 +202,7 @@ static void make_one_block(void)
     *one = block(20000);
 }
 
-/* To three pages, of which two stay. */
+/* To three pages, then to two. */
 static void grow_it(void)
 {
     *one = fo_realloc(*one, 190000, "grow.c", 2);
@@ -217,7 +217,7 @@ static void start_with_one(void)
     block(16);
 }
 
-/* Whoever frees it meanwhile is told that it is held, and never that it is damaged. */
+/* For a free meanwhile the block is held, and never damaged. */
 FRESH(is_judged_right_at_each_instruction)
 {
     unsigned held_at = 0, live_at = 0;
@@ -238,29 +238,29 @@ FRESH(is_judged_right_at_each_instruction)
 FRESH(killed_while_it_grows_at_the_end)
 {
     start_with_one();
-    kill_all_the_way(&(struct operation){make_one_block, grow_it});
+    kill_at_each_step(&(struct operation){make_one_block, grow_it});
 }
 
-/* Of the run behind it, it wants a half. */
+/* The block needs a half of the run behind it. */
 static void make_one_and_room(void)
 {
     make_one_block();
     hold(0, 2, 250000);
-    let_go(0, 2);
+    free_held(0, 2);
 }
 
 FRESH(killed_while_it_grows_into_a_free_run)
 {
     start_with_one();
     assert_false(kill_after(&(struct operation){make_one_and_room, grow_it}, UINT_MAX));
-    kill_all_the_way(&(struct operation){make_one_and_room, grow_it});
+    kill_at_each_step(&(struct operation){make_one_and_room, grow_it});
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(grows_where_it_is),
-        cmocka_unit_test(grows_where_it_is_in_shared_memory),
+        cmocka_unit_test(grows_in_place),
+        cmocka_unit_test(grows_in_place_in_shared_memory),
         cmocka_unit_test(grows_into_what_is_free_behind_it),
         cmocka_unit_test(two_that_grow_in_turns_seldom_move),
         cmocka_unit_test(shrinking_gives_memory_back),

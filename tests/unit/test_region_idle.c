@@ -1,5 +1,5 @@
-/* What do threads keep that used OpenSSL for a moment and live on, and what does the next one pay
- * for them?  How many caches there are is counted, and what the heap has resident. */
+/* How much memory do threads keep that used OpenSSL for a moment and are idle since?  The test
+ * counts the caches and the resident memory of the heap. */
 #include <pthread.h>
 #include <semaphore.h>
 #include <string.h>
@@ -14,7 +14,7 @@
 
 enum { FEW = FIXTURE_TSAN || FIXTURE_ASAN, OTHERS = FEW ? 100 : 2100, ROUNDS = 20 };
 
-/* As a handshake: blocks of many sizes, most of them small, a few at a time. */
+/* Blocks of many sizes, most of them small, a few at a time, as in a handshake. */
 static void shake_hands(void)
 {
     void *blocks[8];
@@ -62,7 +62,7 @@ static void end_idler(struct idler *one)
     assert_int_equal(pthread_join(one->thread, NULL), 0);
 }
 
-/* Of pages and magazines, in KiB. */
+/* Resident memory of pages and magazines, in KiB. */
 static size_t resident(void)
 {
     size_t count = fo_region->magazines * (size_t)FO_MAGAZINE_END * 2 / 4096;
@@ -76,7 +76,7 @@ static size_t resident(void)
     return count * 4;
 }
 
-/* There is one cache for those who borrow, and another one to own with each dozen handshakes. */
+/* One cache is lent to all threads, and each dozen handshakes makes another one that is owned. */
 static void check_idle_threads(uint32_t threads, size_t before)
 {
     uint32_t calls = threads * ROUNDS * (16 * 8 + 14) * 2;
@@ -87,7 +87,7 @@ static void check_idle_threads(uint32_t threads, size_t before)
     assert_in_range(resident(), before, before + 512 + (size_t)threads * 32);
 }
 
-static void let_them_be_idle(void)
+static void check_idle_memory(void)
 {
     static struct idler idlers[OTHERS];
     const uint32_t many[] = {10, 200, OTHERS};
@@ -103,7 +103,7 @@ static void let_them_be_idle(void)
     for (uint32_t i = 0; i < n; i++)
         end_idler(&idlers[i]);
     uint32_t caches = fo_region->caches, pages = fo_region->pages;
-    for (unsigned i = 0; i < 20; i++) { /* what they had serves again */
+    for (unsigned i = 0; i < 20; i++) { /* their memory serves again */
         start_idler(&idlers[0]);
         end_idler(&idlers[0]);
     }
@@ -116,16 +116,16 @@ static void let_them_be_idle(void)
 FRESH(idle_threads_keep_next_to_nothing)
 {
     fixture_start("BACKEND=arena", NULL);
-    let_them_be_idle();
+    check_idle_memory();
 }
 
 FRESH(idle_threads_keep_next_to_nothing_in_shared_memory)
 {
     fixture_start("BACKEND=shm", "SHM_SIZE=1G", NULL);
-    let_them_be_idle();
+    check_idle_memory();
 }
 
-/* --- who owns one --------------------------------------------------------------------------------
+/* --- ownership of caches -------------------------------------------------------------------------
  */
 
 static void *call_often(void *had)
@@ -153,7 +153,7 @@ static struct fo_cache *cache_of(void *(*body)(void *))
     return had;
 }
 
-FRESH(who_calls_often_owns_one_and_leaves_it_to_the_next)
+FRESH(a_thread_that_calls_often_owns_one_and_releases_it_at_its_end)
 {
     fixture_start("BACKEND=arena", NULL);
     fo_free(fo_malloc(100, "main.c", 1), "main.c", 2);
@@ -192,7 +192,7 @@ static void *fork_in_a_call(void *failed)
 
     assert_true(fo_cache_enter());
     pid_t child = fork();
-    if (child == 0) { /* the call goes on in both */
+    if (child == 0) { /* the call continues in both processes */
         fo_free(p, "child.c", 1);
         fo_cache_leave();
         bool good = walk().wrong == 0 && fo_malloc(100, "child.c", 2) != NULL &&
@@ -211,7 +211,7 @@ FRESH(a_fork_in_the_middle_of_a_call_leaves_each_its_own)
     pthread_t thread;
     bool failed = true;
 
-    if (FEW) /* they do not survive such a fork */
+    if (FEW) /* sanitizers do not survive such a fork */
         return;
     fixture_start("BACKEND=arena", NULL);
     fo_free(fo_malloc(100, "main.c", 1), "main.c", 2);
@@ -226,7 +226,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(idle_threads_keep_next_to_nothing),
         cmocka_unit_test(idle_threads_keep_next_to_nothing_in_shared_memory),
-        cmocka_unit_test(who_calls_often_owns_one_and_leaves_it_to_the_next),
+        cmocka_unit_test(a_thread_that_calls_often_owns_one_and_releases_it_at_its_end),
         cmocka_unit_test(a_call_that_is_left_by_another_way_keeps_its_cache_until_the_thread_ends),
         cmocka_unit_test(a_fork_in_the_middle_of_a_call_leaves_each_its_own),
     };

@@ -1,4 +1,4 @@
-/* Is the heap of backend shm whole, whenever somebody is killed? */
+/* Is the heap of backend shm whole after a process was killed at any instruction? */
 #include <sys/mman.h>
 
 #include "kills.h"
@@ -13,7 +13,7 @@ FRESH(killed_while_it_takes_from_a_fresh_page)
 {
     start(NULL);
     block(16);
-    kill_all_the_way(&(struct operation){nothing, make_first_ones});
+    kill_at_each_step(&(struct operation){nothing, make_first_ones});
 }
 
 static void nothing_at_all(void)
@@ -25,20 +25,20 @@ static void make_one(void)
     fo_malloc(96, "new.c", 1);
 }
 
-/* Whoever comes next makes it. */
+/* The next process makes it. */
 FRESH(killed_while_it_makes_its_cache)
 {
     start(NULL);
     block(16);
-    kill_all_the_way(&(struct operation){nothing_at_all, make_one});
+    kill_at_each_step(&(struct operation){nothing_at_all, make_one});
     assert_in_range(fo_region->caches, 2, 3);
 }
 
-/* More of them than must stay warm: one of these serves again. */
+/* More of them than must wait: one of these serves again. */
 static void free_large_ones(void)
 {
     hold(0, 6, 20000);
-    let_go(0, 6);
+    free_held(0, 6);
 }
 
 static void make_a_large_one(void)
@@ -50,8 +50,8 @@ FRESH(killed_while_it_makes_a_large_block)
 {
     start("QUARANTINE=0", NULL);
     block(16);
-    kill_all_the_way(&(struct operation){nothing, make_a_large_one});
-    kill_all_the_way(&(struct operation){free_large_ones, make_a_large_one});
+    kill_at_each_step(&(struct operation){nothing, make_a_large_one});
+    kill_at_each_step(&(struct operation){free_large_ones, make_a_large_one});
 }
 
 static void make_two_large_ones(void)
@@ -61,66 +61,66 @@ static void make_two_large_ones(void)
 
 static void free_two(void)
 {
-    let_go(0, 2);
+    free_held(0, 2);
 }
 
-/* As many wait as may keep their memory: the oldest goes back to the system. */
+/* As many wait as may keep their memory: the memory of the oldest is decommitted. */
 FRESH(killed_while_it_frees_a_large_block)
 {
     start("QUARANTINE=0", NULL);
     for (int i = 0; i < 2; i++) {
         hold(0, 40, 20000);
-        let_go(0, 40);
+        free_held(0, 40);
     }
-    kill_all_the_way(&(struct operation){make_two_large_ones, free_two});
+    kill_at_each_step(&(struct operation){make_two_large_ones, free_two});
 }
 
-/* Whatever was freed is taken before. */
+/* The runs that were freed are taken first. */
 FRESH(killed_while_it_takes_fresh_pages)
 {
     start("QUARANTINE=0", NULL);
     block(16);
-    kill_all_the_way(&(struct operation){make_a_large_one, make_a_large_one});
+    kill_at_each_step(&(struct operation){make_a_large_one, make_a_large_one});
 }
 
 static void free_most(void)
 {
     hold(0, 60, FEW_TO_A_PAGE);
-    let_go(0, 48);
+    free_held(0, 48);
 }
 
 static void free_the_rest(void)
 {
-    let_go(48, 60);
+    free_held(48, 60);
 }
 
 FRESH(killed_while_magazines_go_to_all_and_pages_become_free)
 {
     start("QUARANTINE=0", NULL);
     block(16);
-    kill_all_the_way(&(struct operation){free_most, free_the_rest});
+    kill_at_each_step(&(struct operation){free_most, free_the_rest});
 }
 
 static void free_nearly_all(void)
 {
     free_most();
-    let_go(48, 57);
+    free_held(48, 57);
 }
 
 static void free_the_last(void)
 {
-    let_go(57, 60);
+    free_held(57, 60);
 }
 
 FRESH(killed_while_it_frees_what_is_wiped)
 {
     start("QUARANTINE=0", "WIPE=1", NULL);
     block(16);
-    kill_all_the_way(&(struct operation){free_nearly_all, free_the_last});
+    kill_at_each_step(&(struct operation){free_nearly_all, free_the_last});
 }
 
-/* So many pages that some are idle before the last blocks are freed: each page that these leave
- * makes the oldest idle one give its memory back. */
+/* So many pages that some are idle before the last blocks are freed: each page that becomes empty
+ * then evicts the oldest idle one, whose memory is decommitted. */
 enum { EACH = 8000, PAGES = FO_IDLE + 12, BLOCKS = PAGES * (FO_PAGE_SIZE / EACH), LAST = 40 };
 
 static void *burst[BLOCKS];
@@ -162,9 +162,9 @@ FRESH(killed_while_pages_give_their_memory_back)
     assert_ptr_not_equal(without_memory, MAP_FAILED);
     block(16);
     const struct operation o = {make_burst, end_burst};
-    assert_false(kill_after(&o, UINT_MAX)); /* whole, once: does it do that? */
+    assert_false(kill_after(&o, UINT_MAX)); /* once to its end */
     assert_true(count_without_memory() > *without_memory);
-    kill_all_the_way(&o);
+    kill_at_each_step(&o);
 }
 
 static void take_again(void)
@@ -172,16 +172,17 @@ static void take_again(void)
     hold(0, 30, FEW_TO_A_PAGE);
 }
 
-FRESH(killed_while_it_takes_what_others_shared)
+FRESH(killed_while_it_takes_what_others_freed)
 {
     start("QUARANTINE=0", NULL);
     block(16);
     free_most();
     free_the_rest();
-    kill_all_the_way(&(struct operation){nothing, take_again});
+    kill_at_each_step(&(struct operation){nothing, take_again});
 }
 
-/* Of this size, a magazine has three cells: takes and frees meet in one, part, and meet again. */
+/* For this size a magazine has three cells: allocations and frees use one magazine, then two, then
+ * one again. */
 enum { THREE_TO_A_MAGAZINE = 600 };
 
 static void make_some(void)
@@ -192,10 +193,10 @@ static void make_some(void)
 static void free_and_make_in_turns(void)
 {
     for (unsigned i = 0; i < 5; i++) {
-        let_go(i, i + 1);
+        free_held(i, i + 1);
         hold(i, i + 1, THREE_TO_A_MAGAZINE);
     }
-    let_go(0, 5);
+    free_held(0, 5);
     make_some();
 }
 
@@ -203,10 +204,10 @@ FRESH(killed_while_allocations_follow_frees)
 {
     start("QUARANTINE=0", NULL);
     block(16);
-    kill_all_the_way(&(struct operation){make_some, free_and_make_in_turns});
+    kill_at_each_step(&(struct operation){make_some, free_and_make_in_turns});
 }
 
-/* As a thread that has no cache of its own: with each call, one is borrowed. */
+/* As a thread without a cache of its own: each call borrows one. */
 static void own_nothing(void)
 {
     nothing();
@@ -216,10 +217,10 @@ static void own_nothing(void)
 
 static void borrow(void)
 {
-    let_go(0, 3);
+    free_held(0, 3);
     hold(0, 1, 600);
     hold(1, 2, 20000);
-    let_go(0, 2);
+    free_held(0, 2);
     assert_null(fo_cache_own());
 }
 
@@ -228,18 +229,18 @@ FRESH(killed_while_it_borrows_a_cache)
     start("QUARANTINE=0", NULL);
     block(16);
     const struct operation o = {own_nothing, borrow};
-    assert_false(kill_after(&o, UINT_MAX)); /* whole, once: does it do that? */
+    assert_false(kill_after(&o, UINT_MAX)); /* once to its end */
     assert_int_equal(fo_region->lent, 1);
-    kill_all_the_way(&o);
+    kill_at_each_step(&o);
     assert_in_range(fo_region->lent, 1, 2);
 }
 
-static void take_over_the_dead(void)
+static void adopt_orphans(void)
 {
     fo_caches_reclaim();
 }
 
-static void free_and_vanish(void *unused)
+static void free_and_die(void *unused)
 {
     (void)unused;
     free_most();
@@ -247,17 +248,17 @@ static void free_and_vanish(void *unused)
     kill(getpid(), SIGKILL);
 }
 
-static void leave_a_dead_one(void)
+static void leave_an_orphan(void)
 {
     nothing();
-    fork_and_forget(free_and_vanish, NULL);
+    fork_and_wait(free_and_die, NULL);
 }
 
-FRESH(killed_while_it_takes_over_from_somebody_who_was_killed)
+FRESH(killed_while_it_adopts_what_a_killed_process_left)
 {
     start(NULL);
     block(16);
-    kill_all_the_way(&(struct operation){leave_a_dead_one, take_over_the_dead});
+    kill_at_each_step(&(struct operation){leave_an_orphan, adopt_orphans});
 }
 
 int main(void)
@@ -271,10 +272,10 @@ int main(void)
         cmocka_unit_test(killed_while_magazines_go_to_all_and_pages_become_free),
         cmocka_unit_test(killed_while_pages_give_their_memory_back),
         cmocka_unit_test(killed_while_it_frees_what_is_wiped),
-        cmocka_unit_test(killed_while_it_takes_what_others_shared),
+        cmocka_unit_test(killed_while_it_takes_what_others_freed),
         cmocka_unit_test(killed_while_allocations_follow_frees),
         cmocka_unit_test(killed_while_it_borrows_a_cache),
-        cmocka_unit_test(killed_while_it_takes_over_from_somebody_who_was_killed),
+        cmocka_unit_test(killed_while_it_adopts_what_a_killed_process_left),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,4 +1,4 @@
-/* Is the heap of backend shm whole, when somebody is killed while others are at the same pages? */
+/* Is the heap of backend shm whole after a process was killed while others used the same pages? */
 #include "meeting.h"
 
 FRESH(killed_while_two_take)
@@ -22,12 +22,12 @@ FRESH(killed_while_it_gives_and_another_takes)
     meet(&(struct meeting){{give_most, give_the_rest}, {nothing, take_some}, false, NULL, false});
 }
 
-FRESH(others_work_while_somebody_clears_up_after_one_who_took)
+FRESH(others_work_while_a_process_recovers_from_one_that_allocated)
 {
     meet(&(struct meeting){{nothing, take_some}, {nothing, clear_up}, true, NULL, false});
 }
 
-FRESH(others_work_while_somebody_clears_up_after_one_who_gave)
+FRESH(others_work_while_a_process_recovers_from_one_that_freed)
 {
     meet(&(struct meeting){{give_most, give_the_rest}, {nothing, clear_up}, true, NULL, false});
 }
@@ -40,8 +40,8 @@ static bool is_not_counted(unsigned class, uintptr_t payload)
     return payload != 0 && offset / fo_class_slot(class) >= fo_page_at(page)->used;
 }
 
-/* Somebody takes fresh slots: whoever gave his pages to others before he looked at his cells would
- * have them in two hands. */
+/* The victim takes fresh slots.  A recovery that released its pages before it read its cells would
+ * hand these slots out twice. */
 static bool a_cell_holds_what_its_page_does_not_count(void)
 {
     bool found = false;
@@ -55,7 +55,7 @@ static bool a_cell_holds_what_its_page_does_not_count(void)
     return found;
 }
 
-FRESH(others_work_while_somebody_clears_up_after_one_who_has_fresh_slots)
+FRESH(others_work_while_a_process_recovers_from_one_with_fresh_slots)
 {
     meet(&(struct meeting){{nothing, take_for_ever},
                            {nothing, clear_up},
@@ -71,9 +71,9 @@ int main(void)
         cmocka_unit_test(killed_while_two_give),
         cmocka_unit_test(killed_while_it_takes_and_another_gives),
         cmocka_unit_test(killed_while_it_gives_and_another_takes),
-        cmocka_unit_test(others_work_while_somebody_clears_up_after_one_who_took),
-        cmocka_unit_test(others_work_while_somebody_clears_up_after_one_who_gave),
-        cmocka_unit_test(others_work_while_somebody_clears_up_after_one_who_has_fresh_slots),
+        cmocka_unit_test(others_work_while_a_process_recovers_from_one_that_allocated),
+        cmocka_unit_test(others_work_while_a_process_recovers_from_one_that_freed),
+        cmocka_unit_test(others_work_while_a_process_recovers_from_one_with_fresh_slots),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,4 +1,4 @@
-/* Backend arena and the system: does memory come back, and do the options keep it out of swap and
+/* Backend arena and the system: is memory given back, and do the options keep it out of swap and
  * core dumps, and secrets out of freed memory?  Read from /proc/self/smaps. */
 #include <grp.h>
 #include <stdio.h>
@@ -23,7 +23,7 @@
 struct mapping {
     size_t resident, locked, dumped;  /* KiB, of the whole region */
     size_t size;                      /* of the last part */
-    unsigned parts, with_dd, with_lo; /* mappings that can be touched; VmFlags of them */
+    unsigned parts, with_dd, with_lo; /* readable mappings, and those with a flag in VmFlags */
 };
 
 static void read_line(const char *line, struct mapping *m, bool *inside)
@@ -66,7 +66,7 @@ static struct mapping read_smaps(void)
     return m;
 }
 
-/* --- memory comes back -------------------------------------------------------------------------
+/* --- memory is given back ----------------------------------------------------------------------
  */
 
 static void burst(size_t count, size_t size)
@@ -104,8 +104,8 @@ FRESH(after_a_burst_of_large_blocks_their_memory_is_the_systems)
     assert_in_range(read_smaps().resident, before, before + 2 * 1024);
 }
 
-/* As a server's connections: many blocks of many sizes stay, and of the same sizes others do not.
- */
+/* As a server's connections: many blocks of many sizes live long, and others of the same sizes do
+ * not. */
 enum { CONNECTIONS = 2000, BLOCKS = 64, SIZES = 24 };
 
 static size_t size_of_block(unsigned i)
@@ -153,7 +153,7 @@ static long faults(void)
     return used.ru_minflt;
 }
 
-/* What has been without a block for longest goes back, not what will serve the next burst. */
+/* The memory that was idle for longest is given back, not the memory that the next burst uses. */
 FRESH(what_comes_again_finds_its_memory_whatever_was_before)
 {
     static void *blocks[4000];
@@ -194,7 +194,7 @@ FRESH(a_buffer_that_is_not_touched_takes_no_memory)
 
 static const char secret[] = "correct horse battery staple";
 
-/* Is the secret, or its beginning, still anywhere in memory of the region that was freed? */
+/* Does the freed memory of the region hold neither the secret nor its beginning? */
 static bool is_gone(size_t size)
 {
     char *p = fo_malloc(size, "a.c", 1);
@@ -258,7 +258,7 @@ FRESH(core_dumps_have_the_region_by_default)
     assert_int_equal(read_smaps().with_dd, 0);
 }
 
-/* The kernel gives memory to each page of shared memory that it writes into a dump. */
+/* The kernel allocates each page of shared memory that it writes into a dump. */
 FRESH(core_dumps_have_what_is_in_use_of_shared_memory)
 {
     enum { MANY = 50, KIB = 1024 };
@@ -271,8 +271,8 @@ FRESH(core_dumps_have_what_is_in_use_of_shared_memory)
     assert_in_range(read_smaps().dumped, MANY * KIB, (MANY + 16) * KIB);
 }
 
-/* As mlockall(2) sees it, all that is mapped. */
-FRESH(a_program_that_locks_all_its_memory_locks_little_of_ours)
+/* mlockall(2) locks all that is mapped. */
+FRESH(a_program_that_locks_all_its_memory_locks_little_of_the_heap)
 {
     struct rlimit limit;
 
@@ -305,7 +305,7 @@ static void is_locked(void *unused)
 {
     (void)unused;
     fo_free(fo_malloc(40, "a.c", 1), "a.c", 2);
-    struct mapping m = read_smaps(); /* what was there before this process */
+    struct mapping m = read_smaps(); /* mapped before this process began */
     assert_true(m.with_lo > 0);
     void *p = fo_malloc(3 << 20, "a.c", 1);
     memset(p, 1, 3 << 20);
@@ -324,7 +324,7 @@ FRESH(the_region_is_locked_on_request_in_children_too)
     fixture_expect("%s", "");
 }
 
-FRESH(that_it_cannot_be_locked_is_said_once)
+FRESH(that_it_cannot_be_locked_is_reported_once)
 {
     struct rlimit none = {0, 0};
 
@@ -346,8 +346,8 @@ FRESH(by_default_nothing_is_locked)
     assert_int_equal(read_smaps().with_lo, 0);
 }
 
-/* Record buffers of as many connections as a few threads have at a time: asking the system for each
- * stops all of them (TLB shootdowns). */
+/* Record buffers of as many connections as a few threads have at a time.  A system call for each
+ * would stop all threads (TLB shootdowns). */
 FRESH(a_few_large_blocks_keep_their_memory)
 {
     enum { COUNT = 30, SIZE = 17000 };
@@ -386,9 +386,9 @@ int main(void)
         cmocka_unit_test(core_dumps_leave_the_region_out_on_request),
         cmocka_unit_test(core_dumps_have_the_region_by_default),
         cmocka_unit_test(core_dumps_have_what_is_in_use_of_shared_memory),
-        cmocka_unit_test(a_program_that_locks_all_its_memory_locks_little_of_ours),
+        cmocka_unit_test(a_program_that_locks_all_its_memory_locks_little_of_the_heap),
         fixture_test_of_hooks(the_region_is_locked_on_request_in_children_too),
-        cmocka_unit_test(that_it_cannot_be_locked_is_said_once),
+        cmocka_unit_test(that_it_cannot_be_locked_is_reported_once),
         cmocka_unit_test(by_default_nothing_is_locked),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

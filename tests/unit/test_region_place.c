@@ -1,4 +1,5 @@
-/* Backends arena and shm: where does the heap lie, and what does a write past its end reach? */
+/* Backends arena and shm: at which addresses is the heap, and what does a write past its end reach?
+ */
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -42,13 +43,13 @@ struct place {
     uintptr_t base, head;
 };
 
-static int answer[2];
+static int place_pipe[2];
 
-static void tell_place(void *backend)
+static void send_place(void *backend)
 {
     start(backend);
     struct place place = {fo_layout.base, head()};
-    assert_int_equal(write(answer[1], &place, sizeof place), sizeof place);
+    assert_int_equal(write(place_pipe[1], &place, sizeof place), sizeof place);
 }
 
 static unsigned count_distinct(const uintptr_t *values)
@@ -64,19 +65,19 @@ static unsigned count_distinct(const uintptr_t *values)
     return distinct;
 }
 
-/* All of them have libc at the same place, so that equal places are equal distances.  Two that are
- * equal by chance are seen once in some hundred runs. */
+/* All processes have libc at the same address, so that equal addresses are equal distances.  Two
+ * are equal by chance once in some hundred runs. */
 static void assert_places_differ(const char *backend, bool is_private)
 {
     uintptr_t bases[HEAPS], heads[HEAPS], distances[HEAPS];
 
-    assert_int_equal(pipe(answer), 0);
+    assert_int_equal(pipe(place_pipe), 0);
     for (int i = 0; i < HEAPS; i++) {
         struct place place;
         char copy[32];
         snprintf(copy, sizeof copy, "%s", backend);
-        fixture_fork(tell_place, copy);
-        assert_int_equal(read(answer[0], &place, sizeof place), sizeof place);
+        fixture_fork(send_place, copy);
+        assert_int_equal(read(place_pipe[0], &place, sizeof place), sizeof place);
         bases[i] = place.base;
         heads[i] = place.head;
         distances[i] = place.base - place.head;
@@ -97,10 +98,10 @@ FRESH(a_shared_heap_is_at_another_distance_to_libc_each_time)
     assert_places_differ("BACKEND=shm", false);
 }
 
-/* --- pages that cannot be touched --------------------------------------------------------------
+/* --- guard pages -------------------------------------------------------------------------------
  */
 
-/* In /proc/self/maps, for this address. */
+/* Is this address inaccessible, according to /proc/self/maps? */
 static bool is_guard(uintptr_t p)
 {
     FILE *maps = fopen("/proc/self/maps", "re");
@@ -148,7 +149,7 @@ FRESH(what_a_shared_heap_knows_lies_between_pages_that_cannot_be_touched)
     assert_true(is_guard(end_of_head()));
 }
 
-/* The table of processes, with what the registry and the quarantine know: for each backend. */
+/* The memory with the table of processes, the registry and the quarantine; each backend has it. */
 static void assert_memory_is_guarded(void)
 {
     uintptr_t start = (uintptr_t)fo_hot.memory;
@@ -168,13 +169,13 @@ FRESH(the_librarys_own_memory_lies_between_pages_that_cannot_be_touched)
     assert_true(is_guard(((uintptr_t)(last->entries + last->mask + 1) + 4095) & ~(uintptr_t)4095));
 }
 
-FRESH(it_does_in_memory_that_is_shared)
+FRESH(the_librarys_shared_memory_does)
 {
     start("BACKEND=shm");
     assert_memory_is_guarded();
 }
 
-FRESH(it_does_in_memory_that_is_private_again)
+FRESH(the_librarys_memory_that_is_private_again_does)
 {
     start("BACKEND=arena");
     struct fo_memory *m = fo_memory_map(true);
@@ -295,8 +296,8 @@ int main(void)
         cmocka_unit_test(what_a_private_heap_knows_lies_between_pages_that_cannot_be_touched),
         cmocka_unit_test(what_a_shared_heap_knows_lies_between_pages_that_cannot_be_touched),
         cmocka_unit_test(the_librarys_own_memory_lies_between_pages_that_cannot_be_touched),
-        cmocka_unit_test(it_does_in_memory_that_is_shared),
-        cmocka_unit_test(it_does_in_memory_that_is_private_again),
+        cmocka_unit_test(the_librarys_shared_memory_does),
+        cmocka_unit_test(the_librarys_memory_that_is_private_again_does),
         cmocka_unit_test(an_overrun_of_a_private_heap_ends_behind_its_blocks),
         cmocka_unit_test(an_overrun_of_a_shared_heap_ends_behind_its_blocks),
         cmocka_unit_test(a_free_of_a_page_that_cannot_be_touched_has_a_verdict_in_a_private_heap),

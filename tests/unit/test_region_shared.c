@@ -1,5 +1,5 @@
-/* Backend shm among processes: is it one heap for all of them, and is it whole when some of them
- * are killed?  At each instruction: test_region_kills.c. */
+/* Backend shm with several processes: is it one heap for all of them, and is it whole after some of
+ * them were killed?  For a kill at each instruction see test_region_kills.c. */
 #include <pthread.h>
 #include <signal.h>
 #include <sys/prctl.h>
@@ -12,7 +12,7 @@
 /* --- one heap ------------------------------------------------------------------------------------
  */
 
-static void **common; /* what the processes tell each other: a block in the heap itself */
+static void **common; /* shared by the processes: a block in the heap itself */
 
 static void make_one(void *unused)
 {
@@ -75,7 +75,7 @@ static void free_chain(void *unused)
     *common = NULL;
 }
 
-FRESH(a_full_heap_refuses_as_malloc_does_and_says_so_once)
+FRESH(a_full_heap_refuses_as_malloc_does_and_reports_it_once)
 {
     unsigned first = 0, second = 0;
 
@@ -105,7 +105,7 @@ FRESH(without_magazines_each_size_is_served)
     fixture_expect("%s", "");
 }
 
-static void free_chain_and_vanish(void *unused)
+static void free_chain_and_die(void *unused)
 {
     free_chain(unused);
     kill(getpid(), SIGKILL);
@@ -118,7 +118,7 @@ FRESH(what_waits_in_the_cache_of_the_dead_serves_when_there_is_nothing_else)
     fixture_start("BACKEND=shm", "SHM_SIZE=8M", "QUARANTINE=1G", NULL);
     common = memset(block(64), 0, 64);
     exhaust(&first);
-    fork_and_forget(free_chain_and_vanish, NULL);
+    fork_and_wait(free_chain_and_die, NULL);
     exhaust(&second);
     assert_in_range(second, first * 8 / 10, first);
     assert_in_range(walk().lost, 0, 1);
@@ -146,7 +146,7 @@ static void work_and_wait(unsigned number)
         all ? (void)pause() : _exit(1);
 }
 
-/* A region of 8 MiB has 16. */
+/* A region of 8 MiB has 16 caches. */
 FRESH(more_processes_than_caches_get_their_blocks)
 {
     pid_t child[MANY];
@@ -160,7 +160,7 @@ FRESH(more_processes_than_caches_get_their_blocks)
     for (unsigned i = 0; i < MANY; i++)
         while (__atomic_load_n(&common[i], __ATOMIC_ACQUIRE) == NULL)
             assert_int_equal(waitpid(child[i], NULL, WNOHANG), 0);
-    fo_caches_reclaim(); /* what those without a cache left warm */
+    fo_caches_reclaim(); /* runs that processes without a cache have kept */
     assert_int_equal(walk().pages_lost, 0);
     for (unsigned i = 0; i < MANY; i++) {
         kill(child[i], SIGKILL);
@@ -173,7 +173,7 @@ FRESH(more_processes_than_caches_get_their_blocks)
     fixture_expect("%s", "");
 }
 
-static void write_over_and_vanish(void *unused)
+static void write_over_and_die(void *unused)
 {
     char *p = block(1000);
 
@@ -183,11 +183,11 @@ static void write_over_and_vanish(void *unused)
     kill(getpid(), SIGKILL);
 }
 
-FRESH(a_write_to_a_freed_block_is_told_though_its_owner_was_killed)
+FRESH(a_write_to_a_freed_block_is_reported_though_its_owner_was_killed)
 {
     start("QUARANTINE=0", NULL);
     block(16);
-    fork_and_forget(write_over_and_vanish, NULL);
+    fork_and_wait(write_over_and_die, NULL);
     fo_caches_reclaim();
     assert_int_equal(fixture_count("write to the header of freed block"), 1);
     assert_int_equal(walk().lost, 0);
@@ -195,23 +195,23 @@ FRESH(a_write_to_a_freed_block_is_told_though_its_owner_was_killed)
 
 static pid_t gone;
 
-static void *end_without_a_word(void *unused)
+static void *end_by_system_call(void *unused)
 {
-    while (fo_cache_own() == NULL) /* until it has called often */
+    while (fo_cache_own() == NULL) /* until it has called often enough to own one */
         fo_free(block(1000), "thread.c", 1);
     __atomic_store_n(&gone, (pid_t)syscall(SYS_gettid), __ATOMIC_RELEASE);
     syscall(SYS_exit, 0);
     return unused;
 }
 
-FRESH(what_a_thread_that_ended_without_a_word_had_serves_when_there_is_nothing_else)
+FRESH(what_a_thread_had_that_ended_by_a_system_call_serves_when_there_is_nothing_else)
 {
     pthread_t thread;
     pid_t id;
 
     start("QUARANTINE=0", NULL);
     block(16);
-    pthread_create(&thread, NULL, end_without_a_word, NULL);
+    pthread_create(&thread, NULL, end_by_system_call, NULL);
     while ((id = __atomic_load_n(&gone, __ATOMIC_ACQUIRE)) == 0 ||
            syscall(SYS_tgkill, getpid(), id, 0) == 0)
         sched_yield();
@@ -241,8 +241,8 @@ static void storm(void *number)
     }
 }
 
-/* As a server does that forks for each connection; what stays is used by whoever comes next. */
-static void take_few_and_vanish(void *unused)
+/* As a server does that forks for each connection; the next process uses what is left. */
+static void take_few_and_die(void *unused)
 {
     (void)unused;
     for (unsigned c = 0; c < FO_REGION_CLASSES; c += 3)
@@ -251,17 +251,17 @@ static void take_few_and_vanish(void *unused)
     kill(getpid(), SIGKILL);
 }
 
-FRESH(what_the_dead_had_hardly_used_serves_those_who_come_next)
+FRESH(what_the_dead_had_hardly_used_serves_later_processes)
 {
     enum { FIRST = 20, MANY_MORE = SMALL ? 100 : 400 };
 
     start(NULL);
     block(16);
     for (int i = 0; i < FIRST; i++)
-        fork_and_forget(take_few_and_vanish, NULL);
+        fork_and_wait(take_few_and_die, NULL);
     uint32_t pages = fo_region->pages, magazines = fo_region->magazines;
     for (int i = 0; i < MANY_MORE; i++)
-        fork_and_forget(take_few_and_vanish, NULL);
+        fork_and_wait(take_few_and_die, NULL);
     assert_in_range(fo_region->magazines, magazines, magazines + 8);
     assert_in_range(fo_region->pages, pages, pages + 2);
     assert_int_equal(walk().live, 1 + FIRST + MANY_MORE);
@@ -290,11 +290,11 @@ FRESH(killed_workers_leave_a_whole_heap_and_few_caches)
     fo_caches_reclaim();
     struct fo_walk w = walk();
     assert_in_range(w.lost, 0, KILLS);
-    assert_in_range(w.live, 1, SLOTS + 1 + KILLS); /* what a worker had in its hands */
+    assert_in_range(w.live, 1, SLOTS + 1 + KILLS); /* and a block in flight for each kill */
     fixture_expect("%s", "");
 }
 
-/* --- a clone that nobody saw ---------------------------------------------------------------------
+/* --- a clone without a fork handler --------------------------------------------------------------
  */
 
 static void *allocate_first(void *unused)
@@ -303,13 +303,13 @@ static void *allocate_first(void *unused)
     return unused;
 }
 
-/* Its main thread still has the parent's cache in mind when another thread notices the fork. */
+/* Its main thread still refers to the parent's cache when another thread notices the fork. */
 FRESH(a_cloned_child_whose_second_thread_is_first_leaves_its_parents_cache_alone)
 {
     int status;
     pthread_t thread;
 
-    if (SMALL) /* they do not survive such a fork */
+    if (SMALL) /* sanitizers do not survive such a fork */
         return;
     start(NULL);
     fo_free(block(40), "f.c", 1);
@@ -334,14 +334,14 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_block_is_the_same_in_every_process),
         fixture_test_of_hooks(a_free_by_two_processes_names_both),
-        fixture_test_of_hooks(a_full_heap_refuses_as_malloc_does_and_says_so_once),
+        fixture_test_of_hooks(a_full_heap_refuses_as_malloc_does_and_reports_it_once),
         cmocka_unit_test(without_magazines_each_size_is_served),
         cmocka_unit_test(what_waits_in_the_cache_of_the_dead_serves_when_there_is_nothing_else),
-        cmocka_unit_test(a_write_to_a_freed_block_is_told_though_its_owner_was_killed),
+        cmocka_unit_test(a_write_to_a_freed_block_is_reported_though_its_owner_was_killed),
         cmocka_unit_test(
-            what_a_thread_that_ended_without_a_word_had_serves_when_there_is_nothing_else),
+            what_a_thread_had_that_ended_by_a_system_call_serves_when_there_is_nothing_else),
         cmocka_unit_test(more_processes_than_caches_get_their_blocks),
-        cmocka_unit_test(what_the_dead_had_hardly_used_serves_those_who_come_next),
+        cmocka_unit_test(what_the_dead_had_hardly_used_serves_later_processes),
         cmocka_unit_test(killed_workers_leave_a_whole_heap_and_few_caches),
         cmocka_unit_test(
             a_cloned_child_whose_second_thread_is_first_leaves_its_parents_cache_alone),

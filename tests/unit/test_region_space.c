@@ -1,6 +1,6 @@
-/* Backend arena grows in place: what if something else is in the way, if several threads do it at
- * once, if one of them was not copied into a forked child, or if a limit leaves the program little?
- */
+/* Backend arena grows in place: what if another mapping is in the way, if several threads grow it
+ * at once, if one of them was not copied into a forked child, or if a limit leaves the program
+ * little? */
 #include <pthread.h>
 #include <semaphore.h>
 #include <stdio.h>
@@ -29,7 +29,7 @@ static uintptr_t end_of_heap(void)
     return fo_layout.base + fo_region_committed();
 }
 
-/* Something of the program's, so far behind what the heap has mapped. */
+/* A mapping of the program, at this distance behind the end of the heap. */
 static unsigned char *put_in_the_way(size_t distance, size_t size)
 {
     void *at = (void *)(end_of_heap() + distance);
@@ -46,7 +46,7 @@ static void assert_untouched(const unsigned char *p, size_t size)
         assert_int_equal(p[i], 0x5a);
 }
 
-/* --- what is in the way ------------------------------------------------------------------------
+/* --- mappings in the way -----------------------------------------------------------------------
  */
 
 enum { BLOCKS = 600 };
@@ -75,7 +75,7 @@ static void empty(unsigned char **blocks)
     }
 }
 
-static void go_round(size_t distance, size_t size)
+static void grow_around(size_t distance, size_t size)
 {
     static unsigned char *blocks[BLOCKS];
 
@@ -93,22 +93,22 @@ static void go_round(size_t distance, size_t size)
     fixture_expect("%s", "");
 }
 
-FRESH(the_heap_grows_on_behind_what_is_in_the_way)
+FRESH(the_heap_grows_behind_what_is_in_the_way)
 {
-    go_round(0, 4096);
+    grow_around(0, 4096);
 }
 
-FRESH(the_heap_grows_round_what_begins_in_a_step)
+FRESH(the_heap_grows_around_what_begins_in_a_step)
 {
-    go_round(3 * 65536 + 4096, 70000 / 4096 * 4096);
+    grow_around(3 * 65536 + 4096, 70000 / 4096 * 4096);
 }
 
-FRESH(the_heap_grows_round_what_is_larger_than_a_step)
+FRESH(the_heap_grows_around_what_is_larger_than_a_step)
 {
-    go_round(MIB, 24 * MIB);
+    grow_around(MIB, 24 * MIB);
 }
 
-FRESH(a_wrong_free_behind_what_is_in_the_way_is_told_and_nothing_is_touched)
+FRESH(a_wrong_free_behind_what_is_in_the_way_is_reported_and_nothing_is_touched)
 {
     static unsigned char *blocks[BLOCKS];
 
@@ -120,7 +120,7 @@ FRESH(a_wrong_free_behind_what_is_in_the_way_is_told_and_nothing_is_touched)
     fo_free(stranger + 32, "wrong.c", 1);
     assert_int_equal(fixture_count("never allocated"), 1);
     assert_untouched(stranger, 2 * MIB);
-    munmap(stranger, 2 * MIB); /* from now on nothing can be read there */
+    munmap(stranger, 2 * MIB); /* from now on it is not readable */
     fo_free(stranger + 64, "wrong.c", 2);
     fo_free(stranger + MIB, "wrong.c", 3);
     assert_int_equal(fixture_count("never allocated"), 3);
@@ -130,8 +130,8 @@ FRESH(a_wrong_free_behind_what_is_in_the_way_is_told_and_nothing_is_touched)
     assert_int_equal(walk().live, BLOCKS - 1);
 }
 
-/* Where the kernel fills the room behind the heap from its bottom (setarch -L), each mapping of the
- * program is in the way. */
+/* With setarch -L the kernel fills the addresses behind the heap from their bottom: each mapping of
+ * the program is in the way. */
 FRESH(the_heap_grows_in_what_mappings_leave_to_it)
 {
     static unsigned char *blocks[40], *last;
@@ -209,7 +209,7 @@ static void *keep_growing(void *unused)
     return unused;
 }
 
-/* What the other thread was about to do when the process was copied is never done there. */
+/* In the child, the other thread never finishes what it had begun. */
 static void grow_in_the_child(void *unused)
 {
     (void)unused;
@@ -218,15 +218,15 @@ static void grow_in_the_child(void *unused)
         assert_non_null(p);
         memset(p, 1, 700000);
     }
-    fo_caches_reclaim(); /* and what it had begun is done now */
+    fo_caches_reclaim(); /* this finishes it */
     walk();
 }
 
-FRESH(a_child_forked_while_another_thread_grows_it_goes_on)
+FRESH(a_child_forked_while_another_thread_grows_it_can_grow_it)
 {
     pthread_t thread;
 
-    if (FIXTURE_TSAN) /* which does not let a threaded process fork and go on */
+    if (FIXTURE_TSAN) /* it does not support the fork of a process with threads */
         return;
     start(NULL);
     sem_init(&forks, 0, 0);
@@ -253,7 +253,7 @@ static size_t mapped(void)
     return pages * 4096;
 }
 
-static void leave(size_t bytes)
+static void leave_addresses(size_t bytes)
 {
     struct rlimit limit = {mapped() + bytes, RLIM_INFINITY};
 
@@ -270,7 +270,7 @@ FRESH(it_maps_a_few_megabytes_at_start)
     assert_in_range(mapped() - before, 0, 10 * MIB);
 }
 
-/* A block of 20,000 bytes has 65,536 here, and the program wants to go on, too. */
+/* A block of 20,000 bytes takes 65,536 in the heap, and the program needs memory, too. */
 FRESH(under_a_limit_that_is_set_later_the_program_has_room)
 {
     enum { COUNT = 1000 };
@@ -280,7 +280,7 @@ FRESH(under_a_limit_that_is_set_later_the_program_has_room)
     if (FIXTURE_ASAN || FIXTURE_TSAN) /* their shadow needs terabytes */
         return;
     start(NULL);
-    leave(40 * MIB);
+    leave_addresses(40 * MIB);
     for (unsigned i = 0; i < COUNT; i++) {
         blocks[i] = fo_malloc(20000, "a.c", 1);
         assert_non_null(blocks[i]);
@@ -304,7 +304,7 @@ FRESH(a_limit_that_is_set_later_binds)
     if (FIXTURE_ASAN || FIXTURE_TSAN)
         return;
     start(NULL);
-    leave(40 * MIB);
+    leave_addresses(40 * MIB);
     for (unsigned i = 0; i < COUNT; i++) {
         blocks[i] = fo_malloc(MIB, "a.c", 1);
         refused += blocks[i] == NULL;
@@ -317,13 +317,13 @@ FRESH(a_limit_that_is_set_later_binds)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(the_heap_grows_on_behind_what_is_in_the_way),
-        cmocka_unit_test(the_heap_grows_round_what_begins_in_a_step),
-        cmocka_unit_test(the_heap_grows_round_what_is_larger_than_a_step),
-        cmocka_unit_test(a_wrong_free_behind_what_is_in_the_way_is_told_and_nothing_is_touched),
+        cmocka_unit_test(the_heap_grows_behind_what_is_in_the_way),
+        cmocka_unit_test(the_heap_grows_around_what_begins_in_a_step),
+        cmocka_unit_test(the_heap_grows_around_what_is_larger_than_a_step),
+        cmocka_unit_test(a_wrong_free_behind_what_is_in_the_way_is_reported_and_nothing_is_touched),
         cmocka_unit_test(the_heap_grows_in_what_mappings_leave_to_it),
         cmocka_unit_test(threads_that_grow_it_at_once_share_no_block),
-        cmocka_unit_test(a_child_forked_while_another_thread_grows_it_goes_on),
+        cmocka_unit_test(a_child_forked_while_another_thread_grows_it_can_grow_it),
         cmocka_unit_test(it_maps_a_few_megabytes_at_start),
         cmocka_unit_test(under_a_limit_that_is_set_later_the_program_has_room),
         cmocka_unit_test(a_limit_that_is_set_later_binds),

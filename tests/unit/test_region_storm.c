@@ -1,5 +1,5 @@
-/* Backend arena among threads and processes: does every block stay one block, do pages and
- * magazines agree afterwards, and does nothing grow that should not? */
+/* Backend arena with threads and processes: is each block handed out once, are pages and magazines
+ * consistent afterwards, and does the heap stay small? */
 #include <pthread.h>
 #include <sched.h>
 #include <stdio.h>
@@ -157,7 +157,7 @@ FRESH(what_one_thread_allocates_and_another_frees_does_not_grow)
         __atomic_store_n(&exchange[i % SLOTS], new_block(&seed), __ATOMIC_RELEASE);
     }
     pthread_join(thread, NULL);
-    assert_in_range(fo_region->pages, 1, 1500); /* of 64 KiB; one million blocks would be 80,000 */
+    assert_in_range(fo_region->pages, 1, 1500); /* of 64 KiB; a million blocks would take 80,000 */
     check_region(0, 0);
 }
 
@@ -168,7 +168,7 @@ static void *little_work(void *unused)
     return unused;
 }
 
-FRESH(threads_that_go_leave_their_caches_to_others)
+FRESH(later_threads_use_the_caches_of_ended_ones)
 {
     start(NULL);
     for (int i = 0; i < 300; i++)
@@ -184,7 +184,7 @@ enum { RACERS = 2, RACES = SMALL ? 2000 : 10000 };
 static void *contested;
 static unsigned arrived;
 
-/* Without going to sleep: they are to leave within nanoseconds of each other. */
+/* Without sleep: the threads must continue within nanoseconds of each other. */
 static void wait_for_all(unsigned *turn)
 {
     *turn += RACERS;
@@ -220,7 +220,7 @@ FRESH(of_threads_that_free_one_block_exactly_one_does)
         if (sscanf(at, "freeonce: seen %lu times", &n) == 1)
             found = n > found ? n : found;
     check_region(0, 0);
-    assert_in_range(found, RACES - RACES / 10, RACES); /* those at the same moment count apart */
+    assert_in_range(found, RACES - RACES / 10, RACES); /* frees at the same moment differ */
 }
 
 /* --- forks -------------------------------------------------------------------------------------
@@ -235,9 +235,9 @@ static void *work_until_stopped(void *number)
     return NULL;
 }
 
-/* A child of a thread in the middle of a storm: what the others had in flight is lost here, a
- * magazine each at most, and the heap is whole. */
-static void child_goes_on(void)
+/* The child of a thread in the middle of a storm: it loses what other threads had in flight, at
+ * most a magazine each, and its heap is whole. */
+static void check_heap_of_child(void)
 {
     struct fo_walk before, after;
     uint64_t seed = 7;
@@ -247,9 +247,9 @@ static void child_goes_on(void)
     for (int i = 0; i < 5000; i++)
         free_block(new_block(&seed));
     run(3, little_work);
-    assert_int_equal(fo_region->caches, caches); /* the parent's threads' are ours now */
+    assert_int_equal(fo_region->caches, caches); /* the child has adopted the threads' caches */
     assert_true(fo_blocks_walk(&after, NULL, NULL));
-    /* What was on its way counts as lost only once the cache is used again. */
+    /* Blocks in flight count as lost only after the cache is used again. */
     assert_in_range(after.lost, before.lost, before.lost + 4 * FO_MAGAZINE_CELLS);
     _exit(0);
 }
@@ -259,7 +259,7 @@ FRESH(children_of_a_storm_own_a_heap_that_is_whole)
     pthread_t busy[4];
     int status;
 
-    if (SMALL) /* their own locks do not survive such a fork */
+    if (SMALL) /* the locks of sanitizers do not survive such a fork */
         return;
     start(NULL);
     for (uintptr_t i = 0; i < 4; i++)
@@ -271,7 +271,7 @@ FRESH(children_of_a_storm_own_a_heap_that_is_whole)
         pid_t pid = fork();
         assert_true(pid >= 0);
         if (pid == 0)
-            child_goes_on();
+            check_heap_of_child();
         assert_int_equal(waitpid(pid, &status, 0), pid);
         assert_int_equal(status, 0);
     }
@@ -291,7 +291,7 @@ static void *allocate_and_stay(void *unused)
     return unused;
 }
 
-/* Whoever forks has no cache yet. */
+/* The forking thread has no cache yet. */
 FRESH(a_child_has_the_caches_of_its_parents_threads)
 {
     pthread_t other;
@@ -322,7 +322,7 @@ int main(void)
         cmocka_unit_test(the_same_without_a_quarantine),
         cmocka_unit_test(the_same_with_a_large_one_and_watched),
         cmocka_unit_test(what_one_thread_allocates_and_another_frees_does_not_grow),
-        cmocka_unit_test(threads_that_go_leave_their_caches_to_others),
+        cmocka_unit_test(later_threads_use_the_caches_of_ended_ones),
         fixture_test_of_hooks(of_threads_that_free_one_block_exactly_one_does),
         cmocka_unit_test(a_child_has_the_caches_of_its_parents_threads),
         cmocka_unit_test(children_of_a_storm_own_a_heap_that_is_whole),

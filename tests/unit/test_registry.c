@@ -1,4 +1,4 @@
-/* Does the registry answer for every address, and does exactly one claim win? */
+/* Does the registry have an answer for every address, and does exactly one claim win? */
 #include <pthread.h>
 #include <string.h>
 
@@ -6,7 +6,7 @@
 #include "block/registry.h"
 #include "fixture.h"
 
-/* Where nobody maps anything; only the numbers count here. */
+/* No memory is mapped there: the registry uses the number alone. */
 #define PLACE     UINT64_C(0x123450000000)
 #define LEAF_SPAN (UINT64_C(1) << FO_LEAF_SHIFT)
 _Static_assert(PLACE % LEAF_SPAN == 0, "a leaf begins there");
@@ -92,7 +92,7 @@ FRESH(below_crosses_leaves)
     assert_int_equal(fo_registry_below(next - 1), last);
 }
 
-/* Of more than FO_NOTED_SIZE bytes. */
+/* A block of more than FO_NOTED_SIZE bytes. */
 static void mark_large(uintptr_t p, size_t size)
 {
     mark(p, FO_SLOT_LIVE);
@@ -141,7 +141,7 @@ FRESH(below_finds_large_blocks_wherever_they_begin)
         }
 }
 
-/* Where freed blocks were noted, some at a time are forgotten, and in the end all. */
+/* Each search removes some notes of freed blocks, until none is left. */
 FRESH(below_does_not_look_at_what_is_gone_again)
 {
     fixture_start(NULL);
@@ -155,7 +155,7 @@ FRESH(below_does_not_look_at_what_is_gone_again)
     assert_int_equal(fo_registry_below(PLACE + (66 << FO_UNIT_SHIFT)), PLACE + 32);
 }
 
-/* A block covers what was noted before. */
+/* A new block covers the notes of freed ones. */
 FRESH(below_finds_a_block_in_a_place_of_many_that_are_gone)
 {
     fixture_start(NULL);

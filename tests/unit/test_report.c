@@ -1,4 +1,4 @@
-/* Is a finding printed once and then counted, over all processes, without losing one? */
+/* Is a finding printed once and then counted, in all processes, and is none lost? */
 #include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -88,7 +88,7 @@ FRESH(the_rest_is_counted_at_the_end)
     report(3, 10);
     fixture_forget();
     fo_report_counts();
-    assert_int_equal(counts(), 1); /* of the others everything was told */
+    assert_int_equal(counts(), 1); /* the other counts were printed already */
     assert_int_equal(fixture_count("freeonce: seen 57 times in all processes:\n"), 1);
     fo_report_counts();
     assert_int_equal(counts(), 1);
@@ -123,7 +123,7 @@ FRESH(what_differs_in_one_place_or_kind_is_another_finding)
     r.kind = FO_FINDING_INTERIOR_FREED;
     fo_report(&r);
     assert_int_equal(fixture_count("freeonce: "), 6);
-    r.pointer += 16; /* the address makes no other finding of it, nor who was there */
+    r.pointer += 16; /* another address or process is the same finding */
     r.block += 16;
     r.now.process = 0;
     fo_report(&r);
@@ -140,15 +140,14 @@ FRESH(findings_beyond_the_table_are_printed_each_time)
     assert_int_equal(headlines(), TABLE);
     report(TABLE + 1, 3);
     assert_int_equal(headlines(), TABLE + 3);
-    report(7, 8); /* the tenth of it */
+    report(7, 8); /* up to its tenth time */
     assert_int_equal(fixture_count("freeonce: seen 10 times"), 1);
 }
 
-/* A program that goes on with ever new ones must not fill the disk: and nothing is lost silently.
- */
+/* A program with always new findings must not fill the disk, and none is lost without a count. */
 FRESH(a_flood_of_different_findings_is_bounded_and_counted)
 {
-    enum { FLOOD = 20000 }; /* to print them all would take a quarter of an hour */
+    enum { FLOOD = 20000 }; /* all of them would take a quarter of an hour to print */
     unsigned long left_out = 0;
 
     fixture_start(NULL);
@@ -163,7 +162,7 @@ FRESH(a_flood_of_different_findings_is_bounded_and_counted)
     }
     assert_true(left_out > 0);
     assert_int_equal(headlines() + left_out, TABLE + FLOOD);
-    report(7, 9); /* those of the table are counted as ever */
+    report(7, 9); /* findings in the table are counted as before */
     assert_int_equal(fixture_count("freeonce: seen 10 times"), 1);
 }
 
@@ -192,7 +191,7 @@ static void report_57(void *unused)
     report(1, 57);
 }
 
-/* What a finding was is not shared: its own process has printed it. */
+/* The text of a finding is not shared: the process that found it has printed it. */
 FRESH(the_first_process_counts_what_others_have_seen)
 {
     fixture_start(NULL);
@@ -203,26 +202,26 @@ FRESH(the_first_process_counts_what_others_have_seen)
     fixture_expect("freeonce: findings of other processes were seen 47 more times\n");
 }
 
-static void report_and_leave(void *unused)
+static void report_and_exit(void *unused)
 {
     (void)unused;
     report(1, 1);
     fo_report_counts(); /* as at exit */
 }
 
-/* Servers with a process for each connection: the same finding in each must stay few lines. */
-FRESH(children_that_leave_do_not_each_print_the_count)
+/* A server with a process for each connection: the same finding in each must not be many lines. */
+FRESH(not_each_child_prints_the_count_at_its_exit)
 {
     fixture_start(NULL);
     report(1, 1);
     for (int i = 1; i < 50; i++)
-        fixture_fork(report_and_leave, NULL);
+        fixture_fork(report_and_exit, NULL);
     fo_report_counts();
     assert_in_range(fixture_count("freeonce: "), 4, 10);
     assert_int_equal(fixture_count("freeonce: seen 50 times"), 1);
 }
 
-/* `fd` becomes standard error, as if it had been so from the start. */
+/* `fd` becomes standard error, and counts as the one from the start. */
 static void start_with_stderr(int fd)
 {
     fixture_start(NULL);
@@ -233,7 +232,7 @@ static void start_with_stderr(int fd)
 }
 
 /* A process that counts a finding first and is killed while it prints it must not silence the
- * others.  Here the word for the object is what kills it. */
+ * others.  Here it is killed by a read of the object's name. */
 FRESH(a_reporter_that_is_killed_does_not_silence_the_finding)
 {
     char *word = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -258,8 +257,8 @@ FRESH(a_reporter_that_is_killed_does_not_silence_the_finding)
     assert_true(headlines() > 0);
 }
 
-/* The program would not have written to this pipe, so it must not die of it. */
-FRESH(a_report_into_a_pipe_without_a_reader_kills_nobody)
+/* The program would not have written to this pipe, so the report must not kill it. */
+FRESH(a_report_into_a_pipe_without_a_reader_does_not_kill_the_process)
 {
     int ends[2];
 
@@ -295,7 +294,7 @@ static void report_line(void *line)
     report(*(int *)line, 1);
 }
 
-/* What any process of the tree could not print is counted with the next report that can be. */
+/* The next report that can be printed has the number of those that could not, in all processes. */
 FRESH(what_does_not_fit_into_a_pipe_is_counted)
 {
     int ends[2], line = 3;
@@ -315,8 +314,8 @@ FRESH(what_does_not_fit_into_a_pipe_is_counted)
     assert_non_null(strstr(text, "c.c:4"));
     assert_null(strstr(text, "c.c:3"));
     report(5, 1);
-    assert_null(strstr(drain(ends[0]), "could not"));    /* it was told once */
-    assert_int_equal(fcntl(ends[1], F_GETFL), O_WRONLY); /* the program's, and as it was */
+    assert_null(strstr(drain(ends[0]), "could not"));    /* it was reported once */
+    assert_int_equal(fcntl(ends[1], F_GETFL), O_WRONLY); /* the program's flags are unchanged */
 }
 
 FRESH(what_could_not_be_printed_is_counted_at_the_end)
@@ -346,9 +345,9 @@ int main(void)
         cmocka_unit_test(a_flood_of_different_findings_is_bounded_and_counted),
         cmocka_unit_test(processes_count_together),
         cmocka_unit_test(the_first_process_counts_what_others_have_seen),
-        cmocka_unit_test(children_that_leave_do_not_each_print_the_count),
+        cmocka_unit_test(not_each_child_prints_the_count_at_its_exit),
         cmocka_unit_test(a_reporter_that_is_killed_does_not_silence_the_finding),
-        cmocka_unit_test(a_report_into_a_pipe_without_a_reader_kills_nobody),
+        cmocka_unit_test(a_report_into_a_pipe_without_a_reader_does_not_kill_the_process),
         cmocka_unit_test(what_does_not_fit_into_a_pipe_is_counted),
         cmocka_unit_test(what_could_not_be_printed_is_counted_at_the_end),
     };

@@ -1,5 +1,5 @@
-/* The lock for readers and writers of several processes, one of which is led through it instruction
- * by instruction: killed at each, it holds up nobody; and once it has released the lock, it touches
+/* The rwlock of several processes: a process executes its functions instruction by instruction.
+ * Killed at any of them, it blocks no other process; and after it has released the lock, it touches
  * no byte of it. */
 #include <linux/futex.h>
 
@@ -17,20 +17,20 @@ static struct fo_rwlock *of(pthread_rwlock_t *lock)
 
 static void read_and_release(void)
 {
-    read_it(locks[0]);
-    leave(locks[0]);
+    acquire_shared(locks[0]);
+    unlock(locks[0]);
 }
 
 static void read_many(void)
 {
     for (unsigned i = 0; i < MANY; i++)
-        read_it(locks[i]);
+        acquire_shared(locks[i]);
 }
 
 static void release_many(void)
 {
     for (unsigned i = 0; i < MANY; i++)
-        leave(locks[i]);
+        unlock(locks[i]);
 }
 
 static void acquire_to_write(void)
@@ -41,26 +41,26 @@ static void acquire_to_write(void)
 static void write_and_release(void)
 {
     acquire_to_write();
-    leave(locks[0]);
+    unlock(locks[0]);
 }
 
 static void read_then_write(void)
 {
-    read_and_release(); /* so that it looks for readers */
+    read_and_release(); /* so that the writer searches for readers */
     write_and_release();
 }
 
 static void acquire_to_read(void)
 {
-    read_it(locks[0]);
+    acquire_shared(locks[0]);
 }
 
 static void release(void)
 {
-    leave(locks[0]);
+    unlock(locks[0]);
 }
 
-/* As after a writer that waits for this reader. */
+/* As if a writer waited for this reader. */
 static void be_awaited(void)
 {
     acquire_to_read();
@@ -91,13 +91,13 @@ static void begin(void)
 /* --- killed --------------------------------------------------------------------------------------
  */
 
-static void all_are_free(void)
+static void check_all_free(void)
 {
     for (unsigned i = 0; i < MANY; i++) {
         assert_int_equal(fo_rwlock_write(locks[i]), 0);
-        leave(locks[i]);
-        read_it(locks[i]);
-        leave(locks[i]);
+        unlock(locks[i]);
+        acquire_shared(locks[i]);
+        unlock(locks[i]);
     }
 }
 
@@ -112,12 +112,12 @@ static void kill_at_each(void (*prepare)(void), void (*run)(void), unsigned stri
         killed = stepping_lead(child, steps);
         if (killed)
             stepping_kill(child);
-        all_are_free();
+        check_all_free();
         assert_true(fixture_count("was left locked for writing") <= 1);
         fixture_forget();
-        assert_in_range(fo_seats->used, 1, 3); /* seats of the dead serve again */
+        assert_in_range(fo_seats->used, 1, 3); /* seats of dead processes are used again */
     }
-    assert_in_range(steps, 10, SMALL ? 100000 : 10000); /* a sanitizer's are more */
+    assert_in_range(steps, 10, SMALL ? 100000 : 10000); /* more with a sanitizer */
 }
 
 FRESH(killed_while_it_reads)
@@ -155,8 +155,7 @@ FRESH(killed_while_it_releases_what_others_wait_for)
     kill_at_each(be_waited_for, release, 1);
 }
 
-/* --- the lock is gone when it is released
- * ---------------------------------------------------------
+/* --- freed when it is released -------------------------------------------------------------------
  */
 
 static bool is_free(uint64_t key)
@@ -166,7 +165,7 @@ static bool is_free(uint64_t key)
     return (of(locks[0])->word & FO_RWLOCK_OWNER) == 0 && !fo_seats_find(key, UINT32_MAX, &reader);
 }
 
-static void touches_nothing_after(void (*acquire)(void))
+static void check_untouched_after_release(void (*acquire)(void))
 {
     unsigned char *bytes = (void *)locks[0];
     uint64_t key = of(locks[0])->key;
@@ -175,22 +174,22 @@ static void touches_nothing_after(void (*acquire)(void))
 
     while (!is_free(key))
         assert_true(stepping_lead(child, 1));
-    memset(bytes, 0xa5, sizeof *locks[0]); /* it serves another one by now */
+    memset(bytes, 0xa5, sizeof *locks[0]); /* as if it were another block by now */
     while (stepping_lead(child, 1))
         after++;
     for (unsigned i = 0; i < sizeof *locks[0]; i++)
         assert_int_equal(bytes[i], 0xa5);
-    assert_in_range(after, 3, 100000); /* it was looked at */
+    assert_in_range(after, 3, 100000); /* the call did not end with the release */
     assert_int_equal(fo_rwlock_init(locks[0]), 0);
 }
 
 FRESH(after_its_release_a_lock_is_not_touched)
 {
     begin();
-    touches_nothing_after(acquire_to_read);
-    touches_nothing_after(be_awaited);
-    touches_nothing_after(acquire_to_write);
-    touches_nothing_after(be_waited_for);
+    check_untouched_after_release(acquire_to_read);
+    check_untouched_after_release(be_awaited);
+    check_untouched_after_release(acquire_to_write);
+    check_untouched_after_release(be_waited_for);
 }
 
 int main(void)

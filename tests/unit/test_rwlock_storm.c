@@ -1,5 +1,5 @@
-/* The lock for readers and writers, by many threads and processes at once, of which some are killed
- * at any instant: does it exclude whom it should, and are seats given back? */
+/* The rwlock with many threads and processes at once, some of which are killed at any instant: does
+ * it exclude the others, and are seats retired? */
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -10,7 +10,7 @@
 
 enum { PROCESSES = 4, THREADS = 3, TURNS = SMALL ? 2000 : 20000, STORM_LOCKS = 4 };
 
-/* Whoever writes changes both; who sees them differ was not excluded. */
+/* A writer changes both numbers.  If they differ for another thread, that one was not excluded. */
 struct shared {
     pthread_rwlock_t *lock;
     volatile uint64_t first, second;
@@ -31,10 +31,10 @@ static void write_once(struct shared *s)
     look(s);
     s->first++;
     s->second++;
-    leave(s->lock);
+    unlock(s->lock);
 }
 
-/* Two at a time, in a fixed order, so that nobody waits for himself. */
+/* Two at a time, in a fixed order, so that there is no deadlock. */
 static void *take_turns(void *number)
 {
     uint64_t seed = (uintptr_t)number ^ (uint64_t)getpid() << 8;
@@ -43,12 +43,12 @@ static void *take_turns(void *number)
         uint64_t r = fixture_random(&seed);
         struct shared *a = storm[r % (STORM_LOCKS - 1)], *b = storm[STORM_LOCKS - 1];
         if (r >> 8 & 15) {
-            read_it(a->lock);
+            acquire_shared(a->lock);
             look(a);
-            read_it(b->lock);
+            acquire_shared(b->lock);
             look(b);
-            leave(r >> 16 & 1 ? a->lock : b->lock);
-            leave(r >> 16 & 1 ? b->lock : a->lock);
+            unlock(r >> 16 & 1 ? a->lock : b->lock);
+            unlock(r >> 16 & 1 ? b->lock : a->lock);
         } else
             write_once(r >> 16 & 1 ? a : b);
     }
@@ -68,8 +68,8 @@ static void storm_here(void *unused)
 
 static void *read_once(void *unused)
 {
-    read_it(storm[0]->lock);
-    leave(storm[0]->lock);
+    acquire_shared(storm[0]->lock);
+    unlock(storm[0]->lock);
     return unused;
 }
 
@@ -83,8 +83,8 @@ static void start_storm(void)
     }
 }
 
-/* ThreadSanitizer sees the order of operations in one process only: a writer need not look at
- * readers whose end a writer of another process has seen. */
+/* ThreadSanitizer knows the order of operations in one process only: a writer does not read the
+ * seats of readers whose release a writer of another process has seen. */
 static unsigned other_processes(void)
 {
 #ifdef __SANITIZE_THREAD__
@@ -115,8 +115,8 @@ FRESH(a_storm_of_threads_and_processes)
     fixture_expect("%s", "");
 }
 
-/* Threads come and go, and each has a seat for its time. */
-FRESH(seats_are_given_back)
+/* Each thread has a seat until it ends. */
+FRESH(seats_are_retired)
 {
     pthread_t thread;
 
@@ -129,7 +129,7 @@ FRESH(seats_are_given_back)
     assert_int_equal(fo_seats->seat[1].owner.owner, 0);
 }
 
-/* Killed at any instant: a dead reader holds nobody up, and a dead writer is told of. */
+/* Killed at any instant, a reader blocks no other thread. */
 FRESH(a_storm_in_which_processes_are_killed)
 {
     enum { KILLS = SMALL ? 20 : 200 };
@@ -141,10 +141,10 @@ FRESH(a_storm_in_which_processes_are_killed)
         pid_t pid = fork();
         if (pid == 0)
             for (;;) {
-                read_it(storm[0]->lock);
-                read_it(storm[1]->lock);
-                leave(storm[0]->lock);
-                leave(storm[1]->lock);
+                acquire_shared(storm[0]->lock);
+                acquire_shared(storm[1]->lock);
+                unlock(storm[0]->lock);
+                unlock(storm[1]->lock);
             }
         usleep((useconds_t)(fixture_random(&seed) % 1000));
         kill(pid, SIGKILL);
@@ -160,7 +160,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_storm_of_threads_and_processes),
-        cmocka_unit_test(seats_are_given_back),
+        cmocka_unit_test(seats_are_retired),
         cmocka_unit_test(a_storm_in_which_processes_are_killed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,5 +1,5 @@
-/* Is whatever is added to a set found again, wherever somebody else is stopped or killed in it? And
- * of two who change one page's word, does one? */
+/* Is a number that was added to a set found, wherever another process was stopped or killed in it?
+ * And of two processes that change the word of a page, does one succeed? */
 #include <string.h>
 #include <sys/mman.h>
 
@@ -11,7 +11,7 @@ enum { NUMBERS = 10000, FIRST = 70, SECOND = 71 }; /* of one word */
 enum { WORDS = 4, CHUNKS = NUMBERS / 64 / WORDS + 1 };
 
 static struct common {
-    uint64_t above[8], chunks[CHUNKS][2 + WORDS]; /* of which the first two are something else's */
+    uint64_t above[8], chunks[CHUNKS][2 + WORDS]; /* the first two words are not the set's */
     uint32_t taken;
     struct fo_page page;
     bool changed;
@@ -45,9 +45,9 @@ static void add(void)
     fo_set_add(&set, FIRST);
 }
 
-static void end_of(pid_t child)
+static void finish_child(pid_t child)
 {
-    stepping_let_go(child);
+    stepping_detach(child);
     assert_int_equal(waitpid(child, NULL, 0), child);
 }
 
@@ -56,7 +56,7 @@ static void empty(void)
     memset(common, 0, sizeof *common);
 }
 
-/* A word above says that there is something, and there is not. */
+/* A bit of a word above is set, but the word below it is empty. */
 static void leave_a_trace(void)
 {
     empty();
@@ -75,12 +75,12 @@ FRESH(what_is_added_while_another_finds_nothing_is_found)
         stands = stepping_lead(taker, steps);
         fo_set_add(&set, SECOND);
         if (stands)
-            end_of(taker);
+            finish_child(taker);
         assert_true(common->taken == SECOND || fo_set_take(&set, NUMBERS) == SECOND);
     }
 }
 
-/* After the kill it may be hidden; adding it again, as recovery does, brings it back. */
+/* After the kill the number may be hidden.  The recovery adds it again, and it is found. */
 static void killed_then_added(void (*before)(void), void (*run)(void))
 {
     bool stands = true;
@@ -123,7 +123,7 @@ static void change(void)
     common->changed = fo_page_change(&common->page, FO_PAGE_PARTIAL, FO_PAGE_FULL);
 }
 
-FRESH(of_two_who_change_a_page_one_does)
+FRESH(of_two_processes_that_change_a_page_one_succeeds)
 {
     bool stands = true;
 
@@ -132,11 +132,12 @@ FRESH(of_two_who_change_a_page_one_does)
         common->page.what = fo_what(1, FO_PAGE_PARTIAL);
         pid_t child = stepping_start(nothing, change);
         stands = stepping_lead(child, steps);
-        bool mine = fo_page_change(&common->page, FO_PAGE_PARTIAL, FO_PAGE_BLOCK);
+        bool changed_here = fo_page_change(&common->page, FO_PAGE_PARTIAL, FO_PAGE_BLOCK);
         if (stands)
-            end_of(child);
-        assert_int_not_equal(mine, common->changed);
-        assert_int_equal(common->page.what, fo_what(1, mine ? FO_PAGE_BLOCK : FO_PAGE_FULL));
+            finish_child(child);
+        assert_int_not_equal(changed_here, common->changed);
+        assert_int_equal(common->page.what,
+                         fo_what(1, changed_here ? FO_PAGE_BLOCK : FO_PAGE_FULL));
     }
 }
 
@@ -146,7 +147,7 @@ int main(void)
         cmocka_unit_test(what_is_added_while_another_finds_nothing_is_found),
         cmocka_unit_test(what_is_added_again_after_a_kill_is_found),
         cmocka_unit_test(the_lowest_is_taken_first_and_each_once),
-        cmocka_unit_test(of_two_who_change_a_page_one_does),
+        cmocka_unit_test(of_two_processes_that_change_a_page_one_succeeds),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,4 +1,4 @@
-/* Memory that processes share: is it noticed, wherever the program's pool has it? */
+/* Is shared memory noticed, in whichever segment of the program's pool it is? */
 #include <stdio.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
@@ -17,7 +17,7 @@
 
 static const size_t HALF = 1 << 20;
 
-/* A pool of two segments of one memory, which it uses in turn. */
+/* A pool that uses two segments in turn. */
 static char *segments[2];
 static size_t used[2];
 static unsigned calls;
@@ -54,7 +54,7 @@ static void use_segments(int sharing)
                        sharing | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
     assert_ptr_equal(segments[1], segments[0] + HALF);
     fo_host = (struct fo_host){segment_malloc, segment_realloc, segment_free};
-    assert_true(fo_shared_prepare()); /* as when the program registers them */
+    assert_true(fo_shared_prepare()); /* as when the program registers its functions */
 }
 
 FRESH(a_shared_pool_is_noticed_by_its_first_block)
@@ -108,7 +108,7 @@ FRESH(a_block_that_one_process_freed_is_freed_for_all)
                    p, (int)getpid(), (int)child, (int)getpid(), (int)getpid());
 }
 
-FRESH(a_leaf_made_by_a_child_is_everybody_s)
+FRESH(a_leaf_made_by_a_child_is_shared_by_all)
 {
     fixture_start("CURES=none", NULL);
     use_segments(MAP_SHARED);
@@ -123,12 +123,12 @@ FRESH(a_leaf_made_by_a_child_is_everybody_s)
     assert_int_equal(*fo_registry_slot(0x123450000000), FO_SLOT_LIVE);
 }
 
-/* There is no room for another map, but the program's memory works: so must we. */
+/* The registry has no room for another map; the program's memory must work all the same. */
 FRESH(a_private_pool_works_under_a_limit_of_address_space)
 {
     unsigned long pages;
 
-    if (FIXTURE_ASAN) /* it reserves more than any limit */
+    if (FIXTURE_ASAN) /* its own addresses exceed any limit */
         return;
     fixture_start(NULL);
     use_segments(MAP_PRIVATE);
@@ -147,7 +147,7 @@ int main(void)
         cmocka_unit_test(a_private_pool_gets_no_cures),
         cmocka_unit_test(every_segment_of_a_shared_pool_is_known),
         cmocka_unit_test(a_block_that_one_process_freed_is_freed_for_all),
-        cmocka_unit_test(a_leaf_made_by_a_child_is_everybody_s),
+        cmocka_unit_test(a_leaf_made_by_a_child_is_shared_by_all),
         cmocka_unit_test(a_private_pool_works_under_a_limit_of_address_space),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

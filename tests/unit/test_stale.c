@@ -1,6 +1,6 @@
-/* How long is a stale free found by its own name?  A block is freed, OpenSSL goes on allocating and
- * freeing, and then its pointer is freed again: is it still known which block that was?  Sizes are
- * drawn as a mutual TLS 1.3 handshake asks for them (tests/bench, handshake --sizes). */
+/* For how long is the block of a stale free known?  A block is freed, OpenSSL allocates and frees
+ * other blocks, and then its pointer is freed again: is the right block named?  Sizes are drawn as
+ * a mutual TLS 1.3 handshake requests them (tests/bench, handshake --sizes). */
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,7 +12,7 @@
 
 enum { LIVE = 2500, WARM_UP = 30000, TRIALS = 60, MOST_THREADS = 8 };
 
-/* Of 1,000 blocks so many are not larger than this, and larger than the one before. */
+/* Of 1,000 blocks, `share` have a size up to this one and above the one before. */
 static const struct {
     uint16_t size, share;
 } mix[] = {{4, 250}, {16, 85},  {24, 176}, {32, 300}, {40, 55},  {48, 16}, {64, 10},
@@ -22,8 +22,8 @@ static const struct {
 static const size_t sizes[] = {16, 64, 384, 1072, 16384, 100000};
 
 struct program {
-    size_t size;    /* of the block that is freed too often */
-    unsigned after; /* so many allocations after its free, it is asked for */
+    size_t size;    /* of the block that is freed twice */
+    unsigned after; /* allocations between its two frees */
     uint64_t seed;
     void *live[LIVE];
     unsigned named, other, unknown;
@@ -38,10 +38,10 @@ static size_t draw(uint64_t *seed)
     return mix[i].size;
 }
 
-static bool at_one_pace; /* as on so many processors; else each has a processor in turn */
+static bool at_one_pace; /* threads keep pace, as with a processor for each */
 static pthread_barrier_t step;
 
-static void go_on(struct program *p, unsigned allocations)
+static void allocate_mix(struct program *p, unsigned allocations)
 {
     while (allocations-- != 0) {
         if (at_one_pace && allocations % 128 == 0)
@@ -58,8 +58,8 @@ static bool is_from(fo_site site, const char *file)
     return site != 0 && fo_site_file(site) != NULL && strcmp(fo_site_file(site), file) == 0;
 }
 
-/* What is known of the free, if it is known at all. */
-static bool remembered(uintptr_t stale, struct fo_freed *freed)
+/* Is the free known, and what is known of it? */
+static bool is_remembered(uintptr_t stale, struct fo_freed *freed)
 {
     if (!fo_hot.direct) {
         const uint8_t *slot = fo_registry_slot(stale);
@@ -70,11 +70,11 @@ static bool remembered(uintptr_t stale, struct fo_freed *freed)
     return at.state == FO_FOUND_FREED && at.payload == stale && fo_region_freed(&at, freed);
 }
 
-static void ask(struct program *p, uintptr_t stale)
+static void judge(struct program *p, uintptr_t stale)
 {
     struct fo_freed freed = {0};
 
-    if (!remembered(stale, &freed))
+    if (!is_remembered(stale, &freed))
         p->unknown++;
     else if (is_from(freed.allocated, "victim.c") && is_from(freed.freed, "first.c"))
         p->named++;
@@ -86,13 +86,13 @@ static void *run(void *program)
 {
     struct program *p = program;
 
-    go_on(p, WARM_UP);
+    allocate_mix(p, WARM_UP);
     for (unsigned i = 0; i < TRIALS; i++) {
         void *stale = fo_malloc(p->size, "victim.c", 1);
-        go_on(p, 97);
+        allocate_mix(p, 97);
         fo_free(stale, "first.c", 2);
-        go_on(p, p->after);
-        ask(p, (uintptr_t)stale);
+        allocate_mix(p, p->after);
+        judge(p, (uintptr_t)stale);
     }
     return NULL;
 }
@@ -119,7 +119,7 @@ static void run_in(unsigned threads, size_t size)
     assert_in_range(named, threads * TRIALS * 95 / 100, threads * TRIALS);
 }
 
-/* The threads of a size are gone when those of the next one come: they find their caches. */
+/* The threads of one size end before those of the next begin, which adopt their caches. */
 static void all_sizes(unsigned threads)
 {
     for (unsigned i = 0; i < sizeof sizes / sizeof *sizes; i++)

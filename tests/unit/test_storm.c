@@ -1,16 +1,16 @@
-/* Eight threads, a million random operations each, with double frees planted among them in all the
- * ways of test programs and servers: is every planted one reported, and nothing else?
+/* Eight threads, a million random operations each, among them planted double frees of the kinds
+ * that programs and servers have: is every planted one reported, and nothing else?
  *
- * A planted double free is a promise that the library can keep only while the freed block waits.
- * That is certain here, because nothing but its thread's own frees can push a block out:
- * - Each of the threads has a shard of its own (8 of 16), chosen before the storm begins. A shard's
- *   lock is tried by another thread only when that one's own is taken, which never happens then.
+ * The library can report a double free for certain only while the block is in the quarantine.  In
+ * this test only the frees of its own thread can evict a block:
+ * - Each of the threads has a shard of its own (8 of 16), chosen before the storm begins. A thread
+ *   tries the lock of another shard only if its own is held, which never happens here.
  * - Blocks of a class serve again in the order in which they were freed, and only while more than
  *   KEPT of the class wait: of 32M, each class has 16 KiB in each of eight threads, which is 16
- *   blocks of the largest. So a block stays for as long as its thread frees fewer than 16 others.
+ *   blocks of the largest. So a block stays until its thread has freed 16 others.
  * - Larger blocks leave in the order in which they were freed, after megabytes of others.
- * - Classes give blocks back to libc only if more waits than may. Recycling starts at half of that,
- *   and from then on a thread that allocates as much as it frees adds nothing. */
+ * - Classes give blocks back to libc only above the limit. Reuse starts at half of the limit, and
+ *   from then on a thread that allocates as much as it frees adds nothing. */
 #include <pthread.h>
 #include <sched.h>
 #include <stdio.h>
@@ -27,7 +27,7 @@ enum { THREADS = 8, OPERATIONS = SMALL ? 20000 : 1000000, PLANT_EVERY = SMALL ? 
 enum { OWN = 64, SHARED = 64, PARTS = 3, FREES_MAX = 1 + PARTS };
 #define QUARANTINE "QUARANTINE=32M"
 
-/* How often a thread works on before it frees a block again. */
+/* The operations of a thread between the two frees of a delayed block. */
 enum { LATER = 3, KEPT = 16 };
 _Static_assert(LATER *FREES_MAX < KEPT, "the block still waits then");
 _Static_assert((int)THREADS < (int)FO_SHARDS, "each thread has a shard of its own");
@@ -55,7 +55,7 @@ struct worker {
     unsigned number;
     uint64_t seed;
     size_t *own[OWN];
-    void *delayed; /* freed, and freed again in so many operations */
+    void *delayed; /* freed, and freed again after `left` operations */
     unsigned left;
 };
 
@@ -64,7 +64,8 @@ static unsigned choose(struct worker *w, unsigned n)
     return (unsigned)(fixture_random(&w->seed) >> 32) % n;
 }
 
-/* The first word of a block is its size, the last byte depends on it: nobody else has it. */
+/* The first word of a block is its size, and its last byte depends on it: no other block overlaps.
+ */
 static size_t *stamp(size_t *p, size_t size)
 {
     assert_non_null(p);
@@ -114,7 +115,7 @@ static void move(struct worker *w)
     *slot = stamp(fo_realloc(*slot, size, "move.c", 1), size);
 }
 
-/* What another thread allocated is freed here. */
+/* Frees what another thread allocated. */
 static void swap(struct worker *w)
 {
     free_block(__atomic_exchange_n(&exchange[choose(w, SHARED)], new_block(w), __ATOMIC_ACQ_REL));
@@ -127,7 +128,7 @@ static bool is_freed(void *p, enum fo_operation operation)
     return fo_freed_object((uintptr_t)p, reference ? "SSL_SESSION" : "SSL_CTX", operation, true);
 }
 
-/* As X_new(), X_up_ref() and X_free() do. */
+/* The calls that X_new(), X_up_ref() and X_free() make. */
 static void live_object(struct worker *w)
 {
     size_t *parts[PARTS], *object = new_block(w);
@@ -143,8 +144,8 @@ static void live_object(struct worker *w)
 
 /* --- planted double frees -------------------------------------------------------------------- */
 
-/* Free again what others have freed and sent. That refuses a free and frees nothing: so the blocks
- * that this thread itself has freed stay, even while it waits for an answer. */
+/* Free again what other threads have freed and sent. Such a free is refused, so it evicts no block
+ * of this thread, even while this one waits for an answer. */
 static void answer_mail(struct worker *w)
 {
     struct letter *letter = __atomic_load_n(&mailbox[w->number], __ATOMIC_ACQUIRE);
@@ -186,7 +187,7 @@ static bool free_given_twice(struct worker *w)
     return true;
 }
 
-/* Certain: the old address was given up by the realloc, and is freed at once. */
+/* Certain: the realloc freed the old address, and it is freed again at once. */
 static void free_moved(struct worker *w, size_t *p)
 {
     size_t *now = fo_realloc(p, 16 + choose(w, 500), "move.c", 1);
@@ -196,7 +197,7 @@ static void free_moved(struct worker *w, size_t *p)
     fo_free(now, "free.c", 1);
 }
 
-/* Certain: so few operations later that too few were freed behind it (see LATER). */
+/* Certain: in so few operations too few blocks are freed to evict it (see LATER). */
 static void free_delayed(struct worker *w)
 {
     if (w->delayed == NULL || --w->left != 0)
@@ -291,8 +292,8 @@ static void storm(void)
         free_block(exchange[i]);
 }
 
-/* How often were findings with this mark seen, whose blocks were allocated here?  The last count of
- * a finding is the highest; one that was seen once has none. Adds the number of their records. */
+/* How often was a finding with this mark and this site of allocation seen?  The last count of a
+ * finding is the highest; a finding that was seen once has no count. Adds the number of records. */
 static unsigned long seen(const char *mark, const char *allocated, unsigned *records)
 {
     unsigned long most = 0, count = 0;

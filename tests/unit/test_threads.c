@@ -1,5 +1,6 @@
-/* Many threads allocate, move and free, their own blocks and each other's: is every planted double
- * free reported, and nothing else?  Made for ThreadSanitizer; the forks only run without. */
+/* Many threads allocate, move and free their own blocks and those of other threads: is every
+ * planted double free reported, and nothing else?  The test is made for ThreadSanitizer; only the
+ * forks need a run without it. */
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -49,7 +50,7 @@ static void one_round(uint64_t *seed)
     fo_free(p, "free.c", 3);
 }
 
-/* The second free of a block follows at once, each from a line of its own. */
+/* The second free of a block follows at once; each has a line of its own. */
 static void plant(uint64_t *seed)
 {
     void *p = new_block(seed);
@@ -166,7 +167,6 @@ FRESH(of_threads_that_free_one_block_exactly_one_does)
     for (int i = 0; i < RACES; i++)
         raced[i] = fo_malloc(40, "a.c", 1);
     run(3, race);
-    /* Those that are not printed found no room in the table of findings. */
     assert_int_equal(fixture_count("freeonce: double free of block"), 2 * RACES);
     assert_int_equal(pool.wrong, 0);
 }
@@ -182,7 +182,7 @@ static void *work_until_stopped(void *number)
     return NULL;
 }
 
-static void live_in_the_child(void)
+static void use_in_child(void)
 {
     uint64_t seed = (uint64_t)getpid();
     void *blocks[200];
@@ -203,7 +203,7 @@ static void *fork_often(void *number)
         int status;
         pid_t pid = fork();
         if (pid == 0) {
-            live_in_the_child();
+            use_in_child();
             _exit(0);
         }
         assert_int_equal(waitpid(pid, &status, 0), pid);
@@ -212,11 +212,11 @@ static void *fork_often(void *number)
     return number;
 }
 
-FRESH(children_of_busy_threads_go_on)
+FRESH(children_of_busy_threads_can_allocate)
 {
     pthread_t busy[3], forking[2];
 
-    if (FIXTURE_TSAN || FIXTURE_ASAN) /* their own locks do not survive such a fork */
+    if (FIXTURE_TSAN || FIXTURE_ASAN) /* the locks of sanitizers do not survive such a fork */
         return;
     fixture_start("QUARANTINE=64K", NULL);
     for (uintptr_t i = 0; i < 3; i++)
@@ -240,7 +240,7 @@ int main(void)
         cmocka_unit_test(a_small_quarantine_finds_nothing),
         cmocka_unit_test(a_pool_gets_every_block_back_once),
         cmocka_unit_test(of_threads_that_free_one_block_exactly_one_does),
-        cmocka_unit_test(children_of_busy_threads_go_on),
+        cmocka_unit_test(children_of_busy_threads_can_allocate),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,4 +1,4 @@
-/* Is every wrong pointer called what it is, in the words of the report, and left alone? */
+/* Does each wrong pointer get the right report, and is its memory unchanged? */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -71,7 +71,7 @@ FRESH(the_old_address_of_a_realloc_counts_as_freed_there)
     fixture_expect("%s", "");
 }
 
-FRESH(a_pointer_inside_a_block_is_told_with_its_distance)
+FRESH(a_pointer_inside_a_block_is_reported_with_its_distance)
 {
     static const size_t offsets[] = {1, 8, 16, 17, 99, 4096, 99999};
 
@@ -94,7 +94,7 @@ FRESH(a_pointer_inside_a_block_is_told_with_its_distance)
     fixture_expect("%s", "");
 }
 
-FRESH(a_pointer_inside_a_freed_block_is_told_with_both_places)
+FRESH(a_pointer_inside_a_freed_block_is_reported_with_both_places)
 {
     fixture_start(NULL);
     char *p = fo_malloc(100, "a.c", 1);
@@ -106,7 +106,7 @@ FRESH(a_pointer_inside_a_freed_block_is_told_with_both_places)
                    place("freed first", "b.c:2"), place("freed now", "c.c:3"));
 }
 
-FRESH(an_overwritten_header_is_told_and_the_block_kept)
+FRESH(an_overwritten_header_is_reported_and_the_block_kept)
 {
     fixture_start("QUARANTINE=0", "SHARED=0", NULL);
     pool_register();
@@ -125,7 +125,7 @@ FRESH(an_overwritten_header_is_told_and_the_block_kept)
     pool_check(2);
 }
 
-static void foreign(void *p, const char *memory)
+static void expect_foreign(void *p, const char *memory)
 {
     static int line;
     char site[16];
@@ -141,7 +141,7 @@ static void foreign(void *p, const char *memory)
                    (uintmax_t)(uintptr_t)p, memory, place("realloc", site));
 }
 
-FRESH(foreign_pointers_are_told_with_what_they_are)
+FRESH(foreign_pointers_are_reported_with_their_kind_of_memory)
 {
     static _Alignas(16) char data[64];
     _Alignas(16) char stack[64];
@@ -158,19 +158,19 @@ FRESH(foreign_pointers_are_told_with_what_they_are)
     char *heap = malloc(64);
     char *page = mmap(NULL, 2 * PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     munmap(page + PAGE, PAGE);
-    foreign(data + 16, "static data");
-    foreign(data + 17, "static data");
-    foreign(stack + 16, "the stack");
-    foreign(heap, "memory of the program");
-    foreign(heap + 1, "memory of the program");
-    foreign(page, "unmapped memory");
-    foreign(page + PAGE, "unmapped memory");
-    foreign((void *)1, "the first page");
-    foreign((void *)16, "the first page");
-    foreign((void *)(PAGE - 16), "the first page");
+    expect_foreign(data + 16, "static data");
+    expect_foreign(data + 17, "static data");
+    expect_foreign(stack + 16, "the stack");
+    expect_foreign(heap, "memory of the program");
+    expect_foreign(heap + 1, "memory of the program");
+    expect_foreign(page, "unmapped memory");
+    expect_foreign(page + PAGE, "unmapped memory");
+    expect_foreign((void *)1, "the first page");
+    expect_foreign((void *)16, "the first page");
+    expect_foreign((void *)(PAGE - 16), "the first page");
     for (size_t i = 0; i < sizeof wild / sizeof wild[0]; i++)
-        foreign((void *)wild[i], "unmapped memory");
-    free(heap); /* it was left alone */
+        expect_foreign((void *)wild[i], "unmapped memory");
+    free(heap); /* it was not freed before */
 }
 
 FRESH(foreign_pointers_go_to_libc_on_request)
@@ -187,14 +187,14 @@ FRESH(foreign_pointers_go_to_libc_on_request)
     assert_string_equal(p, "content");
     free(p);
     fixture_forget();
-    p = fo_malloc(10, "a.c", 3); /* a double free is none of libc's business */
+    p = fo_malloc(10, "a.c", 3); /* a double free is not passed to libc */
     fo_free(p, "a.c", 4);
     fo_free(p, "a.c", 5);
     assert_int_equal(fixture_count("double free"), 1);
     assert_int_equal(fixture_count("skipped"), 1);
 }
 
-FRESH(files_that_cannot_be_read_are_told_as_unknown)
+FRESH(files_that_cannot_be_read_are_reported_as_unknown)
 {
     char *page = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
@@ -209,8 +209,8 @@ FRESH(files_that_cannot_be_read_are_told_as_unknown)
                    place("freed again", "c.c:3"));
 }
 
-/* A process that was killed while it moved or freed a block leaves no record of it. */
-FRESH(a_free_without_a_record_is_told_and_costs_no_second)
+/* A process that is killed while it moves or frees a block leaves no record of the free. */
+FRESH(a_free_without_a_record_is_reported_within_a_second)
 {
     static const uint8_t states[] = {FO_SLOT_BUSY, FO_SLOT_FREED};
     struct timespec before, after;
@@ -244,7 +244,7 @@ FRESH(a_double_free_in_a_child_names_the_parent)
                    p, place("allocated", "a.c:1"), place("freed first", "b.c:2"), child, parent);
 }
 
-static void give_status(const char *option, void (*body)(void), int status)
+static void expect_status(const char *option, void (*body)(void), int status)
 {
     int got;
     pid_t child = fork();
@@ -267,13 +267,13 @@ static void free_twice(void)
     fo_free(p, "c.c", 3);
 }
 
-static void after_a_report_follows_what_was_asked(void **state)
+static void after_a_report_the_option_decides(void **state)
 {
     (void)state;
-    give_status("ON_ERROR=skip", free_twice, 99 << 8);
-    give_status("ON_ERROR=exit:7", free_twice, 7 << 8);
-    give_status("ON_ERROR=exit:0", free_twice, 0);
-    give_status("ON_ERROR=abort", free_twice, SIGABRT);
+    expect_status("ON_ERROR=skip", free_twice, 99 << 8);
+    expect_status("ON_ERROR=exit:7", free_twice, 7 << 8);
+    expect_status("ON_ERROR=exit:0", free_twice, 0);
+    expect_status("ON_ERROR=abort", free_twice, SIGABRT);
 }
 
 int main(void)
@@ -283,15 +283,15 @@ int main(void)
         cmocka_unit_test(a_double_free_is_known_after_the_memory_was_given_back),
         cmocka_unit_test(a_realloc_of_a_freed_block_is_answered_with_null),
         cmocka_unit_test(the_old_address_of_a_realloc_counts_as_freed_there),
-        cmocka_unit_test(a_pointer_inside_a_block_is_told_with_its_distance),
-        cmocka_unit_test(a_pointer_inside_a_freed_block_is_told_with_both_places),
-        cmocka_unit_test(an_overwritten_header_is_told_and_the_block_kept),
-        cmocka_unit_test(foreign_pointers_are_told_with_what_they_are),
+        cmocka_unit_test(a_pointer_inside_a_block_is_reported_with_its_distance),
+        cmocka_unit_test(a_pointer_inside_a_freed_block_is_reported_with_both_places),
+        cmocka_unit_test(an_overwritten_header_is_reported_and_the_block_kept),
+        cmocka_unit_test(foreign_pointers_are_reported_with_their_kind_of_memory),
         cmocka_unit_test(foreign_pointers_go_to_libc_on_request),
-        cmocka_unit_test(files_that_cannot_be_read_are_told_as_unknown),
-        cmocka_unit_test(a_free_without_a_record_is_told_and_costs_no_second),
+        cmocka_unit_test(files_that_cannot_be_read_are_reported_as_unknown),
+        cmocka_unit_test(a_free_without_a_record_is_reported_within_a_second),
         cmocka_unit_test(a_double_free_in_a_child_names_the_parent),
-        cmocka_unit_test(after_a_report_follows_what_was_asked),
+        cmocka_unit_test(after_a_report_the_option_decides),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,4 +1,4 @@
-/* For tests of backends arena and shm: walk the heap, which must be whole, and free many blocks. */
+/* For tests of backends arena and shm: check that the heap is whole, and free many blocks. */
 #ifndef FO_TESTS_WHOLE_HEAP_H
 #define FO_TESTS_WHOLE_HEAP_H
 

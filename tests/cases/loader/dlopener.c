@@ -1,5 +1,5 @@
 /* A program that is not linked to OpenSSL and loads libcrypto itself, RTLD_LOCAL, as Apache and
- * Python do.  `dlopener CRYPTO [late LIBFREEONCE]`: late allocates before it loads freeonce.
+ * Python do.  `dlopener CRYPTO [late LIBFREEONCE]`: late allocates before it loads the library.
  * `dlopener CRYPTO deep` binds libcrypto's calls to libc itself (RTLD_DEEPBIND).
  * `dlopener module PATH` opens a module that is linked to OpenSSL, and runs it. */
 #include <dlfcn.h>

@@ -1,6 +1,6 @@
-/* A dynamic engine, linked to the shared libcrypto.  Its blocks go to the program that loads it and
- * the program's come here, as a key's do: both copies of OpenSSL have the same memory functions,
- * since bind_engine() registers the program's. */
+/* A dynamic engine, linked to the shared libcrypto.  The program and the engine free blocks of each
+ * other, as those of keys: both copies of OpenSSL have the same memory functions, because
+ * bind_engine() registers the program's. */
 #define OPENSSL_SUPPRESS_DEPRECATED
 #include <openssl/crypto.h>
 #include <openssl/engine.h>

@@ -1,4 +1,4 @@
-/* What the program engine_host asks of the engine. */
+/* The commands of the program engine_host to the engine. */
 #ifndef CASES_ENGINE_H
 #define CASES_ENGINE_H
 

@@ -1,6 +1,6 @@
-/* A program with a static OpenSSL inside, which exports nothing, and loads a dynamic engine that
- * brings the shared libcrypto along.  `engine_host ENGINE [HOW]`: pool registers functions of the
- * program's own with the static one; see end_early() for the others. */
+/* A program with a static OpenSSL inside that exports nothing, and loads a dynamic engine, which is
+ * linked to the shared libcrypto.  `engine_host ENGINE [HOW]`: pool registers functions of the
+ * program with the static one; see end_early() for the others. */
 #define OPENSSL_SUPPRESS_DEPRECATED
 #include <openssl/engine.h>
 #include <stdint.h>
@@ -10,7 +10,7 @@
 
 #include "engine.h"
 
-/* A pool that must not see what is not its own: each block starts with a mark. */
+/* A pool that must get its own blocks only: each starts with a mark. */
 enum { MARK = 16 };
 static int asked, wrong;
 
@@ -72,7 +72,7 @@ static void *ask(ENGINE *engine, int command, void *block)
     return block;
 }
 
-/* Blocks that each made, freed by the other. */
+/* The program and the engine free blocks of each other. */
 static void exchange(ENGINE *engine)
 {
     for (int i = 0; i < 100; i++) {
@@ -82,7 +82,7 @@ static void exchange(ENGINE *engine)
     puts("exchanged 100");
 }
 
-static void tell_functions(ENGINE *engine)
+static void print_functions(ENGINE *engine)
 {
     struct functions its = {NULL, NULL, NULL}, mine;
 
@@ -94,7 +94,7 @@ static void tell_functions(ENGINE *engine)
                : "others");
 }
 
-/* The engine's block of before it was bound. */
+/* The block that the engine allocated before it was bound. */
 static void end_early(ENGINE *engine, const char *how)
 {
     if (strcmp(how, "freed-here") == 0)
@@ -125,7 +125,7 @@ int main(int argc, char **argv)
     if (strcmp(how, "pool") == 0)
         printf("answer %d\n", CRYPTO_set_mem_functions(take, change, give));
     ENGINE *engine = load(argv[1]);
-    tell_functions(engine);
+    print_functions(engine);
     exchange(engine);
     end_early(engine, how);
     ENGINE_free(engine);

@@ -1,5 +1,5 @@
-/* An executable with a static OpenSSL inside that exports what was linked of it: nothing here needs
- * the functions that tell OpenSSL's version. */
+/* An executable with a static OpenSSL inside that exports the functions that were linked; those for
+ * OpenSSL's version are not among them. */
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <stdio.h>
@@ -11,7 +11,7 @@ int main(int argc, char **argv)
 
     (void)argv;
     setvbuf(stdout, NULL, _IONBF, 0);
-    puts("openssl OpenSSL"); /* all that can be said of it */
+    puts("openssl OpenSSL"); /* its version is not known */
     printf("digest %d\n", EVP_DigestInit_ex(context, EVP_sha256(), NULL) == 1 &&
                               EVP_DigestUpdate(context, "abc", 3) == 1 &&
                               EVP_DigestFinal_ex(context, digest, NULL) == 1 && digest[0] == 0xba);

@@ -1,6 +1,6 @@
 /* A preloaded library that wraps system calls of libc, and finds the real ones with dlopen, as
- * libsocket-wrapper does.  Called before libc's own start, that would start libc without its
- * environment. */
+ * libsocket-wrapper does.  A call before libc's own start would start libc without its environment.
+ */
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <stdarg.h>

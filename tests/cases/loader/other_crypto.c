@@ -1,5 +1,5 @@
-/* Another library with OpenSSL's names: as libcrypto.so.1.1, with symbol version OPENSSL_1_1_0, or
- * unversioned, as LibreSSL is.  Each function answers in a way that OpenSSL 3 would not. */
+/* Another library with OpenSSL's names: with symbol version OPENSSL_1_1_0, as libcrypto.so.1.1, or
+ * unversioned, as LibreSSL.  The answers of its functions differ from those of OpenSSL 3. */
 #include <stddef.h>
 #include <stdlib.h>
 
@@ -12,7 +12,7 @@ void OPENSSL_cleanup(void);
 void BN_free(void *p);
 unsigned long OpenSSL_version_num(void);
 
-/* What Debian 11's OpenSSL 1.1.1 answers, and any LibreSSL. */
+/* The versions of Debian 11's OpenSSL 1.1.1, and of any LibreSSL. */
 #ifdef OTHER_IS_OPENSSL
 enum { VERSION = 0x101010ef };
 #else

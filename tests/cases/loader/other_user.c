@@ -1,4 +1,4 @@
-/* A library that uses other_crypto.c and knows nothing of OpenSSL 3. */
+/* A library that is linked to other_crypto.c, not to OpenSSL 3. */
 #include "other_user.h"
 
 #include <dlfcn.h>

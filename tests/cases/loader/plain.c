@@ -1,5 +1,5 @@
-/* A program without OpenSSL: prints what it and its libraries see of their surroundings, which must
- * be the same with and without the preload. */
+/* A program without OpenSSL: prints symbols, environment and arguments as it and its libraries see
+ * them, which must be the same with and without the preload. */
 #include <dlfcn.h>
 #include <stdio.h>
 #include <stdlib.h>

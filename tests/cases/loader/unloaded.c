@@ -1,4 +1,4 @@
-/* A module that allocates an OpenSSL block, whose source file's name goes away with it. */
+/* A module that allocates an OpenSSL block.  The name of its source file is unmapped with it. */
 #include <openssl/crypto.h>
 
 void *unloaded_allocate(size_t size);

@@ -1,5 +1,5 @@
-/* A library that looks at what a preload may spoil: the arguments of its constructor, environ, the
- * order of dlsym(RTLD_NEXT), and dlerror.  plain.c prints what it saw. */
+/* A library that checks what a preload may change: the arguments of its constructor, environ, the
+ * order of dlsym(RTLD_NEXT), and dlerror.  plain.c prints the results. */
 #include "witness.h"
 
 #include <dlfcn.h>

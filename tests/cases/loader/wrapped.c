@@ -1,5 +1,5 @@
-/* Calls functions that wrapper.c wraps, and tells how often the wrapper saw each: as a program, or
- * as a module that dlopener.c opens. */
+/* Calls functions that wrapper.c wraps, and prints how often the wrapper of each was called: as a
+ * program, or as a module that dlopener.c opens. */
 #include <dlfcn.h>
 #include <malloc.h>
 #include <openssl/bn.h>
@@ -28,7 +28,7 @@ static int *counter(const char *name)
     return found != NULL ? found : &nothing;
 }
 
-#define TELL(name, call)                                                                           \
+#define COUNT(name, call)                                                                          \
     do {                                                                                           \
         int *count = counter("count_" #name);                                                      \
         *count = 0;                                                                                \
@@ -42,17 +42,17 @@ static void use_ssl(void)
     SSL_CTX *context;
     SSL *connection;
 
-    TELL(SSL_CTX_new, context = SSL_CTX_new(TLS_method()));
+    COUNT(SSL_CTX_new, context = SSL_CTX_new(TLS_method()));
     CHECK(context != NULL);
-    TELL(SSL_CTX_up_ref, CHECK(SSL_CTX_up_ref(context) == 1));
-    TELL(SSL_CTX_set_options, SSL_CTX_set_options(context, SSL_OP_NO_TICKET));
-    TELL(SSL_CTX_ctrl, CHECK(SSL_CTX_set_mode(context, SSL_MODE_AUTO_RETRY) != 0));
+    COUNT(SSL_CTX_up_ref, CHECK(SSL_CTX_up_ref(context) == 1));
+    COUNT(SSL_CTX_set_options, SSL_CTX_set_options(context, SSL_OP_NO_TICKET));
+    COUNT(SSL_CTX_ctrl, CHECK(SSL_CTX_set_mode(context, SSL_MODE_AUTO_RETRY) != 0));
     CHECK((SSL_CTX_get_options(context) & SSL_OP_NO_TICKET) != 0);
-    TELL(SSL_new, connection = SSL_new(context));
+    COUNT(SSL_new, connection = SSL_new(context));
     CHECK(connection != NULL);
-    TELL(SSL_free, SSL_free(connection));
+    COUNT(SSL_free, SSL_free(connection));
     SSL_CTX_free(context);
-    TELL(SSL_CTX_free, SSL_CTX_free(context));
+    COUNT(SSL_CTX_free, SSL_CTX_free(context));
 }
 
 static void use_crypto(void)
@@ -64,15 +64,15 @@ static void use_crypto(void)
     BIGNUM *modulus = BN_new();
 
     CHECK(store != NULL && key != NULL && kind != NULL && BN_set_word(modulus, 1000003) == 1);
-    TELL(X509_STORE_set_flags, CHECK(X509_STORE_set_flags(store, X509_V_FLAG_CRL_CHECK) == 1));
-    TELL(X509_STORE_free, X509_STORE_free(store));
-    TELL(EVP_PKEY_free, EVP_PKEY_free(key));
-    TELL(EVP_RAND_CTX_new, generator = EVP_RAND_CTX_new(kind, NULL));
+    COUNT(X509_STORE_set_flags, CHECK(X509_STORE_set_flags(store, X509_V_FLAG_CRL_CHECK) == 1));
+    COUNT(X509_STORE_free, X509_STORE_free(store));
+    COUNT(EVP_PKEY_free, EVP_PKEY_free(key));
+    COUNT(EVP_RAND_CTX_new, generator = EVP_RAND_CTX_new(kind, NULL));
     CHECK(generator != NULL);
-    TELL(EVP_RAND_CTX_free, EVP_RAND_CTX_free(generator));
+    COUNT(EVP_RAND_CTX_free, EVP_RAND_CTX_free(generator));
     EVP_RAND_free(kind);
     BN_BLINDING *blinding = BN_BLINDING_new(NULL, NULL, modulus);
-    TELL(BN_BLINDING_lock, CHECK(BN_BLINDING_lock(blinding) == 1));
+    COUNT(BN_BLINDING_lock, CHECK(BN_BLINDING_lock(blinding) == 1));
     CHECK(BN_BLINDING_unlock(blinding) == 1);
     BN_BLINDING_free(blinding);
     BN_free(modulus);
@@ -82,10 +82,10 @@ static void use_openssl_memory(void)
 {
     unsigned char *p;
 
-    TELL(CRYPTO_malloc, p = OPENSSL_malloc(16));
-    TELL(CRYPTO_realloc, p = OPENSSL_realloc(p, 100000));
-    TELL(CRYPTO_free, OPENSSL_free(p));
-    TELL(CRYPTO_zalloc, p = OPENSSL_zalloc(16));
+    COUNT(CRYPTO_malloc, p = OPENSSL_malloc(16));
+    COUNT(CRYPTO_realloc, p = OPENSSL_realloc(p, 100000));
+    COUNT(CRYPTO_free, OPENSSL_free(p));
+    COUNT(CRYPTO_zalloc, p = OPENSSL_zalloc(16));
     CHECK(p[0] == 0 && p[15] == 0);
     OPENSSL_free(p);
 }
@@ -94,10 +94,10 @@ static void use_memory(void)
 {
     void *volatile p = malloc(16);
 
-    TELL(malloc_usable_size, CHECK(malloc_usable_size(p) >= 16));
-    TELL(realloc, p = realloc(p, 100000));
-    TELL(reallocarray, p = reallocarray(p, 1000, 1000));
-    TELL(free, free(p));
+    COUNT(malloc_usable_size, CHECK(malloc_usable_size(p) >= 16));
+    COUNT(realloc, p = realloc(p, 100000));
+    COUNT(reallocarray, p = reallocarray(p, 1000, 1000));
+    COUNT(free, free(p));
 }
 
 static void use_locks(void)
@@ -106,15 +106,15 @@ static void use_locks(void)
     pthread_mutex_t mutex;
     pthread_cond_t condition;
 
-    TELL(pthread_rwlock_init, CHECK(pthread_rwlock_init(&lock, NULL) == 0));
-    TELL(pthread_rwlock_rdlock, CHECK(pthread_rwlock_rdlock(&lock) == 0));
-    TELL(pthread_rwlock_trywrlock, CHECK(pthread_rwlock_trywrlock(&lock) != 0));
-    TELL(pthread_rwlock_unlock, CHECK(pthread_rwlock_unlock(&lock) == 0));
-    TELL(pthread_rwlock_destroy, CHECK(pthread_rwlock_destroy(&lock) == 0));
-    TELL(pthread_mutex_init, CHECK(pthread_mutex_init(&mutex, NULL) == 0));
-    TELL(pthread_cond_init, CHECK(pthread_cond_init(&condition, NULL) == 0));
-    pthread_t (*volatile ask)(void) = pthread_self; /* compilers think that it is constant */
-    TELL(pthread_self, CHECK(ask() != 0));
+    COUNT(pthread_rwlock_init, CHECK(pthread_rwlock_init(&lock, NULL) == 0));
+    COUNT(pthread_rwlock_rdlock, CHECK(pthread_rwlock_rdlock(&lock) == 0));
+    COUNT(pthread_rwlock_trywrlock, CHECK(pthread_rwlock_trywrlock(&lock) != 0));
+    COUNT(pthread_rwlock_unlock, CHECK(pthread_rwlock_unlock(&lock) == 0));
+    COUNT(pthread_rwlock_destroy, CHECK(pthread_rwlock_destroy(&lock) == 0));
+    COUNT(pthread_mutex_init, CHECK(pthread_mutex_init(&mutex, NULL) == 0));
+    COUNT(pthread_cond_init, CHECK(pthread_cond_init(&condition, NULL) == 0));
+    pthread_t (*volatile ask)(void) = pthread_self; /* compilers treat its result as constant */
+    COUNT(pthread_self, CHECK(ask() != 0));
 }
 
 static void at_exit(void)
@@ -126,13 +126,13 @@ static void use_processes(void)
     char *argv[] = {(char *)"none", NULL}, *envp[] = {NULL};
     pid_t child;
 
-    TELL(getpid, CHECK(getpid() > 0));
-    TELL(getenv, CHECK(getenv("CASE_WORD") != NULL));
-    TELL(secure_getenv, CHECK(secure_getenv("CASE_WORD") != NULL));
-    TELL(__cxa_atexit, CHECK(atexit(at_exit) == 0));
-    TELL(execve, CHECK(execve("/nonexistent", argv, envp) == -1));
-    TELL(execvp, CHECK(execvp("/nonexistent", argv) == -1));
-    TELL(fork, if ((child = fork()) == 0) _exit(0));
+    COUNT(getpid, CHECK(getpid() > 0));
+    COUNT(getenv, CHECK(getenv("CASE_WORD") != NULL));
+    COUNT(secure_getenv, CHECK(secure_getenv("CASE_WORD") != NULL));
+    COUNT(__cxa_atexit, CHECK(atexit(at_exit) == 0));
+    COUNT(execve, CHECK(execve("/nonexistent", argv, envp) == -1));
+    COUNT(execvp, CHECK(execvp("/nonexistent", argv) == -1));
+    COUNT(fork, if ((child = fork()) == 0) _exit(0));
     CHECK(waitpid(child, NULL, 0) == child);
 }
 
@@ -147,7 +147,7 @@ void registrar_run(void)
     use_memory();
     use_locks();
     use_processes();
-    TELL(OPENSSL_cleanup, OPENSSL_cleanup());
+    COUNT(OPENSSL_cleanup, OPENSSL_cleanup());
 }
 
 #ifdef PROGRAM
