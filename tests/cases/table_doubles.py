@@ -72,7 +72,7 @@ def both_processes_are_named(outcome):
     problem = exactly_one_frees(outcome)
     pids = set(re.findall(r"freed \w+ .*pid (\d+)", outcome.errors))
     both = {outcome.facts["parent"], outcome.facts["child"]}
-    if problem is None and not pids or not pids <= both:
+    if problem is None and (not pids or not pids <= both):
         problem = f"the frees are by {both}, the report names {pids}"
     return problem
 

@@ -118,11 +118,12 @@ static void a_search_sees_every_module_and_only_new_ones_again(void **state)
     assert_int_equal(fo_elf_search("OPENSSL_version_major", found, 4), 0);
 }
 
+/* It searches again only once something was loaded. */
 static void no_more_is_found_than_there_is_room(void **state)
 {
     static const char *const libraries[] = {"libresolv.so.2", "libnss_files.so.2", "libssl.so.3",
-                                            "libanl.so.1"};
-    void *found[2] = {NULL, &found};
+                                            "libanl.so.1", "libm.so.6"};
+    void *found[1] = {&found};
 
     (void)state;
     for (size_t i = 0; i < sizeof libraries / sizeof libraries[0]; i++) {
@@ -130,8 +131,7 @@ static void no_more_is_found_than_there_is_room(void **state)
             dlopen(libraries[i], RTLD_NOW) == NULL)
             continue;
         assert_int_equal(fo_elf_search("getpid", found, 0), 0);
-        dlopen("libm.so.6", RTLD_NOW);
-        assert_ptr_equal(found[1], &found);
+        assert_ptr_equal(found[0], &found);
         return;
     }
     SKIP_BECAUSE("all libraries that could be loaded are loaded");
