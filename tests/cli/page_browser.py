@@ -1,14 +1,12 @@
 """What a browser makes of the page: Chromium without a screen, with a journal of a program that has a bug, and with the models of
-tests/cli/formats/made.c.  --pictures FOLDER keeps a picture of each way to look at the page.
+tests/cli/formats/made.c.  --pictures FOLDER keeps the pictures of a screen, light and dark, a phone and paper.
 
 The browser is started once: that costs most of the time.
 """
 
-import json
 import pathlib
 import subprocess
 import tempfile
-import time
 
 import tools  # first: it adds tests/tools to the path
 import chromium
@@ -179,7 +177,6 @@ class Page(tools.Case):
         self.assertTrue(pages.startswith("JVBERi"), "a PDF")
 
     def test_a_full_journal_is_shown_at_once(self):
-        before = time.process_time()
         self.page("many")
         self.assertEqual("1024 of 1024 shown", self.browser.run("document.getElementById('count').textContent"))
         took = self.browser.run("performance.getEntriesByType('navigation')[0].domContentLoadedEventEnd")
@@ -204,15 +201,16 @@ class Page(tools.Case):
         settings = self.browser.run("document.querySelector('.settings').innerText")
         self.assertIn("FREEONCE_STACKS\t16", settings)
 
-    def test_pictures(self):
-        if tools.arguments.pictures is None:
-            self.skipTest("no --pictures FOLDER")
+    def test_a_picture_of_each_state_has_its_width(self):
         self.planted("object", "fork", "bug", "fork", "object", STACKS=16)
-        path = self.dir / "report.html"
-        self.report(self.journal, "--format", "html", "-o", path, expect=99)
-        for state in STATES:
-            self.show(path, state=state)
-            self.browser.picture(pathlib.Path(tools.arguments.pictures) / f"{state}.png")
+        page = self.dir / "report.html"
+        self.report(self.journal, "--format", "html", "-o", page, expect=99)
+        for state, shape in STATES.items():
+            self.show(page, state=state)
+            picture = pathlib.Path(tools.arguments.pictures or self.dir) / f"{state}.png"
+            self.browser.picture(picture)
+            head = picture.read_bytes()[:24]
+            self.assertEqual((b"\x89PNG", shape["width"]), (head[:4], int.from_bytes(head[16:20], "big")), state)
 
 
 def add(parser):
