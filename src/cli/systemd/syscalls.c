@@ -27,7 +27,7 @@ static const struct call {
     {"ftruncate", "@file-system @system-service", FOR_JOURNAL},
     {"pread64", "@basic-io @system-service", FOR_JOURNAL},
     {"pwrite64", "@basic-io @system-service", FOR_JOURNAL},
-    {"readlink", "@file-system @system-service", FOR_JOURNAL},
+    {"readlinkat", "@file-system @system-service", FOR_JOURNAL},
     {"socket", "@network-io @system-service", FOR_SYSLOG},
     {"connect", "@network-io @system-service", FOR_SYSLOG},
     {"poll", "@io-event @system-service", FOR_STDERR},
