@@ -153,7 +153,10 @@ _freeonce()
         case $sub in
             systemd) _freeonce_argument "$sub" UNIT ;;
             options) COMPREPLY=($(compgen -W "${_freeonce_options[*]%%=*}" -- "$cur")) ;;
-            heap | status) _pids ;;
+            heap | status)
+                _pids
+                [[ $sub == heap ]] && _filedir
+                ;;
             *) _filedir ;;
         esac
     fi

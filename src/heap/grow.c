@@ -199,6 +199,17 @@ bool fo_region_commit(uint64_t wanted)
 /* --- core dumps --------------------------------------------------------------------------------
  */
 
+/* What the heap knows of these pages, so that freeonce heap finds the blocks in a core file. */
+static void dump_records(uint64_t before, uint64_t end)
+{
+    uint32_t first = (uint32_t)(before >> FO_PAGE_SHIFT) / FO_GROUP_PAGES,
+             last = (uint32_t)((end - 1) >> FO_PAGE_SHIFT) / FO_GROUP_PAGES;
+
+    if (before == 0)
+        fo_system_dump((uintptr_t)fo_region, (sizeof *fo_region + 4095) & ~(size_t)4095);
+    fo_system_dump(fo_layout.pages[first], (last - first + 1) * sizeof(struct fo_page_group));
+}
+
 /* The part of a shared heap that is in use; a forked child inherits the flags of its parent.  In
  * large steps: a process that forked needs few, and a worker in a sandbox mostly none. */
 void fo_region_dump(void)
@@ -214,5 +225,6 @@ void fo_region_dump(void)
     if (before >= end)
         return;
     fo_system_dump(fo_layout.base + before, end - before);
+    dump_records(before, end);
     FO_RELAXED_STORE(&dumped, end);
 }

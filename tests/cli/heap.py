@@ -5,8 +5,10 @@ import datetime
 import json
 import os
 import pathlib
+import random
 import re
 import resource
+import shutil
 import signal
 import struct
 import subprocess
@@ -17,13 +19,14 @@ BACKENDS = ("arena", "shm", "libc", "guard")
 
 
 class Case(tools.Case):
-    def start(self, *argv, stopped=True, lib=None, **settings):
+    def start(self, *argv, stopped=True, lib=None, program=None, cwd=None, cores=False, **settings):
         """The program, stopped; what it says is in self.told."""
         env = {f"FREEONCE_{name}": str(value) for name, value in settings.items()}
         self.told = self.dir / "told"
         with open(self.told, "w", encoding="ascii") as out:
             process = subprocess.Popen(
-                [tools.arguments.inspected, *argv], stdin=subprocess.DEVNULL, stdout=out,
+                [program or tools.arguments.inspected, *argv], stdin=subprocess.DEVNULL, stdout=out, cwd=cwd,
+                preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_CORE, (-1, -1) if cores else (0, 0)),
                 env=tools.clean_environment(LD_PRELOAD=lib or tools.arguments.lib, **env))
         self.addCleanup(process.wait)
         self.addCleanup(process.kill)
@@ -245,6 +248,74 @@ class Status(Case):
         self.assertIn("version 2", self.freeonce("status", self.start("version").pid, expect=65).stderr)
 
 
+class Core(Case):
+    """The core file of a process shows what the process did."""
+
+    def core(self, process):
+        """... which a signal ends."""
+        pattern = pathlib.Path("/proc/sys/kernel/core_pattern").read_text().strip()
+        if pattern.startswith(("|", "/")):
+            self.skip_or_fail(f"core files go elsewhere: {pattern}")
+        os.kill(process.pid, signal.SIGSEGV)
+        os.kill(process.pid, signal.SIGCONT)
+        process.wait()
+        (core,) = self.dir.glob("core*")
+        return core
+
+    def same(self, *more, **settings):
+        with open("/proc/self/coredump_filter", "w", encoding="ascii") as file:
+            file.write("0x33")
+        process = self.start("known", cwd=self.dir, cores=True, **settings)
+        before = self.heap(process, *more)
+        core = self.core(process)
+        done = self.freeonce("heap", "--json", *more, core, expect=0)
+        after = json.loads(done.stdout)
+        self.assertEqual(before["blocks"], after["blocks"])
+        self.assertEqual(before, after)
+        text = self.freeonce("heap", core, expect=0).stdout
+        self.assertTrue(text.startswith(f"core of process {process.pid} (inspected): "), text)
+        return core
+
+    def test_backends(self):
+        for backend in BACKENDS:
+            with self.subTest(backend):
+                self.same(BACKEND=backend).unlink()
+
+    def test_by_process(self):
+        self.same("--by", "process")
+
+    def test_libraries_that_are_others_by_now(self):
+        """... give no names: never those of another file."""
+        program = self.dir / "inspected"
+        shutil.copy(tools.arguments.inspected, program)
+        process = self.start("known", program=program, cwd=self.dir, cores=True)
+        core = self.core(process)
+        self.assertIn("known.c", self.freeonce("heap", core, expect=0).stdout)
+        program.write_bytes(program.read_bytes().replace(b"GNU\0", b"GNU\1"))
+        done = self.freeonce("heap", "--rows=0", core, expect=0)
+        self.assertNotIn("known.c", done.stdout)
+        self.assertRegex(done.stdout, r"(?m)^ .*  \?$")
+        self.assertIn("ssl/ssl_lib.c", done.stdout)
+
+    def test_damaged(self):
+        """A core file that was cut off, or holds anything, is read as far as it goes, or refused."""
+        core = self.same()
+        data = core.read_bytes()
+        rng = random.Random(7)
+        for turn in range(60):
+            damaged = bytearray(data[: rng.randrange(len(data))] if turn % 2 == 0 else data)
+            for _ in range(rng.randrange(200)):
+                damaged[rng.randrange(min(len(damaged), 1 << 14))] = rng.choice((0, 255, rng.randrange(256)))
+            core.write_bytes(damaged)
+            status = self.freeonce("heap", core).returncode
+            self.assertIn(status, (0, 65), turn)
+
+    def test_no_core(self):
+        for path, status, words in ((self.dir / "none", 66, "No such file"), (tools.arguments.lib, 65, "is no core file"),
+                                    (self.dir, 65, "is no core file"), ("/dev/null", 65, "is no core file")):
+            self.assertIn(words, self.freeonce("heap", path, expect=status).stderr)
+
+
 class Refused(Case):
     """What cannot be read is said in words."""
 
@@ -260,7 +331,7 @@ class Refused(Case):
         self.assertIn("there is no process", self.freeonce("heap", process.pid, expect=66).stderr)
 
     def test_command_line(self):
-        for argv, words in ((["x"], "no number of a process"), ([], "which process"), (["0"], "no number"),
+        for argv, words in (([], "which process"), (["0"], "no number"),
                             (["1", "2"], "one process"), (["--by", "lime", "1"], "did you mean line?"),
                             (["--rows=x", "1"], "needs a number"), (["99999999999"], "no number")):
             self.assertIn(words, self.freeonce("heap", *argv, expect=64).stderr)

@@ -131,8 +131,8 @@ void fo_blocks_read_registry(struct fo_target *t, struct fo_blocks *b)
         fo_error("no memory for a copy of the registry");
         exit(FO_EXIT_SOFTWARE);
     }
-    if (!read_root(w))
-        b->unread++;
+    if (!read_root(w)) /* no core file has that of a shared heap, whose blocks are not in it */
+        b->unread += !(t->direct && t->is_shared_heap);
     else
         for (uint32_t i = 0; i < d->registry.claims.count; i++)
             if (w->claims[i] != 0)

@@ -25,21 +25,22 @@ struct arguments {
     bool json;
     unsigned long rows; /* 0: all */
     pid_t pid;
+    const char *core; /* a file; NULL: a process */
 };
 
 static const char before[] =
     "Shows the blocks of OpenSSL that live in a process, by the source line of OpenSSL that "
     "allocated them.  The process is read from outside: it is not stopped, and nothing is written "
-    "in it.\v"
+    "in it.  A core file shows what lived when its process died.\v"
     "Examples:\n"
     "  freeonce heap 4120              which lines hold the memory of process 4120?\n"
     "  freeonce heap --by process 4120 which process allocated what it holds?\n"
     "  freeonce heap --json 4120       for programs\n"
+    "  freeonce heap core              what lived when it died?\n"
     "\n"
     "Exit status: 0 all is well; 64 the command line is wrong; 65 the process has no libfreeonce, "
-    "or "
-    "one that this command does not understand; 66 there is no such process; 73 the output cannot "
-    "be written; 77 this needs the process's user, or root.";
+    "or one that this command does not understand; 66 there is no such process or file; 73 the "
+    "output cannot be written; 77 this needs the process's user, or root.";
 
 static const struct argp_option flags[] = {
     {"by", KEY_BY, "line|size|process", 0, "what blocks are counted by (line)", 0},
@@ -83,7 +84,7 @@ static error_t take(int key, char *argument, struct argp_state *state)
             argp_error(state, "--rows needs a number, as in --rows 50");
         return 0;
     default:
-        return fo_take_pid(key, argument, state, &a->pid);
+        return fo_take_pid(key, argument, state, &a->pid, &a->core);
     }
 }
 
@@ -148,7 +149,7 @@ static int inspect(struct fo_source *source, const struct arguments *a)
 
 int fo_heap_main(int argc, char **argv)
 {
-    static const struct argp parser = {flags, take, "PID", before, NULL, NULL, NULL};
+    static const struct argp parser = {flags, take, "PID|CORE", before, NULL, NULL, NULL};
     struct arguments a = {.rows = ROWS_DEFAULT};
     struct fo_source source;
 
@@ -156,7 +157,8 @@ int fo_heap_main(int argc, char **argv)
     if (argp_parse(&parser, argc, argv, 0, NULL, &a) != 0)
         return FO_EXIT_SOFTWARE;
     prctl(PR_SET_DUMPABLE, 0); /* pages that are read hold keys: none of them in a core file */
-    int status = fo_source_of_process(&source, a.pid);
+    int status =
+        a.core != NULL ? fo_source_of_core(&source, a.core) : fo_source_of_process(&source, a.pid);
     if (status == FO_EXIT_OK)
         status = inspect(&source, &a);
     fo_source_free(&source);

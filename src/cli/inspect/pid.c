@@ -4,8 +4,10 @@
 #include <errno.h>
 #include <limits.h>
 #include <stdlib.h>
+#include <string.h>
 
-error_t fo_take_pid(int key, char *argument, struct argp_state *state, pid_t *pid)
+error_t fo_take_pid(int key, char *argument, struct argp_state *state, pid_t *pid,
+                    const char **core)
 {
     char *end;
     long number;
@@ -14,6 +16,10 @@ error_t fo_take_pid(int key, char *argument, struct argp_state *state, pid_t *pi
     case ARGP_KEY_ARG:
         if (state->arg_num != 0)
             argp_error(state, "one process at a time");
+        if (core != NULL && argument[strspn(argument, "0123456789")] != '\0') {
+            *core = argument;
+            return 0;
+        }
         errno = 0;
         number = strtol(argument, &end, 10);
         if (*argument < '1' || *argument > '9' || *end != '\0' || errno != 0 || number > INT_MAX)

@@ -86,9 +86,8 @@ void fo_heap_text(const struct fo_heap_shown *h, unsigned long rows)
     size_t shown = rows == 0 || rows > h->tally.used ? h->tally.used : rows;
     char counts[2][FO_GROUPED];
 
-    printf("process %d (%s): %s live blocks of OpenSSL, %s bytes\n", (int)h->target->source->pid,
-           h->target->source->name, fo_grouped(h->blocks.live, counts[0]),
-           fo_grouped(h->blocks.live_bytes, counts[1]));
+    printf("%s: %s live blocks of OpenSSL, %s bytes\n", fo_source_words(h->target->source),
+           fo_grouped(h->blocks.live, counts[0]), fo_grouped(h->blocks.live_bytes, counts[1]));
     if (h->blocks.live != 0)
         printf("%12s %15s  %s\n", "blocks", "bytes", titles[h->by]);
     for (size_t i = 0; i < shown; i++)

@@ -1,6 +1,7 @@
 /* See source.h: what is the same for all kinds of sources. */
 #include "cli/inspect/source.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -80,15 +81,28 @@ bool fo_source_text(struct fo_source *s, uint64_t address, char *out, size_t siz
     return true;
 }
 
+const char *fo_source_words(const struct fo_source *s)
+{
+    static char words[64];
+
+    snprintf(words, sizeof words, "%sprocess %d (%s)", s->core != NULL ? "core of " : "",
+             (int)s->pid, s->name);
+    return words;
+}
+
 void fo_source_free(struct fo_source *s)
 {
     const char *before = NULL;
 
     for (size_t i = 0; i < s->mapping_count; i++) { /* neighbours share the name of a file */
-        if (s->mappings[i].file != before && *s->mappings[i].file != '\0')
-            free((char *)s->mappings[i].file);
-        before = s->mappings[i].file;
+        const char *file = s->mappings[i].file;
+        if (*file == '\0' || file == before)
+            continue;
+        before = file;
+        free((char *)file);
     }
+    if (s->close != NULL)
+        s->close(s);
     free(s->mappings);
     s->mappings = NULL;
     s->mapping_count = 0;

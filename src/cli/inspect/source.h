@@ -1,6 +1,7 @@
 /* The memory of a process, as it is read from outside: never written, and the process runs on
- * meanwhile.  What is read may be anything (law 9), and what it names may be anywhere: so there is
- * a bound on what is read in all, and a read that is not possible is an answer, no error. */
+ * meanwhile; or as its core file has it.  What is read may be anything (law 9), and what it names
+ * may be anywhere: so there is a bound on what is read in all, and a read that is not possible is
+ * an answer, no error. */
 #ifndef FO_CLI_INSPECT_SOURCE_H
 #define FO_CLI_INSPECT_SOURCE_H
 
@@ -23,6 +24,8 @@ struct fo_source {
      * read, from the first on. */
     size_t (*read_pieces)(struct fo_source *s, const uint64_t *addresses, size_t count, void *out,
                           size_t size);
+    void (*close)(struct fo_source *s); /* NULL: nothing to close */
+    struct fo_core *core;               /* NULL: it is a process */
     pid_t pid;
     char name[16];                      /* of the program; clean */
     struct fo_source_mapping *mappings; /* in the order of addresses */
@@ -50,6 +53,12 @@ const struct fo_source_mapping *fo_source_mapping_at(const struct fo_source *s, 
 /* A running or stopped process.  Returns FO_EXIT_OK, or another status of exit.h after a message.
  */
 int fo_source_of_process(struct fo_source *s, pid_t pid);
+
+/* The same for a core file. */
+int fo_source_of_core(struct fo_source *s, const char *path);
+
+/* "process 4120 (nginx)", or that it is its core file; in static storage. */
+const char *fo_source_words(const struct fo_source *s);
 
 /* Why did a read fail?  As above. */
 int fo_source_explain(const struct fo_source *s);

@@ -52,7 +52,7 @@ static error_t take(int key, char *argument, struct argp_state *state)
     struct arguments *a = state->input;
 
     if (key != KEY_JSON)
-        return fo_take_pid(key, argument, state, &a->pid);
+        return fo_take_pid(key, argument, state, &a->pid, NULL);
     a->json = true;
     return 0;
 }

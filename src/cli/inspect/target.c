@@ -227,21 +227,20 @@ int fo_target_explain(const struct fo_target *t, enum fo_target_found found)
     case FO_TARGET_FOUND:
         return FO_EXIT_OK;
     case FO_TARGET_NO_LIBRARY:
-        fo_error("process %d (%s) has no libfreeonce", (int)s->pid, s->name);
+        fo_error("%s has no libfreeonce", fo_source_words(s));
         return FO_EXIT_DATA;
     case FO_TARGET_OLDER:
-        fo_error("process %d (%s): its libfreeonce is older than this command, and describes "
+        fo_error("%s: its libfreeonce is older than this command, and describes "
                  "nothing; use the library and the command of one package",
-                 (int)s->pid, s->name);
+                 fo_source_words(s));
         return FO_EXIT_DATA;
     case FO_TARGET_OTHER:
-        fo_error("process %d (%s): its libfreeonce %s describes itself in version %u, and this "
+        fo_error("%s: its libfreeonce %s describes itself in version %u, and this "
                  "command reads version %d; use the command of the same package",
-                 (int)s->pid, s->name, t->d.library, t->d.version, FO_DESCRIPTION_VERSION);
+                 fo_source_words(s), t->d.library, t->d.version, FO_DESCRIPTION_VERSION);
         return FO_EXIT_DATA;
     case FO_TARGET_DAMAGED:
-        fo_error("process %d (%s): what its libfreeonce says of itself is damaged", (int)s->pid,
-                 s->name);
+        fo_error("%s: what its libfreeonce says of itself is damaged", fo_source_words(s));
         return FO_EXIT_DATA;
     default:
         return fo_source_explain(s);
