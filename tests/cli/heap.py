@@ -309,6 +309,10 @@ class Core(Case):
             core.write_bytes(damaged)
             status = self.freeonce("heap", core).returncode
             self.assertIn(status, (0, 65), turn)
+        files = data.index(struct.pack("<I8s", 0x46494C45, b"CORE")) + 12  # NT_FILE: how many there are
+        for count in (1 << 20, 1 << 40, 1 << 60, (1 << 64) // 24 + 1, (1 << 64) - 1):
+            core.write_bytes(data[:files] + struct.pack("<Q", count) + data[files + 8:])
+            self.freeonce("heap", core, expect=65)
 
     def test_no_core(self):
         for path, status, words in ((self.dir / "none", 66, "No such file"), (tools.arguments.lib, 65, "is no core file"),

@@ -131,8 +131,8 @@ void fo_blocks_read_registry(struct fo_target *t, struct fo_blocks *b)
         fo_error("no memory for a copy of the registry");
         exit(FO_EXIT_SOFTWARE);
     }
-    if (!read_root(w)) /* no core file has that of a shared heap, whose blocks are not in it */
-        b->unread += !(t->direct && t->is_shared_heap);
+    if (!read_root(w))
+        b->unread++;
     else
         for (uint32_t i = 0; i < d->registry.claims.count; i++)
             if (w->claims[i] != 0)
@@ -165,5 +165,7 @@ void fo_blocks_count_live(struct fo_target *t, struct fo_blocks *b, uint64_t sit
 void fo_blocks_read(struct fo_target *t, struct fo_blocks *b)
 {
     fo_blocks_read_heap(t, b);
-    fo_blocks_read_registry(t, b);
+    /* That of a shared heap has no blocks, and what of it was never touched would get memory. */
+    if (!t->direct || !t->is_shared_heap)
+        fo_blocks_read_registry(t, b);
 }
