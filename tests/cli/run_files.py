@@ -4,6 +4,7 @@ import os
 import shlex
 import signal
 import subprocess
+import tempfile
 
 import tools
 
@@ -114,11 +115,44 @@ class Files(tools.Case):
         argv = ["--", tools.arguments.planted, "bug"]  # as /tmp of a container may be: elsewhere
         self.freeonce(*argv, env={"TMPDIR": open_to_all}, expect=99)
         seen = self.environment(env={"TMPDIR": open_to_all})
-        self.assertTrue(seen["FREEONCE_JOURNAL"].startswith("/var/tmp/freeonce-run."), seen)
+        self.assertTrue(seen["FREEONCE_JOURNAL"].startswith("/tmp/freeonce-run."), seen)
         open_to_all.chmod(0o1777)
         seen = self.environment(env={"TMPDIR": open_to_all})
         self.assertTrue(seen["FREEONCE_JOURNAL"].startswith(f"{open_to_all}/freeonce-run."), seen)
         self.assertEqual([], list(open_to_all.iterdir()))
+
+    def run_read_only(self, folders, *argv, env=None, expect):
+        """A run where these folders are read-only; their content, the programs, stays."""
+        script = 'for f in $1; do mount --bind "$f" "$f"; mount -o remount,bind,ro "$f"; done; shift; exec "$@"'
+        argv = [" ".join(folders), tools.arguments.freeonce, *argv]
+        return self.in_namespace(script, *argv, env=env, expect=expect)
+
+    def test_a_read_only_tmp(self):
+        """... of a hardened container: the journal lies elsewhere, and findings are found."""
+        show = ["--", "sh", "-c", 'echo "$FREEONCE_JOURNAL"']
+        bug = ["--", tools.arguments.planted, "bug"]
+        env = {"TMPDIR": "/tmp", "XDG_RUNTIME_DIR": "/nonexistent"}
+        done = self.run_read_only(["/tmp"], *show, env=env, expect=0)
+        self.assertRegex(done.stdout, "^/var/tmp/freeonce-run[.]")
+        self.run_read_only(["/tmp", "/var/tmp"], *bug, env=env, expect=99)
+        done = self.run_read_only(["/tmp", "/var/tmp"], *show, env=env, expect=0)
+        self.assertRegex(done.stdout, "^/dev/shm/freeonce-run[.]")
+        with tempfile.TemporaryDirectory(dir="/dev/shm", prefix="freeonce-cli-") as own:
+            env["XDG_RUNTIME_DIR"] = own
+            done = self.run_read_only(["/tmp", "/var/tmp"], *show, env=env, expect=0)
+            self.assertRegex(done.stdout, f"^{own}/freeonce-run[.]")
+            done = self.run_read_only(["/tmp", "/var/tmp"], "--any-user", *show, env=env, expect=0)
+            self.assertRegex(done.stdout, "^/dev/shm/freeonce-run[.]")
+            os.chown(own, 65534, 65534)
+            done = self.run_read_only(["/tmp", "/var/tmp"], *show, env=env, expect=0)
+            self.assertRegex(done.stdout, "^/dev/shm/freeonce-run[.]")
+            done = self.run_read_only(["/tmp", "/var/tmp", "/dev/shm"], *bug, env=env, expect=125)
+        self.assertRegex(
+            done.stderr,
+            r"^freeonce: the journal \(\d+ KiB\) cannot be made \(set TMPDIR, or --journal\): "
+            r"/tmp: Read-only file system; /var/tmp: Read-only file system; "
+            rf"{own}: it belongs to another user; /dev/shm: Read-only file system\n$",
+        )
 
     def test_an_old_journal_behind_a_link_of_another_user(self):
         """... is not removed."""

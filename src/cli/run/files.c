@@ -18,27 +18,22 @@
 #include "report/journal_make.h"
 #include "report/open.h"
 
-/* The whole file is made here.  Otherwise the first process would make it; if there were no room,
- * its findings would be on stderr alone and the run would pass. */
-static int make_file(const char *path, bool any_user)
-{
-    const char *reason = NULL;
-    int fd = fo_open_to_write(path, O_RDWR | O_EXCL, 0600, &reason);
+#define JOURNAL_KIB (sizeof(struct fo_journal) >> 10)
 
-    if (fd < 0 || fchmod(fd, any_user ? 0666 : 0600) != 0) {
-        fo_error("the journal %s cannot be made: %s", path, fd < 0 ? reason : strerror(errno));
-        if (fd >= 0)
-            close(fd);
-        return FO_EXIT_CANNOT_WRITE;
-    }
-    const char *why = fo_journal_prepare(fd);
+/* The whole file is made here.  Otherwise the first process would make it; if there were no room,
+ * its findings would be on stderr alone and the run would pass.  NULL, or why it cannot be made. */
+static const char *make_file(const char *path, bool any_user)
+{
+    const char *why = NULL;
+    int fd = fo_open_to_write(path, O_RDWR | O_EXCL, 0600, &why);
+
+    if (fd < 0)
+        return why;
+    why = fchmod(fd, any_user ? 0666 : 0600) != 0 ? strerror(errno) : fo_journal_prepare(fd);
     close(fd);
-    if (why == NULL)
-        return FO_EXIT_OK;
-    fo_error("the journal %s cannot be made: %s; it needs %zu KiB, where TMPDIR or --journal says",
-             path, why, sizeof(struct fo_journal) >> 10);
-    unlink(path);
-    return FO_EXIT_CANNOT_WRITE;
+    if (why != NULL)
+        unlink(path);
+    return why;
 }
 
 static bool is_journal(int folder, const char *name)
@@ -92,51 +87,91 @@ static int make_named(struct fo_run_files *files, const char *path, bool any_use
         return FO_EXIT_USAGE;
     }
     int status = remove_old(files->journal);
-    return status == FO_EXIT_OK ? make_file(files->journal, any_user) : status;
+    const char *why = status == FO_EXIT_OK ? make_file(files->journal, any_user) : NULL;
+    if (why == NULL)
+        return status;
+    fo_error("the journal %s (%zu KiB) cannot be made: %s", files->journal, JOURNAL_KIB, why);
+    return FO_EXIT_CANNOT_WRITE;
 }
 
-static bool is_refused(const char *folder)
+/* For root: in a container /tmp may be a volume of mode 0777. */
+static const char *check_folder(const char *folder)
 {
     char path[PATH_MAX];
     const char *name, *why;
 
     snprintf(path, sizeof path, "%s/journal", folder);
     int fd = fo_open_folder(path, &name, &why);
-    bool refused = fd == -1 && errno == EPERM;
+    if (fd == -1)
+        return why;
     if (fd >= 0)
         close(fd);
-    return refused;
+    return NULL;
 }
 
-/* In a container /tmp may be a volume of mode 0777, in which root refuses to make a journal. */
-static const char *temporary(void)
+/* A folder of its own in `parent`, and the journal in it.  NULL, or why not. */
+static const char *make_in(struct fo_run_files *files, const char *parent, bool any_user)
 {
-    const char *tmp = getenv("TMPDIR");
+    const char *why = check_folder(parent);
 
-    if (tmp == NULL || tmp[0] != '/' || strlen(tmp) > FO_TEXT_MAX - 40)
-        tmp = "/tmp";
-    if (!is_refused(tmp))
-        return tmp;
-    return is_refused("/var/tmp") ? "/dev/shm" : "/var/tmp";
-}
-
-static int make_temporary(struct fo_run_files *files, bool any_user)
-{
-    const char *tmp = temporary();
-
-    fo_run_remove_orphans(tmp);
-    snprintf(files->folder, sizeof files->folder, "%s/" FO_RUN_FOLDER, tmp);
-    if (mkdtemp(files->folder) == NULL || (any_user && chmod(files->folder, 0711) != 0)) {
-        fo_error("no folder can be made in %s (TMPDIR): %s", tmp, strerror(errno));
+    if (why != NULL)
+        return why;
+    fo_run_remove_orphans(parent);
+    snprintf(files->folder, sizeof files->folder, "%s/" FO_RUN_FOLDER, parent);
+    if (mkdtemp(files->folder) == NULL) {
         files->folder[0] = '\0';
-        return FO_EXIT_CANNOT_WRITE;
+        return strerror(errno);
     }
     files->lock = fo_run_lock(files->folder);
     snprintf(files->journal, sizeof files->journal, "%.4000s/journal", files->folder);
-    int status = make_file(files->journal, any_user);
-    if (status != FO_EXIT_OK)
-        rmdir(files->folder);
-    return status;
+    why = any_user && chmod(files->folder, 0711) != 0 ? strerror(errno)
+                                                      : make_file(files->journal, any_user);
+    if (why == NULL)
+        return NULL;
+    fo_run_files_remove(files);
+    files->folder[0] = '\0';
+    return why;
+}
+
+/* XDG_RUNTIME_DIR is of mode 0700; `sudo -E` hands on that of another user. */
+static const char *check_runtime_folder(const char *folder, bool any_user)
+{
+    struct stat st;
+
+    if (any_user)
+        return "other users cannot enter it (--any-user)";
+    if (stat(folder, &st) != 0)
+        return strerror(errno);
+    if (!S_ISDIR(st.st_mode))
+        return "it is no folder";
+    return st.st_uid == geteuid() ? NULL : "it belongs to another user";
+}
+
+/* A container may have a /tmp that is read-only or full, or none. */
+static int make_temporary(struct fo_run_files *files, bool any_user)
+{
+    const char *const folders[] = {getenv("TMPDIR"), "/tmp", "/var/tmp", getenv("XDG_RUNTIME_DIR"),
+                                   "/dev/shm"};
+    enum { TMPDIR, TMP, RUNTIME = 3, COUNT = 5 };
+    char tried[COUNT * 200] = "";
+    size_t used = 0;
+
+    for (size_t i = 0; i < COUNT; i++) {
+        const char *why = NULL, *folder = folders[i];
+        if (folder == NULL || folder[0] != '/' || strlen(folder) > FO_TEXT_MAX - 40)
+            continue;
+        if (i == TMP && used > 0 && strcmp(folder, folders[TMPDIR]) == 0)
+            continue;
+        if (i == RUNTIME)
+            why = check_runtime_folder(folder, any_user);
+        if (why == NULL && (why = make_in(files, folder, any_user)) == NULL)
+            return FO_EXIT_OK;
+        used += (size_t)snprintf(tried + used, sizeof tried - used, "%s%.100s: %.80s",
+                                 used > 0 ? "; " : "", folder, why);
+    }
+    fo_error("the journal (%zu KiB) cannot be made (set TMPDIR, or --journal): %s", JOURNAL_KIB,
+             tried);
+    return FO_EXIT_CANNOT_WRITE;
 }
 
 int fo_run_files_make(struct fo_run_files *files, const char *path, bool any_user)

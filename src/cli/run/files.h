@@ -10,12 +10,12 @@ struct fo_run_files {
     int lock;           /* of the folder, held while the run lasts */
 };
 
-/* Make an empty journal at path, in place of an older one, or (NULL) in a new folder in TMPDIR.
- * any_user: processes of all users may write to it (mode 0666).  FO_EXIT_OK, or an exit status
- * after a message. */
+/* Make an empty journal at path, in place of an older one, or (NULL) in a new folder in TMPDIR,
+ * /tmp, /var/tmp, XDG_RUNTIME_DIR or /dev/shm, the first that can be written.  any_user: processes
+ * of all users may write to it (mode 0666).  FO_EXIT_OK, or an exit status after a message. */
 int fo_run_files_make(struct fo_run_files *files, const char *path, bool any_user);
 
-/* Remove the folder in TMPDIR, with the journal. */
+/* Remove that folder. */
 void fo_run_files_remove(const struct fo_run_files *files);
 
 #endif
