@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -89,12 +90,15 @@ const char *fo_library_check(const char *path)
     return absolute;
 }
 
-/* The directory above that of the executable; "" if it is not known. */
-static void prefix_of_self(char *prefix, size_t size)
+/* The directory above that of the executable; "" if it is not known.  Without /proc it is found
+ * by the name under which it was executed. */
+static void prefix_of_self(char prefix[PATH_MAX])
 {
-    ssize_t length = readlink("/proc/self/exe", prefix, size - 1);
+    ssize_t length = readlink("/proc/self/exe", prefix, PATH_MAX - 1);
 
     prefix[length > 0 ? length : 0] = '\0';
+    if (length <= 0 && realpath((const char *)getauxval(AT_EXECFN), prefix) == NULL)
+        prefix[0] = '\0';
     for (int i = 0; i < 2; i++) {
         char *slash = strrchr(prefix, '/');
         if (slash != NULL)
@@ -107,7 +111,7 @@ static const char *find_beside_self(char *tried, size_t size)
     char prefix[PATH_MAX], path[PATH_MAX];
     size_t at = 0;
 
-    prefix_of_self(prefix, sizeof prefix);
+    prefix_of_self(prefix);
     tried[0] = '\0';
     for (size_t i = 0; i < sizeof places / sizeof places[0]; i++)
         for (int version = 1; version >= 0; version--) {

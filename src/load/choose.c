@@ -120,7 +120,13 @@ static bool probe_host(const char *file, int line, bool *shared)
     if (block == NULL)
         return false;
     struct fo_mapping mapping;
-    *shared = fo_mapping_find((uintptr_t)block, &mapping) && mapping.shared;
+    if (fo_mapping_find((uintptr_t)block, &mapping))
+        *shared = mapping.shared;
+    else
+        fo_say_words("WARNING: /proc is not mounted here, so whether the processes of this program "
+                     "share the memory of its own functions cannot be found out; it is taken as "
+                     "private. FREEONCE_SHARED=1 if they share it, =0 if they do not",
+                     NULL);
     fo_host.free(block, file, line);
     return true;
 }

@@ -7,8 +7,10 @@
 #include <link.h>
 #include <stddef.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -166,6 +168,31 @@ static void open_file(void)
     fo_raw_close(fd);
 }
 
+/* Without /proc: as it was executed; of a script, that is the script. */
+static void name_as_executed(void)
+{
+    const char *name = (const char *)getauxval(AT_EXECFN);
+    struct fo_text t = {executable, sizeof executable - 1, 0};
+
+    if (name == NULL)
+        return;
+    if (name[0] != '/' && syscall(SYS_getcwd, executable, sizeof executable - 1) > 1) {
+        t.used = strlen(executable);
+        fo_put(&t, "/");
+    }
+    fo_put(&t, name);
+    executable[t.used] = '\0';
+}
+
+static void name_executable(void)
+{
+    ssize_t n = fo_raw_read_link_path("/proc/self/exe", executable, sizeof executable - 1);
+
+    executable[n > 0 ? n : 0] = '\0';
+    if (n <= 0)
+        name_as_executed();
+}
+
 void fo_journal_open(void)
 {
     int saved_errno = errno;
@@ -173,8 +200,7 @@ void fo_journal_open(void)
 
     if (fo_options.journal[0] == '\0')
         return;
-    ssize_t n = fo_raw_read_link_path("/proc/self/exe", executable, sizeof executable - 1);
-    executable[n > 0 ? n : 0] = '\0';
+    name_executable();
     is_wanted = fo_raw_stat_path(fo_options.journal, &st) != 0 && errno == ENOENT && !can_load();
     if (!is_wanted)
         open_file();

@@ -304,5 +304,7 @@ int fo_open_inherited(int inherited, const char **why)
     fo_put_dec(&t, (uint64_t)inherited);
     path[t.used] = '\0';
     int fd = fo_raw_open(path, O_WRONLY | O_APPEND | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0);
+    if (fd < 0 && errno == ENOENT)
+        return refuse(why, ENOENT, "/proc is not mounted");
     return fd >= 0 ? fd : refuse_as_kernel(why);
 }

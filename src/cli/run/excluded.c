@@ -45,8 +45,14 @@ int fo_run_listen(char name[FO_RUN_NAME_SIZE])
 {
     int fd = choose_name(name) ? bind_to(name) : -1;
 
-    if (fd >= 0)
+    if (fd >= 0) {
+        /* Without /proc a process does not know whether a filter of system calls would kill it for
+         * the connection, and makes none. */
+        if (access("/proc/self/status", R_OK) != 0)
+            fo_warning("/proc is not mounted here: processes that cannot write the journal will "
+                       "not be noticed");
         return fd;
+    }
     fo_warning("processes that cannot write the journal will not be noticed: %s", strerror(errno));
     name[0] = '\0';
     return -1;

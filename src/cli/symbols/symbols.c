@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cli/exit.h"
 #include "cli/message.h"
@@ -77,6 +78,12 @@ void fo_symbols_resolve(struct fo_model *model, enum fo_symbols which)
     if (which == FO_SYMBOLS_NO)
         return;
     collect(&codes, model);
+    if (codes.count > 0 && access("/proc/self/fd", X_OK) != 0) { /* see trusted_file.c */
+        fo_warning("/proc is not mounted here: callers are shown without function and source line, "
+                   "as module+address");
+        free(codes.list);
+        return;
+    }
     if (codes.count > 1)
         qsort(codes.list, codes.count, sizeof(struct fo_code *), compare);
     /* While SIGCHLD is ignored, the exit status of a child is lost. */
