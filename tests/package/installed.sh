@@ -41,6 +41,10 @@ inside freeonce --ci -- /tmp/plant || status=$?
 ((status == 99)) || { echo "freeonce --ci ended with $status"; exit 1; }
 [[ -z $(inside dpkg --verify freeonce libfreeonce0 libfreeonce-dev) ]]
 
+# libxml2 would bring 36 MB of ICU.
+[[ $(inside dpkg-query -f '${Depends}' -W freeonce) == *libjansson4* ]]
+[[ $(inside dpkg-query -f '${Depends}' -W freeonce) != *libxml2* ]]
+
 # A plug-in is compiled here, because a compiler is large, against the header that was installed there.
 export PKG_CONFIG_LIBDIR=$root/usr/lib/$multiarch/pkgconfig
 [[ -e $root$(pkg-config --variable=preload freeonce) ]]

@@ -2,43 +2,18 @@
  * is suppressed; and one case for all findings that are in no row.  GitLab keeps only one case of
  * each name, so the names are made different.  Without findings there is one case that passed,
  * because some viewers report an empty file as an error. */
-#include <libxml/xmlwriter.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "cli/model/clean.h"
 #include "cli/output/describe.h"
 #include "cli/exit.h"
 #include "cli/output/format.h"
 #include "cli/message.h"
 #include "cli/model/source_path.h"
 #include "cli/output/suppress.h"
+#include "cli/output/xml.h"
 #include "report/journal_format.h"
-
-/* Results of libxml2's calls are not checked: ferror() of the file shows write errors. */
-static void start(xmlTextWriterPtr xml, const char *element)
-{
-    xmlTextWriterStartElement(xml, BAD_CAST element);
-}
-
-static void attribute(xmlTextWriterPtr xml, const char *name, const char *value)
-{
-    char *clean = fo_clean_copy(value);
-
-    xmlTextWriterWriteAttribute(xml, BAD_CAST name, BAD_CAST clean);
-    free(clean);
-}
-
-static void number(xmlTextWriterPtr xml, const char *name, size_t value)
-{
-    xmlTextWriterWriteFormatAttribute(xml, BAD_CAST name, "%zu", value);
-}
-
-static void end(xmlTextWriterPtr xml)
-{
-    xmlTextWriterEndElement(xml);
-}
 
 /* The file as it is shown: relative to the working directory if it is beneath that. */
 static const char *shown_file(const struct fo_location *location)
@@ -100,7 +75,7 @@ static char **case_names(const struct fo_model *model)
     return names;
 }
 
-static void put_outcome(xmlTextWriterPtr xml, const struct fo_finding_shown *finding)
+static void put_outcome(struct fo_xml *xml, const struct fo_finding_shown *finding)
 {
     const struct fo_suppression *suppressed = finding->suppressed;
     struct fo_description text;
@@ -113,54 +88,54 @@ static void put_outcome(xmlTextWriterPtr xml, const struct fo_finding_shown *fin
     else
         fprintf(text.out, "%s", finding->headline != NULL ? finding->headline : "?");
     message = fo_describe_end(&text);
-    start(xml, suppressed != NULL ? "skipped" : "failure");
-    attribute(xml, "message", message);
+    fo_xml_start(xml, suppressed != NULL ? "skipped" : "failure");
+    fo_xml_attribute(xml, "message", message);
     free(message);
     if (suppressed == NULL) {
-        attribute(xml, "type", finding->kind != NULL ? finding->kind : "?");
+        fo_xml_attribute(xml, "type", finding->kind != NULL ? finding->kind : "?");
         fo_describe_start(&text);
         fo_describe_finding(text.out, finding);
         message = fo_describe_end(&text);
-        xmlTextWriterWriteString(xml, BAD_CAST message);
+        fo_xml_text(xml, message);
         free(message);
     }
-    end(xml);
+    fo_xml_end(xml);
 }
 
-static void put_case(xmlTextWriterPtr xml, const struct fo_finding_shown *finding, const char *name)
+static void put_case(struct fo_xml *xml, const struct fo_finding_shown *finding, const char *name)
 {
     struct fo_location location = fo_place_location(&finding->now);
 
-    start(xml, "testcase");
-    attribute(xml, "classname", fo_describe_program(finding));
-    attribute(xml, "name", name);
-    attribute(xml, "time", "0");
+    fo_xml_start(xml, "testcase");
+    fo_xml_attribute(xml, "classname", fo_describe_program(finding));
+    fo_xml_attribute(xml, "name", name);
+    fo_xml_attribute(xml, "time", "0");
     if (location.file != NULL && !location.openssl) /* a file of the project */
-        attribute(xml, "file", shown_file(&location));
+        fo_xml_attribute(xml, "file", shown_file(&location));
     put_outcome(xml, finding);
-    end(xml);
+    fo_xml_end(xml);
 }
 
 /* A failed case for findings that are missing in the journal. */
-static void put_missing(xmlTextWriterPtr xml, const char *name, const char *type,
+static void put_missing(struct fo_xml *xml, const char *name, const char *type,
                         struct fo_description *text, const char *advice)
 {
     char *message = fo_describe_end(text);
 
-    start(xml, "testcase");
-    attribute(xml, "classname", "freeonce");
-    attribute(xml, "name", name);
-    attribute(xml, "time", "0");
-    start(xml, "failure");
-    attribute(xml, "message", message);
-    attribute(xml, "type", type);
+    fo_xml_start(xml, "testcase");
+    fo_xml_attribute(xml, "classname", "freeonce");
+    fo_xml_attribute(xml, "name", name);
+    fo_xml_attribute(xml, "time", "0");
+    fo_xml_start(xml, "failure");
+    fo_xml_attribute(xml, "message", message);
+    fo_xml_attribute(xml, "type", type);
     free(message);
-    xmlTextWriterWriteString(xml, BAD_CAST advice);
-    end(xml);
-    end(xml);
+    fo_xml_text(xml, advice);
+    fo_xml_end(xml);
+    fo_xml_end(xml);
 }
 
-static void put_dropped(xmlTextWriterPtr xml, uint64_t dropped)
+static void put_dropped(struct fo_xml *xml, uint64_t dropped)
 {
     struct fo_description text;
 
@@ -172,7 +147,7 @@ static void put_dropped(xmlTextWriterPtr xml, uint64_t dropped)
                 "written. Mend those that are there, and run again.");
 }
 
-static void put_excluded(xmlTextWriterPtr xml, uint64_t processes)
+static void put_excluded(struct fo_xml *xml, uint64_t processes)
 {
     struct fo_description text;
 
@@ -184,7 +159,7 @@ static void put_excluded(xmlTextWriterPtr xml, uint64_t processes)
 }
 
 /* No case of its own: a missing name does not make a run fail. */
-static void put_nameless(xmlTextWriterPtr xml, uint64_t times)
+static void put_nameless(struct fo_xml *xml, uint64_t times)
 {
     struct fo_description text;
     char *message;
@@ -192,28 +167,30 @@ static void put_nameless(xmlTextWriterPtr xml, uint64_t times)
     fo_describe_start(&text);
     fo_describe_nameless(text.out, times);
     message = fo_describe_end(&text);
-    xmlTextWriterWriteElement(xml, BAD_CAST "system-out", BAD_CAST message);
+    fo_xml_start(xml, "system-out");
+    fo_xml_text(xml, message);
+    fo_xml_end(xml);
     free(message);
 }
 
 /* Passed, or skipped where nothing was checked. */
-static void put_none(xmlTextWriterPtr xml, const struct fo_model *model)
+static void put_none(struct fo_xml *xml, const struct fo_model *model)
 {
-    start(xml, "testcase");
-    attribute(xml, "classname", "freeonce");
-    attribute(xml, "name", "no findings");
-    attribute(xml, "time", "0");
+    fo_xml_start(xml, "testcase");
+    fo_xml_attribute(xml, "classname", "freeonce");
+    fo_xml_attribute(xml, "name", "no findings");
+    fo_xml_attribute(xml, "time", "0");
     if (model->unguarded.reason != NULL) {
         struct fo_description text;
         fo_describe_start(&text);
         fo_describe_unguarded(text.out, model);
         char *message = fo_describe_end(&text);
-        start(xml, "skipped");
-        attribute(xml, "message", message);
+        fo_xml_start(xml, "skipped");
+        fo_xml_attribute(xml, "message", message);
         free(message);
-        end(xml);
+        fo_xml_end(xml);
     }
-    end(xml);
+    fo_xml_end(xml);
 }
 
 static bool has_none(const struct fo_model *model)
@@ -221,24 +198,25 @@ static bool has_none(const struct fo_model *model)
     return model->finding_count + model->dropped + model->excluded == 0;
 }
 
-static void put_counts(xmlTextWriterPtr xml, const struct fo_model *model,
+static void put_counts(struct fo_xml *xml, const struct fo_model *model,
                        const struct fo_run_shown *run, size_t skipped, bool suite)
 {
     size_t missing = (model->dropped != 0 ? 1u : 0u) + (model->excluded != 0 ? 1u : 0u);
     size_t cases = model->finding_count + missing;
     size_t none = has_none(model) && model->unguarded.reason != NULL;
+    char seconds[32];
 
-    attribute(xml, "name", "freeonce");
-    number(xml, "tests", cases > 0 ? cases : 1);
-    number(xml, "failures", cases - skipped);
-    number(xml, "errors", 0);
+    fo_xml_attribute(xml, "name", "freeonce");
+    fo_xml_number(xml, "tests", cases > 0 ? cases : 1);
+    fo_xml_number(xml, "failures", cases - skipped);
+    fo_xml_number(xml, "errors", 0);
     if (suite) /* in Jenkins' schema, <testsuites> has no such attribute */
-        number(xml, "skipped", skipped + none);
-    xmlTextWriterWriteFormatAttribute(xml, BAD_CAST "time", "%.3f",
-                                      run->ended ? run->seconds : 0.0);
+        fo_xml_number(xml, "skipped", skipped + none);
+    snprintf(seconds, sizeof seconds, "%.3f", run->ended ? run->seconds : 0.0);
+    fo_xml_attribute(xml, "time", seconds);
 }
 
-static void put_document(xmlTextWriterPtr xml, const struct fo_model *model,
+static void put_document(struct fo_xml *xml, const struct fo_model *model,
                          const struct fo_run_shown *run)
 {
     char **names = case_names(model);
@@ -246,11 +224,9 @@ static void put_document(xmlTextWriterPtr xml, const struct fo_model *model,
 
     for (size_t i = 0; i < model->finding_count; i++)
         skipped += model->findings[i].suppressed != NULL;
-    xmlTextWriterSetIndent(xml, 1);
-    xmlTextWriterStartDocument(xml, NULL, "UTF-8", NULL);
-    start(xml, "testsuites");
+    fo_xml_start(xml, "testsuites");
     put_counts(xml, model, run, skipped, false);
-    start(xml, "testsuite");
+    fo_xml_start(xml, "testsuite");
     put_counts(xml, model, run, skipped, true);
     for (size_t i = 0; i < model->finding_count; i++) {
         put_case(xml, &model->findings[i], names[i]);
@@ -265,18 +241,13 @@ static void put_document(xmlTextWriterPtr xml, const struct fo_model *model,
         put_none(xml, model);
     if (model->nameless != 0)
         put_nameless(xml, model->nameless);
-    xmlTextWriterEndDocument(xml);
+    fo_xml_end(xml);
+    fo_xml_end(xml);
 }
 
 void fo_format_junit(FILE *out, const struct fo_model *model, const struct fo_run_shown *run)
 {
-    xmlOutputBufferPtr buffer = xmlOutputBufferCreateFile(out, NULL);
-    xmlTextWriterPtr xml = buffer != NULL ? xmlNewTextWriter(buffer) : NULL;
+    struct fo_xml xml = {.out = out};
 
-    if (xml == NULL) {
-        fo_error("no memory for the output as JUnit's XML");
-        exit(FO_EXIT_SOFTWARE);
-    }
-    put_document(xml, model, run);
-    xmlFreeTextWriter(xml);
+    put_document(&xml, model, run);
 }

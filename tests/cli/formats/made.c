@@ -1,6 +1,7 @@
 /* See made.h. */
 #include "made.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -143,14 +144,16 @@ static void make_unknown(void)
 
 static void make_nasty(void)
 {
-    processes[0].name = processes[0].how = processes[2].name = NASTY;
-    findings[0].headline = findings[0].object = findings[0].answer = findings[0].label = NASTY;
-    findings[0].allocated.file = findings[0].fingerprint = NASTY;
-    findings[0].now.caller = (struct fo_code){.module = NASTY,
+    const char *asked = getenv("MADE_NASTY"), *nasty = asked != NULL ? asked : NASTY;
+
+    processes[0].name = processes[0].how = processes[2].name = nasty;
+    findings[0].headline = findings[0].object = findings[0].answer = findings[0].label = nasty;
+    findings[0].allocated.file = findings[0].fingerprint = nasty;
+    findings[0].now.caller = (struct fo_code){.module = nasty,
                                               .build_id = "00",
                                               .address = UINT64_MAX,
-                                              .function = NASTY,
-                                              .file = NASTY,
+                                              .function = nasty,
+                                              .file = nasty,
                                               .line = UINT32_MAX};
 }
 

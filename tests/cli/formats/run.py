@@ -6,6 +6,7 @@ import subprocess
 import sys
 import tempfile
 import unittest
+import xml.etree.ElementTree
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..'))
 import documents  # noqa: E402
@@ -207,6 +208,27 @@ class Formats(unittest.TestCase):
         command, = documents.github(self.write('github', 'nasty'))
         self.assertEqual(command[1]['title'], f'double-free of {NASTY} in {NASTY}')
         self.assertTrue(command[2].startswith(f'{NASTY}, {NASTY}\n'))
+
+    def test_junit_is_well_formed_whatever_the_names_are(self):
+        """Nothing that XML 1.0 forbids, also escaped; Python's parser is expat."""
+        control = [bytes([code]) for code in [*range(1, 32), 127]]
+        broken = [b'\xff', b'\x80', b'\xc0\x80', b'\xc2', b'\xe2\x82', b'\xf0\x9f\x98', b'\xed\xa0\x80', b'\xf4\x90\x80\x80',
+                  b'\xef\xbf\xbe', b'\xef\xbf\xbf', b'\xc2\x80', b'\xc2\x9f']
+        for bad in control + broken:
+            with self.subTest(bad):
+                case = self.nasty_case(b'a' + bad + b'z' + bad)
+                shown = 'a' + '?' * len(bad) + 'z' + '?' * len(bad)
+                self.assertEqual(case.get('classname'), shown)
+                self.assertTrue(case.find('failure').text.startswith(f'{shown}, {shown}\n'))
+        for good in [']]>', '<!--', '<![CDATA[', '&#0;', '&amp;', '<?x?>', '"\'', '€', '\U0001f600', '\ue000', '\ufffd']:
+            with self.subTest(good):
+                case = self.nasty_case(good.encode() * 2)
+                self.assertEqual(case.get('classname'), good * 2)
+                self.assertTrue(case.find('failure').text.startswith(f'{good * 2}, {good * 2}\n'))
+
+    def nasty_case(self, text):
+        written = self.write('junit', 'nasty', environment={'MADE_NASTY': os.fsdecode(text)})
+        return xml.etree.ElementTree.fromstring(written).find('.//testcase')
 
 
 if __name__ == '__main__':
