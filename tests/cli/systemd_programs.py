@@ -175,7 +175,7 @@ class Programs(Case):
             self.assertEqual("", self.start(f"{prefix}/bin/cat"), prefix)
         self.assertIn("could not be looked at", self.start("/none/such"))
         self.assertIn("no ExecStart", self.run_on("[Service]\nType=simple\n")[2])
-        self.assertIn("runs no server itself", self.start("/bin/true"))
+        self.assertIn("runs no server itself", self.start("/bin/true", expect=78))
 
     def test_security_modules(self):
         self.assertIn("noatsecure", self.said("SELinuxContext=a:b:c\n"))

@@ -302,14 +302,121 @@ class Installed(Case):
         self.assertIn("Not a directory", self.do("--install", expect=73).stderr)
 
 
+PG_UNIT = "[Service]\nType=forking\nExecStart=-/usr/bin/pg_ctlcluster --skip-systemctl-redirect %i start\n"
+
+
+class Cluster(Case):
+    """PostgreSQL of Debian: pg_ctlcluster throws the unit's environment away, so the cluster's own file is written."""
+
+    USERS = "# of the user\n\nPGTZ = 'UTC'\n"
+
+    def setUp(self):
+        super().setUp()
+        self.root = self.dir / "root"
+        units = self.root / "lib/systemd/system"
+        self.file = self.root / "etc/postgresql/15/my-cluster/environment"
+        for folder in units, self.file.parent:
+            folder.mkdir(parents=True)
+        (units / "postgresql@.service").write_text(PG_UNIT)
+        (units / "postgresql.service").write_text("[Service]\nType=oneshot\nExecStart=/bin/true\n")
+        self.file.write_text(self.USERS)
+
+    def do(self, *argv, unit="postgresql@15-my-cluster", expect=0):
+        library = [] if "--remove" in argv else ["--library", LIBC]
+        return self.freeonce("systemd", *argv, *library, "--root", self.root, unit, expect=expect)
+
+    def values(self):
+        """As PgCommon.pm reads them."""
+        pattern = r"^\s*([\w.-]+)\s*(?:=|\s)\s*'((?:[^']|''|(?:(?<=\\)'))*)'\s*(?:#.*)?$"
+        found = re.findall(pattern, self.file.read_text(), re.M)
+        return {name: re.sub(r"\\(.)", r"\1", value).replace("''", "'") for name, value in found}
+
+    def test_in_and_out_again(self):
+        self.file.chmod(0o640)
+        done = self.do("--install")
+        self.assertIn(f"Wrote {self.file}\nNext:\n  systemctl restart postgresql@15-my-cluster.service\n", done.stdout)
+        self.assertIn("  freeonce report /var/log/postgresql/freeonce-15-my-cluster.journal\n", done.stdout)
+        self.assertTrue(self.file.read_text().startswith(self.USERS))
+        values = self.values()
+        self.assertTrue(values.pop("LD_PRELOAD").endswith(LIBC.rsplit("/", 1)[1]))
+        journal = "/var/log/postgresql/freeonce-15-my-cluster.journal"
+        self.assertEqual({"PGTZ": "UTC", "FREEONCE_JOURNAL": journal}, values)
+        self.assertEqual(0o640, self.file.stat().st_mode & 0o777)
+        self.assertEqual([self.file], list(self.file.parent.iterdir()))
+        self.assertIn("Already there", self.do("--install").stdout)
+        self.do("--install", "-s", "FILL=1", "--log", "/it's \\ here")
+        self.assertEqual(("1", "/it's \\ here"), (self.values()["FREEONCE_FILL"], self.values()["FREEONCE_LOG"]))
+        done = self.do("--remove")
+        self.assertIn(f"Removed the lines of freeonce from {self.file}", done.stdout)
+        self.assertIn(f"freeonce report {journal}", done.stdout)
+        self.assertEqual(self.USERS, self.file.read_text())
+        self.assertEqual(0o640, self.file.stat().st_mode & 0o777)
+        self.assertIn("nothing to remove", self.do("--remove").stdout)
+
+    def test_nothing_of_the_user_is_lost(self):
+        for users in "", "A = b", "A = b\n", "\n\n", "A = 'b'  # c\n  LD_PRELOADER = 'x'\n":
+            with self.subTest(users):
+                self.file.write_text(users)
+                self.do("--install")
+                self.do("--install", "-s", "FILL=1")
+                self.do("--remove")
+                self.assertEqual(users, self.file.read_text())
+        self.file.write_text("A = b")  # lines that came later, also between ours
+        self.do("--install")
+        text = self.file.read_text().replace("FREEONCE_JOURNAL", "MINE = 'x'\nFREEONCE_JOURNAL") + "FREEONCE_FILL = 1\n"
+        self.file.write_text(text)
+        self.do("--remove")
+        self.assertEqual("A = b\nMINE = 'x'\nFREEONCE_FILL = 1\n", self.file.read_text())
+
+    def test_own_values(self):
+        self.file.write_text("LD_PRELOAD = '/a.so'\nFREEONCE_JOURNAL = '/mine'\n")
+        self.assertIn("freeonce report /mine\n", self.do("--install").stdout)
+        self.assertTrue(self.values()["LD_PRELOAD"].endswith(":/a.so"))
+        self.assertEqual("/mine", self.values()["FREEONCE_JOURNAL"])
+        users = "LD_PRELOAD = 'libfreeonce.so.0'\n"
+        self.file.write_text(users)
+        self.assertIn("remove it first", self.do("--install", expect=78).stderr)
+        self.assertEqual(users, self.file.read_text())
+
+    def test_what_is_refused(self):
+        """What the cluster's owner puts there must not make root read or write something else."""
+        secret = self.dir / "secret"
+        secret.write_text("of root\n")
+        for make in (lambda: self.file.symlink_to(secret), lambda: os.link(secret, self.file),
+                     lambda: os.mkfifo(self.file), self.file.mkdir,
+                     lambda: self.file.write_bytes(b"A = b\n\0"), lambda: self.file.write_text(f"{MARKER} x\nA = b\n")):
+            self.file.unlink()
+            make()
+            self.assertNotEqual("", self.do("--install", expect=None).stderr)
+            self.assertNotEqual(0, self.do("--install", expect=None).returncode)
+            self.assertEqual("of root\n", secret.read_text())
+            self.assertEqual([self.file], list(self.file.parent.iterdir()))
+            if self.file.is_dir() and not self.file.is_symlink():
+                self.file.rmdir()
+                self.file.touch()
+        self.assertIn("no such cluster", self.do("--install", unit="postgresql@16-main", expect=66).stderr)
+
+    def test_units_that_guard_nothing(self):
+        for unit, words in ("postgresql@.service", "Name the cluster"), ("postgresql", "runs no server itself"):
+            done = self.do("--install", unit=unit, expect=78)
+            self.assertIn(words, done.stderr)
+            self.assertIn("nothing was written", done.stderr)
+        self.assertFalse((self.root / "etc/systemd").exists())
+
+    def test_only_printed(self):
+        done = self.do()
+        self.assertIn("\nFREEONCE_JOURNAL = '/var/log/postgresql/freeonce-15-my-cluster.journal'\n", done.stdout)
+        self.assertIn(f"these lines belong into {self.file}", done.stderr)
+        self.assertEqual(self.USERS, self.file.read_text())
+
+
 class Debian(Case):
     """The units of Debian's packages."""
 
     UNITS = {
         "kamailio.service": "kamailio.md", "nginx.service": "nginx.md",
         "apache2.service": "apache.md", "haproxy.service": "haproxy.md",
-        "dovecot.service": "dovecot.md", "postfix@-.service": "postfix.md",
-        "postgresql@15-main.service": "postgresql.md", "ssh.service": "sshd.md",
+        "dovecot.service": "dovecot.md", "postfix@-.service": "postfix.md", "ssh.service": "sshd.md",
         "squid.service": "squid.md",
         "named.service": "", "stunnel@x.service": "",
     }

@@ -90,6 +90,22 @@ class Cluster:
         self.ctl("ctlcluster", self.version, CLUSTER, "start", **around)
         self.postmaster = int((self.run_folder / f"{CLUSTER}.pid").read_text())
 
+    def systemd(self, *argv):
+        """freeonce systemd on a system whose units are this machine's, and whose clusters are ours."""
+        root = self.stage.dir / "root"
+        if not root.exists():
+            (root / "etc").mkdir(parents=True)
+            (root / "etc/postgresql").symlink_to(self.configs)
+            (root / "lib/systemd/system").mkdir(parents=True)
+            shutil.copy("/lib/systemd/system/postgresql@.service", root / "lib/systemd/system")
+        argv = [self.stage.freeonce, "systemd", "--root", root, *argv, f"postgresql@{self.version}-{CLUSTER}"]
+        status, text = self.stage.run("freeonce", argv, preload=False)
+        self.stage.check(f"exit status of {' '.join(map(str, argv))}", 0, f"{status}: {text}", status == 0)
+
+    def start_as_it_is(self):
+        self.ctl("ctlcluster", self.version, CLUSTER, "start")
+        self.postmaster = int((self.run_folder / f"{CLUSTER}.pid").read_text())
+
     def stop(self):
         self.ctl("ctlcluster", self.version, CLUSTER, "stop")
         workers.check_ended(self.stage, "postgres", self.postmaster, 0, self.server_log)
@@ -206,6 +222,26 @@ def test(stage, _):
     workers.check_silent(stage, cluster.server_log, log)
     recipes.check_journal(stage, False, log)
     harness.step("360 TLS sessions, 3 reloads and a stop with a session open, in silence")
+    check_systemd(stage, cluster, log)
+
+
+def check_systemd(stage, cluster, log):
+    """freeonce systemd writes the cluster's file, and takes its lines out again."""
+    if stage.lib is None:
+        return
+    recipes.forget(stage, log)
+    cluster.environment.write_text(cluster.without)
+    journal = recipes.journal_of(stage, log)
+    cluster.systemd("--install", "--library", stage.lib, "--log", log, "--journal", journal, "-s", "VERBOSE=1")
+    cluster.start_as_it_is()
+    check_served(stage, cluster)
+    workers.check_reached(stage, cluster.all_processes(), ["postgres"])
+    cluster.stop()
+    check_in_first(stage, log)
+    cluster.systemd("--remove")
+    left = cluster.environment.read_text()
+    stage.check("the cluster's file after --remove", cluster.without, left)
+    harness.step("freeonce systemd --install guards the cluster, --remove leaves its file as it was")
 
 
 def check_in_first(stage, log):

@@ -223,11 +223,17 @@ static const char *preload_with(struct fo_plan *plan, const char *before, const 
                                  : fo_print("%s:%s", word, others);
 }
 
+const char *fo_environment_preload(struct fo_plan *plan, const char *before)
+{
+    const char *word = word_of(plan);
+
+    return before == NULL ? word : preload_with(plan, before, word);
+}
+
 static void set_preload(struct fo_plan *plan)
 {
     const char *file, *before = fo_environment_has(plan, "LD_PRELOAD", &file);
-    const char *word = word_of(plan);
-    const char *wanted = before == NULL ? word : preload_with(plan, before, word);
+    const char *wanted = fo_environment_preload(plan, before);
 
     if (file == NULL)
         fo_list_add(

@@ -51,10 +51,9 @@ static const struct recipe {
     {"postfix", "postfix", FO_NOTE_WARN, POSTFIX},
     {"sshd", "sshd", FO_NOTE,
      "sshd gives sessions nothing of its environment: they are not guarded"},
-    {"pg_ctlcluster", "postgresql", FO_NOTE_WARN,
-     "pg_ctlcluster empties the environment: the drop-in alone guards nothing, the variables "
-     "belong "
-     "into the cluster's file `environment`"},
+    {"pg_ctlcluster", "postgresql", FO_NOTE_FATAL,
+     "pg_ctlcluster empties the environment: the variables belong into a cluster's file "
+     "`environment`. Name the cluster, as postgresql@15-main"},
     {"squid", "squid", FO_NOTE_WARN,
      "squid executes its worker, which does all of the TLS, with mixed user ids: that takes the "
      "library away, unless squid is started as its user. The drop-in alone guards nothing that "
@@ -209,7 +208,7 @@ static void check_line(struct fo_plan *plan, const char *line)
             program);
     bool has_recipe = note_recipe(plan, base_name(program));
     if (strcmp(base_name(program), "true") == 0)
-        fo_note(plan, FO_NOTE_WARN,
+        fo_note(plan, FO_NOTE_FATAL,
                 "%s runs no server itself. Name the unit that does: systemctl list-units '%s@*'",
                 plan->unit->name, plan->unit->prefix);
     note_wrapper(plan, fo_wrapper_in(line + prefixes), fo_print("ExecStart=%s", program));

@@ -44,6 +44,9 @@ void fo_plan_exec(struct fo_plan *plan);
  * FREEONCE_NAME=VALUE.  fo_environment_has(): the value that the unit sets `name` to, NULL: none;
  * `*file` is the EnvironmentFile= that sets it, NULL for Environment=. */
 void fo_plan_environment(struct fo_plan *plan, const struct fo_list *set);
+/* fo_environment_preload(): the value of LD_PRELOAD with ours in it; before: what it is now, NULL
+ * where it is not set. */
+const char *fo_environment_preload(struct fo_plan *plan, const char *before);
 const char *fo_environment_has(struct fo_plan *plan, const char *name, const char **file);
 
 /* `text` quoted, so that systemd reads it as one word.  With `specifiers`, systemd expands %N and

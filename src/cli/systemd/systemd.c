@@ -12,6 +12,7 @@
 #include "cli/library.h"
 #include "cli/message.h"
 #include "cli/set.h"
+#include "cli/systemd/cluster.h"
 #include "cli/systemd/install.h"
 #include "cli/systemd/notes.h"
 #include "base/nearest.h"
@@ -155,6 +156,9 @@ static enum fo_exit make(struct request *r, struct fo_unit *unit)
     r->plan.library = r->library != NULL ? fo_library_check(r->library) : fo_library_find();
     if (r->plan.library == NULL)
         return FO_EXIT_NO_INPUT;
+    if (fo_cluster_file(unit) != NULL)
+        return r->install ? fo_cluster_install(&r->plan, &r->set)
+                          : fo_cluster_print(&r->plan, &r->set);
     fo_plan_make(&r->plan, &r->set);
     char *dropin = fo_plan_text(&r->plan);
     if (dropin == NULL)
@@ -169,6 +173,14 @@ static enum fo_exit make(struct request *r, struct fo_unit *unit)
         result = FO_EXIT_CANNOT_WRITE;
     free(dropin);
     return no_effect ? FO_EXIT_CONFIG : result;
+}
+
+static enum fo_exit take_out(const struct fo_unit *unit, const char *root)
+{
+    bool found;
+    enum fo_exit result = fo_cluster_remove(unit, root, &found);
+
+    return found || result != FO_EXIT_OK ? result : fo_dropin_remove(unit, root);
 }
 
 int fo_systemd_main(int argc, char **argv)
@@ -186,7 +198,7 @@ int fo_systemd_main(int argc, char **argv)
     r.plan.unit = &unit;
     r.plan.root = r.root == NULL ? "" : r.root;
     if (result == FO_EXIT_OK)
-        result = r.remove ? fo_dropin_remove(&unit, r.plan.root) : make(&r, &unit);
+        result = r.remove ? take_out(&unit, r.plan.root) : make(&r, &unit);
     fo_plan_free(&r.plan);
     fo_list_free(&r.set);
     fo_unit_free(&unit);
