@@ -207,7 +207,7 @@ void fo_conf_put_reason(struct fo_text *t, const struct fo_conf *conf)
     fo_put(t, conf->path);
     fo_put(t, words[conf->state]);
     if (conf->state == FO_CONF_UNOPENED || conf->state == FO_CONF_UNREAD) {
-        const char *name = strerrorname_np(conf->error);
+        const char *name = strerrordesc_np(conf->error);
         fo_put(t, name != NULL ? name : "unknown error");
         fo_put(t, "), ignored");
     } else if (conf->state == FO_CONF_OWNED) {

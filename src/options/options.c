@@ -207,6 +207,22 @@ bool fo_options_is_reported(unsigned i)
     return reported_count == environment_count && i < environment_count;
 }
 
+/* Words, or numbers: "8M to 64G", "bytes", "number". */
+static void put_needed(struct fo_text *t, const char *choices)
+{
+    bool is_range = strstr(choices, " to ") != NULL, bytes = fo_counts_bytes(choices);
+
+    if (!is_range && strcmp(choices, "bytes") != 0 && strcmp(choices, "number") != 0) {
+        fo_put(t, " is none of ");
+        fo_put(t, choices);
+        return;
+    }
+    fo_put(t, bytes ? ": bytes" : ": a number");
+    fo_put(t, is_range ? " from " : "");
+    fo_put(t, is_range ? choices : "");
+    fo_put(t, bytes ? " are needed, as 16M" : " is needed");
+}
+
 static void put_what_is_wrong(struct fo_text *t, const struct problem *p, bool ignored)
 {
     const char *start = p->bare ? "" : prefix;
@@ -222,8 +238,7 @@ static void put_what_is_wrong(struct fo_text *t, const struct problem *p, bool i
         fo_put(t, p->name);
         fo_put(t, "=");
         fo_put(t, p->value);
-        fo_put(t, " is none of ");
-        fo_put(t, p->choices);
+        put_needed(t, p->choices);
     }
     fo_put(t, ignored ? ", ignored" : "");
 }

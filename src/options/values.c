@@ -160,10 +160,21 @@ void fo_show_flag(struct fo_text *t, const bool *v, const char *choices)
     fo_put_dec(t, *v);
 }
 
+bool fo_counts_bytes(const char *choices)
+{
+    return strcmp(choices, "bytes") == 0 || strpbrk(choices, "KMG") != NULL;
+}
+
+/* 16G, not 17179869184; a number of other things has no unit. */
 void fo_show_size(struct fo_text *t, const size_t *v, const char *choices)
 {
-    (void)choices;
-    fo_put_dec(t, *v);
+    unsigned shift = 0;
+
+    if (*v != 0 && fo_counts_bytes(choices))
+        while (shift < 30 && (*v >> shift & 1023) == 0)
+            shift += 10;
+    fo_put_dec(t, *v >> shift);
+    fo_put(t, shift == 30 ? "G" : shift == 20 ? "M" : shift == 10 ? "K" : "");
 }
 
 void fo_show_rate(struct fo_text *t, const fo_option_rate *v, const char *choices)

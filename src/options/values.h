@@ -21,6 +21,9 @@ FO_KIND(cures)
 FO_KIND(action)
 #undef FO_KIND
 
+/* Is it a number of bytes that these choices of an option of kind size describe? */
+bool fo_counts_bytes(const char *choices);
+
 /* The name of cure 1 << i (enum fo_cure). */
 extern const char *const fo_cure_names[FO_CURE_COUNT];
 

@@ -42,7 +42,7 @@ static const char *map(int fd)
     struct stat st;
     fo_journal = fo_apart_map_file(sizeof *fo_journal, fd);
     if (fo_journal == NULL)
-        return strerrorname_np(errno);
+        return strerrordesc_np(errno);
     is_exposed = fo_raw_stat(fd, &st) != 0 || (st.st_uid != 0 && st.st_uid != fo_raw_euid()) ||
                  (st.st_mode & (S_IWGRP | S_IWOTH)) != 0;
     return NULL;
@@ -157,7 +157,7 @@ static bool is_missing_for_run(void)
 static void open_file(void)
 {
     if (is_missing_for_run()) {
-        reason = "ENOENT";
+        reason = "No such file or directory";
         return;
     }
     int fd = fo_open_to_write(fo_options.journal, O_RDWR, 0600, &reason);

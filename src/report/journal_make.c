@@ -49,18 +49,18 @@ static const char *lay_out(int fd)
     struct rlimit limit;
 
     if (getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur < sizeof(struct fo_journal))
-        return "EFBIG, see ulimit -f"; /* the kernel would send SIGXFSZ */
+        return "File too large, see ulimit -f"; /* the kernel would send SIGXFSZ */
     int error = posix_fallocate(fd, 0, sizeof(struct fo_journal));
     if (error != 0) {
         if (fo_raw_resize(fd, 0) != 0)
-            return "EIO";
-        return strerrorname_np(error);
+            return "Input/output error";
+        return strerrordesc_np(error);
     }
     memcpy(head.magic, FO_JOURNAL_MAGIC, sizeof head.magic);
     size_t rest = offsetof(struct fo_journal_head, version);
     if (fo_raw_write_at(fd, (char *)&head + rest, sizeof head - rest, (off_t)rest) < 0 ||
         fo_raw_write_at(fd, &head, rest, 0) < 0)
-        return strerrorname_np(errno);
+        return strerrordesc_np(errno);
     return NULL;
 }
 
@@ -92,7 +92,7 @@ const char *fo_journal_prepare(int fd)
     struct stat st;
 
     if (fo_raw_stat(fd, &st) != 0)
-        return strerrorname_np(errno);
+        return strerrordesc_np(errno);
     if (!S_ISREG(st.st_mode))
         return "it is no regular file";
     if (st.st_nlink > 1)

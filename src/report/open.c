@@ -31,7 +31,7 @@ static int refuse(const char **why, int error, const char *words)
 
 static int refuse_as_kernel(const char **why)
 {
-    const char *name = strerrorname_np(errno);
+    const char *name = strerrordesc_np(errno);
 
     *why = name != NULL ? name : "unknown error";
     return -1;
@@ -97,7 +97,7 @@ static bool follow(struct walk *w, int fd, const struct stat *st, const char *re
         return false;
     }
     if (++w->links > LINKS_MAX) {
-        refuse(&w->why, ELOOP, "ELOOP");
+        refuse(&w->why, ELOOP, "Too many levels of symbolic links");
         return false;
     }
     memmove(end, rest, more);
@@ -126,7 +126,7 @@ static bool step(struct walk *w, const char *name, const char *rest)
     } else if (S_ISLNK(st.st_mode)) {
         further = follow(w, fd, &st, rest);
     } else {
-        refuse(&w->why, ENOTDIR, "ENOTDIR");
+        refuse(&w->why, ENOTDIR, "Not a directory");
     }
     close_quietly(fd);
     return further;

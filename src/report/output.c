@@ -140,7 +140,7 @@ static void open_target(const char *log)
                          " is the log daemon itself, reports go to stderr", NULL);
         else if (!open_syslog())
             fo_say_words("FREEONCE_LOG=syslog: no daemon listens at /dev/log (",
-                         strerrorname_np(errno), "), reports go to stderr", NULL);
+                         strerrordesc_np(errno), "), reports go to stderr", NULL);
     } else if (strchr(log, '/') != NULL) {
         target.per_process = strstr(log, "%p") != NULL;
         const char *why;

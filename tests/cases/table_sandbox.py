@@ -22,7 +22,7 @@ ENDED = "FREEONCE_REQUIRE=1: the program is ended (exit status 78)\n"
 LOG = {"FREEONCE_LOG": "{dir}/report.log"}
 LOG_OF_PID = {"FREEONCE_LOG": "{dir}/report.%p.log"}
 UNOPENED = (
-    "FREEONCE_LOG={dir}/no-such-folder/log cannot be opened (ENOENT), reports go to stderr\n"
+    "FREEONCE_LOG={dir}/no-such-folder/log cannot be opened (No such file or directory), reports go to stderr\n"
 )
 
 # For `guard`, tests/guard tests little address space.
@@ -153,7 +153,7 @@ free of {pointer}, which OpenSSL never allocated (static data), skipped
     Case(
         "syslog-without-daemon",
         "faults double-free",
-        "FREEONCE_LOG=syslog: no daemon listens at /dev/log (ENOENT), reports go to stderr\n"
+        "FREEONCE_LOG=syslog: no daemon listens at /dev/log (No such file or directory), reports go to stderr\n"
         + double(40),
         env={"FREEONCE_LOG": "syslog"},
         needs=syslog_listens,

@@ -183,12 +183,12 @@ class Refuses(tools.Case):
         self.check_refused("it is a folder")
 
     def test_missing_folder(self):
-        self.check_refused("ENOENT", journal=self.dir / "no" / "journal")
+        self.check_refused("No such file or directory", journal=self.dir / "no" / "journal")
 
     def test_read_only_file(self):
         self.journal.write_text("")
         self.journal.chmod(0o444)
-        self.check_refused("EACCES", wrap=self.unprivileged())
+        self.check_refused("Permission denied", wrap=self.unprivileged())
 
     def test_read_only_file_system(self):
         script = 'mount -t tmpfs none "$1"; mount -o remount,ro "$1"; shift; "$@"'
@@ -196,7 +196,7 @@ class Refuses(tools.Case):
         (self.dir / "disk").mkdir()
         argv = ["env", *environment, tools.arguments.planted, "alloc", "bug", "status=5"]
         done = self.in_namespace(script, self.dir / "disk", *argv, expect=5)
-        self.assertIn("EROFS", done.stderr)
+        self.assertIn("Read-only file system", done.stderr)
         self.assertIn("double free of block", done.stderr)
 
     def test_full_disk(self):
@@ -205,12 +205,12 @@ class Refuses(tools.Case):
         (self.dir / "disk").mkdir()
         argv = ["env", *environment, tools.arguments.planted, "alloc", "bug"]
         done = self.in_namespace(script, self.dir / "disk", *argv)
-        self.assertIn("ENOSPC", done.stderr)
+        self.assertIn("No space left on device", done.stderr)
         self.assertIn("double free of block", done.stderr)
 
     def test_file_size_limit(self):
         wrap = ["sh", "-c", 'ulimit -f 100; exec "$@"', "sh"]
-        self.check_refused("EFBIG", wrap=wrap)
+        self.check_refused("File too large", wrap=wrap)
 
     def test_truncated_journal(self):
         self.planted("bug")

@@ -360,10 +360,10 @@ class Status(tools.Case):
             mount -t tmpfs -o size=1m none "$1"; TMPDIR=$1; export TMPDIR; shift; "$@" || echo "$?"; ls -A "$TMPDIR" """
         argv = [tools.arguments.freeonce, "--", "echo", "ran"]
         done = self.in_namespace(script, self.dir / "disk", *argv)
-        self.assertRegex(done.stderr, r"the journal \(\d+ KiB\) cannot be made .*disk: ENOSPC; /tmp: Read-only")
+        self.assertRegex(done.stderr, r"the journal \(\d+ KiB\) cannot be made .*disk: No space left on device; /tmp: Read-only")
         self.assertEqual("125\n", done.stdout)
         done = self.run_program("sh", "-c", 'ulimit -f 100; exec "$@"', "sh", *argv, expect=125)
-        self.assertIn("EFBIG, see ulimit -f", done.stderr)
+        self.assertIn("File too large, see ulimit -f", done.stderr)
         self.assertEqual("", done.stdout)
 
     def test_a_command_that_may_write_small_files_only(self):
@@ -381,7 +381,7 @@ class Status(tools.Case):
         """It tells and reports itself; with --require it does not start."""
         elsewhere = ["--", "env", f"FREEONCE_JOURNAL={self.dir}/none/j", tools.arguments.planted, "bug"]
         done = self.freeonce(*elsewhere, expect=0)
-        self.assertIn("cannot be used: ENOENT; findings are not kept there", done.stderr)
+        self.assertIn("cannot be used: No such file or directory; findings are not kept there", done.stderr)
         self.assertIn("double free of block", done.stderr)
         done = self.freeonce("--require", *elsewhere, expect=78)
         self.assertNotIn("double free of block", done.stderr)

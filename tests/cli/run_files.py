@@ -40,7 +40,7 @@ class Files(tools.Case):
         ):
             with self.subTest(script):
                 done = self.freeonce("--journal", self.journal, "--", "sh", "-c", script, expect=status)
-                self.assertIn("EACCES; findings are not kept there", done.stderr)
+                self.assertIn("Permission denied; findings are not kept there", done.stderr)
                 said = f"; at least {number} could not write the journal (--any-user?), "
                 self.assertIn(said, done.stderr)
                 self.assertIn(said, self.report(self.journal, expect=None).stdout)
@@ -58,7 +58,7 @@ class Files(tools.Case):
         argv = ["--journal", self.journal, "--", *enter, "sh", "-ec", script, self.journal.parent]
         done = self.freeonce(*argv, tools.arguments.planted, "bug", expect=78)
         self.assertEqual("", done.stdout)
-        self.assertIn("cannot be used: ENOENT", done.stderr)
+        self.assertIn("cannot be used: No such file or directory", done.stderr)
         argv += ["env", f"FREEONCE_JOURNAL={self.journal.parent}/other"]
         done = self.freeonce(*argv, tools.arguments.planted, "bug", expect=0)
         self.assertEqual("other\n", done.stdout)

@@ -74,7 +74,7 @@ class Dropin(Case):
         path = self.unit(EXEC)
         for setting, hint in (
             ("FREEONCE_FILL=2", "FREEONCE_FILL=2 is none of 0|1"),
-            ("STACKS=33", "FREEONCE_STACKS=33 is none of 0 to 32"),
+            ("STACKS=33", "FREEONCE_STACKS=33: a number from 0 to 32 is needed"),
             ("BACKEND=shmm", "did you mean shm?"),
             ("BACKEND=mimalloc", "there is no such backend, see `freeonce options BACKEND`"),
         ):

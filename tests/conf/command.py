@@ -58,7 +58,7 @@ def the_environment_is_named(b):
     equal("stderr", "", outcome.stderr)
     seen = rows(outcome.stdout)
     equal("LOG", ("/a", "environment"), seen["FREEONCE_LOG"])
-    equal("QUARANTINE", ("4096", "environment"), seen["FREEONCE_QUARANTINE"])
+    equal("QUARANTINE", ("4K", "environment"), seen["FREEONCE_QUARANTINE"])
     equal("BACKEND", ("auto", "default"), seen["FREEONCE_BACKEND"])
     changed = rows(b.options("-c", env=env).stdout)
     equal("--changed", ["FREEONCE_LOG", "FREEONCE_QUARANTINE"], list(changed))
@@ -197,7 +197,7 @@ def files_that_would_not_be_obeyed_are_78(b):
     equal("copied", 0, copy.returncode)
     outcome = b.run(b.dir / "freeonce", "options", "--conf", good, preexec_fn=bench.as_nobody)
     equal("exit status for a file that may not be read", 66, outcome.returncode)
-    contains("stderr", "cannot be opened (EACCES)", outcome.stderr)
+    contains("stderr", "cannot be opened (Permission denied)", outcome.stderr)
 
 
 def output_that_cannot_be_written_is_73(b):

@@ -315,7 +315,7 @@ static void links_and_devices_are_refused(void **state)
     assert_int_equal(bind(fd, (struct sockaddr *)&name, sizeof name), 0);
     close(fd);
     assert_int_equal(read_file(), FO_CONF_UNOPENED);
-    expect_problem(" cannot be opened (ENXIO), ignored");
+    expect_problem(" cannot be opened (No such device or address), ignored");
     unlink(path);
 }
 
@@ -383,7 +383,7 @@ static void a_file_that_cannot_be_read_is_reported(void **state)
     enum fo_conf_state seen = read_file();
     assert_int_equal(seteuid(0), 0);
     assert_int_equal(seen, FO_CONF_UNOPENED);
-    expect_problem(" cannot be opened (EACCES), ignored");
+    expect_problem(" cannot be opened (Permission denied), ignored");
 }
 
 #define CONF_TEST(name) cmocka_unit_test_setup_teardown(name, make_folder, remove_folder)

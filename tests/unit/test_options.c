@@ -103,6 +103,9 @@ static void flags_are_0_or_1(void **state)
     expect_accepted("VERBOSE=0");
     assert_false(fo_options.verbose);
     expect_refused("VERBOSE=2", "FREEONCE_VERBOSE=2 is none of 0|1, ignored");
+    expect_refused("STACKS=33", "FREEONCE_STACKS=33: a number from 0 to 32 is needed, ignored");
+    expect_refused("QUARANTINE=x", "FREEONCE_QUARANTINE=x: bytes are needed, as 16M, ignored");
+    expect_refused("TOMBSTONES=-1", "FREEONCE_TOMBSTONES=-1: a number is needed, ignored");
     complaints("VERBOSE=11", 1);
     complaints("VERBOSE=", 1);
     complaints("VERBOSE=yes", 1);
@@ -146,7 +149,8 @@ static void sizes_out_of_range_are_refused(void **state)
     expect_accepted("SHM_SIZE=64G");
     assert_int_equal(fo_options.shm_size, UINT64_C(64) << 30);
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
-        assert_non_null(strstr(complaints(wrong[i], 1), "is none of 8M to 64G, ignored"));
+        assert_non_null(
+            strstr(complaints(wrong[i], 1), ": bytes from 8M to 64G are needed, as 16M, ignored"));
         assert_int_equal(fo_options.shm_size, UINT64_C(16) << 30);
     }
 }
@@ -375,7 +379,16 @@ static void the_list_names_every_option_with_its_value(void **state)
     fo_options_list(out, sizeof out);
     assert_non_null(strstr(out, " ON_ERROR=abort "));
     assert_non_null(strstr(out, " CURES=none"));
-    assert_non_null(strstr(out, " QUARANTINE=1048576 "));
+    assert_non_null(strstr(out, " QUARANTINE=1M "));
+    assert_non_null(strstr(out, " SHM_SIZE=16G ")); /* as it is written */
+    assert_non_null(strstr(out, " TOMBSTONES=2048 "));
+    fixture_options("QUARANTINE=1048577", "SHM_SIZE=1536M", NULL);
+    fo_options_list(out, sizeof out);
+    assert_non_null(strstr(out, " QUARANTINE=1048577 "));
+    assert_non_null(strstr(out, " SHM_SIZE=1536M "));
+    fixture_options("QUARANTINE=0", "STACKS=0", NULL);
+    fo_options_list(out, sizeof out);
+    assert_non_null(strstr(out, " QUARANTINE=0 "));
 }
 
 static void a_list_that_does_not_fit_is_cut_and_ends(void **state)
