@@ -128,6 +128,19 @@ def commands(command):
                 yield f"{path.relative_to(ROOT)}: there is no {named}"
 
 
+# As the package installs it, or as a container has it that mounts it there.
+INSTALLED = ("libfreeonce.so.0", "/usr/$LIB/libfreeonce.so.0", "/usr/lib/libfreeonce.so.0")
+
+
+def libraries():
+    """Each LD_PRELOAD that a page shows names the library as the package installs it, not one of a build folder."""
+    pages = [*(ROOT / "docs").rglob("*.md"), *(ROOT / "docs/ci").iterdir(), *(ROOT / "docs/man").iterdir()]
+    for path in [ROOT / "README.md", *sorted(pages)]:
+        for name in re.findall(r"LD_PRELOAD(?: Ns )? ?= ?'?([^\s'`:,]*libfreeonce[^\s'`:,]*)", path.read_text()):
+            if name not in INSTALLED:
+                yield f"{path.relative_to(ROOT)}: LD_PRELOAD={name}; the package has {INSTALLED[0]}"
+
+
 def options_work(command):
     """The example of each option in docs/options.md is taken as it is written."""
     given = re.findall(r"^- Example: `(FREEONCE_\w+)=(.*)`$", (ROOT / "docs/options.md").read_text(), re.MULTILINE)
@@ -166,7 +179,7 @@ def main():
         print(f"not installed: {', '.join(missing)}")
         sys.exit(1 if os.environ.get("CI") == "true" else 77)
     parts = {"man": lambda: [*formats(), *says_all(arguments.freeonce)], "examples": lambda: [*examples(), *copies(), *options_work(arguments.freeonce)],
-             "links": links, "commands": lambda: commands(arguments.freeonce), "size": size, "figures": figures}
+             "links": links, "commands": lambda: [*commands(arguments.freeonce), *libraries()], "size": size, "figures": figures}
     wrong = list(parts[arguments.part]())
     print("\n".join(wrong))
     sys.exit(1 if wrong else 0)
