@@ -102,7 +102,7 @@ void fo_life_unwatch(void)
 void fo_life_seen(struct fo_tree *tree, uint32_t row, pid_t child)
 {
     if (tree->common)
-        record_seen(&tree->lives[row], child > 0 ? (uint32_t)child : FO_PID_NOBODY);
+        record_seen(&tree->lives[row], child > 0 ? (uint32_t)child : FO_PID_NONE);
 }
 
 void fo_life_clear(struct fo_tree *tree, uint32_t row)
@@ -120,7 +120,7 @@ static bool is_pid_running(uint64_t seen)
 {
     uint32_t pid = (uint32_t)seen;
 
-    if (pid == 0 || pid == FO_PID_NOBODY)
+    if (pid == 0 || pid == FO_PID_NONE)
         return false;
     if (seen != seen_as(pid)) /* seen in another namespace: kill(2) cannot ask */
         return true;

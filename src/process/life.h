@@ -11,7 +11,7 @@
 
 #include "process/tree.h"
 
-enum { FO_PID_NOBODY = UINT32_MAX }; /* in place of a pid: the fork failed */
+enum { FO_PID_NONE = UINT32_MAX }; /* in place of a pid: the fork failed */
 
 /* Find the pid namespace of this process, which was forked or is the first one. */
 void fo_life_find_namespace(const struct fo_tree *tree, uint32_t serial, bool forked);

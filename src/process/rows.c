@@ -109,7 +109,7 @@ void fo_rows_before_fork(struct fo_tree *tree, uint32_t parent)
 
 void fo_rows_after_fork(struct fo_tree *tree, pid_t child)
 {
-    uint32_t no_pid = 0, pid = child > 0 ? (uint32_t)child : FO_PID_NOBODY;
+    uint32_t no_pid = 0, pid = child > 0 ? (uint32_t)child : FO_PID_NONE;
 
     if (reserved != 0) { /* unless the child was faster */
         fo_life_seen(tree, reserved, child);
