@@ -152,6 +152,7 @@ _freeonce()
     else
         case $sub in
             systemd) _freeonce_argument "$sub" UNIT ;;
+            doctor) COMPREPLY=($(compgen -c -- "$cur")) && _filedir ;;
             options) COMPREPLY=($(compgen -W "${_freeonce_options[*]%%=*}" -- "$cur")) ;;
             heap | status)
                 _pids

@@ -5,6 +5,8 @@
 
 enum fo_exit {
     FO_EXIT_OK = 0,
+    FO_EXIT_WARNINGS = 1,         /* of doctor: it can be guarded, and something may disturb that */
+    FO_EXIT_FAILURES = 2,         /* of doctor: it is not guarded, or cannot be */
     FO_EXIT_USAGE = 64,           /* EX_USAGE: the command line is wrong */
     FO_EXIT_DATA = 65,            /* EX_DATAERR: an input is damaged, or of another kind */
     FO_EXIT_NO_INPUT = 66,        /* EX_NOINPUT: an input cannot be opened */

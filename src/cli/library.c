@@ -90,6 +90,19 @@ const char *fo_library_check(const char *path)
     return absolute;
 }
 
+bool fo_library_is_readable(const char *path)
+{
+    char folder[PATH_MAX];
+    struct stat status;
+
+    for (const char *at = strchr(path + 1, '/'); at != NULL; at = strchr(at + 1, '/')) {
+        snprintf(folder, sizeof folder, "%.*s", (int)(at - path), path);
+        if (stat(folder, &status) == 0 && (status.st_mode & S_IXOTH) == 0)
+            return false;
+    }
+    return stat(path, &status) != 0 || (status.st_mode & S_IROTH) != 0;
+}
+
 /* The directory above that of the executable; "" if it is not known.  Without /proc it is found
  * by the name under which it was executed. */
 static void prefix_of_self(char prefix[PATH_MAX])

@@ -4,6 +4,7 @@
 #include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/xattr.h>
@@ -109,7 +110,57 @@ void fo_program_free(struct fo_program *program)
     program->head = NULL;
 }
 
-bool fo_program_has_capabilities(const char *path)
+bool fo_program_look_up(const char *name, char path[PATH_MAX])
 {
-    return getxattr(path, "security.capability", NULL, 0) > 0;
+    const char *folders = getenv("PATH");
+
+    if (strchr(name, '/') != NULL)
+        return snprintf(path, PATH_MAX, "%s", name) < PATH_MAX;
+    for (const char *at = folders != NULL ? folders : "/bin:/usr/bin"; at != NULL;) {
+        int length = (int)strcspn(at, ":");
+        int n = snprintf(path, PATH_MAX, "%.*s%s%s", length, at, length != 0 ? "/" : "", name);
+        if (n < PATH_MAX && access(path, X_OK) == 0)
+            return true;
+        at = at[length] == ':' ? at + length + 1 : NULL;
+    }
+    return false;
+}
+
+bool fo_program_obstacle(const struct fo_program *program, const char **reason, char *text,
+                         size_t size)
+{
+    switch (program->kind) {
+    case FO_PROGRAM_STATIC:
+        *reason = "static";
+        snprintf(text, size, "is statically linked: no library can be loaded into it");
+        return true;
+    case FO_PROGRAM_BITS:
+        *reason = "32-bit";
+        snprintf(text, size, "is a program of 32 bits, and the library has 64");
+        return true;
+    case FO_PROGRAM_MACHINE:
+        *reason = "machine";
+        snprintf(text, size, "is a program for another processor");
+        return true;
+    case FO_PROGRAM_LIBC:
+        *reason = "libc";
+        snprintf(text, size, "is a program of %s (%s), and the library needs glibc", program->libc,
+                 program->interpreter);
+        return true;
+    default:
+        return false;
+    }
+}
+
+const char *fo_program_secure(const char *path, const struct stat *status, uid_t user, gid_t group,
+                              bool no_new_privs)
+{
+    if (!no_new_privs && (status->st_mode & S_ISUID) != 0 && status->st_uid != user)
+        return "is setuid";
+    if (!no_new_privs && (status->st_mode & S_ISGID) != 0 && (status->st_mode & S_IXGRP) != 0 &&
+        status->st_gid != group)
+        return "is setgid";
+    if (user != 0 && getxattr(path, "security.capability", NULL, 0) > 0)
+        return "has file capabilities (getcap)";
+    return NULL;
 }

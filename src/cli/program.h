@@ -1,8 +1,9 @@
-/* What is an executable file, and can the library be preloaded into it?  For freeonce run and
- * freeonce systemd. */
+/* What is an executable file, and can the library be preloaded into it?  For freeonce run, systemd
+ * and doctor. */
 #ifndef FO_CLI_PROGRAM_H
 #define FO_CLI_PROGRAM_H
 
+#include <limits.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <sys/stat.h>
@@ -30,7 +31,17 @@ struct fo_program {
 bool fo_program_read(struct fo_program *program, const char *path);
 void fo_program_free(struct fo_program *program);
 
-/* Has the file capabilities (getcap)? */
-bool fo_program_has_capabilities(const char *path);
+/* The path of a program, as execvp(3) finds it.  False: nowhere. */
+bool fo_program_look_up(const char *name, char path[PATH_MAX]);
+
+/* Why can the library not be loaded into this program?  *reason is a word, `text` follows the
+ * program's name in a sentence.  False: as far as the file says, it can. */
+bool fo_program_obstacle(const struct fo_program *program, const char **reason, char *text,
+                         size_t size);
+
+/* Why would the dynamic linker ignore LD_PRELOAD (AT_SECURE) when this user executes the file?
+ * no_new_privs takes the effect of setuid and setgid away.  NULL: it would not. */
+const char *fo_program_secure(const char *path, const struct stat *status, uid_t user, gid_t group,
+                              bool no_new_privs);
 
 #endif

@@ -45,47 +45,20 @@ set_reason(struct fo_model *model, const char *reason, const char *format, ...)
 
 /* --- a file ----------------------------------------------------------------------------------- */
 
-/* Why would the dynamic linker ignore LD_PRELOAD (AT_SECURE)?  NULL: it would not. */
-static const char *secure_reason(const char *path, const struct stat *status)
-{
-    bool changes = prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) != 1;
-
-    if (changes && (status->st_mode & S_ISUID) != 0 && status->st_uid != getuid())
-        return "is setuid";
-    if (changes && (status->st_mode & S_ISGID) != 0 && (status->st_mode & S_IXGRP) != 0 &&
-        status->st_gid != getgid())
-        return "is setgid";
-    if (getuid() != 0 && fo_program_has_capabilities(path))
-        return "has file capabilities";
-    return NULL;
-}
-
 static void check_elf(struct search *s, const char *path, const struct fo_program *program)
 {
-    const char *why = NULL;
+    bool no_new_privs = prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1;
+    const char *reason, *why;
+    char text[PATH_MAX];
 
-    switch (program->kind) {
-    case FO_PROGRAM_STATIC:
-        set_reason(s->model, "static", "%s is statically linked: no library can be loaded into it",
-                   path);
-        break;
-    case FO_PROGRAM_BITS:
-        set_reason(s->model, "32-bit", "%s is a program of 32 bits, and the library has 64", path);
-        break;
-    case FO_PROGRAM_MACHINE:
-        set_reason(s->model, "machine", "%s is a program for another processor", path);
-        break;
-    case FO_PROGRAM_LIBC:
-        set_reason(s->model, "libc", "%s is a program of %s, and the library needs glibc", path,
-                   program->libc);
-        break;
-    default:
-        why = secure_reason(path, &program->status);
-        if (why != NULL)
-            set_reason(s->model, "setuid", "%s %s: the dynamic linker ignores LD_PRELOAD then",
-                       path, why);
-        break;
+    if (fo_program_obstacle(program, &reason, text, sizeof text)) {
+        set_reason(s->model, reason, "%s %s", path, text);
+        return;
     }
+    why = fo_program_secure(path, &program->status, getuid(), getgid(), no_new_privs);
+    if (why != NULL)
+        set_reason(s->model, "setuid", "%s %s: the dynamic linker ignores LD_PRELOAD then", path,
+                   why);
 }
 
 static void check_words(struct search *s, const char *text);
@@ -129,23 +102,6 @@ static void check_words(struct search *s, const char *text)
     }
 }
 
-/* The path by which execvp(3) finds it; false: it is not found. */
-static bool look_up(const char *name, char path[PATH_MAX])
-{
-    const char *folders = getenv("PATH");
-
-    if (strchr(name, '/') != NULL)
-        return snprintf(path, PATH_MAX, "%s", name) < PATH_MAX;
-    for (const char *at = folders != NULL ? folders : "/bin:/usr/bin"; at != NULL;) {
-        int length = (int)strcspn(at, ":");
-        int n = snprintf(path, PATH_MAX, "%.*s%s%s", length, at, length != 0 ? "/" : "", name);
-        if (n < PATH_MAX && access(path, X_OK) == 0)
-            return true;
-        at = at[length] == ':' ? at + length + 1 : NULL;
-    }
-    return false;
-}
-
 /* An argument with a space in it may be a shell command. */
 static const char *wrapper_in(char *const *command)
 {
@@ -166,7 +122,7 @@ static void check_command(struct search *s, char *const *command)
 {
     char path[PATH_MAX];
 
-    if (look_up(command[0], path))
+    if (fo_program_look_up(command[0], path))
         check_file(s, path);
     const char *what = has_reason(s) ? NULL : wrapper_in(command);
     if (what != NULL)

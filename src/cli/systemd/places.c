@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "cli/library.h"
 #include "cli/systemd/notes.h"
 #include "report/log_daemon.h"
 
@@ -165,17 +166,6 @@ static bool can_execute(struct fo_unit *u, const char *path)
     return longest_no <= longest_yes;
 }
 
-static bool is_readable_by_all(const char *path)
-{
-    struct stat status;
-
-    for (const char *at = strchr(path + 1, '/'); at != NULL; at = strchr(at + 1, '/'))
-        if (stat(fo_keep(path, (size_t)(at - path)), &status) == 0 &&
-            (status.st_mode & S_IXOTH) == 0)
-            return false;
-    return stat(path, &status) != 0 || (status.st_mode & S_IROTH) != 0;
-}
-
 static void place_library(struct fo_plan *plan)
 {
     const char *why;
@@ -199,7 +189,7 @@ static void place_library(struct fo_plan *plan)
         fo_setting(plan, "ExecPaths=%s", fo_quoted(plan->library, false));
         fo_note(plan, FO_NOTE, "NoExecPaths= forbids to load the library: ExecPaths= allows it.");
     }
-    if (!plan->sandbox.is_root && !is_readable_by_all(plan->library))
+    if (!plan->sandbox.is_root && !fo_library_is_readable(plan->library))
         fo_note(plan, FO_NOTE_WARN,
                 "The library %s cannot be read by all users, and the service runs "
                 "as %s: install it where all users can read it.",
