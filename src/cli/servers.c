@@ -65,9 +65,8 @@ bool fo_apparmor_profile(const char *root, const char *program, char *name, size
     struct stat status;
     const char *from = program + (*program == '/');
 
-    if (strlen(from) >= size)
+    if (snprintf(name, size, "%s", from) >= (int)size)
         return false;
-    strcpy(name, from);
     for (char *c = name; *c != '\0'; c++)
         if (*c == '/')
             *c = '.';

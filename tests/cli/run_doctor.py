@@ -142,6 +142,8 @@ class Program(Case):
                               source="extern void *__libc_malloc(unsigned long);\n"
                                      "void *malloc(unsigned long n) { return __libc_malloc(n); }\n")
         self.check(self.doctor(tools.arguments.planted, expect=0, env={"LD_PRELOAD": str(malloc)}), "preload", "ok", "")
+        behind = {"LD_PRELOAD": f"{tools.arguments.lib} {malloc}"}
+        self.check(self.doctor(tools.arguments.planted, expect=0, env=behind), "preload", "ok", "does not disturb")
         rows = self.doctor(tools.arguments.planted, expect=1, env={"LD_PRELOAD": f"{malloc} {tools.arguments.lib}"})
         self.check(rows, "preload", "warning", "does not reach the library")
 

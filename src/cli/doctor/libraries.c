@@ -26,11 +26,10 @@ bool fo_below_open(struct fo_below *below, const char *root, const char *path)
 
     below->fd = -1;
     if (*root == '\0') {
-        if (strlen(path) >= sizeof below->path) {
+        if (snprintf(below->path, sizeof below->path, "%s", path) >= (int)sizeof below->path) {
             errno = ENAMETOOLONG;
             return false;
         }
-        strcpy(below->path, path);
         return access(path, F_OK) == 0;
     }
     int folder = open(root, O_PATH | O_DIRECTORY | O_CLOEXEC);
