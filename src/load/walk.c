@@ -9,7 +9,7 @@ static void add_lost(struct fo_walk *w)
     uint64_t lost = w->pages_lost + w->magazines_lost;
 
     if (lost != 0 && w->wrong == 0)
-        w->what = w->pages_lost != 0 ? "pages that nobody finds" : "magazines that nobody finds";
+        w->what = w->pages_lost != 0 ? "pages are lost" : "magazines are lost";
     w->wrong += lost;
 }
 

@@ -1,5 +1,5 @@
 /* The heap's blocks, a page of 64 KiB at a time.  Whether a slot is live is decided as the library
- * tells it (heap/find.c): from the page's word, the slot's boundary and the check bits. */
+ * does it (heap/find.c): from the page's word, the slot's boundary and the check bits. */
 #include <stdlib.h>
 #include <string.h>
 
