@@ -42,8 +42,8 @@ inside freeonce --ci -- /tmp/plant || status=$?
 [[ -z $(inside dpkg --verify freeonce libfreeonce0 libfreeonce-dev) ]]
 
 # libxml2 would bring 36 MB of ICU.
-[[ $(inside dpkg-query -f '${Depends}' -W freeonce) == *libjansson4* ]]
-[[ $(inside dpkg-query -f '${Depends}' -W freeonce) != *libxml2* ]]
+[[ $(inside dpkg-query -f "\${Depends}" -W freeonce) == *libjansson4* ]]
+[[ $(inside dpkg-query -f "\${Depends}" -W freeonce) != *libxml2* ]]
 
 # A plug-in is compiled here, because a compiler is large, against the header that was installed there.
 export PKG_CONFIG_LIBDIR=$root/usr/lib/$multiarch/pkgconfig
