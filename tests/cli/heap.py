@@ -137,10 +137,12 @@ class Equal(Case):
 
     def test_before_the_first_block(self):
         """A process that has the library and has not used OpenSSL."""
-        process = subprocess.Popen(["sleep", "1000"], env=tools.clean_environment(LD_PRELOAD=tools.arguments.lib))
-        self.addCleanup(process.wait)
-        self.addCleanup(process.kill)
-        self.wait_until("it has the library", lambda: "libfreeonce" in pathlib.Path(f"/proc/{process.pid}/maps").read_text())
+        environment = tools.clean_environment(LD_PRELOAD=tools.arguments.lib)
+        process = subprocess.Popen(["cat"], env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        self.addCleanup(process.communicate)
+        process.stdin.write(b"it has started\n")
+        process.stdin.flush()
+        process.stdout.readline()
         shown = self.heap(process)
         self.assertEqual({"blocks": 0, "bytes": 0}, shown["blocks"]["live"])
         self.assertEqual([], shown["rows"])
