@@ -9,6 +9,7 @@
  *   daemon        the rest is done by a daemon: a session of its own, its parent gone
  *   exec          the rest is done by this program, executed anew
  *   chroot=DIR    chdir=DIR    setuid=ID    close    seccomp    the obvious
+ *   title         write over the environment that we were started with, as servers do
  *   touch=FILE    tell that we are here
  *   pause         wait to be killed
  *   status=N      end with exit(N);  _exit=N  with _exit(N);  kill=N  by signal N
@@ -118,6 +119,18 @@ static void enter_seccomp(void)
     CHECK(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0);
 }
 
+static void write_title(void)
+{
+    char *first = environ[0], *end = first;
+
+    for (char **at = environ; *at != NULL; at++) {
+        CHECK(*at == end);
+        end += strlen(*at) + 1;
+        CHECK((*at = strdup(*at)) != NULL);
+    }
+    memset(first, 0, (size_t)(end - first));
+}
+
 static void touch(const char *path)
 {
     int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
@@ -180,6 +193,8 @@ static bool without_value(const char *action, char **rest)
         closefrom(0);
     else if (strcmp(action, "seccomp") == 0)
         enter_seccomp();
+    else if (strcmp(action, "title") == 0)
+        write_title();
     else if (strcmp(action, "pause") == 0)
         for (;;)
             pause();

@@ -217,6 +217,11 @@ class Process(Case):
         self.check(rows, "guarded", "ok", "before its first allocation")
         self.check(rows, "loaded", "ok", tools.arguments.lib)
 
+    def test_guarded_with_a_title_over_its_environment(self):
+        pid = self.start("alloc", "title", env={"LD_PRELOAD": tools.arguments.lib, "FREEONCE_JOURNAL": str(self.journal)})
+        self.assertNotIn(b"FREEONCE_JOURNAL", pathlib.Path(f"/proc/{pid}/environ").read_bytes())
+        self.check(self.doctor(pid, expect=0), "guarded", "ok", "before its first allocation")
+
     def test_without_a_journal(self):
         pid = self.start("alloc", env={"LD_PRELOAD": tools.arguments.lib})
         self.check(self.doctor(pid, expect=1), "guarded", "warning", "no journal")

@@ -1,8 +1,10 @@
 /* Is this process guarded, and if not, why?  /proc and the process's journal tell. */
+#include <fcntl.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "cli/doctor/doctor.h"
@@ -26,6 +28,11 @@ static const char *base_name(const char *path)
     return slash == NULL ? path : slash + 1;
 }
 
+static const char *install_drop_in(const struct fo_process_file *p)
+{
+    return fo_print("freeonce systemd --install %s && systemctl restart %s", p->unit, p->unit);
+}
+
 /* How the process gets the library at its next start. */
 static const char *guard_it(const struct fo_process_file *p)
 {
@@ -34,7 +41,7 @@ static const char *guard_it(const struct fo_process_file *p)
     if (server != NULL && server->kind != FO_SERVER_WORKS)
         return fo_doctor_page(server->page);
     if (*p->unit != '\0')
-        return fo_print("freeonce systemd --install %s && systemctl restart %s", p->unit, p->unit);
+        return install_drop_in(p);
     return server != NULL ? fo_doctor_page(server->page) : fo_print("freeonce -- %s", p->exe);
 }
 
@@ -165,6 +172,54 @@ static void check_openssl(struct fo_doctor *d, const struct fo_process_file *p,
 /* --- the journal ---------------------------------------------------------------------------------
  */
 
+static bool is_journal(const struct fo_process_file *p, const char *path)
+{
+    char magic[sizeof FO_JOURNAL_MAGIC - 1];
+    struct fo_below file;
+    struct stat status;
+    bool is = false;
+
+    if (!fo_below_open(&file, p->root, path))
+        return false;
+    /* Opening a device may have effects. */
+    if (fstat(file.fd, &status) == 0 && S_ISREG(status.st_mode)) {
+        int fd = open(file.path, O_RDONLY | O_CLOEXEC);
+        is = fd >= 0 && read(fd, magic, sizeof magic) == sizeof magic &&
+             memcmp(magic, FO_JOURNAL_MAGIC, sizeof magic) == 0;
+        if (fd >= 0)
+            close(fd);
+    }
+    fo_below_close(&file);
+    return is;
+}
+
+/* Many servers write a title over the environment that they were started with, nginx and sshd among
+ * them.  The journal is then found among the files that the process has mapped shared. */
+static const char *find_journal(const struct fo_process_file *p)
+{
+    const char *named = fo_process_file_variable(p, "FREEONCE_JOURNAL");
+
+    if (named != NULL && *named != '\0')
+        return named;
+    for (const char *line = p->maps; line != NULL && *line != '\0'; line = strchr(line, '\n')) {
+        line += *line == '\n';
+        size_t length = strcspn(line, "\n");
+        const char *rights = memchr(line, ' ', length), *path = memchr(line, '/', length);
+        if (rights == NULL || path == NULL || rights[strlen(" rw-")] != 's')
+            continue;
+        const char *name = fo_keep(path, length - (size_t)(path - line));
+        if (is_journal(p, name))
+            return name;
+    }
+    return NULL;
+}
+
+static const char *with_journal(const struct fo_process_file *p)
+{
+    return *p->unit != '\0' ? install_drop_in(p)
+                            : fo_print("freeonce --journal /tmp/journal -- %s", p->exe);
+}
+
 static const struct fo_process_shown *find_row(const struct fo_model *model, unsigned pid)
 {
     const struct fo_process_shown *last = NULL;
@@ -208,13 +263,13 @@ static bool tell_row(struct fo_doctor *d, const struct fo_process_file *p, const
 static bool check_guarded(struct fo_doctor *d, const struct fo_process_file *p,
                           const struct loaded *l)
 {
-    const char *journal = fo_process_file_variable(p, "FREEONCE_JOURNAL");
+    const char *journal = find_journal(p);
     struct fo_below file;
     struct fo_model model;
 
-    if (journal == NULL || *journal == '\0') {
+    if (journal == NULL) {
         fo_row(
-            d, FO_ROW_WARNING, "guarded", fo_print("freeonce --journal /tmp/journal -- %s", p->exe),
+            d, FO_ROW_WARNING, "guarded", with_journal(p),
             "The process has no journal (FREEONCE_JOURNAL), which would tell how it is guarded.");
         return true;
     }
@@ -238,7 +293,7 @@ static bool check_guarded(struct fo_doctor *d, const struct fo_process_file *p,
 static void check_confinement(struct fo_doctor *d, const struct fo_process_file *p,
                               const struct loaded *l)
 {
-    bool journal = fo_process_file_variable(p, "FREEONCE_JOURNAL") != NULL;
+    bool journal = find_journal(p) != NULL;
     bool confined = *p->profile != '\0' && strncmp(p->profile, "unconfined", 10) != 0;
 
     if (p->seccomp == 0)
