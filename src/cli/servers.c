@@ -7,10 +7,10 @@
 #include <sys/stat.h>
 
 static const struct fo_server servers[] = {
-#define POSTFIX                                                                                    \
-    "Postfix gives its daemons only the variables that import_environment names: the drop-in "     \
-    "alone "                                                                                       \
-    "guards none of them"
+#define IMPORTS(givers)                                                                            \
+    givers                                                                                         \
+        " only the variables that import_environment names: the drop-in alone guards none of them"
+#define POSTFIX IMPORTS("Postfix gives its daemons")
 #define ENVVARS "apachectl reads /etc/apache2/envvars last: what it sets wins over the drop-in"
     {"kamailio", "kamailio", FO_SERVER_WORKS,
      "Kamailio keeps OpenSSL's memory in memory that its processes share, which the library cures"},
@@ -22,10 +22,7 @@ static const struct fo_server servers[] = {
     {"apache2ctl", "apache", FO_SERVER_WORKS, ENVVARS},
     {"haproxy", "haproxy", FO_SERVER_WORKS,
      "Where haproxy.cfg has resetenv, it must name LD_PRELOAD and each FREEONCE_..."},
-    {"dovecot", "dovecot", FO_SERVER_NEEDS_MORE,
-     "Dovecot gives its processes only the variables that import_environment names: the drop-in "
-     "alone "
-     "guards none of them"},
+    {"dovecot", "dovecot", FO_SERVER_NEEDS_MORE, IMPORTS("Dovecot gives its processes")},
     {"postmulti", "postfix", FO_SERVER_NEEDS_MORE, POSTFIX},
     {"postfix", "postfix", FO_SERVER_NEEDS_MORE, POSTFIX},
     {"sshd", "sshd", FO_SERVER_WORKS,

@@ -30,13 +30,6 @@ enum { WRAPPERS = sizeof wrappers / sizeof wrappers[0], WORD_MAX = 64, OPTIONS_M
 /* Separators of a shell's commands separate words, too. */
 static const char separators[] = " \t\n;|&(){}\"'`=";
 
-static const char *base_name(const char *path)
-{
-    const char *slash = strrchr(path, '/');
-
-    return slash == NULL ? path : slash + 1;
-}
-
 /* The next word, cut to WORD_MAX; false: there is none. */
 static bool next_word(const char **at, char word[WORD_MAX])
 {
@@ -66,8 +59,7 @@ static bool has_option(const char *rest, const char *option)
 static const char *wrapper_of(const char *word, const char *rest)
 {
     for (size_t w = 0; w < WRAPPERS; w++)
-        if (strcmp(base_name(word), wrappers[w].program) == 0 &&
-            has_option(rest, wrappers[w].needs))
+        if (strcmp(basename(word), wrappers[w].program) == 0 && has_option(rest, wrappers[w].needs))
             return wrappers[w].what;
     return NULL;
 }
@@ -92,7 +84,7 @@ const char *fo_wrapper_starts(const char *line)
     if (!next_word(&rest, word))
         return NULL;
     for (size_t w = 0; w < WRAPPERS; w++)
-        if (strcmp(base_name(word), wrappers[w].program) == 0)
+        if (strcmp(basename(word), wrappers[w].program) == 0)
             return fo_wrapper_in(line); /* env A=1 sudo */
     return NULL;
 }

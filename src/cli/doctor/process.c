@@ -21,13 +21,6 @@ struct loaded {
     bool has_library, has_crypto, has_older, exports, is_old_library;
 };
 
-static const char *base_name(const char *path)
-{
-    const char *slash = strrchr(path, '/');
-
-    return slash == NULL ? path : slash + 1;
-}
-
 static const char *install_drop_in(const struct fo_process_file *p)
 {
     return fo_print("freeonce systemd --install %s && systemctl restart %s", p->unit, p->unit);
@@ -36,7 +29,7 @@ static const char *install_drop_in(const struct fo_process_file *p)
 /* How the process gets the library at its next start. */
 static const char *guard_it(const struct fo_process_file *p)
 {
-    const struct fo_server *server = fo_server_find(base_name(p->exe));
+    const struct fo_server *server = fo_server_find(basename(p->exe));
 
     if (server != NULL && server->kind != FO_SERVER_WORKS)
         return fo_doctor_page(server->page);
@@ -239,8 +232,8 @@ static const char *how_of(const struct fo_process_shown *row)
     return row->how;
 }
 
-static bool tell_row(struct fo_doctor *d, const struct fo_process_file *p, const char *journal,
-                     const struct fo_process_shown *row)
+static bool report_row(struct fo_doctor *d, const struct fo_process_file *p, const char *journal,
+                       const struct fo_process_shown *row)
 {
     const char *report = fo_print("freeonce report --processes %s", journal);
 
@@ -281,7 +274,7 @@ static bool check_guarded(struct fo_doctor *d, const struct fo_process_file *p,
     char *path = file.path;
     fo_model_read(&model, &path, 1);
     bool known =
-        tell_row(d, p, journal, l->has_library ? find_row(&model, (unsigned)p->own_pid) : NULL);
+        report_row(d, p, journal, l->has_library ? find_row(&model, (unsigned)p->own_pid) : NULL);
     fo_model_free(&model);
     fo_below_close(&file);
     return known;
@@ -300,11 +293,12 @@ static void check_confinement(struct fo_doctor *d, const struct fo_process_file 
         fo_row(d, FO_ROW_OK, "seccomp", NULL, "No filter of system calls is in force.");
     else if (l->has_library && journal)
         fo_row(d, FO_ROW_OK, "seccomp", NULL,
-               "A filter of system calls is in force; the journal needs no further call.");
+               "A filter of system calls is in force. It must allow madvise; the journal needs "
+               "no other call.");
     else
         fo_row(d, FO_ROW_WARNING, "seccomp", "man 7 freeonce",
-               "A filter of system calls is in force: without a journal it must allow write, fstat "
-               "and poll.");
+               "A filter of system calls is in force. It must allow madvise, and without a journal "
+               "write, fstat and poll.");
     if (!confined)
         fo_row(d, FO_ROW_OK, "profile", NULL, "No profile of AppArmor or SELinux confines it.");
     else if (l->has_library)
@@ -312,7 +306,7 @@ static void check_confinement(struct fo_doctor *d, const struct fo_process_file 
                p->profile);
     else
         fo_row(d, FO_ROW_WARNING, "profile",
-               fo_print("journalctl -k -g 'DENIED.*%.15s'", base_name(p->exe)),
+               fo_print("journalctl -k -g 'DENIED.*%.15s'", basename(p->exe)),
                "\"%s\" confines it, and must allow the library and the journal.", p->profile);
 }
 

@@ -11,13 +11,6 @@
 
 #define LIMITS "less /usr/share/doc/freeonce/limits.md"
 
-static const char *base_name(const char *path)
-{
-    const char *slash = strrchr(path, '/');
-
-    return slash == NULL ? path : slash + 1;
-}
-
 const char *fo_doctor_page(const char *page)
 {
     return fo_print("less " FO_SERVER_PAGES "/%s.md", page);
@@ -66,7 +59,7 @@ static void check_rights(struct fo_doctor *d, const struct fo_subject *s,
 /* None is linked. */
 static void check_later(struct fo_doctor *d, const struct fo_subject *s, const struct fo_linked *l)
 {
-    const char *pid = fo_print("freeonce doctor $(pgrep -o -x %.15s)", base_name(s->name));
+    const char *pid = fo_print("freeonce doctor $(pgrep -o -x %.15s)", basename(s->name));
 
     if (l->holds)
         fo_row(d, FO_ROW_FAILURE, "openssl", LIMITS,
@@ -138,7 +131,7 @@ static void check_libraries(struct fo_doctor *d, const struct fo_subject *s,
 
 static void check_name(struct fo_doctor *d, const struct fo_subject *s)
 {
-    const char *name = base_name(s->name);
+    const char *name = basename(s->name);
     const struct fo_server *server = fo_server_find(name);
     char profile[PATH_MAX];
 
@@ -171,7 +164,7 @@ static bool interpreter_of(const char *head, char path[PATH_MAX])
     if (word == NULL)
         return false;
     char *next = strtok_r(NULL, " \t\r", &rest);
-    if (strcmp(base_name(word), "env") == 0 && next != NULL && *next != '-')
+    if (strcmp(basename(word), "env") == 0 && next != NULL && *next != '-')
         word = next;
     return fo_program_look_up(word, path);
 }

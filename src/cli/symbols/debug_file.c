@@ -61,13 +61,6 @@ __attribute__((format(printf, 2, 3))) static void try_path(struct walk *w, const
         drop(w->found); /* a link to itself */
 }
 
-static const char *base_name(const char *path)
-{
-    const char *slash = strrchr(path, '/');
-
-    return slash != NULL ? slash + 1 : path;
-}
-
 static bool is_build_id(const char *text)
 {
     size_t length = strspn(text, "0123456789abcdef");
@@ -92,7 +85,7 @@ static void try_names(struct walk *w, const char *folder, const char *link, cons
 /* The debug file of the module at `path`. */
 static void try_link(struct walk *w, const char *path, const char *link)
 {
-    const char *base = base_name(path), *guessed = link == NULL ? base : NULL;
+    const char *base = basename(path), *guessed = link == NULL ? base : NULL;
     char folder[PATH_MAX], place[PATH_MAX + 32], name[NAME_MAX + 8];
 
     if (link != NULL && (strchr(link, '/') != NULL || *link == '\0'))
@@ -117,9 +110,9 @@ static void try_alt(struct walk *w, const char *real, const char *link)
     if (*link == '/')
         try_path(w, "%s", link);
     else if (*real != '\0')
-        try_path(w, "%.*s%s", (int)(base_name(real) - real), real, link);
-    try_path(w, DEBUG_FOLDER "/%s", base_name(link));
-    try_path(w, DEBUG_FOLDER "/.dwz/%s", base_name(link));
+        try_path(w, "%.*s%s", (int)(basename(real) - real), real, link);
+    try_path(w, DEBUG_FOLDER "/%s", basename(link));
+    try_path(w, DEBUG_FOLDER "/.dwz/%s", basename(link));
 }
 
 /* libdebuginfod is loaded only if the user has set a server. */

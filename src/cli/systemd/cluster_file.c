@@ -15,6 +15,7 @@
 #include "cli/message.h"
 #include "cli/read_all.h"
 #include "cli/systemd/unit.h"
+#include "cli/write_all.h"
 #include "report/open.h"
 
 enum { TEXT_MAX = 1 << 20 };
@@ -103,14 +104,7 @@ enum fo_exit fo_cluster_file_read(struct fo_cluster_file *file)
 
 static bool write_whole(const struct fo_cluster_file *file, int fd, const char *text)
 {
-    for (size_t left = strlen(text); left > 0;) {
-        ssize_t n = write(fd, text, left);
-        if (n < 0 && errno != EINTR)
-            return false;
-        if (n > 0)
-            text += n, left -= (size_t)n;
-    }
-    return fchown(fd, file->is.st_uid, file->is.st_gid) == 0 &&
+    return fo_write_all(fd, text) && fchown(fd, file->is.st_uid, file->is.st_gid) == 0 &&
            fchmod(fd, file->is.st_mode & 0777) == 0 && fsync(fd) == 0;
 }
 

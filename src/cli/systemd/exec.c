@@ -15,13 +15,6 @@
 
 #define RECIPES FO_SERVER_PAGES
 
-static const char *base_name(const char *path)
-{
-    const char *slash = strrchr(path, '/');
-
-    return slash == NULL ? path : slash + 1;
-}
-
 /* --- servers that need more than a drop-in -------------------------------------------------------
  */
 
@@ -128,8 +121,8 @@ static void check_line(struct fo_plan *plan, const char *line)
             "ExecStart=+%s runs as root and outside the sandbox: the library works there, and a "
             "journal that it makes belongs to the owner of its directory.",
             program);
-    bool has_recipe = note_recipe(plan, base_name(program));
-    if (strcmp(base_name(program), "true") == 0)
+    bool has_recipe = note_recipe(plan, basename(program));
+    if (strcmp(basename(program), "true") == 0)
         fo_note(plan, FO_NOTE_FATAL,
                 "%s runs no server itself. Name the unit that does: systemctl list-units '%s@*'",
                 plan->unit->name, plan->unit->prefix);

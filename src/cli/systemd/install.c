@@ -13,6 +13,7 @@
 #include "cli/message.h"
 #include "cli/read_all.h"
 #include "cli/systemd/run.h"
+#include "cli/write_all.h"
 
 enum { DROPIN_MAX = 1 << 20 };
 
@@ -83,14 +84,7 @@ static bool make_directories(const char *path)
 
 static bool write_whole(int fd, const char *text)
 {
-    for (size_t left = strlen(text); left > 0;) {
-        ssize_t n = write(fd, text, left);
-        if (n < 0 && errno != EINTR)
-            return false;
-        if (n > 0)
-            text += n, left -= (size_t)n;
-    }
-    return fchmod(fd, 0644) == 0 && fsync(fd) == 0;
+    return fo_write_all(fd, text) && fchmod(fd, 0644) == 0 && fsync(fd) == 0;
 }
 
 /* Written to a temporary file, then renamed: systemd never reads a part of it. */
