@@ -5,6 +5,7 @@
  *   known      blocks in lines of their own, and an object of each kind; the library's own count
  *   many=N     N blocks in one line
  *   child      blocks in the parent, others in its child, which stops
+ *   steps=N    stops N times; before each, every line gets blocks that stay, or loses them
  *   move       threads allocate and free until the process is killed; stops once, first
  *   version    the description says another version
  *   hostile=N  N times: random bytes where the library publishes something
@@ -150,6 +151,25 @@ static void many(long count)
     for (long i = 0; i < count; i++)
         CHECK(CRYPTO_malloc(64, "many.c", 1) != NULL);
     stop();
+}
+
+/* Line n gets n blocks of 40 bytes with each step; those of lines 1 and 2 go with the second. */
+static void steps(int count)
+{
+    void *lost[3];
+
+    for (int step = 1; step <= count; step++) {
+        for (int line = 3; line <= 10; line++)
+            for (int i = 0; i < line; i++)
+                CHECK(CRYPTO_malloc(40, "step.c", line) != NULL);
+        for (int i = 0; i < 3 && step == 1; i++)
+            CHECK((lost[i] = CRYPTO_malloc(40, "step.c", i == 0 ? 1 : 2)) != NULL);
+        for (int i = 0; i < 3 && step == 2; i++)
+            CRYPTO_free(lost[i], "step.c", 0);
+        for (int i = 0; i < 5 && step == 2; i++)
+            CHECK(CRYPTO_malloc(1000, "new.c", 1) != NULL);
+        stop();
+    }
 }
 
 static void child(void)
@@ -314,6 +334,8 @@ int main(int argc, char **argv)
         known();
     else if (strncmp(action, "many=", 5) == 0)
         many(number);
+    else if (strncmp(action, "steps=", 6) == 0)
+        steps(number);
     else if (strcmp(action, "child") == 0)
         child();
     else if (strcmp(action, "move") == 0)

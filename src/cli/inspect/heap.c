@@ -11,22 +11,13 @@
 #include "cli/commands.h"
 #include "cli/exit.h"
 #include "cli/flags.h"
-#include "cli/inspect/blocks.h"
+#include "cli/inspect/heap.h"
 #include "cli/inspect/pid.h"
-#include "cli/inspect/show.h"
-#include "cli/inspect/tally.h"
+#include "cli/inspect/saved.h"
 #include "cli/message.h"
 
-enum { KEY_BY = 1000, KEY_JSON, KEY_ROWS };
+enum { KEY_BY = 1000, KEY_DIFF, KEY_JSON, KEY_ROWS, KEY_SAVE };
 enum { ROWS_DEFAULT = 20 };
-
-struct arguments {
-    enum fo_heap_by by;
-    bool json;
-    unsigned long rows; /* 0: all */
-    pid_t pid;
-    const char *core; /* a file; NULL: a process */
-};
 
 static const char before[] =
     "Shows the blocks of OpenSSL that live in a process, by the source line of OpenSSL that "
@@ -37,6 +28,8 @@ static const char before[] =
     "  freeonce heap --by process 4120 which process allocated what it holds?\n"
     "  freeonce heap --json 4120       for programs\n"
     "  freeonce heap core              what lived when it died?\n"
+    "  freeonce heap --save a 4120     keep it; an hour later the same to b, then:\n"
+    "  freeonce heap --diff a b        what grew?\n"
     "\n"
     "Exit status: 0 all is well; 64 the command line is wrong; 65 the process has no libfreeonce, "
     "or one that this command does not understand; 66 there is no such process or file; 73 the "
@@ -44,19 +37,19 @@ static const char before[] =
 
 static const struct argp_option flags[] = {
     {"by", KEY_BY, "line|size|process", 0, "what blocks are counted by (line)", 0},
+    {"diff", KEY_DIFF, NULL, 0, "what grew from one saved file to another, most bytes first", 0},
     {"json", KEY_JSON, NULL, 0, "one JSON object", 0},
     {"rows", KEY_ROWS, "NUMBER", 0, "so many rows of the table at most (20); 0: all", 0},
+    {"save", KEY_SAVE, "FILE", 0, "keep what is counted in this file, too", 0},
     {0},
 };
 
-static const char *const by_names[] = {"line", "size", "process"};
-
-static void take_by(struct argp_state *state, struct arguments *a, const char *word)
+static void take_by(struct argp_state *state, struct fo_heap_arguments *a, const char *word)
 {
     char nearest[16];
 
-    for (unsigned i = 0; i < sizeof by_names / sizeof by_names[0]; i++)
-        if (strcmp(word, by_names[i]) == 0) {
+    for (unsigned i = 0; i < FO_HEAP_BYS; i++)
+        if (strcmp(word, fo_heap_by_names[i]) == 0) {
             a->by = (enum fo_heap_by)i;
             return;
         }
@@ -65,14 +58,29 @@ static void take_by(struct argp_state *state, struct arguments *a, const char *w
                near ? "; did you mean " : "", near ? nearest : "", near ? "?" : "");
 }
 
+static void check_together(struct argp_state *state, const struct fo_heap_arguments *a)
+{
+    if (a->diff && a->files[1] == NULL)
+        argp_error(state,
+                   "--diff compares two files of --save: name the older one, then the newer");
+    if (a->diff && a->save != NULL)
+        argp_error(state, "--diff reads files, and --save writes one: one of them at a time");
+}
+
 static error_t take(int key, char *argument, struct argp_state *state)
 {
-    struct arguments *a = state->input;
+    struct fo_heap_arguments *a = state->input;
     char *end;
 
     switch (key) {
     case KEY_BY:
         take_by(state, a, argument);
+        return 0;
+    case KEY_DIFF:
+        a->diff = true;
+        return 0;
+    case KEY_SAVE:
+        a->save = argument;
         return 0;
     case KEY_JSON:
         a->json = true;
@@ -83,63 +91,43 @@ static error_t take(int key, char *argument, struct argp_state *state)
         if (*argument < '0' || *argument > '9' || *end != '\0' || errno != 0)
             argp_error(state, "--rows needs a number, as in --rows 50");
         return 0;
+    case ARGP_KEY_END:
+        check_together(state, a);
+        return 0;
+    case ARGP_KEY_ARG:
+        if (!a->diff)
+            return fo_take_pid(key, argument, state, &a->pid, &a->core);
+        if (state->arg_num < 2)
+            a->files[state->arg_num] = argument;
+        else
+            argp_error(state, "--diff compares two files");
+        return 0;
+    case ARGP_KEY_NO_ARGS:
+        if (!a->diff)
+            return fo_take_pid(key, argument, state, &a->pid, &a->core);
+        return 0;
     default:
-        return fo_take_pid(key, argument, state, &a->pid, &a->core);
+        return ARGP_ERR_UNKNOWN;
     }
 }
 
-static void count(void *context, const struct fo_block_seen *block)
+static int show(struct fo_target *t, const struct fo_heap_arguments *a)
 {
-    struct fo_heap_shown *h = context;
-    const uint64_t keys[] = {block->site, block->size, block->process};
+    struct fo_heap_shown h = {.target = t, .by = a->by, .by_name = fo_heap_by_names[a->by]};
 
-    fo_tally_add(&h->tally, keys[h->by], block->size);
-}
-
-static char *need(char *text)
-{
-    if (text == NULL) {
-        fo_error("no memory for the names of the rows");
-        exit(FO_EXIT_SOFTWARE);
-    }
-    return text;
-}
-
-static char *name_row(void *context, uint64_t key)
-{
-    struct fo_heap_shown *h = context;
-    char site[FO_SITE_TEXT], *text = NULL;
-    struct fo_target_process process;
-
-    switch (h->by) {
-    case FO_HEAP_BY_LINE:
-        fo_target_site(h->target, key, site);
-        return need(strdup(site));
-    case FO_HEAP_BY_SIZE:
-        return need(asprintf(&text, "%" PRIu64, key) < 0 ? NULL : text);
-    default:
-        fo_target_process(h->target, (uint32_t)key, &process);
-        return need(asprintf(&text, "pid %u (%s)", process.pid, process.name) < 0 ? NULL : text);
-    }
-}
-
-static int show(struct fo_target *t, const struct arguments *a)
-{
-    struct fo_heap_shown h = {.target = t, .by = a->by, .by_name = by_names[a->by]};
-
-    h.blocks.visit = count;
-    h.blocks.context = &h;
-    fo_blocks_read(t, &h.blocks);
-    fo_tally_name(&h.tally, name_row, &h);
+    fo_heap_count(&h);
     if (a->json)
-        fo_heap_json(&h);
+        fo_json_print(fo_heap_document(&h));
     else
         fo_heap_text(&h, a->rows);
+    int status = fo_shown_is_written();
+    if (status == FO_EXIT_OK && a->save != NULL)
+        status = fo_saved_write(&h, a->save);
     fo_tally_free(&h.tally);
-    return fo_shown_is_written();
+    return status;
 }
 
-static int inspect(struct fo_source *source, const struct arguments *a)
+static int inspect(struct fo_source *source, const struct fo_heap_arguments *a)
 {
     struct fo_target target;
     enum fo_target_found found = fo_target_find(&target, source);
@@ -149,13 +137,16 @@ static int inspect(struct fo_source *source, const struct arguments *a)
 
 int fo_heap_main(int argc, char **argv)
 {
-    static const struct argp parser = {flags, take, "PID|CORE", before, NULL, NULL, NULL};
-    struct arguments a = {.rows = ROWS_DEFAULT};
+    static const struct argp parser = {flags, take, "PID|CORE\n--diff OLDER NEWER", before, NULL,
+                                       NULL,  NULL};
+    struct fo_heap_arguments a = {.rows = ROWS_DEFAULT};
     struct fo_source source;
 
     fo_flags_check(argc, argv, &parser, false);
     if (argp_parse(&parser, argc, argv, 0, NULL, &a) != 0)
         return FO_EXIT_SOFTWARE;
+    if (a.diff)
+        return fo_heap_diff(&a);
     prctl(PR_SET_DUMPABLE, 0); /* pages that are read hold keys: none of them in a core file */
     int status =
         a.core != NULL ? fo_source_of_core(&source, a.core) : fo_source_of_process(&source, a.pid);

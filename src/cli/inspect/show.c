@@ -11,7 +11,8 @@
 #include "cli/message.h"
 #include "cli/output/json_parts.h"
 
-enum { FORMAT_VERSION = 1 };
+const char *const fo_heap_by_titles[FO_HEAP_BYS] = {"allocated at", "size in bytes",
+                                                    "allocated by"};
 
 const char *fo_grouped(uint64_t number, char text[FO_GROUPED])
 {
@@ -24,6 +25,15 @@ const char *fo_grouped(uint64_t number, char text[FO_GROUPED])
         text[used++] = digits[i];
     }
     text[used] = '\0';
+    return text;
+}
+
+const char *fo_signed(int64_t number, char text[FO_GROUPED])
+{
+    char digits[FO_GROUPED];
+
+    fo_grouped(number > 0 ? (uint64_t)number : -(uint64_t)number, digits);
+    snprintf(text, FO_GROUPED, "%s%.30s", number > 0 ? "+" : number < 0 ? "-" : "", digits);
     return text;
 }
 
@@ -82,14 +92,13 @@ static void print_rest(const struct fo_heap_shown *h, size_t from)
 
 void fo_heap_text(const struct fo_heap_shown *h, unsigned long rows)
 {
-    static const char *const titles[] = {"allocated at", "size in bytes", "allocated by"};
     size_t shown = rows == 0 || rows > h->tally.used ? h->tally.used : rows;
     char counts[2][FO_GROUPED];
 
     printf("%s: %s live blocks of OpenSSL, %s bytes\n", fo_source_words(h->target->source),
            fo_grouped(h->blocks.live, counts[0]), fo_grouped(h->blocks.live_bytes, counts[1]));
     if (h->blocks.live != 0)
-        printf("%12s %15s  %s\n", "blocks", "bytes", titles[h->by]);
+        printf("%12s %15s  %s\n", "blocks", "bytes", fo_heap_by_titles[h->by]);
     for (size_t i = 0; i < shown; i++)
         print_row(h->tally.rows[i].blocks, h->tally.rows[i].bytes, h->tally.rows[i].text);
     print_rest(h, shown);
@@ -159,7 +168,7 @@ static void set_names(json_t *row, const struct fo_heap_shown *h, const struct f
     }
 }
 
-void fo_heap_json(const struct fo_heap_shown *h)
+json_t *fo_heap_document(const struct fo_heap_shown *h)
 {
     json_t *document = fo_json_object(), *rows = fo_json_array();
 
@@ -169,12 +178,12 @@ void fo_heap_json(const struct fo_heap_shown *h)
         fo_json_add(rows, row);
     }
     fo_json_set(document, "type", fo_json_text("heap"));
-    fo_json_set(document, "version", fo_json_number(FORMAT_VERSION));
+    fo_json_set(document, "version", fo_json_number(FO_HEAP_FORMAT_VERSION));
     fo_json_set(document, "process", fo_process_json(h->target));
     fo_json_set(document, "library", fo_json_text(h->target->d.library));
     fo_json_set(document, "blocks", fo_blocks_json(h->target, &h->blocks));
     fo_json_set(document, "by", fo_json_text(h->by_name));
     fo_json_set(document, "rows", rows);
     fo_json_set(document, "others", pair(h->tally.others.blocks, h->tally.others.bytes));
-    fo_json_print(document);
+    return document;
 }

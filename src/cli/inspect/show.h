@@ -7,7 +7,9 @@
 #include "cli/inspect/blocks.h"
 #include "cli/inspect/tally.h"
 
-enum fo_heap_by { FO_HEAP_BY_LINE, FO_HEAP_BY_SIZE, FO_HEAP_BY_PROCESS };
+enum fo_heap_by { FO_HEAP_BY_LINE, FO_HEAP_BY_SIZE, FO_HEAP_BY_PROCESS, FO_HEAP_BYS };
+extern const char *const fo_heap_by_titles[FO_HEAP_BYS]; /* of a table's last column */
+enum { FO_HEAP_FORMAT_VERSION = 1 };
 
 struct fo_heap_shown {
     struct fo_target *target;
@@ -18,7 +20,7 @@ struct fo_heap_shown {
 };
 
 void fo_heap_text(const struct fo_heap_shown *h, unsigned long rows);
-void fo_heap_json(const struct fo_heap_shown *h);
+json_t *fo_heap_document(const struct fo_heap_shown *h);
 
 /* For both subcommands: what was not read, or not understood; and counts of blocks. */
 void fo_blocks_doubts(const struct fo_target *t, const struct fo_blocks *b);
@@ -29,6 +31,9 @@ void fo_json_print(json_t *document);
 /* "1,234,567" */
 enum { FO_GROUPED = 32 };
 const char *fo_grouped(uint64_t number, char text[FO_GROUPED]);
+
+/* "+1,234,567", "-1", "0" */
+const char *fo_signed(int64_t number, char text[FO_GROUPED]);
 
 /* FO_EXIT_OK, or FO_EXIT_CANNOT_WRITE after a message. */
 int fo_shown_is_written(void);
