@@ -2,12 +2,16 @@
  * takes a block from this thread's magazine.  A free finds the slot by its address and compares
  * check bits once.  All else takes the slow path, in hooks.c and hooks_free.c.
  *
+ * Backend shm has parts of it with `bounded`, in hooks_shared.c: what is read from the heap's
+ * shared records is compared with its bounds.
+ *
  * Called from OpenSSL's hook, and from OpenSSL's names CRYPTO_malloc and CRYPTO_free. */
 #ifndef FO_BLOCK_FAST_H
 #define FO_BLOCK_FAST_H
 
 #include "base/block.h"
 #include "base/hot.h"
+#include "heap/bounds.h"
 #include "heap/hot.h"
 #include "process/process.h"
 
@@ -29,21 +33,37 @@ FO_COLD void fo_free_high_line(uintptr_t payload, const char *file, int line);
 void fo_free_among_threads(uintptr_t payload, fo_site now, struct fo_bin *bin, uint64_t word)
     __attribute__((noinline));
 
+/* The fast path of a heap that processes share, hooks_shared.c.  NULL, false: take the slow path.
+ */
+void *fo_malloc_shared(size_t size, const char *file, int line);
+bool fo_free_shared(uintptr_t payload, fo_site now);
+
 static inline struct fo_bin *fo_bin_at(uint16_t where)
 {
     return (struct fo_bin *)((char *)fo_thread.cache + where);
 }
 
+/* Is one of the thread's bins there? */
+static inline bool fo_bin_is_possible(uint16_t where)
+{
+    return fo_likely(where < FO_REGION_CLASSES * sizeof(struct fo_bin)) &&
+           where % sizeof(struct fo_bin) == 0;
+}
+
 /* NULL: take the slow path. */
 static FO_ALWAYS_INLINE void *fo_malloc_fast(const struct fo_direct *d, uint64_t most, size_t size,
-                                             const char *file, int line)
+                                             const char *file, int line, const bool bounded)
 {
     if (fo_unlikely(size - 1 >= most) || fo_unlikely((unsigned)line > FO_LINE_MAX))
         return NULL;
     struct fo_bin *bin = fo_bin_at(FO_HOT_LOAD(&d->bins[(size - 1) >> 4]));
     struct fo_cell *take = FO_RELAXED_LOAD(&bin->take);
+    if (bounded && !fo_cell_is_possible(take))
+        return NULL;
     uintptr_t payload = FO_RELAXED_LOAD(&take->payload);
     if (fo_unlikely(payload == 0))
+        return NULL;
+    if (bounded && !fo_payload_is_possible(payload, size))
         return NULL;
     FO_RELAXED_STORE(&take->payload, 0);
     FO_HOT_ADD(&bin->take, 1);
@@ -72,11 +92,15 @@ static inline void fo_put_fast(struct fo_bin *bin, struct fo_cell *put, uintptr_
  * Slot and class are known from the address, before the header is read: that may be the program's
  * memory, and the code that follows need not wait until it is loaded. */
 static FO_ALWAYS_INLINE struct fo_bin *fo_live_fast(const struct fo_direct *d, void *p,
-                                                    uintptr_t distance, uint64_t *word)
+                                                    uintptr_t distance, uint64_t *word,
+                                                    const bool bounded)
 {
     const struct fo_spot spot = fo_spot_at(d, distance);
-    struct fo_bin *bin = fo_bin_at(fo_spot_bin(&spot));
+    const uint16_t where = fo_spot_bin(&spot);
+    struct fo_bin *bin = fo_bin_at(where);
 
+    if (bounded && !fo_bin_is_possible(where))
+        return NULL;
     if (fo_unlikely(!fo_spot_is_slot(&spot, bin)))
         return NULL;
     const struct fo_header *h = (struct fo_header *)p - 1;
@@ -103,7 +127,7 @@ static FO_ALWAYS_INLINE void fo_free_fast(void *p, const char *file, int line,
     }
     fo_site now = (fo_site)(unsigned)line << 48 | (uintptr_t)file;
     uint64_t word;
-    struct fo_bin *bin = fo_live_fast(d, p, distance, &word);
+    struct fo_bin *bin = fo_live_fast(d, p, distance, &word, false);
     if (fo_unlikely(bin == NULL)) {
         fo_free_slow(payload, now);
         return;

@@ -135,15 +135,16 @@ static inline void *allocate_recycled(size_t size, const char *file, int line)
 static inline void *refill(const struct fo_direct *d, uint64_t most, size_t size, const char *file,
                            int line)
 {
-    return fo_cache_fill(fo_direct_class(d, size)) ? fo_malloc_fast(d, most, size, file, line)
-                                                   : NULL;
+    return fo_cache_fill(fo_direct_class(d, size))
+               ? fo_malloc_fast(d, most, size, file, line, false)
+               : NULL;
 }
 
 /* The thread has borrowed a cache for this call. */
 static void *allocate_borrowing(const struct fo_direct *d, uint64_t most, size_t size,
                                 const char *file, int line)
 {
-    void *p = fo_malloc_fast(d, most, size, file, line);
+    void *p = fo_malloc_fast(d, most, size, file, line, false);
 
     if (fo_unlikely(p == NULL))
         p = refill(d, most, size, file, line);
@@ -155,16 +156,17 @@ void *fo_malloc_refill(size_t size, const char *file, int line)
 {
     struct fo_direct *d = fo_direct_of(fo_process_self());
     uint64_t most = __atomic_load_n(&d->size, __ATOMIC_ACQUIRE); /* another thread may set it up */
+    void *p = NULL;
 
     if (fo_likely(size - 1 < most)) {
         if (fo_unlikely(FO_RELAXED_LOAD(&d->fine) != FO_RELAXED_LOAD(&fo_region->fine)))
             fo_region_refine(d);
-        void *p = fo_cache_enter() ? allocate_borrowing(d, most, size, file, line)
-                                   : refill(d, most, size, file, line);
-        if (fo_likely(p != NULL))
-            return p;
+        p = fo_cache_enter() ? allocate_borrowing(d, most, size, file, line)
+                             : refill(d, most, size, file, line);
+    } else if (fo_layout.shared) {
+        p = fo_malloc_shared(size, file, line);
     }
-    return allocate(size, file, line);
+    return fo_likely(p != NULL) ? p : allocate(size, file, line);
 }
 
 void *fo_malloc_slow(size_t size, const char *file, int line)
@@ -179,7 +181,7 @@ void *fo_malloc_slow(size_t size, const char *file, int line)
 void *fo_malloc(size_t size, const char *file, int line)
 {
     const struct fo_direct *d = fo_direct_of(fo_hot.process);
-    void *p = fo_malloc_fast(d, FO_HOT_LOAD(&d->size), size, file, line);
+    void *p = fo_malloc_fast(d, FO_HOT_LOAD(&d->size), size, file, line, false);
 
     return fo_likely(p != NULL) ? p : fo_malloc_slow(size, file, line);
 }

@@ -61,7 +61,7 @@ static FO_COLD void free_directly(uintptr_t payload, fo_site now)
 
 void fo_free_slow(uintptr_t payload, fo_site now)
 {
-    if (payload == 0)
+    if (payload == 0 || (fo_layout.shared && fo_free_shared(payload, now)))
         return;
     if (fo_is_direct(payload)) {
         free_directly(payload, now);
@@ -100,13 +100,9 @@ static __attribute__((noinline)) void free_without_cache(uintptr_t payload, fo_s
 
 void fo_free_rotate(uintptr_t payload, fo_site now, struct fo_bin *bin)
 {
-    /* Another process may give a wrong bin: by the rotation, a wrong distance is no class. */
-    uint64_t at = (uint64_t)((char *)bin - (char *)fo_thread.cache->bins),
-             class = at >> 6 | at << 58;
-
     if (fo_thread.cache == &fo_no_cache) {
         free_without_cache(payload, now);
-    } else if (fo_unlikely(class >= FO_REGION_CLASSES) || !fo_cache_rotate((unsigned)class)) {
+    } else if (!fo_cache_rotate((unsigned)(bin - fo_thread.cache->bins))) {
         fo_free_slow(payload, now);
     } else if (fo_hot_is_concurrent()) {
         fo_free((void *)payload, fo_site_file(now), fo_site_line(now));

@@ -57,7 +57,7 @@ static bool is_safe(uintptr_t payload)
 
     if (fo_hot_is_concurrent() || distance >= FO_HOT_LOAD(&d->limit))
         return false;
-    const struct fo_bin *bin = fo_live_fast(d, (void *)payload, distance, &word);
+    const struct fo_bin *bin = fo_live_fast(d, (void *)payload, distance, &word, false);
     size_t steps = bin != NULL ? (fo_word_size(word) - 1) >> 4 : FO_REGION_STEPS;
     return steps < FO_REGION_STEPS &&
            bin == fo_bin_at(FO_HOT_LOAD(&d->bins[steps])); /* the copy relies on the size */

@@ -47,7 +47,7 @@ static bool holds_slot(uintptr_t payload)
 /* The put magazine is full, or there is none: magazine `n` takes its place. */
 static void replace_put(struct fo_bin *bin, uint32_t n)
 {
-    uint32_t full = fo_magazine_of(bin->put);
+    uint32_t full = fo_magazine_of(fo_bounded_cell(&bin->put));
 
     if (full != 0)
         fo_magazine_queue(bin, full);
@@ -63,14 +63,15 @@ static void merge_magazine(struct fo_bin *bin, uint32_t n)
         FO_RELAXED_STORE(&from->payload, 0);
         if (!holds_slot(cell.payload) || !is_free(&cell))
             continue;
-        if (fo_cell_is_end(bin->put))
+        if (fo_cell_is_end(fo_bounded_cell(&bin->put)))
             replace_put(bin, n);
-        bin->put->freed = cell.freed;
-        bin->put->by = cell.by;
-        __atomic_store_n(&bin->put->payload, cell.payload, __ATOMIC_RELEASE);
-        __atomic_store_n(&bin->put, bin->put + 1, __ATOMIC_RELEASE);
+        struct fo_cell *put = fo_bounded_cell(&bin->put);
+        put->freed = cell.freed;
+        put->by = cell.by;
+        __atomic_store_n(&put->payload, cell.payload, __ATOMIC_RELEASE);
+        __atomic_store_n(&bin->put, put + 1, __ATOMIC_RELEASE);
     }
-    if (fo_magazine_of(bin->put) != n)
+    if (fo_magazine_of(fo_bounded_cell(&bin->put)) != n)
         fo_magazine_spare(n);
 }
 

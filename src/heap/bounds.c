@@ -2,6 +2,7 @@
 #include "heap/bounds.h"
 
 #include "base/say.h"
+#include "heap/region.h"
 
 static uint32_t dropped;
 
@@ -17,4 +18,15 @@ uint32_t fo_region_drop(void)
                      "written there; what they name wrongly is left out",
                      NULL);
     return 0;
+}
+
+struct fo_cell *fo_bounded_shared_cell(struct fo_cell **place)
+{
+    struct fo_cell *cell = FO_RELAXED_LOAD(place); /* once: another process can write it */
+
+    if (fo_likely(fo_cell_is_possible(cell)))
+        return cell;
+    fo_region_drop();
+    __atomic_store_n(place, fo_no_cells(), __ATOMIC_RELEASE);
+    return fo_no_cells();
 }

@@ -5,8 +5,7 @@
  * memory of each process (struct fo_layout).  A number out of bounds is dropped and counted.  What
  * it named is left out; that costs memory at most.
  *
- * The fast path (block/fast.h) follows the two pointers of a bin without a bound: docs/security.md
- * explains the consequence. */
+ * So is the address of a cell, and a payload in one. */
 #ifndef FO_HEAP_BOUNDS_H
 #define FO_HEAP_BOUNDS_H
 
@@ -38,6 +37,23 @@ static inline unsigned fo_bounded_class(unsigned class)
 static inline unsigned fo_page_class(const struct fo_page *pg)
 {
     return fo_bounded_class(FO_RELAXED_LOAD(&pg->class));
+}
+
+/* Is it a cell of a magazine of the shared heap? */
+static inline bool fo_cell_is_possible(const struct fo_cell *cell)
+{
+    return fo_likely((uintptr_t)cell - fo_layout.cells < fo_layout.cells_size) &&
+           (uintptr_t)cell % sizeof(uint64_t) == 0;
+}
+
+/* Does a block of so many bytes at this address lie in the shared heap? */
+static inline bool fo_payload_is_possible(uintptr_t payload, size_t size)
+{
+    const uint64_t first = FO_PAGE_SIZE + sizeof(struct fo_header); /* page 0 has no blocks */
+
+    return fo_likely(payload - fo_layout.base - first <=
+                     ((uint64_t)fo_layout.page_count << FO_PAGE_SHIFT) - first - size) &&
+           payload % 16 == 0;
 }
 
 static inline uint32_t fo_least(uint32_t a, uint32_t b)

@@ -16,37 +16,41 @@ static void check_one(const struct fo_cell *first, unsigned count)
     fo_cell_check(&first[drawn * count >> 16]);
 }
 
-/* The bin takes from these cells from now on: `count`, beginning with `first`. */
-static void take_from(struct fo_bin *bin, struct fo_cell *first, unsigned count)
+/* The bin, which took from `take`, takes from these cells from now on: `count`, from `first` on. */
+static void take_from(struct fo_bin *bin, const struct fo_cell *take, struct fo_cell *first,
+                      unsigned count)
 {
-    uint32_t before = fo_magazine_of(bin->take);
+    uint32_t before = fo_magazine_of(take);
 
     check_one(first, count);
     __atomic_store_n(&bin->take, first, __ATOMIC_RELEASE);
     if (before != 0 &&
-        fo_magazine_has(before, bin->put)) /* all its cells are empty: fill it again */
+        fo_magazine_has(before,
+                        FO_RELAXED_LOAD(&bin->put))) /* all its cells are empty: fill it again */
         __atomic_store_n(&bin->put, fo_magazine_first(before), __ATOMIC_RELEASE);
     else
         fo_magazine_add_spare(bin, before);
 }
 
-static void load(struct fo_bin *bin, uint32_t n)
+static void load(struct fo_bin *bin, const struct fo_cell *take, uint32_t n)
 {
     struct fo_magazine *m = fo_magazine_at(n);
     uint32_t room = fo_magazine_room(n, m);
 
-    take_from(bin, fo_end_cell(m) - room, room);
+    take_from(bin, take, fo_end_cell(m) - room, room);
 }
 
 /* Allocations take from the magazine into which frees put: the slot that was freed first is taken
  * first, and no slot waits until the magazine is full. */
-static bool follow_put(struct fo_bin *bin)
+static bool follow_put(struct fo_bin *bin, const struct fo_cell *take)
 {
-    uint32_t n = fo_magazine_of(bin->put);
+    const struct fo_cell *put = fo_bounded_cell(&bin->put);
+    uint32_t n = fo_magazine_of(put);
 
-    if (n == 0 || n == fo_magazine_of(bin->take) || bin->put == fo_magazine_first(n))
+    if (n == 0 || n == fo_magazine_of(take) ||
+        put <= fo_magazine_first(n)) /* below: in cells that the class does not use */
         return false;
-    take_from(bin, fo_magazine_first(n), (unsigned)(bin->put - fo_magazine_first(n)));
+    take_from(bin, take, fo_magazine_first(n), (unsigned)(put - fo_magazine_first(n)));
     bin->grown = 0;
     return true;
 }
@@ -67,60 +71,68 @@ static unsigned count_to_take(struct fo_bin *bin, unsigned room)
 
 /* If frees put into the same empty magazine, `take` and `put` may be anywhere in it: both are moved
  * so that there is room in front of them. */
-static bool fill_fresh(struct fo_bin *bin, unsigned class)
+static bool fill_fresh(struct fo_bin *bin, struct fo_cell *take, unsigned class)
 {
-    uint32_t n = fo_magazine_of(bin->take);
+    uint32_t n = fo_magazine_of(take);
 
     if (n == 0 && (n = fo_magazine_new(class)) == 0)
         return false;
     unsigned many = count_to_take(bin, fo_layout.class[class].cells[1]);
     struct fo_cell *behind = fo_magazine_first(n) + many;
-    if (!fo_magazine_has(n, bin->put)) {
-        __atomic_store_n(&bin->take, fo_end_cell(fo_magazine_at(n)), __ATOMIC_RELEASE);
-    } else if (bin->take < behind) {
-        __atomic_store_n(&bin->put, behind, __ATOMIC_RELEASE);
-        __atomic_store_n(&bin->take, behind, __ATOMIC_RELEASE);
+    if (!fo_magazine_has(n, FO_RELAXED_LOAD(&bin->put))) {
+        take = fo_end_cell(fo_magazine_at(n));
+        __atomic_store_n(&bin->take, take, __ATOMIC_RELEASE);
+    } else if (take < behind) {
+        take = behind;
+        __atomic_store_n(&bin->put, take, __ATOMIC_RELEASE);
+        __atomic_store_n(&bin->take, take, __ATOMIC_RELEASE);
     }
-    return fo_slots_take(bin, class, many);
+    return fo_slots_take(bin, &bin->take, take, class, many);
 }
 
-static bool fill(struct fo_bin *bin, unsigned class)
+static bool fill(struct fo_bin *bin, struct fo_cell *take, unsigned class)
 {
     uint32_t n = bin->readied != 0 ? fo_magazine_take_ready(bin) : 0;
 
     if (n == 0) {
-        if (FO_RELAXED_LOAD(&bin->keep) == 0 && follow_put(bin))
+        if (FO_RELAXED_LOAD(&bin->keep) == 0 && follow_put(bin, take))
             return true;
         if ((n = fo_magazine_take_shared(class)) != 0)
             fo_cache_raise_limits(bin, class);
-        else if (fill_fresh(bin, class))
+        else if (fill_fresh(bin, take, class))
             return true;
         else if (bin->queued == 0 || (n = fo_magazine_take_queued(bin)) == 0)
-            return follow_put(bin);
+            return follow_put(bin, take);
     }
-    load(bin, n);
+    load(bin, take, n);
     return true;
 }
 
-bool fo_cache_fill(unsigned class)
+__attribute__((noinline)) bool fo_cache_fill(unsigned class)
 {
-    struct fo_cache *cache = fo_cache_own_now();
-
-    return cache != NULL && (FO_RELAXED_LOAD(&cache->bins[class].take->payload) != 0 ||
-                             fill(&cache->bins[class], class));
+    if (!fo_cache_is_own())
+        return false;
+    struct fo_bin *bin = &fo_thread.cache->bins[class];
+    struct fo_cell *take = fo_bounded_cell(&bin->take);
+    uintptr_t payload = FO_RELAXED_LOAD(&take->payload);
+    if (fo_unlikely(payload != 0)) {
+        if (fo_cell_is_sound(payload))
+            return true;
+        fo_region_drop(); /* with all that follows it */
+        __atomic_store_n(&bin->take, take = fo_no_cells(), __ATOMIC_RELEASE);
+    }
+    return fill(bin, take, class);
 }
 
 /* No magazine is left: take one slot without. */
 static FO_COLD uintptr_t take_without_magazine(unsigned class)
 {
     struct fo_cache *cache = fo_cache_own();
-    struct fo_cell cells[2] = {{0}};
+    struct fo_cell cells[2] = {{0}}, *place;
 
-    if (cache == NULL || fo_magazine_of(cache->bins[class].take) != 0)
+    if (cache == NULL || fo_magazine_of(fo_bounded_cell(&cache->bins[class].take)) != 0)
         return 0;
-    FO_RELAXED_STORE(&cache->bins[class].take, &cells[1]);
-    fo_slots_take(&cache->bins[class], class, 1);
-    FO_RELAXED_STORE(&cache->bins[class].take, fo_no_cells());
+    fo_slots_take(&cache->bins[class], &place, &cells[1], class, 1);
     return FO_RELAXED_LOAD(&cells[0].payload);
 }
 
@@ -129,8 +141,10 @@ uintptr_t fo_cache_take(unsigned class)
     if (!fo_cache_fill(class))
         return take_without_magazine(class);
     struct fo_bin *bin = &fo_thread.cache->bins[class];
-    struct fo_cell *take = bin->take;
+    struct fo_cell *take = fo_bounded_cell(&bin->take);
     uintptr_t payload = FO_RELAXED_LOAD(&take->payload);
+    if (fo_unlikely(payload == 0 || !fo_cell_is_sound(payload)))
+        return fo_region_drop();
     FO_RELAXED_STORE(&take->payload, 0);
     __atomic_store_n(&bin->take, take + 1, __ATOMIC_RELEASE);
     return payload;
@@ -140,27 +154,38 @@ uintptr_t fo_cache_take(unsigned class)
  */
 
 /* The put magazine is full, or there is none. */
-static bool rotate(struct fo_bin *bin, unsigned class)
+static bool rotate(struct fo_bin *bin, const struct fo_cell *put, unsigned class)
 {
-    uint32_t full = fo_magazine_of(bin->put), n = fo_magazine_take_spare(bin);
+    uint32_t full = fo_magazine_of(put), n = fo_magazine_take_spare(bin);
 
     if (n == 0 && (n = fo_magazine_new(class)) == 0)
         return false;
     /* Frees have reached its end.  Is the cell to take from in it, too? */
-    uintptr_t before = (uintptr_t)bin->put - (uintptr_t)bin->take;
-    if (full != 0 && before > fo_magazine_cells(full) * sizeof *bin->put)
+    uintptr_t before = (uintptr_t)put - (uintptr_t)FO_RELAXED_LOAD(&bin->take);
+    if (full != 0 && before > fo_magazine_cells(full) * sizeof *put)
         fo_magazine_queue(bin, full);
     __atomic_store_n(&bin->put, fo_magazine_first(n), __ATOMIC_RELEASE);
     fo_magazine_advance(bin, class);
     return true;
 }
 
-bool fo_cache_rotate(unsigned class)
+__attribute__((noinline)) bool fo_cache_rotate(unsigned class)
 {
-    struct fo_cache *cache = fo_cache_own_now();
+    if (!fo_cache_is_own())
+        return false;
+    struct fo_bin *bin = &fo_thread.cache->bins[class];
+    const struct fo_cell *put = fo_bounded_cell(&bin->put);
+    return !fo_cell_is_end(put) || rotate(bin, put, class);
+}
 
-    return cache != NULL &&
-           (!fo_cell_is_end(cache->bins[class].put) || rotate(&cache->bins[class], class));
+static void put(struct fo_bin *bin, const struct fo_cell *freed)
+{
+    struct fo_cell *cell = fo_bounded_cell(&bin->put);
+
+    FO_RELAXED_STORE(&cell->freed, freed->freed);
+    FO_RELAXED_STORE(&cell->by, freed->by);
+    FO_RELAXED_STORE(&cell->payload, freed->payload);
+    __atomic_store_n(&bin->put, cell + 1, __ATOMIC_RELEASE);
 }
 
 void fo_cache_put(unsigned class, const struct fo_cell *freed)
@@ -169,19 +194,15 @@ void fo_cache_put(unsigned class, const struct fo_cell *freed)
         fo_slot_release(freed);
         return;
     }
-    struct fo_bin *bin = &fo_thread.cache->bins[class];
-    FO_RELAXED_STORE(&bin->put->freed, freed->freed);
-    FO_RELAXED_STORE(&bin->put->by, freed->by);
-    FO_RELAXED_STORE(&bin->put->payload, freed->payload);
-    __atomic_store_n(&bin->put, bin->put + 1, __ATOMIC_RELEASE);
+    put(&fo_thread.cache->bins[class], freed);
 }
 
 void fo_cache_share_all(unsigned class)
 {
     struct fo_bin *bin = &fo_thread.cache->bins[class];
-    uint32_t n = fo_magazine_of(bin->put);
+    uint32_t n = fo_magazine_of(fo_bounded_cell(&bin->put));
 
-    if (n != 0 && n != fo_magazine_of(bin->take)) {
+    if (n != 0 && n != fo_magazine_of(fo_bounded_cell(&bin->take))) {
         fo_magazine_queue(bin, n);
         __atomic_store_n(&bin->put, fo_no_cells(), __ATOMIC_RELEASE);
     }
@@ -213,7 +234,8 @@ static void drain_to_spare(uint32_t n)
 
 static void drain_bin(struct fo_bin *bin)
 {
-    uint32_t take = fo_magazine_of(bin->take), put = fo_magazine_of(bin->put);
+    uint32_t take = fo_magazine_of(fo_bounded_cell(&bin->take)),
+             put = fo_magazine_of(fo_bounded_cell(&bin->put));
 
     __atomic_store_n(&bin->take, fo_no_cells(), __ATOMIC_RELEASE);
     __atomic_store_n(&bin->put, fo_no_cells(), __ATOMIC_RELEASE);

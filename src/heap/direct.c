@@ -28,6 +28,10 @@ void fo_region_start_fast_path(struct fo_direct *d)
 {
     FO_RELAXED_STORE(&d->held_back, false);
     fo_region_update_limit(d);
+    if (fo_layout.shared) {
+        __atomic_store_n(&d->shared_size, FO_REGION_SMALL, __ATOMIC_RELEASE);
+        return;
+    }
     FO_RELAXED_STORE(&d->by_name, FO_RELAXED_LOAD(&fo_direct_by_name) ? FO_REGION_SMALL : 0);
     __atomic_store_n(&d->size, FO_REGION_SMALL, __ATOMIC_RELEASE);
 }
@@ -101,7 +105,7 @@ void fo_region_update_limit(struct fo_direct *d)
     __atomic_store_n(&d->bytes, limit, __ATOMIC_RELEASE);
     if (!fo_options.wipe && !fo_direct_wrapped &&
         !FO_RELAXED_LOAD(&d->held_back)) /* else every free takes the slow path */
-        __atomic_store_n(&d->limit, limit, __ATOMIC_RELEASE);
+        __atomic_store_n(fo_layout.shared ? &d->shared_limit : &d->limit, limit, __ATOMIC_RELEASE);
     FO_RELAXED_STORE(&fo_region_range.start, fo_layout.base);
     /* Other processes may commit more, without notice: the whole range. */
     FO_RELAXED_STORE(&fo_region_range.size, fo_layout.shared

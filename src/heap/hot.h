@@ -86,12 +86,14 @@ struct fo_cache {
 
 /* It lies on the process's page (process/process.h), which the kernel zeroes in a forked child. */
 struct fo_direct {
-    uint64_t size;        /* the fast path has payloads up to so many bytes; 0: none */
-    uintptr_t near;       /* fo_direct_distance() */
-    uint64_t limit;       /* bytes behind that, for frees on the fast path */
-    uint64_t bytes;       /* the same, also when every free takes the slow path */
-    uint64_t object_bits; /* of a header: as in `meta` on the fast path of X_free() */
-    uint64_t by_name;     /* as size, for callers of CRYPTO_malloc; load/openssl_memory.c */
+    uint64_t size;  /* the fast path has payloads up to so many bytes; 0: none */
+    uintptr_t near; /* fo_direct_distance() */
+    uint64_t limit; /* bytes behind that, for frees on the fast path */
+    uint64_t shared_size, shared_limit; /* the same for a heap that processes share:
+                                           block/hooks_shared.c; one pair of the two is 0 */
+    uint64_t bytes;                     /* the same, also when every free takes the slow path */
+    uint64_t object_bits;               /* of a header: as in `meta` on the fast path of X_free() */
+    uint64_t by_name; /* as size, for callers of CRYPTO_malloc; load/openssl_memory.c */
     const struct fo_ground *grounds; /* region.h: ground, from base */
     uint64_t meta;                   /* of every header: process, backend */
     uint64_t key;                    /* of the check bits; odd */

@@ -67,10 +67,23 @@ static uintptr_t share(uintptr_t *chunks, uintptr_t at, uint32_t count, uint32_t
     return at;
 }
 
+/* A magazine's cells lie in front of a cell of it, and its end up to two ends behind one
+ * (fo_magazine_of()): both of any cell between these bounds are in the groups. */
+enum {
+    CELLS_BEFORE = FO_MAGAZINE_CELLS * sizeof(struct fo_cell),
+    CELLS_BEHIND = sizeof(((struct fo_magazine_group *)0)->rest),
+};
+_Static_assert((int)CELLS_BEFORE <= (int)offsetof(struct fo_magazine_group, shorts[0].end) &&
+                   (int)CELLS_BEHIND >= 3 * (int)FO_MAGAZINE_END + (int)sizeof(struct fo_magazine),
+               "the first end, and room behind the last one");
+
 uintptr_t fo_layout_share(uintptr_t at, uint32_t pages, uint32_t magazines, uint32_t caches)
 {
     at = share(fo_layout.caches, at, caches, FO_GROUP_CACHES, sizeof(struct fo_cache_group));
     at = share(fo_layout.pages, at, pages, FO_GROUP_PAGES, sizeof(struct fo_page_group));
-    return share(fo_layout.magazines, at, magazines, FO_GROUP_MAGAZINES,
-                 sizeof(struct fo_magazine_group));
+    uintptr_t end = share(fo_layout.magazines, at, magazines, FO_GROUP_MAGAZINES,
+                          sizeof(struct fo_magazine_group));
+    fo_layout.cells = at + CELLS_BEFORE;
+    fo_layout.cells_size = end - CELLS_BEHIND - fo_layout.cells;
+    return end;
 }

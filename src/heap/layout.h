@@ -97,6 +97,8 @@ extern FO_HIDDEN struct fo_layout {
     struct fo_mark *mark;
     uint32_t page_count, magazine_count; /* all numbers are lower */
     uint32_t owned_most, cache_count;    /* of caches to own; of all caches */
+    uintptr_t cells;                     /* fo_cell_is_possible() */
+    uint64_t cells_size;
     bool shared; /* processes forked later map the same memory: backend `shm` */
     struct {
         uint16_t cells[2]; /* of a short magazine, of a long one; 0 where there is no such class */

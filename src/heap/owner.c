@@ -356,5 +356,5 @@ bool fo_cache_enter(void)
 
 struct fo_cache *fo_cache_own(void)
 {
-    return fo_cache_own_now();
+    return fo_cache_is_own() ? fo_thread.cache : NULL;
 }

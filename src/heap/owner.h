@@ -33,12 +33,13 @@ bool fo_cache_take_over(struct fo_cache *cache, uint64_t self, bool asks_all);
 /* In a child whose forked thread has not called yet: is this it?  Then start the fast path. */
 FO_COLD void fo_cache_end_hold_back(void);
 
-/* fo_cache_own(), inline for each bin that is empty or full. */
-static inline struct fo_cache *fo_cache_own_now(void)
+/* Does the thread have a cache?  Inline for each bin that is empty or full. */
+static inline bool fo_cache_is_own(void)
 {
-    if (fo_unlikely(FO_RELAXED_LOAD(&fo_direct_of(fo_hot.process)->held_back)))
+    if (fo_unlikely(fo_layout.shared) &&
+        fo_unlikely(FO_RELAXED_LOAD(&fo_direct_of(fo_hot.process)->held_back)))
         fo_cache_end_hold_back();
-    return fo_likely(fo_thread.cache != &fo_no_cache) ? fo_thread.cache : NULL;
+    return fo_likely(fo_thread.cache != &fo_no_cache);
 }
 
 #endif

@@ -129,6 +129,15 @@ static inline struct fo_cell *fo_no_cells(void)
     return fo_end_cell(fo_magazine_at(0));
 }
 
+/* A bin's two places, in its cache: where to take from next, and where to put.  In a shared heap,
+ * one that is out of bounds becomes that of a bin without a magazine. */
+FO_COLD struct fo_cell *fo_bounded_shared_cell(struct fo_cell **place); /* bounds.c */
+
+static inline struct fo_cell *fo_bounded_cell(struct fo_cell **place)
+{
+    return fo_likely(!fo_layout.shared) ? *place : fo_bounded_shared_cell(place);
+}
+
 /* How many bytes from base can be touched, except in foreign pages. */
 static inline uint64_t fo_region_committed(void)
 {
@@ -261,8 +270,10 @@ static inline void fo_header_clear(uintptr_t payload)
 
 /* span.c: slots in pages. */
 
-/* Put free slots into cells in front of `take` of the bin, at most `room`.  False: none left. */
-bool fo_slots_take(struct fo_bin *bin, unsigned class, unsigned room);
+/* Put free slots into the cells in front of `behind`, at most `room`.  `*place` follows, so that no
+ * slot is lost if the thread dies.  False: none left. */
+bool fo_slots_take(struct fo_bin *bin, struct fo_cell **place, struct fo_cell *behind,
+                   unsigned class, unsigned room);
 
 /* Offer the page of a bin of this thread to other threads. */
 void fo_slots_offer(struct fo_bin *bin);

@@ -47,7 +47,8 @@ struct back {
 _Static_assert(sizeof(struct back) <= 16, "the smallest payload has room for it");
 
 /* Each slot is in a cell before the next is taken. */
-static unsigned take_returned(struct fo_bin *bin, uint32_t page, unsigned class, unsigned room)
+static unsigned take_returned(struct fo_cell **place, struct fo_cell *cell, uint32_t page,
+                              unsigned class, unsigned room)
 {
     uint64_t *bitmap = fo_bitmap_of(page);
     uint32_t used = fo_page_used(fo_page_at(page), class);
@@ -67,13 +68,13 @@ static unsigned take_returned(struct fo_bin *bin, uint32_t page, unsigned class,
             fo_region_drop();
             continue;
         }
-        struct fo_cell *cell = bin->take - 1;
+        cell--;
         uintptr_t payload = slot_at(page, class, w * 64 + bit);
         const struct back *b = (const struct back *)payload;
         FO_RELAXED_STORE(&cell->freed, b->freed);
         FO_RELAXED_STORE(&cell->by, b->by);
         FO_RELAXED_STORE(&cell->payload, payload);
-        __atomic_store_n(&bin->take, cell, __ATOMIC_RELEASE);
+        __atomic_store_n(place, cell, __ATOMIC_RELEASE);
         taken++;
     }
     return taken;
@@ -97,7 +98,8 @@ static void refine(unsigned class)
 }
 
 /* In ascending order: neighbours in time are neighbours in memory. */
-static unsigned take_fresh(struct fo_bin *bin, uint32_t page, unsigned class, unsigned room)
+static unsigned take_fresh(struct fo_cell **place, struct fo_cell *behind, uint32_t page,
+                           unsigned class, unsigned room)
 {
     struct fo_page *pg = fo_page_at(page);
     uint32_t used = fo_page_used(pg, class);
@@ -105,7 +107,7 @@ static unsigned take_fresh(struct fo_bin *bin, uint32_t page, unsigned class, un
 
     /* Recovery ignores a slot in a cell if `used` does not count the slot. */
     for (uint32_t i = 1; i <= count; i++) {
-        struct fo_cell *cell = bin->take - i;
+        struct fo_cell *cell = behind - i;
         FO_RELAXED_STORE(&cell->freed, 0); /* the cell has the record of another block */
         FO_RELAXED_STORE(&cell->by, 0);
         FO_RELAXED_STORE(&cell->payload, make_slot(page, class, end - i));
@@ -114,7 +116,7 @@ static unsigned take_fresh(struct fo_bin *bin, uint32_t page, unsigned class, un
     if (end * fo_class_slot(class) >= FO_COARSE_MOST)
         refine(class);
     __atomic_store_n(&pg->used, end, __ATOMIC_RELEASE);
-    __atomic_store_n(&bin->take, bin->take - count, __ATOMIC_RELEASE);
+    __atomic_store_n(place, behind - count, __ATOMIC_RELEASE);
     return count;
 }
 
@@ -224,16 +226,17 @@ static uint32_t page_of(struct fo_bin *bin, unsigned class, bool another)
     return page;
 }
 
-bool fo_slots_take(struct fo_bin *bin, unsigned class, unsigned room)
+bool fo_slots_take(struct fo_bin *bin, struct fo_cell **place, struct fo_cell *behind,
+                   unsigned class, unsigned room)
 {
     uint32_t page;
 
     for (bool another = false; (page = page_of(bin, class, another)) != 0; another = true) {
-        if (take_returned(bin, page, class, room) != 0) {
+        if (take_returned(place, behind, page, class, room) != 0) {
             fo_cache_raise_limits(bin, class);
             return true;
         }
-        if (take_fresh(bin, page, class, room) != 0)
+        if (take_fresh(place, behind, page, class, room) != 0)
             return true;
         leave_page(bin, page, class);
     }

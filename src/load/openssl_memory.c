@@ -80,6 +80,27 @@ static void *allocate_4(size_t size, const char *file, int line)
     return allocate(size, file, line, 4);
 }
 
+static void *allocate_shared_3(size_t size, const char *file, int line)
+{
+    void *p = fo_malloc_shared(size, file, line);
+
+    return fo_likely(p != NULL) ? p : allocate_3(size, file, line);
+}
+
+static void *allocate_shared_4(size_t size, const char *file, int line)
+{
+    void *p = fo_malloc_shared(size, file, line);
+
+    return fo_likely(p != NULL) ? p : allocate_4(size, file, line);
+}
+
+static fo_malloc_function *direct_path(unsigned major)
+{
+    if (fo_layout.shared)
+        return major == 4 ? allocate_shared_4 : allocate_shared_3;
+    return major == 4 ? allocate_4 : allocate_3;
+}
+
 /* Called when the fast path fails, for OpenSSL 3 and 4; NULL: not known yet. */
 static fo_malloc_function *slow_path[2];
 
@@ -92,7 +113,7 @@ static FO_COLD void *allocate_first(size_t size, const char *file, int line, uns
         FO_RELAXED_STORE(&slow_path[major - 3],
                          fo_malloc_slow); /* if malloc(3) fails, so does the call */
     else if (decided && FO_RELAXED_LOAD(&fo_hot.direct) && FO_RELAXED_LOAD(&fo_direct_by_name))
-        FO_RELAXED_STORE(&slow_path[major - 3], major == 4 ? allocate_4 : allocate_3);
+        FO_RELAXED_STORE(&slow_path[major - 3], direct_path(major));
     else if (decided)
         FO_RELAXED_STORE(&slow_path[major - 3], real);
     return real(size, file, line);
@@ -102,7 +123,7 @@ static FO_ALWAYS_INLINE void *allocate_short(size_t size, const char *file, int 
 {
     const struct fo_direct *d = fo_direct_of(fo_hot.process);
 
-    return fo_malloc_fast(d, FO_HOT_LOAD(&d->by_name), size, file, line);
+    return fo_malloc_fast(d, FO_HOT_LOAD(&d->by_name), size, file, line, false);
 }
 
 static FO_ALWAYS_INLINE void *allocate_long(size_t size, const char *file, int line, unsigned major)

@@ -1,6 +1,6 @@
 /* Backend shm: other processes can write the heap's records of its pages and magazines.  Does a
  * process survive any number in them, without a crash, an endless loop or a change of memory
- * outside the heap?  The records that the fast path reads are left out (docs/security.md). */
+ * outside the heap? */
 #include <pthread.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -196,8 +196,44 @@ static void circles(uint64_t number)
         fo_thread.cache->bins[c].queued = fo_thread.cache->bins[c].readied = (uint32_t)number;
 }
 
-/* The payloads in cells point into private memory, into the heap's head, inside a slot. */
-static void payloads(uint64_t number)
+/* Addresses where no cell is: in private memory, in the heap's head, at the heap's end. */
+static struct fo_cell *place_of(unsigned i, uint64_t number)
+{
+    const uintptr_t places[] = {(uintptr_t)private_memory + 64,
+                                (uintptr_t)fo_region,
+                                number,
+                                (uintptr_t)fo_region + fo_layout.size - 8,
+                                (uintptr_t)fo_layout.ground,
+                                (uintptr_t)fo_no_cells() + 1};
+
+    return (struct fo_cell *)places[i % (sizeof places / sizeof *places)];
+}
+
+static void takes(uint64_t number)
+{
+    for (unsigned c = 0; c < FO_REGION_CLASSES; c++)
+        fo_thread.cache->bins[c].take = place_of(c, number);
+}
+
+static void puts_of_bins(uint64_t number)
+{
+    for (unsigned c = 0; c < FO_REGION_CLASSES; c++)
+        fo_thread.cache->bins[c].put = place_of(c, number);
+}
+
+/* What frees read of a page, and of a bin. */
+static void grounds(uint64_t number)
+{
+    for (uint32_t page = 0; page < fo_layout.page_count; page++) {
+        fo_layout.ground[page].bin = (uint16_t)number;
+        if (page % 2 == 0)
+            fo_layout.ground[page].handed = (uint32_t)number;
+    }
+    for (unsigned c = 0; c < FO_REGION_CLASSES; c += 2)
+        fo_thread.cache->bins[c].reciprocal = (uint32_t)number;
+}
+
+static void plant_payloads(uint64_t number)
 {
     const uintptr_t places[] = {(uintptr_t)private_memory + 64, (uintptr_t)fo_region, number,
                                 fo_layout.base + FO_PAGE_SIZE + 8, (uintptr_t)kept[1] + 16};
@@ -208,7 +244,19 @@ static void payloads(uint64_t number)
             if (end[-(int)i].payload != 0)
                 end[-(int)i].payload = places[i % (sizeof places / sizeof *places)];
     }
+}
+
+/* The payloads in cells point into private memory, into the heap's head, inside a slot. */
+static void payloads(uint64_t number)
+{
+    plant_payloads(number);
     fo_cache_drain();
+}
+
+/* The same, and an allocation takes them first. */
+static void next_payloads(uint64_t number)
+{
+    plant_payloads(number);
 }
 
 /* --- each number in each place -------------------------------------------------------------------
@@ -233,7 +281,8 @@ static void plant_and_use_heap(void *unused)
 /* In these places, each number beyond the bound is counted. */
 static bool is_dropped(void (*plants)(uint64_t number), uint64_t number)
 {
-    return plants == payloads || (plants == classes && (uint16_t)number >= FO_REGION_CLASSES) ||
+    return plants == payloads || plants == takes || plants == puts_of_bins ||
+           (plants == classes && (uint16_t)number >= FO_REGION_CLASSES) ||
            ((plants == rings || plants == lists || plants == idle_pages) &&
             (uint32_t)number >= 4096);
 }
@@ -274,6 +323,10 @@ PLANTED(magazines)
 PLANTED(lists)
 PLANTED(circles)
 PLANTED(payloads)
+PLANTED(next_payloads)
+PLANTED(takes)
+PLANTED(puts_of_bins)
+PLANTED(grounds)
 
 FRESH(damage_is_reported_once)
 {
@@ -311,6 +364,10 @@ int main(void)
         cmocka_unit_test(a_process_survives_any_number_in_lists),
         cmocka_unit_test(a_process_survives_any_number_in_circles),
         cmocka_unit_test(a_process_survives_any_number_in_payloads),
+        cmocka_unit_test(a_process_survives_any_number_in_next_payloads),
+        cmocka_unit_test(a_process_survives_any_number_in_takes),
+        cmocka_unit_test(a_process_survives_any_number_in_puts_of_bins),
+        cmocka_unit_test(a_process_survives_any_number_in_grounds),
         cmocka_unit_test(damage_is_reported_once),
         cmocka_unit_test(a_healthy_heap_drops_nothing),
     };
