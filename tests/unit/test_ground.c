@@ -23,7 +23,10 @@ static bool is_taken_by_fast_path(uintptr_t p)
     uintptr_t distance = fo_direct_distance(d, p);
     uint64_t word;
 
-    return distance < d->limit && fo_live_fast(d, (void *)p, distance, &word, false) != NULL;
+    return fo_layout.shared
+               ? distance < d->shared_limit &&
+                     fo_live_fast(d, (void *)p, distance, &word, true) != NULL
+               : distance < d->limit && fo_live_fast(d, (void *)p, distance, &word, false) != NULL;
 }
 
 static bool is_taken_by_slow_path(uintptr_t p)
