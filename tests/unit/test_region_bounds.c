@@ -225,7 +225,9 @@ static void puts_of_bins(uint64_t number)
 static void grounds(uint64_t number)
 {
     for (uint32_t page = 0; page < fo_layout.page_count; page++) {
-        fo_layout.ground[page].bin = (uint16_t)number;
+        fo_layout.ground[page].bin =
+            (uint16_t)(page % 3 == 0 ? number /* or a bin that a cache does not have */
+                                     : (FO_REGION_CLASSES + number % 900) * sizeof(struct fo_bin));
         if (page % 2 == 0)
             fo_layout.ground[page].handed = (uint32_t)number;
     }
