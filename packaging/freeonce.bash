@@ -86,7 +86,7 @@ _freeonce_argument()
         FILE | JOURNAL | LIBRARY | PATH) _filedir ;;
         DIR | DIRECTORY) _filedir -d ;;
         WHERE) cur=LOG=$cur && _freeonce_setting '' ;;
-        SECONDS) COMPREPLY=($(compgen -W forever -- "$cur")) ;;
+        SECONDS) [[ $1 == heap ]] || COMPREPLY=($(compgen -W forever -- "$cur")) ;;
         UNIT)
             COMPREPLY=($(compgen -W "$(command systemctl list-unit-files --no-legend --no-pager \
                 --type=service 2>/dev/null | command sed 's/ .*//')" -- "$cur"))

@@ -1,10 +1,15 @@
-"""freeonce heap --save and --diff: what grew is what the program allocated meanwhile; a file that holds anything is refused in words."""
+"""freeonce heap --save, --diff, --watch and --by object: what grew is what the program allocated meanwhile; a file that holds anything
+is refused in words; a leak in a TLS server is named."""
 
 import json
 import os
+import pathlib
 import random
 import signal
+import socket
+import ssl
 import subprocess
+import sys
 
 import tools
 
@@ -154,6 +159,150 @@ class Saved(Case):
         for argv, words in ((["--diff"], "two files"), (["--diff", "a"], "two files"), (["--diff", "a", "b", "c"], "two files"),
                             (["--diff", "--save", "c", "a", "b"], "one of them at a time")):
             self.assertIn(words, self.freeonce("heap", *argv, expect=64).stderr)
+
+
+class Objects(Case):
+    """freeonce heap --by object: SSL_CTX, SSL and others, as the program made them."""
+
+    def known(self, document):
+        if not document["objects_known"]:
+            self.skip_or_fail("the table has not this OpenSSL: run scripts/object-sites")
+
+    def test_counts(self):
+        for backend in ("arena", "libc"):
+            process = self.start("objects", BACKEND=backend)
+            shown = json.loads(self.freeonce("heap", "--by", "object", "--json", process.pid, expect=0).stdout)
+            self.known(shown)
+            counts = {row["object"]: row["blocks"] for row in shown["rows"] if row["object"]}
+            self.assertEqual((7, 5, 4, 3), tuple(counts[kind] for kind in ("SSL_CTX", "SSL", "EVP_PKEY", "X509")))
+            self.assertEqual(shown["blocks"]["live"]["blocks"], sum(row["blocks"] for row in shown["rows"]))
+            known = [row["object"] is not None for row in shown["rows"]]
+            self.assertEqual(sorted(known, reverse=True), known)
+            text = self.freeonce("heap", "--by", "object", "--rows=0", process.pid, expect=0).stdout
+            self.assertRegex(text, r"(?m)^ +7 +[\d,]+  SSL_CTX$")
+            self.assertRegex(text, r"(?m)^ +\d+ +[\d,]+  other, crypto/.*\.c:\d+$")
+
+    def test_what_is_no_object(self):
+        """... has its line; so has a block of an object's line with another size."""
+        shown = json.loads(self.freeonce("heap", "--by", "object", "--json", self.start("steps=1").pid, expect=0).stdout)
+        rows = {(row["file"], row["line"]): row["blocks"] for row in shown["rows"] if row["object"] is None}
+        self.assertEqual(10, rows["step.c", 10])
+
+    def test_diff(self):
+        process = self.start("steps=2")
+        older = self.save(process, "older", "--by", "object")
+        self.go_on(process)
+        newer = self.save(process, "newer", "--by", "object")
+        text = self.freeonce("heap", "--diff", older, newer, expect=0).stdout
+        self.assertRegex(text, r"(?m)^ +\+10 +\+100\.0 % +\+400 +\+100\.0 %  other, step\.c:10$")
+
+    def test_no_version(self):
+        """Without OpenSSL, or with one that is not in the table, that is said."""
+        process = subprocess.Popen(["cat"], env=tools.clean_environment(LD_PRELOAD=tools.arguments.lib), stdin=subprocess.PIPE,
+                                   stdout=subprocess.PIPE)
+        self.addCleanup(process.communicate)
+        process.stdin.write(b"it has started\n")
+        process.stdin.flush()
+        process.stdout.readline()
+        self.assertIn("lines are shown", self.freeonce("heap", "--by", "object", process.pid, expect=0).stdout)
+
+
+class Watch(Case):
+    """freeonce heap --watch: which lines get more blocks that stay?"""
+
+    def watch(self, process, *more):
+        watch = subprocess.Popen([tools.arguments.freeonce, "heap", "--watch=0.05", "--json", *more, str(process.pid)],
+                                 stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        self.addCleanup(watch.communicate)
+        self.addCleanup(watch.kill)
+        return watch
+
+    def look(self, watch):
+        return json.loads(watch.stdout.readline())
+
+    def grown(self, watch, key, wanted):
+        """The looks up to one in which the growth of rows is as wanted."""
+        for _ in range(400):
+            shown = self.look(watch)
+            rows = {key(row): row["to"]["blocks"] - row["from"]["blocks"] for row in shown["rows"]}
+            if all(rows.get(name) == count for name, count in wanted.items()):
+                return shown, rows
+        self.fail(f"not {wanted}, but {rows}")
+
+    def test_blocks_that_stay(self):
+        """... are old after three looks; those that are freed never grow."""
+        process = self.start("steps=5")
+        watch = self.watch(process)
+        self.assertEqual((1, 0, 0, []), tuple(self.look(watch)[key] for key in ("look", "compared", "not_followed", "rows")))
+        for _ in range(4):
+            self.go_on(process)
+        shown, rows = self.grown(watch, lambda row: (row["file"], row["line"]),
+                                 {("step.c", line): 4 * line for line in range(3, 11)} | {("new.c", 1): 5})
+        self.assertEqual(set(), set(rows) - {("step.c", line) for line in range(3, 11)} - {("new.c", 1)})
+        self.assertEqual({"blocks": 10, "bytes": 400}, [row for row in shown["rows"] if row["line"] == 10][0]["from"])
+        self.assertEqual(shown["blocks"]["live"], shown["old"])
+        watch.send_signal(signal.SIGINT)
+        out, err = watch.communicate()
+        self.assertEqual((0, ""), (watch.returncode, err))
+        for line in out.splitlines():
+            json.loads(line)
+
+    def test_a_process_that_ends(self):
+        process = self.start("steps=1")
+        watch = self.watch(process)
+        self.look(watch)
+        process.kill()
+        process.wait()
+        err = watch.communicate()[1]
+        self.assertIn("has ended", err)
+        self.assertEqual(66, watch.returncode)
+
+    def test_text(self):
+        process = self.start("steps=1")
+        lines = self.freeonce("heap", "--watch=0.01", "--count=4", "--old=2", process.pid, expect=0).stdout.splitlines()
+        self.assertEqual(5, len(lines))
+        self.assertIn("a block is old when 2 looks in a row have seen it", lines[0])
+        self.assertRegex(lines[4], r"^look 4, \d\d:\d\d:\d\d: [\d,]+ live blocks, [\d,]+ bytes \(0, 0\); old: [\d,]+ blocks, [\d,]+ bytes$")
+
+    def test_command_line(self):
+        for argv, words in ((["--watch=0", "1"], "needs seconds"), (["--watch=x", "1"], "needs seconds"), (["--watch=nan", "1"], "needs seconds"),
+                            (["--count=3", "1"], "belong to --watch"), (["--watch=1", "--count=0", "1"], "from 1 on"),
+                            (["--watch=1", "--old=1", "1"], "from 2 on"), (["--watch=1", "core"], "follows a process"),
+                            (["--watch=1", "--save=a", "1"], "follows a process")):
+            self.assertIn(words, self.freeonce("heap", *argv, expect=64).stderr)
+
+    def test_an_x509_for_each_client(self):
+        """A TLS server that keeps the certificates of its clients: named, exactly, by line and by object."""
+        self.run_program("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", self.dir / "key.pem", "-out",
+                         self.dir / "cert.pem", "-subj", "/CN=localhost", expect=0)
+        leaking = pathlib.Path(__file__).with_name("leaking.py")
+        server = subprocess.Popen([sys.executable, "-B", leaking, self.dir], stdout=subprocess.PIPE, text=True,
+                                  env=tools.clean_environment(LD_PRELOAD=tools.arguments.lib))
+        self.addCleanup(server.communicate)
+        self.addCleanup(server.kill)
+        port = int(server.stdout.readline())
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname = False
+        context.load_verify_locations(self.dir / "cert.pem")
+        context.load_cert_chain(self.dir / "cert.pem", self.dir / "key.pem")
+
+        def clients(count):
+            for _ in range(count):
+                with context.wrap_socket(socket.create_connection(("127.0.0.1", port))) as tls:
+                    tls.sendall(b"x")
+                    self.assertEqual(b"x", tls.recv(1))
+
+        clients(3)
+        by_object, by_line = self.watch(server, "--by", "object"), self.watch(server)
+        for watch in (by_object, by_line):
+            for _ in range(3):
+                self.look(watch)
+        clients(20)
+        shown, rows = self.grown(by_line, lambda row: row["file"], {"crypto/x509/x_pubkey.c": 20})
+        shown, rows = self.grown(by_object, lambda row: row["object"], {})
+        if shown["objects_known"]:
+            shown, rows = self.grown(by_object, lambda row: row["object"], {"X509": 20, "EVP_PKEY": 20})
+            self.assertEqual((0, 0, 0), tuple(rows.get(name, 0) for name in ("SSL", "SSL_CTX", "SSL_SESSION")))
 
 
 tools.main(lambda parser: parser.add_argument("--inspected", required=True))

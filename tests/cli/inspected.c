@@ -6,6 +6,7 @@
  *   many=N     N blocks in one line
  *   child      blocks in the parent, others in its child, which stops
  *   steps=N    stops N times; before each, every line gets blocks that stay, or loses them
+ *   objects    7 SSL_CTX, 5 SSL, 4 EVP_PKEY and 3 X509
  *   move       threads allocate and free until the process is killed; stops once, first
  *   version    the description says another version
  *   hostile=N  N times: random bytes where the library publishes something
@@ -172,6 +173,21 @@ static void steps(int count)
     }
 }
 
+static void objects(void)
+{
+    SSL_CTX *context = NULL;
+
+    for (int i = 0; i < 7; i++)
+        CHECK((context = SSL_CTX_new(TLS_method())) != NULL);
+    for (int i = 0; i < 5; i++)
+        CHECK(SSL_new(context) != NULL);
+    for (int i = 0; i < 4; i++)
+        CHECK(EVP_PKEY_new() != NULL);
+    for (int i = 0; i < 3; i++)
+        CHECK(X509_new() != NULL);
+    stop();
+}
+
 static void child(void)
 {
     CHECK(CRYPTO_malloc(100, "parent.c", 1) != NULL);
@@ -334,6 +350,8 @@ int main(int argc, char **argv)
         known();
     else if (strncmp(action, "many=", 5) == 0)
         many(number);
+    else if (strcmp(action, "objects") == 0)
+        objects();
     else if (strncmp(action, "steps=", 6) == 0)
         steps(number);
     else if (strcmp(action, "child") == 0)

@@ -6,6 +6,7 @@
 #include "cli/inspect/target.h"
 
 struct fo_block_seen {
+    uint64_t payload; /* its address */
     uint64_t site, size;
     uint32_t process; /* row of the process that allocated it; 0: not known */
 };
@@ -29,6 +30,7 @@ void fo_blocks_read(struct fo_target *t, struct fo_blocks *b);
 void fo_blocks_read_heap(struct fo_target *t, struct fo_blocks *b);
 void fo_blocks_read_registry(struct fo_target *t, struct fo_blocks *b);
 
-void fo_blocks_count_live(struct fo_target *t, struct fo_blocks *b, uint64_t site, uint64_t word);
+void fo_blocks_count_live(struct fo_target *t, struct fo_blocks *b, uint64_t payload, uint64_t site,
+                          uint64_t word);
 
 #endif

@@ -43,7 +43,7 @@ static void judge(struct walk *w, uint64_t payload, uint64_t site, uint64_t word
     bool fits = size != 0 && size <= room;
 
     if (differs == 0 && fits && !is_back)
-        fo_blocks_count_live(w->t, w->b, site, word);
+        fo_blocks_count_live(w->t, w->b, payload, site, word);
     else if (differs == d->value.freed && fits)
         count_freed(w, word, is_back);
     else if (differs == d->value.held && fits)

@@ -37,7 +37,7 @@ static void judge(struct walk *w, uint64_t payload, uint64_t site, uint64_t word
     } else if (!is_sound || (uint16_t)word != (uint16_t)(d->word.live | check)) {
         w->b->unclear++;
     } else {
-        fo_blocks_count_live(w->t, w->b, site, word);
+        fo_blocks_count_live(w->t, w->b, payload, site, word);
     }
 }
 
@@ -147,10 +147,12 @@ void fo_blocks_read_registry(struct fo_target *t, struct fo_blocks *b)
 /* --- both --------------------------------------------------------------------------------------
  */
 
-void fo_blocks_count_live(struct fo_target *t, struct fo_blocks *b, uint64_t site, uint64_t word)
+void fo_blocks_count_live(struct fo_target *t, struct fo_blocks *b, uint64_t payload, uint64_t site,
+                          uint64_t word)
 {
     const struct fo_description *d = &t->d;
     struct fo_block_seen block = {
+        .payload = payload,
         .site = site,
         .size = word >> d->word.size_shift,
         .process = (uint32_t)(word >> d->word.process_shift) & ((1u << d->word.process_bits) - 1),

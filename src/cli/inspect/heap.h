@@ -22,13 +22,20 @@ struct fo_heap_arguments {
 
 extern const char *const fo_heap_by_names[];
 
+/* What a block is counted by, as a key of a tally. */
+uint64_t fo_heap_key(struct fo_heap_shown *h, const struct fo_block_seen *block);
+
 /* Count the blocks of a process, and give the rows their texts. */
 void fo_heap_count(struct fo_heap_shown *h);
+void fo_heap_shown_free(struct fo_heap_shown *h);
 
 /* The text of a row that blocks of this kind count in; malloc(3). */
 char *fo_heap_row_text(void *context, uint64_t key);
 
 /* --diff: what grew from one saved file to the other?  Returns a status of exit.h. */
 int fo_heap_diff(const struct fo_heap_arguments *a);
+
+/* --watch: what grows, look by look.  Returns a status of exit.h. */
+int fo_heap_watch(const struct fo_heap_arguments *a);
 
 #endif

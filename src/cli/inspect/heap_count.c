@@ -8,14 +8,27 @@
 #include "cli/inspect/heap.h"
 #include "cli/message.h"
 
-const char *const fo_heap_by_names[] = {"line", "size", "process"};
+const char *const fo_heap_by_names[] = {"line", "size", "process", "object"};
+
+uint64_t fo_heap_key(struct fo_heap_shown *h, const struct fo_block_seen *block)
+{
+    switch (h->by) {
+    case FO_HEAP_BY_LINE:
+        return block->site;
+    case FO_HEAP_BY_SIZE:
+        return block->size;
+    case FO_HEAP_BY_OBJECT:
+        return fo_object_key(h->objects, block->site, block->size);
+    default:
+        return block->process;
+    }
+}
 
 static void count(void *context, const struct fo_block_seen *block)
 {
     struct fo_heap_shown *h = context;
-    const uint64_t keys[] = {block->site, block->size, block->process};
 
-    fo_tally_add(&h->tally, keys[h->by], block->size);
+    fo_tally_add(&h->tally, fo_heap_key(h, block), block->size);
 }
 
 static char *need(char *text)
@@ -39,16 +52,46 @@ char *fo_heap_row_text(void *context, uint64_t key)
         return need(strdup(site));
     case FO_HEAP_BY_SIZE:
         return need(asprintf(&text, "%" PRIu64, key) < 0 ? NULL : text);
+    case FO_HEAP_BY_OBJECT:
+        if (fo_object_name(key) != NULL)
+            return need(strdup(fo_object_name(key)));
+        fo_target_site(h->target, key, site);
+        return need(asprintf(&text, FO_NO_OBJECT "%s", site) < 0 ? NULL : text);
     default:
         fo_target_process(h->target, (uint32_t)key, &process);
         return need(asprintf(&text, "pid %u (%s)", process.pid, process.name) < 0 ? NULL : text);
     }
 }
 
+/* Those that are not known come last, in their order. */
+static void objects_first(struct fo_tally *t)
+{
+    struct fo_tally_row *rows = calloc(t->used + 1, sizeof *rows);
+    size_t used = 0;
+
+    need((char *)rows);
+    for (int known = 1; known >= 0; known--)
+        for (size_t i = 0; i < t->used; i++)
+            if ((fo_object_name(t->rows[i].key) != NULL) == known)
+                rows[used++] = t->rows[i];
+    free(t->rows);
+    t->rows = rows;
+}
+
 void fo_heap_count(struct fo_heap_shown *h)
 {
+    if (h->by == FO_HEAP_BY_OBJECT)
+        h->objects = fo_objects_start(h->target);
     h->blocks.visit = count;
     h->blocks.context = h;
     fo_blocks_read(h->target, &h->blocks);
     fo_tally_name(&h->tally, fo_heap_row_text, h);
+    if (h->by == FO_HEAP_BY_OBJECT)
+        objects_first(&h->tally);
+}
+
+void fo_heap_shown_free(struct fo_heap_shown *h)
+{
+    fo_tally_free(&h->tally);
+    fo_objects_free(h->objects);
 }

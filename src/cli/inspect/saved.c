@@ -81,19 +81,26 @@ static char *clean_text(const json_t *object, const char *key)
 /* As fo_heap_row_text() made it.  NULL: the row does not say what it counts. */
 static char *text_of(enum fo_heap_by by, const json_t *row)
 {
-    static const char *const numbers[] = {"line", "size", "pid"};
+    static const char *const numbers[] = {"line", "size", "pid", "line"};
+    const char *before = by == FO_HEAP_BY_OBJECT ? FO_NO_OBJECT : "";
     bool has_pid = !json_is_null(json_object_get(row, "pid"));
     uint64_t number = 0;
     char *text = NULL, *name;
 
+    if (by == FO_HEAP_BY_OBJECT && json_is_string(json_object_get(row, "object")))
+        return clean_text(row, "object");
     if (!take_number(row, numbers[by], &number) && (by != FO_HEAP_BY_PROCESS || has_pid))
         return NULL;
     switch (by) {
     case FO_HEAP_BY_LINE:
-        if (!json_is_string(json_object_get(row, "file")))
-            return need(strdup("?"));
+    case FO_HEAP_BY_OBJECT:
+        if (!json_is_string(json_object_get(row, "file"))) {
+            need(asprintf(&text, "%s?", before) < 0 ? NULL : text);
+            return text;
+        }
         name = clean_text(row, "file");
-        need(asprintf(&text, "%s:%llu", name, (unsigned long long)number) < 0 ? NULL : text);
+        need(asprintf(&text, "%s%s:%llu", before, name, (unsigned long long)number) < 0 ? NULL
+                                                                                        : text);
         free(name);
         return text;
     case FO_HEAP_BY_SIZE:

@@ -8,11 +8,12 @@
 #include <string.h>
 
 #include "cli/exit.h"
+#include "cli/inspect/heap.h"
 #include "cli/message.h"
 #include "cli/output/json_parts.h"
 
-const char *const fo_heap_by_titles[FO_HEAP_BYS] = {"allocated at", "size in bytes",
-                                                    "allocated by"};
+const char *const fo_heap_by_titles[FO_HEAP_BYS] = {"allocated at", "size in bytes", "allocated by",
+                                                    "object"};
 
 const char *fo_grouped(uint64_t number, char text[FO_GROUPED])
 {
@@ -103,6 +104,8 @@ void fo_heap_text(const struct fo_heap_shown *h, unsigned long rows)
         print_row(h->tally.rows[i].blocks, h->tally.rows[i].bytes, h->tally.rows[i].text);
     print_rest(h, shown);
     fo_blocks_doubts(h->target, &h->blocks);
+    if (fo_objects_doubt(h->objects) != NULL)
+        puts(fo_objects_doubt(h->objects));
 }
 
 /* --- JSON --------------------------------------------------------------------------------------
@@ -146,23 +149,28 @@ json_t *fo_blocks_json(const struct fo_target *t, const struct fo_blocks *b)
     return value;
 }
 
-/* The parts of a row's text. */
-static void set_names(json_t *row, const struct fo_heap_shown *h, const struct fo_tally_row *r)
+void fo_heap_row_names(json_t *row, const struct fo_heap_shown *h, uint64_t key, const char *text)
 {
-    const char *colon = strrchr(r->text, ':');
+    const char *colon = strrchr(text, ':');
     struct fo_target_process process;
 
     switch (h->by) {
+    case FO_HEAP_BY_OBJECT:
+        fo_json_set(row, "object", fo_json_text(fo_object_name(key)));
+        if (fo_object_name(key) != NULL)
+            break;
+        text += strlen(FO_NO_OBJECT);
+        /* fall through */
     case FO_HEAP_BY_LINE:
         fo_json_set(row, "file",
-                    colon == NULL ? json_null() : json_stringn(r->text, (size_t)(colon - r->text)));
+                    colon == NULL ? json_null() : json_stringn(text, (size_t)(colon - text)));
         fo_json_set(row, "line", fo_json_number(colon != NULL ? strtoull(colon + 1, NULL, 10) : 0));
         break;
     case FO_HEAP_BY_SIZE:
-        fo_json_set(row, "size", fo_json_number(r->key));
+        fo_json_set(row, "size", fo_json_number(key));
         break;
     default:
-        fo_target_process(h->target, (uint32_t)r->key, &process);
+        fo_target_process(h->target, (uint32_t)key, &process);
         fo_json_set(row, "pid", fo_json_known(process.pid));
         fo_json_set(row, "name", fo_json_text(process.name));
     }
@@ -174,7 +182,7 @@ json_t *fo_heap_document(const struct fo_heap_shown *h)
 
     for (size_t i = 0; i < h->tally.used; i++) {
         json_t *row = pair(h->tally.rows[i].blocks, h->tally.rows[i].bytes);
-        set_names(row, h, &h->tally.rows[i]);
+        fo_heap_row_names(row, h, h->tally.rows[i].key, h->tally.rows[i].text);
         fo_json_add(rows, row);
     }
     fo_json_set(document, "type", fo_json_text("heap"));
@@ -182,7 +190,9 @@ json_t *fo_heap_document(const struct fo_heap_shown *h)
     fo_json_set(document, "process", fo_process_json(h->target));
     fo_json_set(document, "library", fo_json_text(h->target->d.library));
     fo_json_set(document, "blocks", fo_blocks_json(h->target, &h->blocks));
-    fo_json_set(document, "by", fo_json_text(h->by_name));
+    fo_json_set(document, "by", fo_json_text(fo_heap_by_names[h->by]));
+    if (h->by == FO_HEAP_BY_OBJECT)
+        fo_json_set(document, "objects_known", json_boolean(fo_objects_doubt(h->objects) == NULL));
     fo_json_set(document, "rows", rows);
     fo_json_set(document, "others", pair(h->tally.others.blocks, h->tally.others.bytes));
     return document;

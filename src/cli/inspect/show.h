@@ -5,22 +5,32 @@
 #include <jansson.h>
 
 #include "cli/inspect/blocks.h"
+#include "cli/inspect/objects.h"
 #include "cli/inspect/tally.h"
 
-enum fo_heap_by { FO_HEAP_BY_LINE, FO_HEAP_BY_SIZE, FO_HEAP_BY_PROCESS, FO_HEAP_BYS };
+enum fo_heap_by {
+    FO_HEAP_BY_LINE,
+    FO_HEAP_BY_SIZE,
+    FO_HEAP_BY_PROCESS,
+    FO_HEAP_BY_OBJECT,
+    FO_HEAP_BYS
+};
 extern const char *const fo_heap_by_titles[FO_HEAP_BYS]; /* of a table's last column */
 enum { FO_HEAP_FORMAT_VERSION = 1 };
 
 struct fo_heap_shown {
     struct fo_target *target;
     enum fo_heap_by by;
-    const char *by_name;
+    struct fo_objects *objects; /* with FO_HEAP_BY_OBJECT */
     struct fo_blocks blocks;
     struct fo_tally tally;
 };
 
 void fo_heap_text(const struct fo_heap_shown *h, unsigned long rows);
 json_t *fo_heap_document(const struct fo_heap_shown *h);
+
+/* Which row it is, as members of a JSON object: of its key and its text. */
+void fo_heap_row_names(json_t *row, const struct fo_heap_shown *h, uint64_t key, const char *text);
 
 /* For both subcommands: what was not read, or not understood; and counts of blocks. */
 void fo_blocks_doubts(const struct fo_target *t, const struct fo_blocks *b);
