@@ -386,7 +386,7 @@ class Hostile(Case):
         process = self.start(f"hostile={self.TIMES}", **settings)
         statuses, bounds = {}, [0, 0]
         for turn in range(self.TIMES):
-            for command in (("heap",), ("heap", "--json", "--by", "process"), ("status",)):
+            for command in (("heap", "--by", "object"), ("heap", "--json", "--by", "process"), ("status",)):
                 reader = subprocess.Popen([tools.arguments.freeonce, *command, str(process.pid)],
                                           stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
                                           preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_CPU, (20, 20)))

@@ -218,7 +218,12 @@ class Watch(Case):
         return watch
 
     def look(self, watch):
-        return json.loads(watch.stdout.readline())
+        """What is old now was live two looks ago."""
+        shown = json.loads(watch.stdout.readline())
+        watch.live = [*getattr(watch, "live", []), shown["blocks"]["live"]["blocks"]]
+        if len(watch.live) > 2:
+            self.assertLessEqual(shown["old"]["blocks"], watch.live[-3])
+        return shown
 
     def grown(self, watch, key, wanted):
         """The looks up to one in which the growth of rows is as wanted."""

@@ -103,8 +103,9 @@ static size_t find_site(const struct fo_objects *o, uint64_t site)
     if (colon == NULL)
         return ROWS;
     *colon = '\0';
+    int line = atoi(colon + 1);
     for (size_t i = o->first; i < o->end; i++)
-        if (table[i].line == atoi(colon + 1) && strcmp(table[i].file, text) == 0)
+        if (table[i].line == line && strcmp(table[i].file, text) == 0)
             return i;
     return ROWS;
 }
