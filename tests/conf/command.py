@@ -212,10 +212,16 @@ def on_terminal(b, **env):
     controller, terminal = pty.openpty()
     try:
         b.options("-c", stdout=terminal, env={"TERM": "xterm", "FREEONCE_FILL": "1", **env})
-        return os.read(controller, 65536).decode()
+        os.close(terminal)
+        shown = b""
+        try:  # a read returns a part; EIO: there is no more
+            while part := os.read(controller, 65536):
+                shown += part
+        except OSError:
+            pass
+        return shown.decode()
     finally:
         os.close(controller)
-        os.close(terminal)
 
 
 def colours_are_for_terminals(b):
