@@ -72,6 +72,12 @@ _freeonce_setting()
     done
 }
 
+_freeonce_units()
+{
+    COMPREPLY=($(compgen -W "$(command systemctl list-unit-files --no-legend --no-pager \
+        --type=service 2>/dev/null | command sed 's/ .*//')" -- "$cur"))
+}
+
 # The values of an argument of subcommand $1 that --help calls $2.
 _freeonce_argument()
 {
@@ -88,8 +94,7 @@ _freeonce_argument()
         WHERE) cur=LOG=$cur && _freeonce_setting '' ;;
         SECONDS) [[ $1 == heap ]] || COMPREPLY=($(compgen -W forever -- "$cur")) ;;
         UNIT)
-            COMPREPLY=($(compgen -W "$(command systemctl list-unit-files --no-legend --no-pager \
-                --type=service 2>/dev/null | command sed 's/ .*//')" -- "$cur"))
+            _freeonce_units
             _filedir
             ;;
     esac
@@ -118,6 +123,16 @@ _freeonce_scan()
         fi
     done
     position=$cword
+}
+
+# A PID, a unit or all.
+_freeonce_processes()
+{
+    local units
+    _freeonce_units
+    units=("${COMPREPLY[@]}")
+    _pids
+    COMPREPLY+=("${units[@]}" $(compgen -W all -- "$cur"))
 }
 
 _freeonce()
@@ -154,10 +169,11 @@ _freeonce()
             systemd) _freeonce_argument "$sub" UNIT ;;
             doctor) COMPREPLY=($(compgen -c -- "$cur")) && _filedir ;;
             options) COMPREPLY=($(compgen -W "${_freeonce_options[*]%%=*}" -- "$cur")) ;;
-            heap | status)
+            heap)
                 _pids
-                [[ $sub == heap ]] && _filedir
+                _filedir
                 ;;
+            status | top) _freeonce_processes ;;
             *) _filedir ;;
         esac
     fi

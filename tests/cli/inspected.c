@@ -4,6 +4,7 @@
  *   own        memory comes from functions of the program's own, which count
  *   known      blocks in lines of their own, and an object of each kind; the library's own count
  *   many=N     N blocks in one line
+ *   grow=N     the same each time that it goes on
  *   child      blocks in the parent, others in its child, which stops
  *   steps=N    stops N times; before each, every line gets blocks that stay, or loses them
  *   objects    7 SSL_CTX, 5 SSL, 4 EVP_PKEY and 3 X509
@@ -354,6 +355,9 @@ int main(int argc, char **argv)
         objects();
     else if (strncmp(action, "steps=", 6) == 0)
         steps(number);
+    else if (strncmp(action, "grow=", 5) == 0)
+        for (;;)
+            many(number);
     else if (strcmp(action, "child") == 0)
         child();
     else if (strcmp(action, "move") == 0)

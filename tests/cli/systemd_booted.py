@@ -160,6 +160,25 @@ class Sandboxes(tools.Case):
         self.machine.run("systemctl", "start", "t-killed")
         self.assertEqual(str(int(signal.SIGSYS)), self.status("t-killed"))
 
+    def test_status(self):
+        """... of a unit that runs, by each of its names, and of one that does not."""
+        service = SERVICE.replace("Type=oneshot", "Environment=LD_PRELOAD=/opt/freeonce/lib/libfreeonce.so.0")
+        self.machine.unit("t-live.service", service.replace("fork bug", "alloc fork touch=/run/t-live pause"))
+        (self.machine.root / "etc/systemd/system/t-alias.service").symlink_to("t-live.service")
+        self.machine.run("systemctl", "daemon-reload")
+        self.machine.run("systemctl", "start", "t-live")
+        self.wait_until("the service", lambda: self.machine.run("test", "-e", "/run/t-live").returncode == 0)
+        for word in "t-live", "t-live.service", "t-alias":
+            done = self.machine.run("freeonce", "status", word)
+            self.assertEqual(0, done.returncode, done.stderr)
+            self.assertRegex(done.stdout, r"^unit t-live\.service: 2 processes, 2 guarded\n")
+        self.machine.run("systemctl", "stop", "t-live")
+        done = self.machine.run("freeonce", "status", "t-live")
+        self.assertEqual(66, done.returncode)
+        self.assertIn("and no unit of that name runs", done.stderr)
+        done = self.machine.run("freeonce", "status", "t-live.service")
+        self.assertIn("unit t-live.service has no processes", done.stderr)
+
     def test_removed(self):
         journal = self.guard("t-gone", "")
         done = self.machine.run("freeonce", "systemd", "--remove", "t-gone")

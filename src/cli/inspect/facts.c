@@ -2,6 +2,7 @@
 #include "cli/inspect/facts.h"
 
 #include <inttypes.h>
+#include <limits.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -33,29 +34,40 @@ static uint64_t boot_time(void)
     return seconds;
 }
 
-/* The 22nd word of /proc/PID/stat, in ticks since then; the second one is a name in brackets that
- * may hold anything. */
-uint64_t fo_process_started(pid_t pid)
+/* A number of /proc/PID/stat, counted from 1; the second word is a name in brackets that may hold
+ * anything.  0: not known. */
+static uint64_t word_of_stat(pid_t pid, int wanted)
 {
     FILE *file = open_of(pid, "stat");
     char text[2048];
     size_t length = file != NULL ? fread(text, 1, sizeof text - 1, file) : 0;
-    uint64_t ticks, boot = boot_time();
 
     if (file != NULL)
         fclose(file);
     text[length] = '\0';
     const char *at = strrchr(text, ')');
-    long each = sysconf(_SC_CLK_TCK);
-    if (at == NULL || boot == 0 || each <= 0)
-        return 0;
-    for (int word = 2; word < 22 && at != NULL; word++)
+    for (int word = 2; word < wanted && at != NULL; word++)
         at = strchr(at + 1, ' ');
-    if (at == NULL)
+    return at != NULL ? strtoull(at, NULL, 10) : 0;
+}
+
+/* It is in ticks since the system began. */
+uint64_t fo_process_started(pid_t pid)
+{
+    uint64_t ticks = word_of_stat(pid, 22), boot = boot_time();
+    long each = sysconf(_SC_CLK_TCK);
+
+    if (ticks == 0 || boot == 0 || each <= 0)
         return 0;
-    ticks = strtoull(at, NULL, 10);
     return boot * 1000000000 + ticks % (uint64_t)each * (1000000000 / (uint64_t)each) +
            ticks / (uint64_t)each * 1000000000;
+}
+
+pid_t fo_process_parent(pid_t pid)
+{
+    uint64_t parent = word_of_stat(pid, 4);
+
+    return parent <= INT_MAX ? (pid_t)parent : 0;
 }
 
 /* Does a line, or a text that ends with a NUL, begin with `key` and name the library? */

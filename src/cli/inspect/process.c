@@ -106,8 +106,8 @@ static bool add_mapping(struct fo_source *s, const char *line)
     char access[5];
     int at = 0;
 
-    if (sscanf(line, "%" SCNx64 "-%" SCNx64 " %4s %" SCNx64 " %*s %*s %n", &m.start, &m.end, access,
-               &m.offset, &at) < 4 ||
+    if (sscanf(line, "%" SCNx64 "-%" SCNx64 " %4s %" SCNx64 " %*s %" SCNu64 " %n", &m.start, &m.end,
+               access, &m.offset, &m.inode, &at) < 5 ||
         at == 0)
         return true;
     if ((s->mapping_count & (s->mapping_count - 1)) == 0) {
@@ -197,22 +197,32 @@ int fo_source_explain(const struct fo_source *s)
 /* --- start -------------------------------------------------------------------------------------
  */
 
-int fo_source_of_process(struct fo_source *s, pid_t pid)
+bool fo_source_open_process(struct fo_source *s, pid_t pid)
 {
     *s = (struct fo_source){.read = read_memory, .read_pieces = read_pieces, .pid = pid};
     read_name(s);
     FILE *file = open_of(pid, "maps");
     if (file == NULL) {
         s->why = errno;
-        return fo_source_explain(s);
+        return false;
     }
     bool has_memory = read_mappings(s, file);
     fclose(file);
     if (!has_memory) {
-        fo_error("no memory for the mappings of process %d", (int)pid);
-        return FO_EXIT_SOFTWARE;
+        s->why = ENOMEM;
+        return false;
     }
     uint64_t kilobytes = status_number(pid, "VmRSS:") + status_number(pid, "VmSwap:");
     s->left = LEAST + kilobytes * 2048;
-    return FO_EXIT_OK;
+    return true;
+}
+
+int fo_source_of_process(struct fo_source *s, pid_t pid)
+{
+    if (fo_source_open_process(s, pid))
+        return FO_EXIT_OK;
+    if (s->why != ENOMEM)
+        return fo_source_explain(s);
+    fo_error("no memory for the mappings of process %d", (int)pid);
+    return FO_EXIT_SOFTWARE;
 }

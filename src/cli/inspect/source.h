@@ -13,6 +13,7 @@
 struct fo_source_mapping {
     uint64_t start, end;
     uint64_t offset; /* in its file */
+    uint64_t inode;  /* of it, or of memory that processes share; 0: none, or not known */
     bool readable, writable, shared;
     const char *file; /* "" : none.  Owned by the source. */
 };
@@ -53,6 +54,9 @@ const struct fo_source_mapping *fo_source_mapping_at(const struct fo_source *s, 
 /* A running or stopped process.  Returns FO_EXIT_OK, or another status of exit.h after a message.
  */
 int fo_source_of_process(struct fo_source *s, pid_t pid);
+
+/* The same without a message.  False: s->why is an errno. */
+bool fo_source_open_process(struct fo_source *s, pid_t pid);
 
 /* The same for a core file. */
 int fo_source_of_core(struct fo_source *s, const char *path);
