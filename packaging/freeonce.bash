@@ -125,14 +125,14 @@ _freeonce_scan()
     position=$cword
 }
 
-# A PID, a unit or all.
+# A PID, a unit, or the word $1.
 _freeonce_processes()
 {
     local units
     _freeonce_units
     units=("${COMPREPLY[@]}")
     _pids
-    COMPREPLY+=("${units[@]}" $(compgen -W all -- "$cur"))
+    COMPREPLY+=("${units[@]}" $(compgen -W "$1" -- "$cur"))
 }
 
 _freeonce()
@@ -167,13 +167,17 @@ _freeonce()
     else
         case $sub in
             systemd) _freeonce_argument "$sub" UNIT ;;
-            doctor) COMPREPLY=($(compgen -c -- "$cur")) && _filedir ;;
+            doctor)
+                _freeonce_processes ''
+                COMPREPLY+=($(compgen -c -- "$cur"))
+                _filedir
+                ;;
             options) COMPREPLY=($(compgen -W "${_freeonce_options[*]%%=*}" -- "$cur")) ;;
             heap)
                 _pids
                 _filedir
                 ;;
-            status | top) _freeonce_processes ;;
+            status | top) _freeonce_processes all ;;
             *) _filedir ;;
         esac
     fi

@@ -6,10 +6,10 @@ import pathlib
 import shutil
 import subprocess
 
+import doctor_case
 import tools
+from doctor_case import CRYPTO, SOURCE
 
-SOURCE = "int main(void) { return 0; }\n"
-CRYPTO = "int OPENSSL_version_major(void);\nint main(void) { return OPENSSL_version_major() == 0; }\n"
 DLOPEN = '#include <dlfcn.h>\nint main(void) { return dlopen("libm.so.6", RTLD_NOW) == 0; }\n'
 # Of Debian's servers, those that are installed: what they are linked with.
 SERVERS = {
@@ -24,34 +24,7 @@ SERVERS = {
 }
 
 
-class Case(tools.Case):
-    def doctor(self, *argv, expect, wrap=(), env=None, **options):
-        """The rows, by their check."""
-        done = self.run_program(*wrap, tools.arguments.freeonce, "doctor", "--json", *argv, expect=expect, env=env, **options)
-        said = json.loads(done.stdout)
-        self.assertEqual({0: "ok", 1: "warning", 2: "failure"}[expect], said["state"])
-        for row in said["rows"]:
-            self.assertEqual(row["state"] == "ok", row["next"] is None, row)
-        rows = {}
-        for row in said["rows"]:
-            rows.setdefault(row["check"], row)
-        return rows
-
-    def check(self, rows, name, state, words):
-        self.assertIn(name, rows)
-        self.assertEqual(state, rows[name]["state"], rows[name])
-        self.assertIn(words, rows[name]["text"])
-
-    def compile(self, *compiler, source=SOURCE, libraries=(), name="program"):
-        path = self.dir / name
-        path.with_suffix(".c").write_text(source)
-        if shutil.which(compiler[0]) is None:
-            self.skip_or_fail(f"no {compiler[0]}")
-        self.run_program(*compiler, "-o", path, path.with_suffix(".c"), *libraries, expect=0)
-        return path
-
-
-class Program(Case):
+class Program(doctor_case.Case):
     def test_good(self):
         rows = self.doctor(tools.arguments.planted, expect=0)
         self.check(rows, "openssl", "ok", "is linked with libcrypto.so.")
@@ -182,7 +155,7 @@ class Program(Case):
     def test_bad_input(self):
         for argv, status, words in ((["no-such-program"], 66, "there is no program"), (["/etc/passwd"], 65, "is no program"),
                                     ([], 64, "which program"), (["true", "false"], 64, "one at a time"),
-                                    (["--jsno", "true"], 64, "did you mean --json?"), ([self.dir], 65, "it is no file")):
+                                    (["--jsno", "true"], 64, "did you mean --json?"), ([self.dir], 65, "is no root file system")):
             self.assertIn(words, self.freeonce("doctor", *argv, expect=status).stderr)
 
     def test_servers(self):
@@ -201,7 +174,7 @@ class Program(Case):
             self.skipTest("no server is installed")
 
 
-class Process(Case):
+class Process(doctor_case.Case):
     def start(self, *argv, env=None):
         """A process that runs, ready when it has touched a file."""
         ready = self.dir / "ready"

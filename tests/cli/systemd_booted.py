@@ -172,6 +172,9 @@ class Sandboxes(tools.Case):
             done = self.machine.run("freeonce", "status", word)
             self.assertEqual(0, done.returncode, done.stderr)
             self.assertRegex(done.stdout, r"^unit t-live\.service: 2 processes, 2 guarded\n")
+        done = self.machine.run("freeonce", "doctor", "t-live.service")
+        self.assertEqual(1, done.returncode, done.stdout + done.stderr)  # it names no journal
+        self.assertIn("The service runs: 2 of its 2 processes are guarded", done.stdout)
         self.machine.run("systemctl", "stop", "t-live")
         done = self.machine.run("freeonce", "status", "t-live")
         self.assertEqual(66, done.returncode)

@@ -28,14 +28,20 @@ static const struct argp_option options[] = {
     {0}};
 
 static const char text[] =
-    "Tells whether the library can guard a program, or guards a process, and if not, why.\v"
-    "TARGET is the name or path of a program, or the number of a process.  Each row is ok, a "
+    "Tells whether the library can guard a program or service, or guards a process, and if not, "
+    "why.\v"
+    "TARGET is the name or path of a program, the number of a process, a unit of systemd "
+    "(NAME.service, or the path of its file), or the folder of a root file system, as of a "
+    "container.  Each row is ok, a "
     "warning or a failure; below a warning or a failure is the next command to type.\n\n"
     "Examples:\n"
     "  freeonce doctor nginx\n"
-    "  freeonce doctor $(pgrep -o nginx)\n\n"
+    "  freeonce doctor $(pgrep -o nginx)\n"
+    "  freeonce doctor nginx.service\n"
+    "  freeonce doctor /var/lib/machines/web\n\n"
     "Exit status: 0 each row is ok, 1 there are warnings, 2 there are failures: the program is not "
-    "guarded; 64 wrong usage, 65 no program, 66 no such program, process or library, 77 needs "
+    "guarded; 64 wrong usage, 65 no program or root file system, 66 no such program, process, unit "
+    "or library, 77 needs "
     "another user.";
 
 static error_t parse(int key, char *argument, struct argp_state *state)
@@ -55,7 +61,8 @@ static error_t parse(int key, char *argument, struct argp_state *state)
         a->target = argument;
         return 0;
     case ARGP_KEY_NO_ARGS:
-        argp_error(state, "which program or process? For example: freeonce doctor nginx");
+        argp_error(state,
+                   "which program, process, unit or folder? For example: freeonce doctor nginx");
         return 0;
     default:
         return ARGP_ERR_UNKNOWN;
@@ -68,6 +75,22 @@ static error_t parse(int key, char *argument, struct argp_state *state)
 static bool is_number(const char *word)
 {
     return *word != '\0' && word[strspn(word, "0123456789")] == '\0';
+}
+
+static bool is_unit(const char *word)
+{
+    size_t length = strlen(word), end = strlen(".service");
+
+    return length > end && strcmp(word + length - end, ".service") == 0;
+}
+
+/* A root file system; a program's name has no slash. */
+static bool is_folder(const char *word)
+{
+    struct stat status;
+
+    return (strchr(word, '/') != NULL || strcmp(word, ".") == 0) && stat(word, &status) == 0 &&
+           S_ISDIR(status.st_mode);
 }
 
 /* Servers lie where a user's PATH does not look. */
@@ -144,9 +167,18 @@ static int check(struct fo_doctor *d)
         d->kind = "process";
         return fo_doctor_process(d, (pid_t)pid);
     }
+    if (is_unit(d->target)) {
+        d->kind = "unit";
+        return fo_doctor_unit(d, d->target);
+    }
+    if (is_folder(d->target)) {
+        d->kind = "root";
+        return fo_doctor_root(d, d->target);
+    }
     d->kind = "program";
     if (!look_up(d->target, path) || access(path, F_OK) != 0) {
-        fo_error("there is no program %s", d->target);
+        fo_error("there is no program %s%s", d->target,
+                 strchr(d->target, '/') == NULL ? "; the name of a unit ends with .service" : "");
         return FO_EXIT_NO_INPUT;
     }
     return check_program(d, path);

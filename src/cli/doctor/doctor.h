@@ -69,5 +69,7 @@ void fo_doctor_limits(struct fo_doctor *d, const struct fo_limits *limits, bool 
 /* process.c, unit.c, root.c: what is behind a word of the command line.  An exit status of exit.h;
  * not FO_EXIT_OK: after a message, nothing could be looked at. */
 int fo_doctor_process(struct fo_doctor *d, pid_t pid);
+int fo_doctor_unit(struct fo_doctor *d, const char *word); /* a name, or the path of a file */
+int fo_doctor_root(struct fo_doctor *d, const char *folder);
 
 #endif

@@ -222,7 +222,7 @@ static void ask_systemctl(struct fo_chosen *c)
     fo_output_free(&output);
 }
 
-static bool find_unit(struct fo_chosen *c, const char *name)
+bool fo_chosen_unit(struct fo_chosen *c, const char *name)
 {
     c->kind = FO_CHOSEN_UNIT;
     c->name = name;
@@ -267,10 +267,10 @@ int fo_chosen_find(struct fo_chosen *c, pid_t pid, const char *word)
     }
     bool as_unit = ends_as_unit(word);
     bool fits = strlen(word) <= NAME_MOST;
-    if (fits && as_unit && can_be_unit(word) && find_unit(c, word))
+    if (fits && as_unit && can_be_unit(word) && fo_chosen_unit(c, word))
         return FO_EXIT_OK;
     if (fits && !as_unit && can_be_unit(word) && fo_systemd_is_running() &&
-        find_unit(c, fo_print("%s.service", word)))
+        fo_chosen_unit(c, fo_print("%s.service", word)))
         return FO_EXIT_OK;
     if (fits && !as_unit) {
         c->kind = FO_CHOSEN_NAME;

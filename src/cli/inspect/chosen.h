@@ -20,6 +20,9 @@ struct fo_chosen {
  * exit.h after a message: there is no such unit or process.  Free it in any case. */
 int fo_chosen_find(struct fo_chosen *c, pid_t pid, const char *word);
 
+/* The processes of a unit, by its whole name, without a message.  False: it has none. */
+bool fo_chosen_unit(struct fo_chosen *c, const char *name);
+
 /* Once more: which are they now? */
 void fo_chosen_scan(struct fo_chosen *c);
 

@@ -217,7 +217,8 @@ int fo_looks_status(const struct fo_looks *l, const struct fo_chosen *chosen)
 
     if (l->count == 0)
         return FO_EXIT_NO_INPUT;
-    if (l->by_state[FO_LOOK_UNKNOWN] != 0)
+    if (l->by_state[FO_LOOK_UNKNOWN] != 0 &&
+        (chosen->kind != FO_CHOSEN_ALL || l->by_state[FO_LOOK_GUARDED] == 0))
         return FO_EXIT_DATA;
     if (chosen->kind != FO_CHOSEN_ALL && unprotected)
         return FO_EXIT_CONFIG;

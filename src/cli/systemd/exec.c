@@ -105,17 +105,28 @@ static void check_file(struct fo_plan *plan, const char *name, bool as_root, boo
 /* --- a line ------------------------------------------------------------------------------------
  */
 
-static void check_line(struct fo_plan *plan, const char *line)
+bool fo_exec_read(struct fo_plan *plan, const char *line, struct fo_exec *exec)
 {
     size_t prefixes = strspn(line, "@-:+!");
-    bool outside = memchr(line, '+', prefixes) != NULL;
     struct fo_list words = {0};
 
+    *exec = (struct fo_exec){.outside = memchr(line, '+', prefixes) != NULL,
+                             .wrapper = fo_wrapper_in(line + prefixes)};
+    exec->as_root = plan->sandbox.is_root || exec->outside || memchr(line, '!', prefixes) != NULL;
     fo_unit_split(plan->unit, line + prefixes, &words);
-    if (words.count == 0)
-        goto done;
-    const char *program = words.items[0];
-    if (outside)
+    exec->program = words.count != 0 ? words.items[0] : NULL;
+    fo_list_free(&words);
+    return exec->program != NULL;
+}
+
+static void check_line(struct fo_plan *plan, const char *line)
+{
+    struct fo_exec exec;
+
+    if (!fo_exec_read(plan, line, &exec))
+        return;
+    const char *program = exec.program;
+    if (exec.outside)
         fo_note(
             plan, FO_NOTE_WARN,
             "ExecStart=+%s runs as root and outside the sandbox: the library works there, and a "
@@ -126,21 +137,18 @@ static void check_line(struct fo_plan *plan, const char *line)
         fo_note(plan, FO_NOTE_FATAL,
                 "%s runs no server itself. Name the unit that does: systemctl list-units '%s@*'",
                 plan->unit->name, plan->unit->prefix);
-    note_wrapper(plan, fo_wrapper_in(line + prefixes), fo_print("ExecStart=%s", program));
+    note_wrapper(plan, exec.wrapper, fo_print("ExecStart=%s", program));
     if (strchr(program, '%') != NULL || strchr(program, '$') != NULL)
-        goto done;
-    if (plan->sandbox.root != NULL && !outside) {
+        return;
+    if (plan->sandbox.root != NULL && !exec.outside) {
         fo_note(plan, FO_NOTE,
                 "%s was not looked at: it lies below %s. It must not be statically linked, setuid "
                 "or have file capabilities, and its libc must be as new as that of this system.",
                 program, plan->sandbox.root);
     } else if (*program == '/') {
-        bool as_root = plan->sandbox.is_root || outside || memchr(line, '!', prefixes) != NULL;
-        check_file(plan, program, as_root, has_recipe);
+        check_file(plan, program, exec.as_root, has_recipe);
         check_profile(plan, program);
     }
-done:
-    fo_list_free(&words);
 }
 
 void fo_plan_exec(struct fo_plan *plan)

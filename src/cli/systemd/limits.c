@@ -8,7 +8,7 @@
 enum { JOURNAL_SIZE = 8 << 20 }; /* larger than a journal, see report/journal_format.h */
 
 /* Of a value such as 1M:2M or infinity, the soft limit. */
-static bool is_below(const char *value, unsigned long long bytes)
+bool fo_limit_is_below(const char *value, unsigned long long bytes)
 {
     char *end;
     unsigned long long number;
@@ -31,7 +31,7 @@ static void check_file_size(struct fo_plan *plan)
 {
     const char *limit = fo_unit_value(plan->unit, "LimitFSIZE");
 
-    if (limit != NULL && is_below(limit, JOURNAL_SIZE))
+    if (limit != NULL && fo_limit_is_below(limit, JOURNAL_SIZE))
         fo_note(plan, FO_NOTE_WARN,
                 "LimitFSIZE=%s is too small for a journal (some MiB): the library "
                 "works without one. Raise it to 8M.",

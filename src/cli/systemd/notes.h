@@ -39,6 +39,14 @@ bool fo_family_is_allowed(struct fo_unit *unit, const char *family);
 
 /* exec.c: what ExecStart= runs. */
 void fo_plan_exec(struct fo_plan *plan);
+struct fo_exec {
+    const char *program; /* as it is written, specifiers expanded */
+    bool outside;        /* "+": outside the sandbox */
+    bool as_root;
+    const char *wrapper; /* fo_wrapper_in() */
+};
+/* A line of ExecStart=.  False: it has no program. */
+bool fo_exec_read(struct fo_plan *plan, const char *line, struct fo_exec *exec);
 
 /* environment.c: LD_PRELOAD and FREEONCE_..., which the unit may set or unset.  `set` has
  * FREEONCE_NAME=VALUE.  fo_environment_has(): the value that the unit sets `name` to, NULL: none;
@@ -58,6 +66,8 @@ void fo_plan_places(struct fo_plan *plan);
 
 /* limits.c: settings of which users may fear that they break the library. */
 void fo_plan_limits(struct fo_plan *plan);
+/* Is the soft limit in a value such as 1M:2M or infinity lower? */
+bool fo_limit_is_below(const char *value, unsigned long long bytes);
 
 /* dropin.c: the plan as text, which the caller frees. */
 void fo_plan_make(struct fo_plan *plan, const struct fo_list *set);

@@ -138,7 +138,7 @@ static void check_journal(struct fo_plan *plan)
     case FO_WRITABLE:
         break;
     }
-    if (strchr(directory, '%') == NULL)
+    if (strchr(directory, '%') == NULL && !fo_sandbox_makes(&plan->sandbox, directory))
         check_directory(plan, directory);
 }
 

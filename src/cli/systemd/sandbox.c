@@ -20,6 +20,7 @@ static void add(struct fo_sandbox *s, const char *path, int kind, const char *wh
     }
     s->rules[s->count].path = path;
     s->rules[s->count].why = why;
+    s->rules[s->count].made = false;
     s->rules[s->count++].kind = (__typeof__(s->rules[0].kind))kind;
 }
 
@@ -80,6 +81,7 @@ static void add_own_directories(struct fo_sandbox *s, struct fo_unit *u, const c
         const char *name = fo_keep(words.items[i], strcspn(words.items[i], ":"));
         const char *path = fo_print("%s/%s", base, name), *why = fo_print("%s=%s", key, name);
         add(s, path, FO_MOUNT_BIND, why);
+        s->rules[s->count - 1].made = true;
         add(s, path, FO_ALLOW_WRITE, why);
         if (i == 0 && strcmp(key, "LogsDirectory") == 0)
             s->logs = path;
@@ -172,6 +174,14 @@ void fo_sandbox_free(struct fo_sandbox *sandbox)
     free(sandbox->rules);
     sandbox->rules = NULL;
     sandbox->count = 0;
+}
+
+bool fo_sandbox_makes(const struct fo_sandbox *s, const char *path)
+{
+    for (size_t i = 0; i < s->count; i++)
+        if (s->rules[i].made && fo_path_below(path, s->rules[i].path))
+            return true;
+    return false;
 }
 
 /* The rule for `path` with the longest path, of two kinds; of equal lengths, that of the kind

@@ -13,6 +13,7 @@ enum fo_access {
 
 struct fo_rule {
     const char *path, *why; /* "ProtectSystem=strict" */
+    bool made;              /* a directory that systemd makes for the unit, and gives to its user */
     enum { FO_MOUNT_BIND, FO_MOUNT_PRIVATE, FO_MOUNT_HIDDEN, FO_ALLOW_WRITE, FO_FORBID_WRITE } kind;
 };
 
@@ -31,6 +32,9 @@ void fo_sandbox_free(struct fo_sandbox *sandbox);
 /* What the path is inside the sandbox; `*why` names the setting that causes it, or is "". */
 enum fo_access fo_sandbox_access(const struct fo_sandbox *sandbox, const char *path,
                                  const char **why);
+
+/* Does systemd make the directory `path`, or one above it, for the unit? */
+bool fo_sandbox_makes(const struct fo_sandbox *sandbox, const char *path);
 
 /* Is `path` in `directory`, or equal to it? */
 bool fo_path_below(const char *path, const char *directory);

@@ -193,7 +193,7 @@ static void add_line(struct reader *r, const char *line, size_t length)
     while (length > 0 && strchr(BLANK, *line) != NULL && *line != '\0')
         line++, length--;
     if (strncmp(line, FO_DROPIN_MARKER, strlen(FO_DROPIN_MARKER)) == 0)
-        r->is_own = true;
+        r->is_own = !r->unit->with_own;
     if (r->is_own || (length > 0 && (*line == '#' || *line == ';')))
         return; /* also between continued lines */
     memcpy(r->line + r->used, line, length);

@@ -38,6 +38,7 @@ struct fo_unit {
     struct fo_entry *entries;
     size_t count;
     bool has_service;
+    bool with_own;             /* set before it is read: drop-ins of freeonce count, too */
     struct fo_list unexpanded; /* specifiers that only the manager can expand */
 };
 
@@ -47,8 +48,8 @@ enum fo_exit fo_unit_name(struct fo_unit *unit, const char *name);
 void fo_unit_free(struct fo_unit *unit);
 
 /* Add one file to the unit, or several as `systemctl cat` prints them (each after a comment with
- * its path).  Drop-ins of freeonce are ignored.  `text` must end with a NUL that `length` does not
- * count. */
+ * its path).  Drop-ins of freeonce are ignored unless with_own.  `text` must end with a NUL that
+ * `length` does not count. */
 enum fo_exit fo_unit_parse(struct fo_unit *unit, const char *file, const char *text, size_t length);
 
 /* The last value of `key`, specifiers expanded; NULL if unset or emptied. */
