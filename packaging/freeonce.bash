@@ -178,6 +178,10 @@ _freeonce()
                 _filedir
                 ;;
             status | top) _freeonce_processes all ;;
+            metrics)
+                _pids
+                COMPREPLY+=($(compgen -W all -- "$cur"))
+                ;;
             *) _filedir ;;
         esac
     fi

@@ -6,8 +6,8 @@
  * the version is the same.
  *
  * The version counts what numbers cannot say: this struct itself, the hash of the check bits, the
- * fields of a header, how the states of a slot are encoded, and the root of the registry.  A
- * change of one of these needs another FO_DESCRIPTION_VERSION. */
+ * fields of a header, how the states of a slot are encoded, the root of the registry, and the kind
+ * in the key of a finding.  A change of one of these needs another FO_DESCRIPTION_VERSION. */
 #ifndef FO_LOAD_DESCRIPTION_H
 #define FO_LOAD_DESCRIPTION_H
 

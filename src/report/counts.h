@@ -10,10 +10,21 @@ enum {
     FO_KINDS_OF_FINDING = 1024
 }; /* distinct ones; each of those beyond is taken for a new one */
 
-/* A finding seen.  The key is a hash of what makes it the same; 0: free. */
+/* A finding seen.  The key is a hash of what makes it the same, with its kind; 0: free. */
 struct fo_seen {
     struct fo_shared_u64 key, count, printed;
 };
+
+static inline uint64_t fo_seen_key(uint64_t hash, unsigned kind)
+{
+    return (hash & ~UINT64_C(0xff)) | (kind << 1 & 0xff) | 1;
+}
+
+/* A number of findings.def, for those who read the key from outside: unchecked. */
+static inline unsigned fo_seen_kind(uint64_t key)
+{
+    return (key & 0xff) >> 1;
+}
 
 struct fo_counts {
     struct fo_unprinted unprinted;

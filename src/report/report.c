@@ -49,6 +49,14 @@ bool fo_report_start(void)
     return true;
 }
 
+enum {
+#define FO_FINDING(KIND, id, free_text, realloc_text) COUNT_##KIND,
+#include "report/findings.def"
+#undef FO_FINDING
+    COUNT
+};
+_Static_assert(COUNT < 128, "fo_seen_key");
+
 static uint64_t key_of(const struct fo_record *r)
 {
     const uint64_t parts[] = {((uint64_t)r->kind << 2 | r->operation) ^ (uintptr_t)r->verb,
@@ -59,7 +67,7 @@ static uint64_t key_of(const struct fo_record *r)
 
     for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++)
         key = (key ^ parts[i]) * UINT64_C(0x9e3779b97f4a7c15) + (key >> 29);
-    return key | 1;
+    return fo_seen_key(key, r->kind);
 }
 
 /* Its row; FO_KINDS_OF_FINDING: the table is full. */
