@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Does `cmake --install` put everything where it belongs, under a prefix and a DESTDIR of its own, and can
+# Does `cmake --install` install every file at its path, under a prefix and a DESTDIR of its own, and can
 # the libraries be built without what only the command needs?  Usage: cmake-install.sh TREE BUILD
 # (a build folder of that tree, complete)
 set -euo pipefail
@@ -37,7 +37,7 @@ command=(bin/freeonce share/bash-completion/completions/freeonce share/man/man1/
     share/zsh/site-functions/_freeonce)
 installed "$build" "${libraries[@]}" "${command[@]}"
 
-# A machine that has no library but libc.
+# Like a machine that has no library but libc.
 export PKG_CONFIG_LIBDIR=$scratch
 cmake -S "$tree" -B "$scratch/without" -G Ninja -DBUILD_TESTING=OFF -DFREEONCE_COMMAND=OFF >/dev/null
 cmake --build "$scratch/without" >/dev/null

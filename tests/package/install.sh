@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Does the package install, work and go away in a fresh minimal Debian?
+# Can the package be installed, used and removed in a fresh minimal Debian?
 # Usage: install.sh FOLDER (of build.sh) PROGRAM
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)

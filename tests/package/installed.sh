@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Does what was installed into a system work, and does it go away again without a trace?  Called by
+# Does the installed package work, and is it removed without a trace?  Called by
 # install.sh, as mmdebstrap's hook.  Usage: installed.sh ROOT PACKAGES PROGRAM
 set -euo pipefail
 root=$1 packages=$2 program=$3
@@ -9,7 +9,7 @@ touch "$packages/reached"
 inside() { chroot "$root" env PATH=/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C.UTF-8 DEBIAN_FRONTEND=noninteractive "$@"; }
 files() { inside find /etc /home /opt /root /srv /usr /var/lib /var/spool -xdev ! -path '/var/lib/apt/*' ! -path '/var/lib/dpkg/*-old' | sort; }
 
-# expect TEXT COMMAND...: it succeeds, and says so on either stream.
+# expect TEXT COMMAND...: it succeeds, and prints TEXT on either stream.
 expect() {
     local text=$1 seen
     shift

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Has lintian nothing to say?  Usage: lintian.sh FOLDER (of build.sh).  Every tag fails, the pedantic ones too;
+# Does lintian report nothing?  Usage: lintian.sh FOLDER (of build.sh).  Every tag fails, the pedantic ones too;
 # overrides, with their reasons, are in debian/.
 set -euo pipefail
 # shellcheck source=tests/package/lib.sh

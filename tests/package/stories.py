@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Do the console blocks of README.md and docs/*.md happen as written?  Called by stories.sh, as mmdebstrap's hook.
+"""Do the commands in the console blocks of README.md and docs/*.md print what these pages show?  Called by stories.sh, as mmdebstrap's hook.
 
 A story is what follows a line `<!-- story: NAME -->`: a block of ```console, in which lines that begin
 with "$ " or "# " are commands of a user or of root, and all others what they print (which must not begin so).  Numbers that
@@ -18,6 +18,7 @@ import sys
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "tools"))
 import booted
 
+TREE = pathlib.Path(sys.argv[3])
 STORY = re.compile(r"(<!-- story: (\w+) -->\n+```console\n)(.*?)(^```$)", re.M | re.S)
 NUMBERS = (
     (re.compile(r"0x[0-9a-f]+"), "0x#"),
@@ -26,6 +27,7 @@ NUMBERS = (
     (re.compile(r"^( +)\d+ (?=\w+: )", re.M), r"\1# "),
     (re.compile(r"\b\d+\.\d+\.\d+\b"), "VERSION"),
     (re.compile(r"\d+ processes guarded"), "# processes guarded"),
+    (re.compile(r"\(\d+ s\)$", re.M), "(# s)"),
     (re.compile(r"Reading database ... .*"), "Reading database"),
     (re.compile(r"^((?:Removing|Processing triggers for) \S+) \(.*\)", re.M), r"\1"),
     (re.compile(r" +"), " "),  # columns move with the numbers
@@ -37,6 +39,10 @@ exec 2>&1 </dev/null
 cd "$HOME"
 %s
 """
+# package.build has built the packages, and to build them again takes a minute: in place of dpkg-buildpackage, and of the
+# packages that it needs.
+BUILDER = "#!/bin/sh\ncp /tmp/packages/*.deb ..\n"
+CONTROL = "Package: {}\nVersion: 99\nArchitecture: all\nMaintainer: none <none@invalid>\nDescription: empty\n"
 KAMAILIO = """#!KAMAILIO
 debug=0
 log_stderror=no
@@ -74,6 +80,45 @@ class User:
         pass
 
 
+def build_packages():
+    return re.search(r"^build_packages=\((.*)\)$", (TREE / "scripts/package").read_text(), re.M)[1].split()
+
+
+class Tree:
+    """Commands of root in a copy of the tree, of which only the scripts are needed, in a plain chroot."""
+
+    def __init__(self, root):
+        self.root = root
+        shutil.copytree(TREE / "scripts", root / "root/freeonce/scripts")
+        self.builder = root / "usr/local/bin/dpkg-buildpackage"
+        self.builder.write_text(BUILDER)
+        self.builder.chmod(0o755)
+        self.empty = [name for name in build_packages() if not self.has(name)]
+        for name in self.empty:
+            control = root / "root/empty" / name / "DEBIAN/control"
+            control.parent.mkdir(parents=True)
+            control.write_text(CONTROL.format(name))
+            self.do("dpkg-deb", "--build", f"/root/empty/{name}")
+        self.do("sh", "-c", "dpkg --install /root/empty/*.deb")
+
+    def do(self, *argv):
+        return subprocess.run(["chroot", self.root, *argv], check=True, stdout=subprocess.DEVNULL)
+
+    def has(self, package):
+        info = self.root / "var/lib/dpkg/info"
+        return (info / f"{package}.list").exists() or any(info.glob(f"{package}:*.list"))
+
+    def run(self, script):
+        settings = ["PATH=/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C.UTF-8", "HOME=/root/freeonce"]
+        return ["chroot", self.root, "env", "-i", *settings, "bash", "-c", script]
+
+    def close(self):
+        self.do("dpkg", "--purge", *self.empty)
+        self.builder.unlink()
+        for folder in "freeonce", "empty":
+            shutil.rmtree(self.root / "root" / folder)
+
+
 class Machine(booted.Machine):
     """Commands of root, on a system that was booted."""
 
@@ -85,16 +130,20 @@ class Machine(booted.Machine):
         return self.enter("bash", "-c", script, HOME="/root", TZ="UTC")
 
 
-def furnish(root, stage, tree):
-    """The packages, a Kamailio that does TLS, and the service of docs/operations.md."""
+def copy_packages(root, stage):
     (root / "tmp/packages").mkdir(exist_ok=True)
     for package in "freeonce", "libfreeonce0":
         (found,) = stage.glob(f"{package}_*.deb")
         shutil.copy(found, root / "tmp/packages")
-    install = "apt-get -q -y --no-install-recommends install /tmp/packages/*.deb"
-    subprocess.run(["chroot", root, "sh", "-c", install], check=True)
+
+
+def furnish(root):
+    """The packages, if no story has installed them, a Kamailio that does TLS, and the service of docs/operations.md."""
+    if not (root / "usr/bin/freeonce").exists():
+        install = "apt-get -q -y --no-install-recommends install /tmp/packages/*.deb"
+        subprocess.run(["chroot", root, "sh", "-c", install], check=True)
     folder = root / "etc/kamailio"
-    certs = tree / "tests/tools/make-certs.sh"
+    certs = TREE / "tests/tools/make-certs.sh"
     subprocess.run([certs, folder / "certs"], check=True)
     (folder / "kamailio.cfg").write_text(KAMAILIO)
     subprocess.run(["chroot", root, "chown", "-R", "kamailio:", "/etc/kamailio/certs"], check=True)
@@ -110,8 +159,8 @@ def commands_of(block):
     return [line[2:] for line in block.splitlines() if line.startswith(("$ ", "# "))]
 
 
-def tell(surroundings, block):
-    """What happens when the commands of a story are given."""
+def run_story(surroundings, block):
+    """The commands of a story with their output."""
     commands = commands_of(block)
     body = "\n".join(f"mark\n{command}" for command in commands)
     done = subprocess.run(
@@ -130,7 +179,9 @@ def plain(text):
     return text
 
 
+FIRST = {"install": Tree}
 PLACES = {
+    **FIRST,
     "finding": User,
     "ci": User,
     "runners": User,
@@ -140,16 +191,17 @@ PLACES = {
 }
 
 
-def differences(root, stage, pages):
-    """The stories that did not happen as written, by name; with UPDATE_STORIES the pages are written anew."""
+def differences(root, stage, pages, names):
+    """The names of stories with another output than the page shows; with UPDATE_STORIES the pages are written anew."""
     wanted = set(filter(None, os.environ.get("STORIES", "").split(","))) or set(PLACES)
-    told = [(page, *story) for page in pages for story in STORY.findall(page.read_text())]
-    for page, head, name, block, tail in sorted(told, key=lambda story: list(PLACES).index(story[2])):
+    wanted &= set(names)
+    stories = [(page, *story) for page in pages for story in STORY.findall(page.read_text())]
+    for page, head, name, block, tail in sorted(stories, key=lambda story: list(PLACES).index(story[2])):
         if name in wanted:
             text = page.read_text()
             try:
                 with contextlib.closing(PLACES[name](root)) as surroundings:
-                    seen = tell(surroundings, block)
+                    seen = run_story(surroundings, block)
             except booted.Impossible as reason:
                 (stage / "skipped").write_text(f"the story {name}, no systemd can be booted here: {reason}\n")
                 continue
@@ -161,13 +213,16 @@ def differences(root, stage, pages):
 
 
 def main():
-    root, stage, tree = (pathlib.Path(argument) for argument in sys.argv[1:4])
+    root, stage = (pathlib.Path(argument) for argument in sys.argv[1:3])
     (stage / "reached").touch()
-    pages = [tree / "README.md", *sorted((tree / "docs").glob("*.md"))]
+    pages = [TREE / "README.md", *sorted((TREE / "docs").glob("*.md"))]
     named = [name for page in pages for _, name, _, _ in STORY.findall(page.read_text())]
     assert sorted(named) == sorted(PLACES), named
-    furnish(root, stage, tree)
-    sys.exit(bool(list(differences(root, stage, pages))))
+    copy_packages(root, stage)
+    wrong = list(differences(root, stage, pages, FIRST))
+    furnish(root)
+    wrong += differences(root, stage, pages, set(PLACES) - set(FIRST))
+    sys.exit(bool(wrong))
 
 
 main()
