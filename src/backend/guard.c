@@ -137,7 +137,7 @@ bool fo_guard_find(uintptr_t address, struct fo_guarded *out)
     out->record.allocated = __atomic_load_n(&s->record.allocated, __ATOMIC_ACQUIRE);
     out->record.word = __atomic_load_n(&s->record.word, __ATOMIC_ACQUIRE);
     out->record.freed = __atomic_load_n(&s->record.freed, __ATOMIC_ACQUIRE);
-    out->record.who = __atomic_load_n(&s->record.who, __ATOMIC_ACQUIRE);
+    out->record.thread_id = __atomic_load_n(&s->record.thread_id, __ATOMIC_ACQUIRE);
     out->record.caller = __atomic_load_n(&s->record.caller, __ATOMIC_ACQUIRE);
     out->record.stacks = __atomic_load_n(&s->record.stacks, __ATOMIC_ACQUIRE);
     return FO_RELAXED_LOAD(&s->state) == state &&
@@ -183,7 +183,7 @@ static void guard_free(void *block, size_t size, const char *file, int line)
     if (s == NULL)
         return;
     FO_RELAXED_STORE(&s->record.freed, fo_site_pack(file, line));
-    FO_RELAXED_STORE(&s->record.who, fo_who());
+    FO_RELAXED_STORE(&s->record.thread_id, fo_thread_id());
     FO_RELAXED_STORE(&s->record.caller, fo_thread.caller);
     FO_RELAXED_STORE(&s->record.stacks, fo_thread.stacks);
     __atomic_store_n(&s->state, FO_GUARD_FREED, __ATOMIC_RELEASE);

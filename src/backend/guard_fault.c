@@ -44,7 +44,7 @@ static void report(uintptr_t address, const ucontext_t *context)
         .answer = "the program ends",
         .pointer = address,
         .block = (uintptr_t)f->address,
-        .now = {true, 0, me->index, fo_who_thread(fo_who()), code, fo_stack_capture()},
+        .now = {true, 0, me->index, fo_thread_id_number(fo_thread_id()), code, fo_stack_capture()},
     };
     fo_record_freed(&r, f);
     r.first.known = !g.live;

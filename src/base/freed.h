@@ -10,9 +10,9 @@ struct fo_freed {
     fo_site allocated;
     uint64_t word; /* the header's word while it lived */
     fo_site freed;
-    uint64_t who;     /* process/process.h; its clock orders two records */
-    uintptr_t caller; /* code that freed the OpenSSL object around this block; 0: not known */
-    uint64_t stacks;  /* of the allocation << 32, of the free; report/stacks.h */
+    uint64_t thread_id; /* process/process.h; its clock orders two records */
+    uintptr_t caller;   /* code that freed the OpenSSL object around this block; 0: not known */
+    uint64_t stacks;    /* of the allocation << 32, of the free; report/stacks.h */
 };
 
 #endif

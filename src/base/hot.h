@@ -31,7 +31,7 @@ struct fo_hot {
     struct fo_memory *memory;   /* data that is shared exactly when the blocks are */
     uint32_t tail;              /* watched bytes behind each payload; block/watch.h */
     bool fill;                  /* freed payloads are filled with a pattern */
-    bool watch;                 /* fill, wipe, tail or guard: each free is checked */
+    bool checks_frees;          /* fill, wipe, tail or guard: each free is checked */
     bool guard;                 /* some or all blocks lie on guarded pages; backend/guard.h */
     uint32_t spent;             /* bytes for a block beside its payload; block/quarantine.h */
     uint32_t pad;               /* 8 once the backend has returned a block aligned to 8 only */
@@ -39,7 +39,7 @@ struct fo_hot {
     bool recycle; /* blocks in quarantine can be reused: the backend is libc or arena */
     bool direct;  /* backend arena, its blocks are judged by their header and place; region.h */
     bool shared;  /* processes share the blocks, the registry and the quarantine */
-    bool keep;    /* a free of an ancestor's object is skipped; shared/inherited.h */
+    bool keeps_ancestors;     /* a free of an ancestor's object is skipped; shared/inherited.h */
     struct fo_tree *tree;     /* of the processes; in `memory` */
     fo_alloc_function *first; /* chooses the backend, at the first allocation */
 };

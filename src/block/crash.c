@@ -125,7 +125,7 @@ static void report_fault(void *data)
     r.now = (struct fo_place){true,
                               0,
                               fo_process_self()->index,
-                              fo_who_thread(fo_who()),
+                              fo_thread_id_number(fo_thread_id()),
                               place_of(l),
                               fo_stack_put(l->crash.frames, l->crash.frame_count)};
     __atomic_store_n(&reported, this_thread(), __ATOMIC_RELAXED);
@@ -164,7 +164,7 @@ static void examine(int number, siginfo_t *info, void *context, bool is_handled)
         return;
     uint64_t me = this_thread();
     if (!is_handled)
-        fo_journal_ended(number);
+        fo_journal_record_signal(number);
     if (is_sent_by_another(info) || fo_report_ends ||
         (!is_handled && __atomic_load_n(&reported, __ATOMIC_RELAXED) == me) ||
         (info->si_code > 0 && fo_guard_contains((uintptr_t)info->si_addr)) || /* guard reports it */

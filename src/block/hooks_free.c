@@ -78,7 +78,7 @@ void fo_free_slow(uintptr_t payload, fo_site now)
         fo_refuse_damaged(payload, slot, FO_OPERATION_FREE, now);
         return;
     }
-    if (fo_unlikely(FO_RELAXED_LOAD(&fo_hot.watch)) &&
+    if (fo_unlikely(FO_RELAXED_LOAD(&fo_hot.checks_frees)) &&
         fo_watch_free(payload, h->site, word, FO_OPERATION_FREE, now))
         return;
     FO_RELAXED_STORE(&h->word, fo_word_freed(word));

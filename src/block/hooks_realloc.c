@@ -109,7 +109,7 @@ static bool can_move_by_libc(uint64_t word, size_t size)
 
     return fo_word_size(word) >= CHEAP_TO_COPY && fo_word_backend(word) == FO_BACKEND_LIBC &&
            size <= FO_SIZE_MAX && !FO_RELAXED_LOAD(&fo_hot.shared) &&
-           !FO_RELAXED_LOAD(&fo_hot.watch) && !FO_RELAXED_LOAD(&fo_hot.guard) &&
+           !FO_RELAXED_LOAD(&fo_hot.checks_frees) && !FO_RELAXED_LOAD(&fo_hot.guard) &&
            fo_options.stacks == 0 && fo_hot.tail == 0 && fo_word_pad(word) == 0 &&
            fo_quarantine_is_too_small(fo_word_size(word));
 }
@@ -179,7 +179,7 @@ FO_NO_STACK_PROTECTOR void *fo_realloc(void *p, size_t size, const char *file, i
     size_t old = fo_word_size(word);
     memcpy(moved, p, old < size ? old : size);
     __atomic_store_n(slot, FO_SLOT_FREED, __ATOMIC_RELEASE);
-    if (fo_unlikely(FO_RELAXED_LOAD(&fo_hot.watch)) &&
+    if (fo_unlikely(FO_RELAXED_LOAD(&fo_hot.checks_frees)) &&
         fo_watch_free(payload, h->site, word, FO_OPERATION_REALLOC, now))
         return moved;
     FO_RELAXED_STORE(&h->word, fo_word_freed(word));

@@ -96,7 +96,7 @@ static uint32_t least_ripe(int class, uint32_t users)
     static const uint16_t least[] = {640, 512, 96, 64, 56, 16, 20, 16, 28, 16, 16, 16, 16, 42};
 
     if (users <= 1)
-        return FO_CLASS_KEEP;
+        return FO_CLASS_WAIT_LEAST;
     return class < (int)(sizeof least / sizeof *least) ? least[class] : class < 32 ? 12 : 8;
 }
 

@@ -13,7 +13,7 @@ enum { FO_SHARDS = 16 };
 
 /* Payloads of up to FO_CLASS_MAX bytes, with the watched bytes behind them, have size classes, 16
  * bytes apart. */
-enum { FO_CLASS_KEEP = 16 }; /* the least number of a class that wait before one is reused */
+enum { FO_CLASS_WAIT_LEAST = 16 }; /* the least number of a class that wait before one is reused */
 enum { FO_CLASSES = 64, FO_CLASS_MAX = FO_CLASSES * 16, FO_QUEUES = FO_CLASSES + 1 };
 
 static inline size_t fo_class_of(size_t size)

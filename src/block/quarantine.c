@@ -176,9 +176,9 @@ static size_t others_waiting(void)
 static uint64_t age_of_oldest(const struct fo_shard *s)
 {
     const struct fo_queue *q = &s->queues[FO_CLASSES];
-    uint64_t who = fo_queue_entry(q, q->tail)->who;
+    uint64_t thread_id = fo_queue_entry(q, q->tail)->thread_id;
 
-    return ((s->clock << FO_WHO_CLOCK) - who) >> FO_WHO_CLOCK;
+    return ((s->clock << FO_THREAD_ID_CLOCK) - thread_id) >> FO_THREAD_ID_CLOCK;
 }
 
 /* A thread's share of these bytes is as large as its share for the classes. */
@@ -322,7 +322,7 @@ static struct fo_shard *lock_any(void)
 {
     fo_process_self();
     fo_quarantine_begin();
-    fo_who();
+    fo_thread_id();
     return fo_quarantine_lock_slowly(fo_process_id());
 }
 
@@ -385,7 +385,7 @@ static enum fo_remembered find_in(const struct fo_queue *q, uintptr_t payload, s
         out->allocated = __atomic_load_n(&e->allocated, __ATOMIC_ACQUIRE);
         out->word = __atomic_load_n(&e->word, __ATOMIC_ACQUIRE);
         out->freed = __atomic_load_n(&e->freed, __ATOMIC_ACQUIRE);
-        out->who = __atomic_load_n(&e->who, __ATOMIC_ACQUIRE);
+        out->thread_id = __atomic_load_n(&e->thread_id, __ATOMIC_ACQUIRE);
         out->caller = __atomic_load_n(&e->caller, __ATOMIC_ACQUIRE);
         out->stacks = __atomic_load_n(&e->stacks, __ATOMIC_ACQUIRE);
         out->address = FO_RELAXED_LOAD(&e->address); /* overwritten meanwhile? */
@@ -407,8 +407,8 @@ enum fo_remembered fo_quarantine_find(uintptr_t payload, struct fo_freed *out)
         const struct fo_shard *s = &m->shards[(home + i / FO_QUEUES) % FO_SHARDS];
         const struct fo_queue *q = &s->queues[i % FO_QUEUES];
         enum fo_remembered here = is_open(s) ? find_in(q, payload, &f) : FO_FORGOTTEN;
-        if (here > best ||
-            (here == best && here != FO_FORGOTTEN && fo_who_is_newer(f.who, out->who))) {
+        if (here > best || (here == best && here != FO_FORGOTTEN &&
+                            fo_thread_id_is_newer(f.thread_id, out->thread_id))) {
             best = here;
             *out = f;
         }

@@ -103,7 +103,7 @@ static inline void fo_queue_record(struct fo_shard *s, struct fo_queue *q, uint6
     FO_RELAXED_STORE(&e->allocated, allocated);
     FO_RELAXED_STORE(&e->word, word);
     FO_RELAXED_STORE(&e->freed, freed);
-    FO_RELAXED_STORE(&e->who, fo_thread.who | s->clock++ << FO_WHO_CLOCK);
+    FO_RELAXED_STORE(&e->thread_id, fo_thread.id | s->clock++ << FO_THREAD_ID_CLOCK);
     FO_RELAXED_STORE(&e->caller, fo_thread.caller);
     FO_RELAXED_STORE(&e->stacks, fo_thread.stacks);
     __atomic_store_n(&q->head, head + 1, __ATOMIC_RELEASE);
@@ -114,7 +114,7 @@ static inline void fo_quarantine_put(uintptr_t payload, fo_site allocated, uint6
                                      fo_site freed)
 {
     uint32_t id = __atomic_load_n(&fo_hot.process->id, __ATOMIC_ACQUIRE);
-    struct fo_shard *s = fo_thread.home; /* set only together with fo_thread.who */
+    struct fo_shard *s = fo_thread.home; /* set only together with fo_thread.id */
     size_t size = fo_word_size(word);
 
     if (fo_unlikely(id == 0) || fo_unlikely(s == NULL) ||

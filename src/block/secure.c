@@ -132,7 +132,7 @@ void fo_secure_remember(const struct fo_secure_at *at, fo_site now)
     __atomic_store_n(&f->address, 0, __ATOMIC_RELEASE);
     FO_RELAXED_STORE(&f->word, (uint64_t)at->size << FO_SIZE_SHIFT);
     FO_RELAXED_STORE(&f->freed, now);
-    FO_RELAXED_STORE(&f->who, fo_who());
+    FO_RELAXED_STORE(&f->thread_id, fo_thread_id());
     FO_RELAXED_STORE(&f->caller, fo_thread.caller);
     __atomic_store_n(&f->address, at->block, __ATOMIC_RELEASE);
 }
@@ -148,7 +148,7 @@ bool fo_secure_find_freed(uintptr_t p, struct fo_freed *out)
         *out = (struct fo_freed){.address = p,
                                  .word = FO_RELAXED_LOAD(&f->word),
                                  .freed = FO_RELAXED_LOAD(&f->freed),
-                                 .who = FO_RELAXED_LOAD(&f->who),
+                                 .thread_id = FO_RELAXED_LOAD(&f->thread_id),
                                  .caller = FO_RELAXED_LOAD(&f->caller)};
         return true;
     }

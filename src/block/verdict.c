@@ -22,7 +22,7 @@ static const char *const answers[] = {
 static struct fo_record new_record(uintptr_t p, enum fo_operation operation, fo_site now)
 {
     const struct fo_process *me = fo_process_self();
-    uint64_t who = fo_who();
+    uint64_t thread_id = fo_thread_id();
 
     return (struct fo_record){
         .operation = operation,
@@ -30,7 +30,7 @@ static struct fo_record new_record(uintptr_t p, enum fo_operation operation, fo_
         .answer = answers[operation],
         .pointer = p,
         .block = p,
-        .now = {true, now, me->index, fo_who_thread(who), fo_thread.caller, 0},
+        .now = {true, now, me->index, fo_thread_id_number(thread_id), fo_thread.caller, 0},
     };
 }
 

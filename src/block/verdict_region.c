@@ -37,8 +37,9 @@ void fo_judge_region_earlier(struct fo_record *r)
 
     if (!fo_region_freed(&at, &f))
         return;
-    r->first =
-        (struct fo_place){true, f.freed, fo_who_process(f.who), fo_who_thread(f.who), f.caller, 0};
+    r->first = (struct fo_place){
+        true,     f.freed, fo_thread_id_process(f.thread_id), fo_thread_id_number(f.thread_id),
+        f.caller, 0};
 }
 
 /* A block of the region, freed or held by another thread; or it was, and is live again by now. */

@@ -142,8 +142,12 @@ FO_NO_STACK_PROTECTOR void fo_watch_check(uintptr_t payload, fo_site allocated, 
     r.answer = operation == FO_OPERATION_FREE ? "freed all the same" : "moved all the same";
     r.allocated =
         (struct fo_place){true, allocated, fo_word_process(word), 0, 0, fo_stack_of(payload, size)};
-    r.now = (struct fo_place){
-        true, now, me->index, fo_who_thread(fo_who()), fo_thread.caller, fo_stack_capture()};
+    r.now = (struct fo_place){true,
+                              now,
+                              me->index,
+                              fo_thread_id_number(fo_thread_id()),
+                              fo_thread.caller,
+                              fo_stack_capture()};
     fo_report(&r);
 }
 

@@ -79,13 +79,13 @@ void fo_region_forked(void)
 
 void fo_region_mark(void)
 {
-    uint64_t who = fo_who();
+    uint64_t thread_id = fo_thread_id();
     uint32_t n = __atomic_fetch_add(&fo_region->marks, 1, __ATOMIC_RELAXED);
 
     if (n >= FO_MARKS)
         n = n % (FO_MARKS - 1) + 1;
-    FO_RELAXED_STORE(&fo_mark_at(n)->process, fo_who_process(who));
-    FO_RELAXED_STORE(&fo_mark_at(n)->thread, fo_who_thread(who));
+    FO_RELAXED_STORE(&fo_mark_at(n)->process, fo_thread_id_process(thread_id));
+    FO_RELAXED_STORE(&fo_mark_at(n)->thread, fo_thread_id_number(thread_id));
     fo_thread.mark = (uint64_t)n << FO_ADDRESS_BITS;
     fo_thread_enter(fo_thread.caller);
 }
@@ -101,7 +101,8 @@ void fo_region_update_limit(struct fo_direct *d)
 
     /* A block that another process made may have to stay. */
     FO_RELAXED_STORE(&d->object_bits,
-                     FO_REGION_DEAD | (FO_RELAXED_LOAD(&fo_hot.keep) ? FO_REGION_MAKER : 0));
+                     FO_REGION_DEAD |
+                         (FO_RELAXED_LOAD(&fo_hot.keeps_ancestors) ? FO_REGION_MAKER : 0));
     __atomic_store_n(&d->bytes, limit, __ATOMIC_RELEASE);
     if (!fo_options.wipe && !fo_direct_wrapped &&
         !FO_RELAXED_LOAD(&d->held_back)) /* else every free takes the slow path */

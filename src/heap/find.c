@@ -218,8 +218,8 @@ bool fo_region_freed(const struct fo_at *at, struct fo_freed *out)
         .allocated = at->site,
         .word = at->word,
         .freed = freed,
-        .who = (uint64_t)FO_RELAXED_LOAD(&mark->process) << FO_WHO_PROCESS |
-               UINT64_C(1) << FO_WHO_KNOWN | FO_RELAXED_LOAD(&mark->thread),
+        .thread_id = (uint64_t)FO_RELAXED_LOAD(&mark->process) << FO_THREAD_ID_PROCESS |
+                     UINT64_C(1) << FO_THREAD_ID_KNOWN | FO_RELAXED_LOAD(&mark->thread),
         .caller = (uintptr_t)(by & ((UINT64_C(1) << FO_ADDRESS_BITS) - 1)),
     };
     return freed != 0 || by != 0;

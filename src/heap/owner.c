@@ -336,7 +336,7 @@ void fo_cache_end_hold_back(void)
 {
     if ((uint32_t)syscall(SYS_gettid) != fo_getpid())
         return;
-    fo_thread.who = 0;
+    fo_thread.id = 0;
     fo_cache_disown();
     fo_region_start_fast_path(fo_direct_of(fo_process_self()));
 }

@@ -16,6 +16,10 @@ enum fo_mapped {
 };
 enum fo_mapped fo_system_map_at(uintptr_t start, size_t size);
 
+/* The addresses that the limits of a process must leave at start: the library maps fewer, the rest
+ * is for the program.  With less it does not guard the process.  In MiB. */
+enum { FO_SYSTEM_NEEDS = 32 };
+
 /* Could so many bytes of addresses be mapped, under the limits of this process?  Where all memory
  * is locked (MCL_FUTURE), that counts, too. */
 bool fo_system_has_room(uint64_t size);

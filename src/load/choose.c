@@ -173,7 +173,7 @@ static void set_paths(enum fo_backend_id id)
     FO_RELAXED_STORE(&fo_hot.spent, id == FO_BACKEND_HOST ? FO_SPENT_BY_HOST : 0);
     /* Other threads may read these already; their first allocation waits for the choice. */
     FO_RELAXED_STORE(&fo_hot.guard, guard);
-    FO_RELAXED_STORE(&fo_hot.watch, FO_RELAXED_LOAD(&fo_hot.watch) || guard);
+    FO_RELAXED_STORE(&fo_hot.checks_frees, FO_RELAXED_LOAD(&fo_hot.checks_frees) || guard);
     bool direct = id == FO_BACKEND_ARENA && !fo_hot.fill && fo_hot.tail == 0 && !guard;
     FO_RELAXED_STORE(&fo_hot.direct, direct);
     FO_RELAXED_STORE(&fo_hot.recycle,

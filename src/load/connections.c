@@ -23,7 +23,7 @@ static void *make_connection(unsigned major, void *context, uintptr_t caller)
     if (fo_unlikely(!fo_direct_contains(fo_direct_of(fo_hot.process), (uintptr_t)context)))
         fo_objects_check_passed(context, "SSL_CTX", "SSL_new", major);
     void *connection = real != NULL ? real(context) : NULL;
-    if (connection != NULL && FO_RELAXED_LOAD(&fo_hot.keep)) {
+    if (connection != NULL && FO_RELAXED_LOAD(&fo_hot.keeps_ancestors)) {
         fo_connection_made((uintptr_t)connection);
         fo_objects_kept_count_made();
     }
@@ -37,7 +37,7 @@ static void *make_context(struct fo_library_slot *slot, const char *name, unsign
 
     *(void **)&real = fo_library_function_kept(slot, FO_PART_SSL, major, name, caller);
     void *context = real != NULL ? real(arguments[0], arguments[1], arguments[2]) : NULL;
-    if (context != NULL && FO_RELAXED_LOAD(&fo_hot.keep))
+    if (context != NULL && FO_RELAXED_LOAD(&fo_hot.keeps_ancestors))
         fo_objects_kept_count_made();
     return context;
 }

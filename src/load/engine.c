@@ -44,17 +44,21 @@ static uint64_t make_secret(void)
     return mixed ^ fresh;
 }
 
-/* The library maps less than this at start; the rest is for the program.  Checked before anything
- * is mapped. */
+/* Checked before anything is mapped. */
 static bool has_room(void)
 {
-    if (fo_system_has_room(UINT64_C(32) << 20))
+    char line[200];
+    struct fo_text t = FO_TEXT(line);
+
+    if (fo_system_has_room((uint64_t)FO_SYSTEM_NEEDS << 20))
         return true;
-    fo_say_words(
-        "limits leave less than 32 MB of addresses (ulimit -v; ulimit -l, if all memory is "
-        "locked); this process runs unprotected",
-        NULL);
-    fo_journal_how(FO_JOURNAL_UNPROTECTED, "");
+    fo_put(&t, "limits leave less than ");
+    fo_put_dec(&t, FO_SYSTEM_NEEDS);
+    fo_put(&t,
+           " MB of addresses (ulimit -v; ulimit -l, if all memory is locked); this process runs "
+           "unprotected");
+    fo_say(&t);
+    fo_journal_record_guard(FO_JOURNAL_UNPROTECTED, "");
     fo_engine_refuse();
     return false;
 }
@@ -71,13 +75,13 @@ static void process_begun(struct fo_process *me, bool forked)
         fo_region_forked();
     if (forked && fo_options.lock)
         fo_backend_lock();
-    fo_journal_process(me->index);
+    fo_journal_write_process(me->index);
     fo_output_forked();
 }
 
 static void process_moved(struct fo_process *me)
 {
-    fo_journal_process(me->index);
+    fo_journal_write_process(me->index);
 }
 
 static const struct fo_process_events process_events = {process_entered, process_begun,
@@ -91,7 +95,7 @@ static bool start(void)
     if (!has_room())
         return false;
     bool understood = fo_options_complain() == 0;
-    understood &= fo_journal_complain();
+    understood &= fo_journal_report_error();
     understood &= fo_backend_is_known(fo_options.backend);
     if (!understood)
         fo_engine_refuse();
@@ -106,7 +110,7 @@ static bool start(void)
         fo_say_words("no memory for the registry of blocks (address space limit?); this process "
                      "runs unprotected",
                      NULL);
-        fo_journal_how(FO_JOURNAL_UNPROTECTED, "");
+        fo_journal_record_guard(FO_JOURNAL_UNPROTECTED, "");
         fo_engine_refuse();
         return false;
     }
@@ -114,13 +118,13 @@ static bool start(void)
         (void)fo_stacks_start(); /* without memory for stacks, reports have none */
     fo_hot.root = fo_hot.memory->root;
     fo_process_self();
-    fo_who(); /* now: a sandbox that the process enters later may forbid its system call */
+    fo_thread_id(); /* now: a sandbox that the process enters later may forbid its system call */
     fo_hot.alone = &__libc_single_threaded;
     if (fo_options.stacks > FO_STACK_MAX)
         fo_options.stacks = FO_STACK_MAX;
     fo_hot.tail = (fo_options.canary ? FO_CANARY_LEAST : 0u) + (fo_options.stacks != 0 ? 8u : 0u);
     fo_hot.fill = fo_options.fill;
-    fo_hot.watch = fo_options.fill || fo_options.wipe || fo_hot.tail != 0;
+    fo_hot.checks_frees = fo_options.fill || fo_options.wipe || fo_hot.tail != 0;
     fo_hot.objects = fo_options.objects;
     return true;
 }
@@ -187,8 +191,8 @@ void fo_engine_report(const char *backend)
     fo_put(&h, backend);
     fo_put(&h, fo_hot.shared ? ", memory shared" : ", memory private");
     how[h.used] = '\0';
-    fo_journal_how(FO_JOURNAL_GUARDED, how);
-    fo_journal_settings();
+    fo_journal_record_guard(FO_JOURNAL_GUARDED, how);
+    fo_journal_write_settings();
     if (fo_options.verbose)
         print_verbose(how);
     if (fo_hot.shared)

@@ -93,7 +93,7 @@ static void report_engine(const struct fo_openssl *o, uintptr_t caller)
         fo_put(&t, slash != NULL ? slash + 1 : module.path);
     }
     line[t.used] = '\0';
-    fo_journal_how(FO_JOURNAL_UNPROTECTED, line);
+    fo_journal_record_guard(FO_JOURNAL_UNPROTECTED, line);
     fo_put(&t, "; its blocks are not guarded");
     fo_say(&t);
     fo_engine_refuse();
@@ -108,7 +108,7 @@ int fo_engine_register(struct fo_openssl *o, const struct fo_host *functions, bo
         return 1;
     if (late)
         allow_mixing(functions);
-    o->ours = false;
+    o->is_guarded = false;
     fo_memory_set_by_name(false);
     int answer = late ? !o->set_mem(allocate, move, release)
                       : o->set_mem(functions->malloc, functions->realloc, functions->free);

@@ -22,10 +22,10 @@
         int(*real) parameters;                                                                     \
                                                                                                    \
         *(void **)&real = fo_real(&name##_slot, #name);                                            \
-        bool left = fo_journal_leave();                                                            \
+        bool left = fo_journal_begin_exec();                                                       \
         int failed = real arguments;                                                               \
         if (left)                                                                                  \
-            fo_journal_stay();                                                                     \
+            fo_journal_undo_exec();                                                                \
         return failed;                                                                             \
     }
 

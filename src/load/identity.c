@@ -43,7 +43,7 @@ FO_EXPORT pthread_t pthread_self(void)
 static uint32_t generators_pid(const struct fo_openssl *o)
 {
     fo_fork_id_used();
-    bool shared = o->ours && o->secure_heap != NULL && o->secure_heap() == 0;
+    bool shared = o->is_guarded && o->secure_heap != NULL && o->secure_heap() == 0;
     uint32_t common = shared ? fo_fork_id() : 0;
     return common != 0 ? common : fo_fork_id_apart();
 }

@@ -271,7 +271,7 @@ static inline __attribute__((always_inline)) void *forward(fo_object_function *f
                                                            fo_object_function **slot,
                                                            uintptr_t caller, bool frees)
 {
-    if (fo_unlikely(FO_RELAXED_LOAD(&fo_hot.keep)) && !fo_libraries_contain(caller))
+    if (fo_unlikely(FO_RELAXED_LOAD(&fo_hot.keeps_ancestors)) && !fo_libraries_contain(caller))
         return frees ? free_unless_kept(function, p, second, slot, caller)
                      : count_reference(function, p, second, slot, caller);
     return frees ? call(function, p, second, caller) : function(p, second);
@@ -302,7 +302,7 @@ static FO_COLD void *call_slow_path(fo_object_function *function, void *p, const
         function = __atomic_load_n(slot, __ATOMIC_ACQUIRE);
     if (function == NULL)
         function = find_real(slot, entry, caller);
-    if (frees && FO_RELAXED_LOAD(&fo_hot.keep) &&
+    if (frees && FO_RELAXED_LOAD(&fo_hot.keeps_ancestors) &&
         is_kept(function, p, &fo_object_real[entry], caller))
         return (void *)1;
     if (guard && is_freed(p, entry, caller))
@@ -310,7 +310,7 @@ static FO_COLD void *call_slow_path(fo_object_function *function, void *p, const
     if (!guard)
         return function(p, second);
     check_passed(p, &fo_object_real[entry]);
-    if (!frees && FO_RELAXED_LOAD(&fo_hot.keep))
+    if (!frees && FO_RELAXED_LOAD(&fo_hot.keeps_ancestors))
         return count_reference(function, p, second, &fo_object_real[entry], caller);
     return call(function, p, second, caller);
 }

@@ -39,7 +39,7 @@ void fo_older_check(void)
         return;
     }
     fo_output_open();
-    fo_journal_how(FO_JOURNAL_UNPROTECTED, "OpenSSL 1.1");
+    fo_journal_record_guard(FO_JOURNAL_UNPROTECTED, "OpenSSL 1.1");
     fo_say_words("this process uses OpenSSL 1.1, which the library does not guard (OpenSSL 3 and 4 "
                  "only)",
                  NULL);

@@ -54,7 +54,7 @@ void fo_openssl_describe(struct fo_text *t)
     const char *word = "in front of ";
 
     for (unsigned i = 0; i < known_count; i++)
-        if (known[i].ours) {
+        if (known[i].is_guarded) {
             fo_put(t, word);
             fo_openssl_put(t, &known[i]);
             word = " and ";
@@ -103,7 +103,7 @@ static void report_too_late(const struct fo_openssl *o)
     fo_openssl_put(&t, o);
     fo_put(&t, " had allocated before freeonce could get in");
     line[t.used] = '\0';
-    fo_journal_how(FO_JOURNAL_UNPROTECTED, line);
+    fo_journal_record_guard(FO_JOURNAL_UNPROTECTED, line);
     fo_put(&t, "; this process runs unprotected. Start it with LD_PRELOAD=libfreeonce.so");
     fo_say(&t);
     fo_engine_refuse();
@@ -122,12 +122,12 @@ static void register_functions(struct fo_openssl *o)
 {
     if (!fo_engine_start())
         return;
-    o->ours = o->set_mem(fo_malloc, fo_realloc, fo_free) == 1;
+    o->is_guarded = o->set_mem(fo_malloc, fo_realloc, fo_free) == 1;
     fo_memory_find_wrappers(o->major);
     fo_memory_set_by_name(fo_openssl_has_all_guarded(3) && fo_openssl_has_all_guarded(4));
-    if (o->ours)
+    if (o->is_guarded)
         watch_secure_heap(o);
-    if (!o->ours)
+    if (!o->is_guarded)
         report_too_late(o);
     else if (FO_RELAXED_LOAD(&fo_hot.shared))
         fo_reach_check(o);
@@ -138,7 +138,7 @@ void fo_openssl_check_cures(void)
     unsigned n = __atomic_load_n(&known_count, __ATOMIC_ACQUIRE);
 
     for (unsigned i = 0; i < n; i++)
-        if (known[i].ours)
+        if (known[i].is_guarded)
             fo_reach_check(&known[i]);
 }
 
@@ -150,7 +150,7 @@ static void add(uintptr_t code, const char *how)
         return;
     for (unsigned i = 0; i < known_count; i++)
         if (known[i].start == module.start) {
-            if (known[i].ours) /* again: it may have been unloaded and loaded again */
+            if (known[i].is_guarded) /* again: it may have been unloaded and loaded again */
                 known[i].set_mem(fo_malloc, fo_realloc, fo_free);
             return;
         }
@@ -274,7 +274,7 @@ void *fo_openssl_entry(const char *name, void *handle, const char *version)
         return NULL;
     uintptr_t real = (uintptr_t)fo_real_dlvsym(handle, name, version);
     for (unsigned i = 0; i < known_count; i++)
-        if (known[i].ours && !known[i].in_executable && real >= known[i].start &&
+        if (known[i].is_guarded && !known[i].in_executable && real >= known[i].start &&
             real < known[i].end)
             return unless_wrapped(fo_entry_named(name, known[i].major), name, known[i].major, real);
     return NULL;
@@ -307,7 +307,7 @@ bool fo_openssl_has_all_guarded(unsigned major)
     unsigned n = __atomic_load_n(&known_count, __ATOMIC_ACQUIRE);
 
     for (unsigned i = 0; i < n; i++)
-        if (known[i].major == major && !known[i].ours)
+        if (known[i].major == major && !known[i].is_guarded)
             return false;
     return true;
 }
@@ -337,9 +337,9 @@ bool fo_openssl_thread_stop(void)
     bool all = true;
 
     for (unsigned i = 0; i < known_count; i++)
-        if (known[i].ours && known[i].thread_stop != NULL)
+        if (known[i].is_guarded && known[i].thread_stop != NULL)
             known[i].thread_stop();
-        else if (known[i].ours)
+        else if (known[i].is_guarded)
             all = false;
     return all;
 }
@@ -348,6 +348,6 @@ void fo_openssl_cleanup(const struct fo_openssl *o, void (*function)(void))
 {
     if (fo_cure_can_clean_up())
         function();
-    else if (o->ours && o->thread_stop != NULL && fo_cure_state_is_own())
+    else if (o->is_guarded && o->thread_stop != NULL && fo_cure_state_is_own())
         o->thread_stop();
 }

@@ -14,7 +14,7 @@ struct fo_openssl {
     unsigned major;       /* 3 or 4: the symbol versions of its callers */
     uintptr_t start, end; /* its mapping, for "is this call from libcrypto?" */
     const char *how;      /* how it was found, in words */
-    bool ours;            /* it calls the library's functions */
+    bool is_guarded;      /* it calls the library's functions */
     bool in_executable;   /* static: its mapping has the program's own code, too */
     int (*set_mem)(fo_malloc_function *, fo_realloc_function *, fo_free_function *);
     void (*get_mem)(fo_malloc_function **, fo_realloc_function **, fo_free_function **);

@@ -79,9 +79,9 @@ static int register_host(struct fo_openssl *o, struct fo_host wanted, uintptr_t 
         wanted.free == o->default_free || has_no_pool(&wanted))
         return 0;
     if (fo_host.malloc != NULL && host_openssl != o) { /* a second OpenSSL with a second pool */
-        o->ours = o->set_mem(wanted.malloc, wanted.realloc, wanted.free) != 1;
-        fo_memory_set_by_name(o->ours && fo_direct_by_name);
-        return !o->ours;
+        o->is_guarded = o->set_mem(wanted.malloc, wanted.realloc, wanted.free) != 1;
+        fo_memory_set_by_name(o->is_guarded && fo_direct_by_name);
+        return !o->is_guarded;
     }
     if (!fo_shared_prepare())
         return 0;
@@ -116,15 +116,15 @@ static int set_mem(unsigned major, const struct fo_host *wanted, uintptr_t calle
 
     if (o == NULL)
         return 0;
-    return o->ours ? register_host(o, entries_to_real(o, *wanted), caller)
-                   : o->set_mem(wanted->malloc, wanted->realloc, wanted->free);
+    return o->is_guarded ? register_host(o, entries_to_real(o, *wanted), caller)
+                         : o->set_mem(wanted->malloc, wanted->realloc, wanted->free);
 }
 
 static void get_mem(unsigned major, struct fo_host *out)
 {
     const struct fo_openssl *o = fo_openssl_chosen(major);
 
-    if (o != NULL && o->ours)
+    if (o != NULL && o->is_guarded)
         *out = real_to_entries(o, current(o));
     else if (o != NULL && o->get_mem != NULL)
         o->get_mem(&out->malloc, &out->realloc, &out->free);

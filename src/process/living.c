@@ -14,7 +14,7 @@ enum { OWNER_SHIFT = 32 };
 
 uint64_t fo_living_me(void)
 {
-    uint32_t id = fo_process_id(), thread = fo_who_thread(fo_who());
+    uint32_t id = fo_process_id(), thread = fo_thread_id_number(fo_thread_id());
 
     return (uint64_t)id << OWNER_SHIFT | (thread != 0 ? thread : fo_process_self()->pid);
 }

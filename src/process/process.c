@@ -35,18 +35,18 @@ void fo_process_name(const char *argv0)
     fo_program[t.used] = '\0';
 }
 
-static uint64_t who_of(const struct fo_process *me, uint32_t thread)
+static uint64_t thread_id_of(const struct fo_process *me, uint32_t thread)
 {
-    return (uint64_t)me->index << FO_WHO_PROCESS | UINT64_C(1) << FO_WHO_KNOWN | thread;
+    return (uint64_t)me->index << FO_THREAD_ID_PROCESS | UINT64_C(1) << FO_THREAD_ID_KNOWN | thread;
 }
 
-uint64_t fo_who_query(void)
+uint64_t fo_thread_id_query(void)
 {
     const struct fo_process *me = fo_hot.process;
     uint32_t id = (uint32_t)syscall(SYS_gettid);
 
-    fo_thread.who = who_of(me, id == me->pid ? 0 : id);
-    return fo_thread.who;
+    fo_thread.id = thread_id_of(me, id == me->pid ? 0 : id);
+    return fo_thread.id;
 }
 
 /* Where the kernel cannot wipe the page (before Linux 4.14) a fork(3) is still noticed. */
@@ -134,7 +134,7 @@ void fo_process_noticed(void)
     enter(me, fo_getpid(), known_index);
     /* The child of a fork has one thread, the main one; but this may be a new one that was faster.
      */
-    fo_thread.who = forked && fo_thread.who != 0 ? who_of(me, 0) : 0;
+    fo_thread.id = forked && fo_thread.id != 0 ? thread_id_of(me, 0) : 0;
     if (fo_hot.shared)
         fo_life_watch(fo_hot.tree, me->index);
     if (fo_hot.shared)
@@ -151,7 +151,7 @@ void fo_process_moved(void)
         fo_shared_set(serials, me->serial);
     known_index = 0;
     enter(me, me->pid, 0);
-    fo_thread.who = who_of(me, fo_who_thread(fo_who()));
+    fo_thread.id = thread_id_of(me, fo_thread_id_number(fo_thread_id()));
     fo_thread.shard = fo_thread.home = NULL;
     events->moved(me);
 }

@@ -91,12 +91,16 @@ static inline uint64_t fo_process_meta(const struct fo_process *me)
  *
  * process is an index into the table, thread is 0 for the main thread or else the kernel's id.  A
  * thread keeps its own with the clock 0; a record adds the clock of its shard. */
-enum { FO_WHO_KNOWN = 31, FO_WHO_PROCESS = 32, FO_WHO_CLOCK = FO_WHO_PROCESS + FO_PROCESS_BITS };
+enum {
+    FO_THREAD_ID_KNOWN = 31,
+    FO_THREAD_ID_PROCESS = 32,
+    FO_THREAD_ID_CLOCK = FO_THREAD_ID_PROCESS + FO_PROCESS_BITS
+};
 
 extern FO_HIDDEN struct fo_cache fo_no_cache; /* of a thread that has none; heap/region.h */
 
 extern __thread struct fo_thread {
-    uint64_t who;
+    uint64_t id;
     struct fo_shard *shard; /* block/quarantine.h; NULL: none yet */
     struct fo_shard *home;  /* the same, where the fast path may use it */
     uintptr_t caller;       /* of the outermost X_free() that is running; load/objects.c */
@@ -123,25 +127,26 @@ static inline void fo_thread_abandon(void)
         fo_thread_enter(0);
 }
 
-FO_COLD uint64_t fo_who_query(void);
-static inline uint64_t fo_who(void) /* after fo_process_self() */
+FO_COLD uint64_t fo_thread_id_query(void);
+static inline uint64_t fo_thread_id(void) /* after fo_process_self() */
 {
-    uint64_t who = fo_thread.who;
-    return fo_likely(who != 0) ? who : fo_who_query();
+    uint64_t id = fo_thread.id;
+    return fo_likely(id != 0) ? id : fo_thread_id_query();
 }
-static inline uint32_t fo_who_process(uint64_t who)
+static inline uint32_t fo_thread_id_process(uint64_t id)
 {
-    return (uint32_t)(who >> FO_WHO_PROCESS) & (FO_PROCESSES - 1);
+    return (uint32_t)(id >> FO_THREAD_ID_PROCESS) & (FO_PROCESSES - 1);
 }
-static inline uint32_t fo_who_thread(uint64_t who)
+static inline uint32_t fo_thread_id_number(uint64_t id)
 {
-    return (uint32_t)who & ((1u << FO_WHO_KNOWN) - 1);
+    return (uint32_t)id & ((1u << FO_THREAD_ID_KNOWN) - 1);
 }
 /* Is the first record the newer one?  The clock wraps after 4 million frees of a shard, long after
  * the older record was overwritten. */
-static inline bool fo_who_is_newer(uint64_t a, uint64_t b)
+static inline bool fo_thread_id_is_newer(uint64_t a, uint64_t b)
 {
-    return (int64_t)((a >> FO_WHO_CLOCK << FO_WHO_CLOCK) - (b >> FO_WHO_CLOCK << FO_WHO_CLOCK)) > 0;
+    return (int64_t)((a >> FO_THREAD_ID_CLOCK << FO_THREAD_ID_CLOCK) -
+                     (b >> FO_THREAD_ID_CLOCK << FO_THREAD_ID_CLOCK)) > 0;
 }
 
 /* Where this thread calls fork(), for the child's row. */

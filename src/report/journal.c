@@ -217,7 +217,7 @@ void fo_journal_make(void)
     errno = saved_errno;
 }
 
-bool fo_journal_complain(void)
+bool fo_journal_report_error(void)
 {
     if (reason == NULL)
         return true;

@@ -31,29 +31,29 @@ void fo_journal_open(void);
 void fo_journal_make(void);
 
 /* Print why fo_journal_open() or fo_journal_make() failed.  False: it failed. */
-bool fo_journal_complain(void);
+bool fo_journal_report_error(void);
 
 /* Write a row for process `index` of fo_hot.tree's table. */
-void fo_journal_process(uint32_t index);
+void fo_journal_write_process(uint32_t index);
 
 /* Record how the library was loaded into this process, or why it was not. */
-void fo_journal_how(enum fo_journal_guard guard, const char *how);
+void fo_journal_record_guard(enum fo_journal_guard guard, const char *how);
 
 /* Write the options of this guarded process, or count it if the journal has other ones. */
-void fo_journal_settings(void);
+void fo_journal_write_settings(void);
 
 /* Count this process, which uses OpenSSL 1.1 and no other. */
 void fo_journal_count_older(void);
 
 /* This process is about to execute another program, which is counted by itself.  True: the journal
- * does not count it as guarded any more, and fo_journal_stay() is to be called if execve(2) fails.
- * Both can be called anywhere: the child of a vfork(2), which has its parent's memory, is not taken
- * for its parent. */
-bool fo_journal_leave(void);
-void fo_journal_stay(void);
+ * does not count it as guarded any more, and fo_journal_undo_exec() is to be called if execve(2)
+ * fails. Both can be called anywhere: the child of a vfork(2), which has its parent's memory, is
+ * not taken for its parent. */
+bool fo_journal_begin_exec(void);
+void fo_journal_undo_exec(void);
 
 /* This process is about to be ended by this signal. */
-void fo_journal_ended(int number);
+void fo_journal_record_signal(int number);
 
 /* Keep a finding.  *row gets the number of its row, for the next time; 0 at first.  It lies in
  * memory of this process: the number is not bounded when it is read. */

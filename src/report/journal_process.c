@@ -96,7 +96,7 @@ static uint32_t write_row(uint32_t index, uint32_t parent_row, uint32_t parent_p
     return row;
 }
 
-void fo_journal_process(uint32_t index)
+void fo_journal_write_process(uint32_t index)
 {
     if (index == 0 || !fo_journal_is_usable())
         return;
@@ -145,7 +145,7 @@ uint32_t fo_journal_keep_process(uint32_t index)
     return 0;
 }
 
-void fo_journal_how(enum fo_journal_guard guard, const char *how)
+void fo_journal_record_guard(enum fo_journal_guard guard, const char *how)
 {
     fo_how_keep(guard, how);
     if (!fo_journal_is_usable())
@@ -208,7 +208,7 @@ static void set_guard(enum fo_journal_guard from, enum fo_journal_guard to)
     finish(p, before);
 }
 
-void fo_journal_ended(int number)
+void fo_journal_record_signal(int number)
 {
     enum fo_journal_state before;
 
@@ -221,7 +221,7 @@ void fo_journal_ended(int number)
     finish(p, before);
 }
 
-bool fo_journal_leave(void)
+bool fo_journal_begin_exec(void)
 {
     if (own.guard != FO_JOURNAL_GUARDED || own.pid == 0 ||
         __atomic_load_n(&fo_hot.process->serial, __ATOMIC_RELAXED) != own.process ||
@@ -233,7 +233,7 @@ bool fo_journal_leave(void)
     return true;
 }
 
-void fo_journal_stay(void)
+void fo_journal_undo_exec(void)
 {
     int saved_errno = errno;
 

@@ -14,7 +14,7 @@ static uint64_t hash_of(const char *text, size_t size)
     return hash | 1; /* 0: free */
 }
 
-void fo_journal_settings(void)
+void fo_journal_write_settings(void)
 {
     char text[sizeof fo_journal->settings.text];
     uint32_t state = FO_JOURNAL_FREE;

@@ -66,7 +66,7 @@ static int move_up(int fd)
 static void remember(int fd)
 {
     fo_target_record(&target.is, fd);
-    target.is.ours = true;
+    target.is.is_own = true;
     target.fd = fd;
 }
 

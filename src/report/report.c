@@ -35,9 +35,12 @@ void fo_record_freed(struct fo_record *r, const struct fo_freed *f)
     r->size = fo_word_size(f->word);
     r->allocated = (struct fo_place){
         true, f->allocated, fo_word_process(f->word), 0, 0, (uint32_t)(f->stacks >> 32)};
-    r->first = (struct fo_place){
-        true,      f->freed,           fo_who_process(f->who), fo_who_thread(f->who),
-        f->caller, (uint32_t)f->stacks};
+    r->first = (struct fo_place){true,
+                                 f->freed,
+                                 fo_thread_id_process(f->thread_id),
+                                 fo_thread_id_number(f->thread_id),
+                                 f->caller,
+                                 (uint32_t)f->stacks};
 }
 
 bool fo_report_start(void)

@@ -171,7 +171,7 @@ static bool is_terminal(const struct fo_target *t)
 enum fo_written fo_target_write(int fd, const struct fo_target *t, bool sandbox, const char *text,
                                 size_t length)
 {
-    bool waits = !t->ours && t->type != S_IFREG;
+    bool waits = !t->is_own && t->type != S_IFREG;
     struct sink to = {.fd = fd, .pieces = t->type != S_IFREG, .is_polled = waits};
     sigset_t before;
 

@@ -10,8 +10,8 @@
 
 /* What a descriptor led to. */
 struct fo_target {
-    bool known; /* false: it led to nothing that may be written to */
-    bool ours;  /* opened by the library, non-blocking; else shared with the program */
+    bool known;  /* false: it led to nothing that may be written to */
+    bool is_own; /* opened by the library, non-blocking; else shared with the program */
     mode_t type;
     dev_t device, special; /* of the file; of the device that it is */
     ino_t inode;

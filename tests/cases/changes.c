@@ -39,7 +39,7 @@ static int mode_of(SSL_CTX *context)
 static void change_in_child(void)
 {
     SSL_CTX *context = strict_context();
-    pid_t child = fork_told();
+    pid_t child = fork_known();
 
     if (child == 0) {
         SSL_CTX_set_verify(context, 0, NULL);
@@ -124,7 +124,7 @@ static void change_by_every_function(void)
     int tried = 0, refused = 0;
 
     make_objects();
-    pid_t child = fork_told();
+    pid_t child = fork_known();
     if (child == 0) {
         for (size_t i = 0; i < ROWS; i++) {
             if (rows[i].how == GIVES || dlsym(RTLD_DEFAULT, rows[i].name) == NULL ||
@@ -153,7 +153,7 @@ static void change_by_its_maker(void)
     char byte;
 
     CHECK(pipe(end) == 0);
-    pid_t child = fork_told();
+    pid_t child = fork_known();
     if (child == 0) {
         close(end[1]);
         SSL_CTX *own = strict_context();
@@ -173,7 +173,7 @@ static void change_by_its_maker(void)
 static void read_in_child(void)
 {
     SSL_CTX *context = strict_context();
-    pid_t child = fork_told();
+    pid_t child = fork_known();
 
     if (child == 0) {
         CHECK(SSL_CTX_get_verify_mode(context) == STRICT && SSL_CTX_get0_param(context) != NULL);
@@ -192,7 +192,7 @@ static void change_parameters(void)
 {
     SSL_CTX *context = strict_context();
     SSL *connection = SSL_new(context);
-    pid_t child = fork_told();
+    pid_t child = fork_known();
 
     CHECK(connection != NULL);
     if (child == 0) {
@@ -217,7 +217,7 @@ static void change_by_command(void)
     SSL_CONF_CTX_set_flags(commands, SSL_CONF_FLAG_FILE | SSL_CONF_FLAG_SERVER);
     SSL_CONF_CTX_set_ssl_ctx(commands, context);
     CHECK(SSL_CONF_cmd(commands, "VerifyMode", "Require") == 2);
-    pid_t child = fork_told();
+    pid_t child = fork_known();
     if (child == 0) {
         fact("answer", "%d", SSL_CONF_cmd(commands, "VerifyMode", "Request"));
         fact("in-child", "%d", mode_of(context));
@@ -271,7 +271,7 @@ static void change_what_is_held(void)
 
     CHECK(key != NULL && list != NULL && X509_STORE_add_cert(store, certificate) == 1);
     fact("before", "%d", verify(store, certificate));
-    pid_t child = fork_told();
+    pid_t child = fork_known();
     if (child == 0) {
         int refused =
             (X509_STORE_set_flags(store, X509_V_FLAG_CRL_CHECK) == 0) +
@@ -303,7 +303,7 @@ static void change_what_is_passed(void)
     char byte;
 
     CHECK(pipe(there) == 0 && pipe(end) == 0);
-    pid_t maker = fork_told();
+    pid_t maker = fork_known();
     if (maker == 0) {
         close(end[1]);
         made = certificate_of(key);
@@ -313,7 +313,7 @@ static void change_what_is_passed(void)
         _exit(0);
     }
     CHECK(read(there[0], &made, sizeof made) == sizeof made);
-    pid_t sibling = fork_told();
+    pid_t sibling = fork_known();
     if (sibling == 0) {
         EVP_PKEY *own_key = EVP_EC_gen("P-256");
         X509 *own = certificate_of(own_key), *copy = X509_dup(certificate);
@@ -342,7 +342,7 @@ static void change_by_a_sibling(void)
     char byte;
 
     CHECK(pipe(there) == 0 && pipe(end) == 0);
-    pid_t maker = fork_told();
+    pid_t maker = fork_known();
     if (maker == 0) {
         close(end[1]);
         made = strict_context();
@@ -353,7 +353,7 @@ static void change_by_a_sibling(void)
         _exit(0);
     }
     CHECK(read(there[0], &made, sizeof made) == sizeof made);
-    pid_t sibling = fork_told();
+    pid_t sibling = fork_known();
     if (sibling == 0) {
         SSL_CTX_set_verify(made, 0, NULL);
         fact("in-sibling", "%d", mode_of(made));

@@ -31,7 +31,7 @@ static void realloc_zero_frees(void)
 
     fact("block", "%p", p);
     CHECK(REALLOC("first", p, 0) == NULL);
-    hand_in(p);
+    pass_pointer(p);
 }
 
 static void contents(void)
@@ -166,7 +166,7 @@ static void unloaded_file(void)
     FREE("first", p);
     dlclose(module);
     CHECK(dlopen(path, RTLD_NOW | RTLD_NOLOAD) == NULL);
-    hand_in(p);
+    pass_pointer(p);
 }
 
 const struct fault contract_faults[] = {

@@ -19,12 +19,12 @@ static void *freed_block(size_t size)
 
 static void simple(void)
 {
-    hand_in(freed_block(40));
+    pass_pointer(freed_block(40));
 }
 
 static void large(void)
 {
-    hand_in(freed_block(1 << 20));
+    pass_pointer(freed_block(1 << 20));
 }
 
 /* A write through a stale pointer into the freed block does not change the report. */
@@ -33,7 +33,7 @@ static void written_after_free(void)
     unsigned char *p = freed_block(40);
 
     memset(launder(p) - 16, 0xff, 16 + 40);
-    hand_in(p);
+    pass_pointer(p);
 }
 
 static void after_realloc(void)
@@ -45,7 +45,7 @@ static void after_realloc(void)
     char *new = REALLOC("first", old, 5000);
     CHECK(new != NULL &&new != old);
     memset(new, 'n', 5000);
-    hand_in(old);
+    pass_pointer(old);
     CHECK(new[0] == 'n' && new[4999] == 'n');
     OPENSSL_free(new);
     OPENSSL_free(behind);
@@ -59,7 +59,7 @@ static void after_shrink(void)
     fact("block", "%p", old);
     void *new = REALLOC("first", old, 10);
     CHECK(new != NULL &&new != old);
-    hand_in(old);
+    pass_pointer(old);
     OPENSSL_free(new);
 }
 
@@ -72,7 +72,7 @@ static void reused_by_libc(void)
         ;
     CHECK(mine == p - 16);
     strcpy(p, "mine");
-    hand_in(p);
+    pass_pointer(p);
     CHECK(strcmp(p, "mine") == 0);
     free(mine);
 }
@@ -82,7 +82,7 @@ static void three_times(void)
     void *p = freed_block(40);
 
     for (int i = 0; i < 3; i++)
-        hand_in(p);
+        pass_pointer(p);
 }
 
 /* After 4,000 other frees, some of which reuse the pool's memory. */
@@ -92,7 +92,7 @@ static void long_after(void)
 
     for (int i = 0; i < 4000; i++)
         OPENSSL_free(OPENSSL_malloc(100 + (size_t)i % 64 * 8));
-    hand_in(p);
+    pass_pointer(p);
 }
 
 static void *shared_block;
@@ -108,13 +108,13 @@ static void first_on_thread(void)
     shared_block = ALLOC("alloc", 40);
     fact("block", "%p", shared_block);
     on_thread(free_first);
-    hand_in(shared_block);
+    pass_pointer(shared_block);
 }
 
 static void free_again(void)
 {
     fact("thread", "%d", (int)gettid());
-    hand_in(shared_block);
+    pass_pointer(shared_block);
 }
 
 static void again_on_thread(void)
@@ -143,7 +143,7 @@ static void damaged_header(void)
         if (byte == 0)
             fact("block", "%p", (void *)p);
         p[byte - 16] ^= 1;
-        hand_in(p);
+        pass_pointer(p);
         CHECK(p[0] == 'b' && p[99] == 'b');
     }
 }
@@ -156,7 +156,7 @@ static void damaged_state(void)
         if (change == 1)
             fact("block", "%p", (void *)p);
         p[-7] ^= (unsigned char)(change << 6);
-        hand_in(p);
+        pass_pointer(p);
     }
 }
 
@@ -171,7 +171,7 @@ static void *damaged_block(void)
 
 static void zeroed_header(void)
 {
-    hand_in(damaged_block());
+    pass_pointer(damaged_block());
 }
 
 /* A damaged block is reported again at each attempt: its first free is not known. */
@@ -179,8 +179,8 @@ static void zeroed_header_twice(void)
 {
     void *p = damaged_block();
 
-    hand_in(p);
-    hand_in(p);
+    pass_pointer(p);
+    pass_pointer(p);
 }
 
 /* A header copied from another live block: the check bits are bound to the address. */
@@ -190,7 +190,7 @@ static void copied_header(void)
 
     fact("block", "%p", (void *)q);
     memcpy(launder(q) - 16, launder(p) - 16, 16);
-    hand_in(q);
+    pass_pointer(q);
     OPENSSL_free(p);
 }
 

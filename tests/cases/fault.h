@@ -45,14 +45,14 @@ void *launder(void *p);
 
 /* Hand a wrong pointer in at site "now": to free or, with --realloc, to realloc, whose answer
  * becomes the fact "answer". */
-void hand_in(void *wrong);
+void pass_pointer(void *wrong);
 extern bool use_realloc;
 
 /* Check that OpenSSL still works. */
 void check_openssl(void);
 
 /* fork(2), from a function that the report must name. */
-pid_t fork_told(void);
+pid_t fork_known(void);
 
 /* Run on a thread of its own and wait for its end. */
 void on_thread(void (*run)(void));

@@ -23,7 +23,7 @@ static void allocate(size_t size)
 static void child_frees_copy(void)
 {
     allocate(40);
-    pid_t child = fork_told();
+    pid_t child = fork_known();
     OPENSSL_free(inherited);
     if (child == 0) {
         check_openssl();
@@ -40,7 +40,7 @@ static void child_frees_thousands(void)
 
     for (size_t i = 0; i < COUNT; i++)
         CHECK((blocks[i] = OPENSSL_malloc(1 + i * 37 % 900)) != NULL);
-    pid_t child = fork_told();
+    pid_t child = fork_known();
     for (size_t i = 0; i < COUNT; i++)
         OPENSSL_free(blocks[i]);
     if (child == 0)
@@ -53,7 +53,7 @@ static void child_double_free(pid_t child)
     if (child == 0) {
         fact("child", "%d", (int)getpid());
         FREE("first", inherited);
-        hand_in(inherited);
+        pass_pointer(inherited);
         check_openssl();
         _exit(0);
     }
@@ -63,7 +63,7 @@ static void child_double_free(pid_t child)
 static void double_free_in_child(void)
 {
     allocate(40);
-    child_double_free(fork_told());
+    child_double_free(fork_known());
 }
 
 static void double_free_in_clone(void)
@@ -83,10 +83,10 @@ static void freed_before_fork(void)
 {
     allocate(40);
     FREE("first", inherited);
-    pid_t child = fork_told();
+    pid_t child = fork_known();
     if (child == 0) {
         fact("child", "%d", (int)getpid());
-        hand_in(inherited);
+        pass_pointer(inherited);
         _exit(0);
     }
     wait_for(child);
@@ -95,14 +95,14 @@ static void freed_before_fork(void)
 static void grandchild(void)
 {
     allocate(40);
-    pid_t child = fork_told();
+    pid_t child = fork_known();
     if (child == 0) {
         fact("child", "%d", (int)getpid());
         FREE("first", inherited);
-        pid_t its_child = fork_told();
+        pid_t its_child = fork_known();
         if (its_child == 0) {
             fact("grandchild", "%d", (int)getpid());
-            hand_in(inherited);
+            pass_pointer(inherited);
             _exit(0);
         }
         wait_for(its_child);
@@ -119,7 +119,7 @@ static void after_vfork(void)
         _exit(0);
     wait_for(child);
     FREE("first", inherited);
-    hand_in(inherited);
+    pass_pointer(inherited);
 }
 
 /* The child is another program with the library preloaded. */
@@ -132,7 +132,7 @@ static void after_spawn(void)
     CHECK(posix_spawn(&child, "/proc/self/exe", NULL, NULL, argv, environ) == 0);
     wait_for(child);
     FREE("first", inherited);
-    hand_in(inherited);
+    pass_pointer(inherited);
 }
 
 /* The same finding in parent and children counts as one. */
@@ -141,9 +141,9 @@ static void counted_over_processes(void)
     allocate(40);
     FREE("first", inherited);
     for (int i = 0; i < 12; i++) {
-        pid_t child = i == 0 ? 0 : fork_told(); /* the first finding is the parent's own */
+        pid_t child = i == 0 ? 0 : fork_known(); /* the first finding is the parent's own */
         if (child == 0)
-            hand_in(inherited);
+            pass_pointer(inherited);
         if (child == 0 && i != 0)
             _exit(0);
         if (child != 0)
@@ -197,7 +197,7 @@ static void threaded_forks(void)
     for (int i = 0; i < 4; i++)
         CHECK(pthread_create(&threads[i], NULL, hammer, NULL) == 0);
     for (int i = 0; i < 200; i++) {
-        pid_t child = fork_told();
+        pid_t child = fork_known();
         if (child == 0)
             work_in_child();
         wait_for(child);
@@ -212,7 +212,7 @@ static void many_forks(void)
 {
     allocate(40);
     for (int i = 0; i < 1030; i++) {
-        pid_t child = fork_told();
+        pid_t child = fork_known();
         if (child == 0) {
             OPENSSL_free(inherited);
             _exit(0);

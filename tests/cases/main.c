@@ -66,7 +66,7 @@ static void hand_to_free(void *wrong)
     FREE("now", wrong);
 }
 
-void hand_in(void *wrong)
+void pass_pointer(void *wrong)
 {
     fact("pointer", "%p", wrong);
     (use_realloc ? hand_to_realloc : hand_to_free)(launder(wrong));
@@ -104,7 +104,7 @@ void check_openssl(void)
     OPENSSL_free(block);
 }
 
-__attribute__((noinline, aligned(64))) pid_t fork_told(void)
+__attribute__((noinline, aligned(64))) pid_t fork_known(void)
 {
     pid_t pid = fork();
 
@@ -117,8 +117,8 @@ static void give_place_of_fork(void)
 {
     Dl_info module;
 
-    CHECK(dladdr((void *)(uintptr_t)fork_told, &module) != 0);
-    fact("fork-told", "%#tx", (char *)(uintptr_t)fork_told - (char *)module.dli_fbase);
+    CHECK(dladdr((void *)(uintptr_t)fork_known, &module) != 0);
+    fact("fork-known", "%#tx", (char *)(uintptr_t)fork_known - (char *)module.dli_fbase);
 }
 
 static void *run_on_thread(void *run)

@@ -101,12 +101,12 @@ def expected(report, values):
 
 
 def comparable(text, facts):
-    """A place in the function fork_told() becomes its name; a fact has the start of the function."""
+    """A place in the function fork_known() becomes its name; a fact has the start of the function."""
 
     def name_place(match):
-        start = int(facts.get("fork-told", "0"), 16)
+        start = int(facts.get("fork-known", "0"), 16)
         inside = start < int(match[2], 16) < start + 64
-        return f"{match[1]}+fork_told" if inside else match[0]
+        return f"{match[1]}+fork_known" if inside else match[0]
 
     return re.sub(r"(?<= at )(\S+)\+(0x[0-9a-f]+)$", name_place, text, flags=re.M)
 
@@ -119,11 +119,11 @@ def derived(facts, pid, program, backend):
         values["threaded"] = f"{values['main']} thread {facts['thread']}"
     if "child" in facts:
         cloned = f"pid {facts['child']} ({name}), forked from {pid}"
-        values.update(cloned=cloned, forked=f"{cloned} at {program}+fork_told")
+        values.update(cloned=cloned, forked=f"{cloned} at {program}+fork_known")
     if "grandchild" in facts:
         values["grandforked"] = (
             f"pid {facts['grandchild']} ({name}), forked from {facts['child']}"
-            f" at {program}+fork_told"
+            f" at {program}+fork_known"
         )
     if backend in BACKENDS:
         values["backend"] = BACKENDS[backend][2]

@@ -45,7 +45,7 @@ static void end(void)
 
     CHECK(p != NULL);
     fact("block", "%p", (void *)p);
-    hand_in(p + 100);
+    pass_pointer(p + 100);
     OPENSSL_free(p);
 }
 
@@ -56,7 +56,7 @@ static void end_of_freed(void)
     CHECK(p != NULL);
     fact("block", "%p", (void *)p);
     FREE("first", p);
-    hand_in(p + 100);
+    pass_pointer(p + 100);
 }
 
 /* After so many frees of its size no record of this block is left, and its memory is not in use. */
@@ -71,7 +71,7 @@ static void forgotten(void)
     FREE("first", p);
     for (int i = 0; i < 3000; i++)
         OPENSSL_free(others[i]);
-    hand_in(p);
+    pass_pointer(p);
 }
 
 /* Smaller blocks have used its pages since. */
@@ -83,7 +83,7 @@ static void forgotten_large(void)
     FREE("first", p);
     for (int i = 0; i < 3000; i++)
         OPENSSL_free(OPENSSL_malloc(100));
-    hand_in(p);
+    pass_pointer(p);
 }
 
 /* An object of one block, whose second free must not reach libcrypto. */
@@ -109,7 +109,7 @@ static void never_out(long places)
     char *p = ALLOC("alloc", 100), *next = OPENSSL_malloc(100);
 
     CHECK(p != NULL && next > p);
-    hand_in(next + places * (next - p));
+    pass_pointer(next + places * (next - p));
     OPENSSL_free(p);
     OPENSSL_free(next);
 }
@@ -133,10 +133,10 @@ static void block_of_parent(size_t size)
 
     CHECK(shared != MAP_FAILED && pipe(ready) == 0);
     OPENSSL_free(OPENSSL_malloc(100)); /* makes the heap */
-    pid_t child = fork_told();
+    pid_t child = fork_known();
     if (child == 0) {
         CHECK(read(ready[0], &c, 1) == 1);
-        hand_in(*shared);
+        pass_pointer(*shared);
         check_openssl();
         _exit(0);
     }
@@ -182,7 +182,7 @@ static __attribute__((noinline)) void free_member(void)
 {
     const struct owner *o = freed_owner();
 
-    hand_in(o->certificate);
+    pass_pointer(o->certificate);
     fact("owner", "%p", (const void *)o);
 }
 
@@ -223,7 +223,7 @@ static void pattern(void)
 {
     uintptr_t value = UINT64_C(0x5555555555555555);
 
-    hand_in((void *)value);
+    pass_pointer((void *)value);
 }
 
 const struct fault name_faults[] = {

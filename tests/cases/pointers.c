@@ -22,7 +22,7 @@ static void near_block(long distance)
 {
     char *p = block_of_100();
 
-    hand_in(p + distance);
+    pass_pointer(p + distance);
     for (int i = 0; i < 100; i++)
         CHECK(p[i] == 'b');
     OPENSSL_free(p);
@@ -63,7 +63,7 @@ static void inside_large(void)
     char *p = ALLOC("alloc", 1 << 20);
 
     fact("block", "%p", (void *)p);
-    hand_in(p + (1 << 19));
+    pass_pointer(p + (1 << 19));
     OPENSSL_free(p);
 }
 
@@ -94,7 +94,7 @@ static void inside_freed(void)
     char *p = block_of_100();
 
     FREE("first", p);
-    hand_in(p + 16);
+    pass_pointer(p + 16);
 }
 
 static void header_freed(void)
@@ -102,14 +102,14 @@ static void header_freed(void)
     char *p = block_of_100();
 
     FREE("first", p);
-    hand_in(p - 8);
+    pass_pointer(p - 8);
 }
 
 static void on_stack(void)
 {
     char local[64] = "local";
 
-    hand_in(launder(local + 16));
+    pass_pointer(launder(local + 16));
     CHECK(strcmp(local, "local") == 0);
 }
 
@@ -133,7 +133,7 @@ static void static_data(void)
 {
     static char data[64];
 
-    hand_in(data + ((uintptr_t)data & 15 ? 16 - ((uintptr_t)data & 15) : 0));
+    pass_pointer(data + ((uintptr_t)data & 15 ? 16 - ((uintptr_t)data & 15) : 0));
 }
 
 static void static_constant(void)
@@ -141,19 +141,19 @@ static void static_constant(void)
     static const char text[] = "constant";
     uintptr_t address = (uintptr_t)text;
 
-    hand_in((void *)address);
+    pass_pointer((void *)address);
 }
 
 static void code(void)
 {
     uintptr_t address = (uintptr_t)code;
 
-    hand_in((void *)address);
+    pass_pointer((void *)address);
 }
 
 static void value(uintptr_t address)
 {
-    hand_in((void *)address);
+    pass_pointer((void *)address);
 }
 
 static void first_page_1(void)
@@ -215,12 +215,12 @@ static void unmapped(void)
     char *p = pages(2, PROT_READ | PROT_WRITE);
 
     CHECK(munmap(p, 8192) == 0);
-    hand_in(p + 64);
+    pass_pointer(p + 64);
 }
 
 static void no_access(void)
 {
-    hand_in(pages(1, PROT_NONE) + 64);
+    pass_pointer(pages(1, PROT_NONE) + 64);
 }
 
 static void write_only_neighbour(void)
@@ -228,7 +228,7 @@ static void write_only_neighbour(void)
     char *p = pages(2, PROT_READ | PROT_WRITE);
 
     CHECK(mprotect(p, 4096, PROT_NONE) == 0);
-    hand_in(p + 4096); /* p - 16 cannot be read */
+    pass_pointer(p + 4096); /* p - 16 cannot be read */
 }
 
 static void from_malloc(void)
@@ -237,7 +237,7 @@ static void from_malloc(void)
 
     CHECK(p != NULL);
     strcpy(p, "mine");
-    hand_in(p);
+    pass_pointer(p);
     CHECK(strcmp(p, "mine") == 0);
     free(p);
 }
@@ -247,7 +247,7 @@ static void from_malloc_freed(void)
 {
     void *p = malloc(333);
 
-    hand_in(p);
+    pass_pointer(p);
     const void *next = malloc(333);
     fact("freed", "%s", next == p ? "yes" : "no");
 }
@@ -278,7 +278,7 @@ static void page_of_malloc(void)
     void *p = aligned_alloc(4096, 8192);
 
     CHECK(p != NULL);
-    hand_in(p);
+    pass_pointer(p);
     free(p);
 }
 

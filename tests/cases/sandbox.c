@@ -38,7 +38,7 @@ static void in_chroot(void)
     void *p = freed_block();
 
     change_root();
-    hand_in(p);
+    pass_pointer(p);
 }
 
 static void closed_descriptors(void)
@@ -46,7 +46,7 @@ static void closed_descriptors(void)
     void *p = freed_block();
 
     closefrom(3);
-    hand_in(p);
+    pass_pointer(p);
 }
 
 /* The number of the log's descriptor belongs to another file by now. */
@@ -59,7 +59,7 @@ static void reused_descriptors(void)
     CHECK(pipe(ends) == 0);
     for (int fd = 10; fd < 300; fd++)
         CHECK(dup2(ends[1], fd) == fd);
-    hand_in(p);
+    pass_pointer(p);
     for (int fd = 10; fd < 300; fd++)
         close(fd);
     close(ends[1]);
@@ -73,7 +73,7 @@ static void closed_in_chroot(void)
 
     change_root();
     closefrom(3);
-    hand_in(p);
+    pass_pointer(p);
 }
 
 static void dropped_privileges(void)
@@ -81,7 +81,7 @@ static void dropped_privileges(void)
     void *p = freed_block();
 
     CHECK(setgid(65534) == 0 && setuid(65534) == 0);
-    hand_in(p);
+    pass_pointer(p);
 }
 
 #ifdef SYS_poll
@@ -128,7 +128,7 @@ static void in_seccomp(void)
 
     check_openssl(); /* OpenSSL reads its configuration before the sandbox */
     enter_seccomp();
-    hand_in(p);
+    pass_pointer(p);
 }
 
 static void foreign_in_seccomp(void)
@@ -137,7 +137,7 @@ static void foreign_in_seccomp(void)
 
     check_openssl();
     enter_seccomp();
-    hand_in(data);
+    pass_pointer(data);
 }
 
 /* The first free of the process is in the sandbox. */
@@ -148,7 +148,7 @@ static void first_free_in_seccomp(void)
     fact("block", "%p", p);
     enter_seccomp();
     FREE("first", p);
-    hand_in(p);
+    pass_pointer(p);
     _exit(0);
 }
 
@@ -156,13 +156,13 @@ static void first_free_in_seccomp(void)
 static void child_in_seccomp(void)
 {
     void *p = freed_block();
-    pid_t child = fork_told();
+    pid_t child = fork_known();
     int status;
 
     if (child == 0) {
         enter_seccomp();
         fact("child", "%d", (int)getpid());
-        hand_in(p);
+        pass_pointer(p);
         _exit(0);
     }
     CHECK(waitpid(child, &status, 0) == child && status == 0);
@@ -188,7 +188,7 @@ static void in_limit_of_files(void)
     sigset_t pending;
 
     limit_files();
-    hand_in(p);
+    pass_pointer(p);
     CHECK(sigpending(&pending) == 0 && !sigismember(&pending, SIGXFSZ));
     CHECK(sigprocmask(SIG_BLOCK, NULL, &pending) == 0 && !sigismember(&pending, SIGXFSZ));
 }
@@ -201,7 +201,7 @@ static void in_sandbox_of_sshd(void)
     check_openssl();
     limit_files();
     enter_seccomp_where(SECCOMP_RET_ERRNO | EACCES);
-    hand_in(p);
+    pass_pointer(p);
     _exit(0);
 }
 
@@ -261,7 +261,7 @@ static void in_signal_handler(void)
 static void on_other_stack(int number)
 {
     (void)number;
-    hand_in(stale);
+    pass_pointer(stale);
 }
 
 static void on_signal_stack(void)
@@ -279,7 +279,7 @@ static void closed_stderr(void)
     void *p = freed_block();
 
     close(STDERR_FILENO);
-    hand_in(p);
+    pass_pointer(p);
 }
 
 /* stderr is a pipe without a reader.  The program ignores SIGPIPE. */
@@ -292,7 +292,7 @@ static void broken_stderr(void)
     CHECK(pipe(ends) == 0 && dup2(ends[1], STDERR_FILENO) == STDERR_FILENO);
     close(ends[0]);
     close(ends[1]);
-    hand_in(p);
+    pass_pointer(p);
 }
 
 const struct fault sandbox_faults[] = {

@@ -25,7 +25,7 @@ static void handed_to_free(void)
 {
     void *p = allocate(40);
 
-    hand_in(p);
+    pass_pointer(p);
     CHECK(CRYPTO_secure_used() == CRYPTO_secure_actual_size(p));
     OPENSSL_secure_free(p);
     CHECK(CRYPTO_secure_malloc_done() == 1);

@@ -167,7 +167,7 @@ static void check_told(uintptr_t p)
 }
 
 /* Free any pointer: this is right for a live block, and one finding for all others. */
-static void hand_in(uintptr_t p, struct input *in)
+static void pass_pointer(uintptr_t p, struct input *in)
 {
     uint8_t way = input_byte(in);
     struct block *b = block_at((void *)p);
@@ -191,7 +191,7 @@ static void hand_in(uintptr_t p, struct input *in)
 
 static void again(struct input *in)
 {
-    hand_in((uintptr_t)gone[input_byte(in) % GONE], in);
+    pass_pointer((uintptr_t)gone[input_byte(in) % GONE], in);
 }
 
 static void inside(struct input *in)
@@ -200,7 +200,7 @@ static void inside(struct input *in)
     size_t offset = input_u16(in);
 
     if (b->at != NULL && b->size > 1)
-        hand_in((uintptr_t)b->at + 1 + offset % (b->size - 1), in);
+        pass_pointer((uintptr_t)b->at + 1 + offset % (b->size - 1), in);
 }
 
 /* Near a live or a freed block, or anywhere. */
@@ -210,7 +210,7 @@ static void anywhere(struct input *in)
     uint64_t number = input_u64(in);
     uintptr_t near = (uintptr_t)(kind % 2 != 0 ? blocks[kind % BLOCKS].at : gone[kind % GONE]);
 
-    hand_in(kind % 4 < 2 ? near + (number & 0x1ffff) - 0x10000 : number, in);
+    pass_pointer(kind % 4 < 2 ? near + (number & 0x1ffff) - 0x10000 : number, in);
 }
 
 static void nothing(struct input *in)
@@ -222,7 +222,7 @@ static void nothing(struct input *in)
     fo_free(NULL, "null.c", kind);
     if (fo_malloc(UINT64_C(1) << 34 << kind % 30, "huge.c", kind) != NULL)
         abort();
-    hand_in((uintptr_t)((kind & 1) != 0 ? data : stack) + kind % 64, in);
+    pass_pointer((uintptr_t)((kind & 1) != 0 ? data : stack) + kind % 64, in);
 }
 
 /* Through a freed pointer, to memory that no live block has.  Where freed memory is given back

@@ -174,11 +174,11 @@ static void note_process(struct input *in)
 {
     uint32_t row = input_u16(in) % FO_PROCESSES;
 
-    fo_journal_process(row);
+    fo_journal_write_process(row);
     fo_journal_keep_process(row);
-    fo_journal_how(FO_JOURNAL_GUARDED, "fuzz");
-    if (fo_journal_leave())
-        fo_journal_stay();
+    fo_journal_record_guard(FO_JOURNAL_GUARDED, "fuzz");
+    if (fo_journal_begin_exec())
+        fo_journal_undo_exec();
 }
 
 static void count(struct input *in)

@@ -54,7 +54,7 @@ bool fixture_begin(void)
     if (!fo_process_start(&events) || !fo_report_start())
         return false;
     fo_process_self();
-    fo_who();
+    fo_thread_id();
     if (!fo_region_start(shared))
         return false;
     fo_hot.direct = true;

@@ -183,7 +183,7 @@ static void enter_process(uint32_t index, uint32_t pid)
     fo_hot.tree->processes[index] =
         (struct fo_lineage){.pid = {pid}, .parent = {1}, .name = {"worker"}};
     fo_process_self()->serial = pid; /* another process */
-    fo_journal_process(index);
+    fo_journal_write_process(index);
 }
 
 static unsigned rows_of(uint32_t pid)
@@ -230,7 +230,7 @@ FRESH(a_row_that_names_none_is_not_followed)
         assert_int_equal(fo_journal->processes[kept - 1].pid, 1000000);
         fo_hot.tree->processes[2].journal.raw = rows[i];
         fo_hot.tree->processes[2].parent.raw = rows[i];
-        fo_journal_how(FO_JOURNAL_GUARDED, "");
+        fo_journal_record_guard(FO_JOURNAL_GUARDED, "");
         report("c.c", 1);
     }
 }
@@ -345,19 +345,19 @@ FRESH(the_options_of_the_first_process_are_kept)
     start();
     struct fo_journal_settings *s = &fo_journal->settings;
     char before[sizeof s->text];
-    fo_journal_settings();
+    fo_journal_write_settings();
     assert_non_null(strstr(s->text, " QUARANTINE="));
     assert_int_equal(s->row.state, FO_JOURNAL_WRITTEN);
     assert_int_equal(s->row.check, fo_journal_check(s->text, sizeof s->text));
-    fo_journal_settings();
+    fo_journal_write_settings();
     assert_int_equal(s->others, 0);
     memcpy(before, s->text, sizeof before);
     fo_options.fill = !fo_options.fill;
-    fo_journal_settings();
+    fo_journal_write_settings();
     assert_int_equal(s->others, 1);
     assert_memory_equal(before, s->text, sizeof before);
     s->row.state = FO_JOURNAL_WRITING; /* its writer was killed */
-    fo_journal_settings();
+    fo_journal_write_settings();
     assert_int_equal(s->others, 1);
 }
 
@@ -366,9 +366,9 @@ FRESH(without_a_journal_nothing_happens)
     fixture_start(NULL);
     assert_null(fo_journal);
     report("c.c", 1);
-    fo_journal_process(1);
-    fo_journal_how(FO_JOURNAL_GUARDED, "");
-    fo_journal_settings();
+    fo_journal_write_process(1);
+    fo_journal_record_guard(FO_JOURNAL_GUARDED, "");
+    fo_journal_write_settings();
 }
 
 int main(void)

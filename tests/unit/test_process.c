@@ -39,14 +39,14 @@ static void check_self(uint32_t parent)
     assert_int_equal(fo_row_parent(me->index), parent);
     assert_string_equal(row_of(me->index)->name.raw, "unit");
     assert_int_equal(fo_word_process(me->meta), me->index);
-    assert_int_equal(fo_who_process(fo_who()), me->index);
+    assert_int_equal(fo_thread_id_process(fo_thread_id()), me->index);
 }
 
 FRESH(the_first_process_has_no_parent)
 {
     start();
     check_self(0);
-    assert_int_equal(fo_who_thread(fo_who()), 0);
+    assert_int_equal(fo_thread_id_number(fo_thread_id()), 0);
     assert_int_equal(fo_row_pid(0), 0);
 }
 
@@ -75,7 +75,7 @@ FRESH(the_name_is_the_last_part_of_argv0)
 static void check_child(void *parent)
 {
     check_self(*(uint32_t *)parent);
-    assert_int_equal(fo_who_thread(fo_who()), 0);
+    assert_int_equal(fo_thread_id_number(fo_thread_id()), 0);
 }
 
 static void check_grandchild(void *parent)
@@ -298,12 +298,12 @@ FRESH(a_full_table_in_shared_memory_takes_rows_of_the_dead_again)
 
 static void *check_thread(void *tid)
 {
-    uint64_t who = fo_who();
+    uint64_t thread_id = fo_thread_id();
 
     *(uint32_t *)tid = (uint32_t)syscall(SYS_gettid);
-    assert_int_equal(fo_who_thread(who), *(uint32_t *)tid);
-    assert_int_equal(fo_who_process(who), fo_process_self()->index);
-    assert_int_equal(fo_who(), who);
+    assert_int_equal(fo_thread_id_number(thread_id), *(uint32_t *)tid);
+    assert_int_equal(fo_thread_id_process(thread_id), fo_process_self()->index);
+    assert_int_equal(fo_thread_id(), thread_id);
     void *p = fo_malloc(10, "a.c", 1);
     fo_free(p, "b.c", 2);
     fo_free(p, "c.c", 3);
@@ -321,12 +321,12 @@ FRESH(a_thread_is_known_by_its_kernel_id)
     pthread_join(thread, NULL);
     snprintf(line, sizeof line, "pid %d (unit) thread %u\n", (int)getpid(), tid);
     assert_int_equal(fixture_count(line), 2); /* allocations are not recorded by thread */
-    assert_int_equal(fo_who_thread(fo_who()), 0);
+    assert_int_equal(fo_thread_id_number(fo_thread_id()), 0);
 }
 
 static void *fork_from_thread(void *parent)
 {
-    fo_who();
+    fo_thread_id();
     fixture_fork(check_child, parent); /* the forking thread is the child's main thread */
     return NULL;
 }

@@ -163,8 +163,8 @@ FRESH(a_free_stays_known_while_it_waits_and_after)
         assert_int_equal(f.allocated, fo_site_pack("first.c", 11));
         assert_int_equal(f.freed, fo_site_pack("second.c", 22));
         assert_int_equal(fo_word_size(f.word), 100);
-        assert_int_equal(fo_who_process(f.who), fo_process_self()->index);
-        assert_int_equal(fo_who_thread(f.who), 0);
+        assert_int_equal(fo_thread_id_process(f.thread_id), fo_process_self()->index);
+        assert_int_equal(fo_thread_id_number(f.thread_id), 0);
         freed_block(100);
         freed_block(1000);
     }
@@ -188,7 +188,7 @@ FRESH(the_newest_free_of_an_address_counts)
 
 FRESH(a_block_serves_again_only_after_others_waited_behind_it)
 {
-    enum { ROUNDS = 20000, REMEMBERED = FO_CLASS_KEEP };
+    enum { ROUNDS = 20000, REMEMBERED = FO_CLASS_WAIT_LEAST };
     static void *last[REMEMBERED];
     uint64_t seed = 9;
     unsigned again = 0;
@@ -231,7 +231,7 @@ FRESH(what_was_given_back_at_once_never_serves_again)
     fixture_start("BACKEND=libc", "QUARANTINE=16K", NULL);
     for (unsigned i = 0; i < 20 * FO_SHARDS; i++) {
         fo_thread.shard = NULL; /* as in a thread that frees for the first time */
-        fo_thread.who = 0;
+        fo_thread.id = 0;
         freed_block(600); /* more than may wait */
     }
     for (unsigned i = 0; i < 17; i++) /* half of what may wait, and no more */

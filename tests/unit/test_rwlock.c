@@ -1,8 +1,7 @@
 /* The rwlock of several processes: does it exclude other threads, with any number of locks held,
- * and after forks and waits?  For many threads at once, some of them killed, see
- * test_rwlock_storm.c. */
+ * after forks, and after the end of its owner?  Waits are in test_rwlock_wait.c, many threads at
+ * once, some of them killed, in test_rwlock_storm.c. */
 #include <errno.h>
-#include <linux/futex.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdlib.h>
@@ -10,39 +9,6 @@
 #include <unistd.h>
 
 #include "locks.h"
-
-/* Can another process acquire it to write? */
-static void try_to_write(void *lock)
-{
-    if (fo_rwlock_try_write(lock) != 0)
-        _exit(1);
-    fo_rwlock_unlock(lock);
-    _exit(0);
-}
-
-static void try_to_read(void *lock)
-{
-    _exit(fo_rwlock_try_read(lock) != 0);
-}
-
-static bool can_others(void (*attempt)(void *), pthread_rwlock_t *lock)
-{
-    int status;
-
-    fixture_fork_any(attempt, lock, &status);
-    assert_true(WIFEXITED(status));
-    return WEXITSTATUS(status) == 0;
-}
-
-static bool can_others_write(pthread_rwlock_t *lock)
-{
-    return can_others(try_to_write, lock);
-}
-
-static bool can_others_read(pthread_rwlock_t *lock)
-{
-    return can_others(try_to_read, lock);
-}
 
 /* --- the locks of one thread ---------------------------------------------------------------------
  */
@@ -207,65 +173,6 @@ FRESH(a_thread_that_has_the_lock_already)
     assert_int_equal(fo_rwlock_destroy(lock), 0);
 }
 
-static uint32_t word(pthread_rwlock_t *lock)
-{
-    return (uint32_t)__atomic_load_n(&((struct fo_rwlock *)(void *)lock)->word, __ATOMIC_SEQ_CST);
-}
-
-static void await_flag(pthread_rwlock_t *lock, uint32_t flag)
-{
-    while ((word(lock) & flag) == 0)
-        sched_yield();
-}
-
-static void await_writer(pthread_rwlock_t *lock)
-{
-    await_flag(lock, FO_RWLOCK_PENDING);
-}
-
-static void *write_in_thread(void *lock)
-{
-    if (fo_rwlock_write(lock) != 0 || fo_rwlock_unlock(lock) != 0)
-        abort();
-    return NULL;
-}
-
-FRESH(a_reader_can_read_again_while_a_writer_waits)
-{
-    pthread_t writer;
-
-    start(NULL);
-    pthread_rwlock_t *lock = new_lock();
-    alarm(250); /* a hang */
-    acquire_shared(lock);
-    assert_int_equal(pthread_create(&writer, NULL, write_in_thread, lock), 0);
-    await_writer(lock);
-    acquire_shared(lock);
-    assert_true(can_others_read(lock));
-    unlock(lock);
-    unlock(lock);
-    assert_int_equal(pthread_join(writer, NULL), 0);
-    assert_true(can_others_write(lock));
-}
-
-/* The wait is no cancellation point. */
-FRESH(a_waiting_writer_is_not_cancelled)
-{
-    pthread_t writer;
-
-    start(NULL);
-    pthread_rwlock_t *lock = new_lock();
-    acquire_shared(lock);
-    assert_int_equal(pthread_create(&writer, NULL, write_in_thread, lock), 0);
-    await_writer(lock);
-    assert_int_equal(pthread_cancel(writer), 0);
-    unlock(lock);
-    void *answer;
-    assert_int_equal(pthread_join(writer, &answer), 0);
-    assert_null(answer); /* not PTHREAD_CANCELED */
-    assert_true(can_others_write(lock));
-}
-
 FRESH(a_new_lock_has_no_readers)
 {
     start(NULL);
@@ -276,92 +183,6 @@ FRESH(a_new_lock_has_no_readers)
     assert_int_equal(fo_rwlock_write(lock), 0);
     unlock(lock);
     assert_int_equal(fo_rwlock_unlock(lock), EPERM);
-}
-
-/* --- threads that wait ---------------------------------------------------------------------------
- */
-
-static pthread_rwlock_t *common;
-static uint32_t got;
-
-static void *read_and_count(void *times)
-{
-    for (uintptr_t i = 0; i < (uintptr_t)times; i++) {
-        if (fo_rwlock_read(common) != 0)
-            abort();
-        __atomic_add_fetch(&got, 1, __ATOMIC_SEQ_CST);
-        unlock(common);
-    }
-    return NULL;
-}
-
-/* A writer that acquires the lock again at once does not overtake a waiting reader. */
-FRESH(a_writer_does_not_starve_a_reader)
-{
-    enum { TURNS = SMALL ? 20 : 300 };
-    pthread_t reader;
-
-    start(NULL);
-    common = new_lock();
-    alarm(250); /* a hang */
-    assert_int_equal(fo_rwlock_write(common), 0);
-    assert_int_equal(pthread_create(&reader, NULL, read_and_count, (void *)(uintptr_t)TURNS), 0);
-    for (uint32_t i = 0; i < TURNS; i++) {
-        await_flag(common, FO_RWLOCK_READERS_WAIT);
-        uint32_t before = __atomic_load_n(&got, __ATOMIC_SEQ_CST);
-        unlock(common);
-        assert_int_equal(fo_rwlock_write(common), 0);
-        uint32_t after = __atomic_load_n(&got, __ATOMIC_SEQ_CST);
-        assert_true(after > before);
-        if (after == TURNS)
-            break;
-    }
-    unlock(common);
-    assert_int_equal(pthread_join(reader, NULL), 0);
-}
-
-static void wait_to_read(void *lock)
-{
-    fo_rwlock_read(lock);
-}
-
-/* A waiting reader was killed before it acquired the lock. */
-FRESH(a_reader_that_was_killed_has_no_turn)
-{
-    start(NULL);
-    pthread_rwlock_t *lock = new_lock();
-    alarm(250); /* a hang */
-    assert_int_equal(fo_rwlock_write(lock), 0);
-    pid_t reader = fork();
-    if (reader == 0) {
-        wait_to_read(lock);
-        _exit(0);
-    }
-    await_flag(lock, FO_RWLOCK_READERS_WAIT);
-    kill(reader, SIGKILL);
-    assert_int_equal(waitpid(reader, NULL, 0), reader);
-    unlock(lock);
-    assert_int_equal(fo_rwlock_write(lock), 0);
-    unlock(lock);
-}
-
-FRESH(a_reader_that_waits_no_longer_has_no_turn)
-{
-    struct timespec now;
-    int status;
-
-    start(NULL);
-    pthread_rwlock_t *lock = new_lock();
-    assert_int_equal(fo_rwlock_write(lock), 0);
-    clock_gettime(CLOCK_REALTIME, &now);
-    pid_t reader = fork();
-    if (reader == 0)
-        _exit(fo_rwlock_read_until(lock, CLOCK_REALTIME, &now));
-    assert_int_equal(waitpid(reader, &status, 0), reader);
-    assert_int_equal(WEXITSTATUS(status), ETIMEDOUT);
-    unlock(lock);
-    assert_int_equal(fo_rwlock_try_write(lock), 0);
-    unlock(lock);
 }
 
 /* --- threads that end ----------------------------------------------------------------------------
@@ -513,12 +334,7 @@ int main(void)
         cmocka_unit_test(any_process_may_release_what_another_one_reads),
         cmocka_unit_test(any_process_may_release_what_another_one_writes),
         cmocka_unit_test(a_thread_that_has_the_lock_already),
-        cmocka_unit_test(a_reader_can_read_again_while_a_writer_waits),
-        cmocka_unit_test(a_waiting_writer_is_not_cancelled),
         cmocka_unit_test(a_new_lock_has_no_readers),
-        cmocka_unit_test(a_writer_does_not_starve_a_reader),
-        cmocka_unit_test(a_reader_that_was_killed_has_no_turn),
-        cmocka_unit_test(a_reader_that_waits_no_longer_has_no_turn),
         cmocka_unit_test(the_locks_of_an_ended_thread_stay_locked),
         cmocka_unit_test(the_locks_of_a_dead_process_are_released),
         cmocka_unit_test(the_locks_of_a_dead_process_made_by_clone_are_released),

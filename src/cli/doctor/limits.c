@@ -2,10 +2,11 @@
 #include <stdio.h>
 
 #include "cli/doctor/doctor.h"
+#include "heap/system.h"
 #include "report/journal_format.h"
 
 enum {
-    ADDRESSES = 32 << 20, /* what the library needs; load/engine.c refuses less */
+    ADDRESSES = FO_SYSTEM_NEEDS << 20,
     DESCRIPTORS = 16,
     MAPPINGS_DEFAULT = 65530,
 };
@@ -49,13 +50,13 @@ void fo_doctor_limits(struct fo_doctor *d, const struct fo_limits *l, bool guard
 
     if (left(l->addresses, l->used) < ADDRESSES)
         fo_row(d, state, "limits", "ulimit -v unlimited",
-               "RLIMIT_AS leaves %llu kB of addresses, and the library needs 32 MB.",
-               left(l->addresses, l->used) >> 10);
+               "RLIMIT_AS leaves %llu kB of addresses, and the library needs %d MB.",
+               left(l->addresses, l->used) >> 10, FO_SYSTEM_NEEDS);
     if (l->locked > 0 && left(l->locked_memory, l->locked) < ADDRESSES)
         fo_row(d, state, "limits", "ulimit -l unlimited",
-               "The process locks its memory, and RLIMIT_MEMLOCK leaves %llu kB of the 32 MB that "
+               "The process locks its memory, and RLIMIT_MEMLOCK leaves %llu kB of the %d MB that "
                "the library needs.",
-               left(l->locked_memory, l->locked) >> 10);
+               left(l->locked_memory, l->locked) >> 10, FO_SYSTEM_NEEDS);
     check_file_size(d, l);
     if (l->descriptors < DESCRIPTORS)
         fo_row(d, FO_ROW_WARNING, "limits", "ulimit -n 1024",
