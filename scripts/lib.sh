@@ -14,7 +14,7 @@ at_exit() {
 run_exit_actions() {
     local status=$? i
     trap - EXIT
-    trap '' INT TERM HUP # once is enough: a second Ctrl-C must not leave half of it undone
+    trap '' INT TERM HUP # a second Ctrl-C must not interrupt the clean-up
     set +e
     stop_step
     for ((i = ${#exit_actions[@]} - 1; i >= 0; i--)); do
@@ -79,7 +79,7 @@ animate() {
     printf '\r  %s  %s %d s ' "${frames[$2 % 4]}" "$1" "$2"
 }
 
-# step TEXT COMMAND...: runs the command and says so. What the command prints is shown only when it fails.
+# step TEXT COMMAND...: prints TEXT and runs the command, whose output is shown only when it fails.
 # 77 means that the machine lacks what it needs; the last line that the command printed says what.
 # Returns its status. The command runs in the background, so that Ctrl-C ends the step and does not wait.
 # A function as command must chain its own commands with &&: bash ignores set -e wherever a status is tested.
@@ -167,7 +167,7 @@ forbid_services() {
     "${as_root[@]}" chmod 755 "$policy"
 }
 
-# What was enabled meanwhile, but for what systemd enables itself, if it is among what was installed.
+# What was enabled since, except what systemd enables itself, if it is among what was installed.
 disable_new_services() {
     local unit
     while read -r unit; do
@@ -208,7 +208,7 @@ need_packages() {
     $line"
     at_exit allow_services
     forbid_services
-    # An update that fails in part may do: the installation tells.
+    # An update that fails in part may be enough: otherwise the installation fails.
     step 'Reading the package lists (apt-get update)' apt_get update || true
     step "Installing ${missing[*]}" apt_get install --no-install-recommends "${missing[@]}" ||
         die "$status_packages" "the packages could not be installed; what was tried:
@@ -227,7 +227,7 @@ debian_mirror() {
         { grep -v security || true; } | sort -u | head -n 1
 }
 
-# make_system NAME FOLDER [PACKAGE,...]: made beside it and renamed, as others may have the same in mind; 77: it cannot be.
+# make_system NAME FOLDER [PACKAGE,...]: made beside it and renamed, as another process may make the same; 77: it cannot be made.
 make_system() {
     local suite=sid mirror proxy sources unfinished=$2.$$
     local arguments=(--mode=root --variant=apt --include="${3:-$system_packages}")
@@ -251,7 +251,7 @@ make_system() {
         return 77
     fi
     mv "$unfinished.log" "$2.log"
-    mv -T "$unfinished" "$2" 2>/dev/null || rm -rf "$unfinished" # somebody was faster
+    mv -T "$unfinished" "$2" 2>/dev/null || rm -rf "$unfinished" # another process was faster
 }
 
 # in_system FOLDER SCRIPT [ARGUMENT...]: with /proc, /dev and /sys of its own, gone afterwards.  FREEONCE_DEBS: a folder

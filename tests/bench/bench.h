@@ -1,7 +1,7 @@
 /*
  * What the benchmark programs share: the identities of a mutual TLS connection, one connection with
  * both ends in this process, repeatable random numbers, and the arithmetic on samples.
- * Every function ends the program with a message when something fails: a benchmark that goes on
+ * Every function ends the program with a message when something fails: a benchmark that continues
  * after an error measures something else.
  */
 #ifndef FREEONCE_BENCH_H

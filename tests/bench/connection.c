@@ -7,7 +7,7 @@
 
 #include <string.h>
 
-/* The pair carries every flight in one piece; this many alternations mean that nobody makes
+/* The pair carries every flight in one piece; this many alternations mean that neither end makes
  * progress. */
 enum { MOST_TURNS = 20 };
 

@@ -1,5 +1,5 @@
 /*
- * What does the dynamic linker itself charge for any preloaded library? This one does nothing:
+ * What does any preloaded library cost in the dynamic linker itself? This one does nothing:
  * scripts/bench --startup shows its cost beside that of libfreeonce.so.
  */
 extern const char freeonce_bench_empty;

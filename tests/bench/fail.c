@@ -1,5 +1,5 @@
 /*
- * How do the benchmark programs stop when something is wrong? With one message and exit status 2,
+ * How do the benchmark programs stop after an error? With one message and exit status 2,
  * so that the caller never takes a failed run for a fast one.
  */
 #include "bench.h"

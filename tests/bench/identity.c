@@ -1,7 +1,8 @@
 /*
- * Who are the two ends? A certificate for each end, made in memory at start: no files to find or to
- * expire, and with repeatable random numbers the same bytes in every run. Each end demands the
- * other's certificate and verifies it, trusting it directly or through an authority that signed it.
+ * Which certificates do the two ends have? A certificate for each end, made in memory at start: no
+ * files to find or to expire, and with repeatable random numbers the same bytes in every run. Each
+ * end demands the other's certificate and verifies it, trusting it directly or through an authority
+ * that signed it.
  */
 #include "bench.h"
 
@@ -99,7 +100,7 @@ static SSL_CTX *new_context(const SSL_METHOD *method, int version, const struct 
         X509_STORE_add_cert(SSL_CTX_get_cert_store(context), trusted->certificate) != 1)
         bench_fail_openssl("no context");
     SSL_CTX_set_verify(context, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, NULL);
-    /* Tickets are sent unless told otherwise, but nobody comes back with one. */
+    /* Tickets are sent unless switched off, but no client resumes with one. */
     SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
     return context;
 }

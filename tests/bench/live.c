@@ -103,7 +103,7 @@ int main(int argc, char **argv)
     bench_mix_load(&mix, request.sizes);
     if (!blocks)
         bench_fail("blocks");
-    memset(blocks, 1, request.blocks * sizeof *blocks); /* its pages are ours, not the blocks' */
+    memset(blocks, 1, request.blocks * sizeof *blocks); /* its pages are not the blocks' */
     fill(blocks, request.blocks);
     replace(blocks, request.blocks, request.operations / 4, 1);
     double start = bench_cpu_seconds();

@@ -1,4 +1,4 @@
-"""freeonce heap and status: what is read of a process from outside is what the process counts itself; a process that lies, moves or
+"""freeonce heap and status: what is read from outside equals what the process counts itself; a process that lies, moves or
 may not be read makes no trouble."""
 
 import datetime
@@ -20,10 +20,10 @@ BACKENDS = ("arena", "shm", "libc", "guard")
 
 class Case(tools.Case):
     def start(self, *argv, stopped=True, lib=None, program=None, cwd=None, cores=False, **settings):
-        """The program, stopped; what it says is in self.told."""
+        """The program, stopped; its output is in self.printed."""
         env = {f"FREEONCE_{name}": str(value) for name, value in settings.items()}
-        self.told = self.dir / "told"
-        with open(self.told, "w", encoding="ascii") as out:
+        self.printed = self.dir / "printed"
+        with open(self.printed, "w", encoding="ascii") as out:
             process = subprocess.Popen(
                 [program or tools.arguments.inspected, *argv], stdin=subprocess.DEVNULL, stdout=out, cwd=cwd,
                 preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_CORE, (-1, -1) if cores else (0, 0)),
@@ -47,7 +47,7 @@ class Case(tools.Case):
 
 
 class Equal(Case):
-    """A stopped process: each number is what it has to be."""
+    """A stopped process: each number is correct."""
 
     def check(self, shown):
         self.assertTrue(shown["blocks"]["complete"], shown["blocks"])
@@ -55,9 +55,9 @@ class Equal(Case):
             self.assertEqual(0, shown["blocks"][doubt], shown["blocks"])
         self.assertEqual({n: (n, n * n * n * 40) for n in range(1, 31)}, self.lines(shown, "known.c"))
         self.assertEqual({}, self.lines(shown, "freed.c"))
-        classes = re.search(r"^classes (\d+) (\d+)$", self.told.read_text(), re.MULTILINE)
+        classes = re.search(r"^classes (\d+) (\d+)$", self.printed.read_text(), re.MULTILINE)
         self.assertEqual({1: (int(classes[1]), int(classes[2]))}, self.lines(shown, "classes.c"))
-        # A name of a file that can be written may be anything by now.
+        # A file name in memory that can be written may have changed since.
         self.assertEqual([(1, 7)], [(row["blocks"], row["bytes"]) for row in shown["rows"] if row["file"] is None])
         for what in ("blocks", "bytes"):
             self.assertEqual(shown["blocks"]["live"][what], sum(row[what] for row in shown["rows"]))
@@ -66,7 +66,7 @@ class Equal(Case):
         for backend in ("arena", "shm", "guard"):
             with self.subTest(backend):
                 process = self.start("known", BACKEND=backend, GUARD_MAX=24000)
-                walk = re.search(r"^walk (\d+) (\d+) 0$", self.told.read_text(), re.MULTILINE)
+                walk = re.search(r"^walk (\d+) (\d+) 0$", self.printed.read_text(), re.MULTILINE)
                 shown = self.heap(process)
                 self.check(shown)
                 self.assertEqual({"blocks": int(walk[1]), "bytes": int(walk[2])}, shown["blocks"]["live"])
@@ -85,7 +85,7 @@ class Equal(Case):
 
     def test_the_programs_own_functions(self):
         process = self.start("own", "known")
-        own = re.search(r"^own (\d+)$", self.told.read_text(), re.MULTILINE)
+        own = re.search(r"^own (\d+)$", self.printed.read_text(), re.MULTILINE)
         shown = self.heap(process)
         self.check(shown)
         waiting = shown["blocks"]["waiting"]["blocks"]
@@ -107,8 +107,8 @@ class Equal(Case):
     def test_processes(self):
         for backend in BACKENDS:
             process = self.start("child", stopped=False, BACKEND=backend)
-            self.wait_until("the child is known", lambda: self.told.read_text().endswith("\n"))
-            child = int(re.fullmatch(r"child (\d+)\n", self.told.read_text())[1])
+            self.wait_until("the child is known", lambda: self.printed.read_text().endswith("\n"))
+            child = int(re.fullmatch(r"child (\d+)\n", self.printed.read_text())[1])
             self.addCleanup(os.kill, child, signal.SIGKILL)
             state = pathlib.Path(f"/proc/{child}/stat")
             self.wait_until("the child stops", lambda: state.read_text().rpartition(")")[2].split()[0] == "T")
@@ -197,7 +197,7 @@ class Status(Case):
                 self.assertLessEqual(heap["committed"], heap["most"])
 
     def test_text(self):
-        """... names what differs from the defaults, and nothing else."""
+        """The text names the options that differ from the defaults, and no others."""
         process = self.start("known", CANARY=1, ON_ERROR="exit:3", SHM_CHANGES="allow", GUARD="1/500", CURES="locks")
         text = self.freeonce("status", process.pid, expect=0).stdout
         self.assertRegex(text, rf"^process {process.pid} \(inspected\): guarded\n")
@@ -209,7 +209,7 @@ class Status(Case):
         self.assertIn("  options        as by default\n", text)
 
     def test_since(self):
-        """... is when the process began: not before this test, and not after it."""
+        """The start time of the process is not before the start of this test, and not after its end."""
         before = datetime.datetime.now(datetime.timezone.utc) - datetime.timedelta(seconds=2)
         started = datetime.datetime.fromisoformat(self.status(self.start("known"))["started"][:19] + "+00:00")
         self.assertLess(before, started)
@@ -226,8 +226,8 @@ class Status(Case):
 
     def test_a_child(self):
         self.start("child", stopped=False)
-        self.wait_until("the child is known", lambda: self.told.read_text().endswith("\n"))
-        child = int(re.fullmatch(r"child (\d+)\n", self.told.read_text())[1])
+        self.wait_until("the child is known", lambda: self.printed.read_text().endswith("\n"))
+        child = int(re.fullmatch(r"child (\d+)\n", self.printed.read_text())[1])
         self.addCleanup(os.kill, child, signal.SIGKILL)
         state = pathlib.Path(f"/proc/{child}/stat")
         self.wait_until("the child stops", lambda: state.read_text().rpartition(")")[2].split()[0] == "T")
@@ -235,13 +235,13 @@ class Status(Case):
         self.assertRegex(text, rf"pid {child} \(inspected\), forked from \d+ \(inspected\): 1 blocks, 200 bytes")
 
     def test_not_guarded(self):
-        """... without the library, and before OpenSSL is used."""
+        """A process without the library, and one that has not used OpenSSL yet."""
         for env, library in (({}, None), ({"LD_PRELOAD": tools.arguments.lib}, "0.1.0")):
-            process = subprocess.Popen(["sleep", "1000"], env=tools.clean_environment(**env))
-            self.addCleanup(process.wait)
-            self.addCleanup(process.kill)
-            maps = pathlib.Path(f"/proc/{process.pid}/maps")
-            self.wait_until("it has the library", lambda: not env or "libfreeonce" in maps.read_text())
+            process = subprocess.Popen(["sh", "-c", "echo ready; read line"], env=tools.clean_environment(**env),
+                                       stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+            for end in process.stdin.close, process.stdout.close, process.wait, process.kill:
+                self.addCleanup(end)
+            process.stdout.readline()  # its libraries are loaded
             shown = self.status(process, expect=78)
             self.assertEqual((False, library), (shown["guarded"], shown["library"]))
             self.assertIn("not guarded", self.freeonce("status", process.pid, expect=78).stdout)
@@ -254,7 +254,7 @@ class Core(Case):
     """The core file of a process shows what the process did."""
 
     def core(self, process):
-        """... which a signal ends."""
+        """Of a process that was ended by a signal."""
         pattern = pathlib.Path("/proc/sys/kernel/core_pattern").read_text().strip()
         if pattern.startswith(("|", "/")):
             self.skip_or_fail(f"core files go elsewhere: {pattern}")
@@ -287,7 +287,7 @@ class Core(Case):
         self.same("--by", "process")
 
     def test_libraries_that_are_others_by_now(self):
-        """... give no names: never those of another file."""
+        """A library that was replaced since gives no names: those of another file would be wrong."""
         program = self.dir / "inspected"
         shutil.copy(tools.arguments.inspected, program)
         process = self.start("known", program=program, cwd=self.dir, cores=True)
@@ -300,7 +300,7 @@ class Core(Case):
         self.assertIn("ssl/ssl_lib.c", done.stdout)
 
     def test_damaged(self):
-        """A core file that was cut off, or holds anything, is read as far as it goes, or refused."""
+        """A core file that is truncated, or has random contents, is read as far as it is intact, or refused."""
         core = self.same()
         data = core.read_bytes()
         rng = random.Random(7)
@@ -323,7 +323,7 @@ class Core(Case):
 
 
 class Refused(Case):
-    """What cannot be read is said in words."""
+    """What cannot be read is refused with the reason."""
 
     def test_no_library(self):
         process = subprocess.Popen(["sleep", "1000"])
@@ -349,7 +349,7 @@ class Refused(Case):
         self.assertEqual("", done.stdout)
 
     def test_an_older_library(self):
-        """... which has no note."""
+        """An older library has no note."""
         data = pathlib.Path(tools.arguments.lib).read_bytes()
         note = struct.pack("<III12s", 9, 8, 1, b"freeonce")
         self.assertEqual(1, data.count(note))
@@ -378,7 +378,7 @@ class Refused(Case):
 
 
 class Hostile(Case):
-    """A process that publishes anything: the command ends by itself, with a bound on memory and time."""
+    """A process that publishes random data: the command ends by itself, within limits of memory and time."""
 
     TIMES = int(os.environ.get("HOSTILE_TIMES", "50"))  # more: HOSTILE_TIMES=1000 ctest -R cli.heap
 

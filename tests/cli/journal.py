@@ -1,4 +1,4 @@
-"""Does the journal keep what processes find, whatever becomes of them, and is it safe to keep one?"""
+"""Does the journal keep findings however a process ends, and is it safe to keep a journal?"""
 
 import os
 import random
@@ -14,7 +14,7 @@ COUNT = re.compile(r"^  seen +(\d+) time", re.M)
 
 
 class Survives(tools.Case):
-    """A double free comes into the journal from everywhere."""
+    """A double free reaches the journal from a process of any kind."""
 
     def check_found(self, *, times=1, headline="double free of block"):
         shown = self.report(self.journal, expect=99)
@@ -31,7 +31,7 @@ class Survives(tools.Case):
         self.assertIn("freeonce: 1 finding; 1 process guarded", text)
 
     def test_findings_go_to_the_journal_alone(self):
-        """... where there is one; all else is told as ever."""
+        """With a journal, findings go to the journal alone; all other messages go to stderr as without one."""
         done = self.planted("bug", LOG="journal", TYPO="1")
         self.assertNotIn("double free", done.stderr)
         self.assertIn("there is no option FREEONCE_TYPO", done.stderr)
@@ -39,7 +39,7 @@ class Survives(tools.Case):
         done = self.planted("bug", LOG="journal", journal=self.dir)
         self.assertIn("double free of block", done.stderr)
 
-    def test_names_that_had_no_room_are_told(self):
+    def test_names_that_had_no_room_are_printed(self):
         self.planted("bug")
         with open(self.journal, "r+b") as file:
             file.seek(80)  # struct fo_journal: the counter of strings that were dropped
@@ -53,12 +53,12 @@ class Survives(tools.Case):
 
     def test_the_report_is_that_of_the_process(self):
         done = self.planted("fork", "bug")
-        told = [line for line in done.stderr.splitlines() if line]
+        printed = [line for line in done.stderr.splitlines() if line]
         shown = self.report("--no-symbols", self.journal, expect=99).stdout.splitlines()
         (seen,) = [line for line in shown if line.startswith("  seen ")]
         shown.remove(seen)
-        self.assertEqual(told, shown[: len(told)])
-        self.assertRegex(told[-1], "^  what to do +It was freed before")
+        self.assertEqual(printed, shown[: len(printed)])
+        self.assertRegex(printed[-1], "^  what to do +It was freed before")
 
     def test_exit_without_handlers(self):
         self.planted("bug", "_exit=3", expect=3)
@@ -142,7 +142,7 @@ class Survives(tools.Case):
 
 
 class Refuses(tools.Case):
-    """A file that cannot be a journal is told once, and the program runs as it would have."""
+    """A file that cannot be a journal is reported once, and the program runs as without the library."""
 
     def check_refused(self, why, *actions, **options):
         done = self.planted(*(actions or ("alloc", "status=5")), expect=5, **options)
@@ -251,7 +251,7 @@ class Makes(tools.Case):
         self.report(self.journal, expect=99)
 
     def test_unfinished_file_is_finished(self):
-        """Its maker was killed before the head was written."""
+        """The process that made it was killed before it wrote the head."""
         self.planted("alloc")
         size = self.journal.stat().st_size
         self.journal.write_bytes(bytes(size))
@@ -259,14 +259,14 @@ class Makes(tools.Case):
         self.report(self.journal, expect=99)
 
     def test_nothing_in_it_is_sparse(self):
-        """Its blocks are there from the start: a disk that gets full later kills nobody."""
+        """Its disk blocks are allocated at the start: a disk that gets full later kills no process."""
         self.planted("alloc")
         status = self.journal.stat()
         self.assertGreaterEqual(status.st_blocks * 512, status.st_size)
 
 
 class Reads(tools.Case):
-    """Whatever is given to `freeonce report`: a clear error, and what is whole is shown."""
+    """Any input of `freeonce report`: a clear error, and what is intact is shown."""
 
     def check(self, expect, words, path=None):
         done = self.report(path or self.journal, expect=expect)
@@ -333,7 +333,7 @@ class Reads(tools.Case):
         self.assertIn("double free of block", done.stdout)
 
     def test_damaged_rows(self):
-        """A byte changed anywhere: it is told, or it was a counter; and the command goes on."""
+        """With any byte changed, the command prints an error or the byte was part of a counter; the command does not crash."""
         self.planted("fork", "bug")
         whole = bytearray(self.journal.read_bytes())
         used = [i for i in range(4096, len(whole), 8) if any(whole[i : i + 8])]
@@ -360,7 +360,7 @@ class Reads(tools.Case):
             self.assertIn("rows", done.stderr)
 
     def test_killed_while_it_wrote(self):
-        """That there was a finding is known, and red, though not which."""
+        """It is known that there was a finding, and the status says so, but not which finding."""
         self.planted("bug")
         data = bytearray(self.journal.read_bytes())
         row, rows = 1808, 1024  # bytes; they are the last of the tables
@@ -384,7 +384,7 @@ class Reads(tools.Case):
         self.assertIn("2 findings", done.stdout)
 
     def test_two_rows_of_one_finding(self):
-        """A writer that was away for long finishes its row beside that of another."""
+        """A writer that was stopped for long finishes its row beside that of another process."""
         self.planted("bug")
         self.planted("bug")
         row, rows = 1808, 1024  # bytes; they are the last of the tables

@@ -52,7 +52,7 @@ class Counts(Case):
             self.assertEqual(("one-two-", ""), (done.stdout[:8], done.stderr))
 
     def test_a_child_of_vfork(self):
-        """... has its parent's memory."""
+        """A child of vfork has its parent's memory."""
         self.becomes("alloc", "vfork", "alloc")
         self.assertEqual("freeonce: no findings; 1 process guarded\n", self.shown())
 
@@ -80,7 +80,7 @@ class Makes(Case):
                 self.assertFalse(self.journal.exists())
 
     def test_a_file_that_is_there(self):
-        """... is opened at start, for whatever loads OpenSSL later."""
+        """A file that exists is opened at start, in case OpenSSL is loaded later."""
         self.planted("alloc")
         self.loads_late("late")
         self.assertIn("double free", self.shown())
@@ -117,7 +117,7 @@ class Makes(Case):
                 shutil.rmtree(folder)
 
     def test_by_root_in_a_sandbox(self):
-        """... whose filter may kill for fchown: the file stays root's."""
+        """The filter may kill a process that calls fchown: the file still belongs to root."""
         self.unprivileged()
         os.chown(self.dir, 65534, 65534)
         for actions, owner in ((["late"], 65534), (["filtered", "late"], 0)):
@@ -126,7 +126,7 @@ class Makes(Case):
             self.journal.unlink()
 
     def test_a_file_that_another_user_made(self):
-        """... is refused, and stays as it is."""
+        """The file is refused, and not changed."""
         self.unprivileged()
         self.journal.touch()
         os.chown(self.journal, 1, 1)

@@ -1,4 +1,4 @@
-"""What a browser makes of the page: Chromium without a screen, with a journal of a program that has a bug, and with the models of
+"""How a browser shows the page: Chromium without a screen, with a journal of a program that has a bug, and with the models of
 tests/cli/formats/made.c.  --pictures FOLDER keeps the pictures of a screen, light and dark, a phone and paper.
 
 The browser is started once: that costs most of the time.
@@ -18,7 +18,7 @@ STATES = {
     "print": {"width": 794, "height": 1123, "paper": True},
 }
 SHOWN = "Array.from(document.querySelectorAll('.finding')).filter(f => f.checkVisibility()).map(f => f.id)"
-# Each text on the page: the colour of its element against the colour behind it, which no element of ours makes see-through.
+# Each text on the page: the colour of its element against the colour behind it, which is opaque on all elements of the page.
 CONTRAST = """(() => {
   const part = v => { v /= 255; return v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4; };
   const light = c => 0.2126 * part(c[0]) + 0.7152 * part(c[1]) + 0.0722 * part(c[2]);
@@ -68,7 +68,7 @@ class Page(tools.Case):
         self.browser.look(**STATES[state])
         self.browser.open("about:blank")
         self.browser.open(f"{path.as_uri()}{after}")
-        # nothing was asked for but the file, and the console says nothing: no error, no word of the policy
+        # only the file was requested, and the console is empty: no error, no violation of the policy
         self.assertEqual([f"{path.as_uri()}"], [one["request"]["url"] for one in self.browser.seen("Network.requestWillBeSent")])
         self.assertEqual([], self.browser.seen("Log.entryAdded") + self.browser.seen("Runtime.exceptionThrown"))
 

@@ -1,4 +1,4 @@
-"""Does `freeonce run` find what any process of a command does, and is it out of the way otherwise?"""
+"""Does `freeonce run` find the errors of every process of a command, and change nothing else?"""
 
 import json
 import os
@@ -29,7 +29,7 @@ def shell_line(before, bug, after):
 
 
 class Finds(tools.Case):
-    """A finding anywhere turns the run red, in all formats."""
+    """A finding in any process makes the run fail, in all formats."""
 
     def run_all_formats(self, script, expect, *more):
         argv = ["--ci", *more]
@@ -72,15 +72,15 @@ class Finds(tools.Case):
                 self.assertNotIn("::error", out["github"])
                 self.assertEqual([], json.loads(out["sarif"])["runs"][0]["results"])
 
-    def test_the_last_words(self):
+    def test_the_summary(self):
         done = self.freeonce("--", tools.arguments.planted, "bug", expect=99)
         last = done.stderr.splitlines()[-1]
         self.assertEqual(
             "freeonce: 1 finding; 1 process guarded; the command ended with status 0", last
         )
 
-    def test_no_run_fails_without_a_word(self):
-        """... whatever its outputs: the last words go to stderr where a person sees no text."""
+    def test_no_run_fails_without_a_message(self):
+        """With any outputs: if no text is printed, the summary goes to stderr."""
         words = "freeonce: 1 finding; 1 process guarded; the command ended with status 0\n"
         for argv in (
             ["--format", "junit", "-o", self.dir / "out"],
@@ -97,7 +97,7 @@ class Finds(tools.Case):
             self.assertTrue(done.stdout.endswith(words), done.stdout)
 
     def test_more_than_the_journal_holds(self):
-        """What had no room is red, even where all that had it is suppressed."""
+        """Findings for which the journal had no room make the run fail, even if all those in it are suppressed."""
         actions = [tools.arguments.planted, "bugs=1500"]
         known = self.dir / "known"
         done = self.freeonce("--gen-suppressions", "--journal", self.journal, "--", *actions, expect=99)
@@ -121,7 +121,7 @@ class Finds(tools.Case):
         self.assertIn('"dropped":476', out["json"])
 
     def test_names_cannot_write_to_a_terminal(self):
-        """Nor begin a line of their own: not that of a program, nor of its file, in any output."""
+        """Names of programs and files cannot write control characters or begin a line, in any output."""
         nasty = "n\x1b[2J\n::error::x\x9b\r"
         program = self.dir / nasty
         shutil.copy(tools.arguments.planted, program)
@@ -144,7 +144,7 @@ class Finds(tools.Case):
             self.assertNotRegex(done.stderr, "(?m)^::error::x")
 
     def test_processes(self):
-        """The tree, and how the library got into each."""
+        """The tree, and how the library was loaded into each process."""
         actions = ["alloc", "fork", "fork", "alloc"]
         done = self.freeonce("--processes", "--", tools.arguments.planted, *actions, expect=0)
         self.assertRegex(
@@ -167,7 +167,7 @@ class Finds(tools.Case):
             run.communicate(timeout=300)
             self.assertEqual(99, run.returncode)
 
-    def test_what_is_left_running_is_told(self):
+    def test_what_is_left_running_is_printed(self):
         done = self.freeonce("--wait", "0", "--", "sh", "-c", "sleep 60 >/dev/null 2>&1 & echo $!", expect=0)
         os.kill(int(done.stdout), signal.SIGKILL)
         self.assertIn("still running", done.stderr)
@@ -179,46 +179,46 @@ class Finds(tools.Case):
 
 
 class Killed(tools.Case):
-    """Where a signal ended a guarded process, the last word is never that nothing was found."""
+    """If a signal ended a guarded process, the summary never says only that there are no findings."""
 
-    def told(self, done):
+    def text_of(self, done):
         self.assertNotIn("no findings", done.stderr)
         return done.stderr
 
     def test_by_a_fault_of_its_own(self):
         for number, name in ((11, "SIGSEGV"), (7, "SIGBUS"), (4, "SIGILL"), (6, "SIGABRT")):
             done = self.freeonce("--ci", "--", tools.arguments.planted, "alloc", f"kill={number}", expect=99)
-            self.assertRegex(self.told(done), rf"(?m)^freeonce: {name}: no freed block was found .*, the program ends$")
+            self.assertRegex(self.text_of(done), rf"(?m)^freeonce: {name}: no freed block was found .*, the program ends$")
             self.assertRegex(done.stderr, r"(?m)^  fault +by .* pid \d+ \(planted\)$")
             self.assertIn("--set BACKEND=guard", done.stderr)
 
     def test_in_a_child(self):
         done = self.freeonce("--ci", "--", tools.arguments.planted, "alloc", "fork", "kill=11", expect=99)
-        self.assertRegex(self.told(done), r"(?m)^  fault +by .* pid \d+ \(planted\), forked from \d+ at ")
+        self.assertRegex(self.text_of(done), r"(?m)^  fault +by .* pid \d+ \(planted\), forked from \d+ at ")
 
     def test_without_a_look(self):
         for number, why in ((11, "the reason is not known: .*--set BACKEND=guard"), (9, "another process or the kernel")):
             done = self.freeonce("--", tools.arguments.planted, "alloc", f"kill={number}", expect=128 + number)
             killed = rf"(?m)^freeonce: pid \d+ \(planted\) was killed by signal {number} \(.*\).*{why}"
-            self.assertRegex(self.told(done), killed)
+            self.assertRegex(self.text_of(done), killed)
             self.assertIn("nothing found before a signal ended 1 guarded process;", done.stderr)
 
     def test_orphan(self):
         done = self.freeonce("--", tools.arguments.planted, "alloc", "daemon", "alloc", "kill=9", expect=0)
-        self.assertIn("was killed by signal 9 (Killed)", self.told(done))
+        self.assertIn("was killed by signal 9 (Killed)", self.text_of(done))
 
     def test_by_another_process(self):
-        """It is no fault of the process: named, and no finding."""
+        """The process is not at fault: it is named, and is no finding."""
         script = "mkfifo here; $0 alloc touch=here pause & cat here; kill -ABRT $!; wait $!; exit 0"
         done = self.freeonce("--ci", "--", "sh", "-c", script, tools.arguments.planted, expect=0, cwd=self.dir)
-        self.assertRegex(self.told(done), r"(?m)^freeonce: pid \d+ \(planted\) was killed by signal 6 ")
+        self.assertRegex(self.text_of(done), r"(?m)^freeonce: pid \d+ \(planted\) was killed by signal 6 ")
 
     def test_with_a_finding(self):
         """The finding may be the reason."""
         done = self.freeonce("--", tools.arguments.planted, "bug", "kill=11", expect=99)
-        self.assertNotIn("was killed by", self.told(done))
+        self.assertNotIn("was killed by", self.text_of(done))
         done = self.freeonce("--ci", "--set", "ON_ERROR=abort", "--", tools.arguments.planted, "bug", expect=99)
-        self.assertIn("1 finding;", self.told(done))
+        self.assertIn("1 finding;", self.text_of(done))
 
     def test_known(self):
         command = [tools.arguments.planted, "alloc", "kill=6"]
@@ -235,7 +235,7 @@ class Killed(tools.Case):
 
 
 class Status(tools.Case):
-    """The command's own status, or one that says what became of it."""
+    """The command's own status, or one that says how it ended."""
 
     def test_of_the_command(self):
         for status in (0, 1, 42, 99, 255):
@@ -275,7 +275,7 @@ class Status(tools.Case):
                 self.assertEqual("", done.stdout)
 
     def test_misspelt_flag(self):
-        """... is named with the nearest one; a word of the command, or a value, is none."""
+        """A misspelt flag is reported with the nearest one; words of the command and values are not flags."""
         for argv, hint, status in (
             (["--jurnal", "x", "--", "true"], "run: there is no option --jurnal; did you mean --journal?", 125),
             (["--ci", "--set", "FILL=1", "-s", "CANARY=1", "-sFAULTS=0", "--fromat=json", "true"], "--format?", 125),
@@ -328,7 +328,7 @@ class Status(tools.Case):
         self.freeonce(*argv, "--", "true", expect=0)
 
     def test_wrong_suppressions(self):
-        """Told before the command runs, and before an older report is emptied."""
+        """They are reported before the command runs, and before an older report is emptied."""
         known, older = self.dir / "known", self.dir / "older"
         older.write_text("precious")
         self.planted("bug")
@@ -346,7 +346,7 @@ class Status(tools.Case):
                     self.assertIn(words, done.stderr)
                     self.assertEqual("", done.stdout)
                 self.assertEqual("precious", older.read_text())
-        known.write_text("")  # nothing is known, and that is no mistake
+        known.write_text("")  # no reason is known, which is correct
         self.freeonce("--suppressions", known, "--", tools.arguments.planted, "bug", expect=99)
 
     def test_output_to_a_full_disk(self):
@@ -354,7 +354,7 @@ class Status(tools.Case):
         self.assertIn("No space left", done.stderr)
 
     def test_no_room_for_the_journal(self):
-        """Never a green run because findings had no place to go."""
+        """A run does not succeed because findings could not be written."""
         (self.dir / "disk").mkdir()
         script = """for f in /tmp /var/tmp /dev/shm; do mount --bind $f $f; mount -o remount,bind,ro $f; done
             mount -t tmpfs -o size=1m none "$1"; TMPDIR=$1; export TMPDIR; shift; "$@" || echo "$?"; ls -A "$TMPDIR" """
@@ -378,7 +378,7 @@ class Status(tools.Case):
         self.freeonce("--require", "--", tools.arguments.planted, "alloc", "status=4", expect=4)
 
     def test_a_process_that_cannot_open_the_journal(self):
-        """It tells and reports itself; with --require it does not start."""
+        """It prints a message and its own findings; with --require it does not start."""
         elsewhere = ["--", "env", f"FREEONCE_JOURNAL={self.dir}/none/j", tools.arguments.planted, "bug"]
         done = self.freeonce(*elsewhere, expect=0)
         self.assertIn("cannot be used: No such file or directory; findings are not kept there", done.stderr)
@@ -387,7 +387,7 @@ class Status(tools.Case):
         self.assertNotIn("double free of block", done.stderr)
 
     def test_misspelt_option(self):
-        """... of --set is an error before the command runs."""
+        """A misspelt option of --set is an error before the command runs."""
         for setting, words in (
             ("CANRY=1", "there is no option FREEONCE_CANRY; did you mean FREEONCE_CANARY?"),
             ("FILL=2", "FREEONCE_FILL=2 is none of 0|1\n"), ("=1", "NAME=VALUE is needed"),
@@ -402,7 +402,7 @@ class Status(tools.Case):
         self.freeonce("--set", "BACKEND=/none.so", "--set", "FREEONCE_FILL=1", "--", "true", expect=0)
 
     def test_misspelt_variable(self):
-        """... is named once, not by each process again; with --require nothing is run."""
+        """A misspelt variable is named once, not by each process; with --require the command is not started."""
         env = {"FREEONCE_CANRY": "1", "FREEONCE_FILL": "2"}
         script = f"{tools.arguments.planted} alloc; {tools.arguments.planted} alloc"
         done = self.freeonce("--", "sh", "-c", script, env=env, expect=0)
@@ -422,14 +422,14 @@ class Status(tools.Case):
 
 
 class Transparent(tools.Case):
-    """The command sees what it would have seen without us."""
+    """The command's surroundings are as without freeonce."""
 
     def test_output(self):
         done = self.freeonce("--ci", "--allow-none", "--", "sh", "-c", "echo out; echo err >&2", expect=0)
         self.assertEqual("out\n", done.stdout)
         self.assertTrue(done.stderr.startswith("err\n"))
 
-    def test_findings_are_told_once_and_at_the_end(self):
+    def test_findings_are_printed_once_and_at_the_end(self):
         script = f"{tools.arguments.planted} bug; echo the command >&2"
         done = self.freeonce("--", "sh", "-c", script, expect=99)
         self.assertTrue(done.stderr.startswith("the command\n"), done.stderr)
@@ -483,7 +483,7 @@ class Transparent(tools.Case):
         self.report(self.journal, expect=99)
 
     def test_a_run_inside_a_run(self):
-        """The inner one keeps its own journal, reports, and is red for the outer one."""
+        """The inner run keeps its own journal and reports; for the outer run it is a command that failed."""
         inner = [tools.arguments.freeonce, "--ci", "--", tools.arguments.planted, "bug"]
         done = self.freeonce("--ci", "--journal", self.journal, "--", *inner, expect=99)
         self.assertEqual(1, done.stderr.count("double free of block"), done.stderr)
@@ -557,7 +557,7 @@ class Terminal(tools.Case):
         self.assertEqual(1, self.text.count(b"caught"), self.text)
 
     def test_stop_and_continue(self):
-        """Ctrl-Z stops us with the command, and fg continues both."""
+        """Ctrl-Z stops freeonce with the command, and fg continues both."""
         self.start("--", "sh", "-c", "echo ready; read line; exit 9")
         self.read_until(rb"ready")
         os.kill(self.pid, 0)

@@ -139,7 +139,7 @@ class Program(doctor_case.Case):
         self.check(self.doctor(tools.arguments.planted, expect=2, env=env), "library", "failure", "no library of freeonce")
 
     def test_damaged(self):
-        """Whatever is cut off or changed, there is an answer."""
+        """Any truncated or changed file gets an answer."""
         good = pathlib.Path(tools.arguments.planted).read_bytes()
         sizes = [64, 100, 700, 1000, 2000, len(good) // 4, len(good) // 2]
         damaged = [good[:size] for size in sizes]

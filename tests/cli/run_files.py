@@ -11,7 +11,7 @@ import tools
 
 class Files(tools.Case):
     def test_nobody_else_sees_the_journal(self):
-        """Another user could empty it, and the run be green."""
+        """Another user could empty it, and the run would succeed."""
         show = ["sh", "-c", 'stat -c %a "$FREEONCE_JOURNAL" "$(dirname "$FREEONCE_JOURNAL")"']
         env = {"TMPDIR": self.dir}
         self.assertEqual("600\n700\n", self.freeonce("--", *show, env=env, expect=0).stdout)
@@ -20,7 +20,7 @@ class Files(tools.Case):
         self.assertEqual("600", named.stdout.split()[0])
 
     def test_another_user(self):
-        """... may write the journal on request; what was mapped before the change is inherited."""
+        """With --any-user another user may write the journal; a process that mapped it before needs no option."""
         wrap = self.unprivileged()
         argv = ["--", *wrap, tools.arguments.planted, "bug"]
         self.freeonce("--any-user", *argv, expect=99)
@@ -28,7 +28,7 @@ class Files(tools.Case):
         self.freeonce("--", tools.arguments.planted, "setuid=65534", "bug", expect=99)
 
     def test_a_process_that_cannot_write_the_journal(self):
-        """... makes no green run, if it is guarded."""
+        """Such a process, if it is guarded, makes the run fail."""
         wrap = self.unprivileged()
         one = shlex.join([*wrap, str(tools.arguments.planted), "bug"])
         found = f"{tools.arguments.planted} bug"
@@ -50,7 +50,7 @@ class Files(tools.Case):
                 self.assertNotIn("could not write the journal", done.stderr)
 
     def test_a_process_in_another_file_name_space(self):
-        """... makes no journal of its own where that of the run should be; another's it makes."""
+        """It makes no journal of its own at the path of the run's journal, but one at another path."""
         enter = tools.mounts.namespace() if os.geteuid() == 0 else None
         if enter is None:
             self.skipTest("needs root and a mount namespace that nobody else sees")
@@ -95,7 +95,7 @@ class Files(tools.Case):
             made["dddddd"].chmod(0o777)
         launcher, left = self.start_paused()
         self.freeonce("--", "true", env={"TMPDIR": self.dir}, expect=0)
-        self.assertTrue((left / "journal").exists())  # its launcher lives
+        self.assertTrue((left / "journal").exists())  # its launcher has not ended
         launcher.kill()
         launcher.wait()
         self.freeonce("--", "true", env={"TMPDIR": self.dir}, expect=0)
@@ -128,7 +128,7 @@ class Files(tools.Case):
         return self.in_namespace(script, *argv, env=env, expect=expect)
 
     def test_a_read_only_tmp(self):
-        """... of a hardened container: the journal lies elsewhere, and findings are found."""
+        """As in a hardened container: the journal lies elsewhere, and findings are reported."""
         show = ["--", "sh", "-c", 'echo "$FREEONCE_JOURNAL"']
         bug = ["--", tools.arguments.planted, "bug"]
         env = {"TMPDIR": "/tmp", "XDG_RUNTIME_DIR": "/nonexistent"}

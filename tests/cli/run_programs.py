@@ -1,4 +1,4 @@
-"""freeonce run: programs in front of which the library cannot be put run as they did, alone and as a child; and the run
+"""freeonce run: programs that cannot have the library run as without it, alone and as a child; and the run
 says why nothing was guarded."""
 
 import json
@@ -38,14 +38,14 @@ class AnotherLibc(Case):
         self.assertNotRegex(done.stderr, "(?i)error")
 
     def test_it_shows(self):
-        """What is tested here fails with the path itself."""
+        """What these tests check fails if LD_PRELOAD has the path itself."""
         self.run_program(self.program, env={"LD_PRELOAD": tools.arguments.lib}, expect=127)
 
     def test_as_the_command(self):
         self.check(self.program)
 
     def test_as_a_child(self):
-        """... of a program of glibc, which is guarded."""
+        """A child of a program of glibc, which is guarded."""
         script = f"{tools.arguments.planted} alloc && {self.program}"
         self.check("sh", "-c", script)
         done = self.freeonce("--", "sh", "-c", script, expect=7)
@@ -55,7 +55,7 @@ class AnotherLibc(Case):
         self.check(self.program, env={"LD_PRELOAD": "libdl.so.2"})
 
     def test_wherever_the_library_is(self):
-        """... and however deep, it is found by the programs of glibc."""
+        """At any path and depth the library is found by programs of glibc."""
         with tempfile.TemporaryDirectory(prefix="freeonce-cli-") as folder:
             for path in (f"{folder}/libfreeonce.so", f"{folder}/a/b/c/d/e/f/g/h/i/j/libfreeonce.so.0"):
                 self.run_program("install", "-D", tools.arguments.lib, path, expect=0)
@@ -85,10 +85,10 @@ void _start(void) { __asm__ volatile("mov $1, %eax; mov $7, %ebx; int $0x80"); }
 
 
 class Unguarded(Case):
-    """Where no process was guarded, the run says why, and with --ci it fails."""
+    """If no process was guarded, the run prints the reason, and with --ci it fails."""
 
     def check(self, reason, words, *argv, status=7, wrap=(), library=False, env=None):
-        """... for this reason, in JSON and in words; what the command says and its status stay."""
+        """The run gives this reason, in JSON and in words; the command's output and status are not changed."""
         more = ["--library", tools.arguments.lib] if library else []
         argv = [*more, "--format", "json", "-o", self.dir / "json", "--", *argv]
         done = self.run_program(*wrap, tools.arguments.freeonce, *argv, expect=status, env=env)
@@ -176,7 +176,7 @@ class Unguarded(Case):
         self.check("environment", f"{script}: {words}", script)
 
     def test_openssl_1_1(self):
-        """... also where it is loaded with dlopen, and twice: each process is counted once."""
+        """Also if it is loaded with dlopen, and loaded twice: each process is counted once."""
         program, library = tools.arguments.alone, tools.arguments.older
         words = "used OpenSSL 1.1, and the library guards OpenSSL 3 and 4"
         self.check("openssl-1.1", f"1 process {words}", program, status=0)
@@ -191,12 +191,12 @@ class Unguarded(Case):
         self.check("unused", "OpenSSL was loaded in 1 process and not used", program)
 
     def test_unprotected(self):
-        """... is told by the process itself."""
+        """The process itself prints the message."""
         script = f"ulimit -v 30000; {tools.arguments.planted} alloc status=7"
         self.check("unprotected", "each process that used OpenSSL ran unprotected", "sh", "-c", script)
 
     def test_one_of_several(self):
-        """Nothing is said where a process was guarded."""
+        """No reason is printed if a process was guarded."""
         program = self.compile("gcc", "-static")
         done = self.freeonce("--ci", "--format", "json", "--", "sh", "-c",
                              f"{program} >here; {tools.arguments.planted} alloc", cwd=self.dir, expect=0)

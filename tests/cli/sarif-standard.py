@@ -1,4 +1,4 @@
-"""Is what freeonce writes SARIF by the standard's own schema, and does ours allow no more than that?
+"""Is the output valid by the standard's schema of SARIF, and does the schema of this project allow no more than that one?
 
 The standard's schema comes from the npm registry's package @microsoft/jest-sarif, into a temporary folder.
 Without npm, or without the registry, the test is skipped."""

@@ -26,7 +26,7 @@ INVOCATION = (*RUN, 'invocations', 0)
 RESULT = (*RUN, 'results', 0)
 PHYSICAL = (*RESULT, 'locations', 0, 'physicalLocation')
 
-# What the standard's schema refuses, and ours too.
+# What both the standard's schema and the schema of this project refuse.
 FORBIDDEN = {
     'another version': setting('version', to='2.0.0'),
     'no version': without('version'),
@@ -59,7 +59,7 @@ FORBIDDEN = {
     'seen never': setting(*RESULT, 'occurrenceCount', to=0),
 }
 
-# What only the standard's text forbids, or freeonce never writes: ours alone refuses it.
+# What only the standard's text forbids, or freeonce never writes: the schema of this project alone refuses it.
 NOT_OURS = {
     'a bracket that makes a link': setting(*RESULT, 'message', 'text', to='[worker](1)'),
     'a brace that makes a placeholder': setting(*RESULT, 'message', 'text', to='double free of {0}'),

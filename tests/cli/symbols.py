@@ -27,7 +27,7 @@ class Case(tools.Case):
         self.run_program("env", *pairs, program, "object", expect=0)
 
     def shown(self, *argv, wrap=()):
-        """The finding's last place, and what is said of the program's file."""
+        """The finding's last place, and the message about the program's file."""
         done = self.run_program(*wrap, tools.arguments.freeonce, "report", *argv, self.journal, expect=99)
         place = re.search(r"freed again +(.*?) +pid ", done.stdout)
         self.assertIsNotNone(place, done.stdout)
@@ -110,13 +110,13 @@ class Owners(Case):
         self.program.chmod(0o700)
         self.check_not_read("Permission denied$", wrap=user)
 
-    def test_gone(self):
+    def test_removed_file(self):
         self.program.unlink()
         self.check_not_read(None)
 
 
 class Kinds(Case):
-    """What is no regular file is not opened, whoever asks."""
+    """Only regular files are opened, for any user."""
 
     def replace(self, make):
         target = self.dir / "target"
@@ -213,7 +213,7 @@ class Kinds(Case):
 
 
 class Bounds(Case):
-    """A file that was made to break what reads it breaks a process without rights."""
+    """A file that was made to attack its reader reaches only a process without privileges."""
 
     def replace_sections(self, contents, compressed=None):
         source = self.dir / "source"
@@ -258,7 +258,7 @@ class Bounds(Case):
         self.assertIn("symbols of 3 files could not be read; those of the other files are not tried", done.stderr)
 
     def test_random_damage(self):
-        """Whatever a file has in it, the report is made."""
+        """With any contents of a file, the report is printed."""
         data = self.program.read_bytes()
         for seed in range(30):
             damaged = bytearray(data)
@@ -270,7 +270,7 @@ class Bounds(Case):
 
 
 class Rights(Case):
-    """Where rights cannot be dropped, nothing is read, and the report is made."""
+    """If privileges cannot be dropped, no file is read, and the report is printed."""
 
     def test_root_without_the_right_to_become_another_user(self):
         self.only_root()

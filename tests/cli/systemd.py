@@ -116,7 +116,7 @@ class Environment(Case):
             self.preload("Environment=LD_PRELOAD=/usr/lib/libasan.so.8\n"),
         )
 
-    def test_another_of_ours_is_replaced(self):
+    def test_another_path_of_the_library_is_replaced(self):
         text = "Environment=LD_PRELOAD=/old/libfreeonce.so.0:/a.so\n"
         self.assertEqual([f"Environment=LD_PRELOAD={PRELOAD}:/a.so"], self.preload(text))
 
@@ -142,7 +142,7 @@ class Environment(Case):
         self.assertEqual([f"Environment=LD_PRELOAD={PRELOAD}"], lines)
 
     def test_values_with_control_characters_are_refused(self):
-        """A service's user writes its EnvironmentFile: no line of root's drop-in may come from there."""
+        """The service's user can write its EnvironmentFile: no line of root's drop-in may come from there."""
         root = self.dir / "root"
         file = root / "srv" / "env"
         file.parent.mkdir(parents=True)
@@ -294,7 +294,7 @@ class Reports(Case):
                 self.assertIn(word, self.said(text))
 
     def test_a_log_daemon(self):
-        """... would get its own reports."""
+        """A log daemon would receive its own reports."""
         for program in "/usr/sbin/rsyslogd -n", "/usr/sbin/syslog-ng -F", "/lib/systemd/systemd-journald":
             text = f"[Service]\nExecStart={program}\nStandardOutput=null\n"
             lines, _, errors = self.run_on(text)

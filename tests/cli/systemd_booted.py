@@ -36,7 +36,7 @@ USUAL = (
 
 
 class Machine(booted.Machine):
-    """A systemd on this machine's /usr and an otherwise empty root; gone after close()."""
+    """A systemd on this machine's /usr and an otherwise empty root; removed by close()."""
 
     def __init__(self):
         self.dir = pathlib.Path(tempfile.mkdtemp(prefix="freeonce-booted-"))
@@ -87,7 +87,7 @@ class Sandboxes(tools.Case):
             raise unittest.SkipTest(f"no systemd can be started here: {error}\n{log[-500:]}") from error
 
     def guard(self, name, settings, *more, start=None):
-        """Install the drop-in, run the service; what the journal says and the drop-in."""
+        """Installs the drop-in and runs the service; returns the journal's text and the drop-in."""
         start = start or name
         self.machine.unit(f"{name}.service", SERVICE + settings)
         self.machine.run("systemctl", "daemon-reload")
@@ -150,7 +150,7 @@ class Sandboxes(tools.Case):
         self.guard("t-given", "User=nobody\nProtectSystem=strict\n", "--journal", "/srv/given/j")
 
     def test_why_the_filter_is_opened(self):
-        """Without what the drop-in adds, the kernel kills the service, as we say."""
+        """Without the calls that the drop-in allows, the kernel kills the service, as its comment says."""
         self.guard("t-killed", "SystemCallFilter=~madvise\n")
         dropin = (self.machine.root / "etc/systemd/system/t-killed.service.d/50-freeonce.conf")
         text = dropin.read_text()
@@ -187,7 +187,7 @@ class Sandboxes(tools.Case):
         done = self.machine.run("freeonce", "systemd", "--remove", "t-gone")
         self.assertIn(f"kept: freeonce report {journal}", done.stdout)
         shown = self.machine.run("systemctl", "show", "-P", "Environment", "t-gone")
-        self.assertEqual("", shown.stdout.strip())  # the manager was told
+        self.assertEqual("", shown.stdout.strip())  # the manager was notified
 
 
 tools.main()

@@ -1,4 +1,4 @@
-"""freeonce systemd: does it see what keeps the library from working?"""
+"""freeonce systemd: does it detect what prevents the library from working?"""
 
 import ctypes
 import os
@@ -66,7 +66,7 @@ class Syscalls(Case):
                 self.assertEqual(needed - resolved(name) - resolved("@default"), missing)
 
     def test_the_table_is_what_the_library_calls(self):
-        """strace sees nothing of the library that the table, or any program, has not."""
+        """strace shows no call of the library that is missing in the table and that a program without it does not make."""
         if shutil.which("strace") is None:
             self.skip_or_fail("no strace")
 

@@ -57,7 +57,7 @@ class Syntax(Case):
         self.assertIn("%m", self.said("ReadOnlyPaths=/a/%m\n"))
 
     def test_a_pipe(self):
-        """... whose writer takes its time; and one that nobody writes into."""
+        """A pipe with a slow writer, and one without a writer."""
         argv = [tools.arguments.freeonce, "systemd", "--unit-file", "/dev/stdin", "y"]
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
         with subprocess.Popen(argv, env=tools.clean_environment(), text=True, **pipes) as run:
@@ -138,7 +138,7 @@ class Found(Case):
                 self.assertIn(hint, done.stderr)
 
     def test_notes_are_there_once(self):
-        """... where the drop-in and what is said go to one file; a reason why it has no effect is said in any case."""
+        """Notes are not repeated if drop-in and messages go to one file; why a drop-in has no effect is always printed."""
         unit = self.unit(EXEC + "MemoryDenyWriteExecute=yes\n")
         both = self.dir / "both"
         script = f'"$@" >{both} 2>&1; "$@" >{both}.1 2>{both}.2'
@@ -207,10 +207,10 @@ class Installed(Case):
 
     def test_twice_and_away(self):
         printed = self.do().stdout
-        told = self.do("--install").stdout
-        self.assertIn(f"Wrote {self.file}", told)
-        self.assertIn("systemctl restart a.service", told)
-        self.assertIn("freeonce report /var/log/freeonce/a/journal", told)
+        installed = self.do("--install").stdout
+        self.assertIn(f"Wrote {self.file}", installed)
+        self.assertIn("systemctl restart a.service", installed)
+        self.assertIn("freeonce report /var/log/freeonce/a/journal", installed)
         self.assertEqual(printed, self.file.read_text())
         self.assertEqual(0o644, stat.S_IMODE(self.file.stat().st_mode))
         before = self.file.stat()
@@ -219,9 +219,9 @@ class Installed(Case):
         self.do("--install", "-s", "FILL=1")
         self.assertIn("FREEONCE_FILL=1", self.file.read_text())
         self.assertEqual([self.file], list(self.file.parent.iterdir()))
-        told = self.do("--remove").stdout
-        self.assertIn(f"Removed {self.file}", told)
-        self.assertIn("kept: freeonce report /var/log/freeonce/a/journal", told)
+        printed = self.do("--remove").stdout
+        self.assertIn(f"Removed {self.file}", printed)
+        self.assertIn("kept: freeonce report /var/log/freeonce/a/journal", printed)
         self.assertFalse(self.file.parent.exists())
         self.assertIn("nothing to remove", self.do("--remove").stdout)
 
@@ -277,7 +277,7 @@ class Installed(Case):
 
     @unittest.skipIf(os.geteuid() != 0, "needs root")
     def test_the_manager_reads_it_again(self):
-        """Where systemd runs, it is told; what it answers is passed on."""
+        """If systemd runs, it is printed to reload; its answer is printed."""
         log, folder = self.dir / "log", self.dir / "bin"
         folder.mkdir()
         script = folder / "systemctl"
@@ -306,7 +306,7 @@ PG_UNIT = "[Service]\nType=forking\nExecStart=-/usr/bin/pg_ctlcluster --skip-sys
 
 
 class Cluster(Case):
-    """PostgreSQL of Debian: pg_ctlcluster throws the unit's environment away, so the cluster's own file is written."""
+    """PostgreSQL of Debian: pg_ctlcluster empties the unit's environment, so the cluster's own file is written."""
 
     USERS = "# of the user\n\nPGTZ = 'UTC'\n"
 
@@ -361,7 +361,7 @@ class Cluster(Case):
                 self.do("--install", "-s", "FILL=1")
                 self.do("--remove")
                 self.assertEqual(users, self.file.read_text())
-        self.file.write_text("A = b")  # lines that came later, also between ours
+        self.file.write_text("A = b")  # lines that were added later, also between those of freeonce
         self.do("--install")
         text = self.file.read_text().replace("FREEONCE_JOURNAL", "MINE = 'x'\nFREEONCE_JOURNAL") + "FREEONCE_FILL = 1\n"
         self.file.write_text(text)
@@ -379,7 +379,7 @@ class Cluster(Case):
         self.assertEqual(users, self.file.read_text())
 
     def test_what_is_refused(self):
-        """What the cluster's owner puts there must not make root read or write something else."""
+        """What the cluster's owner writes there must not make root read or write another file."""
         secret = self.dir / "secret"
         secret.write_text("of root\n")
         for make in (lambda: self.file.symlink_to(secret), lambda: os.link(secret, self.file),
@@ -447,8 +447,8 @@ class Debian(Case):
         if shutil.which("systemd-analyze") is None:
             self.skip_or_fail("no systemd-analyze")
         done = self.run_program("systemd-analyze", "verify", "--man=no", "--recursive-errors=no", unit)
-        told = [line for line in done.stderr.splitlines() if str(self.dir) in line or ".conf" in line]
-        self.assertEqual([], told)
+        printed = [line for line in done.stderr.splitlines() if str(self.dir) in line or ".conf" in line]
+        self.assertEqual([], printed)
         self.assertEqual(0, done.returncode, done.stderr)
 
     def test_verify_of_the_sandboxed(self):
@@ -467,7 +467,7 @@ class Debian(Case):
         self.verify(self.dir / "x.service")
 
     def test_all_that_are_there(self):
-        """Nothing that a package brings is too much: a drop-in, or a reason."""
+        """Every unit of a package gets a drop-in, or a reason why not."""
         for path in sorted(UNITS.glob("*.service")):
             if path.stat().st_size > 0:
                 done = self.freeonce("systemd", path)
@@ -522,7 +522,7 @@ class Damaged(Case):
             self.assertTrue(self.settings(text + "\n"))
 
     def test_noise(self):
-        """Cut and altered units; a seed is told when one fails."""
+        """Truncated and changed units; the seed is printed when one fails."""
         seed = int(os.environ.get("FREEONCE_TEST_SEED", random.randrange(1 << 30)))
         dice = random.Random(seed)
         good = (EXEC + "".join(

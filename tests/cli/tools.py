@@ -22,7 +22,7 @@ TO_ROOT = "/usr/$LIB" + "/.." * 8  # how the command writes the path of a librar
 
 
 def clean_environment(**more):
-    """Ours, without what would change the command's behaviour."""
+    """The environment of the test, without what would change the command's behaviour."""
     kept = {
         name: value
         for name, value in os.environ.items()
@@ -32,7 +32,7 @@ def clean_environment(**more):
 
 
 class Case(unittest.TestCase):
-    """A test with a folder of its own, which everybody may enter."""
+    """A test with a folder of its own, which all users may enter."""
 
     maxDiff = None
 
@@ -52,7 +52,7 @@ class Case(unittest.TestCase):
         environment["FREEONCE_JOURNAL"] = str(journal or self.journal)
         for name, value in settings.items():
             environment[f"FREEONCE_{name}"] = str(value)
-        # env: what stands in front of the program need not be guarded
+        # env: a program that starts the guarded one need not be guarded itself
         pairs = [f"{name}={value}" for name, value in environment.items()]
         argv = [*wrap, "env", *pairs, arguments.planted, *actions]
         return self.run_program(*argv, expect=expect)
@@ -69,8 +69,8 @@ class Case(unittest.TestCase):
             **options,
         )
         if expect is not None:
-            told = f"{' '.join(map(str, argv))}\n{done.stdout}{done.stderr}"
-            self.assertEqual(expect, done.returncode, told)
+            printed = f"{' '.join(map(str, argv))}\n{done.stdout}{done.stderr}"
+            self.assertEqual(expect, done.returncode, printed)
         return done
 
     def report(self, *argv, expect=None):

@@ -19,7 +19,7 @@ class Case(tools.Case):
         return path
 
     def run_on(self, text, *more, expect=0, name="x.service", library=LIBC, **options):
-        """The drop-in's settings, its whole text, and what was said on stderr."""
+        """The drop-in's settings, its whole text, and the messages on stderr."""
         path = self.unit(text, name)
         done = self.freeonce(
             "systemd", path, "--library", library, *more, expect=expect, **options
@@ -31,12 +31,12 @@ class Case(tools.Case):
         return self.run_on(EXEC + text, *more, **options)[0]
 
     def said(self, text, *more, **options):
-        """What is said; the drop-in says the same."""
+        """The messages on stderr; the drop-in has the same as comments."""
         _, dropin, errors = self.run_on(EXEC + text, *more, **options)
         comments = " ".join(
             line.lstrip("# ") for line in dropin.splitlines() if line.startswith("#")
         )
         for line in errors.splitlines():
-            told = re.sub(r"^freeonce: (note: |warning: )?", "", line)
-            self.assertIn(" ".join(told.split()), comments)
+            printed = re.sub(r"^freeonce: (note: |warning: )?", "", line)
+            self.assertIn(" ".join(printed.split()), comments)
         return errors

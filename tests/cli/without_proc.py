@@ -1,4 +1,4 @@
-"""Without /proc, as in a chroot or a container that has none: findings are the same, and what is missing is said once."""
+"""Without /proc, as in a chroot or a container that has none: findings are the same, and what is missing is printed once."""
 
 import tools
 
@@ -13,16 +13,16 @@ class WithoutProc(tools.Case):
         done = self.run_there(*argv, tools.arguments.planted, "object", expect=99)
         self.assertRegex(done.stderr, r"freed again  by planted\+0x[0-9a-f]+ +pid \d+ \(planted\)")
         self.assertIn("freeonce: 1 finding; 1 process guarded; the command ended with status 0", done.stderr)
-        told = [line for line in done.stderr.splitlines() if "/proc" in line]
+        printed = [line for line in done.stderr.splitlines() if "/proc" in line]
         self.assertEqual(
             [
                 "freeonce: /proc is not mounted here: processes that cannot write the journal will not be noticed",
                 "freeonce: /proc is not mounted here: callers are shown without function and source line, "
                 "as module+address",
             ],
-            told,
+            printed,
         )
-        there = self.report(self.journal, expect=99).stdout  # the journal has what is needed, where /proc is
+        there = self.report(self.journal, expect=99).stdout  # the journal has what a command with /proc needs
         self.assertRegex(there, r"freed again  by free_object_twice\(\) \S*planted.c:\d+")
 
     def test_a_command_that_is_relative(self):

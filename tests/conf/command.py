@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""freeonce options: does it print what the library would do, and say what is wrong?
+"""freeonce options: does it print the options that the library would use, and report what is wrong?
 
     command.py --lib L --freeonce F --faults P [TEST...]
 """
@@ -20,7 +20,7 @@ TABLE = dict(
         flags=re.M,
     )
 )
-FILE = "/etc/freeonce.conf"  # of the machine: a run that sees it may say other things
+FILE = "/etc/freeonce.conf"  # of the machine: a run that reads it may print other values
 
 
 def no_file():

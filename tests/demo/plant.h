@@ -7,7 +7,7 @@
 int plant_prepare(void);
 
 /* In each worker, once per connection. The first that comes waits for the second and frees, the
- * second frees again. A worker that stays alone does both, on its first two connections. */
+ * second frees again. A worker that is alone does both, on its first two connections. */
 void plant_on_connection(void);
 
 #endif

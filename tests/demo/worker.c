@@ -72,7 +72,7 @@ static void serve(int connection, const struct service *service)
     SSL_free(ssl);
 }
 
-/* SIGTERM gets through in ppoll alone, so that a stop interrupts no handshake halfway. */
+/* SIGTERM is delivered in ppoll alone, so that a stop interrupts no handshake. */
 static void wait_for_client(int listener, const sigset_t *while_waiting)
 {
     struct pollfd poll_fd = {.fd = listener, .events = POLLIN};
@@ -81,7 +81,7 @@ static void wait_for_client(int listener, const sigset_t *while_waiting)
 
 void worker_run(const struct service *service)
 {
-    /* If the parent is killed outright, nobody else would stop this process. */
+    /* If the parent is killed, no other process stops this one. */
     prctl(PR_SET_PDEATHSIG, SIGKILL);
 
     struct sigaction stop = {.sa_handler = on_stop};

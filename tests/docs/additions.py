@@ -85,7 +85,7 @@ void fo_format_example(FILE *out, const struct fo_model *model, const struct fo_
 """
 FAULT = """static void example(void)
 {
-    hand_in(freed_block(48));
+    pass_pointer(freed_block(48));
 }
 
 """
@@ -148,7 +148,7 @@ ADDITIONS = {
         "packaging/freeonce.bash": (instead("text json junit", "text example json junit"),),
         "packaging/_freeonce": (instead("text json junit", "text example json junit"),),
         "tests/cli/formats/document.c": (instead('{{"json", ', '{{"example", fo_format_example}, {"json", '),),
-        "tests/cli/formats/run.py": (before("def test_json_tells_everything", TESTED),),
+        "tests/cli/formats/run.py": (before("def test_json_has_everything", TESTED),),
     },
     "A test case": {
         "tests/cases/SUBJECT.c": (
@@ -212,7 +212,7 @@ def add(tree, file, changes, facts):
 
 
 def take_out(tree):
-    """What the row of the object was."""
+    """Removes the row of the object, and returns it."""
     row = ""
     for file, pattern in TAKEN_OUT.items():
         text = (tree / file).read_text()
@@ -238,7 +238,7 @@ def run(tree, *command, status=0, **options):
 
 
 def build(tree, compiler):
-    """Little time for the compiler: nothing here is measured."""
+    """Without optimisation: nothing here is measured."""
     ninja = ["-G", "Ninja"] if shutil.which("ninja") else []
     cmake = ["cmake", "-S", tree, "-B", tree / "build", *ninja, "-DCMAKE_BUILD_TYPE=None", "-DCMAKE_C_FLAGS=-O1 -g0"]
     said = run(tree, *cmake, f"-DCMAKE_C_COMPILER={compiler}")

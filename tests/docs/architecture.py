@@ -26,7 +26,7 @@ def added(name, more):
 
 MANY = {f"src/attic/{number}.h": lambda text: text for number in range(21)}
 LONG = "".join(f"    f({number});\n" for number in range(61))
-PLANTED = {  # script: what is done to a copy, what is said
+PLANTED = {  # script: what is changed in a copy, the message
     "anchors": (
         (replaced("src/block/fast.h", "fo_malloc_fast", "fo_renamed"), "src/block/fast.h defines fo_malloc_fast 0 times"),
         (replaced(DOCUMENT, "src/heap/cache.c: fill`", "src/heap/cashe.c: fill`"), "there is no src/heap/cashe.c"),
@@ -54,7 +54,7 @@ def run(script, root):
 
 
 def planted(root, changes, script):
-    """What the script answers of the copy at root with these changes, which are taken back."""
+    """What the script prints for the copy at root with these changes, which are undone afterwards."""
     before = {root / name: (root / name).read_text() if (root / name).exists() else None for name in changes}
     for name, change in changes.items():
         (root / name).parent.mkdir(exist_ok=True)

@@ -15,7 +15,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 PAGE = ROOT / "docs/reading-a-report.md"
 PLACE = re.compile(r"(<!-- kind: (\S+)((?: \w+=\w+)*) -->\n)(\n```c\n.*?^```\n\n```console\n.*?^```\n)?", re.M | re.S)
-# Of a process that dies, frames of libc and of what it was called by; and what differs from run to run or is told elsewhere.
+# Left out: frames of libc and its callers after a fault, what differs from run to run, and what is explained elsewhere.
 LEFT_OUT = re.compile(r"^ +(?:seen|what to do) .*\n|^ +#\d+ (?!.*kinds\.c:).*\n|^\n.*\n|^freeonce: \d+ finding.*\n", re.M)
 NUMBERS = (
     (re.compile(r"0x(?!5{16})[0-9a-f]+"), "0x#"),

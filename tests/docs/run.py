@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Are the documents whole: do manual pages format without a warning, do they name all that there is,
-are the examples for CI readable, does every link lead somewhere, and is README.md short?"""
+are the examples for CI valid, does every link have a target, and is README.md short?"""
 
 import argparse
 import os
@@ -18,7 +18,7 @@ MEMBER = r"^    [\w ]+?\**(?:\(\*)?(\w+)(?:\)\(.*)?;"
 
 
 def plain(page):
-    """A page as a reader sees it, and what the formatter had to say."""
+    """A page as a reader sees it, and the messages of the formatter."""
     result = subprocess.run(
         ["man", "--warnings", "-E", "UTF-8", "-l", MANUAL / page], text=True, capture_output=True,
         env={**os.environ, "LC_ALL": "C.UTF-8", "MANWIDTH": "200", "MANPAGER": "cat", "MAN_KEEP_FORMATTING": ""})
@@ -26,13 +26,13 @@ def plain(page):
 
 
 def formats():
-    """man --warnings and mandoc have nothing to say."""
+    """man --warnings and mandoc print nothing."""
     for path in sorted(MANUAL.iterdir()):
         if path.read_text().startswith(".so "):
             continue
         yield from (f"{path.name}: {line}" for line in plain(path.name)[1].splitlines())
         lint = subprocess.run(["mandoc", "-Tlint", "-W", "warning", path], text=True, capture_output=True)
-        # what is said about pages of other packages is their affair
+        # messages about pages of other packages do not count
         yield from (line for line in (lint.stdout + lint.stderr).splitlines() if "mandoc.db" not in line)
 
 
@@ -41,7 +41,7 @@ def words(pattern, source):
 
 
 def says_all(command):
-    """What the tables of the source hold, and what --help tells, is in the manual."""
+    """Every row of the source's tables, and every flag of --help, is in the manual."""
     one, seven = plain("freeonce.1")[0], plain("freeonce.7")[0]
     three = plain("freeonce-backend.3")[0]
     tables = [
@@ -98,7 +98,7 @@ def links():
 
 
 def size():
-    """README.md is read at 3 a.m."""
+    """README.md must be short."""
     text = (ROOT / "README.md").read_text()
     for what, count, most in (("lines", text.count("\n"), MOST_LINES), ("words", len(text.split()), MOST_WORDS)):
         if count > most:

@@ -52,7 +52,7 @@ class Server:
 
 
 def kill(pid):
-    """It accepts no connection any more."""
+    """Kills a worker, and waits until it accepts no connection any more."""
     ended = os.pidfd_open(pid)
     os.kill(pid, signal.SIGKILL)
     select.select([ended], [], [], 60)

@@ -90,7 +90,7 @@ static int free_twice(char **arguments)
     return 0;
 }
 
-/* --- whose function is called? ------------------------------------------------------------------
+/* --- the function of which library is called? ---------------------------------------------------
  */
 
 static bool is_guarded(void *function)

@@ -1,4 +1,4 @@
-/* What the library takes for one more libcrypto of OpenSSL 3: it counts who calls it. */
+/* The library treats this one as a second libcrypto of OpenSSL 3: it counts the calls. */
 int calls;
 
 unsigned OPENSSL_version_major(void);

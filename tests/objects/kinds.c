@@ -157,8 +157,7 @@ PLAIN(EVP_MD_meth, EVP_MD_meth_new(NID_undef, NID_undef))
 PLAIN(EVP_CIPHER_meth, EVP_CIPHER_meth_new(NID_undef, 1, 16))
 #endif
 
-/* --- whose names do not say so
- * --------------------------------------------------------------------
+/* --- destructors with other names ---------------------------------------------------------------
  */
 
 static OSSL_STORE_CTX *open_store(void)
@@ -176,7 +175,7 @@ int DSO_free(void *p);
 int DSO_up_ref(void *p);
 PLAIN(DSO, DSO_new())
 
-/* It lives as long as its context knows it. */
+/* It is valid as long as its context has it. */
 static OSSL_LIB_CTX *providers;
 
 static void *make_OSSL_PROVIDER_unload(void)

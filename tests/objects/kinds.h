@@ -6,7 +6,7 @@
 
 struct kind {
     const char *name; /* of the function that frees */
-    const char *type; /* as reports call it */
+    const char *type; /* its name in reports */
     void *(*make)(void);
     int (*first)(void *p), (*again)(void *p); /* the answer of the function, 0 if it has none */
     int (*reference)(void *p);                /* X_up_ref, or NULL */

@@ -33,7 +33,7 @@
 
 static const struct kind *kind;
 
-/* The compiler must not see that a freed pointer is used. */
+/* The compiler must not know that a freed pointer is used. */
 static void *launder(void *p)
 {
     __asm__ volatile("" : "+r"(p));
@@ -158,7 +158,7 @@ static void reference_freed_chain(void)
     printf("answer %d\n", chain_reference(launder(p)) != NULL);
 }
 
-/* Objects that are nobody's block. */
+/* Objects that are no block of OpenSSL's. */
 static void free_static(void)
 {
     ASN1_OBJECT *name = OBJ_nid2obj(NID_rsaEncryption);
@@ -227,7 +227,7 @@ static void free_inner_again(void)
     inner_again(launder(x));
 }
 
-/* The other way round: freed by the program once too often, then by the context. */
+/* In the other order: freed by the program once too often, then by the context. */
 static void free_outer_again(void)
 {
     X509 *x;
@@ -361,7 +361,7 @@ int main(int argc, char **argv)
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
         if (strcmp(cases[i].name, argv[1]) == 0) {
             cases[i].run();
-            other_operations(3); /* the program goes on */
+            other_operations(3); /* the program continues */
             return 0;
         }
     fprintf(stderr, "there is no case %s\n", argv[1]);

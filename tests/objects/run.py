@@ -171,13 +171,13 @@ def outer_again(program):
 
 
 def given_back(program):
-    """Nothing waits, but what left is remembered."""
+    """The quarantine is empty, but frees are remembered."""
     for name in COMMON:
         freed_again(program, "twice", name, QUARANTINE="0")
 
 
 def switched_off(program):
-    """FREEONCE_OBJECTS=0: libcrypto touches the object, and the block is what is found."""
+    """FREEONCE_OBJECTS=0: libcrypto accesses the object, and the second free of the block is found."""
     output, report = program.run("twice", "BN_free", OBJECTS="0")
     if not report.startswith(f"freeonce: double free of block {facts(output)['object']} "):
         raise Failure(report)
@@ -210,7 +210,7 @@ def ended(program):
 def silent(program, case, **options):
     report = program.run(case, **options)[1]
     if report:
-        raise Failure(f"a healthy program was told:\n{report}")
+        raise Failure(f"a healthy program got a report:\n{report}")
 
 
 def files_of_openssl(program):
@@ -300,7 +300,7 @@ def two_openssls(program):
 
 
 # Between the two frees of "later" many objects of the same types come and go; by default their blocks
-# would serve again, and the first free that is told would be one of those.
+# would be reused, and the first free that is reported would be one of those.
 LARGE = {"QUARANTINE": "16M"}
 WAYS = {
     "twice": (None, {}),

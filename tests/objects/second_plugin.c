@@ -19,7 +19,7 @@ static void count(void *parent, void *p, CRYPTO_EX_DATA *data, int index, long n
 
 int try_plugin(void);
 
-/* How many of 3 BIOs were seen to go. */
+/* How many of 3 BIOs were freed by this libcrypto. */
 int try_plugin(void)
 {
     static int index = -1;

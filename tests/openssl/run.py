@@ -104,7 +104,7 @@ class Side:
         )
 
     def run(self, command, text=""):
-        """(status, what it said)"""
+        """(status, output)"""
         process = self.start(command, stdin=subprocess.PIPE)
         try:
             said = process.communicate(text.encode(), DEADLINE)[0]

@@ -106,7 +106,7 @@ def run_suite(arguments, name):
 
 
 def compare(name, plain, ours):
-    """What a run with the library did otherwise than the one without."""
+    """The differences between a run with the library and the one without."""
     for recipe in sorted(plain.files | ours.files):
         ends = [run.files.get(recipe, "did not run") for run in (plain, ours)]
         if (recipe in plain.passed()) != (recipe in ours.passed()):
@@ -114,7 +114,7 @@ def compare(name, plain, ours):
 
 
 def complaints(name, ours):
-    """What no run with the library may do."""
+    """Errors that no run with the library may have."""
     for finding, times in collections.Counter(ours.findings()).items():
         yield f"{name}: found {times} times: {finding}"
     if not GUARDED.search(ours.log):

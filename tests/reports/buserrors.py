@@ -64,7 +64,7 @@ def survives(given, handler):
 
 
 def owner_alone(given):
-    """Who can truncate it there can end the process anyway: the library has no handler."""
+    """A user who can truncate it there can end the process anyway: the library has no handler."""
     status, output = guarded(given, ["before", "default", "journal"], mode=0o600)
     harness.expect("without one", (-7, "child: status -1, signal 7\n"), (status, output))
 

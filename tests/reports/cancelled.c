@@ -80,7 +80,7 @@ static void write_after_free(void)
         CRYPTO_free(CRYPTO_malloc(40, "cancelled", 16), "cancelled", 17);
 }
 
-/* More memory than anything that is kept at hand. */
+/* More memory than any cache keeps. */
 static void much(void)
 {
     enum { BLOCKS = 300 };
@@ -155,5 +155,5 @@ void run_cancelled(char **names)
     CHECK(pthread_create(&thread, NULL, cancelled, names) == 0);
     CHECK(pthread_join(thread, &end) == 0);
     CHECK(done == count && end == PTHREAD_CANCELED);
-    double_free(); /* other threads do not wait for what that one left behind */
+    double_free(); /* other threads do not wait for a lock of that one */
 }

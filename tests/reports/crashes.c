@@ -83,7 +83,7 @@ static void leave(int number)
         _exit(7);
 }
 
-/* Who runs on a small stack must not use more of it than this handler itself. */
+/* The library must not use more of a small stack than this handler itself. */
 static int is_below_used(void)
 {
     for (int i = 0; i < BELOW - USED; i++)
@@ -254,7 +254,7 @@ static void in_child(void)
     tell_end(child);
 }
 
-/* Its memory is ours: what it changes for itself must not become the parent's. */
+/* It shares the parent's memory: what it changes for itself must not change the parent. */
 static void after_vfork(void)
 {
     pid_t child = vfork();

@@ -37,7 +37,7 @@ ENDS = "the program ends"
 HANDLED = "the program's own handler is called"
 NOTHING = r"SIG\w+: no freed block was found in the registers and on the stack, the program ends"
 NOT_CERTAIN = f"({NOTHING}|{PERHAPS.replace('400', '[0-9]+')}{ENDS})"
-# What is said of the fault where nobody handles it.
+# The report of a fault that has no handler.
 SAID = {
     "stale": [USED + ENDS],
     "called": [USED + ENDS],
@@ -111,7 +111,7 @@ def said(given, backend, cause):
 
 
 def recovered(given, cause, wanted):
-    """A program that handles a fault may cause it on purpose: only what is certain is said."""
+    """A program that handles a fault may cause it on purpose: only what is certain is reported."""
     check_said(wanted, same(given, "arena", "after", "plain+recovers", cause))
 
 

@@ -1,4 +1,4 @@
-"""Running `reports` with the library in front: arguments, environments, complaints."""
+"""Running `reports` with the library preloaded: arguments, environments, error messages."""
 
 import argparse
 import os

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Who is named after a call was left by another way than its return: not that call."""
+"""After a call was left by another way than its return, that call is not named in reports."""
 
 import functools
 import re

@@ -14,7 +14,7 @@ int main(int argc, char **argv)
                  {"left", run_left},
                  {"neighbours", run_neighbours}};
 
-    alarm(120); /* whatever a case waits for: its runner may be gone */
+    alarm(120); /* a case must not wait longer: its runner may have ended */
     for (size_t i = 0; argc > 1 && i < sizeof parts / sizeof *parts; i++)
         if (strcmp(argv[1], parts[i].name) == 0) {
             parts[i].run(argv + 2);

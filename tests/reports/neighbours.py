@@ -84,7 +84,7 @@ def stale(given, backend):
 
 
 def name_is_cleaned(given):
-    """argv[0] is what whoever starts the program wants it to be."""
+    """argv[0] is chosen by the process that starts the program."""
     name = "x\x1b[2J\nfreeonce"
     argv = ["bash", "-c", 'exec -a "$0" "$@"', name]
     with folder() as path:
@@ -130,7 +130,7 @@ def loaded(given, odd):
 
 
 def sparse(given):
-    """A program with holes between its segments: names of files and build-ids are found as ever."""
+    """A program with holes between its segments: names of files and build-ids are found as in other programs."""
     program = given.reports.parent / "sparse"
     argv = ["neighbours", "random", "1"]
     errors = harness.finish(harness.start(given, "arena", argv, {"STACKS": "8"}, program=program))[1]
@@ -146,7 +146,7 @@ def cases(given):
         listed[f"racing.{setting}"] = functools.partial(writes, given, setting, "racing", range(1, 7))
     for how in ("emptied", "shortened", "begun"):
         listed[f"truncated.{how}"] = functools.partial(truncated, given, how)
-    for backend in ("arena", "libc", "shm"):  # guard ends the program at the write
+    for backend in ("arena", "libc", "shm"):  # backend guard ends the program at the write
         listed[f"stale.{backend}"] = functools.partial(stale, given, backend)
     listed["loaded.odd"] = functools.partial(loaded, given, True)
     listed["loaded.plain"] = functools.partial(loaded, given, False)

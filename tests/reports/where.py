@@ -62,7 +62,7 @@ def becomes(given, steps):
 
 
 def closed_at_start(given):
-    """What is opened there later is not standard error."""
+    """A file that gets descriptor 2 later is not standard error."""
     with folder() as path:
         command = ["sh", "-c", 'exec "$@" 2>&-', "sh"]
         harness.finish(where(given, ["find", f"file={path}/data", "find"], prefix=command))
@@ -79,7 +79,7 @@ def the_journal_has_it(given):
 
 
 def a_socket(given):
-    """As systemd's journal has it, or a program that runs others."""
+    """As systemd's journal makes it, or a program that starts others."""
     ours, theirs = socket.socketpair()
     with ours:
         with theirs:
@@ -135,7 +135,7 @@ def a_name_in_syslog(given):
 
 
 def in_a_log_daemon(given, name):
-    """... reports do not go to syslog, which it would read itself."""
+    """Reports of a log daemon do not go to syslog, which it would read itself."""
     if os.geteuid() != 0:
         return "needs root, for chroot"
     with folder() as path, socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as daemon:
@@ -153,7 +153,7 @@ def in_a_log_daemon(given, name):
     return None
 
 
-# --- nobody is waited for ---------------------------------------------------------------------------
+# --- a report waits for nothing ---------------------------------------------------------------------
 
 
 def count_after(given, fill, drain, **how):
@@ -176,7 +176,7 @@ def count_after(given, fill, drain, **how):
 
 
 def read_all(fd):
-    """What is there; non-blocking."""
+    """All bytes that can be read without blocking."""
     data = b""
     with contextlib.suppress(BlockingIOError):
         while chunk := os.read(fd, 65536):
@@ -185,7 +185,7 @@ def read_all(fd):
 
 
 def fill_with(fd):
-    """Through a descriptor of our own, so that the shared one stays blocking."""
+    """Through a separate descriptor, so that the shared one is still blocking."""
     own = os.open(f"/proc/self/fd/{fd}", os.O_WRONLY | os.O_NONBLOCK)
     with contextlib.suppress(BlockingIOError):
         while True:
@@ -235,7 +235,7 @@ def a_socket_that_nobody_reads(given, kind):
 
 
 def a_pipe_that_is_inherited(given):
-    """... is named by its number, and not waited for either."""
+    """An inherited pipe is named by its number, and a report does not wait for it either."""
     for name in "/dev/fd/{}", "/proc/self/fd/{}":
         ours, theirs = os.pipe()
         os.set_blocking(ours, False)
@@ -246,7 +246,7 @@ def a_pipe_that_is_inherited(given):
 
 
 def an_inherited_number_is_reused(given):
-    """... by another file, which gets no report."""
+    """Another file that gets the number gets no report."""
     with folder() as path:
         ours, theirs = os.pipe()
         steps = ["find", "closefrom=3", f"open={path}/data", "find"]
@@ -268,7 +268,7 @@ def only_read(given):
         harness.expect("the file", "", data.read())
 
 
-# --- files that others prepared ---------------------------------------------------------------------
+# --- files that another user prepared ---------------------------------------------------------------
 
 
 def refused(given, path, why, **how):
@@ -299,7 +299,7 @@ def a_hard_link(given):
 
 
 def a_fifo(given):
-    """... with and without a process that reads it."""
+    """With and without a process that reads it."""
     with folder() as path:
         os.mkfifo(path / "fifo")
         refused(given, path / "fifo", "it is a FIFO")
@@ -316,7 +316,7 @@ def a_device(given):
 
 
 def standard_error_by_name(given):
-    """... which may be a socket, and cannot be opened then."""
+    """It may be a socket, which cannot be opened."""
     ours, theirs = socket.socketpair()
     with ours:
         with theirs:
@@ -341,7 +341,7 @@ def need_users(given):
 
 
 def a_file_of_another_user(given):
-    """Root does not write to a file of nobody, nor nobody to one of a third; both to one of root."""
+    """Root does not write to a file of the user nobody, nor that user to a file of a third; both write to one of root."""
     if why := need_users(given):
         return why
     with folder() as path:
@@ -415,7 +415,7 @@ def a_folder_that_others_can_write(given):
 
 
 def a_link_to_a_folder(given):
-    """... is followed where only root can have made it."""
+    """Such a link is followed if only root can have made it."""
     if why := need_users(given):
         return why
     with folder() as path:
@@ -457,7 +457,7 @@ def alone_in_a_namespace(given):
 
 
 def nobody_in_a_namespace(given):
-    """... where root has no number: its links are followed as ever."""
+    """In a namespace in which root has no number, root's links are still followed."""
     enter = ["unshare", "-Ur"]
     if why := need_users(given):
         return why
@@ -471,7 +471,7 @@ def nobody_in_a_namespace(given):
 
 
 def opened_again(given):
-    """A daemon closed the log's descriptor; meanwhile its name leads elsewhere."""
+    """A daemon closed the log's descriptor, and the log's name was given to another file."""
     with folder() as path:
         (path / "data").touch()
         steps = ["find", "closefrom=3", "find", "wait", "closefrom=3", "find"]

@@ -1,4 +1,4 @@
-"""Does Apache (prefork) work with freeonce in front: mutual TLS, graceful restart and stop?
+"""Does Apache (prefork) work with the library preloaded: mutual TLS, graceful restart and stop?
 
 Apache opens libcrypto with dlopen through mod_ssl, which allocates with OPENSSL_malloc itself, and
 which a restart unloads and loads again: file names of allocation sites then dangle.

@@ -41,7 +41,7 @@ SSLSessionCache none
 
 
 def envvars(folder, values):
-    """Debian's own file, its folders moved into ours, and the recipe's lines."""
+    """Debian's own file, with folders of the test, and the recipe's lines."""
     text = DEBIAN.read_text()
     moved = {"RUN_DIR": folder, "LOCK_DIR": folder, "LOG_DIR": folder, "PID_FILE": folder / "pid"}
     for name, place in moved.items():

@@ -184,7 +184,7 @@ def test_without(stage):
     workers.check_reached(stage, below, ["imap-login"], reached=False)
     client.logout()
     dovecot.stop()
-    recipes.forget(stage)  # the master's, which has it
+    recipes.forget(stage)  # as the master has
     harness.step("without the recipe Dovecot's own environment reaches no worker")
 
 
@@ -206,7 +206,7 @@ def test_planted(stage):
 
 
 def check_confined(stage, dovecot):
-    """The process that has made the finding could not have opened the log by then."""
+    """The process with the finding could no longer open the log by itself at that time."""
     roots = {os.readlink(f"/proc/{pid}/root") for pid in dovecot.logins()}
     stage.check("root of imap-login", {f"{dovecot.folder}/run/login"}, roots)
     owners = {os.stat(f"/proc/{pid}").st_uid for pid in dovecot.logins()}
@@ -222,7 +222,7 @@ def test(stage, _):
     dovecot.traffic(160)
     dovecot.traffic_and_reload(160)
     client = dovecot.connect(0)
-    client.login("user0", "secret")  # imap-login stays between the client and imap
+    client.login("user0", "secret")  # imap-login remains between the client and imap
     dovecot.stop()
     client.shutdown()
     workers.check_silent(stage, dovecot.folder / "dovecot.log")

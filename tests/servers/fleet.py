@@ -1,4 +1,4 @@
-"""Do the servers that Debian ships behave with freeonce in front as they do without it?
+"""Do the servers of Debian behave with the library preloaded as they do without it?
 
 Each is run twice, plain and with the library, and goes through the same: good clients, bad ones of each kind, a
 reload, good clients again, and a stop with connections open.  What the clients see and the exit status must be the
@@ -136,7 +136,7 @@ class Run:
 
 
 def check_journal(stage, run):
-    """No finding; and the library really was in front, where it can be."""
+    """No finding; and the library was loaded in every process in which it can be."""
     if stage.freeonce is None:
         return "no command"
     argv = [stage.freeonce, "report", run.journal, "--format", "json"]
@@ -169,7 +169,7 @@ def compare(stage, name, count):
     harness.step(f"{name}: no difference, no finding, {guarded}; {memory}; {seconds:.0f} s")
 
 
-# --- which ones ------------------------------------------------------------------------------------
+# --- the servers of this commit --------------------------------------------------------------------
 
 
 def turn():

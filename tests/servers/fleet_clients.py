@@ -1,5 +1,5 @@
 """What does a client of a server of the fleet see?  Good clients and bad ones of every kind, as text by which two runs
-can be compared.  The library is not in front of them.
+can be compared.  The clients do not have the library.
 """
 
 import collections
@@ -56,7 +56,7 @@ def hello_of(context):
 
 
 def say_no_tls(raw, context, kind):
-    """What clients do that speak no TLS, or not to its end: the answer."""
+    """Clients that send no TLS, or stop in the handshake: the answer."""
     if kind == "plaintext":
         raw.sendall(b"GET / HTTP/1.0\r\n\r\n")
         answer = raw.recv(100)
@@ -88,7 +88,7 @@ def visit(door, certs, kind):
 
 
 def visits(door, certs, kind, count, at_a_time=8):
-    """So many clients: how often each answer came."""
+    """Runs this number of clients: how often each answer came."""
     with concurrent.futures.ThreadPoolExecutor(at_a_time) as pool:
         answers = pool.map(lambda _: visit(door, certs, kind), range(count))
         return dict(sorted(collections.Counter(answers).items()))
@@ -96,7 +96,7 @@ def visits(door, certs, kind, count, at_a_time=8):
 
 @contextlib.contextmanager
 def held(door, certs, count):
-    """So many clients that have been answered and stay."""
+    """This number of clients that have been answered and keep their connections open."""
     open_ones = []
     try:
         for _ in range(0 if door.visitor else count):

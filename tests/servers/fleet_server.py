@@ -1,4 +1,4 @@
-"""What can be said of every server of the fleet: how it is configured, asked and reloaded."""
+"""What all servers of the fleet have in common: how one is configured, queried and reloaded."""
 
 import itertools
 import re
@@ -32,7 +32,7 @@ class Server:
     reload_line = None  # the server has reloaded when it has logged this once more
     stop_number = signal.SIGTERM
     more_each = None  # kB that each process may take more, where there are several; None: see fleet.limit_of()
-    at_a_time = 8  # so many clients
+    at_a_time = 8  # number of clients
     left = False  # does a process execute a program that the library cannot follow?
 
     def __init__(self, stage):
@@ -62,7 +62,7 @@ class Server:
         return [Door("TLS", self.port, fleet_clients.speak_http)]
 
     def started(self, process):
-        """What there is to be waited for, beyond a connection."""
+        """Waits for more than a connection, where a server needs it."""
 
     def reload(self, process):
         """Returns when the reload is done."""

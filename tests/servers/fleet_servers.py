@@ -1,4 +1,4 @@
-"""The servers of the fleet that are programs of C: how each is started, asked, reloaded and stopped."""
+"""The servers of the fleet that are programs of C: how each is started, queried, reloaded and stopped."""
 
 import contextlib
 import http.server

@@ -1,4 +1,4 @@
-"""How does a test of tests/servers start, watch, stop and judge a real server?
+"""How does a test of tests/servers start, watch, stop and check a real server?
 
 Everything the tests share: a temporary folder with certificates, free ports, processes with or
 without the library in front, waiting with a deadline, traffic by tests/tools/tlsload, and checks
@@ -73,7 +73,7 @@ class Stage:
         self.backend = getattr(arguments, "backend", None)
         self.keep = arguments.keep
         self.dir = pathlib.Path(tempfile.mkdtemp(prefix="freeonce-test-"))
-        self.dir.chmod(0o755)  # servers that drop their privileges must get in
+        self.dir.chmod(0o755)  # servers that drop their privileges must be able to enter
         copy = argparse.Namespace(**vars(arguments))
         reachable.copy_under_test(copy, self.folder("under-test"))
         self.lib, self.tlsload, self.plant, self.freeonce = copy.lib, copy.tlsload, copy.plant, copy.freeonce
@@ -207,13 +207,13 @@ class Stage:
         return named_status(status)
 
     def leftovers(self):
-        """Processes that we brought up indirectly, and whose starter is gone."""
+        """Processes that the test started indirectly, and whose parent has ended."""
         known = {process.pid for process in self.started if process.running()}
         ours = processes.descendants(os.getpid(), direct=True)
         return ours - known
 
     def kill_all(self):
-        """Ends whatever is still there; only our own descendants, by their number."""
+        """Ends all processes that still run; only descendants of the test, by their pid."""
         deadline = time.monotonic() + 10
         while time.monotonic() < deadline:
             left = processes.descendants(os.getpid())
@@ -294,7 +294,7 @@ class Stage:
         )
 
     def check_silent(self):
-        """A healthy server: the library has written nothing, above all no finding."""
+        """The server is healthy: the library has written nothing, and so no finding."""
         if self.lib:
             self.check("freeonce's log", "", findings.read(self.log))
 

@@ -1,4 +1,4 @@
-"""Does freeonce keep an unmodified Kamailio alive that otherwise crashes inside OpenSSL?
+"""Does the library keep an unmodified Kamailio up that otherwise crashes inside OpenSSL?
 
 Kamailio 5.6.3 of Debian 12 puts OpenSSL's memory into memory that its processes share.  Clients
 with and without good certificates then make it free blocks twice, and crash.
@@ -76,7 +76,7 @@ def traffic(stage, port, count, mix, *more):
 
 
 def need_the_bug():
-    """Later versions do without OpenSSL's memory in what processes share."""
+    """Later versions do not put OpenSSL's memory into memory that processes share."""
     text = subprocess.run([harness.need("kamailio"), "-v"], stdout=subprocess.PIPE, text=True, check=True).stdout
     version = re.search(r"kamailio (\d+)\.(\d+)", text).groups()
     if tuple(map(int, version)) > (5, 6):
@@ -84,7 +84,7 @@ def need_the_bug():
 
 
 def outcome_of(stage, server):
-    """Ends a server that may be dead, hanging or well: (did it die by itself, exit status)."""
+    """Ends a server that may have crashed, hang or be healthy: (did it die by itself, exit status)."""
     died = not server.running()
     if not died:
         server.send(signal.SIGTERM)
@@ -126,7 +126,7 @@ def served_and_stopped(stage, count, mix):
     stage.check("exit status of kamailio", 0, stage.stop(server))
     stage.check("exit status of tlsload", 0, load.wait(120))
     stage.check_no_crash(server)
-    # A worker that crashes while the server stops leaves no word in the log, but a core.
+    # A worker that crashes while the server stops leaves no line in the log, but a core file.
     stage.check("core files", [], sorted(path.name for path in folder.glob("core*")))
     stage.check("blocks freed twice by the server's count", 0, server.text().count(ALREADY_FREED))
     stage.check_silent()
@@ -183,7 +183,7 @@ def used_at_start(stage, **settings):
 
 
 def used_after(stage, count, **settings):
-    """The same, before and after so many good clients."""
+    """The same, before and after this number of good clients."""
     server, port, folder = start(stage, **settings)
     first = used(folder)
     load = stage.load(port, count, "sip", "good", "--io-timeout", 30)

@@ -54,7 +54,7 @@ def clean(stage, freeonce):
 
 
 def killed(stage, freeonce):
-    """Without the cures the bugs come up; then everything is killed, and the journal tells."""
+    """Without the cures the bugs appear; then all processes are killed, and the journal has the findings."""
     for number in range(1, ATTEMPTS + 1):
         journal = stage.dir / f"{number}.journal"
         environment = drop_in_environment(stage, freeonce, journal)

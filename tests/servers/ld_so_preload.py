@@ -34,7 +34,7 @@ def outcome_of(etc, argv):
 
 
 class System:
-    """A machine whose every program gets the library."""
+    """A system in which every program has the library."""
 
     def __init__(self, stage):
         self.stage = stage
@@ -43,7 +43,7 @@ class System:
         shutil.copy(stage.lib, self.lib)
         self.log = stage.dir / "all.log"
         self.log.touch()
-        self.log.chmod(0o622)  # whoever the program runs as
+        self.log.chmod(0o622)  # for any user of the program
 
     def run(self, *argv):
         return outcome_of(self.etc, argv)

@@ -1,4 +1,4 @@
-"""Does MariaDB start, serve TLS and stop with freeonce in front, as without it?
+"""Does MariaDB start, serve TLS and stop with the library preloaded, as without it?
 
 At its start the server registers functions that only hand on to libc's, counts what OpenSSL asks
 them for, and ends with "Incompatible OpenSSL version" when that is more than it expects.
@@ -35,7 +35,7 @@ def start(stage, data, **settings):
 
 
 def query(stage, port):
-    """One client over TLS: what the server says of the connection."""
+    """One client over TLS: the server's description of the connection."""
     command = [harness.need("mariadb"), "--no-defaults", "--host=127.0.0.1", f"--port={port}"]
     command += [f"--ssl-ca={stage.certs}/ca.pem", "--batch", "--skip-column-names", "-e", QUERY]
     status, output = stage.run("mariadb", command, preload=False)

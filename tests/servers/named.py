@@ -1,4 +1,4 @@
-"""Do named and dig work with freeonce in front: DNS over mutual TLS, reload and stop, in silence?
+"""Do named and dig work with the library preloaded: DNS over mutual TLS, reload and stop, in silence?
 
 Both are linked to a library of BIND that allocates in an ELF constructor, before main and before
 the constructors of most preloaded libraries.  named is threaded, dig is short.
@@ -91,7 +91,7 @@ class Name:
 
 
 def test_load_line(stage):
-    """Both programs say so for themselves; named's line must not stand in for dig's."""
+    """Both programs print the line; named's line must not be mistaken for dig's."""
     name = Name(stage, verbose=True)
     stage.check("exit status of named", 0, stage.stop(name.server))
     stage.check_in_first()

@@ -1,4 +1,4 @@
-"""Does nginx work with freeonce in front: mutual TLS, reload and stop, in silence?
+"""Does nginx work with the library preloaded: mutual TLS, reload and stop, in silence?
 
 nginx links libcrypto, and its workers are forked by a master that reloads them under traffic.
 """

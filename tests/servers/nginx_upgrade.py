@@ -62,7 +62,7 @@ class Nginx:
         self.master = self.find_master()
 
     def find_master(self):
-        """Whoever the file with the pid names, once it has its workers."""
+        """The process that the pid file names, once it has its workers."""
         pid_file, log = self.folder / "nginx.pid", self.folder / "error.log"
         master = recipes.Daemon(self.stage, "nginx", pid_file, log)
         self.stage.wait_until(

@@ -1,4 +1,4 @@
-"""Does pgbouncer of Debian 12 serve with the library in front, however that got there?
+"""Does pgbouncer of Debian 12 serve with the library preloaded, in each way to preload it?
 
 pgbouncer 1.18 hands to libc's free what X509_NAME_oneline allocated, for each client certificate.  That
 works while OpenSSL's memory is malloc's: with the library it must go on working, and be reported.  Its
@@ -97,7 +97,7 @@ class Pooler:
 
 
 def check_report(stage, text):
-    """One finding, with both places: the sessions have it in common."""
+    """One finding, with both places: it is the same in all sessions."""
     found = findings.parse(text)
     stage.check("findings", "1 or more", text, len(found) > 0)
     first = found[0]

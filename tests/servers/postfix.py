@@ -73,7 +73,7 @@ class Postfix:
         self.start(around)
 
     def start(self, around):
-        """As the init script does it: the command ends, its master stays."""
+        """As the init script does it: the command ends, its master continues."""
         argv = ["env", *(f"{name}={value}" for name, value in around.items())]
         argv += [harness.need("postfix"), "-c", self.config, "start"]
         status, text = self.stage.run("postfix", argv, preload=False)
@@ -98,7 +98,7 @@ class Postfix:
             self.apply_recipe(values)
 
     def apply_recipe(self, values):
-        """As the recipe says: the default, and our words behind it."""
+        """As the recipe says: the default, and the recipe's words behind it."""
         default = self.command("postconf", "-dh", "import_environment").strip()
         words = " ".join(f"{name}={value}" for name, value in values.items())
         self.command("postconf", "-e", f"import_environment = {default} {words}")
@@ -145,7 +145,7 @@ class Postfix:
         return client
 
     def session(self, number, tries=1):
-        """Has a client handed in its mail?"""
+        """Could a client send its mail?"""
         for _ in range(tries):
             try:
                 with self.connect(number) as client:
@@ -202,7 +202,7 @@ def test_without(stage):
 
 
 def check_confined(stage, postfix):
-    """The process that has made the finding could not have opened the log by then."""
+    """The process with the finding could no longer open the log by itself at that time."""
     roots = {os.readlink(f"/proc/{pid}/root") for pid in postfix.named("smtpd")}
     stage.check("root of smtpd", {f"{postfix.folder}/queue"}, roots)
     owners = {os.stat(f"/proc/{pid}").st_uid for pid in postfix.named("smtpd")}

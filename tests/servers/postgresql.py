@@ -131,7 +131,7 @@ class Cluster:
         return self.stage.run("psql", argv, preload=False)
 
     def rude(self, count):
-        """Clients that end the handshake with nonsense, or in its first message."""
+        """Clients that send invalid data in the handshake, or close in its first message."""
         for number in range(count):
             with socket.create_connection(("127.0.0.1", self.port), 30) as plain:
                 plain.sendall(SSL_REQUEST)

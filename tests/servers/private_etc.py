@@ -21,7 +21,7 @@ class PrivateEtc:
     def __init__(self, folder):
         """The copy is made in this folder, which is the caller's to remove."""
         self.dir = pathlib.Path(folder) / "etc"
-        # Files may come and go in /etc meanwhile, which cp(1) counts as a failure.
+        # Files may be made and removed in /etc during the copy, which cp(1) counts as a failure.
         copied = subprocess.run(["cp", "-a", "/etc", self.dir], stderr=subprocess.PIPE, check=False)
         if not (self.dir / "passwd").exists():
             raise RuntimeError(f"no copy of /etc: {copied.stderr.decode()}")
@@ -36,7 +36,7 @@ class PrivateEtc:
             (self.dir / name).unlink(missing_ok=True)
 
     def write_conf(self, *lines, mode=0o644, uid=0):
-        """As it ought to be installed: a new file that takes the place of the other at once."""
+        """As it should be installed: a new file replaces the old one at once."""
         new = self.dir / "freeonce.conf.new"
         new.write_text("".join(line + "\n" for line in lines))
         new.chmod(mode)

@@ -1,4 +1,4 @@
-"""What processes does a test start, and what has become of them?
+"""Which processes does a test start, and how did they end?
 
 Process is anything that a test starts, Load the traffic client.  harness.py starts and ends them.
 """
@@ -18,7 +18,7 @@ _libc = ctypes.CDLL(None)
 
 
 def adopt_orphans():
-    """Orphans come to us instead of init: so nothing that we started can escape."""
+    """Orphans become children of the test instead of init's, so that all that it started can be ended."""
     _libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
@@ -30,7 +30,7 @@ def table():
             try:
                 text = pathlib.Path("/proc", entry, "stat").read_text(errors="replace")
             except OSError:
-                continue  # ended meanwhile
+                continue  # it has ended since
             state, parent = text.rpartition(")")[2].split()[:2]
             rows[int(entry)] = (int(parent), state)
     return rows

@@ -1,4 +1,4 @@
-"""Does Python work with freeonce in front: mutual TLS in forked workers, reload and stop, and in
+"""Does Python work with the library preloaded: mutual TLS in forked workers, reload and stop, and in
 children that are forked for one connection each?
 
 Debian's python3 opens libcrypto with dlopen, through its extension module _ssl.
@@ -28,7 +28,7 @@ def run_client(stage, port, count, **settings):
 
 
 def test_load_line(stage):
-    """Server and client say so for themselves."""
+    """Server and client each print the line."""
     server, port = start(stage, verbose=True)
     stage.check_served("first clients", stage.result_of(stage.load(port, 20, "echo")))
     stage.check("exit status of the Python server", 0, stage.stop(server))

@@ -27,7 +27,7 @@ def make_context(purpose, certs, name):
 
 
 def wait_for_end(client, stopping):
-    """Until the client goes, or we are told to."""
+    """Waits until the client closes the connection, or the worker is to stop."""
     client.settimeout(0.2)
     while not stopping:
         try:
@@ -150,7 +150,7 @@ def client(port, certs, count):
     context = make_context(ssl.Purpose.SERVER_AUTH, certs, "client")
     for number in range(count):
         ask(port, context, number)
-    child = os.fork()  # goes on with what it inherited, and frees it at its end
+    child = os.fork()  # continues with what it inherited, and frees it at its end
     for number in range(count):
         ask(port, context, number)
     if child == 0:

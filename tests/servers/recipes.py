@@ -49,7 +49,7 @@ def with_crypto(pids):
 
 
 def check_guarded(stage, what, pids, least, guarded=True):
-    """At least so many processes have libcrypto, and all of these have the library, or none has."""
+    """At least this number of processes have libcrypto, and all of these have the library, or none has."""
     using = with_crypto(pids)
     enough = len(using) >= least
     stage.check(f"{what}: processes with libcrypto", f"at least {least}", len(using), enough)

@@ -1,4 +1,4 @@
-"""Does stunnel work with freeonce in front: mutual TLS, reload and stop, in silence?
+"""Does stunnel work with the library preloaded: mutual TLS, reload and stop, in silence?
 
 stunnel links libcrypto and registers memory functions of its own before any allocation: they are
 adopted as the backend "host".  It serves each client in a thread.
@@ -74,7 +74,7 @@ def test(stage, _):
         server.send(signal.SIGHUP)
         stage.wait_until("stunnel has reloaded", lambda: server.text().count(RELOADED) > before)
 
-    # A reload closes the listening socket and opens it again: whoever waits there is turned away
+    # A reload closes the listening socket and opens it again: clients that wait there are rejected
     # by every stunnel, and tries again.
     load = stage.load(port, 1500, "echo", "mixed", "--retry", 100)
     during = stage.reload_under_traffic(load, reload)

@@ -1,7 +1,7 @@
-"""Does vsftpd serve files by FTPS with freeonce in front, in silence?
+"""Does vsftpd serve files by FTPS with the library preloaded, without a report?
 
 vsftpd links libcrypto, begins its processes by a raw clone(2), and limits each session to 200 MB of addresses (RLIMIT_AS).
-Its own sandbox (seccomp_sandbox) does not go together with TLS in Debian 12, whatever is in front.
+Its own sandbox (seccomp_sandbox) does not work with TLS in Debian 12, also without the library.
 """
 
 import ftplib

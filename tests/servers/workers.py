@@ -33,7 +33,7 @@ def maps(pid):
     try:
         return pathlib.Path("/proc", str(pid), "maps").read_text()
     except OSError:
-        return ""  # ended meanwhile
+        return ""  # it has ended since
 
 
 def name(pid):
@@ -93,7 +93,7 @@ def check_silent(stage, server_log, log=None):
 
 
 def check_ended(stage, program, pid, status, log):
-    """A daemon that we have adopted, and that was told to stop, ends with this status."""
+    """A daemon that the test has adopted ends with this status after it was told to stop."""
     seen = []
 
     def ended():

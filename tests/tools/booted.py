@@ -37,7 +37,7 @@ exec env -i container=freeonce PATH=/usr/sbin:/usr/bin %s --unit=test.target \\
 
 
 class Impossible(Exception):
-    """What is missing here to boot a systemd."""
+    """What this machine lacks to boot a systemd."""
 
 
 def cgroup_root():
@@ -49,7 +49,7 @@ def cgroup_root():
 
 
 class Machine:
-    """Up after boot(), gone after close()."""
+    """Booted by boot(), ended by close()."""
 
     def __init__(self, root, usr=False, log=None):
         self.root = pathlib.Path(root)

@@ -23,7 +23,7 @@ const char *client_kind_text(enum client_kind kind)
     return texts[kind];
 }
 
-/* The oldest error of OpenSSL's queue, else errno: what a person wants to read. */
+/* The oldest error of OpenSSL's queue, else errno. */
 static bool failed(struct client_error *error, const char *doing)
 {
     int saved = errno;
@@ -262,7 +262,7 @@ static void abort_handshake(const struct client_setup *setup, int fd, bool halfw
     ERR_clear_error();
 }
 
-/* Ends a connection without a word of TLS: what is in the socket is all the server will see. */
+/* Ends a connection without a TLS alert: the server gets only what is in the socket. */
 static void drop(struct connection *connection)
 {
     SSL_free(connection->ssl);

@@ -58,7 +58,7 @@ void client_setup_close(struct client_setup *setup);
 bool client_run(const struct client_setup *setup, enum client_kind kind, unsigned number,
                 struct connection *keep, struct client_error *error);
 
-/* Ends an open connection as a polite client does. */
+/* Closes an open connection as TLS requires. */
 void client_close(struct connection *connection);
 
 const char *client_kind_text(enum client_kind kind);

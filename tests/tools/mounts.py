@@ -1,4 +1,4 @@
-"""A mount namespace for a test: what is mounted there, nobody else sees."""
+"""A mount namespace for a test: what is mounted there, no other process sees."""
 
 import functools
 import pathlib
@@ -7,7 +7,7 @@ import tempfile
 
 
 def works(command, folder):
-    """Can we mount in that namespace, and does nobody else see it?"""
+    """Can the test mount in that namespace, and does no other process see it?"""
     answer = subprocess.run(
         [*command, "mount", "--bind", folder, folder],
         stdout=subprocess.DEVNULL,

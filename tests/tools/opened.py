@@ -14,7 +14,7 @@ class Watch:
             raise OSError(ctypes.get_errno(), f"inotify: {path}")
 
     def was_opened(self):
-        """Since the last question."""
+        """Since the last call."""
         try:
             return len(os.read(self.descriptor, 65536)) > 0
         except BlockingIOError:

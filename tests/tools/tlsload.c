@@ -134,7 +134,7 @@ static void *run_clients(void *argument)
     return NULL;
 }
 
-/* A tenth of a second, or less if a signal asks us to stop; false when it is time to end. */
+/* A tenth of a second, or less if a signal stops the program; false when it is time to end. */
 static bool may_go_on(struct load *load, const sigset_t *signals)
 {
     const struct timespec tick = {.tv_nsec = 100000000};
@@ -152,7 +152,7 @@ static void show_progress(struct load *load, bool last)
                 load->options.count, atomic_load(&load->served), last ? "\n" : "");
 }
 
-/* Has the server ended this connection?  Whatever it still says is read and ignored. */
+/* Has the server ended this connection?  What it still sends is read and ignored. */
 static bool is_over(int fd)
 {
     char bytes[512];
@@ -164,7 +164,7 @@ static bool is_over(int fd)
     return got == 0 || (errno != EAGAIN && errno != EINTR);
 }
 
-/* Stays until the server has ended every held connection, or a signal or the time ends us. */
+/* Waits until the server has ended every held connection, a signal comes, or the time is over. */
 static void keep_window(struct load *load, const sigset_t *signals)
 {
     unsigned open = load->held_count;
@@ -281,7 +281,7 @@ static unsigned parse_number(const char *name, const char *text, unsigned low, u
     return (unsigned)value;
 }
 
-/* Loopback only: this program must never be a weapon. */
+/* Loopback only, so that this program cannot attack another machine. */
 static void parse_server(struct sockaddr_in *server, const char *text)
 {
     char host[32];

@@ -1,6 +1,6 @@
-"""Who is compared?  One row a competitor: what is preloaded in front of the unmodified program.
+"""Which allocators and checkers are compared?  One row a competitor: what is preloaded in front of the unmodified program.
 
-Stock is glibc alone, and everybody's ratio is to it.  A competitor that this machine cannot run is
+Stock is glibc alone, and every ratio is relative to it.  A competitor that this machine cannot run is
 left out, with the reason in the results.
 """
 
@@ -10,7 +10,7 @@ import pathlib
 import platform
 import re
 
-LIBRARY = "libfreeonce.so"  # ours, from the build
+LIBRARY = "libfreeonce.so"  # of this project, from the build
 EMPTY_LIBRARY = "empty.so"
 BUILT = {LIBRARY: "src", EMPTY_LIBRARY: "tests/bench"}  # and where
 FOLDERS = ("/usr/lib/*-linux-gnu", "/lib/*-linux-gnu", "/usr/lib/llvm-*/lib/clang/*/lib/linux")

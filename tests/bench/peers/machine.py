@@ -11,7 +11,7 @@ import re
 import subprocess
 
 QUIET = 0.5  # load average above which a run is no measurement
-QUIET_OTHERS = 0.1  # the same of what others do with the processors meanwhile
+QUIET_OTHERS = 0.1  # the same for the share of the processors that other processes used
 
 
 def load_average():
@@ -19,7 +19,7 @@ def load_average():
 
 
 class Others:
-    """What everybody else did with the processors since it was made, the host of a virtual machine
+    """What all other processes did with the processors since it was made, the host of a virtual machine
     included: as share of all of them."""
 
     def __init__(self):

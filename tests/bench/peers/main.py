@@ -1,8 +1,8 @@
 """What does the library cost, and what do other allocators and checkers?
 
 All of them are measured side by side, in one run; the results go to docs/bench as JSON, as tables
-and as plots, and from there into the table of README.md.  What was measured is kept as it comes:
---resume goes on where a run was cut off.
+and as plots, and from there into the table of README.md.  Each measure is written down at once:
+--resume continues a run that was interrupted.
 
 Run through scripts/bench --peers, which builds the programs and installs what is missing.
 """

@@ -36,7 +36,7 @@ def colour(name, machine):
     return OWN_COLOURS.get(name) or COLOURS[machine["competitors"][name]["kind"]]
 
 
-# Of one kind, and yet to be told apart.
+# Of one kind, but with different markers.
 SHADES = {"own": ("#7fc4a0", "#0b6e4f", "#5a9a3c", "#2bd18f"), "peer": ("#1f3b70", "#3a6ea5", "#7fb2e5")}
 SHADES["checker"] = ("#7a3e0b", "#c97b2a", "#f0b35b", "#d1495b", "#8d6a9f", "#b08968")
 

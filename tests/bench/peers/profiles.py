@@ -2,7 +2,7 @@
 and how much of it allocation has: what an allocator that costs nothing could save at most.  And
 where the time goes with many threads and many live blocks.
 
-perf looks at the worker while clients connect.  Where it may not, there is the handshake alone.
+perf looks at the worker while clients connect.  If perf is not permitted, only the handshake is profiled.
 """
 
 import os

@@ -43,9 +43,9 @@ class Bench:
         self.random = random.Random(seed)
         self.preloads = {}  # competitor -> what LD_PRELOAD says
         self.left_out = {}  # competitor -> reason
-        self.failures = []  # the rest goes on, and the exit status tells
+        self.failures = []  # the others continue, and the exit status reports it
         self.skipped = {}  # measure -> why this machine cannot make it
-        self.versions = {}  # of what took part, beside what the machine tells
+        self.versions = {}  # versions of what took part
         self.profiles = {}  # name -> where time or instructions go
         self.shares = []  # what allocation has of it: {"what", "competitor", "share", ...}
         self.build = build
@@ -79,7 +79,7 @@ class Bench:
         return path
 
     def _own_library(self, name):
-        """A copy, so that a build meanwhile does not mix two libraries in one figure."""
+        """A copy, so that a build during the run does not mix two libraries in one figure."""
         folder = competitors.BUILT[name]
         copy = self.scratch / name
         if not copy.exists():
@@ -91,7 +91,7 @@ class Bench:
         return str(copy)
 
     def _require_backend(self, row):
-        """A library that stays out costs nothing: that must never pass for a good result."""
+        """A library that is not active costs nothing: that must never count as a good result."""
         backend = row.settings["FREEONCE_BACKEND"]
         argv = [self.programs / "handshake", "--count", "1", "--warm-up", "0"]
         env = {**self.environment(row), "FREEONCE_VERBOSE": "1"}

@@ -160,7 +160,7 @@ class Nginx:
         return sum(is_socket(path) for path in pathlib.Path(f"/proc/{self.worker}/fd").iterdir())
 
     def settled(self, measure):
-        """The value once it has stood still for three looks: the last client is done with."""
+        """The value once it was equal three times: the last client has ended."""
         seen, since = measure(), 0
         deadline = time.monotonic() + 10
         while since < 3 and time.monotonic() < deadline:

@@ -103,7 +103,7 @@ class Rounds(unittest.TestCase):
         bench.rounds("g", 4, sample)
         self.assertEqual(set(bench.results.samples["g"][None]), {"stock", "jemalloc"})
         self.assertEqual(set(bench.results.left_out["g"]), {"arena", "scudo"})
-        self.assertEqual(len(bench.failures), 1)  # only ours
+        self.assertEqual(len(bench.failures), 1)  # of this project only
 
 
 class Limits(unittest.TestCase):

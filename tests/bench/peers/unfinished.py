@@ -1,4 +1,4 @@
-"""What is left of a run that was cut off?  After each measure everything is written down, so that
+"""What is left of a run that was interrupted?  After each measure everything is written down, so that
 --resume finds it.  Only a run of the same library and the same competitors goes on.
 """
 

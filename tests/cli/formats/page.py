@@ -190,7 +190,7 @@ class Html(unittest.TestCase):
         self.assertEqual(("170", "930"), (places[0], places[-1]))
         self.assertEqual(places, sorted(places, key=int))
 
-    def test_what_is_missing_is_in_words(self):
+    def test_what_is_missing_is_explained(self):
         for name, said in (
             ("three", "2 more findings are not in the journal"),
             ("suppressed", "a name, module or process had no room in the journal 7 times, and is missing from the findings"),
@@ -212,7 +212,7 @@ class Html(unittest.TestCase):
         self.assertIn("Of the first guarded process; 2 had others.", self.read["three"].texts["p"])
         self.assertIn("The journal does not have them.", self.read["empty"].texts["p"])
 
-    def test_a_suppressed_finding_says_by_what(self):
+    def test_a_suppressed_finding_names_its_entry(self):
         page = self.read["suppressed"]
         self.assertIn("Suppressed by [bug 123], known.txt:3.", page.text("f1"))
         self.assertIn("2 findings, seen 4,652 times, 1 suppressed; 3 processes guarded", page.texts["p"])

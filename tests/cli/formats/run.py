@@ -56,7 +56,7 @@ class Formats(unittest.TestCase):
         with self.assertRaises(AssertionError):
             documents.junit(self.write('junit', 'one').replace('classname=', 'class='))
 
-    def test_json_tells_everything(self):
+    def test_json_has_everything(self):
         lines = documents.json_lines(self.write('json', 'one', RUN))
         run, finding = lines['run'][0], lines['finding'][0]
         self.assertEqual(run['command'], ['make', 'te"st', '?<&>?'])
@@ -96,7 +96,7 @@ class Formats(unittest.TestCase):
         case, = documents.junit(self.write('junit', 'empty')).findall('.//testcase')
         self.assertEqual((case.get('name'), len(case)), ('no findings', 0))
 
-    def test_names_that_had_no_room_are_told(self):
+    def test_names_that_had_no_room_are_printed(self):
         said = 'a name, module or process had no room in the journal 7 times, and is missing from the findings'
         summary, = documents.json_lines(self.write('json', 'suppressed'))['summary']
         self.assertEqual(summary['nameless'], 7)
@@ -107,7 +107,7 @@ class Formats(unittest.TestCase):
         for form in ('junit', 'sarif', 'github'):
             self.assertNotIn('no room', self.write(form, 'three'), form)
 
-    def test_processes_that_could_not_write_the_journal_are_told(self):
+    def test_processes_that_could_not_write_the_journal_are_printed(self):
         said = 'at least 1 process could not write the journal (--any-user?), and what they found is not in it'
         summary, = documents.json_lines(self.write('json', 'unprotected'))['summary']
         self.assertEqual(summary['excluded'], 1)
@@ -152,7 +152,7 @@ class Formats(unittest.TestCase):
         self.assertIn('take only what OpenSSL allocated', rules['foreign-free']['help']['text'])
         self.assertEqual(len(rules), len({rule['shortDescription']['text'] for rule in rules.values()}))
 
-    def test_sarif_tells_how_the_run_ended(self):
+    def test_sarif_has_how_the_run_ended(self):
         for status, expected in [('0', (0, True, None)), ('7', (7, True, None)), ('127', (127, False, None)),
                                  ('139', (139, False, 11))]:
             run = documents.sarif(self.write('sarif', 'empty', [status, '1', 'x']))
