@@ -17,7 +17,7 @@ class Case(tools.Case):
     def setUp(self):
         super().setUp()
         self.name = f"s{os.getpid()}x{id(self) % 1000}"[:15]  # of no other process
-        self.program = shutil.copy(tools.arguments.planted, self.dir / self.name)
+        self.program = pathlib.Path(shutil.copy(tools.arguments.planted, self.dir / self.name))
 
     def start(self, *actions, program=None, argv0=None, before=None, **env):
         """A process that has done its actions, and waits."""
@@ -129,6 +129,29 @@ class Name(Case):
         done = self.run_program(*wrap, tools.arguments.freeonce, "status", self.name, expect=77)
         self.assertRegex(done.stdout, rf"(?m)^ +{pid}  unreadable")
         self.assertIn("1 process may not be read: 1 of user root; root can read them", done.stdout)
+
+
+class Hostile(Case):
+    """A process that publishes random data, beside one that does not: a row for each, and no crash."""
+
+    TIMES = 15
+
+    def test_status_and_top(self):
+        good = self.guarded("alloc")
+        program = shutil.copy(tools.arguments.inspected, self.program.parent / f"{self.name}h")
+        bad = subprocess.Popen([program, f"hostile={self.TIMES}"], env=tools.clean_environment(LD_PRELOAD=tools.arguments.lib))
+        self.addCleanup(bad.wait)
+        self.addCleanup(bad.kill)
+        for _ in range(self.TIMES):
+            _, status = os.waitpid(bad.pid, os.WUNTRACED)
+            self.assertTrue(os.WIFSTOPPED(status))
+            for command in ("status",), ("status", "--json"), ("top", "--once"):
+                done = self.freeonce(*command, program.name)
+                self.assertIn(done.returncode, (0, 65, 78), done.stderr)
+            done = self.freeonce("status", "all", expect=0)
+            self.assertRegex(done.stdout, rf"(?m)^ +{good}  guarded ")
+            self.assertRegex(done.stdout, rf"(?m)^ +{bad.pid}  (guarded|unknown|unprotected|not used yet) ")
+            os.kill(bad.pid, signal.SIGCONT)
 
 
 class All(Case):
