@@ -64,7 +64,7 @@ class Unit(doctor_case.Case):
         self.check(rows, "preload", "failure", "takes LD_PRELOAD away")
         path = self.dir / "x.service"
         path.write_text("[Service]\nExecStart=/usr/bin/env -i /usr/bin/openssl version\n" + self.preload())
-        self.check(self.doctor(path, expect=2), "environment", "warning", "env -i empties the environment")
+        self.check(self.doctor(path, expect=1), "environment", "warning", "env -i empties the environment")
 
     def test_another_file_sets_it(self):
         (self.dir / "env").write_text("LD_PRELOAD=/nowhere/libother.so\n")
@@ -98,6 +98,13 @@ class Unit(doctor_case.Case):
         for program, words in ((self.compile("gcc", "-static"), "statically linked"), ("/nowhere/program", "is not there")):
             path.write_text(f"[Service]\nExecStart=-{program}\n" + self.preload())
             self.check(self.doctor(path, expect=2), "program", "failure", words)
+
+    def test_a_shell_and_no_server(self):
+        path = self.dir / "x.service"
+        path.write_text("[Service]\nExecStart=/bin/sh -c 'exec /usr/bin/openssl version'\n" + self.preload())
+        self.check(self.doctor(path, expect=1), "program", "warning", "ExecStart= runs /bin/sh")
+        path.write_text("[Service]\nExecStart=/bin/true\n" + self.preload())
+        self.check(self.doctor(path, expect=2), "program", "failure", "runs no server itself")
 
     def test_a_root_directory(self):
         """The program is looked at below it."""

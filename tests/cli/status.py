@@ -87,6 +87,22 @@ class Name(Case):
                 self.assertEqual(backend == "shm", "shared memory: " in text)
                 self.assertIn("\nin all: 2 live blocks, 300 bytes, each counted once; findings seen 0 times\n", text)
 
+    def test_the_parent_has_ended(self):
+        """... as that of a daemon: its blocks are counted for the first process that has them."""
+        for backend in "arena", "shm":
+            with self.subTest(backend):
+                parent, child, name = self.fork(backend)
+                os.kill(parent, signal.SIGKILL)
+                os.waitid(os.P_PID, parent, os.WEXITED | os.WNOWAIT)
+                said, members = self.status(name, expect=0)
+                self.assertEqual((2, 300, {child}), (said["own_blocks"], said["own_bytes"], set(members)))
+
+    def test_only_a_zombie(self):
+        process = subprocess.Popen([self.program])
+        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+        self.assertIn("its processes have ended", self.freeonce("status", self.name, expect=66).stderr)
+        process.wait()
+
     def test_findings(self):
         """... of a tree are counted once, those of another tree besides."""
         for number in 1, 2:

@@ -179,6 +179,33 @@ static void check_journal(struct fo_doctor *d, const struct fo_plan *plan)
 /* --- what it runs ------------------------------------------------------------------------------
  */
 
+/* What a shell starts is not known here. */
+static bool is_shell(const char *program)
+{
+    static const char *const shells[] = {"sh", "bash", "dash", "env"};
+
+    for (size_t i = 0; i < sizeof shells / sizeof shells[0]; i++)
+        if (strcmp(basename(program), shells[i]) == 0)
+            return true;
+    return false;
+}
+
+/* False: it is no program that could be looked at. */
+static bool check_kind(struct fo_doctor *d, const struct fo_plan *plan, const char *program)
+{
+    const struct fo_unit *u = plan->unit;
+
+    if (strcmp(basename(program), "true") == 0)
+        fo_row(d, FO_ROW_FAILURE, "program", fo_print("systemctl list-units '%s@*'", u->prefix),
+               "%s runs no server itself: another unit does.", u->name);
+    else if (is_shell(program))
+        fo_row(d, FO_ROW_WARNING, "program", fo_print("freeonce status %s", u->name),
+               "ExecStart= runs %s: which program that starts was not looked at.", program);
+    else
+        return true;
+    return false;
+}
+
 static void check_exec(struct fo_doctor *d, struct fo_plan *plan, const struct fo_exec *exec)
 {
     const struct passwd *user = exec->as_root ? NULL : getpwnam(plan->sandbox.user);
@@ -197,6 +224,8 @@ static void check_exec(struct fo_doctor *d, struct fo_plan *plan, const struct f
     if (exec->wrapper != NULL)
         fo_row(d, FO_ROW_WARNING, "environment", fo_doctor_page("ld-so-preload"),
                "ExecStart=%s: %s.", exec->program, exec->wrapper);
+    if (!check_kind(d, plan, exec->program))
+        return;
     if (strpbrk(exec->program, "%$") != NULL || *exec->program != '/' ||
         (!exec->outside && fo_unit_value(plan->unit, "RootImage") != NULL)) {
         fo_row(d, FO_ROW_WARNING, "program", fo_print("freeonce doctor %s", exec->program),

@@ -27,6 +27,27 @@ static bool has_openssl(const struct fo_source *s)
     return false;
 }
 
+static void *need(size_t count, size_t size)
+{
+    void *memory = calloc(count + 1, size);
+
+    if (memory == NULL) {
+        fo_error("there is no memory");
+        exit(FO_EXIT_SOFTWARE);
+    }
+    return memory;
+}
+
+static void take_parts(struct fo_look *look, const struct fo_state *s)
+{
+    look->parts = need(s->processes.used, sizeof *look->parts);
+    for (size_t i = 0; i < s->processes.used; i++) {
+        const struct fo_tally_row *row = &s->processes.rows[i];
+        look->parts[look->part_count++] = (struct fo_look_part){
+            row->key, row->blocks, row->bytes, row->key != 0 && row->key == s->target.row};
+    }
+}
+
 static void take_state(struct fo_look *look, const struct fo_state *s)
 {
     const struct fo_target *t = &s->target;
@@ -38,8 +59,7 @@ static void take_state(struct fo_look *look, const struct fo_state *s)
     look->started = s->started;
     look->live = s->blocks.live;
     look->live_bytes = s->blocks.live_bytes;
-    look->own = s->own;
-    look->own_bytes = s->own_bytes;
+    take_parts(look, s);
     look->waiting_bytes = s->blocks.waiting_bytes;
     look->committed = t->committed;
     look->is_shared = t->is_shared_heap;
@@ -113,17 +133,6 @@ static bool read_one(struct fo_look *look, pid_t pid, json_t *documents)
 /* --- trees -------------------------------------------------------------------------------------
  */
 
-static struct fo_look *need_rows(size_t count)
-{
-    struct fo_look *rows = calloc(count + 1, sizeof *rows);
-
-    if (rows == NULL) {
-        fo_error("there is no memory");
-        exit(FO_EXIT_SOFTWARE);
-    }
-    return rows;
-}
-
 static bool has_row(const struct fo_looks *l, pid_t pid)
 {
     size_t low = 0, high = l->count;
@@ -157,7 +166,7 @@ static void move_tree(struct fo_looks *l, size_t at, unsigned depth, unsigned ca
 
 static void sort_by_tree(struct fo_looks *l)
 {
-    struct fo_look *sorted = need_rows(l->count);
+    struct fo_look *sorted = need(l->count, sizeof *sorted);
     bool *is_root = calloc(l->count + 1, sizeof *is_root);
     size_t used = 0;
 
@@ -174,6 +183,61 @@ static void sort_by_tree(struct fo_looks *l)
     l->rows = sorted;
 }
 
+/* --- blocks of several processes ----------------------------------------------------------------
+ */
+
+/* A part and who has it. */
+struct claim {
+    uint64_t tree;
+    size_t at; /* the process's row */
+    const struct fo_look_part *part;
+};
+
+/* The best claim to the same blocks comes first: that of the process that allocated them, else of
+ * the first one in the tree. */
+static int best_first(const void *left, const void *right)
+{
+    const struct claim *a = left, *b = right;
+
+    if (a->tree != b->tree)
+        return a->tree < b->tree ? -1 : 1;
+    if (a->part->row != b->part->row)
+        return a->part->row < b->part->row ? -1 : 1;
+    if (a->part->is_own != b->part->is_own)
+        return a->part->is_own ? -1 : 1;
+    return (a->at > b->at) - (a->at < b->at);
+}
+
+static void take_own(struct fo_looks *l, const struct claim *c)
+{
+    l->rows[c->at].own += c->part->blocks;
+    l->rows[c->at].own_bytes += c->part->bytes;
+    l->own += c->part->blocks;
+    l->own_bytes += c->part->bytes;
+}
+
+/* A forked process has what its parent allocated, too, as a copy or in memory that they share:
+ * these blocks are counted once.  The parent may have ended, as that of a daemon. */
+static void count_own(struct fo_looks *l)
+{
+    size_t count = 0, used = 0;
+
+    for (size_t i = 0; i < l->count; i++)
+        count += l->rows[i].part_count;
+    struct claim *claims = need(count, sizeof *claims);
+    for (size_t i = 0; i < l->count; i++)
+        for (size_t j = 0; j < l->rows[i].part_count; j++)
+            claims[used++] = (struct claim){l->rows[i].findings_tree, i, &l->rows[i].parts[j]};
+    if (used != 0)
+        qsort(claims, used, sizeof *claims, best_first);
+    for (size_t i = 0; i < used; i++) {
+        const struct claim *c = &claims[i], *before = &claims[i - (i != 0)];
+        if (i == 0 || c->tree == 0 || c->tree != before->tree || c->part->row != before->part->row)
+            take_own(l, c);
+    }
+    free(claims);
+}
+
 /* --- all ---------------------------------------------------------------------------------------
  */
 
@@ -188,7 +252,7 @@ static bool is_counted(const struct fo_looks *l, const struct fo_look *row)
 
 void fo_looks_read(struct fo_looks *l, const struct fo_chosen *chosen, json_t *documents)
 {
-    *l = (struct fo_looks){.rows = need_rows(chosen->count)};
+    *l = (struct fo_looks){.rows = need(chosen->count, sizeof *l->rows)};
     for (size_t i = 0; i < chosen->count; i++)
         if (read_one(&l->rows[l->count], chosen->pids[i], documents))
             l->count++;
@@ -197,16 +261,17 @@ void fo_looks_read(struct fo_looks *l, const struct fo_chosen *chosen, json_t *d
         row->only_counted = chosen->kind == FO_CHOSEN_ALL &&
                             (row->state == FO_LOOK_NO_OPENSSL || row->state == FO_LOOK_UNREADABLE);
         l->by_state[row->state]++;
-        l->own += row->own;
-        l->own_bytes += row->own_bytes;
         if (row->findings != 0 && !is_counted(l, row))
             l->findings += row->findings;
     }
     sort_by_tree(l);
+    count_own(l);
 }
 
 void fo_looks_free(struct fo_looks *l)
 {
+    for (size_t i = 0; i < l->count; i++)
+        free(l->rows[i].parts);
     free(l->rows);
     *l = (struct fo_looks){0};
 }

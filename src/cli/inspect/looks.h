@@ -19,6 +19,13 @@ enum fo_look_state {
     FO_LOOK_UNREADABLE,  /* this user may not read it */
 };
 
+/* Blocks that one process of the tree allocated; it may have ended. */
+struct fo_look_part {
+    uint64_t row; /* of that process in the tree's own table */
+    uint64_t blocks, bytes;
+    bool is_own;
+};
+
 struct fo_look {
     enum fo_look_state state;
     pid_t pid, parent;
@@ -28,8 +35,11 @@ struct fo_look {
     char name[16];     /* clean */
     uint64_t started;
     uint64_t live, live_bytes;
-    uint64_t own,
-        own_bytes; /* allocated by the process itself, and not by one that it is a fork of */
+    struct fo_look_part *parts; /* live blocks by the process that allocated them; malloc(3) */
+    size_t part_count;
+    /* Allocated by the process itself, or by one that has no row: then they are counted for the
+     * first process of the tree that has them. */
+    uint64_t own, own_bytes;
     uint64_t waiting_bytes, committed;
     unsigned shared_used;             /* per cent of backend shm's memory */
     bool is_shared, complete;         /* complete: all of it could be read */

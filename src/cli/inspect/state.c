@@ -48,10 +48,6 @@ static void count(void *context, const struct fo_block_seen *block)
     struct fo_state *s = context;
 
     fo_tally_add(&s->processes, block->process, block->size);
-    if (block->process == s->target.row) {
-        s->own++;
-        s->own_bytes += block->size;
-    }
 }
 
 static char *name_process(void *context, uint64_t row)

@@ -23,7 +23,6 @@ struct fo_state {
     uint64_t findings_at;     /* address of their table, which the processes of a tree share */
     const char *loaded;       /* what made the dynamic linker load the library */
     uint64_t started;         /* nanoseconds since 1970; 0: not known */
-    uint64_t own, own_bytes;  /* live blocks that the process allocated itself */
 };
 
 /* Of a process whose library was found: state.target is filled in.  Free it afterwards. */

@@ -10,6 +10,7 @@
 #include "cli/inspect/pid.h"
 #include "cli/inspect/show.h"
 #include "cli/inspect/state.h"
+#include "cli/message.h"
 #include "cli/output/json_parts.h"
 
 enum { KEY_JSON = 1000 };
@@ -124,7 +125,9 @@ static int show_several(const char *word, bool json)
 
     if (status == FO_EXIT_OK) {
         fo_looks_read(&looks, &chosen, members);
-        if (json)
+        if (looks.count == 0)
+            fo_error("%s: its processes have ended", fo_chosen_words(&chosen));
+        else if (json)
             print_json(&looks, &chosen, json_incref(members));
         else
             fo_looks_table(&looks, &chosen);
