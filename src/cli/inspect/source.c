@@ -96,7 +96,7 @@ void fo_source_free(struct fo_source *s)
 
     for (size_t i = 0; i < s->mapping_count; i++) { /* neighbours share the name of a file */
         const char *file = s->mappings[i].file;
-        if (*file == '\0' || file == before)
+        if (file == before || *file == '\0') /* before: it is freed by now */
             continue;
         before = file;
         free((char *)file);
