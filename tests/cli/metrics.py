@@ -245,6 +245,82 @@ class Textfile(Case):
         self.assertIn("No such file or directory", done.stderr)
 
 
+class Units(tools.Case):
+    """freeonce systemd --metrics, below a root folder."""
+
+    def setUp(self):
+        super().setUp()
+        self.folder = self.dir / "var/lib/prometheus/node-exporter"
+        self.units = self.dir / "etc/systemd/system"
+
+    def systemd(self, *argv, expect=0):
+        return self.freeonce("systemd", "--metrics", "--root", self.dir, *argv, expect=expect)
+
+    def files(self):
+        return sorted(str(path.relative_to(self.units)) for path in self.units.rglob("*") if not path.is_dir())
+
+    def test_installed_and_removed(self):
+        self.folder.mkdir(parents=True)
+        for words in ("Wrote", "Already there:"):
+            done = self.systemd("--install")
+            self.assertEqual(2, done.stdout.count(words), done.stdout)
+            self.assertEqual(["freeonce-metrics.service", "freeonce-metrics.timer",
+                              "timers.target.wants/freeonce-metrics.timer"], self.files())
+        printed = self.systemd().stdout
+        for name in "service", "timer":
+            self.assertIn((self.units / f"freeonce-metrics.{name}").read_text(), printed)
+        metrics, other = self.folder / "freeonce.prom", self.folder / "other.prom"
+        metrics.write_text("# Made by freeonce metrics 0.1.0.\n")
+        other.write_text("other\n")
+        self.assertEqual(4, self.systemd("--remove").stdout.count("Removed"))
+        self.assertEqual([], self.files())
+        self.assertEqual(["other.prom"], os.listdir(self.folder))
+        self.assertIn("nothing to remove", self.systemd("--remove").stdout)
+
+    def test_what_others_made_is_left_alone(self):
+        self.folder.mkdir(parents=True)
+        self.systemd("--install")
+        (self.folder / "freeonce.prom").write_text("of somebody else\n")
+        timer = self.units / "freeonce-metrics.timer"
+        timer.write_text("[Timer]\n")
+        for action in "--install", "--remove":
+            self.assertIn("was not made by freeonce", self.systemd(action, expect=73).stderr)
+        self.assertEqual("[Timer]\n", timer.read_text())
+        timer.unlink()
+        self.systemd("--remove")
+        self.assertEqual(["freeonce.prom"], os.listdir(self.folder))
+
+    def test_a_folder_is_needed(self):
+        done = self.systemd("--install", expect=66)
+        self.assertIn("node_exporter has no folder here", done.stderr)
+        self.assertIn("--textfile DIR", done.stderr)
+        self.assertFalse(self.units.exists())
+        self.assertIn("is no folder", self.systemd("--textfile", "/metrics", expect=66).stderr)
+        for name in "a b", "%n", "$x", "a\nExecStart=x":
+            (self.dir / name).mkdir()
+            self.assertIn("an absolute path is needed", self.systemd("--textfile", f"/{name}", expect=66).stderr)
+        (self.dir / "metrics").mkdir()
+        self.assertIn(" metrics --textfile /metrics\n", self.systemd("--textfile", "/metrics").stdout)
+
+    def test_wrong_usage(self):
+        for argv, words in (
+            (("nginx",), "name no unit"),
+            (("--install", "--remove"), "not both"),
+        ):
+            self.assertIn(words, self.systemd(*argv, expect=64).stderr)
+        self.assertIn("belongs to --metrics", self.freeonce("systemd", "--textfile", "/", "nginx", expect=64).stderr)
+
+    def test_systemd_understands_them(self):
+        if shutil.which("systemd-analyze") is None:
+            self.skip_or_fail("needs systemd-analyze")
+        self.folder.mkdir(parents=True)
+        self.systemd("--install")
+        done = subprocess.run(
+            ["systemd-analyze", "verify", "--man=no", *map(str, self.units.glob("freeonce-metrics.*"))],
+            capture_output=True, text=True, check=False)
+        self.assertEqual((0, ""), (done.returncode, done.stderr))
+
+
 def limit_files():
     import resource
 

@@ -182,6 +182,37 @@ class Sandboxes(tools.Case):
         done = self.machine.run("freeonce", "status", "t-live.service")
         self.assertIn("unit t-live.service has no processes", done.stderr)
 
+    def test_metrics(self):
+        """The timer starts at once; what it writes is of a process of another user, in another unit."""
+        folder = self.machine.root / "var/lib/prometheus/node-exporter"
+        folder.mkdir(parents=True)
+        here = self.machine.root / "srv/held"
+        here.mkdir()
+        shutil.chown(here, "nobody")
+        for name in "service", "timer":  # nothing but the test's own units is started here
+            dropin = self.machine.root / f"etc/systemd/system/freeonce-metrics.{name}.d"
+            dropin.mkdir()
+            (dropin / "test.conf").write_text("[Unit]\nDefaultDependencies=no\n")
+        self.machine.unit("t-held.service", "[Unit]\nDefaultDependencies=no\n[Service]\nUser=nobody\n"
+                          f"Environment=LD_PRELOAD=/{HOME}/lib/libfreeonce.so.0\n"
+                          f"ExecStart=/{HOME}/bin/planted bug touch=/srv/held/yes pause\n")
+        self.machine.run("systemctl", "daemon-reload")
+        self.machine.run("systemctl", "start", "t-held")
+        self.wait_until("the service waits", (here / "yes").exists)
+        done = self.machine.run("freeonce", "systemd", "--metrics", "--install")
+        self.assertEqual(0, done.returncode, done.stderr)
+        metrics = folder / "freeonce.prom"
+        self.wait_until("the metrics are written", metrics.exists)
+        text = metrics.read_text()
+        self.assertIn('freeonce_processes{unit="t-held.service",state="guarded"} 1\n', text)
+        self.assertIn('freeonce_findings_total{unit="t-held.service",kind="double-free"} 1\n', text)
+        self.machine.run("systemctl", "stop", "t-held")
+        done = self.machine.run("freeonce", "systemd", "--metrics", "--remove")
+        self.assertEqual(0, done.returncode, done.stderr)
+        self.assertEqual([], os.listdir(folder))
+        shown = self.machine.run("systemctl", "show", "-P", "ActiveState", "freeonce-metrics.timer")
+        self.assertEqual("inactive", shown.stdout.strip())
+
     def test_removed(self):
         journal = self.guard("t-gone", "")
         done = self.machine.run("freeonce", "systemd", "--remove", "t-gone")

@@ -14,14 +14,25 @@
 #include "cli/set.h"
 #include "cli/systemd/cluster.h"
 #include "cli/systemd/install.h"
+#include "cli/systemd/metrics.h"
 #include "cli/systemd/notes.h"
 #include "base/nearest.h"
 
-enum { KEY_INSTALL = 256, KEY_REMOVE, KEY_JOURNAL, KEY_LOG, KEY_LIBRARY, KEY_FILE, KEY_ROOT };
+enum {
+    KEY_INSTALL = 256,
+    KEY_REMOVE,
+    KEY_JOURNAL,
+    KEY_LOG,
+    KEY_LIBRARY,
+    KEY_FILE,
+    KEY_ROOT,
+    KEY_METRICS,
+    KEY_TEXTFILE
+};
 
 struct request {
-    const char *unit, *file, *library, *root;
-    bool install, remove;
+    const char *unit, *file, *library, *root, *folder;
+    bool install, remove, metrics;
     struct fo_plan plan;
     struct fo_list set;
 };
@@ -37,6 +48,10 @@ static const struct argp_option options[] = {
     {"library", KEY_LIBRARY, "PATH", 0, "the libfreeonce.so to put in front", 0},
     {"unit-file", KEY_FILE, "FILE", 0, "read the unit from FILE and FILE.d, do not ask systemctl",
      0},
+    {"metrics", KEY_METRICS, NULL, 0,
+     "no drop-in, but a timer that writes metrics of all guarded processes for node_exporter", 0},
+    {"textfile", KEY_TEXTFILE, "DIR", 0, "with --metrics: node_exporter's folder, if not the usual",
+     0},
     {"root", KEY_ROOT, "DIR", OPTION_HIDDEN, "The system is below DIR, as for systemctl", 0},
     {0}};
 
@@ -47,7 +62,8 @@ static const char text[] =
     "  freeonce systemd kamailio              print it, with notes on this unit\n"
     "  freeonce systemd --install kamailio    write it; then restart the service\n"
     "  freeonce report /var/log/freeonce/kamailio/journal\n"
-    "  freeonce systemd --remove kamailio\n\n"
+    "  freeonce systemd --remove kamailio\n"
+    "  freeonce systemd --metrics --install   metrics for Prometheus, each minute\n\n"
     "Exit status: 0, or 64 wrong usage, 65 not a service's unit, 66 no such unit or library, 71 "
     "systemctl failed, 73 cannot write, 77 needs root, 78 the unit's program cannot be guarded "
     "this way.";
@@ -80,7 +96,11 @@ static void check(const struct request *r, struct argp_state *state)
 {
     const char *const paths[] = {r->plan.journal, r->plan.log};
 
-    if (r->unit == NULL && r->file == NULL)
+    if (r->metrics && (r->unit != NULL || r->file != NULL))
+        argp_error(state, "--metrics is for all processes: name no unit");
+    if (!r->metrics && r->folder != NULL)
+        argp_error(state, "--textfile belongs to --metrics");
+    if (!r->metrics && r->unit == NULL && r->file == NULL)
         argp_error(state, "which unit?");
     if (r->install && r->remove)
         argp_error(state, "--install or --remove, not both");
@@ -122,6 +142,12 @@ static error_t parse(int key, char *argument, struct argp_state *state)
         break;
     case KEY_ROOT:
         r->root = argument;
+        break;
+    case KEY_METRICS:
+        r->metrics = true;
+        break;
+    case KEY_TEXTFILE:
+        r->folder = argument;
         break;
     case ARGP_KEY_ARG:
         if (r->unit != NULL)
@@ -185,18 +211,23 @@ static enum fo_exit take_out(const struct fo_unit *unit, const char *root)
 
 int fo_systemd_main(int argc, char **argv)
 {
-    static const struct argp argp = {options, parse, "UNIT", text, NULL, NULL, NULL};
+    static const struct argp argp = {options, parse, "UNIT\n--metrics", text, NULL, NULL, NULL};
     struct request r = {0};
     struct fo_unit unit = {0};
 
     argp_err_exit_status = FO_EXIT_USAGE;
     fo_flags_check(argc, argv, &argp, false);
     argp_parse(&argp, argc, argv, 0, NULL, &r);
+    r.plan.root = r.root == NULL ? "" : r.root;
+    if (r.metrics)
+        return (int)fo_metrics_units(r.install  ? FO_METRICS_INSTALL
+                                     : r.remove ? FO_METRICS_REMOVE
+                                                : FO_METRICS_PRINT,
+                                     r.folder, r.plan.root);
     if (r.file == NULL && strchr(r.unit, '/') != NULL)
         r.file = r.unit;
     enum fo_exit result = fo_unit_name(&unit, r.unit != NULL ? r.unit : r.file);
     r.plan.unit = &unit;
-    r.plan.root = r.root == NULL ? "" : r.root;
     if (result == FO_EXIT_OK)
         result = r.remove ? take_out(&unit, r.plan.root) : make(&r, &unit);
     fo_plan_free(&r.plan);
