@@ -20,6 +20,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -46,6 +47,11 @@ static inline ssize_t fo_raw_read(int fd, void *data, size_t size)
 static inline ssize_t fo_raw_write(int fd, const void *data, size_t size)
 {
     return syscall(SYS_write, fd, data, size);
+}
+
+static inline ssize_t fo_raw_write_pieces(int fd, const struct iovec *pieces, int count)
+{
+    return syscall(SYS_writev, fd, pieces, count);
 }
 
 static inline ssize_t fo_raw_read_at(int fd, void *data, size_t size, off_t at)

@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <stdarg.h>
 #include <string.h>
-#include <sys/un.h>
 #include <time.h>
 
 #include "base/raw.h"
@@ -12,6 +11,7 @@
 #include "options/options.h"
 #include "process/process.h"
 #include "report/journal.h"
+#include "report/journald.h"
 #include "report/log_daemon.h"
 #include "report/open.h"
 #include "report/target.h"
@@ -27,7 +27,8 @@ static struct fo_target standard_error;
 /* What FREEONCE_LOG names; fd -1: stderr. */
 static struct {
     int fd;
-    bool syslog, per_process;
+    enum { TO_FILE, TO_SYSLOG, TO_JOURNALD } kind;
+    bool per_process;
     bool inherited; /* a number that the program may have given to another file since */
     struct fo_target is;
 } target = {.fd = -1};
@@ -70,27 +71,12 @@ static void remember(int fd)
     target.fd = fd;
 }
 
-/* FREEONCE_LOG with %p replaced. */
-static void path_of(char *out, size_t size)
-{
-    struct fo_text t = {out, size - 1, 0};
-
-    for (const char *at = fo_options.log; *at != '\0'; at++)
-        if (at[0] == '%' && at[1] == 'p') {
-            fo_put_dec(&t, (uint64_t)fo_getpid());
-            at++;
-        } else {
-            fo_put_char(&t, *at);
-        }
-    out[t.used] = '\0';
-}
-
 /* -1: *why has the reason. */
 static int open_path(const char **why)
 {
     char path[FO_TEXT_MAX + 32];
 
-    path_of(path, sizeof path);
+    fo_target_path(fo_options.log, path, sizeof path);
     int inherited = fo_open_names_descriptor(path);
     target.inherited = inherited >= 0;
     return inherited >= 0 ? fo_open_inherited(inherited, why)
@@ -106,41 +92,43 @@ static bool open_file(const char **why)
     return fd >= 0;
 }
 
-/* A socket to the log daemon, or -1. */
-static int connect_to_syslog(void)
-{
-    struct sockaddr_un to = {.sun_family = AF_UNIX, .sun_path = "/dev/log"};
-    int fd = fo_raw_local_socket();
+/* What is printed: whole lines, and what systemd-journald gets of a finding besides. */
+struct piece {
+    const char *text;
+    size_t length;
+    const struct fo_record *record; /* NULL: no finding, or not one alone */
+    uint64_t count;
+};
 
-    if (fd >= 0 && fo_raw_connect(fd, (struct sockaddr *)&to, sizeof to) != 0) {
-        int why = errno;
-        fo_raw_close(fd);
-        errno = why;
-        return -1;
-    }
-    return fd;
-}
+#define SYSLOG   "/dev/log"
+#define JOURNALD "/run/systemd/journal/socket"
 
-static bool open_syslog(void)
+static bool open_daemon(bool journald)
 {
-    int fd = connect_to_syslog();
+    int fd = fo_target_connect(journald ? JOURNALD : SYSLOG);
 
     if (fd < 0)
         return false;
     remember(move_up(fd));
-    target.syslog = true;
+    target.kind = journald ? TO_JOURNALD : TO_SYSLOG;
     return true;
+}
+
+static void open_daemon_or_say(bool journald)
+{
+    const char *option = journald ? "FREEONCE_LOG=journald: " : "FREEONCE_LOG=syslog: ";
+
+    if (fo_is_log_daemon(fo_program))
+        fo_say_words(option, fo_program, " is the log daemon itself, reports go to stderr", NULL);
+    else if (!open_daemon(journald))
+        fo_say_words(option, "no daemon listens at ", journald ? JOURNALD : SYSLOG, " (",
+                     strerrordesc_np(errno), "), reports go to stderr", NULL);
 }
 
 static void open_target(const char *log)
 {
-    if (strcmp(log, "syslog") == 0) {
-        if (fo_is_log_daemon(fo_program))
-            fo_say_words("FREEONCE_LOG=syslog: ", fo_program,
-                         " is the log daemon itself, reports go to stderr", NULL);
-        else if (!open_syslog())
-            fo_say_words("FREEONCE_LOG=syslog: no daemon listens at /dev/log (",
-                         strerrordesc_np(errno), "), reports go to stderr", NULL);
+    if (strcmp(log, "syslog") == 0 || strcmp(log, "journald") == 0) {
+        open_daemon_or_say(strcmp(log, "journald") == 0);
     } else if (strchr(log, '/') != NULL) {
         target.per_process = strstr(log, "%p") != NULL;
         const char *why;
@@ -157,7 +145,8 @@ void fo_output_open(void)
     if (!begun)
         fo_output_begin();
     target.fd = -1;
-    target.syslog = target.per_process = target.inherited = false;
+    target.kind = TO_FILE;
+    target.per_process = target.inherited = false;
     open_target(fo_options.log);
     errno = saved_errno;
 }
@@ -183,8 +172,8 @@ static int current_fd(bool *sandbox)
     *sandbox = still == FO_STILL_UNKNOWN;
     if (still == FO_STILL_NOT) {
         target.fd = -1;
-        if (target.syslog)
-            open_syslog();
+        if (target.kind != TO_FILE)
+            open_daemon(target.kind == TO_JOURNALD);
         else if (!target.inherited)
             open_file(&(const char *){NULL});
     }
@@ -203,14 +192,20 @@ void fo_output_before_fork(void)
 /* --- writing ------------------------------------------------------------------------------------
  */
 
-static enum fo_written write_to_target(const char *text, size_t length, bool *sandbox)
+static enum fo_written write_to_target(const struct piece *p, bool *sandbox)
 {
     int fd = current_fd(sandbox);
 
     if (fd < 0)
         return FO_WRITTEN_NOT;
-    return target.syslog ? fo_target_syslog(fd, *sandbox, text, length)
-                         : fo_target_write(fd, &target.is, *sandbox, text, length);
+    switch (target.kind) {
+    case TO_JOURNALD:
+        return fo_journald_send(fd, *sandbox, p->text, p->length, p->record, p->count);
+    case TO_SYSLOG:
+        return fo_target_syslog(fd, *sandbox, p->text, p->length);
+    default:
+        return fo_target_write(fd, &target.is, *sandbox, p->text, p->length);
+    }
 }
 
 static enum fo_written write_to_stderr(const char *text, size_t length, bool *sandbox)
@@ -226,7 +221,7 @@ static enum fo_written write_to_stderr(const char *text, size_t length, bool *sa
 /* For this report alone: the program may need the number of a descriptor that stayed open. */
 static enum fo_written write_to_syslog(const char *text, size_t length)
 {
-    int fd = fo_is_log_daemon(fo_program) ? -1 : connect_to_syslog();
+    int fd = fo_is_log_daemon(fo_program) ? -1 : fo_target_connect(SYSLOG);
 
     if (fd < 0)
         return FO_WRITTEN_NOT;
@@ -235,18 +230,18 @@ static enum fo_written write_to_syslog(const char *text, size_t length)
     return written;
 }
 
-static bool print(const char *text, size_t length, bool is_finding)
+static bool print(const struct piece *p, bool is_finding)
 {
     bool sandbox = false;
-    enum fo_written written = write_to_target(text, length, &sandbox);
+    enum fo_written written = write_to_target(p, &sandbox);
 
     if (written == FO_WRITTEN_NOT)
-        written = write_to_stderr(text, length, &sandbox);
-    if (written != FO_WRITTEN_NOT || sandbox || target.syslog)
+        written = write_to_stderr(p->text, p->length, &sandbox);
+    if (written != FO_WRITTEN_NOT || sandbox || target.kind != TO_FILE)
         return written == FO_WRITTEN;
     if (is_finding && fo_journal_is_kept())
         return true; /* the journal has it */
-    return write_to_syslog(text, length) == FO_WRITTEN;
+    return write_to_syslog(p->text, p->length) == FO_WRITTEN;
 }
 
 /* --- what could not be printed ------------------------------------------------------------------
@@ -279,7 +274,7 @@ static bool print_counts(uint64_t findings, uint64_t messages)
     if (messages != 0)
         put_count(&t, messages, " message");
     fo_put(&t, " could not be printed\n");
-    return print(line, t.used, false);
+    return print(&(struct piece){.text = line, .length = t.used}, false);
 }
 
 static bool print_left_out(uint64_t findings)
@@ -293,7 +288,7 @@ static bool print_left_out(uint64_t findings)
     fo_put(&t, " left out: of those beyond the first 1,024 different ones, ");
     fo_put_dec(&t, LINES_A_SECOND);
     fo_put(&t, " lines a second are printed\n");
-    return print(line, t.used, false);
+    return print(&(struct piece){.text = line, .length = t.used}, false);
 }
 
 static uint64_t taken(struct fo_shared_u64 *count)
@@ -318,12 +313,12 @@ void fo_output_unprinted(void)
     errno = saved_errno;
 }
 
-static void print_or_count(const char *text, size_t length, bool is_finding)
+static void print_or_count(const struct piece *p, bool is_finding)
 {
     int saved_errno = errno;
 
     fo_output_unprinted();
-    if (!print(text, length, is_finding))
+    if (!print(p, is_finding))
         fo_shared_add(is_finding ? &unprinted->findings : &unprinted->messages, 1);
     errno = saved_errno;
 }
@@ -333,9 +328,10 @@ bool fo_output_has_findings(void)
     return !fo_journal_is_kept() || strcmp(fo_options.log, "journal") != 0;
 }
 
-void fo_output_finding(const char *text, size_t length)
+void fo_output_finding(const char *text, size_t length, const struct fo_record *record,
+                       uint64_t count)
 {
-    print_or_count(text, length, true);
+    print_or_count(&(struct piece){text, length, record, count}, true);
 }
 
 static uint32_t lines_of(const char *text, size_t length)
@@ -365,10 +361,11 @@ static bool is_within_limit(uint32_t lines)
     return false;
 }
 
-void fo_output_finding_bounded(const char *text, size_t length)
+void fo_output_finding_bounded(const char *text, size_t length, const struct fo_record *record,
+                               uint64_t count)
 {
     if (is_within_limit(lines_of(text, length)))
-        print_or_count(text, length, true);
+        fo_output_finding(text, length, record, count);
     else
         fo_shared_add(&unprinted->left_out, 1);
 }
@@ -381,7 +378,7 @@ void fo_say(const struct fo_text *text)
     fo_put(&t, "freeonce: ");
     fo_put_clean(&t, text->data, text->used);
     line[t.used] = '\n';
-    print_or_count(line, t.used + 1, false);
+    print_or_count(&(struct piece){.text = line, .length = t.used + 1}, false);
 }
 
 void fo_say_words(const char *first, ...)

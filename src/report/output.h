@@ -1,6 +1,6 @@
-/* Where do lines for people go?  To stderr, to a file that was opened at start, or to syslog;
- * FREEONCE_LOG chooses.  Writing takes no lock, allocates nothing, waits for nothing, is no
- * cancellation point and works in a signal handler.
+/* Where do lines for people go?  To stderr, to a file that was opened at start, to syslog or to
+ * systemd-journald; FREEONCE_LOG chooses.  Writing takes no lock, allocates nothing, waits for
+ * nothing, is no cancellation point and works in a signal handler.
  *
  * Standard error is written to only while it is what it was when the program started: servers give
  * descriptor 2 to a client's socket or to a data file.  Otherwise a finding stays in the journal,
@@ -38,12 +38,16 @@ void fo_output_share(struct fo_unprinted *counts);
 /* Are findings to be printed, too?  Not with FREEONCE_LOG=journal, if there is a journal. */
 bool fo_output_has_findings(void);
 
-/* Print a finding: whole lines, which already start with "freeonce: " or blanks. */
-void fo_output_finding(const char *text, size_t length);
+/* Print a finding: whole lines, which already start with "freeonce: " or blanks.  systemd-journald
+ * gets the record's parts as well, if there is one; it was seen so many times. */
+struct fo_record;
+void fo_output_finding(const char *text, size_t length, const struct fo_record *record,
+                       uint64_t count);
 
 /* The same, but no more than 100 lines a second of all findings that are printed this way; what is
  * left out is counted. */
-void fo_output_finding_bounded(const char *text, size_t length);
+void fo_output_finding_bounded(const char *text, size_t length, const struct fo_record *record,
+                               uint64_t count);
 
 /* Print the counts of what was not printed, if there are any. */
 void fo_output_unprinted(void);

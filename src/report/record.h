@@ -64,4 +64,7 @@ bool fo_report_start(void);
 struct fo_text;
 void fo_record_text(struct fo_text *t, const struct fo_record *record);
 
+/* "ssl/ssl_lib.c:3168 by nginx+0x41" */
+void fo_place_text(struct fo_text *t, const struct fo_place *place);
+
 #endif

@@ -104,7 +104,7 @@ static void print_seen(const struct fo_record *record, uint64_t count)
     fo_put_dec(&t, count);
     fo_put(&t, " times in all processes:\n");
     fo_record_text(&t, record);
-    fo_output_finding(text, t.used);
+    fo_output_finding(text, t.used, record, count);
 }
 
 static bool is_kept(const struct own *o)
@@ -130,7 +130,10 @@ static void print_count(const struct own *o, const struct fo_record *record, uin
     print_seen(is_kept(o) ? &o->record : record, count);
 }
 
-static void print(const struct fo_record *record, void (*output)(const char *text, size_t length))
+typedef void output_function(const char *text, size_t length, const struct fo_record *record,
+                             uint64_t count);
+
+static void print(const struct fo_record *record, output_function *output)
 {
     if (!fo_output_has_findings())
         return;
@@ -138,7 +141,7 @@ static void print(const struct fo_record *record, void (*output)(const char *tex
     struct fo_text t = FO_TEXT(text);
 
     fo_record_text(&t, record);
-    output(text, t.used);
+    output(text, t.used, record, 1);
 }
 
 /* The process that saw this finding first has not printed it yet.  It never will if it was killed:
@@ -205,7 +208,7 @@ static void print_unknown(uint64_t times)
     fo_put(&t, "freeonce: findings of other processes were seen ");
     fo_put_dec(&t, times);
     fo_put(&t, times == 1 ? " more time\n" : " more times\n");
-    fo_output_finding(line, t.used);
+    fo_output_finding(line, t.used, NULL, times);
 }
 
 /* The first process of the tree prints every count.  Its descendants, which may be many, print only

@@ -11,6 +11,7 @@
 #include <pthread.h>
 #include <string.h>
 #include <sys/sysmacros.h>
+#include <sys/un.h>
 
 #include "base/format.h"
 #include "base/raw.h"
@@ -148,6 +149,39 @@ static enum fo_written outcome_of(int failed)
     return failed == 0 ? FO_WRITTEN : failed == EAGAIN ? FO_WRITTEN_NOT_NOW : FO_WRITTEN_NOT;
 }
 
+/* --- opening ------------------------------------------------------------------------------------
+ */
+
+void fo_target_path(const char *pattern, char *out, size_t size)
+{
+    struct fo_text t = {out, size - 1, 0};
+
+    for (const char *at = pattern; *at != '\0'; at++)
+        if (at[0] == '%' && at[1] == 'p') {
+            fo_put_dec(&t, (uint64_t)fo_getpid());
+            at++;
+        } else {
+            fo_put_char(&t, *at);
+        }
+    out[t.used] = '\0';
+}
+
+int fo_target_connect(const char *path)
+{
+    struct sockaddr_un to = {.sun_family = AF_UNIX};
+    struct fo_text name = {to.sun_path, sizeof to.sun_path - 1, 0};
+    int fd = fo_raw_local_socket();
+
+    fo_put(&name, path);
+    if (fd >= 0 && fo_raw_connect(fd, (struct sockaddr *)&to, sizeof to) != 0) {
+        int why = errno;
+        fo_raw_close(fd);
+        errno = why;
+        return -1;
+    }
+    return fd;
+}
+
 /* --- writing ------------------------------------------------------------------------------------
  */
 
@@ -195,6 +229,21 @@ enum fo_written fo_target_syslog(int fd, bool sandbox, const char *text, size_t 
     bool blocked = block_signals(&before);
     int failed = write_lines_to_syslog(fd, text, length);
 
+    if (blocked)
+        restore_signals(&before, failed, sandbox);
+    return outcome_of(failed);
+}
+
+enum fo_written fo_target_datagram(int fd, bool sandbox, const struct iovec *pieces, int count)
+{
+    sigset_t before;
+    bool blocked = block_signals(&before);
+    ssize_t n;
+
+    do
+        n = fo_raw_write_pieces(fd, pieces, count);
+    while (n < 0 && errno == EINTR);
+    int failed = n < 0 ? errno : 0;
     if (blocked)
         restore_signals(&before, failed, sandbox);
     return outcome_of(failed);

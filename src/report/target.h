@@ -5,6 +5,7 @@
 #define FO_REPORT_TARGET_H
 
 #include <sys/stat.h>
+#include <sys/uio.h>
 
 #include "base/base.h"
 
@@ -38,6 +39,15 @@ enum fo_written {
  * such a signal stays pending. */
 enum fo_written fo_target_write(int fd, const struct fo_target *t, bool sandbox, const char *text,
                                 size_t length);
+
+/* The path of a log, in which the pid stands for %p. */
+void fo_target_path(const char *pattern, char *out, size_t size);
+
+/* A socket to the daemon that listens at this path, or -1. */
+int fo_target_connect(const char *path);
+
+/* Send these pieces as one datagram. */
+enum fo_written fo_target_datagram(int fd, bool sandbox, const struct iovec *pieces, int count);
 
 /* Send each line to the log daemon at the other end of this socket. */
 enum fo_written fo_target_syslog(int fd, bool sandbox, const char *text, size_t length);

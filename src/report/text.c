@@ -111,6 +111,16 @@ static void put_stack(struct fo_text *t, uint32_t stack)
     }
 }
 
+void fo_place_text(struct fo_text *t, const struct fo_place *place)
+{
+    if (place->site != 0 || place->caller == 0)
+        put_site(t, place->site);
+    if (place->caller != 0) {
+        fo_put(t, place->site != 0 ? " by " : "by ");
+        put_code(t, place->caller);
+    }
+}
+
 static void put_place(struct fo_text *t, const char *label, const struct fo_place *place)
 {
     size_t start = t->used;
@@ -119,12 +129,7 @@ static void put_place(struct fo_text *t, const char *label, const struct fo_plac
     fo_put(t, label);
     fo_put_pad(t, start, LABEL_WIDTH + 2);
     start = t->used;
-    if (place->site != 0 || place->caller == 0)
-        put_site(t, place->site);
-    if (place->caller != 0) {
-        fo_put(t, place->site != 0 ? " by " : "by ");
-        put_code(t, place->caller);
-    }
+    fo_place_text(t, place);
     fo_put_pad(t, start, PLACE_WIDTH);
     put_process(t, place->process, place->thread);
     fo_put(t, "\n");

@@ -56,7 +56,9 @@ static void check_modules(struct fo_plan *plan)
                 "AppArmorProfile=%s must allow `%s mr,`, `%s rwk,`%s `/proc/*/exe r,`.", profile,
                 plan->library, plan->journal == NULL ? "the journal" : plan->journal,
                 plan->log != NULL && strcmp(plan->log, "syslog") == 0 ? ", `/dev/log w,` and"
-                                                                      : " and");
+                : plan->log != NULL && strcmp(plan->log, "journald") == 0
+                    ? ", `/run/systemd/journal/socket w,` and"
+                    : " and");
 }
 
 void fo_plan_limits(struct fo_plan *plan)

@@ -246,18 +246,20 @@ static void place_log(struct fo_plan *plan)
 
 static void check_log(struct fo_plan *plan)
 {
-    const char *why = "";
+    bool journald = strcmp(plan->log, "journald") == 0;
+    const char *why = "", *socket = journald ? "/run/systemd/journal/socket" : "/dev/log",
+               *real = journald ? socket : "/run/systemd/journal/dev-log";
 
-    if (strcmp(plan->log, "syslog") == 0) {
+    if (journald || strcmp(plan->log, "syslog") == 0) {
         if (!fo_family_is_allowed(plan->unit, "AF_UNIX"))
             fo_note(plan, FO_NOTE_WARN,
-                    "FREEONCE_LOG=syslog needs AF_UNIX, which "
-                    "RestrictAddressFamilies= forbids: reports go to stderr.");
-        else if (fo_sandbox_access(&plan->sandbox, "/run/systemd/journal/dev-log", &why) >=
-                 FO_PRIVATE)
+                    "FREEONCE_LOG=%s needs AF_UNIX, which "
+                    "RestrictAddressFamilies= forbids: reports go to stderr.",
+                    plan->log);
+        else if (fo_sandbox_access(&plan->sandbox, real, &why) >= FO_PRIVATE)
             fo_note(plan, FO_NOTE_WARN,
-                    "FREEONCE_LOG=syslog needs /dev/log, which %s hides: reports go to stderr.",
-                    why);
+                    "FREEONCE_LOG=%s needs %s, which %s hides: reports go to stderr.", plan->log,
+                    socket, why);
     } else if (plan->log[0] == '/' &&
                fo_sandbox_access(&plan->sandbox, plan->log, &why) != FO_WRITABLE) {
         fo_note(
