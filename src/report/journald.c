@@ -56,6 +56,16 @@ static void put_word(struct fo_text *t, const char *name, const char *value)
         put_field(t, name, value, strlen(value));
 }
 
+/* Text from outside the library. */
+static void put_clean(struct fo_text *t, const char *name, const char *text)
+{
+    char words[64];
+    struct fo_text value = FO_TEXT(words);
+
+    fo_put_clean(&value, text, sizeof words);
+    put_field(t, name, words, value.used);
+}
+
 static void put_number(struct fo_text *t, const char *name, uint64_t number)
 {
     char digits[24];
@@ -120,7 +130,7 @@ enum fo_written fo_journald_send(int fd, bool sandbox, const char *text, size_t 
     uint64_t size = htole64(length);
     fo_put_char(&t, '\n'); /* the end of the message */
     put_number(&t, "PRIORITY", record != NULL ? PRIORITY_ERROR : PRIORITY_WARNING);
-    put_word(&t, "SYSLOG_IDENTIFIER", program_invocation_short_name);
+    put_clean(&t, "SYSLOG_IDENTIFIER", program_invocation_short_name);
     if (record != NULL)
         put_finding(&t, record, count);
     const struct iovec pieces[] = {{(char *)name, sizeof name - 1},

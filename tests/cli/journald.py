@@ -126,6 +126,11 @@ class Fake(Case):
         seen = [entry for entry in entries if entry.get("FREEONCE_COUNT") == "2"]
         self.assertTrue(seen and seen[0]["MESSAGE"].startswith("freeonce: seen 2 times in all processes:\n"), entries)
 
+    def test_a_name_from_outside(self):
+        entries, _ = self.fake("bug", wrap=("bash", "-c", 'exec -a "a\nPRIORITY=0" "$0" "$@"'))
+        self.assertEqual({"a?PRIORITY=0"}, {entry["SYSLOG_IDENTIFIER"] for entry in entries})
+        self.assertEqual("3", entries[0]["PRIORITY"])
+
     def test_other_messages(self):
         entries, _ = self.fake("alloc", wrap=("env", "FREEONCE_NONSENSE=1"))
         warnings = [entry for entry in entries if "FREEONCE_NONSENSE" in entry["MESSAGE"]]
