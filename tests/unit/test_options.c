@@ -299,7 +299,8 @@ static void a_log_is_a_word_or_a_path(void **state)
     assert_string_equal(fo_options.log, "stderr");
     expect_refused("LOG=report.log", "FREEONCE_LOG=report.log is none of "
                                      "stderr|syslog|journald|journal|/path/to/file, ignored");
-    expect_refused("LOG=", "FREEONCE_LOG= is none of stderr|syslog|journald|journal|/path/to/file, ignored");
+    expect_refused(
+        "LOG=", "FREEONCE_LOG= is none of stderr|syslog|journald|journal|/path/to/file, ignored");
 }
 
 static void overlong_text_is_refused(void **state)

@@ -77,7 +77,7 @@ static void add_conf(struct search *s, const char *pattern, int depth)
     glob_t matches = {0};
     int lines = 0;
 
-    if (depth > 3 || glob(fo_print("%s%s", s->root, pattern), 0, NULL, &matches) != 0)
+    if (depth > 3 || glob(fo_string_format("%s%s", s->root, pattern), 0, NULL, &matches) != 0)
         return;
     for (size_t i = 0; i < matches.gl_pathc; i++) {
         struct fo_below file;
@@ -88,7 +88,7 @@ static void add_conf(struct search *s, const char *pattern, int depth)
             char *word = line + strspn(line, " \t");
             word[strcspn(word, "#\n")] = '\0';
             if (*word == '/')
-                fo_list_add(&s->folders, fo_keep(word, strlen(word)));
+                fo_list_add(&s->folders, fo_string_copy(word, strlen(word)));
             else if (strncmp(word, "include ", 8) == 0 && word[8] == '/')
                 add_conf(s, word + 8, depth + 1);
         }
@@ -126,12 +126,12 @@ static const char *try_in(const struct search *s, const char *folder, size_t len
         const char *slash = strrchr(origin, '/');
         if (length < skip || strncmp(folder, tokens[i], skip) != 0)
             continue;
-        before = slash == NULL ? "." : fo_keep(origin, (size_t)(slash - origin));
+        before = slash == NULL ? "." : fo_string_copy(origin, (size_t)(slash - origin));
         folder += skip;
         length -= skip;
         break;
     }
-    const char *path = fo_print("%s%.*s/%s", before, (int)length, folder, w->name);
+    const char *path = fo_string_format("%s%.*s/%s", before, (int)length, folder, w->name);
     return fo_below_open(found, s->root, path) ? path : NULL;
 }
 
@@ -170,7 +170,8 @@ bool fo_preloaded_open(const char *root, const char *word, struct fo_below *foun
     struct wanted w = {.name = word, .runpath = true};
 
     if (token != NULL)
-        w.name = fo_print("%.*s%s%s", (int)(token - word), word, folder, token + strlen("$LIB"));
+        w.name =
+            fo_string_format("%.*s%s%s", (int)(token - word), word, folder, token + strlen("$LIB"));
     add_folders(&s);
     bool is_there = find(&s, &w, found) != NULL;
     fo_list_free(&s.folders);
@@ -214,7 +215,7 @@ static const char *first_of(const struct fo_elf_file *f, int64_t tag)
     size_t at = 0;
     const char *text = fo_elf_file_next(f, tag, &at);
 
-    return text != NULL ? fo_keep(text, strlen(text)) : NULL;
+    return text != NULL ? fo_string_copy(text, strlen(text)) : NULL;
 }
 
 static bool is_wanted(const struct search *s, const char *name)
@@ -234,7 +235,7 @@ static void add_needed(struct search *s, struct fo_linked *l, const struct fo_el
     for (const char *name; (name = fo_elf_file_next(f, DT_NEEDED, &at)) != NULL;) {
         if (s->count >= LIBRARIES_MAX || is_wanted(s, name))
             continue;
-        s->wanted[s->count++] = (struct wanted){fo_keep(name, strlen(name)), by, origin,
+        s->wanted[s->count++] = (struct wanted){fo_string_copy(name, strlen(name)), by, origin,
                                                 runpath != NULL ? runpath : rpath, runpath != NULL};
         note_name(l, name, by);
     }

@@ -20,7 +20,7 @@ static void check_version(struct fo_doctor *d)
     bool read = fo_elf_file_read(&f, d->library);
 
     if (!read || !fo_elf_file_text(&f, "freeonce_version", version, sizeof version))
-        fo_row(d, FO_ROW_FAILURE, "library", fo_print("readelf -h %s", d->library),
+        fo_row(d, FO_ROW_FAILURE, "library", fo_string_format("readelf -h %s", d->library),
                "%s is no library of freeonce, or is damaged.", d->library);
     else if (strcmp(version, FREEONCE_VERSION) != 0)
         fo_row(d, FO_ROW_WARNING, "library", "freeonce --version",
@@ -37,7 +37,7 @@ void fo_doctor_library(struct fo_doctor *d)
 {
     check_version(d);
     if (!fo_library_is_readable(d->library))
-        fo_row(d, FO_ROW_WARNING, "permissions", fo_print("namei -l %s", d->library),
+        fo_row(d, FO_ROW_WARNING, "permissions", fo_string_format("namei -l %s", d->library),
                "Not every user can read %s: a program that another user starts runs without it.",
                d->library);
 }
@@ -69,7 +69,7 @@ static void check_one(struct fo_doctor *d, const char *root, const char *word, b
     struct fo_elf_file f;
 
     if (!fo_preloaded_open(root, word, &file)) {
-        fo_row(d, FO_ROW_WARNING, "preload", fo_print("ls -l %s", word),
+        fo_row(d, FO_ROW_WARNING, "preload", fo_string_format("ls -l %s", word),
                "%s is preloaded too, and was not found.", word);
         return;
     }
@@ -106,7 +106,7 @@ static void check_list(struct fo_doctor *d, const char *root, const char *list, 
         if (strstr(word, "libfreeonce") != NULL)
             in_front = false;
         else if (*word != '\0')
-            check_one(d, root, fo_keep(word, strlen(word)), in_front);
+            check_one(d, root, fo_string_copy(word, strlen(word)), in_front);
     }
     free(copy);
 }

@@ -23,7 +23,8 @@ struct loaded {
 
 static const char *install_drop_in(const struct fo_process_file *p)
 {
-    return fo_print("freeonce systemd --install %s && systemctl restart %s", p->unit, p->unit);
+    return fo_string_format("freeonce systemd --install %s && systemctl restart %s", p->unit,
+                            p->unit);
 }
 
 /* How the process gets the library at its next start. */
@@ -35,13 +36,14 @@ static const char *guard_it(const struct fo_process_file *p)
         return fo_doctor_page(server->page);
     if (*p->unit != '\0')
         return install_drop_in(p);
-    return server != NULL ? fo_doctor_page(server->page) : fo_print("freeonce -- %s", p->exe);
+    return server != NULL ? fo_doctor_page(server->page)
+                          : fo_string_format("freeonce -- %s", p->exe);
 }
 
 static const char *restart(const struct fo_process_file *p)
 {
-    return *p->unit != '\0' ? fo_print("systemctl restart %s", p->unit)
-                            : fo_print("freeonce -- %s", p->exe);
+    return *p->unit != '\0' ? fo_string_format("systemctl restart %s", p->unit)
+                            : fo_string_format("freeonce -- %s", p->exe);
 }
 
 /* --- the library ---------------------------------------------------------------------------------
@@ -54,7 +56,7 @@ static const char *our_word(const char *preload)
 
     for (const char *at = preload; at != NULL && *at != '\0';) {
         size_t length = strcspn(at, separators);
-        const char *word = fo_keep(at, length);
+        const char *word = fo_string_copy(at, length);
         if (strstr(word, "libfreeonce") != NULL)
             return word;
         at += length;
@@ -86,7 +88,7 @@ static void why_not_loaded(struct fo_doctor *d, const struct fo_process_file *p,
     struct fo_below file;
 
     if (!fo_preloaded_open(p->root, word, &file)) {
-        fo_row(d, FO_ROW_FAILURE, "loaded", fo_print("ls -lL %s", word),
+        fo_row(d, FO_ROW_FAILURE, "loaded", fo_string_format("ls -lL %s", word),
                "LD_PRELOAD names %s, which the process does not find in its root directory or may "
                "not read.",
                word);
@@ -94,7 +96,7 @@ static void why_not_loaded(struct fo_doctor *d, const struct fo_process_file *p,
     }
     fo_below_close(&file);
     fo_row(
-        d, FO_ROW_FAILURE, "loaded", fo_print("LD_PRELOAD='%s' /bin/true", word),
+        d, FO_ROW_FAILURE, "loaded", fo_string_format("LD_PRELOAD='%s' /bin/true", word),
         "LD_PRELOAD names %s, and the dynamic linker did not load it: it may not be readable, or "
         "be in another place than when the process started.",
         word);
@@ -158,7 +160,7 @@ static void check_openssl(struct fo_doctor *d, const struct fo_process_file *p,
                "%s is older than OpenSSL 3, and the library leaves it as it is.", l->older);
     else
         fo_row(d, l->has_library ? FO_ROW_WARNING : FO_ROW_FAILURE, "openssl",
-               fo_print("freeonce doctor %d", p->pid),
+               fo_string_format("freeonce doctor %d", p->pid),
                "The process has loaded no OpenSSL yet: ask again when it has served a client.");
 }
 
@@ -200,7 +202,7 @@ static const char *find_journal(const struct fo_process_file *p)
         const char *rights = memchr(line, ' ', length), *path = memchr(line, '/', length);
         if (rights == NULL || path == NULL || rights[strlen(" rw-")] != 's')
             continue;
-        const char *name = fo_keep(path, length - (size_t)(path - line));
+        const char *name = fo_string_copy(path, length - (size_t)(path - line));
         if (is_journal(p, name))
             return name;
     }
@@ -210,7 +212,7 @@ static const char *find_journal(const struct fo_process_file *p)
 static const char *with_journal(const struct fo_process_file *p)
 {
     return *p->unit != '\0' ? install_drop_in(p)
-                            : fo_print("freeonce --journal /tmp/journal -- %s", p->exe);
+                            : fo_string_format("freeonce --journal /tmp/journal -- %s", p->exe);
 }
 
 static const struct fo_process_shown *find_row(const struct fo_model *model, unsigned pid)
@@ -235,7 +237,7 @@ static const char *how_of(const struct fo_process_shown *row)
 static bool report_row(struct fo_doctor *d, const struct fo_process_file *p, const char *journal,
                        const struct fo_process_shown *row)
 {
-    const char *report = fo_print("freeonce report --processes %s", journal);
+    const char *report = fo_string_format("freeonce report --processes %s", journal);
 
     if (row == NULL)
         fo_row(d, FO_ROW_WARNING, "guarded", report,
@@ -267,7 +269,7 @@ static bool check_guarded(struct fo_doctor *d, const struct fo_process_file *p,
         return true;
     }
     if (!fo_below_open(&file, p->root, journal) || access(file.path, R_OK) != 0) {
-        fo_row(d, FO_ROW_WARNING, "guarded", fo_print("namei -l %s", journal),
+        fo_row(d, FO_ROW_WARNING, "guarded", fo_string_format("namei -l %s", journal),
                "The journal %s is not there, or user %u cannot write it.", journal, p->user);
         return true;
     }
@@ -306,7 +308,7 @@ static void check_confinement(struct fo_doctor *d, const struct fo_process_file 
                p->profile);
     else
         fo_row(d, FO_ROW_WARNING, "profile",
-               fo_print("journalctl -k -g 'DENIED.*%.15s'", basename(p->exe)),
+               fo_string_format("journalctl -k -g 'DENIED.*%.15s'", basename(p->exe)),
                "\"%s\" confines it, and must allow the library and the journal.", p->profile);
 }
 
@@ -334,7 +336,7 @@ static void check_process(struct fo_doctor *d, const struct fo_process_file *p)
 
     snprintf(exe, sizeof exe, "/proc/%d/exe", p->pid);
     fo_row(d, FO_ROW_OK, "process", NULL, "Process %d runs %s as user %s.", p->pid, p->exe,
-           user != NULL ? user->pw_name : fo_print("%u", p->user));
+           user != NULL ? user->pw_name : fo_string_format("%u", p->user));
     fo_doctor_program(d, &subject);
     if (fo_doctor_worst(d) == FO_ROW_FAILURE)
         return;

@@ -13,7 +13,7 @@
 
 const char *fo_doctor_page(const char *page)
 {
-    return fo_print("less " FO_SERVER_PAGES "/%s.md", page);
+    return fo_string_format("less " FO_SERVER_PAGES "/%s.md", page);
 }
 
 /* --- the file ------------------------------------------------------------------------------------
@@ -59,7 +59,7 @@ static void check_rights(struct fo_doctor *d, const struct fo_subject *s,
 /* None is linked. */
 static void check_later(struct fo_doctor *d, const struct fo_subject *s, const struct fo_linked *l)
 {
-    const char *pid = fo_print("freeonce doctor $(pgrep -o -x %.15s)", basename(s->name));
+    const char *pid = fo_string_format("freeonce doctor $(pgrep -o -x %.15s)", basename(s->name));
 
     if (l->holds)
         fo_row(d, FO_ROW_FAILURE, "openssl", LIMITS,
@@ -97,7 +97,7 @@ static void check_openssl(struct fo_doctor *d, const struct fo_subject *s,
     else if (*l->crypto == '\0')
         check_later(d, s, l);
     else if (*l->crypto_path == '\0')
-        fo_row(d, FO_ROW_FAILURE, "openssl", fo_print("ldd %s", s->name),
+        fo_row(d, FO_ROW_FAILURE, "openssl", fo_string_format("ldd %s", s->name),
                "%s needs %s, which was not found.", s->name, l->crypto);
     else if (*l->older != '\0')
         fo_row(d, FO_ROW_WARNING, "openssl", LIMITS,
@@ -115,12 +115,12 @@ static void check_libraries(struct fo_doctor *d, const struct fo_subject *s,
         fo_row(d, FO_ROW_FAILURE, "libc", LIMITS,
                "The C library of %s is older than glibc 2.35, which the library needs.", s->name);
     if (*l->missing != '\0' && strcmp(l->missing, l->crypto) != 0)
-        fo_row(d, FO_ROW_WARNING, "libraries", fo_print("ldd %s", s->name),
+        fo_row(d, FO_ROW_WARNING, "libraries", fo_string_format("ldd %s", s->name),
                "%s needs %s, which was not found where the dynamic linker looks.", s->name,
                l->missing);
     if (l->sanitized)
         fo_row(d, FO_ROW_WARNING, "sanitizer",
-               fo_print("freeonce --set QUARANTINE=0 -- %s", s->name),
+               fo_string_format("freeonce --set QUARANTINE=0 -- %s", s->name),
                "%s is built with AddressSanitizer, which sees each free at once only without a "
                "quarantine.",
                s->name);
@@ -145,7 +145,8 @@ static void check_name(struct fo_doctor *d, const struct fo_subject *s)
                "library.",
                name);
     if (!s->running && fo_apparmor_profile(s->root, s->name, profile, sizeof profile))
-        fo_row(d, FO_ROW_WARNING, "apparmor", fo_print("less /etc/apparmor.d/local/%s", profile),
+        fo_row(d, FO_ROW_WARNING, "apparmor",
+               fo_string_format("less /etc/apparmor.d/local/%s", profile),
                "Where AppArmor is on, /etc/apparmor.d/%s confines %s and must allow %s and the "
                "journal.",
                profile, s->name, d->library);
@@ -177,7 +178,7 @@ static void check_script(struct fo_doctor *d, const struct fo_subject *s, char *
     struct fo_below below;
 
     if (!interpreter_of(head, path) || !fo_below_open(&below, s->root, path)) {
-        fo_row(d, FO_ROW_FAILURE, "program", fo_print("head -1 %s", s->name),
+        fo_row(d, FO_ROW_FAILURE, "program", fo_string_format("head -1 %s", s->name),
                "%s is a script, and its interpreter was not found.", s->name);
         return;
     }
@@ -190,7 +191,7 @@ static void check_script(struct fo_doctor *d, const struct fo_subject *s, char *
     interpreter.path = below.path;
     struct fo_program program;
     if (fo_program_read(&program, below.path) && program.kind == FO_PROGRAM_SCRIPT)
-        fo_row(d, FO_ROW_WARNING, "program", fo_print("freeonce doctor %s", path),
+        fo_row(d, FO_ROW_WARNING, "program", fo_string_format("freeonce doctor %s", path),
                "%s is a script itself.", path);
     else
         fo_doctor_program(d, &interpreter);
@@ -204,7 +205,7 @@ void fo_doctor_program(struct fo_doctor *d, const struct fo_subject *s)
     struct fo_linked linked;
 
     if (!fo_program_read(&program, s->path) || program.kind == FO_PROGRAM_OTHER) {
-        fo_row(d, FO_ROW_FAILURE, "program", fo_print("file %s", s->name),
+        fo_row(d, FO_ROW_FAILURE, "program", fo_string_format("file %s", s->name),
                "%s cannot be read as a program.", s->name);
     } else if (program.kind == FO_PROGRAM_SCRIPT) {
         check_script(d, s, program.head);
@@ -212,7 +213,7 @@ void fo_doctor_program(struct fo_doctor *d, const struct fo_subject *s)
     } else if (check_kind(d, s, &program)) {
         fo_linked_read(&linked, s->root, s->path, s->name);
         if (linked.damaged) {
-            fo_row(d, FO_ROW_FAILURE, "elf", fo_print("readelf -dW %s", s->name),
+            fo_row(d, FO_ROW_FAILURE, "elf", fo_string_format("readelf -dW %s", s->name),
                    "The ELF file %s is damaged.", s->name);
         } else if (!s->running) {
             check_rights(d, s, &program);

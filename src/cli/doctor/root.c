@@ -70,7 +70,7 @@ static void check_libc(struct fo_doctor *d, const char *root)
 
     if (!fo_preloaded_open(root, "libc.so.6", &file)) {
         fo_row(d, FO_ROW_FAILURE, "libc",
-               fo_print("find %s -name 'libc.so*' -o -name 'ld-*.so*'", root),
+               fo_string_format("find %s -name 'libc.so*' -o -name 'ld-*.so*'", root),
                "There is no glibc in it (libc.so.6) where the dynamic linker looks.");
         return;
     }
@@ -83,7 +83,7 @@ static void check_libc(struct fo_doctor *d, const char *root)
     fo_elf_file_free(&f);
     fo_below_close(&file);
     if (!read || minor == 0)
-        fo_row(d, FO_ROW_FAILURE, "libc", fo_print("find %s -name libc.so.6", root),
+        fo_row(d, FO_ROW_FAILURE, "libc", fo_string_format("find %s -name libc.so.6", root),
                "Its libc.so.6 is damaged, or for another processor.");
     else if (minor < GLIBC_NEEDED)
         fo_row(d, FO_ROW_FAILURE, "libc", LIMITS, "Its glibc is 2.%d, and the library needs 2.%d.",
@@ -121,7 +121,7 @@ static void check_openssl(struct fo_doctor *d, const char *root)
                "It has %s, older than OpenSSL 3, which the library leaves as it is.", found);
     else
         fo_row(
-            d, FO_ROW_WARNING, "openssl", fo_print("find %s -name 'libcrypto*'", root),
+            d, FO_ROW_WARNING, "openssl", fo_string_format("find %s -name 'libcrypto*'", root),
             "There is no libcrypto where the dynamic linker looks: a program may bring an OpenSSL "
             "of its own.");
 }
@@ -179,8 +179,8 @@ static void check_library(struct fo_doctor *d, const char *root)
 
     if (path == NULL || !fo_below_open(&file, root, path)) {
         fo_row(d, FO_ROW_WARNING, "inside",
-               fo_print("docker run -v %s:%s:ro -e LD_PRELOAD=%s IMAGE", d->library, d->library,
-                        d->library),
+               fo_string_format("docker run -v %s:%s:ro -e LD_PRELOAD=%s IMAGE", d->library,
+                                d->library, d->library),
                "The library is not in it: put it in, or mount it.");
         return;
     }
@@ -189,10 +189,10 @@ static void check_library(struct fo_doctor *d, const char *root)
     fo_elf_file_free(&f);
     fo_below_close(&file);
     if (!read)
-        fo_row(d, FO_ROW_FAILURE, "inside", fo_print("readelf -h %s%s", root, path),
+        fo_row(d, FO_ROW_FAILURE, "inside", fo_string_format("readelf -h %s%s", root, path),
                "%s in it is no library of freeonce, is damaged, or cannot be read.", path);
     else if (!can_all_read(root, path))
-        fo_row(d, FO_ROW_WARNING, "inside", fo_print("namei -l %s%s", root, path),
+        fo_row(d, FO_ROW_WARNING, "inside", fo_string_format("namei -l %s%s", root, path),
                "Not every user can read %s in it: a program of another user runs without it.",
                path);
     else

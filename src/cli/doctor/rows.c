@@ -29,7 +29,7 @@ void fo_row(struct fo_doctor *d, enum fo_row_state state, const char *check, con
     }
     fo_clean(text, text); /* it names files, and what others wrote into them */
     d->rows = rows;
-    d->rows[d->count++] = (struct fo_row){state, check, fo_keep(text, strlen(text)), next};
+    d->rows[d->count++] = (struct fo_row){state, check, fo_string_copy(text, strlen(text)), next};
     free(text);
 }
 

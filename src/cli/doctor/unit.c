@@ -17,12 +17,13 @@ enum { ADDRESSES = 32 << 20, LINES_MOST = 16 };
 
 static const char *install(const struct fo_unit *u)
 {
-    return fo_print("freeonce systemd --install %s && systemctl restart %s", u->name, u->name);
+    return fo_string_format("freeonce systemd --install %s && systemctl restart %s", u->name,
+                            u->name);
 }
 
 static const char *edit(const struct fo_unit *u)
 {
-    return fo_print("systemctl edit %s", u->name);
+    return fo_string_format("systemctl edit %s", u->name);
 }
 
 static bool begins(const char *text, const char *beginning)
@@ -51,7 +52,7 @@ static bool is_there(const struct fo_plan *plan, const char *preload)
     struct fo_below file;
 
     for (const char *at = preload; *at != '\0'; at += strcspn(at, " :"), at += strspn(at, " :")) {
-        const char *word = fo_keep(at, strcspn(at, " :"));
+        const char *word = fo_string_copy(at, strcspn(at, " :"));
         if (strstr(word, "libfreeonce") == NULL)
             continue;
         if (plan->sandbox.root != NULL) /* the mounts of a running service show it there */
@@ -168,7 +169,7 @@ static void check_journal(struct fo_doctor *d, const struct fo_plan *plan)
         stat(plan->journal, &status) != 0)
         return;
     if (!can_write(&status, user))
-        fo_row(d, FO_ROW_WARNING, "journal", fo_print("ls -l %s", plan->journal),
+        fo_row(d, FO_ROW_WARNING, "journal", fo_string_format("ls -l %s", plan->journal),
                "The journal %s belongs to user %s, and %s (User=) cannot write it.", plan->journal,
                fo_user_name(status.st_uid), plan->sandbox.user);
     else
@@ -196,10 +197,11 @@ static bool check_kind(struct fo_doctor *d, const struct fo_plan *plan, const ch
     const struct fo_unit *u = plan->unit;
 
     if (strcmp(basename(program), "true") == 0)
-        fo_row(d, FO_ROW_FAILURE, "program", fo_print("systemctl list-units '%s@*'", u->prefix),
+        fo_row(d, FO_ROW_FAILURE, "program",
+               fo_string_format("systemctl list-units '%s@*'", u->prefix),
                "%s runs no server itself: another unit does.", u->name);
     else if (is_shell(program))
-        fo_row(d, FO_ROW_WARNING, "program", fo_print("freeonce status %s", u->name),
+        fo_row(d, FO_ROW_WARNING, "program", fo_string_format("freeonce status %s", u->name),
                "ExecStart= runs %s: which program that starts was not looked at.", program);
     else
         return true;
@@ -228,13 +230,14 @@ static void check_exec(struct fo_doctor *d, struct fo_plan *plan, const struct f
         return;
     if (strpbrk(exec->program, "%$") != NULL || *exec->program != '/' ||
         (!exec->outside && fo_unit_value(plan->unit, "RootImage") != NULL)) {
-        fo_row(d, FO_ROW_WARNING, "program", fo_print("freeonce doctor %s", exec->program),
+        fo_row(d, FO_ROW_WARNING, "program", fo_string_format("freeonce doctor %s", exec->program),
                "%s of ExecStart= was not looked at: only systemd knows where it is.",
                exec->program);
         return;
     }
     if (!fo_below_open(&file, subject.root, exec->program)) {
-        fo_row(d, FO_ROW_FAILURE, "program", fo_print("ls -l %s%s", subject.root, exec->program),
+        fo_row(d, FO_ROW_FAILURE, "program",
+               fo_string_format("ls -l %s%s", subject.root, exec->program),
                "%s%s of ExecStart= is not there.", subject.root, exec->program);
         return;
     }
@@ -249,7 +252,7 @@ static void check_programs(struct fo_doctor *d, struct fo_plan *plan)
     struct fo_exec exec;
 
     if (lines.count == 0)
-        fo_row(d, FO_ROW_FAILURE, "program", fo_print("systemctl cat %s", plan->unit->name),
+        fo_row(d, FO_ROW_FAILURE, "program", fo_string_format("systemctl cat %s", plan->unit->name),
                "The unit has no ExecStart=: it runs no program.");
     for (size_t i = 0; i < lines.count && i < LINES_MOST; i++)
         if (fo_exec_read(plan, lines.items[i], &exec))
@@ -268,7 +271,7 @@ static void check_addresses(struct fo_doctor *d, const struct fo_plan *plan)
 
 static void check_running(struct fo_doctor *d, const struct fo_unit *u)
 {
-    const char *status = fo_print("freeonce status %s", u->name);
+    const char *status = fo_string_format("freeonce status %s", u->name);
     struct fo_chosen chosen = {0};
     struct fo_looks l;
 
@@ -280,7 +283,7 @@ static void check_running(struct fo_doctor *d, const struct fo_unit *u)
     size_t bare = l.by_state[FO_LOOK_NOT_GUARDED] + l.by_state[FO_LOOK_UNPROTECTED];
     if (bare != 0)
         fo_row(d, FO_ROW_FAILURE, "running",
-               fo_print("systemctl restart %s && freeonce status %s", u->name, u->name),
+               fo_string_format("systemctl restart %s && freeonce status %s", u->name, u->name),
                "The service runs: %zu of its %zu processes are not guarded.", bare, l.count);
     else if (l.by_state[FO_LOOK_UNREADABLE] + l.by_state[FO_LOOK_UNKNOWN] != 0)
         fo_row(d, FO_ROW_WARNING, "running", status,

@@ -199,7 +199,7 @@ static const char *value_of(const char *text, const char *key)
                           ? strcspn(line + length + 1, "\n")
                           : 0;
         if (rest != 0)
-            return fo_keep(line + length + 1, rest);
+            return fo_string_copy(line + length + 1, rest);
     }
     return NULL;
 }
@@ -270,7 +270,7 @@ int fo_chosen_find(struct fo_chosen *c, pid_t pid, const char *word)
     if (fits && as_unit && can_be_unit(word) && fo_chosen_unit(c, word))
         return FO_EXIT_OK;
     if (fits && !as_unit && can_be_unit(word) && fo_systemd_is_running() &&
-        fo_chosen_unit(c, fo_print("%s.service", word)))
+        fo_chosen_unit(c, fo_string_format("%s.service", word)))
         return FO_EXIT_OK;
     if (fits && !as_unit) {
         c->kind = FO_CHOSEN_NAME;

@@ -36,7 +36,8 @@ static const char *file_by_name(const struct fo_unit *unit)
     if (strcmp(unit->prefix, "postgresql") != 0 || version == 0 || unit->instance[version] != '-' ||
         *cluster == '\0' || *cluster == '.' || strpbrk(cluster, "/\\%") != NULL)
         return NULL;
-    return fo_print("/etc/postgresql/%.*s/%s/environment", (int)version, unit->instance, cluster);
+    return fo_string_format("/etc/postgresql/%.*s/%s/environment", (int)version, unit->instance,
+                            cluster);
 }
 
 const char *fo_cluster_file(const struct fo_unit *unit)
@@ -116,9 +117,9 @@ static const char *value_in(const char *text, const char *name)
         at += strlen(name);
         at += strspn(at, " \t=");
         if (*at == '\'')
-            found = fo_keep(at + 1, strcspn(at + 1, "'\n"));
+            found = fo_string_copy(at + 1, strcspn(at + 1, "'\n"));
         else
-            found = fo_keep(at, strcspn(at, " \t#\n"));
+            found = fo_string_copy(at, strcspn(at, " \t#\n"));
     }
     return found;
 }
@@ -147,15 +148,16 @@ static bool choose(struct fo_plan *plan, const struct fo_list *set, const char *
                  preload);
         return false;
     }
-    fo_list_add(values, fo_print("LD_PRELOAD=%s", fo_environment_preload(plan, preload)));
+    fo_list_add(values, fo_string_format("LD_PRELOAD=%s", fo_environment_preload(plan, preload)));
     if (plan->journal == NULL && (own = value_in(users, "FREEONCE_JOURNAL")) == NULL)
-        plan->journal = fo_print("/var/log/postgresql/freeonce-%s.journal", plan->unit->instance);
+        plan->journal =
+            fo_string_format("/var/log/postgresql/freeonce-%s.journal", plan->unit->instance);
     if (plan->journal != NULL)
-        fo_list_add(values, fo_print("FREEONCE_JOURNAL=%s", plan->journal));
+        fo_list_add(values, fo_string_format("FREEONCE_JOURNAL=%s", plan->journal));
     else
         plan->journal = own;
     if (plan->log != NULL)
-        fo_list_add(values, fo_print("FREEONCE_LOG=%s", plan->log));
+        fo_list_add(values, fo_string_format("FREEONCE_LOG=%s", plan->log));
     for (size_t i = 0; i < set->count; i++)
         fo_list_add(values, set->items[i]);
     for (size_t i = 0; i < values->count; i++)
@@ -230,8 +232,8 @@ enum fo_exit fo_cluster_print(struct fo_plan *plan, const struct fo_list *set)
 
 enum fo_exit fo_cluster_install(struct fo_plan *plan, const struct fo_list *set)
 {
-    struct fo_cluster_file file = {.path =
-                                       fo_print("%s%s", plan->root, fo_cluster_file(plan->unit))};
+    struct fo_cluster_file file = {
+        .path = fo_string_format("%s%s", plan->root, fo_cluster_file(plan->unit))};
     bool found = false;
     char *users, *lines = NULL;
     enum fo_exit result = read_users(&file, &users, &found);
@@ -239,7 +241,7 @@ enum fo_exit fo_cluster_install(struct fo_plan *plan, const struct fo_list *set)
     if (result == FO_EXIT_OK && (lines = lines_for(plan, set, users)) == NULL)
         result = FO_EXIT_CONFIG;
     if (result == FO_EXIT_OK) {
-        const char *text = fo_print("%s%s", users, lines);
+        const char *text = fo_string_format("%s%s", users, lines);
         bool same = strcmp(text, file.text) == 0;
         fo_plan_print(plan, true);
         result = same ? FO_EXIT_OK : fo_cluster_file_write(&file, text);
@@ -258,7 +260,8 @@ enum fo_exit fo_cluster_install(struct fo_plan *plan, const struct fo_list *set)
 enum fo_exit fo_cluster_remove(const struct fo_unit *unit, const char *root, bool *found)
 {
     const char *path = file_by_name(unit);
-    struct fo_cluster_file file = {.path = path != NULL ? fo_print("%s%s", root, path) : NULL};
+    struct fo_cluster_file file = {.path =
+                                       path != NULL ? fo_string_format("%s%s", root, path) : NULL};
     char *users;
 
     *found = false;

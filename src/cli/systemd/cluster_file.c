@@ -48,7 +48,7 @@ static bool open_folder(struct fo_cluster_file *file)
 
     file->folder = fo_open_folder(file->path, &name, &why);
     if (file->folder == AT_FDCWD) {
-        const char *folder = fo_keep(file->path, (size_t)(name_of(file) - file->path));
+        const char *folder = fo_string_copy(file->path, (size_t)(name_of(file) - file->path));
         file->folder = open(folder, O_PATH | O_DIRECTORY | O_CLOEXEC);
         why = strerror(errno);
     }

@@ -23,7 +23,7 @@ void fo_note(struct fo_plan *plan, enum fo_note_kind kind, const char *format, .
         exit(FO_EXIT_SOFTWARE);
     fo_clean(text, text); /* it has words of the unit, and may go to a terminal */
     if (!fo_list_has(&plan->notes[kind], text))
-        fo_list_add(&plan->notes[kind], fo_keep(text, strlen(text)));
+        fo_list_add(&plan->notes[kind], fo_string_copy(text, strlen(text)));
     free(text);
 }
 
@@ -38,7 +38,7 @@ void fo_setting(struct fo_plan *plan, const char *format, ...)
     if (length < 0)
         exit(FO_EXIT_SOFTWARE);
     if (fo_is_clean(text))
-        fo_list_add(&plan->settings, fo_keep(text, (size_t)length));
+        fo_list_add(&plan->settings, fo_string_copy(text, (size_t)length));
     else
         fo_note(plan, FO_NOTE_FATAL, "A setting would hold a control character: %s", text);
     free(text);
@@ -98,18 +98,18 @@ static void head(FILE *out, const struct fo_plan *plan)
     const char *name = plan->unit->name;
 
     fprintf(out, FO_DROPIN_MARKER " %s (freeonce " FREEONCE_VERSION ").\n", name);
-    comment(out,
-            fo_print("It puts libfreeonce.so in front of %s, which finds, reports and skips double "
+    comment(out, fo_string_format(
+                     "It puts libfreeonce.so in front of %s, which finds, reports and skips double "
                      "frees of OpenSSL's memory.",
                      name));
     if (plan->journal != NULL)
-        comment(out, fo_print("What was found: freeonce report %s", plan->journal));
+        comment(out, fo_string_format("What was found: freeonce report %s", plan->journal));
     if (has_token(plan))
         comment(out,
                 "$LIB in LD_PRELOAD is right as it stands: the dynamic linker of glibc replaces "
                 "it. Programs of another libc (musl) do not find the library, and run as they "
                 "did.");
-    comment(out, fo_print("To remove it: freeonce systemd --remove %s", name));
+    comment(out, fo_string_format("To remove it: freeonce systemd --remove %s", name));
     comment(out, "(or delete this file, `systemctl daemon-reload`), and restart the service.");
 }
 
@@ -126,7 +126,7 @@ char *fo_plan_text(const struct fo_plan *plan)
     for (int kind = FO_NOTE_FATAL; kind >= FO_NOTE; kind--)
         for (size_t i = 0; i < plan->notes[kind].count; i++) {
             fputs("#\n", out);
-            comment(out, fo_print("%s%s", words[kind], plan->notes[kind].items[i]));
+            comment(out, fo_string_format("%s%s", words[kind], plan->notes[kind].items[i]));
         }
     fputs("\n[Service]\n", out);
     for (size_t i = 0; i < plan->environment.count; i++)

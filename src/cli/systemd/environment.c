@@ -39,7 +39,7 @@ static const char *value_in_line(struct fo_unit *u, const char *line, const char
         return NULL;
     fo_unit_split(&none, equals + 1, &words);
     for (size_t i = 0; i < words.count; i++)
-        found = fo_print("%s%s%s", found, i == 0 ? "" : " ", words.items[i]);
+        found = fo_string_format("%s%s%s", found, i == 0 ? "" : " ", words.items[i]);
     fo_list_free(&none.unexpanded);
     fo_list_free(&words);
     return found;
@@ -88,13 +88,13 @@ static const char *find_in_files(struct fo_plan *plan, const char *name, const c
     for (size_t i = 0; i < words.count; i++) {
         const char *pattern = words.items[i] + (words.items[i][0] == '-');
         glob_t matches = {0};
-        if (glob(fo_print("%s%s", plan->root, pattern), 0, NULL, &matches) == 0)
+        if (glob(fo_string_format("%s%s", plan->root, pattern), 0, NULL, &matches) == 0)
             for (size_t n = 0; n < matches.gl_pathc; n++) {
                 const char *value = find_in_file(plan, matches.gl_pathv[n], name);
                 if (value == NULL)
                     continue;
                 found = value;
-                *file = fo_print("%s", matches.gl_pathv[n]);
+                *file = fo_string_format("%s", matches.gl_pathv[n]);
             }
         globfree(&matches);
     }
@@ -152,7 +152,7 @@ const char *fo_quoted(const char *text, bool specifiers)
             fprintf(out, c == '"' || c == '\\' ? "\\%c" : "%c", c);
     }
     fclose(out);
-    const char *kept = quote ? fo_print("\"%s\"", result) : fo_keep(result, size);
+    const char *kept = quote ? fo_string_format("\"%s\"", result) : fo_string_copy(result, size);
     free(result);
     return kept;
 }
@@ -175,7 +175,8 @@ static void set_variable(struct fo_plan *plan, const char *name, const char *val
     if (before != NULL)
         fo_note(plan, FO_NOTE, "The unit's own %s=%s is replaced.", name, before);
     fo_list_add(&plan->environment,
-                fo_print("Environment=%s", fo_quoted(fo_print("%s=%s", name, value), specifiers)));
+                fo_string_format("Environment=%s",
+                                 fo_quoted(fo_string_format("%s=%s", name, value), specifiers)));
 }
 
 /* A sanitizer's runtime must come first, or it ends the program. */
@@ -199,7 +200,7 @@ static const char *word_of(const struct fo_plan *plan)
         fo_preload_short_word(plan->library, word, sizeof word);
     else
         fo_preload_word(plan->library, word, sizeof word);
-    return fo_keep(word, strlen(word));
+    return fo_string_copy(word, strlen(word));
 }
 
 /* The unit's own LD_PRELOAD with the library in it; a libfreeonce.so that is in it is replaced. */
@@ -208,19 +209,19 @@ static const char *preload_with(struct fo_plan *plan, const char *before, const 
     const char *others = "", *own = NULL;
 
     for (const char *at = before; *at != '\0'; at += strcspn(at, " :"), at += strspn(at, " :")) {
-        const char *one = fo_keep(at, strcspn(at, " :")), *slash = strrchr(one, '/');
+        const char *one = fo_string_copy(at, strcspn(at, " :")), *slash = strrchr(one, '/');
         if (strncmp(slash == NULL ? one : slash + 1, "libfreeonce.so", 14) == 0)
             own = one;
         else if (*one != '\0')
-            others = fo_print("%s%s%s", others, *others == '\0' ? "" : ":", one);
+            others = fo_string_format("%s%s%s", others, *others == '\0' ? "" : ":", one);
     }
     if (own != NULL && strcmp(own, word) != 0)
         fo_note(plan, FO_NOTE_WARN, "The unit's LD_PRELOAD names %s: replaced by %s.", own, word);
     if (*others == '\0')
         return word;
     fo_note(plan, FO_NOTE, "The unit's own LD_PRELOAD is kept: %s.", others);
-    return has_sanitizer(others) ? fo_print("%s:%s", others, word)
-                                 : fo_print("%s:%s", word, others);
+    return has_sanitizer(others) ? fo_string_format("%s:%s", others, word)
+                                 : fo_string_format("%s:%s", word, others);
 }
 
 const char *fo_environment_preload(struct fo_plan *plan, const char *before)
@@ -236,9 +237,9 @@ static void set_preload(struct fo_plan *plan)
     const char *wanted = fo_environment_preload(plan, before);
 
     if (file == NULL)
-        fo_list_add(
-            &plan->environment,
-            fo_print("Environment=%s", fo_quoted(fo_print("LD_PRELOAD=%s", wanted), false)));
+        fo_list_add(&plan->environment,
+                    fo_string_format("Environment=%s",
+                                     fo_quoted(fo_string_format("LD_PRELOAD=%s", wanted), false)));
     else if (strstr(before, "libfreeonce.so") != NULL)
         fo_note(plan, FO_NOTE, "LD_PRELOAD is set in %s, which wins over the drop-in.", file);
     else
@@ -257,17 +258,18 @@ static void keep_from_unset(struct fo_plan *plan)
 
     for (size_t i = 0; i < words.count; i++) {
         const char *w = words.items[i];
-        bool is_own = strcmp(fo_keep(w, strcspn(w, "=")), "LD_PRELOAD") == 0 ||
+        bool is_own = strcmp(fo_string_copy(w, strcspn(w, "=")), "LD_PRELOAD") == 0 ||
                       strncmp(w, "FREEONCE_", 9) == 0;
         if (is_own)
-            own = fo_print("%s%s%s", own, *own == '\0' ? "" : ", ", w);
+            own = fo_string_format("%s%s%s", own, *own == '\0' ? "" : ", ", w);
         else
-            others = fo_print("%s%s%s", others, *others == '\0' ? "" : " ", fo_quoted(w, false));
+            others =
+                fo_string_format("%s%s%s", others, *others == '\0' ? "" : " ", fo_quoted(w, false));
     }
     if (*own != '\0') {
         fo_list_add(&plan->environment, "UnsetEnvironment=");
         if (*others != '\0')
-            fo_list_add(&plan->environment, fo_print("UnsetEnvironment=%s", others));
+            fo_list_add(&plan->environment, fo_string_format("UnsetEnvironment=%s", others));
         fo_note(plan, FO_NOTE,
                 "The unit's UnsetEnvironment= takes %s away: the drop-in writes the "
                 "list again without.",
@@ -287,7 +289,8 @@ void fo_plan_environment(struct fo_plan *plan, const struct fo_list *set)
         set_variable(plan, "FREEONCE_LOG", plan->log);
     for (size_t i = 0; i < set->count; i++) {
         const char *equals = strchr(set->items[i], '=');
-        set_variable(plan, fo_keep(set->items[i], (size_t)(equals - set->items[i])), equals + 1);
+        set_variable(plan, fo_string_copy(set->items[i], (size_t)(equals - set->items[i])),
+                     equals + 1);
     }
     if (fo_list_has(&passed, "LD_PRELOAD"))
         fo_note(plan, FO_NOTE_WARN,

@@ -80,7 +80,7 @@ static void check_profile(struct fo_plan *plan, const char *program)
 
 static void check_file(struct fo_plan *plan, const char *name, bool as_root, bool has_recipe)
 {
-    const char *path = fo_print("%s%s", plan->root, name);
+    const char *path = fo_string_format("%s%s", plan->root, name);
     struct fo_program program;
     const char *reason;
     char text[PATH_MAX];
@@ -137,7 +137,7 @@ static void check_line(struct fo_plan *plan, const char *line)
         fo_note(plan, FO_NOTE_FATAL,
                 "%s runs no server itself. Name the unit that does: systemctl list-units '%s@*'",
                 plan->unit->name, plan->unit->prefix);
-    note_wrapper(plan, exec.wrapper, fo_print("ExecStart=%s", program));
+    note_wrapper(plan, exec.wrapper, fo_string_format("ExecStart=%s", program));
     if (strchr(program, '%') != NULL || strchr(program, '$') != NULL)
         return;
     if (plan->sandbox.root != NULL && !exec.outside) {

@@ -10,14 +10,14 @@
 
 static const char *directory_of(const struct fo_unit *unit, const char *root)
 {
-    return fo_print("%s/etc/systemd/system/%s.d", root, unit->name);
+    return fo_string_format("%s/etc/systemd/system/%s.d", root, unit->name);
 }
 
 enum fo_exit fo_dropin_install(const struct fo_unit *unit, const char *root, const char *text,
                                const char *journal)
 {
     const char *directory = directory_of(unit, root);
-    const char *path = fo_print("%s/" FO_DROPIN_NAME, directory);
+    const char *path = fo_string_format("%s/" FO_DROPIN_NAME, directory);
     bool same;
     enum fo_exit result = fo_own_file_write(directory, path, text, &same);
 
@@ -39,13 +39,13 @@ static const char *journal_of(const char *text)
     if (at == NULL)
         return NULL;
     at = strstr(at, "JOURNAL=") + strlen("JOURNAL=");
-    return fo_keep(at, strcspn(at, "\n"));
+    return fo_string_copy(at, strcspn(at, "\n"));
 }
 
 enum fo_exit fo_dropin_remove(const struct fo_unit *unit, const char *root)
 {
     const char *directory = directory_of(unit, root);
-    const char *path = fo_print("%s/" FO_DROPIN_NAME, directory);
+    const char *path = fo_string_format("%s/" FO_DROPIN_NAME, directory);
     char *text;
     enum fo_exit result = fo_own_file_read(path, &text);
 

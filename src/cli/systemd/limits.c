@@ -83,7 +83,7 @@ void fo_plan_limits(struct fo_plan *plan)
     if (u->unexpanded.count > 0) {
         const char *all = "";
         for (size_t i = 0; i < u->unexpanded.count; i++)
-            all = fo_print("%s%s%s", all, i == 0 ? "" : ", ", u->unexpanded.items[i]);
+            all = fo_string_format("%s%s%s", all, i == 0 ? "" : ", ", u->unexpanded.items[i]);
         fo_note(plan, u->is_template ? FO_NOTE : FO_NOTE_WARN,
                 "The unit uses %s, which only the manager expands: paths with it were not judged.",
                 all);

@@ -102,9 +102,9 @@ static void add_directory(struct dropins *d, const char *directory)
         if (length <= 5 || e->d_name[0] == '.' || strcmp(e->d_name + length - 5, ".conf") != 0 ||
             fo_list_has(&d->names, e->d_name))
             continue;
-        const char *path = fo_print("%s/%s", directory, e->d_name);
+        const char *path = fo_string_format("%s/%s", directory, e->d_name);
         struct stat status;
-        fo_list_add(&d->names, fo_keep(e->d_name, length));
+        fo_list_add(&d->names, fo_string_copy(e->d_name, length));
         if (stat(path, &status) != 0 || S_ISREG(status.st_mode)) /* /dev/null masks others */
             fo_list_add(&d->paths, path);
     }
@@ -139,7 +139,7 @@ enum fo_exit fo_unit_load_file(struct fo_unit *unit, const char *path)
     enum fo_exit result = add_file(unit, path);
     if (result != FO_EXIT_OK)
         return result;
-    add_directory(&dropins, fo_print("%s.d", path));
+    add_directory(&dropins, fo_string_format("%s.d", path));
     result = add_dropins(unit, &dropins);
     return result == FO_EXIT_OK ? check_service(unit) : result;
 }
@@ -152,11 +152,11 @@ static void names_of(const struct fo_unit *unit, struct fo_list *names)
 {
     fo_list_add(names, unit->name);
     if (*unit->instance != '\0')
-        fo_list_add(names, fo_print("%s@.service", unit->prefix));
+        fo_list_add(names, fo_string_format("%s@.service", unit->prefix));
     for (size_t n = strlen(unit->prefix); n > 1; n--)
         if (unit->prefix[n - 1] == '-')
-            fo_list_add(names, fo_print("%.*s%s.service", (int)n, unit->prefix,
-                                        strchr(unit->name, '@') == NULL ? "" : "@"));
+            fo_list_add(names, fo_string_format("%.*s%s.service", (int)n, unit->prefix,
+                                                strchr(unit->name, '@') == NULL ? "" : "@"));
     fo_list_add(names, "service");
 }
 
@@ -179,7 +179,7 @@ static void put_services(FILE *out, const char *directory)
 /* "; did you mean nginx?", or nothing. */
 static const char *suggestion(const struct fo_unit *unit, const char *root)
 {
-    const char *name = fo_keep(unit->name, strlen(unit->name) - strlen(".service"));
+    const char *name = fo_string_copy(unit->name, strlen(unit->name) - strlen(".service"));
     char *names = NULL, nearest[32];
     size_t size;
     FILE *out = open_memstream(&names, &size);
@@ -187,18 +187,19 @@ static const char *suggestion(const struct fo_unit *unit, const char *root)
     if (out == NULL)
         exit(FO_EXIT_SOFTWARE);
     for (int i = 0; i < LOAD_PATH; i++)
-        put_services(out, fo_print("%s%s", root, load_path[i]));
+        put_services(out, fo_string_format("%s%s", root, load_path[i]));
     fclose(out);
     bool near = fo_nearest_choice(name, names, nearest, sizeof nearest);
     free(names);
-    return near && strcmp(name, nearest) != 0 ? fo_print("; did you mean %s?", nearest) : "";
+    return near && strcmp(name, nearest) != 0 ? fo_string_format("; did you mean %s?", nearest)
+                                              : "";
 }
 
 static enum fo_exit find_file(struct fo_unit *unit, const struct fo_list *names, const char *root)
 {
     for (size_t n = 0; n < names->count && n < 2; n++) /* its own name, then its template's */
         for (int i = 0; i < LOAD_PATH; i++) {
-            const char *path = fo_print("%s%s/%s", root, load_path[i], names->items[n]);
+            const char *path = fo_string_format("%s%s/%s", root, load_path[i], names->items[n]);
             struct stat status;
             if (stat(path, &status) != 0)
                 continue;
@@ -210,9 +211,9 @@ static enum fo_exit find_file(struct fo_unit *unit, const struct fo_list *names,
             unit->file = path;
             return add_file(unit, path);
         }
-    const char *looked = fo_print("%s%s", root, load_path[0]);
+    const char *looked = fo_string_format("%s%s", root, load_path[0]);
     for (int i = 1; i < LOAD_PATH; i++)
-        looked = fo_print("%s, %s%s", looked, root, load_path[i]);
+        looked = fo_string_format("%s, %s%s", looked, root, load_path[i]);
     fo_error("there is no unit %s; looked in %s%s", unit->name, looked, suggestion(unit, root));
     return FO_EXIT_NO_INPUT;
 }
@@ -228,10 +229,11 @@ static enum fo_exit load_from_path(struct fo_unit *unit, const char *root)
         char real[PATH_MAX]; /* sshd.service is a link to ssh.service, whose drop-ins count too */
         const char *target = realpath(unit->file, real) == NULL ? NULL : strrchr(real, '/') + 1;
         if (target != NULL && !fo_list_has(&names, target))
-            fo_list_add(&names, fo_keep(target, strlen(target)));
+            fo_list_add(&names, fo_string_copy(target, strlen(target)));
         for (size_t n = 0; n < names.count; n++)
             for (int i = 0; i < LOAD_PATH; i++)
-                add_directory(&dropins, fo_print("%s%s/%s.d", root, load_path[i], names.items[n]));
+                add_directory(&dropins,
+                              fo_string_format("%s%s/%s.d", root, load_path[i], names.items[n]));
         result = add_dropins(unit, &dropins);
     }
     fo_list_free(&names);

@@ -31,12 +31,15 @@ struct places {
 
 static struct places places_below(const char *root)
 {
-    const char *directory = fo_print("%s/etc/systemd/system", root);
-    const char *wants = fo_print("%s/timers.target.wants", directory);
+    const char *directory = fo_string_format("%s/etc/systemd/system", root);
+    const char *wants = fo_string_format("%s/timers.target.wants", directory);
 
-    return (struct places){
-        directory, fo_print("%s/" SERVICE, directory), fo_print("%s/" TIMER, directory),
-        wants,     fo_print("%s/" TIMER, wants),       root};
+    return (struct places){directory,
+                           fo_string_format("%s/" SERVICE, directory),
+                           fo_string_format("%s/" TIMER, directory),
+                           wants,
+                           fo_string_format("%s/" TIMER, wants),
+                           root};
 }
 
 /* --- the folder --------------------------------------------------------------------------------
@@ -46,7 +49,7 @@ static bool is_folder(const char *root, const char *path)
 {
     struct stat status;
 
-    return stat(fo_print("%s%s", root, path), &status) == 0 && S_ISDIR(status.st_mode);
+    return stat(fo_string_format("%s%s", root, path), &status) == 0 && S_ISDIR(status.st_mode);
 }
 
 /* systemd takes a path as it is written only if nothing in it has a meaning: words, quotes,
@@ -94,7 +97,7 @@ static const char *find_folder(const char *folder, const char *root)
 /* Reading another process takes CAP_SYS_PTRACE; the folder may belong to the exporter's user. */
 static const char *service_text(const char *program, const char *folder)
 {
-    return fo_print(
+    return fo_string_format(
         FO_DROPIN_MARKER
         " --metrics (freeonce " FREEONCE_VERSION ").\n"
         "# To remove it: freeonce systemd --metrics --remove\n"
@@ -154,7 +157,7 @@ static const char *own_program(void)
         fo_error("%s: systemd cannot execute it by this path; use an installed freeonce", path);
         return NULL;
     }
-    return fo_print("%s", path);
+    return fo_string_format("%s", path);
 }
 
 static bool is_live(const char *root)
@@ -213,7 +216,8 @@ static enum fo_exit remove_metrics(const char *service, const char *root, bool *
     if (at == NULL)
         return FO_EXIT_OK;
     at += strlen(" metrics --textfile ");
-    const char *path = fo_print("%s%s/" FO_METRICS_FILE, root, fo_keep(at, strcspn(at, "\n")));
+    const char *path =
+        fo_string_format("%s%s/" FO_METRICS_FILE, root, fo_string_copy(at, strcspn(at, "\n")));
     FILE *file = fopen(path, "re");
     bool own = file != NULL && fgets(line, sizeof line, file) != NULL &&
                strcmp(line, FO_METRICS_MARKER) == 0;

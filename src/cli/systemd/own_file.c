@@ -72,7 +72,7 @@ enum fo_exit fo_systemd_reload(const char *root)
 static bool make_directories(const char *path)
 {
     for (const char *at = strchr(path + 1, '/');; at = strchr(at + 1, '/')) {
-        const char *part = at == NULL ? path : fo_keep(path, (size_t)(at - path));
+        const char *part = at == NULL ? path : fo_string_copy(path, (size_t)(at - path));
         if (mkdir(part, 0755) != 0 && errno != EEXIST)
             return false;
         if (at == NULL)

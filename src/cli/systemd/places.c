@@ -36,7 +36,7 @@ static const char *own_name(const struct fo_unit *u)
     for (char *c = name; *c != '\0'; c++)
         if (*c == '\\' || *c == ':')
             *c = '_';
-    const char *kept = fo_keep(name, strlen(name));
+    const char *kept = fo_string_copy(name, strlen(name));
     free(name);
     return kept;
 }
@@ -48,19 +48,20 @@ static void choose_journal(struct fo_plan *plan)
     for (size_t i = 0; i < sizeof directories / sizeof directories[0]; i++) {
         struct fo_list own = fo_unit_words(plan->unit, directories[i].key);
         const char *first =
-            own.count == 0 ? NULL : fo_keep(own.items[0], strcspn(own.items[0], ":"));
+            own.count == 0 ? NULL : fo_string_copy(own.items[0], strcspn(own.items[0], ":"));
         const char *directory = first == NULL
-                                    ? fo_print("%s/freeonce/%s", directories[i].base, name)
-                                    : fo_print("%s/%s", directories[i].base, first);
+                                    ? fo_string_format("%s/freeonce/%s", directories[i].base, name)
+                                    : fo_string_format("%s/%s", directories[i].base, first);
         fo_list_free(&own);
         if (fo_sandbox_access(&plan->sandbox, directory, &why) == FO_HIDDEN)
             continue;
-        plan->journal = first == NULL ? fo_print("%s/journal", directory)
-                                      : fo_print("%s/freeonce-%s.journal", directory, name);
+        plan->journal = first == NULL ? fo_string_format("%s/journal", directory)
+                                      : fo_string_format("%s/freeonce-%s.journal", directory, name);
         plan->adds_directory = true;
         if (first == NULL)
             fo_setting(plan, "%s=freeonce/%s", directories[i].key, name);
-        const char *mode = fo_unit_value(plan->unit, fo_print("%sMode", directories[i].key));
+        const char *mode =
+            fo_unit_value(plan->unit, fo_string_format("%sMode", directories[i].key));
         if (mode != NULL && (strtoul(mode, NULL, 8) & 0300) != 0300)
             fo_note(plan, FO_NOTE_WARN,
                     "%sMode=%s lets only root make a file there: the journal may be missing.",
@@ -77,7 +78,7 @@ static void choose_journal(struct fo_plan *plan)
 static void check_directory(struct fo_plan *plan, const char *directory)
 {
     struct stat status;
-    const char *path = fo_print("%s%s", plan->root, directory);
+    const char *path = fo_string_format("%s%s", plan->root, directory);
     const struct passwd *user;
 
     if (stat(path, &status) != 0 || !S_ISDIR(status.st_mode)) {
@@ -106,7 +107,7 @@ static void open_directory(struct fo_plan *plan, const char *directory, const ch
                     s->rules[i].why, plan->journal);
             return;
         }
-    fo_setting(plan, "ReadWritePaths=%s", fo_quoted(fo_print("-%s", directory), false));
+    fo_setting(plan, "ReadWritePaths=%s", fo_quoted(fo_string_format("-%s", directory), false));
     fo_note(plan, FO_NOTE, "%s makes %s read-only: ReadWritePaths= opens it.", why, directory);
 }
 
@@ -116,7 +117,7 @@ static void check_journal(struct fo_plan *plan)
     const char *why, *slash = strrchr(plan->journal, '/');
     const char *directory = slash == NULL || slash == plan->journal
                                 ? "/"
-                                : fo_keep(plan->journal, (size_t)(slash - plan->journal));
+                                : fo_string_copy(plan->journal, (size_t)(slash - plan->journal));
 
     switch (fo_sandbox_access(&plan->sandbox, plan->journal, &why)) {
     case FO_HIDDEN:
@@ -228,7 +229,7 @@ static void place_log(struct fo_plan *plan)
     }
     bool socket =
         fo_sandbox_access(&plan->sandbox, "/run/systemd/journal/dev-log", &why) < FO_PRIVATE;
-    const char *what = nowhere ? fo_print("%s=null discards what is written to stderr", key)
+    const char *what = nowhere ? fo_string_format("%s=null discards what is written to stderr", key)
                                : "Type=forking: a daemon closes its stderr";
     if (is_log_daemon(plan->unit)) {
         fo_note(plan, FO_NOTE_WARN,

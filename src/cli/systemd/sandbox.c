@@ -45,7 +45,7 @@ static void add_paths(struct fo_sandbox *s, struct fo_unit *u, const char *key, 
 
     for (size_t i = 0; i < words.count; i++) {
         const char *path = without_prefix(words.items[i]);
-        add(s, path, kind, fo_print("%s=%s", key, path));
+        add(s, path, kind, fo_string_format("%s=%s", key, path));
     }
     fo_list_free(&words);
 }
@@ -58,10 +58,10 @@ static void add_mounts(struct fo_sandbox *s, struct fo_unit *u, const char *key,
     for (size_t i = 0; i < words.count; i++) {
         const char *source = without_prefix(words.items[i]);
         size_t length = strcspn(source, ":");
-        const char *from = fo_keep(source, length), *to = from;
+        const char *from = fo_string_copy(source, length), *to = from;
         if (destination && source[length] == ':')
-            to = fo_keep(source + length + 1, strcspn(source + length + 1, ":"));
-        const char *why = fo_print("%s=%s", key, words.items[i]);
+            to = fo_string_copy(source + length + 1, strcspn(source + length + 1, ":"));
+        const char *why = fo_string_format("%s=%s", key, words.items[i]);
         /* Bound to the same path, it is the host's directory; to another path, a private one. */
         bool same = destination && strcmp(from, to) == 0;
         add(s, to, same ? FO_MOUNT_BIND : FO_MOUNT_PRIVATE, why);
@@ -78,8 +78,9 @@ static void add_own_directories(struct fo_sandbox *s, struct fo_unit *u, const c
     struct fo_list words = fo_unit_words(u, key);
 
     for (size_t i = 0; i < words.count; i++) {
-        const char *name = fo_keep(words.items[i], strcspn(words.items[i], ":"));
-        const char *path = fo_print("%s/%s", base, name), *why = fo_print("%s=%s", key, name);
+        const char *name = fo_string_copy(words.items[i], strcspn(words.items[i], ":"));
+        const char *path = fo_string_format("%s/%s", base, name),
+                   *why = fo_string_format("%s=%s", key, name);
         add(s, path, FO_MOUNT_BIND, why);
         s->rules[s->count - 1].made = true;
         add(s, path, FO_ALLOW_WRITE, why);
@@ -100,7 +101,7 @@ static void add_protect_system(struct fo_sandbox *s, struct fo_unit *u)
     bool strict = strcmp(value, "strict") == 0, full = strcmp(value, "full") == 0;
     const char *why = s->dynamic_user && fo_unit_value(u, "ProtectSystem") == NULL
                           ? "ProtectSystem=strict of DynamicUser="
-                          : fo_print("ProtectSystem=%s", value);
+                          : fo_string_format("ProtectSystem=%s", value);
     if (strict) {
         static const char *const open[] = {"/dev", "/proc", "/sys", "/home", "/root", "/run/user"};
         add(s, "/", FO_FORBID_WRITE, why);
@@ -130,7 +131,7 @@ static void add_protect_home(struct fo_sandbox *s, struct fo_unit *u)
     else if (!fo_is_yes(value))
         return;
     for (size_t i = 0; i < sizeof homes / sizeof homes[0]; i++)
-        add(s, homes[i], kind, fo_print("ProtectHome=%s", value));
+        add(s, homes[i], kind, fo_string_format("ProtectHome=%s", value));
 }
 
 void fo_sandbox_read(struct fo_sandbox *s, struct fo_unit *u)
@@ -143,9 +144,9 @@ void fo_sandbox_read(struct fo_sandbox *s, struct fo_unit *u)
         !s->dynamic_user && (user == NULL || strcmp(user, "root") == 0 || strcmp(user, "0") == 0);
     s->user = s->is_root ? "root" : user == NULL ? "a dynamic user" : user;
     if (root != NULL && strcmp(without_prefix(root), "/") != 0)
-        s->root = fo_print("RootDirectory=%s", without_prefix(root));
+        s->root = fo_string_format("RootDirectory=%s", without_prefix(root));
     else if (image != NULL)
-        s->root = fo_print("RootImage=%s", image);
+        s->root = fo_string_format("RootImage=%s", image);
     add_protect_system(s, u);
     add_protect_home(s, u);
     if (s->dynamic_user || fo_unit_flag(u, "PrivateTmp")) {

@@ -67,7 +67,7 @@ static bool is_set(const char *name)
 
 static void apply(struct filter *f, const char *item, bool allow)
 {
-    const char *name = fo_keep(item, strcspn(item, ":")); /* :EPERM, :kill */
+    const char *name = fo_string_copy(item, strcspn(item, ":")); /* :EPERM, :kill */
 
     if (*name == '@' && !is_set(name))
         fo_list_add(&f->unknown, name);
@@ -114,7 +114,8 @@ static void judge(struct fo_plan *plan, const struct filter *f)
 
     for (int i = 0; i < CALLS; i++)
         if (!f->allowed[i] && (calls[i].need & needs) != 0)
-            missing = fo_print("%s%s%s", missing, *missing == '\0' ? "" : " ", calls[i].name);
+            missing =
+                fo_string_format("%s%s%s", missing, *missing == '\0' ? "" : " ", calls[i].name);
     for (size_t i = 0; i < f->unknown.count; i++)
         fo_note(plan, FO_NOTE_WARN,
                 "SystemCallFilter= names %s, a set that is not known here: compare what "
@@ -132,7 +133,8 @@ static void judge(struct fo_plan *plan, const struct filter *f)
         f->allow_list ? "by not listing them" : "by naming them", missing,
         error == NULL || strcmp(error, "kill") == 0
             ? "the kernel would kill the service"
-            : fo_print("they would fail with %s, and journal or reports be missing", error));
+            : fo_string_format("they would fail with %s, and journal or reports be missing",
+                               error));
 }
 
 void fo_plan_syscalls(struct fo_plan *plan)

@@ -77,7 +77,7 @@ static void add_set(struct request *r, const char *argument, struct argp_state *
     else if (strncmp(name, "LOG=", 4) == 0)
         r->plan.log = name + 4;
     else
-        fo_list_add(&r->set, fo_print("FREEONCE_%s", name));
+        fo_list_add(&r->set, fo_string_format("FREEONCE_%s", name));
 }
 
 static void check_log(const char *log, struct argp_state *state)

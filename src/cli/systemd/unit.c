@@ -26,7 +26,7 @@ static void *need(void *memory)
     return memory;
 }
 
-const char *fo_keep(const char *text, size_t length)
+const char *fo_string_copy(const char *text, size_t length)
 {
     struct kept *kept = need(malloc(sizeof *kept + length + 1));
 
@@ -37,7 +37,7 @@ const char *fo_keep(const char *text, size_t length)
     return kept->text;
 }
 
-const char *fo_print(const char *format, ...)
+const char *fo_string_format(const char *format, ...)
 {
     char *text;
     va_list arguments;
@@ -46,7 +46,7 @@ const char *fo_print(const char *format, ...)
     int length = vasprintf(&text, format, arguments);
     va_end(arguments);
     need(length < 0 ? NULL : text);
-    const char *kept = fo_keep(text, (size_t)length);
+    const char *kept = fo_string_copy(text, (size_t)length);
     free(text);
     return kept;
 }
@@ -110,9 +110,9 @@ enum fo_exit fo_unit_name(struct fo_unit *unit, const char *name)
                                : "");
         return FO_EXIT_USAGE;
     }
-    const char *stem = fo_keep(base, length), *at = strchr(stem, '@');
-    unit->name = fo_print("%s.service", stem);
-    unit->prefix = at == NULL ? stem : fo_keep(stem, (size_t)(at - stem));
+    const char *stem = fo_string_copy(base, length), *at = strchr(stem, '@');
+    unit->name = fo_string_format("%s.service", stem);
+    unit->prefix = at == NULL ? stem : fo_string_copy(stem, (size_t)(at - stem));
     unit->instance = at == NULL ? "" : at + 1;
     unit->is_template = at != NULL && at[1] == '\0';
     return FO_EXIT_OK;
@@ -156,8 +156,9 @@ static void assign(struct reader *r)
     const char *value = equals + 1 + strspn(equals + 1, BLANK);
     struct fo_unit *u = r->unit;
     u->entries = grown(u->entries, u->count, sizeof *u->entries);
-    u->entries[u->count++] = (struct fo_entry){fo_keep(at, (size_t)(key_end - at)),
-                                               fo_keep(value, (size_t)(end - value)), r->file};
+    u->entries[u->count++] =
+        (struct fo_entry){fo_string_copy(at, (size_t)(key_end - at)),
+                          fo_string_copy(value, (size_t)(end - value)), r->file};
 }
 
 /* `systemctl cat` prints "# /path/of/the/file" before each file. */
@@ -168,7 +169,7 @@ static const char *file_header(const char *line, size_t length)
     if (strncmp(line + length - 5, ".conf", 5) != 0 &&
         strncmp(line + length - 8, ".service", 8) != 0)
         return NULL;
-    return fo_keep(line + 2, length - 2);
+    return fo_string_copy(line + 2, length - 2);
 }
 
 static bool has_backslash_at_end(const char *line, size_t length)

@@ -13,8 +13,8 @@
 #define FO_DROPIN_NAME   "50-freeonce.conf"
 
 /* Strings that are valid until the process ends: it reads only one unit. */
-const char *fo_keep(const char *text, size_t length);
-const char *fo_print(const char *format, ...) __attribute__((format(printf, 1, 2)));
+const char *fo_string_copy(const char *text, size_t length);
+const char *fo_string_format(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 struct fo_list {
     const char **items;

@@ -132,14 +132,14 @@ const char *fo_unit_expand(struct fo_unit *unit, const char *text)
             continue;
         }
         if (!put_specifier(out, unit, *++text)) {
-            const char *name = fo_keep(text - 1, 2);
+            const char *name = fo_string_copy(text - 1, 2);
             fputs(name, out);
             if (!fo_list_has(&unit->unexpanded, name))
                 fo_list_add(&unit->unexpanded, name);
         }
     }
     fclose(out);
-    const char *kept = fo_keep(expanded, size);
+    const char *kept = fo_string_copy(expanded, size);
     free(expanded);
     return kept;
 }
@@ -197,7 +197,7 @@ void fo_unit_split(struct fo_unit *unit, const char *line, struct fo_list *words
         exit(FO_EXIT_SOFTWARE);
     for (line += strspn(line, " \t\r\n"); *line != '\0'; line += strspn(line, " \t\r\n")) {
         line = next_word(line, word, &length);
-        fo_list_add(words, fo_unit_expand(unit, fo_keep(word, length)));
+        fo_list_add(words, fo_unit_expand(unit, fo_string_copy(word, length)));
     }
     free(word);
 }
