@@ -103,6 +103,19 @@ class Numbers(Case):
         self.assertEqual({("arena",): heap["in_pages_of_blocks"]}, metrics["freeonce_heap_used_bytes"])
         self.assertEqual({}, metrics["freeonce_shm_size_bytes"])
 
+    def test_objects(self):
+        process = self.inspected("known")
+        shown = json.loads(self.freeonce("heap", "--by", "object", "--json", process.pid, expect=0).stdout)
+        known = {row["object"]: (row["blocks"], row["bytes"]) for row in shown["rows"] if row["object"]}
+        metrics = self.metrics(process.pid)
+        blocks, sizes = metrics["freeonce_live_objects"], metrics["freeonce_live_object_bytes"]
+        self.assertLessEqual(len(blocks), 21)
+        if known:  # the command knows the lines of this OpenSSL
+            self.assertGreaterEqual(blocks["SSL_CTX",], 1)
+        named = {name: (value, sizes[name,]) for (name,), value in blocks.items() if name != "other"}
+        self.assertEqual({name: known[name] for name in named}, named)
+        self.assertEqual(sum(count for count, _ in known.values()), sum(blocks.values()))
+
     def test_other_backends(self):
         for backend in ("libc", "shm"):
             self.check(self.inspected("known", BACKEND=backend))

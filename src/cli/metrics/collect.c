@@ -4,6 +4,7 @@
 
 #include "cli/exit.h"
 #include "cli/inspect/blocks.h"
+#include "cli/inspect/objects.h"
 #include "cli/inspect/tally.h"
 #include "cli/message.h"
 #include "cli/metrics/metrics.h"
@@ -46,14 +47,26 @@ static struct fo_metrics_unit *unit_named(struct fo_metrics *m, const char *name
     return u;
 }
 
-static struct fo_metrics_file *file_named(struct fo_metrics_unit *u, const char *name)
+static void add_row(struct fo_metrics_rows *r, const char *name, uint64_t blocks, uint64_t bytes)
 {
-    for (size_t i = 0; i < u->file_count; i++)
-        if (strcmp(u->files[i].name, name) == 0)
-            return &u->files[i];
-    u->files = fo_metrics_grow(u->files, u->file_count + 1, sizeof *u->files);
-    u->files[u->file_count] = (struct fo_metrics_file){.name = need(strdup(name))};
-    return &u->files[u->file_count++];
+    size_t i = 0;
+
+    while (i < r->count && strcmp(r->rows[i].name, name) != 0)
+        i++;
+    if (i == r->count) {
+        r->rows = fo_metrics_grow(r->rows, r->count + 1, sizeof *r->rows);
+        r->rows[r->count++] = (struct fo_metrics_row){.name = need(strdup(name))};
+    }
+    r->rows[i].blocks += blocks;
+    r->rows[i].bytes += bytes;
+}
+
+static void free_rows(struct fo_metrics_rows *r)
+{
+    for (size_t i = 0; i < r->count; i++)
+        free(r->rows[i].name);
+    free(r->rows);
+    *r = (struct fo_metrics_rows){0};
 }
 
 /* True once for each mapping that processes share, and for all that they do not share. */
@@ -118,9 +131,20 @@ int fo_metrics_read_journal(struct fo_metrics_journal *journal)
 /* --- blocks ------------------------------------------------------------------------------------
  */
 
+struct counts {
+    struct fo_target *target;
+    struct fo_objects *objects;
+    struct fo_tally sites, kinds;
+};
+
 static void count(void *context, const struct fo_block_seen *block)
 {
-    fo_tally_add(context, block->site, block->size);
+    struct counts *c = context;
+    uint64_t kind = fo_object_key(c->objects, block->site, block->size);
+
+    fo_tally_add(&c->sites, block->site, block->size);
+    if (fo_object_name(kind) != NULL)
+        fo_tally_add(&c->kinds, kind, block->size);
 }
 
 /* By source file: a line moves from one version of OpenSSL to the next. */
@@ -128,11 +152,30 @@ static char *name_site(void *context, uint64_t site)
 {
     char text[FO_SITE_TEXT];
 
-    fo_target_site(context, site, text);
+    struct counts *c = context;
+
+    fo_target_site(c->target, site, text);
     char *colon = strrchr(text, ':');
     if (colon != NULL)
         *colon = '\0';
     return need(strdup(text));
+}
+
+static char *name_kind(void *context, uint64_t kind)
+{
+    const char *name = fo_object_name(kind);
+
+    (void)context;
+    return need(strdup(name != NULL ? name : "?"));
+}
+
+static void add_tally(struct fo_metrics_rows *r, struct fo_tally *t)
+{
+    for (size_t i = 0; i < t->used; i++)
+        add_row(r, t->rows[i].text, t->rows[i].blocks, t->rows[i].bytes);
+    if (t->others.blocks != 0)
+        add_row(r, "other", t->others.blocks, t->others.bytes);
+    fo_tally_free(t);
 }
 
 static void add_heap(struct fo_metrics_unit *u, const struct fo_target *t,
@@ -153,24 +196,18 @@ static void add_heap(struct fo_metrics_unit *u, const struct fo_target *t,
 
 static void add_blocks(struct fo_metrics *m, struct fo_metrics_unit *u, struct fo_target *t)
 {
-    struct fo_tally tally = {0};
-    struct fo_blocks b = {.visit = count, .context = &tally};
+    struct counts c = {.target = t};
+    struct fo_blocks b = {.visit = count, .context = &c};
 
     if (t->shared && !is_first_look(m, t, t->is_shared_heap ? t->region : t->registry))
         return;
+    c.objects = fo_objects_start(t);
     fo_blocks_read(t, &b);
-    fo_tally_name(&tally, name_site, t);
-    for (size_t i = 0; i < tally.used; i++) {
-        struct fo_metrics_file *file = file_named(u, tally.rows[i].text);
-        file->blocks += tally.rows[i].blocks;
-        file->bytes += tally.rows[i].bytes;
-    }
-    if (tally.others.blocks != 0) {
-        struct fo_metrics_file *file = file_named(u, "other");
-        file->blocks += tally.others.blocks;
-        file->bytes += tally.others.bytes;
-    }
-    fo_tally_free(&tally);
+    fo_tally_name(&c.sites, name_site, &c);
+    fo_tally_name(&c.kinds, name_kind, &c);
+    add_tally(&u->files, &c.sites);
+    add_tally(&u->objects, &c.kinds);
+    fo_objects_free(c.objects);
     u->live_bytes += b.live_bytes;
     u->waiting += b.waiting;
     u->waiting_bytes += b.waiting_bytes;
@@ -200,7 +237,7 @@ void fo_metrics_add(struct fo_metrics *m, struct fo_target *t)
 
 static int most_bytes_first(const void *left, const void *right)
 {
-    const struct fo_metrics_file *a = left, *b = right;
+    const struct fo_metrics_row *a = left, *b = right;
 
     if (a->bytes != b->bytes)
         return a->bytes < b->bytes ? 1 : -1;
@@ -216,32 +253,27 @@ static int most_live_first(const void *left, const void *right)
     return strcmp(a->name, b->name);
 }
 
-static void add_file(struct fo_metrics_unit *u, const char *name, const struct fo_metrics_file *f)
+static void bound_rows(struct fo_metrics_rows *r)
 {
-    uint64_t blocks = f->blocks, bytes = f->bytes; /* *f may move */
-    struct fo_metrics_file *to = file_named(u, name);
+    struct fo_metrics_rows all = *r;
 
-    to->blocks += blocks;
-    to->bytes += bytes;
+    if (all.count == 0)
+        return;
+    qsort(all.rows, all.count, sizeof *all.rows, most_bytes_first);
+    if (all.count <= FO_METRICS_ROWS)
+        return;
+    *r = (struct fo_metrics_rows){0};
+    for (size_t i = 0; i < all.count; i++)
+        add_row(r, i < FO_METRICS_ROWS ? all.rows[i].name : "other", all.rows[i].blocks,
+                all.rows[i].bytes);
+    free_rows(&all);
 }
 
-static void bound_files(struct fo_metrics_unit *u)
+static void move_rows(struct fo_metrics_rows *to, struct fo_metrics_rows *from)
 {
-    size_t count = u->file_count;
-
-    if (count == 0)
-        return;
-    qsort(u->files, count, sizeof *u->files, most_bytes_first);
-    if (count <= FO_METRICS_FILES)
-        return;
-    struct fo_metrics_file *rest = u->files;
-    u->files = NULL;
-    u->file_count = 0;
-    for (size_t i = 0; i < count; i++) {
-        add_file(u, i < FO_METRICS_FILES ? rest[i].name : "other", &rest[i]);
-        free(rest[i].name);
-    }
-    free(rest);
+    for (size_t i = 0; i < from->count; i++)
+        add_row(to, from->rows[i].name, from->rows[i].blocks, from->rows[i].bytes);
+    free_rows(from);
 }
 
 static void add_unit(struct fo_metrics_unit *to, struct fo_metrics_unit *u)
@@ -250,11 +282,8 @@ static void add_unit(struct fo_metrics_unit *to, struct fo_metrics_unit *u)
         to->processes[i] += u->processes[i];
     for (int i = 0; i < FO_METRICS_KINDS; i++)
         to->findings[i] += u->findings[i];
-    for (size_t i = 0; i < u->file_count; i++) {
-        add_file(to, u->files[i].name, &u->files[i]);
-        free(u->files[i].name);
-    }
-    free(u->files);
+    move_rows(&to->files, &u->files);
+    move_rows(&to->objects, &u->objects);
     to->incomplete += u->incomplete;
     to->live_bytes += u->live_bytes;
     to->waiting += u->waiting;
@@ -284,16 +313,17 @@ void fo_metrics_bound(struct fo_metrics *m)
             add_unit(unit_named(m, i < FO_METRICS_UNITS ? all[i].name : "other"), &all[i]);
         free(all);
     }
-    for (size_t i = 0; i < m->unit_count; i++)
-        bound_files(&m->units[i]);
+    for (size_t i = 0; i < m->unit_count; i++) {
+        bound_rows(&m->units[i].files);
+        bound_rows(&m->units[i].objects);
+    }
 }
 
 void fo_metrics_free(struct fo_metrics *m)
 {
     for (size_t i = 0; i < m->unit_count; i++) {
-        for (size_t f = 0; f < m->units[i].file_count; f++)
-            free(m->units[i].files[f].name);
-        free(m->units[i].files);
+        free_rows(&m->units[i].files);
+        free_rows(&m->units[i].objects);
     }
     free(m->units);
     free(m->seen);

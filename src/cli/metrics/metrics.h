@@ -12,7 +12,7 @@
 
 enum {
     FO_METRICS_UNITS = 50, /* those with most bytes; all others are one, "other" */
-    FO_METRICS_FILES = 20, /* of a unit, the same */
+    FO_METRICS_ROWS = 20,  /* source files and kinds of objects of a unit, the same */
     FO_METRICS_NAME = 128, /* bytes of a unit's name */
 };
 
@@ -41,9 +41,15 @@ enum fo_metrics_unread {
     FO_METRICS_UNREAD
 };
 
-struct fo_metrics_file {
+/* Blocks that have something in common. */
+struct fo_metrics_row {
     char *name; /* malloc(3) */
     uint64_t blocks, bytes;
+};
+
+struct fo_metrics_rows {
+    struct fo_metrics_row *rows; /* malloc(3) */
+    size_t count;
 };
 
 struct fo_metrics_heap {
@@ -58,8 +64,7 @@ struct fo_metrics_unit {
     struct fo_metrics_heap arena, shm;
     uint64_t shm_filled, shm_most;
     uint64_t findings[FO_METRICS_KINDS];
-    struct fo_metrics_file *files; /* malloc(3) */
-    size_t file_count;
+    struct fo_metrics_rows files, objects;
 };
 
 /* A mapping that several processes share: it is read in one of them. */
@@ -85,7 +90,7 @@ struct fo_metrics {
 /* Count a process that has the library. */
 void fo_metrics_add(struct fo_metrics *m, struct fo_target *t);
 
-/* Bound the units and files; call it once, after the last process. */
+/* Bound the units and rows; call it once, after the last process. */
 void fo_metrics_bound(struct fo_metrics *m);
 
 /* Add what a journal has.  FO_EXIT_OK, or another status of exit.h after a message. */

@@ -69,18 +69,33 @@ static void print_processes(FILE *out, const struct fo_metrics *m)
     PUT(out, "incomplete_processes", u->incomplete, UNIT(u));
 }
 
+static void print_rows(FILE *out, const struct fo_metrics *m, const char *name, const char *label,
+                       bool bytes)
+{
+    FOR_UNITS(m, u)
+    {
+        const struct fo_metrics_rows *r = *label == 'f' ? &u->files : &u->objects;
+        for (size_t i = 0; i < r->count; i++)
+            PUT(out, name, bytes ? r->rows[i].bytes : r->rows[i].blocks, UNIT(u),
+                {label, r->rows[i].name});
+    }
+}
+
 static void print_live(FILE *out, const struct fo_metrics *m)
 {
     put_head(out, "live_blocks", "gauge",
              "Live blocks of OpenSSL, by the source file that allocated them.");
-    FOR_UNITS(m, u)
-    for (size_t i = 0; i < u->file_count; i++)
-        PUT(out, "live_blocks", u->files[i].blocks, UNIT(u), {"file", u->files[i].name});
+    print_rows(out, m, "live_blocks", "file", false);
     put_head(out, "live_bytes", "gauge",
              "Bytes of live blocks of OpenSSL, by the source file that allocated them.");
-    FOR_UNITS(m, u)
-    for (size_t i = 0; i < u->file_count; i++)
-        PUT(out, "live_bytes", u->files[i].bytes, UNIT(u), {"file", u->files[i].name});
+    print_rows(out, m, "live_bytes", "file", true);
+    put_head(
+        out, "live_objects", "gauge",
+        "Live objects of OpenSSL, such as SSL and X509; their blocks are in live_blocks, too.");
+    print_rows(out, m, "live_objects", "object", false);
+    put_head(out, "live_object_bytes", "gauge",
+             "Bytes of the objects' own blocks, without what they point to.");
+    print_rows(out, m, "live_object_bytes", "object", true);
     put_head(out, "quarantine_blocks", "gauge", "Freed blocks that wait before they are reused.");
     FOR_UNITS(m, u)
     PUT(out, "quarantine_blocks", u->waiting, UNIT(u));
