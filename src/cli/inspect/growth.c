@@ -90,13 +90,13 @@ size_t fo_growth_list(const struct fo_growth *g, const struct fo_grown ***list)
 {
     size_t used = 0;
 
-    *list = need(calloc(g->count + 1, sizeof **list));
+    *list = need(calloc(g->count + 1, sizeof(const struct fo_grown *)));
     for (size_t i = 0; i < g->count; i++)
         if (g->rows[i].bytes > g->rows[i].first_bytes ||
             g->rows[i].blocks > g->rows[i].first_blocks)
             (*list)[used++] = &g->rows[i];
     if (used != 0)
-        qsort(*list, used, sizeof **list, most_growth_first);
+        qsort(*list, used, sizeof(const struct fo_grown *), most_growth_first);
     return used;
 }
 

@@ -103,7 +103,7 @@ static void take_found(struct fo_look *look, struct fo_state *s, enum fo_target_
 static bool read_one(struct fo_look *look, pid_t pid, json_t *documents)
 {
     static struct fo_state s;
-    struct fo_source source;
+    static struct fo_source source; /* `s` refers to it */
     struct stat status;
     char path[32];
 

@@ -46,7 +46,7 @@ void fo_looks_unreadable(const struct fo_looks *l, FILE *out)
 {
     const char *separator = "";
     size_t all = l->by_state[FO_LOOK_UNREADABLE];
-    bool *seen = all != 0 ? calloc(l->count, sizeof *seen) : NULL;
+    bool *seen = all != 0 ? calloc(l->count + 1, sizeof *seen) : NULL;
 
     if (seen == NULL)
         return;

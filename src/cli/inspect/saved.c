@@ -38,7 +38,7 @@ int fo_saved_write(const struct fo_heap_shown *h, const char *path)
         fo_error("no memory for the output as JSON");
         return FO_EXIT_SOFTWARE;
     }
-    int status = fo_replace_file(path, text);
+    int status = (int)fo_replace_file(path, text);
     free(text);
     return status;
 }
@@ -201,7 +201,7 @@ int fo_saved_read(struct fo_saved *s, const char *path)
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
 
     *s = (struct fo_saved){.path = path};
-    enum fo_exit status = fd < 0 ? FO_EXIT_NO_INPUT : fo_read_all(fd, FILE_MOST, &text, &length);
+    int status = (int)(fd < 0 ? FO_EXIT_NO_INPUT : fo_read_all(fd, FILE_MOST, &text, &length));
     if (status == FO_EXIT_NO_INPUT)
         fo_error("cannot read %s: %s", path, strerror(errno));
     if (fd < 0)
@@ -211,8 +211,8 @@ int fo_saved_read(struct fo_saved *s, const char *path)
         refuse(s, "it has more than 64 MiB");
     if (status == FO_EXIT_OK) {
         s->document = json_loadb(text, length, JSON_REJECT_DUPLICATES, &error);
-        status = s->document != NULL ? (enum fo_exit)take_document(s)
-                                     : (enum fo_exit)refuse(s, "it is no JSON, or was cut off");
+        status =
+            s->document != NULL ? take_document(s) : refuse(s, "it is no JSON, or was cut off");
     }
     free(text);
     return status;

@@ -35,13 +35,10 @@ static int open_temporary(const char *path, int *error)
         return -1;
     *error = EEXIST;
     if (fstat(fd, &is) == 0 && S_ISREG(is.st_mode) && is.st_nlink == 1 && is.st_uid == geteuid()) {
-        if (flock(fd, LOCK_EX | LOCK_NB) != 0)
-            *error = EBUSY;
-        else if (lstat(path, &there) == 0 && there.st_dev == is.st_dev &&
-                 there.st_ino == is.st_ino && ftruncate(fd, 0) == 0)
+        if (flock(fd, LOCK_EX | LOCK_NB) == 0 && lstat(path, &there) == 0 &&
+            there.st_dev == is.st_dev && there.st_ino == is.st_ino && ftruncate(fd, 0) == 0)
             return fd;
-        else
-            *error = EBUSY; /* the other one has renamed it meanwhile */
+        *error = EBUSY; /* another one writes, or has renamed it meanwhile */
     }
     close(fd);
     return -1;
