@@ -10,6 +10,7 @@ import tempfile
 
 import tools  # first: it adds tests/tools to the path
 import chromium
+import snapshots
 
 STATES = {
     "light": {"width": 1200, "height": 900},
@@ -200,6 +201,51 @@ class Page(tools.Case):
         self.assertIn("forked from", tree)
         settings = self.browser.run("document.querySelector('.settings').innerText")
         self.assertIn("FREEONCE_STACKS\t16", settings)
+
+    def heaps(self):
+        """A page of saved heaps alone."""
+        path = self.dir / "heaps.html"
+        files = [f"--heap={file}" for file in snapshots.growing(self.dir, 6)]
+        self.report("--format", "html", "-o", path, *files, expect=0)
+        return path
+
+    def test_the_chart_of_live_bytes_is_in_view(self):
+        page = self.heaps()
+        for state, shape in STATES.items():
+            self.show(page, state=state)
+            self.assertEqual([], self.browser.run(CONTRAST), state)
+            box, drawn, width = self.browser.run(
+                "(() => { const s = document.querySelector('svg.chart'), b = s.getBoundingClientRect();"
+                " return [[b.left, b.width, b.height], Array.from(s.querySelectorAll('polyline, circle, text')).every(e => {"
+                " const r = e.getBoundingClientRect(); return r.left >= b.left - 4 && r.right <= b.right + 4 && r.top >= b.top - 4 && r.bottom <= b.bottom + 4; }),"
+                " document.documentElement.scrollWidth]; })()"
+            )
+            self.assertTrue(drawn, f"{state}: a part of the chart is cut off")
+            self.assertEqual(shape["width"], width, "only the chart scrolls to the side")
+            self.assertGreater(box[2], 100, state)
+            if state != "phone":
+                self.assertLessEqual(box[0] + box[1], shape["width"], state)
+            colours = self.browser.run("new Set(Array.from(document.querySelectorAll('polyline')).map(l => getComputedStyle(l).stroke)).size")
+            self.assertEqual(9, colours, state)
+            if tools.arguments.pictures:
+                self.browser.picture(pathlib.Path(tools.arguments.pictures) / f"heaps-{state}.png")
+
+    def test_the_chart_has_a_name_and_its_table_is_reached_by_the_keyboard(self):
+        self.show(self.heaps(), state="phone")
+        self.browser.ask("Accessibility.enable")
+        nodes = self.browser.ask("Accessibility.getFullAXTree")["nodes"]
+        self.browser.ask("Accessibility.disable")
+        charts = [node for node in nodes if not node["ignored"] and node["role"]["value"] in ("image", "img")]
+        self.assertEqual(["Live bytes by object over time"], [node["name"]["value"] for node in charts])
+        self.assertIn("What grew most is X509: from 1,000 to 6,000 bytes.", charts[0]["description"]["value"])
+        names = []
+        for _ in range(4):
+            self.browser.key("Tab", 9)
+            names.append(self.browser.run("document.activeElement.getAttribute('aria-label') || document.activeElement.className"))
+        self.assertEqual(["skip", "Chart 1 of live bytes", "Table 1 of live bytes and blocks"], names[:3])
+        self.browser.run("document.querySelectorAll('.wide')[1].focus()")
+        self.assertGreater(self.browser.run("parseFloat(getComputedStyle(document.activeElement).outlineWidth)"), 1)
+        self.assertTrue(self.browser.run("document.activeElement.scrollWidth > document.activeElement.clientWidth"))
 
     def test_a_picture_of_each_state_has_its_width(self):
         self.planted("object", "fork", "bug", "fork", "object", STACKS=16)

@@ -23,24 +23,27 @@ static void put_head(const struct fo_html_page *page)
     size_t counting = fo_model_counting(page->model);
     FILE *out = page->out;
 
-    fo_html(out,
-            "<!DOCTYPE html>\n"
-            "<html lang=\"en\" xmlns=\"http://www.w3.org/1999/xhtml\">\n<head>\n"
-            "<meta charset=\"utf-8\" />\n"
-            "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; "
-            "style-src 'unsafe-inline'; script-src '" SCRIPT_HASH "'; base-uri 'none'; "
-            "form-action 'none'\" />\n"
-            "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\" />\n"
-            "<meta name=\"color-scheme\" content=\"light dark\" />\n"
-            "<meta name=\"referrer\" content=\"no-referrer\" />\n"
-            "<title>freeonce: %s finding%s</title>\n<style>\n",
-            fo_html_number(number, counting), plural(counting));
+    fo_html(out, "<!DOCTYPE html>\n"
+                 "<html lang=\"en\" xmlns=\"http://www.w3.org/1999/xhtml\">\n<head>\n"
+                 "<meta charset=\"utf-8\" />\n"
+                 "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; "
+                 "style-src 'unsafe-inline'; script-src '" SCRIPT_HASH "'; base-uri 'none'; "
+                 "form-action 'none'\" />\n"
+                 "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\" />\n"
+                 "<meta name=\"color-scheme\" content=\"light dark\" />\n"
+                 "<meta name=\"referrer\" content=\"no-referrer\" />\n"
+                 "<title>freeonce: ");
+    if (page->model->without_journal)
+        fo_html(out, "saved heaps");
+    else
+        fo_html(out, "%s finding%s", fo_html_number(number, counting), plural(counting));
+    fo_html(out, "</title>\n<style>\n");
     fputs(fo_html_css, out);
     fo_html(out,
-            "</style>\n</head>\n<body class=\"%s\">\n<a class=\"skip\" href=\"#findings\">To the "
-            "findings"
+            "</style>\n</head>\n<body class=\"%s\">\n<a class=\"skip\" href=\"#%s\">To the %s"
             "</a>\n",
-            page->is_short ? "short" : "long");
+            page->is_short ? "short" : "long", page->model->without_journal ? "heaps" : "findings",
+            page->model->without_journal ? "heaps" : "findings");
 }
 
 static void put_verdict(const struct fo_html_page *page)
@@ -49,6 +52,11 @@ static void put_verdict(const struct fo_html_page *page)
     size_t counting = fo_model_counting(m), unexplained = fo_model_unexplained(m);
     char number[FO_HTML_NUMBER], all[FO_HTML_NUMBER];
     bool bad = fo_model_has_findings(m) || m->excluded != 0 || unexplained != 0;
+    if (m->without_journal) {
+        fo_html(page->out, "<p class=\"verdict unknown\">No journal was read: this page has saved "
+                           "heaps alone</p>\n");
+        return;
+    }
     const char *class = bad ? "bad" : m->guarded == 0 ? "unknown" : "good";
 
     fo_html(page->out, "<p class=\"verdict %s\">", class);
@@ -90,10 +98,14 @@ static void put_run(const struct fo_html_page *page)
 
 static void put_navigation(const struct fo_html_page *page)
 {
+    if (page->model->without_journal)
+        return;
     fo_html(page->out, "<nav aria-label=\"Parts\"><a href=\"#missing\">Completeness</a> "
                        "<a href=\"#findings\">Findings</a> ");
     if (page->model->finding_count > 0)
         fo_html(page->out, "<a href=\"#times\">Time line</a> ");
+    if (page->model->heaps != NULL)
+        fo_html(page->out, "<a href=\"#heaps\">Live bytes</a> ");
     fo_html(page->out,
             "<a href=\"#processes\">Processes</a> <a href=\"#settings\">Settings</a></nav>\n");
 }
@@ -185,6 +197,16 @@ static void put_missing(const struct fo_html_page *page)
     free(text);
 }
 
+static void put_journal(struct fo_html_page *page)
+{
+    put_missing(page);
+    fo_html_findings(page);
+    fo_html_times(page);
+    fo_html_heaps(page);
+    fo_html_processes(page);
+    fo_html_settings(page);
+}
+
 void fo_format_html(FILE *out, const struct fo_model *model, const struct fo_run_shown *run)
 {
     struct fo_html_page page = {.out = out, .model = model, .run = run};
@@ -198,11 +220,10 @@ void fo_format_html(FILE *out, const struct fo_model *model, const struct fo_run
     put_run(&page);
     put_navigation(&page);
     fo_html(out, "</header>\n<main>\n");
-    put_missing(&page);
-    fo_html_findings(&page);
-    fo_html_times(&page);
-    fo_html_processes(&page);
-    fo_html_settings(&page);
+    if (model->without_journal)
+        fo_html_heaps(&page);
+    else
+        put_journal(&page);
     fo_html(out, "</main>\n<script>\n");
     fputs(fo_html_js, out);
     fo_html(out, "</script>\n</body>\n</html>\n");

@@ -43,6 +43,7 @@ void fo_html_place(struct fo_html_page *page, const char *label, const struct fo
 
 void fo_html_findings(struct fo_html_page *page);
 void fo_html_times(struct fo_html_page *page);
+void fo_html_heaps(struct fo_html_page *page);
 void fo_html_settings(struct fo_html_page *page);
 void fo_html_processes(struct fo_html_page *page);
 

@@ -78,7 +78,9 @@ struct fo_model {
         const char *reason, *text; /* a word, and in words; NULL: some were, or it is not known */
     } unguarded;                   /* why no process was guarded */
     bool show_processes;           /* in the text */
-    void *memory;                  /* model_memory.c's */
+    const struct fo_snapshots *heaps; /* of --heap, for the page; NULL: none */
+    bool without_journal;             /* there is nothing else */
+    void *memory;                     /* model_memory.c's */
 };
 
 /* Zeroed memory, valid as long as the model.  Never NULL: without memory the command ends. */

@@ -22,12 +22,12 @@ KEPT = {"title", "p", "li", "h3", "h4", "summary"}  # whose text tests ask for
 VOID = {"meta", "input"}
 ELEMENTS = set(
     "html head meta title style body a header h1 h2 h3 h4 h5 p nav main section ul ol li form label input select option button "
-    "output details summary span div article strong code pre mark time table thead tbody tr th td svg line text circle script".split()
+    "output details summary span div article strong code pre mark time table thead tbody tr th td svg line text circle desc polyline script".split()
 )
 ATTRIBUTES = set(
     "lang xmlns charset http-equiv content name class href id aria-label aria-labelledby hidden for type autocomplete placeholder "
     "value data-object data-kind data-program open start datetime role tabindex viewbox x1 y1 x2 y2 x y cx cy r text-anchor "
-    "scope".split()
+    "scope points aria-describedby".split()
 )
 MORE = 1000  # bytes of a name that are shown
 
@@ -258,6 +258,8 @@ class Html(unittest.TestCase):
             pairs += [("bad", "badpage"), ("good", "goodpage"), ("text", "markpage")]
             for text, ground in pairs:
                 self.assertGreaterEqual(contrast(colour[text], colour[ground]), 4.5, (text, ground, palette))
+            for line in range(1, 10):  # of the chart: WCAG 1.4.11
+                self.assertGreaterEqual(contrast(colour[f"c{line}"], colour["page"]), 3, (line, palette))
 
 
 if __name__ == "__main__":
