@@ -122,10 +122,12 @@ int fo_report_main(int argc, char **argv)
         .options = options,
         .parser = parse,
         .args_doc = "JOURNAL...\n--format html --heap FILE...",
-        .doc = "Shows what the processes that wrote these journals have found.\v"
+        .doc = "Shows what the processes that wrote these journals have found, and how saved heaps "
+               "grew.\v"
                "Exit status: 0 no findings, 99 findings (--exit-code changes it), 64 the command "
-               "line is wrong, 65 a journal is damaged or none at all, 66 it cannot be opened, 73 "
-               "an output cannot be written.  Findings go before what is wrong with a journal.\n\n"
+               "line is wrong, 65 a journal or saved heap is damaged or none at all, 66 it cannot "
+               "be opened, 73 an output cannot be written.  Findings go before what is wrong with "
+               "a file.\n\n"
                "Examples:\n"
                "  freeonce report /var/log/freeonce/kamailio/journal\n"
                "  freeonce report journal --format sarif -o freeonce.sarif --format text\n"
