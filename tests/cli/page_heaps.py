@@ -31,6 +31,12 @@ class Case(tools.Case):
         done = self.freeonce("report", "--format", "html", "-o", path, *argv, env={"TZ": "UTC"}, expect=expect)
         page = formats.Page(path.read_text())  # no element or attribute is from outside
         page.tree, page.err = ET.fromstring(path.read_text()), done.stderr
+        for element in page.tree.iter():
+            for name in ("aria-labelledby", "aria-describedby"):
+                self.assertIn(element.get(name, "heaps" if "heaps" in page.elements else "findings"), page.elements)
+            if element.get("class") == "wide":
+                self.assertEqual(("region", "0"), (element.get("role"), element.get("tabindex")))
+                self.assertTrue(element.get("aria-label"))
         page.said = [text(element) for name in ("p", "li", "h3") for element in page.tree.iter(f"{HTML}{name}")]
         self.assertLessEqual({link[1:] for link in page.links}, set(page.elements))
         return page
@@ -202,6 +208,14 @@ class Hostile(Case):
         files = [self.write(f"{i}", {**snapshots.document({}, i), "rows": rows}) for i in range(2)]
         head, table = self.table(self.of(files))
         self.assertEqual(f"{1992 << 46:,} {1992 << 46:,} blocks", table["others (1992)"][0])
+
+    def test_a_sum_that_is_less_than_the_rows(self):
+        less = {"blocks": {"live": {"blocks": 1, "bytes": 1}, "complete": True}}
+        files = [self.write(f"{i}", snapshots.document({"SSL": 900, "X509": 500}, i, **less)) for i in range(2)]
+        page = self.of(files)
+        self.assertEqual(["SSL", "X509", "all"], list(self.table(page)[1]))
+        self.assertEqual("1,400 14 blocks", self.table(page)[1]["all"][0])
+        self.assertEqual(2, page.names["polyline"])
 
     def test_anything(self):
         good = snapshots.growing(self.dir, 2)
