@@ -6,9 +6,9 @@
 #include "cli/html/heaps.h"
 
 enum {
-    LEFT = 150, /* units of the picture: where the axis of times starts */
-    LONG = 550, /* how long it is */
-    TOP = 14,
+    LEFT = 70,  /* units of the picture: where the axis of times starts */
+    LONG = 630, /* how long it is */
+    TOP = 36,
     HIGH = 300,
     APART = 19, /* names, at least */
     TICKS = 4,
@@ -56,16 +56,23 @@ static struct axes axes_of(const struct fo_course *c)
     return a;
 }
 
+/* In the greatest unit in which each step is a whole number, so that the numbers stay short. */
 static void put_bytes(FILE *out, const struct axes *a)
 {
+    static const char *const names[] = {"bytes", "kB", "MB", "GB", "TB", "PB", "EB"};
     char number[FO_HTML_NUMBER];
+    uint64_t unit = 1;
+    size_t name = 0;
 
+    for (; a->step / unit % 1000 == 0; name++)
+        unit *= 1000;
+    fo_html(out, "<text x=\"%d\" y=\"14\" text-anchor=\"end\">%s</text>\n", LEFT - 8, names[name]);
     for (uint64_t bytes = 0; bytes <= a->most; bytes += a->step)
         fo_html(out,
                 "<line class=\"tick\" x1=\"%d\" y1=\"%u\" x2=\"%d\" y2=\"%u\"/>"
-                "<text x=\"%d\" y=\"%u\" text-anchor=\"end\">%s%s</text>\n",
+                "<text x=\"%d\" y=\"%u\" text-anchor=\"end\">%s</text>\n",
                 LEFT, y_of(a, bytes), LEFT + LONG, y_of(a, bytes), LEFT - 8, y_of(a, bytes) + 5,
-                fo_html_number(number, bytes), bytes == a->most ? " bytes" : "");
+                fo_html_number(number, bytes / unit));
 }
 
 static void put_times(FILE *out, const struct axes *a)

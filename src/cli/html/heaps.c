@@ -3,7 +3,7 @@
 
 enum {
     CHARTS_MAX = 8,
-    COLUMNS_MAX = 12, /* times in a table: more have no room on paper */
+    COLUMNS_MAX = 8, /* times in a table: more have no room on paper */
 };
 
 size_t fo_course_lines(const struct fo_course *c)
