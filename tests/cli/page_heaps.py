@@ -146,6 +146,7 @@ class Words(Case):
             self.assertIn(said, page.said)
         self.assertTrue(any("different processes, or count blocks by different things" in said for said in page.said))
         self.assertEqual(3, page.names["svg"])
+        self.assertFalse([said for said in page.said if "in the order of their times" in said])
         files += [self.write(f"more-{i}", snapshots.document({"SSL": 1}, i, pid=100 + i)) for i in range(6)]
         page = self.of(files)
         self.assertIn("1 other processes or ways to count are not shown: name fewer files.", page.said)

@@ -120,6 +120,17 @@ static int by_course_and_time(const void *left, const void *right)
     return order != 0 ? order : (a->when > b->when) - (a->when < b->when);
 }
 
+/* As the files were named.  Those of another course may be earlier. */
+static bool is_reordered(const struct fo_snapshots *s)
+{
+    for (size_t i = 1; i < s->count; i++)
+        for (size_t before = i; before-- > 0;)
+            if (by_course(&s->list[before].saved, &s->list[i].saved) == 0 &&
+                s->list[i].when < s->list[before].when)
+                return true;
+    return false;
+}
+
 /* A file that is named twice, or a copy of one. */
 static int drop_repeated(struct fo_snapshots *s)
 {
@@ -228,8 +239,7 @@ int fo_snapshots_read(struct fo_snapshots *s, char *const *paths, size_t count)
         one = take_file(s, paths[i]);
         status = status != FO_EXIT_OK ? status : one;
     }
-    for (size_t i = 1; i < s->count; i++)
-        s->is_reordered |= s->list[i].when < s->list[i - 1].when;
+    s->is_reordered = is_reordered(s);
     qsort(s->list, s->count, sizeof *s->list, by_course_and_time);
     one = drop_repeated(s);
     make_courses(s);
