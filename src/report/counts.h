@@ -23,7 +23,7 @@ static inline uint64_t fo_seen_key(uint64_t hash, unsigned kind)
 /* A number of findings.def, for those who read the key from outside: unchecked. */
 static inline unsigned fo_seen_kind(uint64_t key)
 {
-    return (key & 0xff) >> 1;
+    return (unsigned)(key >> 1) & 0x7f;
 }
 
 struct fo_counts {
