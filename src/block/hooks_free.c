@@ -61,11 +61,15 @@ static FO_COLD void free_directly(uintptr_t payload, fo_site now)
 
 void fo_free_slow(uintptr_t payload, fo_site now)
 {
-    if (payload == 0 || (fo_layout.shared && fo_free_shared(payload, now)))
+    if (payload == 0)
         return;
-    if (fo_is_direct(payload)) {
-        free_directly(payload, now);
-        return;
+    if (FO_RELAXED_LOAD(&fo_hot.direct)) {
+        if (fo_layout.shared && fo_free_shared(payload, now))
+            return;
+        if (fo_region_contains(payload)) {
+            free_directly(payload, now);
+            return;
+        }
     }
     uint8_t *slot = fo_registry_slot(payload);
     if (fo_unlikely(slot == NULL || !fo_registry_claim(slot, FO_SLOT_LIVE, FO_SLOT_FREED))) {
