@@ -23,24 +23,20 @@ static void read_how(struct fo_state *s)
     fo_clean(s->how, s->how);
 }
 
+static void add_finding(void *data, uint64_t key, uint64_t count)
+{
+    struct fo_state *s = data;
+
+    (void)key;
+    s->kinds++;
+    s->findings += count;
+}
+
 static void read_findings(struct fo_state *s)
 {
-    struct fo_target *t = &s->target;
-    const struct fo_rows *rows = &t->d.in_findings.rows;
-    const struct fo_field pointer = {0, sizeof(uint64_t)};
-    uint64_t table = 0;
-    char *copy = malloc((size_t)rows->count * rows->stride);
-
-    if (copy != NULL && fo_target_number(t, t->d.findings, &pointer, &table) && table != 0 &&
-        fo_source_read(t->source, table + rows->offset, copy, (size_t)rows->count * rows->stride))
-        for (uint32_t i = 0; i < rows->count; i++) {
-            const char *row = copy + (size_t)i * rows->stride;
-            s->kinds += fo_target_number_in(row, &t->d.in_findings.key) != 0;
-            s->findings += fo_target_number_in(row, &t->d.in_findings.count);
-        }
-    if (copy != NULL && table != 0)
-        s->findings_at = table;
-    free(copy);
+    s->findings_at = fo_target_findings(&s->target);
+    if (s->findings_at != 0)
+        fo_target_findings_read(&s->target, s->findings_at, add_finding, s);
 }
 
 static void count(void *context, const struct fo_block_seen *block)

@@ -6,6 +6,7 @@
 #include <elf.h>
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/block.h"
@@ -143,6 +144,30 @@ uint64_t fo_target_number_in(const void *copy, const struct fo_field *field)
         memcpy(&n64, at, sizeof n64);
         return n64;
     }
+}
+
+uint64_t fo_target_findings(struct fo_target *t)
+{
+    const struct fo_field pointer = {0, sizeof(uint64_t)};
+    uint64_t table;
+
+    return fo_target_number(t, t->d.findings, &pointer, &table) ? table : 0;
+}
+
+void fo_target_findings_read(struct fo_target *t, uint64_t table,
+                             void (*each)(void *data, uint64_t key, uint64_t count), void *data)
+{
+    const struct fo_rows *rows = &t->d.in_findings.rows;
+    size_t size = (size_t)rows->count * rows->stride;
+    char *copy = malloc(size);
+
+    if (copy != NULL && fo_source_read(t->source, table + rows->offset, copy, size))
+        for (const char *row = copy; row < copy + size; row += rows->stride) {
+            uint64_t key = fo_target_number_in(row, &t->d.in_findings.key);
+            if (key != 0)
+                each(data, key, fo_target_number_in(row, &t->d.in_findings.count));
+        }
+    free(copy);
 }
 
 bool fo_target_number(struct fo_target *t, uint64_t address, const struct fo_field *field,

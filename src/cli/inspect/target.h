@@ -44,6 +44,13 @@ bool fo_target_number(struct fo_target *t, uint64_t address, const struct fo_fie
 /* The same in a copy of the struct. */
 uint64_t fo_target_number_in(const void *copy, const struct fo_field *field);
 
+/* Where the table of findings is in the process; 0: it has none yet. */
+uint64_t fo_target_findings(struct fo_target *t);
+
+/* Call this with the key and the count of each finding in the table there; report/counts.h. */
+void fo_target_findings_read(struct fo_target *t, uint64_t table,
+                             void (*each)(void *data, uint64_t key, uint64_t count), void *data);
+
 /* Name and pid of a process of the tree.  Returns its parent's row; 0: none. */
 struct fo_target_process {
     uint32_t pid; /* 0: not known */

@@ -87,27 +87,20 @@ static bool is_first_look(struct fo_metrics *m, const struct fo_target *t, uint6
 /* --- findings ----------------------------------------------------------------------------------
  */
 
+static void add_finding(void *data, uint64_t key, uint64_t count)
+{
+    struct fo_metrics_unit *u = data;
+    unsigned kind = fo_seen_kind(key);
+
+    u->findings[kind < FO_METRICS_OTHER_KIND ? kind : FO_METRICS_OTHER_KIND] += count;
+}
+
 static void add_findings(struct fo_metrics *m, struct fo_metrics_unit *u, struct fo_target *t)
 {
-    const struct fo_rows *rows = &t->d.in_findings.rows;
-    const struct fo_field pointer = {0, sizeof(uint64_t)};
-    uint64_t table;
-    size_t size = (size_t)rows->count * rows->stride;
+    uint64_t table = fo_target_findings(t);
 
-    if (!fo_target_number(t, t->d.findings, &pointer, &table) || table == 0 ||
-        !is_first_look(m, t, table))
-        return;
-    char *copy = fo_metrics_grow(NULL, rows->count, rows->stride);
-    if (fo_source_read(t->source, table + rows->offset, copy, size))
-        for (uint32_t i = 0; i < rows->count; i++) {
-            const char *row = copy + (size_t)i * rows->stride;
-            uint64_t key = fo_target_number_in(row, &t->d.in_findings.key);
-            unsigned kind = fo_seen_kind(key);
-            if (key != 0)
-                u->findings[kind < FO_METRICS_OTHER_KIND ? kind : FO_METRICS_OTHER_KIND] +=
-                    fo_target_number_in(row, &t->d.in_findings.count);
-        }
-    free(copy);
+    if (table != 0 && is_first_look(m, t, table))
+        fo_target_findings_read(t, table, add_finding, u);
 }
 
 int fo_metrics_read_journal(struct fo_metrics_journal *journal)
