@@ -101,13 +101,15 @@ static void check_all_free(void)
     }
 }
 
+/* A sanitizer makes hundreds of instructions of one: there, each kill is at another statement. */
 static void kill_at_each(void (*prepare)(void), void (*run)(void), unsigned stride)
 {
+    enum { OF_SANITIZER = 1000 };
     unsigned steps = 0;
     bool killed = true;
 
     begin();
-    for (; killed; steps += stride * (SMALL ? 200 : 1)) {
+    for (; killed; steps += stride * (SMALL ? OF_SANITIZER : 1)) {
         pid_t child = stepping_start(prepare, run);
         killed = stepping_lead(child, steps);
         if (killed)
