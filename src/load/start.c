@@ -7,6 +7,7 @@
 #include "block/quarantine.h"
 #include "load/exec.h"
 #include "load/jumps.h"
+#include "load/leaks.h"
 #include "load/library.h"
 #include "load/openssl.h"
 #include "options/options.h"
@@ -54,6 +55,8 @@ __attribute__((constructor)) static void begin(int argc, char **argv, char **env
     fo_journal_open();
     fo_openssl_check_neighbours("linked");
     fo_libraries_started();
+    if (fo_options.leaks)
+        fo_leaks_begin();
 }
 
 __attribute__((destructor)) static void end(void)
