@@ -154,8 +154,8 @@ static void report(const struct group *g)
         .block = g->first,
         .size = g->size,
         .lost = {g->blocks, g->bytes, g->held, g->held_bytes},
-        .allocated = {true, g->site, fo_word_process(g->word), 0, g->caller, g->stack},
-        .now = {true, 0, me->index, 0, 0, 0},
+        .allocated = {true, g->site, fo_word_process(g->word), 0, 0, g->stack},
+        .now = {g->caller != 0, 0, me->index, 0, g->caller, 0},
     };
 
     fo_report_at_end(&r, g->blocks);

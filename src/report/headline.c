@@ -123,12 +123,11 @@ const char *fo_record_label(const struct fo_record *r)
     if (r->kind >= FO_FINDING_FAULT_USED && r->kind <= FO_FINDING_FAULT)
         return "fault";
     if ((r->kind >= FO_FINDING_LIBC_CALL && r->kind <= FO_FINDING_LIBC_CALL_INTERIOR) ||
-        r->kind == FO_FINDING_LIBC_CALL_NO_BLOCK || r->kind == FO_FINDING_CHANGE)
+        r->kind == FO_FINDING_LIBC_CALL_NO_BLOCK || r->kind == FO_FINDING_CHANGE ||
+        r->kind == FO_FINDING_LEAK)
         return "called";
     if (r->kind == FO_FINDING_USED)
         return "used";
-    if (r->kind == FO_FINDING_LEAK)
-        return "lost in";
     if (r->operation == FO_OPERATION_REALLOC)
         return "realloc";
     if (r->operation == FO_OPERATION_REFERENCE)

@@ -64,7 +64,7 @@ static uint64_t key_of(const struct fo_record *r)
 {
     uint64_t size = r->kind == FO_FINDING_LEAK ? r->size << 16 : 0; /* it tells objects apart */
     const uint64_t parts[] = {((uint64_t)r->kind << 2 | r->operation) ^ (uintptr_t)r->verb ^ size,
-                              r->allocated.known ? r->allocated.site ^ r->allocated.caller : 0,
+                              r->allocated.known ? r->allocated.site : 0,
                               r->first.known ? r->first.site ^ r->first.caller : 0,
                               r->now.site ^ r->now.caller};
     uint64_t key = 0;

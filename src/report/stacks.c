@@ -24,6 +24,8 @@ static struct depot {
     struct fo_shared_u64 words[WORDS];
 } * depot;
 
+bool fo_stacks_of_frees = true;
+
 static uint32_t word_count; /* words that are mapped */
 
 bool fo_stacks_start(void)

@@ -7,6 +7,9 @@
 
 enum { FO_STACK_MAX = 32 }; /* frames */
 
+/* Are stacks of frees kept, too?  For leaks, those of allocations are enough. */
+extern FO_HIDDEN bool fo_stacks_of_frees;
+
 /* Map the depot.  False: no memory. */
 bool fo_stacks_start(void);
 
