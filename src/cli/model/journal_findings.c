@@ -116,8 +116,9 @@ static const char *or_unknown(const char *text)
 }
 
 /* If a writer is stopped for long, other processes take it for dead and write a row of their own:
- * then two rows are one finding. */
-static bool is_merged(const struct fo_reading *r, const struct fo_finding_shown *f)
+ * then two rows are one finding.  So are leaks of one line that differ in size, if the line
+ * allocates no known object.  NULL: it is a new one. */
+static struct fo_finding_shown *merge(const struct fo_reading *r, const struct fo_finding_shown *f)
 {
     for (size_t i = r->first_finding; i < r->model->finding_count; i++) {
         struct fo_finding_shown *same = &r->model->findings[i];
@@ -130,9 +131,9 @@ static bool is_merged(const struct fo_reading *r, const struct fo_finding_shown 
         same->lost.held_bytes += f->lost.held_bytes;
         same->first = f->first < same->first ? f->first : same->first;
         same->last = f->last > same->last ? f->last : same->last;
-        return true;
+        return same;
     }
-    return false;
+    return NULL;
 }
 
 static void read_others(const struct fo_reading *r, const struct fo_journal_finding *f,
@@ -193,7 +194,11 @@ static void read_finding(struct fo_reading *r, const struct fo_journal_finding *
         read_others(r, f, out);
     put_words(r, f, out);
     out->fingerprint = fingerprint_of(r, out);
-    r->model->finding_count += !is_merged(r, out);
+    struct fo_finding_shown *same = merge(r, out);
+    if (same == NULL)
+        r->model->finding_count++;
+    else if (same->lost.blocks != 0)
+        put_words(r, f, same);
 }
 
 void fo_read_findings(struct fo_reading *r)

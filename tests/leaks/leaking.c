@@ -1,4 +1,4 @@
-/* Servers in small, with a leak each: `planted NAME [CLIENTS]`.  Handshakes are real: TLS with
+/* Servers in small, with a leak each: `leaking NAME [CLIENTS [STATUS]]`.  Handshakes are real: TLS with
  * client certificates, both ends in this process.  What is freed as it should be must not be
  * reported. */
 #include <openssl/bio.h>
@@ -22,7 +22,7 @@ static void need(int true, const char *what)
 {
     if (true)
         return;
-    fprintf(stderr, "planted: %s\n", what);
+    fprintf(stderr, "leaking: %s\n", what);
     ERR_print_errors_fp(stderr);
     exit(70);
 }
