@@ -205,7 +205,8 @@ static unsigned rank_of(fo_site site)
 static void refuse(enum fo_journal_look look, const char *why)
 {
     fo_journal_record_look(look);
-    fo_say_words("leaks: this process is not looked at: ", why, NULL);
+    if (!fo_journal_is_kept()) /* else the command says it, and the program's output stays */
+        fo_say_words("leaks: this process is not looked at: ", why, NULL);
 }
 
 static __attribute__((noinline)) void look(void)
@@ -247,8 +248,9 @@ static __attribute__((noinline)) void look(void)
 static void at_end(void *unused)
 {
     (void)unused;
-    if (fo_hot.memory == NULL || fo_hot.process == NULL)
-        return;
+    if (fo_hot.memory == NULL || fo_hot.process == NULL ||
+        __atomic_load_n(&fo_hot.process->id, __ATOMIC_ACQUIRE) == 0)
+        return; /* no OpenSSL, or a child that has not used it */
     __builtin_unwind_init(); /* the registers, too, may have the only pointer to a block */
     look();
     __asm__ volatile(""); /* no tail call: this frame holds the registers */

@@ -50,13 +50,13 @@ __attribute__((constructor)) static void begin(int argc, char **argv, char **env
     fo_exec_find();
     fo_fault_find();
     read_options(argv, envp);
+    if (fo_options.leaks)
+        fo_leaks_begin();
     fo_stack_end = (uintptr_t)envp;
     fo_process_name(argc > 0 ? argv[0] : NULL);
     fo_journal_open();
     fo_openssl_check_neighbours("linked");
     fo_libraries_started();
-    if (fo_options.leaks)
-        fo_leaks_begin();
 }
 
 __attribute__((destructor)) static void end(void)
