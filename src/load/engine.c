@@ -97,7 +97,7 @@ static void choose_stacks(void)
     if (!fo_options.leaks || fo_options_source(FO_INDEX_STACKS).from != FO_FROM_DEFAULT)
         return;
     fo_options.stacks = FRAMES;
-    fo_stacks_of_frees = false;
+    fo_stacks_for_leaks = true;
 }
 
 static bool start(void)

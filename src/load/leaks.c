@@ -143,6 +143,29 @@ static void add(void *context, const struct fo_lost *lost)
     g->held_bytes += lost->held_bytes;
 }
 
+/* Stacks are kept of some blocks only.  If all of the same line and size whose caller is known have
+ * the same one, the others count as its, too. */
+static void join(struct group *unknown)
+{
+    struct group *only = NULL;
+
+    for (size_t i = 0; i < group_count; i++) {
+        struct group *g = &groups[i];
+        if (g->site != unknown->site || g->size != unknown->size || g->caller == 0)
+            continue;
+        if (only != NULL)
+            return;
+        only = g;
+    }
+    if (only == NULL)
+        return;
+    only->blocks += unknown->blocks;
+    only->bytes += unknown->bytes;
+    only->held += unknown->held;
+    only->held_bytes += unknown->held_bytes;
+    unknown->blocks = 0;
+}
+
 static void report(const struct group *g)
 {
     const struct fo_process *me = fo_process_self();
@@ -240,7 +263,11 @@ static __attribute__((noinline)) void look(void)
     }
     fo_journal_record_look(FO_JOURNAL_LOOKED);
     for (size_t i = 0; i < group_count; i++)
-        report(&groups[i]);
+        if (groups[i].caller == 0)
+            join(&groups[i]);
+    for (size_t i = 0; i < group_count; i++)
+        if (groups[i].blocks != 0)
+            report(&groups[i]);
     if (left_out != 0)
         report_left_out();
 }
@@ -250,7 +277,7 @@ static void at_end(void *unused)
     (void)unused;
     if (fo_hot.memory == NULL || fo_hot.process == NULL ||
         __atomic_load_n(&fo_hot.process->id, __ATOMIC_ACQUIRE) == 0)
-        return; /* no OpenSSL, or a child that has not used it */
+        return;              /* no OpenSSL, or a child that has not used it */
     __builtin_unwind_init(); /* the registers, too, may have the only pointer to a block */
     look();
     __asm__ volatile(""); /* no tail call: this frame holds the registers */
