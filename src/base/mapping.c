@@ -5,14 +5,16 @@
 
 #include "base/raw.h"
 
-enum part { START, END, PERMISSIONS, REST };
+/* "7f0012340000-7f0012350000 rw-p 00000000 08:01 1234   /path" */
+enum part { START, END, PERMISSIONS, OFFSET, DEVICE, INODE, REST };
 
 struct reader {
-    uintptr_t wanted;
+    fo_mapping_visit *visit;
+    void *context;
     struct fo_mapping now;
     enum part part;
     unsigned column; /* within PERMISSIONS: "rw-s" */
-    bool found;
+    bool ended;
 };
 
 static unsigned hex_digit(char c)
@@ -20,8 +22,37 @@ static unsigned hex_digit(char c)
     return (unsigned)(c <= '9' ? c - '0' : (c | 0x20) - 'a' + 10);
 }
 
+static void parse_permission(struct reader *r, char c)
+{
+    switch (r->column++) {
+    case 0:
+        r->now.readable = c == 'r';
+        break;
+    case 1:
+        r->now.writable = c == 'w';
+        break;
+    case 3:
+        r->now.shared = c == 's';
+        break;
+    case 4:
+        r->part = OFFSET;
+    }
+}
+
+static void end_line(struct reader *r)
+{
+    r->ended = !r->visit(r->context, &r->now);
+    r->now = (struct fo_mapping){0};
+    r->part = START;
+    r->column = 0;
+}
+
 static void parse_char(struct reader *r, char c)
 {
+    if (c == '\n') {
+        end_line(r);
+        return;
+    }
     switch (r->part) {
     case START:
         if (c == '-')
@@ -36,34 +67,58 @@ static void parse_char(struct reader *r, char c)
             r->now.end = r->now.end << 4 | hex_digit(c);
         break;
     case PERMISSIONS:
-        if (r->column++ == 3) {
-            r->now.shared = c == 's';
-            r->found = r->wanted >= r->now.start && r->wanted < r->now.end;
-            r->part = REST;
-        }
+        parse_permission(r, c);
+        break;
+    case OFFSET:
+    case DEVICE:
+        r->part += c == ' ';
+        break;
+    case INODE:
+        r->now.file |= c >= '1' && c <= '9';
+        r->part = c == ' ' ? REST : INODE;
         break;
     case REST:
-        if (c == '\n') {
-            r->now = (struct fo_mapping){0, 0, false};
-            r->part = START;
-            r->column = 0;
-        }
+        break;
     }
 }
 
-bool fo_mapping_find(uintptr_t address, struct fo_mapping *out)
+bool fo_mapping_each(fo_mapping_visit *visit, void *context)
 {
     int saved_errno = errno, fd = fo_raw_open("/proc/self/maps", O_RDONLY | O_CLOEXEC, 0);
-    struct reader r = {.wanted = address, .part = START};
+    struct reader r = {.visit = visit, .context = context, .part = START};
     char buffer[1024];
-    ssize_t n;
+    ssize_t n = -1;
 
-    while (fd >= 0 && !r.found && (n = fo_raw_read(fd, buffer, sizeof buffer)) > 0)
-        for (ssize_t i = 0; i < n && !r.found; i++)
+    while (fd >= 0 && !r.ended && (n = fo_raw_read(fd, buffer, sizeof buffer)) > 0)
+        for (ssize_t i = 0; i < n && !r.ended; i++)
             parse_char(&r, buffer[i]);
     if (fd >= 0)
         fo_raw_close(fd);
     errno = saved_errno;
-    *out = r.now;
-    return r.found;
+    return n >= 0;
+}
+
+struct wanted {
+    uintptr_t address;
+    struct fo_mapping *out;
+    bool found;
+};
+
+static bool compare(void *context, const struct fo_mapping *mapping)
+{
+    struct wanted *w = context;
+
+    w->found = w->address >= mapping->start && w->address < mapping->end;
+    if (w->found)
+        *w->out = *mapping;
+    return !w->found;
+}
+
+bool fo_mapping_find(uintptr_t address, struct fo_mapping *out)
+{
+    struct wanted w = {.address = address, .out = out};
+
+    *out = (struct fo_mapping){0};
+    fo_mapping_each(compare, &w);
+    return w.found;
 }

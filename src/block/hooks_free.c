@@ -25,8 +25,8 @@ bool fo_watch_free(uintptr_t payload, fo_site allocated, uint64_t word, enum fo_
     if (fo_options.canary)
         fo_watch_check(payload, allocated, word, operation, now);
     if (fo_options.stacks != 0)
-        fo_thread.stacks =
-            (uint64_t)fo_stack_of(payload, fo_word_size(word)) << 32 | fo_stack_capture();
+        fo_thread.stacks = (uint64_t)fo_stack_of(payload, fo_word_size(word)) << 32 |
+                           (fo_stacks_for_leaks ? 0 : fo_stack_capture());
     if (fo_word_backend(word) == FO_BACKEND_GUARD) {
         fo_quarantine_put_slowly(payload, allocated, word, now);
         return true;

@@ -81,6 +81,11 @@ static size_t entries_of_shard(void)
     return entries;
 }
 
+size_t fo_shard_entries_size(void)
+{
+    return entries_of_shard() * sizeof(struct fo_freed);
+}
+
 static size_t share_of(uint32_t users)
 {
     return fo_options.quarantine / (users == 0 ? 1 : users);

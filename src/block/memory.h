@@ -66,6 +66,9 @@ void fo_shard_limit(struct fo_shard *s, uint32_t users);
 /* In private memory a shard has no entries until a thread opens it.  False: no memory. */
 bool fo_shard_open(struct fo_shard *s);
 
+/* Bytes of the entries of an open shard, from those of its first queue on. */
+size_t fo_shard_entries_size(void);
+
 /* A new, empty map; NULL: no memory. */
 struct fo_memory *fo_memory_map(bool shared);
 void fo_memory_unmap(struct fo_memory *m);

@@ -85,7 +85,8 @@ uint32_t fo_stack_of(uintptr_t payload, size_t size)
 void fo_watch_allocate(uintptr_t payload, size_t size)
 {
     if (fo_options.stacks != 0)
-        fo_stack_keep(payload, size, fo_stack_capture());
+        fo_stack_keep(payload, size,
+                      fo_stack_is_due(fo_header_of(payload)->site, size) ? fo_stack_capture() : 0);
     if (!fo_options.canary)
         return;
     struct canary_words w = canary_words(payload, size);

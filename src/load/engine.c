@@ -87,6 +87,19 @@ static void process_moved(struct fo_process *me)
 static const struct fo_process_events process_events = {process_entered, process_begun,
                                                         process_moved};
 
+/* A leak without the place of its allocation would not help. */
+static void choose_stacks(void)
+{
+    enum { FRAMES = 16 };
+
+    if (fo_options.stacks > FO_STACK_MAX)
+        fo_options.stacks = FO_STACK_MAX;
+    if (!fo_options.leaks || fo_options_source(FO_INDEX_STACKS).from != FO_FROM_DEFAULT)
+        return;
+    fo_options.stacks = FRAMES;
+    fo_stacks_for_leaks = true;
+}
+
 static bool start(void)
 {
     fo_output_open();
@@ -99,6 +112,7 @@ static bool start(void)
     understood &= fo_backend_is_known(fo_options.backend);
     if (!understood)
         fo_engine_refuse();
+    choose_stacks();
     fo_libc_memory_find();
     fo_hot.first = fo_hot.alloc = fo_choose_first;
     fo_cure_stop_thread = fo_openssl_thread_stop;
@@ -120,8 +134,6 @@ static bool start(void)
     fo_process_self();
     fo_thread_id(); /* now: a sandbox that the process enters later may forbid its system call */
     fo_hot.alone = &__libc_single_threaded;
-    if (fo_options.stacks > FO_STACK_MAX)
-        fo_options.stacks = FO_STACK_MAX;
     fo_hot.tail = (fo_options.canary ? FO_CANARY_LEAST : 0u) + (fo_options.stacks != 0 ? 8u : 0u);
     fo_hot.fill = fo_options.fill;
     fo_hot.checks_frees = fo_options.fill || fo_options.wipe || fo_hot.tail != 0;

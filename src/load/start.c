@@ -7,6 +7,7 @@
 #include "block/quarantine.h"
 #include "load/exec.h"
 #include "load/jumps.h"
+#include "load/leaks.h"
 #include "load/library.h"
 #include "load/openssl.h"
 #include "options/options.h"
@@ -49,6 +50,8 @@ __attribute__((constructor)) static void begin(int argc, char **argv, char **env
     fo_exec_find();
     fo_fault_find();
     read_options(argv, envp);
+    if (fo_options.leaks)
+        fo_leaks_begin();
     fo_stack_end = (uintptr_t)envp;
     fo_process_name(argc > 0 ? argv[0] : NULL);
     fo_journal_open();

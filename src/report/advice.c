@@ -103,6 +103,10 @@ static const char *const kinds[] = {
         "With FREEONCE_BACKEND=shm all processes share OpenSSL's objects: what a child sets in its "
         "parent's SSL_CTX, it sets for all. A server whose children do so needs "
         "FREEONCE_BACKEND=arena.",
+    [FO_FINDING_LEAK] =
+        "No pointer to it was left when the process ended. What the program calls at this place "
+        "gives it an object, or a reference, that it must free; FREEONCE_STACKS=16 names the "
+        "place.",
     [FO_FINDING_LIBC_CALL_NO_BLOCK] =
         "The pointer leads behind a block, in front of one, or to one whose header was "
         "overwritten; and what OpenSSL allocated is freed with OPENSSL_free, not with free.",
@@ -124,7 +128,7 @@ const char *fo_advice_of_kind(enum fo_finding_kind kind)
 static bool is_of_ownership(enum fo_finding_kind kind)
 {
     return kind == FO_FINDING_DOUBLE_FREE || kind == FO_FINDING_FORGOTTEN ||
-           kind == FO_FINDING_REFERENCED || kind == FO_FINDING_REFERENCE;
+           kind == FO_FINDING_REFERENCED || kind == FO_FINDING_REFERENCE || kind == FO_FINDING_LEAK;
 }
 
 static const char *owner_of(const char *object)

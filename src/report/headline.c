@@ -48,6 +48,26 @@ static void put_access(struct fo_text *t, const struct fo_record *r)
         fo_put(t, r->offset == 1 ? " byte in front of it" : " bytes in front of it");
 }
 
+/* "3 X509 (1152 bytes), which hold 90 more blocks (8410 bytes)" */
+static void put_lost(struct fo_text *t, const struct fo_record *r)
+{
+    fo_put_dec(t, r->lost.blocks);
+    fo_put(t, " ");
+    fo_put(t, r->object);
+    if (r->lost.blocks != 1 && r->object[0] == 'b')
+        fo_put(t, "s");
+    fo_put(t, " (");
+    fo_put_dec(t, r->lost.bytes);
+    fo_put(t, r->lost.bytes == 1 ? " byte)" : " bytes)");
+    if (r->lost.held == 0)
+        return;
+    fo_put(t, r->lost.blocks == 1 ? ", which holds " : ", which hold ");
+    fo_put_dec(t, r->lost.held);
+    fo_put(t, r->lost.held == 1 ? " more block (" : " more blocks (");
+    fo_put_dec(t, r->lost.held_bytes);
+    fo_put(t, " bytes)");
+}
+
 void fo_record_headline(struct fo_text *t, const struct fo_record *r)
 {
     for (const char *at = texts[r->kind][r->operation == FO_OPERATION_REALLOC]; *at != '\0'; at++) {
@@ -80,6 +100,9 @@ void fo_record_headline(struct fo_text *t, const struct fo_record *r)
         case 'f':
             put_source(t, r);
             break;
+        case 'l':
+            put_lost(t, r);
+            break;
         case 'm':
             fo_put(t, r->memory != NULL ? r->memory : "?");
             break;
@@ -100,7 +123,8 @@ const char *fo_record_label(const struct fo_record *r)
     if (r->kind >= FO_FINDING_FAULT_USED && r->kind <= FO_FINDING_FAULT)
         return "fault";
     if ((r->kind >= FO_FINDING_LIBC_CALL && r->kind <= FO_FINDING_LIBC_CALL_INTERIOR) ||
-        r->kind == FO_FINDING_LIBC_CALL_NO_BLOCK || r->kind == FO_FINDING_CHANGE)
+        r->kind == FO_FINDING_LIBC_CALL_NO_BLOCK || r->kind == FO_FINDING_CHANGE ||
+        r->kind == FO_FINDING_LEAK)
         return "called";
     if (r->kind == FO_FINDING_USED)
         return "used";

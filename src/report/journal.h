@@ -55,10 +55,13 @@ void fo_journal_undo_exec(void);
 /* This process is about to be ended by this signal. */
 void fo_journal_record_signal(int number);
 
-/* Keep a finding.  *row gets the number of its row, for the next time; 0 at first.  It lies in
- * memory of this process: the number is not bounded when it is read. */
+/* Keep a finding that was seen so many times.  *row gets the number of its row, for the next time;
+ * 0 at first.  It lies in memory of this process: the number is not bounded when it is read. */
 struct fo_record;
-void fo_journal_finding(const struct fo_record *record, uint32_t *row);
+void fo_journal_finding(const struct fo_record *record, uint64_t times, uint32_t *row);
+
+/* This process was looked at for leaks at its end, or it is not looked at, for this reason. */
+void fo_journal_record_look(enum fo_journal_look look);
 
 /* For journal_process.c and journal_finding.c: the row for this key in a table, claimed if it is
  * new (*is_new), or NULL when the table is full. */

@@ -49,6 +49,15 @@ static void keep_ancestors(uint32_t index)
     }
 }
 
+/* In fields that have no other use in a leak: see journal_format.h. */
+static void put_lost(struct fo_journal_finding *f, const struct fo_record *r)
+{
+    f->offset = r->lost.blocks;
+    f->racing = r->lost.bytes;
+    f->neighbour_line = r->lost.held < UINT32_MAX ? (uint32_t)r->lost.held : UINT32_MAX;
+    f->neighbour_size = r->lost.held_bytes;
+}
+
 static void put_record(struct fo_journal_finding *f, const struct fo_record *r)
 {
     f->kind.raw = fo_journal_intern(ids[r->kind]);
@@ -68,17 +77,20 @@ static void put_record(struct fo_journal_finding *f, const struct fo_record *r)
         f->neighbour_file.raw = file_of(r->neighbour.allocated);
         f->neighbour_line = (uint32_t)fo_site_line(r->neighbour.allocated);
     }
+    if (r->kind == FO_FINDING_LEAK)
+        put_lost(f, r);
     put_place(&f->allocated, &r->allocated);
     put_place(&f->freed, &r->first);
     put_place(&f->now, &r->now);
     keep_ancestors(r->now.process);
 }
 
-static uint64_t key_of(const struct fo_journal_finding *f)
+static uint64_t key_of(const struct fo_journal_finding *f, const struct fo_record *r)
 {
     const struct fo_journal_place *places[] = {&f->allocated, &f->freed, &f->now};
-    uint64_t key = (uint64_t)f->verb.raw << 48 ^ (uint64_t)f->kind.raw << 32 ^ f->operation << 16 ^
-                   f->object.raw;
+    uint64_t size = r->kind == FO_FINDING_LEAK ? f->size << 40 : 0; /* it tells objects apart */
+    uint64_t key = size ^ (uint64_t)f->verb.raw << 48 ^ (uint64_t)f->kind.raw << 32 ^
+                   f->operation << 16 ^ f->object.raw;
 
     for (size_t i = 0; i < 3; i++) {
         const uint64_t parts[] = {(uint64_t)places[i]->file.raw << 32 | places[i]->line,
@@ -95,9 +107,9 @@ static bool is_written(const struct fo_journal_finding *f)
     return __atomic_load_n(&f->row.state, __ATOMIC_ACQUIRE) == FO_JOURNAL_WRITTEN;
 }
 
-static void count(struct fo_journal_finding *f)
+static void count(struct fo_journal_finding *f, uint64_t times)
 {
-    __atomic_add_fetch(&f->count, 1, __ATOMIC_RELAXED);
+    __atomic_add_fetch(&f->count, times, __ATOMIC_RELAXED);
     FO_RELAXED_STORE(&f->last, fo_journal_now());
 }
 
@@ -115,14 +127,14 @@ static struct fo_journal_finding *claim(uint64_t key, bool *is_new)
     return NULL;
 }
 
-void fo_journal_finding(const struct fo_record *record, uint32_t *row)
+void fo_journal_finding(const struct fo_record *record, uint64_t times, uint32_t *row)
 {
     if (!fo_journal_is_usable())
         return;
-    __atomic_add_fetch(&fo_journal->counters.findings, 1, __ATOMIC_RELAXED);
+    __atomic_add_fetch(&fo_journal->counters.findings, times, __ATOMIC_RELAXED);
     uint32_t known = __atomic_load_n(row, __ATOMIC_RELAXED);
     if (known != 0 && is_written(&fo_journal->findings[known - 1])) {
-        count(&fo_journal->findings[known - 1]);
+        count(&fo_journal->findings[known - 1], times);
         return;
     }
     struct fo_journal_finding made;
@@ -131,12 +143,12 @@ void fo_journal_finding(const struct fo_record *record, uint32_t *row)
     made.first = fo_journal_now();
 
     bool is_new;
-    struct fo_journal_finding *f = claim(key_of(&made), &is_new);
+    struct fo_journal_finding *f = claim(key_of(&made, record), &is_new);
     if (f == NULL) {
-        __atomic_add_fetch(&fo_journal->counters.dropped.findings, 1, __ATOMIC_RELAXED);
+        __atomic_add_fetch(&fo_journal->counters.dropped.findings, times, __ATOMIC_RELAXED);
         return;
     }
-    count(f);
+    count(f, times);
     if (is_new) {
         size_t body = offsetof(struct fo_journal_finding, first);
         memcpy(&f->first, &made.first, sizeof made - body);

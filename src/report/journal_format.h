@@ -83,6 +83,16 @@ enum fo_journal_guard {
     FO_JOURNAL_LEFT,        /* was guarded, and executed another program since */
 };
 
+/* With FREEONCE_LEAKS: how a process ended, in place of a signal.  Others, or no number at all: it
+ * was not looked at, because it ended by _exit(2) or by a signal. */
+enum fo_journal_look {
+    FO_JOURNAL_LOOKED = 0x100,
+    FO_JOURNAL_NOT_SHARED,    /* not looked at: processes share OpenSSL's memory */
+    FO_JOURNAL_NOT_SANDBOXED, /* not looked at: system calls are filtered */
+    FO_JOURNAL_NOT_SEARCHED,  /* not looked at: its memory could not be searched */
+    FO_JOURNAL_LOOKS,
+};
+
 struct fo_journal_process {
     struct fo_journal_row row;
     uint64_t started; /* when it was noticed; nanoseconds since 1970 */
@@ -92,7 +102,7 @@ struct fo_journal_process {
     struct fo_journal_code forked; /* where its parent called fork() */
     char name[16];
     uint32_t is_fork; /* forked from parent_pid, which was guarded */
-    uint32_t ended;   /* by this signal; 0: not known */
+    uint32_t ended;   /* by this signal, or enum fo_journal_look; 0: not known */
     char how[176];    /* how the library was loaded; empty: as in the parent */
 };
 
@@ -108,6 +118,9 @@ struct fo_journal_place {
     struct fo_journal_code stack[FO_JOURNAL_FRAMES];
 };
 
+/* A leak has no second block, and no offset: there, offset is the number of blocks that are lost,
+ * racing their bytes, neighbour_line and neighbour_size those that only they lead to; all of the
+ * process that wrote the row.  count is the number of blocks in all processes. */
 struct fo_journal_finding {
     struct fo_journal_row row;
     uint64_t count; /* these two change after the row was written */

@@ -208,7 +208,7 @@ static void set_guard(enum fo_journal_guard from, enum fo_journal_guard to)
     finish(p, before);
 }
 
-void fo_journal_record_signal(int number)
+static void set_ended(uint32_t how)
 {
     enum fo_journal_state before;
 
@@ -217,8 +217,18 @@ void fo_journal_record_signal(int number)
     struct fo_journal_process *p = claim_own(&before);
     if (p == NULL)
         return;
-    p->ended = (uint32_t)number;
+    p->ended = how;
     finish(p, before);
+}
+
+void fo_journal_record_signal(int number)
+{
+    set_ended((uint32_t)number);
+}
+
+void fo_journal_record_look(enum fo_journal_look look)
+{
+    set_ended(look);
 }
 
 bool fo_journal_begin_exec(void)

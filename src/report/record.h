@@ -36,6 +36,9 @@ struct fo_record {
     size_t offset; /* of the pointer, or of the first byte that was overwritten */
     struct fo_place allocated, first, now;
     bool racing; /* the first free takes place at this moment */
+    struct {     /* of leaks: how many blocks, all their bytes; and those that only they lead to */
+        size_t blocks, bytes, held, held_bytes;
+    } lost;
     struct {
         uintptr_t block; /* the block below that was written past its end; 0: none */
         size_t size;
@@ -50,6 +53,10 @@ void fo_record_freed(struct fo_record *record, const struct fo_freed *freed);
 /* Report it: text, count, and what FREEONCE_ON_ERROR asks for.  Allocates nothing, takes no lock,
  * calls no OpenSSL. */
 void fo_report(const struct fo_record *record);
+
+/* The same at the end of the process, for what was seen so many times; what FREEONCE_ON_ERROR asks
+ * for is not done. */
+void fo_report_at_end(const struct fo_record *record, uint64_t times);
 
 /* This process is ending because of FREEONCE_ON_ERROR=abort. */
 extern bool fo_report_ends;

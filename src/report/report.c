@@ -62,7 +62,8 @@ _Static_assert(COUNT < 128, "fo_seen_key");
 
 static uint64_t key_of(const struct fo_record *r)
 {
-    const uint64_t parts[] = {((uint64_t)r->kind << 2 | r->operation) ^ (uintptr_t)r->verb,
+    uint64_t size = r->kind == FO_FINDING_LEAK ? r->size << 16 : 0; /* it tells objects apart */
+    const uint64_t parts[] = {((uint64_t)r->kind << 2 | r->operation) ^ (uintptr_t)r->verb ^ size,
                               r->allocated.known ? r->allocated.site : 0,
                               r->first.known ? r->first.site ^ r->first.caller : 0,
                               r->now.site ^ r->now.caller};
@@ -154,15 +155,15 @@ static void print_if_first_is_late(size_t row, const struct fo_record *record, u
         print_count(&own[row], record, n);
 }
 
-static void count_in_row(size_t row, const struct fo_record *record)
+static void count_in_row(size_t row, const struct fo_record *record, uint64_t times)
 {
     struct fo_seen *s = &fo_counts->table[row];
-    uint64_t n = fo_shared_add(&s->count, 1) + 1, none = 0;
+    uint64_t n = fo_shared_add(&s->count, times) + times, none = 0;
 
     keep(&own[row], record);
-    if (n == 1) {
+    if (n == times) {
         print(record, fo_output_finding);
-        fo_shared_replace(&s->printed, &none, 1);
+        fo_shared_replace(&s->printed, &none, n);
     } else if (fo_shared_number(&s->printed) == 0) {
         print_if_first_is_late(row, record, n);
     } else if (is_power_of_ten(n)) {
@@ -171,24 +172,29 @@ static void count_in_row(size_t row, const struct fo_record *record)
     }
 }
 
-static void count(const struct fo_record *record)
+static void count(const struct fo_record *record, uint64_t times)
 {
     uint32_t unseen = 0;
 
     fo_shared_set(&fo_counts->has_findings, 1);
     size_t row = find(key_of(record));
-    fo_journal_finding(record, row < FO_KINDS_OF_FINDING ? &own[row].journal : &unseen);
+    fo_journal_finding(record, times, row < FO_KINDS_OF_FINDING ? &own[row].journal : &unseen);
     if (row < FO_KINDS_OF_FINDING)
-        count_in_row(row, record);
+        count_in_row(row, record, times);
     else
         print(record, fo_output_finding_bounded);
+}
+
+void fo_report_at_end(const struct fo_record *record, uint64_t times)
+{
+    count(record, times);
 }
 
 bool fo_report_ends;
 
 void fo_report(const struct fo_record *record)
 {
-    count(record);
+    count(record, 1);
     if (fo_options.on_error.what == FO_ON_ERROR_EXIT)
         _exit(fo_options.on_error.status);
     if (fo_options.on_error.what == FO_ON_ERROR_ABORT) {

@@ -24,6 +24,8 @@ static struct depot {
     struct fo_shared_u64 words[WORDS];
 } * depot;
 
+bool fo_stacks_for_leaks;
+
 static uint32_t word_count; /* words that are mapped */
 
 bool fo_stacks_start(void)
@@ -125,6 +127,21 @@ static int remove_own(void **frames, int count)
         if (!is_of_library((uintptr_t)frames[i]))
             frames[kept++] = frames[i];
     return kept;
+}
+
+/* Lines that share a counter get fewer stacks, and so do those of two threads that count at the
+ * same moment. */
+bool fo_stack_is_due(uint64_t site, size_t size)
+{
+    enum { COUNTERS = 4096 };
+    static FO_BULKY uint32_t counters[COUNTERS];
+
+    if (!fo_stacks_for_leaks)
+        return true;
+    uint64_t hash = (site ^ (uint64_t)size << 20) * UINT64_C(0x9e3779b97f4a7c15);
+    uint32_t *counter = &counters[hash >> 40 & (COUNTERS - 1)], n = FO_RELAXED_LOAD(counter);
+    FO_RELAXED_STORE(counter, n + 1);
+    return n < FO_STACKS_FIRST || n % FO_STACKS_RATE == 0;
 }
 
 uint32_t fo_stack_capture(void)

@@ -7,6 +7,14 @@
 
 enum { FO_STACK_MAX = 32 }; /* frames */
 
+/* For leaks, stacks of allocations are enough, and not of all: the first ones of each line and
+ * size, then one in FO_STACKS_RATE. */
+enum { FO_STACKS_FIRST = 256, FO_STACKS_RATE = 16 };
+extern FO_HIDDEN bool fo_stacks_for_leaks;
+
+/* Is the stack of this allocation one to keep?  To be asked once for each allocation. */
+bool fo_stack_is_due(uint64_t site, size_t size);
+
 /* Map the depot.  False: no memory. */
 bool fo_stacks_start(void);
 

@@ -161,6 +161,7 @@ WARNING = (
 CASES = [
     *pages(),
     *(loaded_on(backend) for backend in EVERY),
+    Case("leaks-keep-stacks", "faults tell-version", told(LEAKS="1", STACKS="16"), ANY, {**VERBOSE, "FREEONCE_LEAKS": "1"}),
     Case("verbose-off", "faults tell-version", "", ANY, {"FREEONCE_VERBOSE": "0"}),
     Case(
         "verbose-lists-options",

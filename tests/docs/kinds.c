@@ -252,6 +252,13 @@ static void change_of_another_process(void)
         wait(NULL);
 }
 
+static void leak(void)
+{
+    SSL_CTX *context = SSL_CTX_new(TLS_method());
+    context = SSL_CTX_new(TLS_method());
+    SSL_CTX_free(context);
+}
+
 static const struct {
     const char *name;
     void (*commit)(void);
@@ -287,6 +294,7 @@ static const struct {
     {"libc-call-of-interior", libc_call_of_interior},
     {"libc-call-of-no-block", libc_call_of_no_block},
     {"change-of-another-process", change_of_another_process},
+    {"leak", leak},
 };
 
 int main(int argc, char **argv)

@@ -101,6 +101,27 @@ static void many_mappings_are_all_found(void **state)
         munmap(pages[i], PAGE);
 }
 
+static void access_and_file_are_known(void **state)
+{
+    static char data[64] = "data";
+    static const char constant[] = "constant";
+    char *p = map(2 * PAGE, MAP_PRIVATE | MAP_ANONYMOUS, -1);
+    struct fo_mapping m;
+
+    (void)state;
+    assert_int_equal(mprotect(p, PAGE, PROT_READ), 0);
+    assert_int_equal(mprotect(p + PAGE, PAGE, PROT_NONE), 0);
+    assert_true(fo_mapping_find((uintptr_t)p, &m));
+    assert_true(m.readable && !m.writable && !m.file);
+    assert_true(fo_mapping_find((uintptr_t)p + PAGE, &m));
+    assert_true(!m.readable && !m.writable && !m.file);
+    assert_true(fo_mapping_find((uintptr_t)&data, &m));
+    assert_true(m.readable && m.writable && m.file);
+    assert_true(fo_mapping_find((uintptr_t)&constant, &m));
+    assert_true(m.readable && !m.writable && m.file);
+    munmap(p, 2 * PAGE);
+}
+
 static void looking_leaves_errno_and_descriptors_alone(void **state)
 {
     struct fo_mapping m;
@@ -125,6 +146,7 @@ int main(void)
         cmocka_unit_test(the_ends_are_exact),
         cmocka_unit_test(what_is_not_mapped_is_not_found),
         cmocka_unit_test(many_mappings_are_all_found),
+        cmocka_unit_test(access_and_file_are_known),
         cmocka_unit_test(looking_leaves_errno_and_descriptors_alone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -157,6 +157,12 @@ static void describe_unexplained(FILE *out, uint64_t processes)
             (unsigned long long)processes, processes == 1 ? "" : "es");
 }
 
+static void describe_unlooked(FILE *out, uint64_t processes)
+{
+    fprintf(out, "%llu guarded process%s not looked at for leaks: see freeonce(1)",
+            (unsigned long long)processes, processes == 1 ? " was" : "es were");
+}
+
 static void put_missing_items(FILE *out, const struct fo_model *m)
 {
     if (m->unguarded.reason != NULL)
@@ -169,6 +175,7 @@ static void put_missing_items(FILE *out, const struct fo_model *m)
     put_count(out, m->left, describe_left);
     put_count(out, m->older, describe_older);
     put_count(out, fo_model_unexplained(m), describe_unexplained);
+    put_count(out, fo_model_unlooked(m), describe_unlooked);
     for (size_t i = 0; i < m->process_count; i++) {
         const struct fo_process_shown *p = &m->processes[i];
         if (p->guard == FO_JOURNAL_UNPROTECTED)

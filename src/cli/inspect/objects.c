@@ -32,21 +32,15 @@ struct fo_objects {
     } remembered[REMEMBERED];
 };
 
-/* The version that the library says it stands in front of, if it is one only. */
-static bool read_version(struct fo_target *t, char version[16])
+bool fo_object_version(const char *how, char version[FO_OBJECT_VERSION])
 {
     static const char before[] = "OpenSSL ";
-    char how[HOW_MOST] = "";
-    size_t length = t->d.how_text.count - 1;
 
     *version = '\0';
-    if (length >= sizeof how ||
-        !fo_source_read(t->source, t->d.how + t->d.how_text.offset, how, length))
-        return false;
     for (const char *at = how; (at = strstr(at, before)) != NULL;) {
         at += sizeof before - 1;
         size_t used = strspn(at, "0123456789.");
-        if (used == 0 || used >= 16)
+        if (used == 0 || used >= FO_OBJECT_VERSION)
             continue;
         if (*version != '\0' && (strncmp(version, at, used) != 0 || version[used] != '\0')) {
             *version = '\0';
@@ -58,10 +52,29 @@ static bool read_version(struct fo_target *t, char version[16])
     return *version != '\0';
 }
 
+const char *fo_object_at(const char *version, const char *file, int line, uint64_t size)
+{
+    for (size_t i = 0; i < ROWS; i++)
+        if (table[i].line == line && table[i].size == size && strcmp(table[i].file, file) == 0 &&
+            strcmp(table[i].version, version) == 0)
+            return table[i].name;
+    return NULL;
+}
+
+static bool read_version(struct fo_target *t, char version[FO_OBJECT_VERSION])
+{
+    char how[HOW_MOST] = "";
+    size_t length = t->d.how_text.count - 1;
+
+    return length < sizeof how &&
+           fo_source_read(t->source, t->d.how + t->d.how_text.offset, how, length) &&
+           fo_object_version(how, version);
+}
+
 struct fo_objects *fo_objects_start(struct fo_target *t)
 {
     struct fo_objects *o = calloc(1, sizeof *o);
-    char version[16];
+    char version[FO_OBJECT_VERSION];
 
     if (o == NULL) {
         fo_error("no memory to tell objects apart");

@@ -9,6 +9,15 @@
 
 #define FO_NO_OBJECT "other, " /* in front of the line of what is no known object */
 
+enum { FO_OBJECT_VERSION = 16 };
+
+/* The version of OpenSSL in what the library says of how it was loaded, "in front of OpenSSL 3.0.22
+ * (linked)".  False: there is none, or there are two. */
+bool fo_object_version(const char *how, char version[FO_OBJECT_VERSION]);
+
+/* The object that this line of that version allocates, of this size; NULL: it is not known. */
+const char *fo_object_at(const char *version, const char *file, int line, uint64_t size);
+
 struct fo_objects;
 
 /* For the OpenSSL in this process; without memory the command ends. */

@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "cli/inspect/objects.h"
 #include "cli/model/journal_rows.h"
 #include "report/advice.h"
 #include "report/headline.h"
@@ -70,6 +71,7 @@ static void put_words(const struct fo_reading *r, const struct fo_journal_findin
         .block = out->block,
         .size = out->size,
         .offset = out->offset,
+        .lost = {out->lost.blocks, out->lost.bytes, out->lost.held, out->lost.held_bytes},
     };
 
     out->headline = out->kind;
@@ -114,19 +116,58 @@ static const char *or_unknown(const char *text)
 }
 
 /* If a writer is stopped for long, other processes take it for dead and write a row of their own:
- * then two rows are one finding. */
-static bool is_merged(const struct fo_reading *r, const struct fo_finding_shown *f)
+ * then two rows are one finding.  So are leaks of one line that differ in size, if the line
+ * allocates no known object.  NULL: it is a new one. */
+static struct fo_finding_shown *merge(const struct fo_reading *r, const struct fo_finding_shown *f)
 {
     for (size_t i = r->first_finding; i < r->model->finding_count; i++) {
         struct fo_finding_shown *same = &r->model->findings[i];
         if (strcmp(same->fingerprint, f->fingerprint) != 0)
             continue;
         same->count += f->count;
+        same->lost.blocks += f->lost.blocks;
+        same->lost.bytes += f->lost.bytes;
+        same->lost.held += f->lost.held;
+        same->lost.held_bytes += f->lost.held_bytes;
         same->first = f->first < same->first ? f->first : same->first;
         same->last = f->last > same->last ? f->last : same->last;
-        return true;
+        return same;
     }
-    return false;
+    return NULL;
+}
+
+static void read_others(const struct fo_reading *r, const struct fo_journal_finding *f,
+                        struct fo_finding_shown *out)
+{
+    out->offset = f->offset;
+    out->racing = f->racing != 0;
+    out->neighbour_block = f->neighbour_block;
+    out->neighbour_size = f->neighbour_size;
+    out->neighbour_file = source_file(r, f->neighbour_file);
+    out->neighbour_line = f->neighbour_line;
+}
+
+/* The library knows no objects: they are known by the line and the size. */
+static void read_lost(const struct fo_reading *r, const struct fo_journal_finding *f,
+                      struct fo_finding_shown *out)
+{
+    const struct fo_process_shown *p = out->allocated.process;
+    char version[FO_OBJECT_VERSION];
+
+    if (!out->now.known)
+        out->now.process = p;
+    out->lost.blocks = f->offset;
+    out->lost.bytes = f->racing;
+    out->lost.held = f->neighbour_line;
+    out->lost.held_bytes = f->neighbour_size;
+    for (unsigned depth = 0; p != NULL && *p->how == '\0' && depth < FO_JOURNAL_PROCESSES; depth++)
+        p = p->parent;
+    if (p == NULL || out->allocated.file == NULL || !fo_object_version(p->how, version))
+        return;
+    const char *name =
+        fo_object_at(version, out->allocated.file, (int)out->allocated.line, out->size);
+    if (name != NULL)
+        out->object = fo_model_string(r->model, name);
 }
 
 static void read_finding(struct fo_reading *r, const struct fo_journal_finding *f)
@@ -140,22 +181,24 @@ static void read_finding(struct fo_reading *r, const struct fo_journal_finding *
     out->pointer = f->pointer;
     out->block = f->block;
     out->size = f->size;
-    out->offset = f->offset;
     out->count = f->count;
     r->occurrences += f->count;
     out->first = f->first;
     out->last = f->last;
-    out->racing = f->racing != 0;
-    out->neighbour_block = f->neighbour_block;
-    out->neighbour_size = f->neighbour_size;
-    out->neighbour_file = source_file(r, f->neighbour_file);
-    out->neighbour_line = f->neighbour_line;
     out->allocated = place_of(r, &f->allocated);
     out->freed = place_of(r, &f->freed);
     out->now = place_of(r, &f->now);
+    if (strcmp(out->kind, "leak") == 0)
+        read_lost(r, f, out);
+    else
+        read_others(r, f, out);
     put_words(r, f, out);
     out->fingerprint = fingerprint_of(r, out);
-    r->model->finding_count += !is_merged(r, out);
+    struct fo_finding_shown *same = merge(r, out);
+    if (same == NULL)
+        r->model->finding_count++;
+    else if (same->lost.blocks != 0)
+        put_words(r, f, same);
 }
 
 void fo_read_findings(struct fo_reading *r)

@@ -18,6 +18,8 @@ static void read_rows(struct fo_reading *r)
         out->started = p->started;
         out->guard = p->guard <= FO_JOURNAL_LEFT ? (int)p->guard : FO_JOURNAL_SEEN;
         out->signal = p->ended < 65 ? (int)p->ended : 0;
+        out->look =
+            p->ended >= FO_JOURNAL_LOOKED && p->ended < FO_JOURNAL_LOOKS ? (int)p->ended : 0;
         out->forked = fo_row_code(r, &p->forked);
     }
 }

@@ -26,6 +26,7 @@ struct fo_process_shown {
     uint64_t started; /* nanoseconds since 1970 */
     int guard;        /* enum fo_journal_guard */
     int signal;       /* that ended it; 0: none that is known */
+    int look;         /* for leaks, at its end: enum fo_journal_look; 0: it did not come to that */
     struct fo_code forked;
 };
 
@@ -51,6 +52,9 @@ struct fo_finding_shown {
     uint64_t pointer, block, size, offset;
     uint64_t count, first, last; /* how often, and when: nanoseconds since 1970 */
     bool racing;                 /* the first free was in progress at that moment */
+    struct {                     /* of a leak, in the process that saw it first */
+        uint64_t blocks, bytes, held, held_bytes; /* blocks 0: it is no leak */
+    } lost;
     uint64_t neighbour_block, neighbour_size;
     const char *neighbour_file;
     unsigned neighbour_line;
@@ -100,6 +104,11 @@ void fo_model_killed(struct fo_model *model, unsigned pid, int signal);
 bool fo_process_is_unexplained(const struct fo_model *model,
                                const struct fo_process_shown *process);
 size_t fo_model_unexplained(const struct fo_model *model);
+
+/* With FREEONCE_LEAKS: was this process guarded, and not looked at for leaks?  Why not, in words. */
+bool fo_process_is_unlooked(const struct fo_model *model, const struct fo_process_shown *process);
+size_t fo_model_unlooked(const struct fo_model *model);
+const char *fo_process_why_unlooked(const struct fo_process_shown *process);
 
 /* How many findings are not suppressed? */
 size_t fo_model_counting(const struct fo_model *model);

@@ -96,6 +96,20 @@ static json_t *neighbour(const struct fo_finding_shown *f)
     return value;
 }
 
+static json_t *leak(const struct fo_finding_shown *f)
+{
+    json_t *value;
+
+    if (f->lost.blocks == 0)
+        return json_null();
+    value = fo_json_object();
+    fo_json_set(value, "blocks", fo_json_number(f->lost.blocks));
+    fo_json_set(value, "bytes", fo_json_number(f->lost.bytes));
+    fo_json_set(value, "held_blocks", fo_json_number(f->lost.held));
+    fo_json_set(value, "held_bytes", fo_json_number(f->lost.held_bytes));
+    return value;
+}
+
 static json_t *suppressed(const struct fo_suppression *s)
 {
     json_t *value;
@@ -144,6 +158,7 @@ static void put_finding(FILE *out, const struct fo_model *model, const struct fo
     fo_json_set(line, "last", fo_json_time(f->last));
     fo_json_set(line, "racing", json_boolean(f->racing));
     fo_json_set(line, "neighbour", neighbour(f));
+    fo_json_set(line, "leak", leak(f));
     fo_json_set(line, "allocated", place(model, &f->allocated));
     fo_json_set(line, "freed", place(model, &f->freed));
     fo_json_set(line, "now", place(model, &f->now));
@@ -151,6 +166,15 @@ static void put_finding(FILE *out, const struct fo_model *model, const struct fo
     fo_json_set(line, "fingerprint", fo_json_text(f->fingerprint));
     fo_json_set(line, "suppressed", suppressed(f->suppressed));
     put(out, line);
+}
+
+static const char *look(int which)
+{
+    return which == FO_JOURNAL_LOOKED          ? "looked"
+           : which == FO_JOURNAL_NOT_SHARED    ? "shared"
+           : which == FO_JOURNAL_NOT_SANDBOXED ? "filtered"
+           : which == FO_JOURNAL_NOT_SEARCHED  ? "failed"
+                                               : NULL;
 }
 
 static void put_process(FILE *out, const struct fo_model *model, const struct fo_process_shown *p)
@@ -166,6 +190,7 @@ static void put_process(FILE *out, const struct fo_model *model, const struct fo
     fo_json_set(line, "started", fo_json_time(p->started));
     fo_json_set(line, "guard", fo_json_text(guard(p->guard)));
     fo_json_set(line, "signal", fo_json_known((uint64_t)p->signal));
+    fo_json_set(line, "leaks", fo_json_text(look(p->look)));
     fo_json_set(line, "how", fo_json_text(how ? p->how : NULL));
     fo_json_set(line, "is_fork", json_boolean(p->is_fork));
     fo_json_set(line, "forked", code(&p->forked));

@@ -196,6 +196,24 @@ static void put_unexplained(const struct page *page, const struct fo_model *mode
         fprintf(page->out, "freeonce: %zu more processes were killed by signals\n", count - shown);
 }
 
+/* Nor are these: what they lost is not known. */
+static void put_unlooked(const struct page *page, const struct fo_model *model)
+{
+    size_t shown = 0, count = fo_model_unlooked(model);
+
+    for (size_t i = 0; i < model->process_count && shown < UNEXPLAINED_MAX; i++) {
+        const struct fo_process_shown *p = &model->processes[i];
+        if (!fo_process_is_unlooked(model, p))
+            continue;
+        fprintf(page->out, "freeonce: pid %u (%s) was not looked at for leaks: %s\n", p->pid,
+                p->name, fo_process_why_unlooked(p));
+        shown++;
+    }
+    if (count > shown)
+        fprintf(page->out, "freeonce: %zu more processes were not looked at for leaks\n",
+                count - shown);
+}
+
 static void put_process(const struct page *page, const struct fo_model *model,
                         const struct fo_process_shown *p, int depth)
 {
@@ -283,6 +301,7 @@ void fo_text_summary(FILE *out, const struct fo_model *model, const struct fo_ru
 
     put_unprotected(&page, model);
     put_unexplained(&page, model);
+    put_unlooked(&page, model);
     put_counts(&page, model);
     if (run->ended && run->signal != 0)
         fprintf(out, "; the command was ended by signal %d (%s)", run->signal,

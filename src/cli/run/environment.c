@@ -137,6 +137,8 @@ int fo_run_environment(char ***environment, const struct fo_run_settings *s, con
         return FO_EXIT_RUN_FAILED;
     for (size_t i = 0; s->ci && i < sizeof ci / sizeof ci[0]; i++)
         put_default(&list, ci[i]);
+    if (s->leaks)
+        put_default(&list, "FREEONCE_LEAKS=1");
     put(&list, "FREEONCE_JOURNAL=", journal);
     put_default(&list, "FREEONCE_LOG=journal"); /* the run reports the findings at its end */
     if (s->require)

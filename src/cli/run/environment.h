@@ -7,7 +7,7 @@
 enum { FO_RUN_SETTINGS_MAX = 32 };
 
 struct fo_run_settings {
-    bool ci, require;
+    bool ci, leaks, require;
     const char *library;                  /* NULL: the one that belongs to this command */
     const char *set[FO_RUN_SETTINGS_MAX]; /* NAME=VALUE, without FREEONCE_ */
     int set_count;

@@ -22,6 +22,7 @@
 enum {
     KEY_CI = 0x100,
     KEY_ALLOW_NONE,
+    KEY_LEAKS,
     KEY_REQUIRE,
     KEY_JOURNAL,
     KEY_LIBRARY,
@@ -47,6 +48,10 @@ static const struct argp_option options[] = {
      "if no process was guarded",
      0},
     {"allow-none", KEY_ALLOW_NONE, NULL, 0, "with --ci, accept that no process was guarded", 0},
+    {"leaks", KEY_LEAKS, NULL, 0,
+     "report what OpenSSL still has when a process ends and the program cannot reach any more "
+     "(FREEONCE_LEAKS=1)",
+     0},
     {"set", 's', "NAME=VALUE", 0, "set the option FREEONCE_NAME (see freeonce options)", 0},
     {"require", KEY_REQUIRE, NULL, 0,
      "exit status 78 if no process was guarded, or one ran unprotected", 0},
@@ -96,6 +101,9 @@ static error_t parse(int key, char *argument, struct argp_state *state)
         return 0;
     case KEY_CI:
         a->settings.ci = true;
+        return 0;
+    case KEY_LEAKS:
+        a->settings.leaks = true;
         return 0;
     case KEY_ALLOW_NONE:
         a->allow_none = true;
@@ -224,6 +232,7 @@ int fo_run_main(int argc, char **argv)
             "COMMAND.\n\n"
             "Examples:\n"
             "  freeonce --ci -- make test\n"
+            "  freeonce --ci --leaks -- make test\n"
             "  freeonce --ci --format junit -o freeonce.xml --format text -- ctest\n"
             "  freeonce --set STACKS=16 -- ./server --foreground",
         .children = children,
