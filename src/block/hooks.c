@@ -9,6 +9,7 @@
 #include "block/hooks_parts.h"
 #include "block/quarantine.h"
 #include "block/fast.h"
+#include "block/sample.h"
 #include "heap/direct.h"
 #include "process/process.h"
 
@@ -159,6 +160,11 @@ void *fo_malloc_refill(size_t size, const char *file, int line)
     void *p = NULL;
 
     if (fo_likely(size - 1 < most)) {
+        if (fo_unlikely(FO_RELAXED_LOAD(&d->fine) != FO_RELAXED_LOAD(&fo_region->fine)) &&
+            (FO_RELAXED_LOAD(&d->fine) & FO_FINE_SAMPLED) != 0) {
+            p = fo_sample_refill(d, size, file, line);
+            return p != NULL ? p : allocate(size, file, line);
+        }
         if (fo_unlikely(FO_RELAXED_LOAD(&d->fine) != FO_RELAXED_LOAD(&fo_region->fine)))
             fo_region_refine(d);
         p = fo_cache_enter() ? allocate_borrowing(d, most, size, file, line)

@@ -99,6 +99,10 @@ static bool start(void)
     understood &= fo_backend_is_known(fo_options.backend);
     if (!understood)
         fo_engine_refuse();
+    if (fo_options.stacks > FO_STACK_MAX)
+        fo_options.stacks = FO_STACK_MAX;
+    if (fo_options.stacks != 0) /* all stacks are kept */
+        fo_options.sample = 0;
     fo_libc_memory_find();
     fo_hot.first = fo_hot.alloc = fo_choose_first;
     fo_cure_stop_thread = fo_openssl_thread_stop;
@@ -106,7 +110,7 @@ static bool start(void)
     fo_hot.memory = fo_memory_map(false);
     fo_hot.tree = fo_hot.memory != NULL ? &fo_hot.memory->tree : NULL;
     if (fo_hot.memory == NULL || !fo_process_start(&process_events) || !fo_report_start() ||
-        (fo_options.stacks != 0 && !fo_stacks_start())) {
+        ((fo_options.stacks != 0 || fo_options.sample != 0) && !fo_stacks_start())) {
         fo_say_words("no memory for the registry of blocks (address space limit?); this process "
                      "runs unprotected",
                      NULL);
@@ -114,14 +118,12 @@ static bool start(void)
         fo_engine_refuse();
         return false;
     }
-    if (fo_options.faults && fo_options.stacks == 0)
+    if (fo_options.faults && fo_options.stacks == 0 && fo_options.sample == 0)
         (void)fo_stacks_start(); /* without memory for stacks, reports have none */
     fo_hot.root = fo_hot.memory->root;
     fo_process_self();
     fo_thread_id(); /* now: a sandbox that the process enters later may forbid its system call */
     fo_hot.alone = &__libc_single_threaded;
-    if (fo_options.stacks > FO_STACK_MAX)
-        fo_options.stacks = FO_STACK_MAX;
     fo_hot.tail = (fo_options.canary ? FO_CANARY_LEAST : 0u) + (fo_options.stacks != 0 ? 8u : 0u);
     fo_hot.fill = fo_options.fill;
     fo_hot.checks_frees = fo_options.fill || fo_options.wipe || fo_hot.tail != 0;
