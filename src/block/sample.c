@@ -149,15 +149,18 @@ static uint32_t cells_from(const struct fo_cell *take)
 
 static struct fo_cell *cell_behind(struct fo_cell *take, uint32_t distance)
 {
-    return distance < cells_from(take) ? take + distance : NULL;
+    return distance < FO_MAGAZINE_CELLS && distance < cells_from(take) ? take + distance : NULL;
 }
 
 /* The thread has this cache.  0: no memory. */
-static uintptr_t take(struct fo_direct *d, struct fo_cache *cache, unsigned class, bool *due)
+static uintptr_t take(struct fo_direct *d, struct fo_cache *cache, size_t size, bool *due)
 {
+    size_t step = (size - 1) >> 4;
+    unsigned class = fo_class_as(FO_RELAXED_LOAD(&fo_region->fine), fo_region_class_of(size));
     struct fo_bin *bin = &cache->bins[class];
     struct fo_cell **stop = &stops[(size_t)cache->index * FO_REGION_CLASSES + class];
     uint32_t one_in = fo_options.sample;
+    bool is_stopped = FO_RELAXED_LOAD(&d->bins[step]) != class * sizeof(struct fo_bin);
 
     if (FO_RELAXED_LOAD(&bin->take)->payload == 0) {
         bool was_missed = *stop != NULL; /* after a fork, or another thread took the class */
@@ -170,7 +173,8 @@ static uintptr_t take(struct fo_direct *d, struct fo_cache *cache, unsigned clas
     *due = cell == *stop;
     if (*due)
         *stop = cell_behind(cell, one_in);
-    fo_region_stop(d, class, *stop != NULL);
+    if ((*stop != NULL) != is_stopped)
+        fo_region_stop(d, class, !is_stopped);
     uintptr_t payload = FO_RELAXED_LOAD(&cell->payload);
     FO_RELAXED_STORE(&cell->payload, 0);
     __atomic_store_n(&bin->take, cell + 1, __ATOMIC_RELEASE);
@@ -186,8 +190,7 @@ void *fo_sample_refill(struct fo_direct *d, size_t size, const char *file, int l
         fo_region_refine(d);
     bool borrows = fo_cache_enter();
     struct fo_cache *cache = fo_cache_own();
-    uintptr_t payload =
-        cache != NULL ? take(d, cache, fo_class_as(fine, fo_region_class_of(size)), &due) : 0;
+    uintptr_t payload = cache != NULL ? take(d, cache, size, &due) : 0;
     if (borrows)
         fo_cache_leave();
     if (payload == 0)

@@ -14,7 +14,7 @@
 #include "options/options.h"
 
 /* FEW_WORDS: enough for stacks of faults alone; SAMPLED_WORDS: for some ten thousand stacks. */
-enum { WORDS = 1 << 23, FEW_WORDS = 1 << 12, SAMPLED_WORDS = 1 << 18, PROBES = 16 };
+enum { FEW_WORDS = 1 << 12, SAMPLED_WORDS = 1 << 18, PROBES = 16 };
 enum { SLOTS = sizeof((struct fo_stack_depot){0}.slots) / sizeof(struct fo_shared_u32) };
 
 struct fo_stack_depot *fo_stack_depot;
@@ -25,7 +25,7 @@ static unsigned frame_count; /* of a stack, at most; 0: none are kept */
 
 bool fo_stacks_start(void)
 {
-    word_count = fo_options.stacks != 0   ? WORDS
+    word_count = fo_options.stacks != 0   ? FO_STACK_WORDS
                  : fo_options.sample != 0 ? SAMPLED_WORDS
                                           : FEW_WORDS;
     size_t size = offsetof(struct fo_stack_depot, words) + word_count * sizeof *depot->words;

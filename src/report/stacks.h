@@ -7,6 +7,7 @@
 #include "base/shared_number.h"
 
 enum { FO_STACK_MAX = 32, FO_STACK_SAMPLED = 24 }; /* frames */
+enum { FO_STACK_WORDS = 1 << 23 };                 /* of the depot, at most */
 
 /* A stack is a word with its length and the keyed hash of its frames, and its frames; its number is
  * where it starts.  Any process of the tree can have written any of it. */
