@@ -12,6 +12,7 @@
 #include "heap/magazine.h"
 #include "options/options.h"
 #include "process/process.h"
+#include "report/frames.h"
 #include "report/stacks.h"
 
 enum { PROBES = 32 };
@@ -64,7 +65,7 @@ static bool is_sampled(uintptr_t payload)
             return false;
     }
     const struct fo_header *h = fo_header_of(payload);
-    if (!fo_is_readable((uintptr_t)h, sizeof *h))
+    if (!fo_is_direct(payload) && !fo_is_readable((uintptr_t)h, sizeof *h))
         return false;
     uint64_t word = FO_RELAXED_LOAD(&h->word);
     return fo_word_backend(word) == FO_BACKEND_SAMPLED &&
@@ -223,9 +224,14 @@ void fo_sample_start(unsigned backend, bool shared)
                      NULL);
         return;
     }
+    if (!fo_frames_start()) { /* now: a sandbox may forbid it later */
+        fo_say_words("FREEONCE_SAMPLE: libgcc_s.so.1, which walks the stack, cannot be loaded; no "
+                     "stacks are kept",
+                     NULL);
+        return;
+    }
     own_backend = backend;
     fo_backends[FO_BACKEND_SAMPLED] = fo_backends[backend];
     fo_direct_is_sampled = draws;
-    fo_stack_sample(); /* the first call loads the unwinder, which a sandbox may forbid later */
     FO_RELAXED_STORE(&fo_sample_above, draws ? FO_REGION_SMALL : 0);
 }

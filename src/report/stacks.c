@@ -12,6 +12,7 @@
 #include "base/hot.h"
 #include "base/shared_number.h"
 #include "options/options.h"
+#include "report/frames.h"
 
 /* FEW_WORDS: enough for stacks of faults alone; SAMPLED_WORDS: for some ten thousand stacks. */
 enum { FEW_WORDS = 1 << 12, SAMPLED_WORDS = 1 << 18, PROBES = 16 };
@@ -129,7 +130,7 @@ static int remove_own(void **frames, int count)
     return kept;
 }
 
-static uint32_t capture(void)
+static uint32_t capture(int (*walk)(void **frames, int most))
 {
     static __thread bool inside; /* the unwinder may allocate */
     void *frames[FO_STACK_MAX + 8];
@@ -138,7 +139,7 @@ static uint32_t capture(void)
     if (depot == NULL || inside)
         return 0;
     inside = true;
-    int count = backtrace(frames, (int)frame_count + 8);
+    int count = walk(frames, (int)frame_count + 8);
     inside = false;
     errno = saved_errno;
     count = remove_own(frames, count);
@@ -149,12 +150,12 @@ static uint32_t capture(void)
 
 uint32_t fo_stack_capture(void)
 {
-    return fo_options.stacks != 0 ? capture() : 0;
+    return fo_options.stacks != 0 ? capture(backtrace) : 0;
 }
 
 uint32_t fo_stack_sample(void)
 {
-    return capture();
+    return capture(fo_frames_walk);
 }
 
 uint32_t fo_stack_put(const uintptr_t *frames, unsigned count)
