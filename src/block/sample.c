@@ -148,9 +148,13 @@ static uint32_t cells_from(const struct fo_cell *take)
     return n != 0 ? (uint32_t)(fo_end_cell(fo_magazine_at(n)) - take) : 0;
 }
 
+/* NULL: it is not in this magazine, or has no slot. */
 static struct fo_cell *cell_behind(struct fo_cell *take, uint32_t distance)
 {
-    return distance < FO_MAGAZINE_CELLS && distance < cells_from(take) ? take + distance : NULL;
+    return distance < FO_MAGAZINE_CELLS && distance < cells_from(take) &&
+                   FO_RELAXED_LOAD(&take[distance].payload) != 0
+               ? take + distance
+               : NULL;
 }
 
 /* The thread has this cache.  0: no memory. */

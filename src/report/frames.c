@@ -19,7 +19,7 @@
 #include "base/real.h"
 
 #ifdef __x86_64__
-enum { SIZES = 1 << 13, FRAMES_MOST = 128, CHECKED = 64, OUTERMOST = 0xffff };
+enum { SIZES = 1 << 13, FRAMES_MOST = 128, CHECKED = 256, OUTERMOST = 0xffff };
 
 static struct {
     _Unwind_Reason_Code (*backtrace)(_Unwind_Trace_Fn, void *);
@@ -84,10 +84,9 @@ static void learn_all(const struct walk *w, int first)
     for (; i + 1 < w->count && is_ordinary(w, i); i++)
         learn(w->pc[i], (w->sp[i + 1] - w->sp[i]) / 8);
     uintptr_t low = w->sp[first], high = w->sp[i];
-    if (i + 1 < w->count)
-        learn(w->pc[i], 0);
-    else if (w->count < FRAMES_MOST)
-        learn(w->pc[i], OUTERMOST);
+    bool ends = i + 1 == w->count ? w->count < FRAMES_MOST : w->pc[i + 1] == 0;
+    if (ends || i + 1 < w->count)
+        learn(w->pc[i], ends ? OUTERMOST : 0);
     if (low <= stack_high && high >= stack_low) { /* the same stack */
         low = low < stack_low ? low : stack_low;
         high = high > stack_high ? high : stack_high;
