@@ -193,9 +193,9 @@ void *fo_sample_refill(struct fo_direct *d, size_t size, const char *file, int l
 
     if (FO_RELAXED_LOAD(&d->fine) != (fine | FO_FINE_SAMPLED))
         fo_region_refine(d);
-    bool borrows = fo_cache_enter();
-    struct fo_cache *cache = fo_cache_own();
-    uintptr_t payload = cache != NULL ? take(d, cache, size, &due) : 0;
+    bool borrows = fo_thread.cache == &fo_no_cache && fo_cache_enter();
+    struct fo_cache *cache = fo_thread.cache;
+    uintptr_t payload = cache != &fo_no_cache ? take(d, cache, size, &due) : 0;
     if (borrows)
         fo_cache_leave();
     if (payload == 0)

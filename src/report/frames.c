@@ -53,65 +53,6 @@ static void learn(uintptr_t pc, uintptr_t size)
         FO_RELAXED_STORE(place, fresh);
 }
 
-struct walk {
-    int count;
-    uintptr_t pc[FRAMES_MOST], sp[FRAMES_MOST];
-};
-
-static _Unwind_Reason_Code take(struct _Unwind_Context *context, void *data)
-{
-    struct walk *w = data;
-
-    w->pc[w->count] = unwind.ip(context);
-    w->sp[w->count] = unwind.sp(context);
-    return ++w->count == FRAMES_MOST ? _URC_NORMAL_STOP : _URC_NO_REASON;
-}
-
-static bool is_ordinary(const struct walk *w, int i)
-{
-    uintptr_t size = w->sp[i + 1] - w->sp[i];
-
-    return size % 8 == 0 && size / 8 - 1 < OUTERMOST - 1 &&
-           ((const uintptr_t *)w->sp[i + 1])[-1] == w->pc[i + 1];
-}
-
-/* The part of the stack from the first frame up to a frame that is no caller of the one before,
- * such as behind a signal handler. */
-static void learn_all(const struct walk *w, int first)
-{
-    int i = first;
-
-    for (; i + 1 < w->count && is_ordinary(w, i); i++)
-        learn(w->pc[i], (w->sp[i + 1] - w->sp[i]) / 8);
-    uintptr_t low = w->sp[first], high = w->sp[i];
-    bool ends = i + 1 == w->count ? w->count < FRAMES_MOST : w->pc[i + 1] == 0;
-    if (ends || i + 1 < w->count)
-        learn(w->pc[i], ends ? OUTERMOST : 0);
-    if (low <= stack_high && high >= stack_low) { /* the same stack */
-        low = low < stack_low ? low : stack_low;
-        high = high > stack_high ? high : stack_high;
-    }
-    stack_low = low;
-    stack_high = high;
-}
-
-/* By the unwinder, from this frame on. */
-static __attribute__((noinline)) int walk_slowly(uintptr_t pc, uintptr_t sp, void **out, int most)
-{
-    struct walk w = {.count = 0};
-    int first = 0, count = 0;
-
-    unwind.backtrace(take, &w);
-    while (first < w.count && (w.pc[first] != pc || w.sp[first] != sp))
-        first++;
-    if (first == w.count)
-        return 0;
-    learn_all(&w, first);
-    for (int i = first; i < w.count && count < most && w.pc[i] != 0; i++)
-        out[count++] = (void *)w.pc[i];
-    return count;
-}
-
 /* 0: not all is known. */
 static int walk_fast(uintptr_t pc, uintptr_t sp, void **out, int most)
 {
@@ -134,13 +75,85 @@ static int walk_fast(uintptr_t pc, uintptr_t sp, void **out, int most)
     return count;
 }
 
+struct walk {
+    void **rest; /* what is behind the last frame, if all of it is known */
+    int count, most, rest_count;
+    uintptr_t pc[FRAMES_MOST], sp[FRAMES_MOST];
+};
+
+static _Unwind_Reason_Code take(struct _Unwind_Context *context, void *data)
+{
+    struct walk *w = data;
+
+    w->pc[w->count] = unwind.ip(context);
+    w->sp[w->count] = unwind.sp(context);
+    if (++w->count == FRAMES_MOST)
+        return _URC_NORMAL_STOP;
+    if (w->most == 0 || w->count < 4)
+        return _URC_NO_REASON;
+    w->rest_count = walk_fast(w->pc[w->count - 1], w->sp[w->count - 1], w->rest, w->most);
+    return w->rest_count != 0 ? _URC_NORMAL_STOP : _URC_NO_REASON;
+}
+
+static bool is_ordinary(const struct walk *w, int i)
+{
+    uintptr_t size = w->sp[i + 1] - w->sp[i];
+
+    return size % 8 == 0 && size / 8 - 1 < OUTERMOST - 1 &&
+           ((const uintptr_t *)w->sp[i + 1])[-1] == w->pc[i + 1];
+}
+
+/* The part of the stack from the first frame up to a frame that is no caller of the one before,
+ * such as behind a signal handler. */
+static void learn_all(const struct walk *w, int first)
+{
+    int i = first;
+
+    for (; i + 1 < w->count && is_ordinary(w, i); i++)
+        learn(w->pc[i], (w->sp[i + 1] - w->sp[i]) / 8);
+    uintptr_t low = w->sp[first], high = w->sp[i];
+    bool ends =
+        i + 1 == w->count ? w->count < FRAMES_MOST && w->rest_count == 0 : w->pc[i + 1] == 0;
+    if (ends || i + 1 < w->count)
+        learn(w->pc[i], ends ? OUTERMOST : 0);
+    if (low <= stack_high && high >= stack_low) { /* the same stack */
+        low = low < stack_low ? low : stack_low;
+        high = high > stack_high ? high : stack_high;
+    }
+    stack_low = low;
+    stack_high = high;
+}
+
+/* By the unwinder, from this frame on, and with `guess` up to a frame from which on all is known.
+ */
+static __attribute__((noinline)) int walk_slowly(uintptr_t pc, uintptr_t sp, void **out, int most,
+                                                 bool guess)
+{
+    void *rest[FRAMES_MOST];
+    struct walk w = {.rest = rest, .most = guess ? (most < FRAMES_MOST ? most : FRAMES_MOST) : 0};
+    int first = 0, count = 0;
+
+    unwind.backtrace(take, &w);
+    while (first < w.count && (w.pc[first] != pc || w.sp[first] != sp))
+        first++;
+    if (first == w.count)
+        return 0;
+    learn_all(&w, first);
+    for (int i = first; i < w.count - (w.rest_count != 0) && count < most && w.pc[i] != 0; i++)
+        out[count++] = (void *)w.pc[i];
+    for (int i = 0; i < w.rest_count && count < most; i++)
+        out[count++] = rest[i];
+    return count;
+}
+
 __attribute__((noinline)) int fo_frames_walk(void **out, int most)
 {
     static __thread unsigned turn;
     uintptr_t pc = (uintptr_t)__builtin_return_address(0), sp = (uintptr_t)__builtin_dwarf_cfa();
-    int count = ++turn % CHECKED != 0 ? walk_fast(pc, sp, out, most) : 0;
+    bool guess = ++turn % CHECKED != 0;
+    int count = guess ? walk_fast(pc, sp, out, most) : 0;
 
-    return count != 0 ? count : walk_slowly(pc, sp, out, most);
+    return count != 0 ? count : walk_slowly(pc, sp, out, most, guess);
 }
 
 bool fo_frames_start(void)
