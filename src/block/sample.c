@@ -59,6 +59,8 @@ static uint64_t word_with(uintptr_t payload, fo_site site, uint64_t word, unsign
 /* Is there a live block that is sampled?  Memory that was given back is not read. */
 static bool is_sampled(uintptr_t payload)
 {
+    if (payload == 0)
+        return false;
     if (!fo_is_direct(payload)) {
         const uint8_t *slot = fo_registry_slot(payload);
         if (slot == NULL || __atomic_load_n(slot, __ATOMIC_ACQUIRE) != FO_SLOT_LIVE)
@@ -72,22 +74,28 @@ static bool is_sampled(uintptr_t payload)
            word == word_with(payload, FO_RELAXED_LOAD(&h->site), word, FO_BACKEND_SAMPLED);
 }
 
+/* A payload has one row: its former one, or else the nearest that no sampled block needs. */
 static bool keep(uintptr_t payload, uint32_t stack)
 {
     uint32_t first = (uint32_t)(payload * UINT64_C(0x9e3779b97f4a7c15) >> 32);
+    struct fo_sample *free_row = NULL;
+    uint64_t before = 0;
 
     for (uint32_t i = 0; i < PROBES; i++) {
         struct fo_sample *row = &fo_samples->rows[(first + i) % FO_SAMPLES];
-        uint64_t before = fo_shared_number(&row->payload);
-        if (before != 0 && before != payload &&
-            (!fo_is_address(before) || is_sampled((uintptr_t)before)))
-            continue;
-        if (!fo_shared_replace(&row->payload, &before, payload))
-            continue;
-        fo_shared_set(&row->stack, stack);
-        return true;
+        uint64_t there = fo_shared_number(&row->payload);
+        if (there == payload ||
+            (free_row == NULL && (!fo_is_address(there) || !is_sampled((uintptr_t)there)))) {
+            free_row = row;
+            before = there;
+        }
+        if (there == payload || there == 0)
+            break;
     }
-    return false;
+    if (free_row == NULL || !fo_shared_replace(&free_row->payload, &before, payload))
+        return false;
+    fo_shared_set(&free_row->stack, stack);
+    return true;
 }
 
 /* The program does not know the block yet; another thread may free a stale pointer to it. */
