@@ -23,6 +23,7 @@ _freeonce_options=(
     'FREEONCE_FAULTS=0|1'
     'FREEONCE_STACKS=0 to 32'
     'FREEONCE_LEAKS=0|1'
+    'FREEONCE_SAMPLE=0|1|1/N'
     'FREEONCE_SHARED=auto|0|1'
     'FREEONCE_CURES=all|none|state,exit,locks,identity'
     'FREEONCE_WIPE=0|1'

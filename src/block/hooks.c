@@ -9,6 +9,7 @@
 #include "block/hooks_parts.h"
 #include "block/quarantine.h"
 #include "block/fast.h"
+#include "block/sample.h"
 #include "heap/direct.h"
 #include "process/process.h"
 
@@ -152,6 +153,14 @@ static void *allocate_borrowing(const struct fo_direct *d, uint64_t most, size_t
     return p;
 }
 
+static FO_COLD __attribute__((noinline)) void *allocate_sampled(struct fo_direct *d, size_t size,
+                                                                const char *file, int line)
+{
+    void *p = fo_sample_refill(d, size, file, line);
+
+    return p != NULL ? p : allocate(size, file, line);
+}
+
 void *fo_malloc_refill(size_t size, const char *file, int line)
 {
     struct fo_direct *d = fo_direct_of(fo_process_self());
@@ -159,8 +168,11 @@ void *fo_malloc_refill(size_t size, const char *file, int line)
     void *p = NULL;
 
     if (fo_likely(size - 1 < most)) {
-        if (fo_unlikely(FO_RELAXED_LOAD(&d->fine) != FO_RELAXED_LOAD(&fo_region->fine)))
+        if (fo_unlikely(FO_RELAXED_LOAD(&d->fine) != FO_RELAXED_LOAD(&fo_region->fine))) {
+            if (fo_direct_is_sampled)
+                return allocate_sampled(d, size, file, line);
             fo_region_refine(d);
+        }
         p = fo_cache_enter() ? allocate_borrowing(d, most, size, file, line)
                              : refill(d, most, size, file, line);
     } else if (fo_layout.shared) {

@@ -43,7 +43,7 @@ static void *allocate_like(uint64_t word, size_t size, const char *file, int lin
     unsigned id = fo_word_backend(word);
 
     if (id == fo_word_backend(fo_process_meta(fo_process_self())) || id == FO_BACKEND_GUARD ||
-        size > FO_SIZE_MAX)
+        id == FO_BACKEND_SAMPLED || size > FO_SIZE_MAX)
         return fo_malloc(size, file, line);
     return fo_allocate_from(id, size, file, line);
 }

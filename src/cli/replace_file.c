@@ -19,15 +19,20 @@ static enum fo_exit refuse(const char *path)
     return FO_EXIT_CANNOT_WRITE;
 }
 
-static bool write_text(int fd, const char *text)
+static bool write_there(int fd, const void *bytes, size_t size)
 {
     mode_t mask = umask(0);
 
     umask(mask);
-    return fo_write_all(fd, text) && fchmod(fd, 0666 & ~mask) == 0 && fsync(fd) == 0;
+    return fo_write_bytes(fd, bytes, size) && fchmod(fd, 0666 & ~mask) == 0 && fsync(fd) == 0;
 }
 
 enum fo_exit fo_replace_file(const char *path, const char *text)
+{
+    return fo_replace_file_bytes(path, text, strlen(text));
+}
+
+enum fo_exit fo_replace_file_bytes(const char *path, const void *bytes, size_t size)
 {
     char beside[PATH_MAX];
     struct stat there;
@@ -43,7 +48,7 @@ enum fo_exit fo_replace_file(const char *path, const char *text)
     int fd = mkostemp(beside, O_CLOEXEC);
     if (fd < 0)
         return refuse(path);
-    bool written = write_text(fd, text);
+    bool written = write_there(fd, bytes, size);
     int error = errno;
     close(fd);
     if (written && rename(beside, path) == 0)

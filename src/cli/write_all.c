@@ -5,14 +5,21 @@
 #include <string.h>
 #include <unistd.h>
 
-bool fo_write_all(int fd, const char *text)
+bool fo_write_bytes(int fd, const void *bytes, size_t size)
 {
-    for (size_t left = strlen(text); left > 0;) {
-        ssize_t n = write(fd, text, left);
+    const char *at = bytes;
+
+    for (size_t left = size; left > 0;) {
+        ssize_t n = write(fd, at, left);
         if (n < 0 && errno != EINTR)
             return false;
         if (n > 0)
-            text += n, left -= (size_t)n;
+            at += n, left -= (size_t)n;
     }
     return true;
+}
+
+bool fo_write_all(int fd, const char *text)
+{
+    return fo_write_bytes(fd, text, strlen(text));
 }

@@ -11,7 +11,7 @@
 #include "process/process.h"
 
 struct fo_region_range fo_region_range;
-bool fo_direct_by_name, fo_direct_wrapped;
+bool fo_direct_by_name, fo_direct_wrapped, fo_direct_is_sampled;
 
 /* In a forked child that shares the heap, the caches belong to the parent.  Only the thread that
  * was forked has one.  If another thread calls first (raw clone(2)), the fast path stays off until
@@ -40,13 +40,34 @@ void fo_region_refine(struct fo_direct *d)
 {
     uint64_t fine = FO_RELAXED_LOAD(&fo_region->fine);
 
-    FO_RELAXED_STORE(&d->fine, fine);
+    FO_RELAXED_STORE(&d->fine, fine | (fo_direct_is_sampled ? FO_FINE_SAMPLED : 0));
     for (unsigned class = 0, step = 0; class < FO_REGION_CLASSES; class ++) {
         uint16_t bin = (uint16_t)(fo_class_as(fine, class) * sizeof(struct fo_bin));
         for (; step < (fo_class_payload(class) + 15) / 16; step++)
             FO_RELAXED_STORE(&d->bins[step], bin);
     }
 }
+
+static unsigned steps_of(unsigned class)
+{
+    return (fo_class_payload(class) + 15) / 16;
+}
+
+/* The classes that this one stands for are below it. */
+void fo_region_stop(struct fo_direct *d, unsigned class, bool stopped)
+{
+    uint64_t fine = FO_RELAXED_LOAD(&fo_region->fine);
+    uint16_t where =
+        (uint16_t)(stopped ? offsetof(struct fo_cache, nothing) : class * sizeof(struct fo_bin));
+    unsigned least = class;
+
+    while (least != 0 && fo_class_as(fine, least - 1) == class)
+        least--;
+    for (unsigned step = least != 0 ? steps_of(least - 1) : 0; step < steps_of(class); step++)
+        FO_RELAXED_STORE(&d->bins[step], where);
+}
+_Static_assert(offsetof(struct fo_cache, nothing) / sizeof(struct fo_bin) >= FO_REGION_CLASSES,
+               "no class has this place");
 
 void fo_region_enter(struct fo_direct *d, uint32_t index, bool forked)
 {
@@ -119,7 +140,7 @@ static uintptr_t take(size_t size)
 {
     return size > FO_REGION_SMALL
                ? fo_large_take(size)
-               : fo_cache_take(fo_direct_class(fo_direct_of(fo_process_self()), size));
+               : fo_cache_take(fo_direct_class_now(fo_direct_of(fo_process_self()), size));
 }
 
 /* The heap is shared and full. */

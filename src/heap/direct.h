@@ -31,6 +31,24 @@ static inline unsigned fo_direct_class(const struct fo_direct *d, size_t size)
     return FO_RELAXED_LOAD(&d->bins[(size - 1) >> 4]) / sizeof(struct fo_bin);
 }
 
+/* Does the hooks' slow path look at every magazine that it gets?  block/sample.h; then a bit of
+ * struct fo_direct.fine is set that no class has, so that its test costs nothing otherwise. */
+extern bool fo_direct_is_sampled;
+#define FO_FINE_SAMPLED (UINT64_C(1) << 63)
+
+/* The same as fo_direct_class(), also for a class that is stopped. */
+static inline unsigned fo_direct_class_now(const struct fo_direct *d, size_t size)
+{
+    unsigned class = fo_direct_class(d, size);
+
+    return fo_likely(class < FO_REGION_CLASSES)
+               ? class
+               : fo_class_as(FO_RELAXED_LOAD(&fo_region->fine), fo_region_class_of(size));
+}
+
+/* From now on, allocations of this class take the slow path, or the fast path again. */
+void fo_region_stop(struct fo_direct *d, unsigned class, bool stopped);
+
 /* Start the fast path that was held back: the thread that was forked has called. */
 void fo_region_start_fast_path(struct fo_direct *d);
 

@@ -78,10 +78,11 @@ struct fo_ground {
 struct fo_cache {
     _Alignas(64) struct fo_bin bins[FO_REGION_CLASSES];
     struct fo_living owner;
-    uint32_t index; /* fo_cache_at() */
-    uint64_t maker; /* the thread that makes it, as an owner (process/living.h) */
-    bool made;      /* its bins can be used */
-    bool drained;   /* released, and what waited in it went to all threads */
+    uint32_t index;          /* fo_cache_at() */
+    uint64_t maker;          /* the thread that makes it, as an owner (process/living.h) */
+    bool made;               /* its bins can be used */
+    bool drained;            /* released, and what waited in it went to all threads */
+    struct fo_cell *nothing; /* an empty cell: fo_region_stop() */
 };
 
 /* It lies on the process's page (process/process.h), which the kernel zeroes in a forked child. */

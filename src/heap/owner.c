@@ -30,6 +30,7 @@ void fo_cache_empty(struct fo_cache *cache)
             bin->spares = 0;
         bin->grown = 0;
     }
+    FO_RELAXED_STORE(&cache->nothing, fo_no_cells());
 }
 
 uint16_t fo_cache_number(const struct fo_cache *cache)

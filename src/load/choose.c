@@ -16,6 +16,7 @@
 #include "block/crash.h"
 #include "block/quarantine.h"
 #include "block/registry.h"
+#include "block/sample.h"
 #include "heap/region.h"
 #include "heap/system.h"
 #include "load/engine.h"
@@ -216,6 +217,7 @@ static bool decide(const char *file, int line)
         return false;
     check_pages(id);
     set_paths(id);
+    fo_sample_start(id, fo_hot.shared);
     fo_process_serve(id);
     if (!fo_hot.direct)
         fo_quarantine_begin();

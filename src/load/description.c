@@ -2,6 +2,7 @@
 #include "load/description.h"
 
 #include "block/registry.h"
+#include "block/sample.h"
 #include "heap/layout.h"
 #include "heap/region.h"
 #include "options/options.h"
@@ -9,6 +10,7 @@
 #include "process/tree.h"
 #include "report/counts.h"
 #include "report/how.h"
+#include "report/stacks.h"
 
 #define FIELD(type, member)                                                                        \
     {                                                                                              \
@@ -57,7 +59,7 @@ _Static_assert((int)FO_DESCRIBED_CLASSES == (int)FO_CLASS_NUMBERS, "a place for 
 /* --- the description ---------------------------------------------------------------------------
  */
 
-_Static_assert(sizeof(struct fo_description) == 736, "its version counts changes");
+_Static_assert(sizeof(struct fo_description) == 856, "its version counts changes");
 
 extern const struct fo_description freeonce_description;
 FO_EXPORT const struct fo_description freeonce_description = {
@@ -130,6 +132,21 @@ FO_EXPORT const struct fo_description freeonce_description = {
     .in_findings = {.rows = ROWS(fo_counts, table, FO_KINDS_OF_FINDING),
                     .key = FIELD(fo_seen, key),
                     .count = FIELD(fo_seen, count)},
+    .in_stacks = {.samples = (uintptr_t)&fo_samples,
+                  .depot = (uintptr_t)&fo_stack_depot,
+                  .rows = ROWS(fo_samples, rows, FO_SAMPLES),
+                  .payload = FIELD(fo_sample, payload),
+                  .stack = FIELD(fo_sample, stack),
+                  .full = FIELD(fo_samples, full),
+                  .words = ROWS(fo_stack_depot, words, FO_STACK_WORDS),
+                  .count = FIELD(fo_stack_depot, count),
+                  .one_in = FIELD(fo_options, sample),
+                  .all = FIELD(fo_options, stacks),
+                  .tail = FIELD(fo_hot, tail),
+                  .backend_shift = FO_BACKEND_SHIFT,
+                  .backend_bits = FO_BACKEND_BITS,
+                  .sampled = FO_BACKEND_SAMPLED,
+                  .frames = FO_STACK_MAX},
     .how_guard = FIELD(fo_how, guard),
     .how_text = ROWS(fo_how, text, sizeof fo_how.text),
 };
@@ -151,6 +168,6 @@ extern const struct fo_description fo_description
                                        ".long " STRING_OF(version) "\n"                            \
                                                                    ".long fo_description - .\n"    \
                                                                    ".popsection\n")
-NOTE(1, 1);
-_Static_assert(FO_NOTE_DESCRIPTION == 1 && FO_DESCRIPTION_VERSION == 1 && sizeof FO_NOTE_NAME == 9,
+NOTE(1, 2);
+_Static_assert(FO_NOTE_DESCRIPTION == 1 && FO_DESCRIPTION_VERSION == 2 && sizeof FO_NOTE_NAME == 9,
                "what the note says");

@@ -16,7 +16,7 @@
 #define FO_DESCRIPTION_MAGIC "FREEONCE" /* without a NUL */
 
 enum {
-    FO_DESCRIPTION_VERSION = 1,
+    FO_DESCRIPTION_VERSION = 2,
     FO_NOTE_DESCRIPTION = 1, /* type of the note: its version, and how far behind itself that
                               * second word the description begins, 32 bits each */
     FO_DESCRIBED_CLASSES = 64,
@@ -104,6 +104,21 @@ struct fo_description {
         struct fo_rows rows;
         struct fo_field key, count; /* key 0: not used */
     } in_findings;
+    struct { /* call stacks of allocations: FREEONCE_SAMPLE and FREEONCE_STACKS */
+        uint64_t samples;            /* address of a pointer to the table; 0: none are sampled */
+        uint64_t depot;              /* the same: stacks; 0: none are kept */
+        struct fo_rows rows;         /* of the table */
+        struct fo_field payload;     /* in a row; 0: not used */
+        struct fo_field stack;       /* and the number of the block's stack */
+        struct fo_field full;        /* in the table: samples that found no place */
+        struct fo_rows words;        /* in the depot: words; a number is that of a stack's first */
+        struct fo_field count;       /* in the depot: how many words there are */
+        struct fo_field one_in, all; /* in the options: N of SAMPLE; frames of STACKS; 0: off */
+        struct fo_field tail;        /* in the hot struct: watched bytes behind each payload */
+        uint32_t backend_shift, backend_bits; /* in a header's word */
+        uint32_t sampled;                     /* this number there: the block is sampled */
+        uint32_t frames;                      /* of a stack, at most */
+    } in_stacks;
     struct fo_field how_guard; /* enum fo_journal_guard */
     struct fo_rows how_text;   /* characters, with a NUL */
 };

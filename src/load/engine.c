@@ -94,10 +94,13 @@ static void choose_stacks(void)
 
     if (fo_options.stacks > FO_STACK_MAX)
         fo_options.stacks = FO_STACK_MAX;
-    if (!fo_options.leaks || fo_options_source(FO_INDEX_STACKS).from != FO_FROM_DEFAULT)
-        return;
-    fo_options.stacks = FRAMES;
-    fo_stacks_for_leaks = true;
+    if (fo_options.leaks && fo_options_source(FO_INDEX_STACKS).from == FO_FROM_DEFAULT) {
+        fo_options.stacks = FRAMES;
+        fo_stacks_for_leaks = true;
+    }
+    if (fo_options.stacks !=
+        0) /* a block has room for the number of its stack: no sample is drawn */
+        fo_options.sample = 0;
 }
 
 static bool start(void)
@@ -120,7 +123,7 @@ static bool start(void)
     fo_hot.memory = fo_memory_map(false);
     fo_hot.tree = fo_hot.memory != NULL ? &fo_hot.memory->tree : NULL;
     if (fo_hot.memory == NULL || !fo_process_start(&process_events) || !fo_report_start() ||
-        (fo_options.stacks != 0 && !fo_stacks_start())) {
+        ((fo_options.stacks != 0 || fo_options.sample != 0) && !fo_stacks_start())) {
         fo_say_words("no memory for the registry of blocks (address space limit?); this process "
                      "runs unprotected",
                      NULL);
@@ -128,7 +131,7 @@ static bool start(void)
         fo_engine_refuse();
         return false;
     }
-    if (fo_options.faults && fo_options.stacks == 0)
+    if (fo_options.faults && fo_options.stacks == 0 && fo_options.sample == 0)
         (void)fo_stacks_start(); /* without memory for stacks, reports have none */
     fo_hot.root = fo_hot.memory->root;
     fo_process_self();

@@ -13,6 +13,7 @@
 #include "base/libc_memory.h"
 #include "base/say.h"
 #include "block/hooks.h"
+#include "block/sample.h"
 #include "load/engine.h"
 #include "load/entries.h"
 #include "load/mixing.h"
@@ -102,9 +103,10 @@ static void report_engine(const struct fo_openssl *o, uintptr_t caller)
 int fo_engine_register(struct fo_openssl *o, const struct fo_host *functions, bool late,
                        uintptr_t caller)
 {
-    fo_malloc_function *guarded = fo_malloc;
+    fo_malloc_function *guarded = fo_malloc, *sampled = fo_sample_malloc;
 
-    if (functions->malloc == guarded) /* the program's OpenSSL is guarded, too: one memory */
+    if (functions->malloc == guarded ||
+        functions->malloc == sampled) /* the program's OpenSSL is guarded, too: one memory */
         return 1;
     if (late)
         allow_mixing(functions);

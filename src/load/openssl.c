@@ -13,6 +13,7 @@
 #include "base/say.h"
 #include "base/wrappers.h"
 #include "block/hooks.h"
+#include "block/sample.h"
 #include "block/secure.h"
 #include "load/changes.h"
 #include "load/engine.h"
@@ -118,11 +119,17 @@ static void watch_secure_heap(const struct fo_openssl *o)
         fo_secure_watch(&module);
 }
 
+static int set_hooks(const struct fo_openssl *o)
+{
+    return fo_options.sample != 0 ? o->set_mem(fo_sample_malloc, fo_sample_realloc, fo_free)
+                                  : o->set_mem(fo_malloc, fo_realloc, fo_free);
+}
+
 static void register_functions(struct fo_openssl *o)
 {
     if (!fo_engine_start())
         return;
-    o->is_guarded = o->set_mem(fo_malloc, fo_realloc, fo_free) == 1;
+    o->is_guarded = set_hooks(o) == 1;
     fo_memory_find_wrappers(o->major);
     fo_memory_set_by_name(fo_openssl_has_all_guarded(3) && fo_openssl_has_all_guarded(4));
     if (o->is_guarded)
@@ -151,7 +158,7 @@ static void add(uintptr_t code, const char *how)
     for (unsigned i = 0; i < known_count; i++)
         if (known[i].start == module.start) {
             if (known[i].is_guarded) /* again: it may have been unloaded and loaded again */
-                known[i].set_mem(fo_malloc, fo_realloc, fo_free);
+                set_hooks(&known[i]);
             return;
         }
     unsigned major = major_of(&module);

@@ -8,10 +8,12 @@
 #include "base/real.h"
 #include "block/hooks.h"
 #include "block/fast.h"
+#include "block/sample.h"
 #include "heap/direct.h"
 #include "load/entries.h"
 #include "load/library.h"
 #include "load/openssl.h"
+#include "options/options.h"
 
 /* The functions of another library in front of OpenSSL, for OpenSSL 3 and 4. */
 static struct wrappers {
@@ -101,6 +103,27 @@ static fo_malloc_function *direct_path(unsigned major)
     return major == 4 ? allocate_4 : allocate_3;
 }
 
+/* The same with FREEONCE_SAMPLE. */
+static fo_malloc_function *unsampled[2];
+
+static void *allocate_sampled_3(size_t size, const char *file, int line)
+{
+    return fo_sample_counted(unsampled[0](size, file, line), size);
+}
+
+static void *allocate_sampled_4(size_t size, const char *file, int line)
+{
+    return fo_sample_counted(unsampled[1](size, file, line), size);
+}
+
+static fo_malloc_function *sampled(fo_malloc_function *path, unsigned major)
+{
+    if (fo_options.sample == 0)
+        return path;
+    unsampled[major - 3] = path;
+    return major == 4 ? allocate_sampled_4 : allocate_sampled_3;
+}
+
 /* Called when the fast path fails, for OpenSSL 3 and 4; NULL: not known yet. */
 static fo_malloc_function *slow_path[2];
 
@@ -111,9 +134,9 @@ static FO_COLD void *allocate_first(size_t size, const char *file, int line, uns
 
     if (decided && FO_RELAXED_LOAD(&fo_hot.recycle) && FO_RELAXED_LOAD(&fo_direct_by_name))
         FO_RELAXED_STORE(&slow_path[major - 3],
-                         fo_malloc_slow); /* if malloc(3) fails, so does the call */
+                         sampled(fo_malloc_slow, major)); /* if malloc(3) fails, so does the call */
     else if (decided && FO_RELAXED_LOAD(&fo_hot.direct) && FO_RELAXED_LOAD(&fo_direct_by_name))
-        FO_RELAXED_STORE(&slow_path[major - 3], direct_path(major));
+        FO_RELAXED_STORE(&slow_path[major - 3], sampled(direct_path(major), major));
     else if (decided)
         FO_RELAXED_STORE(&slow_path[major - 3], real);
     return real(size, file, line);

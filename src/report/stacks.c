@@ -12,32 +12,35 @@
 #include "base/hot.h"
 #include "base/shared_number.h"
 #include "options/options.h"
+#include "report/frames.h"
 
-/* FEW_WORDS: enough for stacks of faults alone. */
-enum { SLOTS = 1 << 17, WORDS = 1 << 23, FEW_WORDS = 1 << 12, PROBES = 16 };
+/* FEW_WORDS: enough for stacks of faults alone; SAMPLED_WORDS: for some ten thousand stacks. */
+enum { FEW_WORDS = 1 << 12, SAMPLED_WORDS = 1 << 18, PROBES = 16 };
+enum { SLOTS = sizeof((struct fo_stack_depot){0}.slots) / sizeof(struct fo_shared_u32) };
 
-/* A stack is a word with its length and the keyed hash of its frames, and its frames; its number is
- * where it starts.  Any process of the tree can have written any of it. */
-static struct depot {
-    struct fo_shared_u32 used;
-    struct fo_shared_u32 slots[SLOTS];
-    struct fo_shared_u64 words[WORDS];
-} * depot;
+struct fo_stack_depot *fo_stack_depot;
+#define depot fo_stack_depot
 
 bool fo_stacks_for_leaks;
 
-static uint32_t word_count; /* words that are mapped */
+static uint32_t word_count;  /* words that are mapped */
+static unsigned frame_count; /* of a stack, at most; 0: none are kept */
 
 bool fo_stacks_start(void)
 {
-    word_count = fo_options.stacks != 0 ? WORDS : FEW_WORDS;
-    size_t size = offsetof(struct depot, words) + word_count * sizeof *depot->words;
+    word_count = fo_options.stacks != 0   ? FO_STACK_WORDS
+                 : fo_options.sample != 0 ? SAMPLED_WORDS
+                                          : FEW_WORDS;
+    size_t size = offsetof(struct fo_stack_depot, words) + word_count * sizeof *depot->words;
     depot = fo_apart_map(size, MAP_SHARED);
     if (depot == NULL)
         return false;
-    /* In a core dump, the kernel would allocate each page. */
-    madvise(depot, size, MADV_DONTDUMP);
+    /* In a core dump, the kernel would allocate each page: only a small depot is part of one. */
+    if (word_count > SAMPLED_WORDS)
+        madvise(depot, size, MADV_DONTDUMP);
+    fo_shared_set(&depot->count, word_count);
     fo_shared_set(&depot->used, 1);
+    frame_count = fo_options.stacks != 0 ? (unsigned)fo_options.stacks : FO_STACK_SAMPLED;
     return true;
 }
 
@@ -144,22 +147,32 @@ bool fo_stack_is_due(uint64_t site, size_t size)
     return n < FO_STACKS_FIRST || n % FO_STACKS_RATE == 0;
 }
 
-uint32_t fo_stack_capture(void)
+static uint32_t capture(int (*walk)(void **frames, int most))
 {
     static __thread bool inside; /* the unwinder may allocate */
     void *frames[FO_STACK_MAX + 8];
     int saved_errno = errno;
 
-    if (depot == NULL || fo_options.stacks == 0 || inside)
+    if (depot == NULL || inside)
         return 0;
     inside = true;
-    int count = backtrace(frames, (int)fo_options.stacks + 8);
+    int count = walk(frames, (int)frame_count + 8);
     inside = false;
     errno = saved_errno;
     count = remove_own(frames, count);
-    if (count > (int)fo_options.stacks)
-        count = (int)fo_options.stacks;
+    if (count > (int)frame_count)
+        count = (int)frame_count;
     return count > 0 ? find_or_enter((uintptr_t *)frames, (unsigned)count) : 0;
+}
+
+uint32_t fo_stack_capture(void)
+{
+    return fo_options.stacks != 0 ? capture(backtrace) : 0;
+}
+
+uint32_t fo_stack_sample(void)
+{
+    return capture(fo_frames_walk);
 }
 
 uint32_t fo_stack_put(const uintptr_t *frames, unsigned count)

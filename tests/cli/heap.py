@@ -345,7 +345,7 @@ class Refused(Case):
     def test_another_version(self):
         process = self.start("version")
         done = self.freeonce("heap", process.pid, expect=65)
-        self.assertIn("describes itself in version 2, and this command reads version 1", done.stderr)
+        self.assertIn("describes itself in version 3, and this command reads version 2", done.stderr)
         self.assertEqual("", done.stdout)
 
     def test_an_older_library(self):

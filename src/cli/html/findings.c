@@ -19,7 +19,7 @@ static char *caller_of(struct fo_html_page *page, const struct fo_finding_shown 
 {
     struct fo_location at = fo_place_location(&f->now);
     const struct fo_code *code = &f->now.caller;
-    struct fo_description text;
+    struct fo_description_text text;
 
     fo_describe_start(&text);
     if (at.function != NULL)

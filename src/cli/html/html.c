@@ -115,7 +115,7 @@ static void put_navigation(const struct fo_html_page *page)
 
 static void put_count(FILE *out, uint64_t n, void (*describe)(FILE *out, uint64_t n))
 {
-    struct fo_description text;
+    struct fo_description_text text;
 
     if (n == 0)
         return;
@@ -186,7 +186,7 @@ static void put_missing_items(FILE *out, const struct fo_model *m)
 
 static void put_missing(const struct fo_html_page *page)
 {
-    struct fo_description items;
+    struct fo_description_text items;
 
     fo_describe_start(&items);
     put_missing_items(items.out, page->model);

@@ -93,7 +93,7 @@ static const struct fo_code *line_of(const struct fo_place_shown *place)
 static void put_source(struct fo_html_page *page, const struct fo_place_shown *place, bool open)
 {
     const struct fo_code *code = line_of(place);
-    struct fo_description lines;
+    struct fo_description_text lines;
 
     if (code == NULL)
         return;

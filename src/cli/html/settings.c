@@ -52,7 +52,7 @@ static void put_rows(FILE *out, const char *list, const char *left_out)
 
 static void put_table(FILE *out, const char *list, const char *left_out)
 {
-    struct fo_description rows;
+    struct fo_description_text rows;
 
     fo_describe_start(&rows);
     put_rows(rows.out, list, left_out);

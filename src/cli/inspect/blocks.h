@@ -9,6 +9,7 @@ struct fo_block_seen {
     uint64_t payload; /* its address */
     uint64_t site, size;
     uint32_t process; /* row of the process that allocated it; 0: not known */
+    bool is_sampled;  /* its stack is in the table of FREEONCE_SAMPLE */
 };
 typedef void fo_block_visit(void *context, const struct fo_block_seen *block);
 

@@ -160,6 +160,7 @@ void fo_blocks_read_heap(struct fo_target *t, struct fo_blocks *b)
     for (uint32_t i = 0; (uint64_t)i * each < t->pages; i++)
         read_group(&w, i);
     free(w.pages);
+    explicit_bzero(w.page, (size_t)1 << d->value.page_shift); /* it holds keys */
     free(w.page);
     free(w.bitmap);
 }

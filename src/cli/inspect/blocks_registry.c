@@ -156,6 +156,8 @@ void fo_blocks_count_live(struct fo_target *t, struct fo_blocks *b, uint64_t pay
         .site = site,
         .size = word >> d->word.size_shift,
         .process = (uint32_t)(word >> d->word.process_shift) & ((1u << d->word.process_bits) - 1),
+        .is_sampled = ((word >> d->in_stacks.backend_shift) &
+                       ((1u << d->in_stacks.backend_bits) - 1)) == d->in_stacks.sampled,
     };
 
     b->live++;

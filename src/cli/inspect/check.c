@@ -91,11 +91,24 @@ static bool is_rest_sound(const struct fo_description *d)
            d->option_names_size <= 1 << 16;
 }
 
+static bool are_stacks_sound(const struct fo_description *d)
+{
+    uint32_t row = d->in_stacks.rows.stride;
+
+    return are_rows(&d->in_stacks.rows) && row <= 64 && is_field_in(&d->in_stacks.payload, row) &&
+           is_field_in(&d->in_stacks.stack, row) && is_field(&d->in_stacks.full) &&
+           d->in_stacks.words.offset < OFFSET_MOST &&
+           d->in_stacks.words.stride == sizeof(uint64_t) && is_field(&d->in_stacks.count) &&
+           is_field(&d->in_stacks.one_in) && is_field(&d->in_stacks.all) &&
+           is_field(&d->in_stacks.tail) && d->in_stacks.backend_shift < 64 &&
+           d->in_stacks.backend_bits <= 16 && d->in_stacks.frames <= 256;
+}
+
 bool fo_description_is_sound(const struct fo_description *d)
 {
     return is_field(&d->in_hot.secret) && is_field(&d->in_hot.direct) &&
            is_field(&d->in_hot.shared) && is_field(&d->in_hot.guard) &&
            is_field(&d->in_hot.entered) && is_field(&d->in_hot.tree) &&
            is_field(&d->in_hot.process) && is_field(&d->process_row) && is_heap_sound(d) &&
-           is_registry_sound(d) && is_rest_sound(d);
+           is_registry_sound(d) && is_rest_sound(d) && are_stacks_sound(d);
 }

@@ -16,7 +16,19 @@
 #include "cli/inspect/saved.h"
 #include "cli/message.h"
 
-enum { KEY_BY = 1000, KEY_COUNT, KEY_DIFF, KEY_JSON, KEY_OLD, KEY_ROWS, KEY_SAVE, KEY_WATCH };
+enum {
+    KEY_BY = 1000,
+    KEY_COUNT,
+    KEY_DIFF,
+    KEY_FLAME,
+    KEY_JSON,
+    KEY_OLD,
+    KEY_PPROF,
+    KEY_ROWS,
+    KEY_SAVE,
+    KEY_STACKS,
+    KEY_WATCH,
+};
 enum { ROWS_DEFAULT = 20, OLD_DEFAULT = 3, OLD_MOST = 1000000, SECONDS_MOST = 86400 };
 
 static const char before[] =
@@ -32,6 +44,7 @@ static const char before[] =
     "  freeonce heap --save a 4120     keep it; an hour later the same to b, then:\n"
     "  freeonce heap --diff a b        what grew?\n"
     "  freeonce heap --watch 5 4120    what grows now, and stays?\n"
+    "  freeonce heap --stacks 4120     which callers? (FREEONCE_SAMPLE=1/1000)\n"
     "\n"
     "Exit status: 0 all is well; 64 the command line is wrong; 65 the process has no libfreeonce, "
     "or one that this command does not understand; 66 there is no such process or file; 73 the "
@@ -41,10 +54,13 @@ static const struct argp_option flags[] = {
     {"by", KEY_BY, "line|object|size|process", 0, "what blocks are counted by (line)", 0},
     {"count", KEY_COUNT, "LOOKS", 0, "with --watch: end after so many looks", 0},
     {"diff", KEY_DIFF, NULL, 0, "what grew from one saved file to another, most bytes first", 0},
+    {"flame", KEY_FLAME, "FILE", 0, "call stacks, folded: for flamegraph.pl and speedscope", 0},
     {"json", KEY_JSON, NULL, 0, "one JSON object", 0},
     {"old", KEY_OLD, "LOOKS", 0, "with --watch: a block that so many looks saw is old (3)", 0},
+    {"pprof", KEY_PPROF, "FILE", 0, "call stacks in the format of pprof", 0},
     {"rows", KEY_ROWS, "NUMBER", 0, "so many rows of the table at most (20); 0: all", 0},
     {"save", KEY_SAVE, "FILE", 0, "keep what is counted in this file, too", 0},
+    {"stacks", KEY_STACKS, NULL, 0, "by caller, where FREEONCE_SAMPLE or _STACKS is set", 0},
     {"watch", KEY_WATCH, "SECONDS", 0, "look again and again: which lines get more old blocks?", 0},
     {0},
 };
@@ -94,6 +110,9 @@ static void check_together(struct argp_state *state, const struct fo_heap_argume
         argp_error(state, "--diff reads files, and --save writes one: one of them at a time");
     if (a->watch != 0 && (a->diff || a->save != NULL || a->core != NULL))
         argp_error(state, "--watch follows a process: without --save, --diff and a core file");
+    if ((a->stacks || a->flame != NULL || a->pprof != NULL) && (a->diff || a->watch != 0))
+        argp_error(state, "--stacks, --flame and --pprof show one look at a process: without "
+                          "--watch and --diff");
     if (a->watch == 0 && (a->looks != 0 || a->old != OLD_DEFAULT))
         argp_error(state, "--count and --old belong to --watch");
 }
@@ -111,6 +130,15 @@ static error_t take(int key, char *argument, struct argp_state *state)
         return 0;
     case KEY_SAVE:
         a->save = argument;
+        return 0;
+    case KEY_STACKS:
+        a->stacks = true;
+        return 0;
+    case KEY_FLAME:
+        a->flame = argument;
+        return 0;
+    case KEY_PPROF:
+        a->pprof = argument;
         return 0;
     case KEY_JSON:
         a->json = true;
@@ -147,19 +175,39 @@ static error_t take(int key, char *argument, struct argp_state *state)
     }
 }
 
+static int count_and_show(struct fo_heap_shown *h, const struct fo_heap_arguments *a)
+{
+    fo_heap_count(h);
+    if (a->json)
+        fo_json_print(a->stacks ? fo_stacks_document(h) : fo_heap_document(h));
+    else if (a->stacks)
+        fo_stacks_text(h, a->rows);
+    else
+        fo_heap_text(h, a->rows);
+    int status = fo_shown_is_written();
+    if (status == FO_EXIT_OK && a->save != NULL)
+        status = fo_saved_write(h, a->save);
+    if (status == FO_EXIT_OK && a->flame != NULL)
+        status = fo_stacks_write_folded(h, a->flame);
+    if (status == FO_EXIT_OK && a->pprof != NULL)
+        status = fo_stacks_write_pprof(h, a->pprof);
+    return status;
+}
+
 static int show(struct fo_target *t, const struct fo_heap_arguments *a)
 {
     struct fo_heap_shown h = {.target = t, .by = a->by};
+    struct fo_stacks stacks = {.target = t};
+    int status = FO_EXIT_OK;
 
-    fo_heap_count(&h);
-    if (a->json)
-        fo_json_print(fo_heap_document(&h));
-    else
-        fo_heap_text(&h, a->rows);
-    int status = fo_shown_is_written();
-    if (status == FO_EXIT_OK && a->save != NULL)
-        status = fo_saved_write(&h, a->save);
+    if (a->stacks || a->flame != NULL || a->pprof != NULL) {
+        h.stacks = &stacks;
+        status = fo_stacks_start(&stacks, t);
+    }
+    if (status == FO_EXIT_OK)
+        status = count_and_show(&h, a);
     fo_heap_shown_free(&h);
+    fo_stacks_free(&stacks);
     return status;
 }
 

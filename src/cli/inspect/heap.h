@@ -13,6 +13,9 @@ struct fo_heap_arguments {
     pid_t pid;
     const char *core;     /* a file; NULL: a process */
     const char *save;     /* a file to be written, or NULL */
+    bool stacks;          /* show who called, where that is kept */
+    const char *flame;    /* a file for folded stacks, or NULL */
+    const char *pprof;    /* a file for pprof's format, or NULL */
     bool diff;            /* of two files */
     const char *files[2]; /* with diff */
     double watch;         /* seconds from look to look; 0: one look */

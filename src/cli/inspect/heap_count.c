@@ -28,7 +28,11 @@ static void count(void *context, const struct fo_block_seen *block)
 {
     struct fo_heap_shown *h = context;
 
-    fo_tally_add(&h->tally, fo_heap_key(h, block), block->size);
+    uint64_t key = fo_heap_key(h, block);
+
+    fo_tally_add(&h->tally, key, block->size);
+    if (h->stacks != NULL)
+        fo_stacks_add(h->stacks, block, key);
 }
 
 static char *need(char *text)
@@ -85,6 +89,8 @@ void fo_heap_count(struct fo_heap_shown *h)
     h->blocks.visit = count;
     h->blocks.context = h;
     fo_blocks_read(h->target, &h->blocks);
+    if (h->stacks != NULL)
+        fo_stacks_finish(h->stacks, fo_heap_row_text, h);
     fo_tally_name(&h->tally, fo_heap_row_text, h);
     if (h->by == FO_HEAP_BY_OBJECT)
         objects_first(&h->tally);

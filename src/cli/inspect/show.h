@@ -6,6 +6,7 @@
 
 #include "cli/inspect/blocks.h"
 #include "cli/inspect/objects.h"
+#include "cli/inspect/stacks.h"
 #include "cli/inspect/tally.h"
 
 enum fo_heap_by {
@@ -24,10 +25,19 @@ struct fo_heap_shown {
     struct fo_objects *objects; /* with FO_HEAP_BY_OBJECT */
     struct fo_blocks blocks;
     struct fo_tally tally;
+    struct fo_stacks *stacks; /* with --stacks; NULL: they are not wanted */
 };
 
 void fo_heap_text(const struct fo_heap_shown *h, unsigned long rows);
 json_t *fo_heap_document(const struct fo_heap_shown *h);
+
+/* stacks_show.c: the same by caller. */
+void fo_stacks_text(const struct fo_heap_shown *h, unsigned long rows);
+json_t *fo_stacks_document(const struct fo_heap_shown *h);
+
+/* flame.c, pprof.c: into a file.  Returns a status of exit.h. */
+int fo_stacks_write_folded(const struct fo_heap_shown *h, const char *path);
+int fo_stacks_write_pprof(const struct fo_heap_shown *h, const char *path);
 
 /* Which row it is, as members of a JSON object: of its key and its text. */
 void fo_heap_row_names(json_t *row, const struct fo_heap_shown *h, uint64_t key, const char *text);

@@ -36,8 +36,7 @@ static bool is_known(const struct fo_code *code)
     return code->function != NULL || code->module != NULL || code->address != 0;
 }
 
-/* "function at file:line", "function in module+address" or "module+address" */
-static void put_code(FILE *out, const struct fo_code *code)
+void fo_describe_code(FILE *out, const struct fo_code *code)
 {
     if (code->function != NULL)
         fo_describe_text(out, code->function);
@@ -83,7 +82,7 @@ void fo_describe_place(FILE *out, const struct fo_place_shown *place)
     }
     if (is_known(&place->caller)) {
         fputs(place->file != NULL ? " by " : "by ", out);
-        put_code(out, &place->caller);
+        fo_describe_code(out, &place->caller);
     } else if (place->file == NULL) {
         fputs("?", out);
     }
@@ -100,7 +99,7 @@ static void put_line(FILE *out, const char *label, const struct fo_place_shown *
     fo_describe_place(out, place);
     for (size_t i = 0; i < place->frames; i++) {
         fprintf(out, "\n  #%zu ", i);
-        put_code(out, &place->stack[i]);
+        fo_describe_code(out, &place->stack[i]);
     }
 }
 
@@ -131,9 +130,9 @@ void fo_describe_finding(FILE *out, const struct fo_finding_shown *finding)
         fprintf(out, "\nwhat to do: %s", finding->advice);
 }
 
-void fo_describe_start(struct fo_description *description)
+void fo_describe_start(struct fo_description_text *description)
 {
-    *description = (struct fo_description){NULL, NULL, 0};
+    *description = (struct fo_description_text){NULL, NULL, 0};
     description->out = open_memstream(&description->text, &description->size);
     if (description->out == NULL) {
         fo_error("no memory for the output");
@@ -141,7 +140,7 @@ void fo_describe_start(struct fo_description *description)
     }
 }
 
-char *fo_describe_end(struct fo_description *description)
+char *fo_describe_end(struct fo_description_text *description)
 {
     bool bad = ferror(description->out) != 0;
 

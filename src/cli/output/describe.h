@@ -12,6 +12,9 @@ void fo_describe_text(FILE *out, const char *text);
 /* "ssl/ssl_lib.c:3457 by worker_shutdown at src/worker.c:41, pid 4131 (nginx), forked from 4120" */
 void fo_describe_place(FILE *out, const struct fo_place_shown *place);
 
+/* "function at file:line", "function in module+address" or "module+address" */
+void fo_describe_code(FILE *out, const struct fo_code *code);
+
 /* The headline, and a line for each place that is known, with its stack. */
 void fo_describe_finding(FILE *out, const struct fo_finding_shown *finding);
 
@@ -31,12 +34,12 @@ const char *fo_describe_base(const char *path);
 
 /* A stream into memory.  The caller frees the text that fo_describe_end() returns; without memory
  * the command ends. */
-struct fo_description {
+struct fo_description_text {
     FILE *out;
     char *text;
     size_t size;
 };
-void fo_describe_start(struct fo_description *description);
-char *fo_describe_end(struct fo_description *description);
+void fo_describe_start(struct fo_description_text *description);
+char *fo_describe_end(struct fo_description_text *description);
 
 #endif

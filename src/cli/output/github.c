@@ -57,7 +57,7 @@ static void put_finding(FILE *out, const struct fo_finding_shown *finding)
     const struct fo_suppression *suppressed = finding->suppressed;
     struct fo_location location = fo_place_location(&finding->now);
     const char *file = repository_file(&location);
-    struct fo_description title, message;
+    struct fo_description_text title, message;
     char *text;
 
     fo_describe_start(&title);
@@ -102,7 +102,7 @@ static bool is_same(const char *a, const char *b)
 static void put_unprotected(FILE *out, const struct fo_model *model, size_t index)
 {
     const struct fo_process_shown *process = &model->processes[index];
-    struct fo_description message;
+    struct fo_description_text message;
     size_t more = 0;
     char *text;
 
@@ -154,7 +154,7 @@ void fo_format_github(FILE *out, const struct fo_model *model, const struct fo_r
         if (model->processes[i].guard == FO_JOURNAL_UNPROTECTED)
             put_unprotected(out, model, i);
     if (model->unguarded.reason != NULL) {
-        struct fo_description message;
+        struct fo_description_text message;
         fo_describe_start(&message);
         fo_describe_unguarded(message.out, model);
         char *text = fo_describe_end(&message);

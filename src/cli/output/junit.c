@@ -32,7 +32,7 @@ static char *case_name(const struct fo_finding_shown *finding)
 {
     struct fo_location location = fo_place_location(&finding->now);
     const char *file = shown_file(&location);
-    struct fo_description name;
+    struct fo_description_text name;
 
     fo_describe_start(&name);
     fprintf(name.out, "%s of %s", finding->kind != NULL ? finding->kind : "?",
@@ -57,7 +57,7 @@ static char **case_names(const struct fo_model *model)
     }
     for (size_t i = 0; i < count; i++) {
         const char *program = fo_describe_program(&model->findings[i]);
-        struct fo_description name;
+        struct fo_description_text name;
         size_t before = 0;
         plain[i] = case_name(&model->findings[i]);
         for (size_t k = 0; k < i; k++)
@@ -78,7 +78,7 @@ static char **case_names(const struct fo_model *model)
 static void put_outcome(struct fo_xml *xml, const struct fo_finding_shown *finding)
 {
     const struct fo_suppression *suppressed = finding->suppressed;
-    struct fo_description text;
+    struct fo_description_text text;
     char *message;
 
     fo_describe_start(&text);
@@ -118,7 +118,7 @@ static void put_case(struct fo_xml *xml, const struct fo_finding_shown *finding,
 
 /* A failed case for findings that are missing in the journal. */
 static void put_missing(struct fo_xml *xml, const char *name, const char *type,
-                        struct fo_description *text, const char *advice)
+                        struct fo_description_text *text, const char *advice)
 {
     char *message = fo_describe_end(text);
 
@@ -137,7 +137,7 @@ static void put_missing(struct fo_xml *xml, const char *name, const char *type,
 
 static void put_dropped(struct fo_xml *xml, uint64_t dropped)
 {
-    struct fo_description text;
+    struct fo_description_text text;
 
     _Static_assert(FO_JOURNAL_FINDINGS == 1024, "as said below");
     fo_describe_start(&text);
@@ -149,7 +149,7 @@ static void put_dropped(struct fo_xml *xml, uint64_t dropped)
 
 static void put_excluded(struct fo_xml *xml, uint64_t processes)
 {
-    struct fo_description text;
+    struct fo_description_text text;
 
     fo_describe_start(&text);
     fo_describe_excluded(text.out, processes);
@@ -161,7 +161,7 @@ static void put_excluded(struct fo_xml *xml, uint64_t processes)
 /* No case of its own: a missing name does not make a run fail. */
 static void put_nameless(struct fo_xml *xml, uint64_t times)
 {
-    struct fo_description text;
+    struct fo_description_text text;
     char *message;
 
     fo_describe_start(&text);
@@ -181,7 +181,7 @@ static void put_none(struct fo_xml *xml, const struct fo_model *model)
     fo_xml_attribute(xml, "name", "no findings");
     fo_xml_attribute(xml, "time", "0");
     if (model->unguarded.reason != NULL) {
-        struct fo_description text;
+        struct fo_description_text text;
         fo_describe_start(&text);
         fo_describe_unguarded(text.out, model);
         char *message = fo_describe_end(&text);

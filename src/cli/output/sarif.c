@@ -14,7 +14,7 @@
 
 static json_t *finding_message(const struct fo_finding_shown *finding)
 {
-    struct fo_description text;
+    struct fo_description_text text;
     json_t *message;
     char *made;
 
@@ -28,7 +28,7 @@ static json_t *finding_message(const struct fo_finding_shown *finding)
 
 static void add_related(json_t *list, const struct fo_place_shown *place, const char *label)
 {
-    struct fo_description text;
+    struct fo_description_text text;
     json_t *location;
     char *made;
 
@@ -54,7 +54,7 @@ static void add_stack(json_t *list, const struct fo_place_shown *place, const ch
 static json_t *suppressions(const struct fo_suppression *suppressed)
 {
     json_t *list = fo_json_array(), *one;
-    struct fo_description text;
+    struct fo_description_text text;
     char *made;
 
     if (suppressed == NULL)
@@ -127,7 +127,7 @@ static json_t *result(const struct fo_finding_shown *f)
     return value;
 }
 
-static void add_notification(json_t *list, struct fo_description *text, const char *level)
+static void add_notification(json_t *list, struct fo_description_text *text, const char *level)
 {
     json_t *one = fo_json_object();
     char *made = fo_describe_end(text);
@@ -142,7 +142,7 @@ static void add_notification(json_t *list, struct fo_description *text, const ch
 static json_t *notifications(const struct fo_model *model)
 {
     json_t *list = fo_json_array();
-    struct fo_description text;
+    struct fo_description_text text;
 
     for (size_t i = 0; i < model->process_count; i++) {
         const struct fo_process_shown *process = &model->processes[i];

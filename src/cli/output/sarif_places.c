@@ -13,7 +13,7 @@
 /* Braces are SARIF's placeholders, brackets its links. */
 json_t *fo_sarif_message(const char *text)
 {
-    struct fo_description escaped;
+    struct fo_description_text escaped;
     json_t *message = fo_json_object(), *value;
 
     fo_describe_start(&escaped);
@@ -36,7 +36,7 @@ static char *uri(const char *before, const char *path, const char *after)
 {
     static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
                                 "-._~/";
-    struct fo_description made;
+    struct fo_description_text made;
 
     fo_describe_start(&made);
     fputs(before, made.out);

@@ -71,17 +71,27 @@ static int compare(const void *a, const void *b)
 
 void fo_symbols_resolve(struct fo_model *model, enum fo_symbols which)
 {
-    struct fo_lookup_bounds bounds = {.all = which == FO_SYMBOLS_ALL, .text = FO_LOOKUP_TEXT};
-    struct sigaction before;
     struct codes codes = {NULL, 0, 0};
 
     if (which == FO_SYMBOLS_NO)
         return;
     collect(&codes, model);
+    fo_symbols_resolve_codes(model, codes.list, codes.count, which);
+    free(codes.list);
+}
+
+void fo_symbols_resolve_codes(struct fo_model *model, struct fo_code **list, size_t count,
+                              enum fo_symbols which)
+{
+    struct fo_lookup_bounds bounds = {.all = which == FO_SYMBOLS_ALL, .text = FO_LOOKUP_TEXT};
+    const struct codes codes = {list, count, count};
+    struct sigaction before;
+
+    if (which == FO_SYMBOLS_NO)
+        return;
     if (codes.count > 0 && access("/proc/self/fd", X_OK) != 0) { /* see trusted_file.c */
         fo_warning("/proc is not mounted here: callers are shown without function and source line, "
                    "as module+address");
-        free(codes.list);
         return;
     }
     if (codes.count > 1)
@@ -95,5 +105,4 @@ void fo_symbols_resolve(struct fo_model *model, enum fo_symbols which)
         fo_lookup(model, &(struct fo_symbols_wanted){codes.list + i, next - i}, &bounds);
     }
     sigaction(SIGCHLD, &before, NULL);
-    free(codes.list);
 }

@@ -16,4 +16,8 @@ enum fo_symbols {
  * module is not used.  A file that exists and cannot be read causes a warning. */
 void fo_symbols_resolve(struct fo_model *model, enum fo_symbols which);
 
+/* The same for this code, whose texts are the model's.  The list gets another order. */
+void fo_symbols_resolve_codes(struct fo_model *model, struct fo_code **codes, size_t count,
+                              enum fo_symbols which);
+
 #endif
