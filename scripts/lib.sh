@@ -231,7 +231,7 @@ debian_mirror() {
 make_system() {
     local suite=sid mirror proxy sources unfinished=$2.$$
     local arguments=(--mode=root --variant=apt --include="${3:-$system_packages}")
-    case $1 in bookworm | trixie) suite=$1 ;; esac
+    case $1 in bullseye | bookworm | trixie) suite=$1 ;; esac
     mirror=$(debian_mirror)
     [[ -n $mirror ]] || { apt-get -q update >/dev/null && mirror=$(debian_mirror); }
     [[ -n $mirror ]] || return 77
