@@ -35,7 +35,7 @@ bool fo_below_open(struct fo_below *below, const char *root, const char *path)
     int folder = open(root, O_PATH | O_DIRECTORY | O_CLOEXEC);
     if (folder < 0)
         return false;
-    below->fd = (int)syscall(SYS_openat2, folder, path, &how, sizeof how);
+    below->fd = (int)syscall(__NR_openat2, folder, path, &how, sizeof how);
     int error = errno;
     close(folder);
     errno = error;
