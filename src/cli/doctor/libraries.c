@@ -256,7 +256,7 @@ static void look_at(struct search *s, struct fo_linked *l, const char *name, con
     if (read && !libc)
         l->a_library_opens = l->a_library_opens || fo_elf_file_imports(&f, "dlopen");
     if (read && begins(name, "libc.so.6"))
-        l->old_libc = !fo_elf_file_names(&f, "GLIBC_2.35");
+        l->old_libc = !fo_elf_file_names(&f, "GLIBC_2.28");
     fo_elf_file_free(&f);
 }
 
