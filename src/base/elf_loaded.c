@@ -32,16 +32,30 @@ struct found_object {
 
 typedef int find_object_function(void *address, struct found_object *out);
 
-/* Looked up in the dynamic linker itself, since dlsym(3) takes its lock.  It is among the first
- * modules, which stay. */
+static bool is_libc(const char *path)
+{
+    static const char file[] = "/libc.so.6";
+    size_t length = 0;
+
+    while (path[length] != '\0')
+        length++;
+    for (size_t i = 0; i < sizeof file; i++)
+        if (length + 1 < sizeof file || path[length + 1 - sizeof file + i] != file[i])
+            return false;
+    return true;
+}
+
+/* Looked up without dlsym(3), which takes the dynamic linker's lock.  libc is among the modules at
+ * the list's beginning, which stay.  Sanitizers interpose libc's functions for strings, and call
+ * this before those work. */
 static find_object_function *look_up(void)
 {
     find_object_function *function = NULL;
 
     for (const struct link_map *map = _r_debug.r_map; map != NULL; map = map->l_next)
-        if (map->l_addr == _r_debug.r_ldbase) {
-            const struct fo_module linker = {.base = map->l_addr, .dynamic = map->l_ld};
-            *(void **)&function = fo_elf_bound_function(&linker, "_dl_find_object", "GLIBC_2.35");
+        if (is_libc(map->l_name)) {
+            const struct fo_module libc = {.base = map->l_addr, .dynamic = map->l_ld};
+            *(void **)&function = fo_elf_bound_function(&libc, "_dl_find_object", "GLIBC_2.35");
             return function;
         }
     return NULL;

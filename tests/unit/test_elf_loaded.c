@@ -1,13 +1,18 @@
 /* Is the module around an address the same, whether it is found with _dl_find_object(3) or in the
  * dynamic linker's list, as with a glibc before 2.35? */
 #include <dlfcn.h>
+#include <gnu/libc-version.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
 
 #include "fixture.h"
 #include "base/elf.h"
 
 #define OTHER "libBrokenLocale.so.1" /* of glibc itself, and nobody's */
+
+enum { PAGE = 4096 };
 
 static void assert_same(uintptr_t address)
 {
@@ -79,6 +84,51 @@ static void what_was_unloaded_is_not_found(void **state)
     assert_null(fo_elf_module_listed(address, &m));
 }
 
+/* What a walk may meet at the end of the list while another thread unloads: an entry that was
+ * freed, whose module is unmapped, whose memory has another use. */
+static void what_is_left_of_an_entry_is_not_believed(void **state)
+{
+    struct link_map *tail, left = {0};
+    struct fo_module m;
+    uintptr_t own = (uintptr_t)what_is_left_of_an_entry_is_not_believed;
+    char *pages = mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    uintptr_t headers = (uintptr_t)pages, unmapped = headers + PAGE;
+
+    (void)state;
+    assert_true(fo_elf_module((uintptr_t)assert_same, &m));
+    memcpy(pages, (const void *)m.start, PAGE);
+    munmap(pages + PAGE, PAGE);
+    for (tail = _r_debug.r_map; tail->l_next != NULL; tail = tail->l_next)
+        ;
+    left.l_next = (struct link_map *)unmapped;
+    tail->l_next = &left;
+    for (int i = 0; i < 2; i++) {
+        left.l_addr = i == 0 ? unmapped : headers;
+        assert_null(fo_elf_module_listed(left.l_addr + 8, &m));
+        assert_non_null(fo_elf_module_listed(own, &m));
+        assert_null(fo_elf_module_listed(UINTPTR_MAX, &m));
+    }
+    tail->l_next = NULL;
+    munmap(pages, PAGE);
+}
+
+/* Only glibc's own answer knows those. */
+static void glibc_answers_where_it_can(void **state)
+{
+    void *other = dlmopen(LM_ID_NEWLM, OTHER, RTLD_NOW);
+    struct link_map *map;
+    struct fo_module m;
+
+    (void)state;
+    if (strverscmp(gnu_get_libc_version(), "2.35") < 0)
+        skip();
+    assert_non_null(other);
+    assert_int_equal(dlinfo(other, RTLD_DI_LINKMAP, &map), 0);
+    assert_true(fo_elf_module((uintptr_t)map->l_ld, &m));
+    assert_null(fo_elf_module_listed((uintptr_t)map->l_ld, &m));
+    dlclose(other);
+}
+
 static uint32_t is_done;
 
 static void *load_and_unload(void *unused)
@@ -120,6 +170,8 @@ int main(void)
         cmocka_unit_test(each_module_is_found_in_the_list),
         cmocka_unit_test(what_is_in_no_module_is_not_found),
         cmocka_unit_test(what_was_unloaded_is_not_found),
+        cmocka_unit_test(what_is_left_of_an_entry_is_not_believed),
+        cmocka_unit_test(glibc_answers_where_it_can),
         cmocka_unit_test(a_module_is_found_while_others_come_and_go),
     };
 
