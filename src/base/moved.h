@@ -31,7 +31,8 @@ enum { FO_MOVED_FUNCTIONS(FO_MOVED_NUMBER) FO_MOVED_COUNT };
  * nothing and returns ENOSYS.  At its first use only, it may take the dynamic linker's lock. */
 void *fo_moved_function(unsigned number);
 
-/* Look all of them up, so that no later use takes a lock. */
+/* See to it that no later use takes a lock.  Called when OpenSSL is there, which brings libpthread.
+ */
 void fo_moved_find(void);
 
 /* Is there a dlopen?  Only a program that is linked to libdl, or has a newer glibc, has it. */
