@@ -227,11 +227,11 @@ debian_mirror() {
         { grep -v security || true; } | sort -u | head -n 1
 }
 
-# make_system NAME FOLDER [PACKAGE,...]: made beside it and renamed, as another process may make the same; 77: it cannot be made.
+# make_system NAME FOLDER [PACKAGE,...] [ARGUMENT...] (of mmdebstrap): made beside it and renamed, as another process may make the same; 77: it cannot be made.
 make_system() {
     local suite=sid mirror proxy sources unfinished=$2.$$
     local arguments=(--mode=root --variant=apt --include="${3:-$system_packages}")
-    case $1 in bookworm | trixie) suite=$1 ;; esac
+    case $1 in bullseye | bookworm | trixie) suite=$1 ;; esac
     mirror=$(debian_mirror)
     [[ -n $mirror ]] || { apt-get -q update >/dev/null && mirror=$(debian_mirror); }
     [[ -n $mirror ]] || return 77
@@ -242,6 +242,7 @@ make_system() {
         sources+=$'\n'"deb $mirror experimental main"
         arguments+=(--aptopt='APT::Default-Release "experimental"')
     fi
+    arguments+=("${@:4}")
     # Mirrors' release files of sid may be old.
     arguments+=(--aptopt='Acquire::Check-Valid-Until "false"')
     mkdir -p "$(dirname "$2")"
@@ -255,15 +256,16 @@ make_system() {
 }
 
 # in_system FOLDER SCRIPT [ARGUMENT...]: with /proc, /dev and /sys of its own, gone afterwards.  FREEONCE_DEBS: a folder
-# for packages that apt downloads.
+# for packages that apt downloads.  FREEONCE_MOUNT: a folder that is /mnt there, without a network.
 in_system() {
     # shellcheck disable=SC2016 # of the inner shell
-    unshare --mount --propagation private bash -ec '
+    unshare --mount ${FREEONCE_MOUNT:+--net} --propagation private bash -ec '
         root=$1; shift
         mount -t proc proc "$root/proc"
         mount --rbind /dev "$root/dev"
         mount --rbind /sys "$root/sys"
+        [[ -z ${FREEONCE_MOUNT:-} ]] || mount --bind "$FREEONCE_MOUNT" "$root/mnt"
         [[ -z ${FREEONCE_DEBS:-} ]] || mount --bind "$FREEONCE_DEBS" "$root/var/cache/apt/archives"
-        exec chroot "$root" env -u FREEONCE_DEBS HOME=/root PATH=/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C.UTF-8 \
+        exec chroot "$root" env -u FREEONCE_DEBS -u FREEONCE_MOUNT HOME=/root PATH=/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C.UTF-8 \
                 FREEONCE_RUNS="${FREEONCE_RUNS:-1}" sh -euc "$@"' _ "$@"
 }

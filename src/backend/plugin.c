@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "backend/backend.h"
+#include "base/moved.h"
 #include "base/real.h"
 
 static const char *refusal(const struct freeonce_backend *b)
@@ -27,15 +28,20 @@ static const char *refusal(const struct freeonce_backend *b)
 
 const struct freeonce_backend *fo_plugin_load(const char *path, const char **why)
 {
-    void *handle = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+    if (!fo_moved_has_dlopen()) {
+        *why = "this program has no dlopen(3): its glibc is older than 2.34, and it is not linked "
+               "to libdl";
+        return NULL;
+    }
+    void *handle = FO_MOVED(dlopen)(path, RTLD_NOW | RTLD_LOCAL);
     if (handle == NULL) {
-        *why = dlerror();
+        *why = FO_MOVED(dlerror)();
         return NULL;
     }
     const struct freeonce_backend *(*entry)(uint32_t);
     *(void **)&entry = fo_real_dlsym(handle, "freeonce_backend");
     if (entry == NULL) {
-        dlerror();
+        FO_MOVED(dlerror)();
         *why = "it does not export freeonce_backend()";
         return NULL;
     }

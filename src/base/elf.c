@@ -137,41 +137,6 @@ void *fo_elf_bound_function(const struct fo_module *module, const char *name, co
     return find_tables(module, &t) ? find_function(&t, module->base, name, versions) : NULL;
 }
 
-const struct link_map *fo_elf_map(uintptr_t code)
-{
-    struct dl_find_object found;
-
-    return _dl_find_object((void *)code, &found) == 0 ? found.dlfo_link_map : NULL;
-}
-
-bool fo_elf_module(uintptr_t code, struct fo_module *out)
-{
-    struct dl_find_object found;
-
-    if (_dl_find_object((void *)code, &found) != 0)
-        return false;
-    *out = (struct fo_module){
-        .base = found.dlfo_link_map->l_addr,
-        .dynamic = found.dlfo_link_map->l_ld,
-        .start = (uintptr_t)found.dlfo_map_start,
-        .end = (uintptr_t)found.dlfo_map_end,
-        .executable = *found.dlfo_link_map->l_name == '\0',
-        .path = found.dlfo_link_map->l_name,
-    };
-    return true;
-}
-
-bool fo_elf_is_first(uintptr_t code, uintptr_t other)
-{
-    const struct link_map *first = fo_elf_map(code), *map = fo_elf_map(other);
-
-    if (first == NULL)
-        return false;
-    while (map != NULL && map != first)
-        map = map->l_prev;
-    return map != NULL;
-}
-
 bool fo_elf_has_version(const struct fo_module *module, const char *version)
 {
     struct tables t;
@@ -330,6 +295,31 @@ unsigned fo_elf_search(const char *name, void **found, unsigned room)
 
     fo_elf_each(search_module, &s, &seen);
     return s.count;
+}
+
+struct first {
+    const char *name, *versions;
+    const ElfW(Dyn) * own;
+    void *found;
+};
+
+static void find_first(const struct fo_module *module, void *data)
+{
+    struct first *f = data;
+
+    if (f->found == NULL && module->dynamic != f->own)
+        f->found = fo_elf_bound_function(module, f->name, f->versions);
+}
+
+void *fo_elf_function_elsewhere(const char *name, const char *versions)
+{
+    static const uint8_t here;
+    const struct link_map *own = fo_elf_map((uintptr_t)&here);
+    struct first f = {name, versions, own != NULL ? own->l_ld : NULL, NULL};
+    unsigned long long no_loads = 0;
+
+    fo_elf_each(find_first, &f, &no_loads);
+    return f.found;
 }
 
 struct count {

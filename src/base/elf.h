@@ -21,6 +21,11 @@ struct fo_module {
 /* The module around this code.  Takes no lock.  False: none. */
 bool fo_elf_module(uintptr_t code, struct fo_module *out);
 
+/* The same from the dynamic linker's list, as it is done with a glibc before 2.35: its entry; NULL:
+ * none.  Takes no lock.  A library whose file header does not lie at
+ * its base is not found, nor one in a name space of its own (dlmopen(3)). */
+const struct link_map *fo_elf_module_listed(uintptr_t address, struct fo_module *out);
+
 /* Was the module around `code` loaded before that around `other`?  At start, that is the order in
  * which symbols are searched.  Takes no lock: a module that was loaded before one that stays loaded
  * must stay loaded, too. */
@@ -76,6 +81,10 @@ void fo_elf_each(void (*visit)(const struct fo_module *module, void *data), void
 
 /* Does exactly one loaded module, other than this library, define a function of this name? */
 bool fo_elf_is_defined_once(const char *name);
+
+/* The first definition in any loaded module but this library to which a reference is bound whose
+ * version begins with `versions`, or NULL.  Takes the dynamic linker's lock. */
+void *fo_elf_function_elsewhere(const char *name, const char *versions);
 
 /* Where the module's variables lie that are zero at first (.bss).  Takes the dynamic linker's lock.
  * False: it has none. */

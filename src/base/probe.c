@@ -5,11 +5,12 @@
  * every sandbox allows it.  (The idea is from Abseil's AddressIsReadable.) */
 #include "base/probe.h"
 
-#include <dlfcn.h>
 #include <errno.h>
 #include <pthread.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+
+#include "base/elf.h"
 
 enum { PROBE_PAGE = 4096, STACK_MAX = 8 << 20 };
 
@@ -67,13 +68,13 @@ static bool is_on_stack(uintptr_t p)
 
 const char *fo_probe_kind(uintptr_t p)
 {
-    struct dl_find_object module;
+    struct fo_module module;
 
     if (p < PROBE_PAGE)
         return "the first page";
     if (!fo_is_readable(p, 1))
         return "unmapped memory";
-    if (_dl_find_object((void *)p, &module) == 0)
+    if (fo_elf_module(p, &module))
         return "static data";
     return is_on_stack(p) ? "the stack" : "memory of the program";
 }

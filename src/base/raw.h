@@ -34,6 +34,12 @@ static inline int fo_raw_open_at(int folder, const char *name, int flags, mode_t
     return (int)syscall(SYS_openat, folder, name, flags, mode);
 }
 
+/* mlock2(2), which glibc has since 2.27. */
+static inline int fo_raw_lock_on_fault(void *start, size_t size)
+{
+    return (int)syscall(SYS_mlock2, start, size, 1 /* MLOCK_ONFAULT */);
+}
+
 static inline int fo_raw_close(int fd)
 {
     return (int)syscall(SYS_close, fd);

@@ -20,7 +20,8 @@ static void *function_of_libc(const char *name)
                : NULL;
 }
 
-/* For dlsym and dlvsym, which cannot look themselves up. */
+/* For dlsym and dlvsym, which cannot look themselves up.  NULL: before glibc 2.34 they are in
+ * libdl, and this program is not linked to that. */
 static void *next_function(void **slot, const char *name)
 {
     void *found = __atomic_load_n(slot, __ATOMIC_ACQUIRE);
@@ -29,11 +30,22 @@ static void *next_function(void **slot, const char *name)
         found = fo_next_function(name, "GLIBC_");
         if (found == NULL)
             found = function_of_libc(name);
-        if (found == NULL)
-            abort(); /* this library is linked against that very symbol */
-        __atomic_store_n(slot, found, __ATOMIC_RELEASE);
+        if (found != NULL)
+            __atomic_store_n(slot, found, __ATOMIC_RELEASE);
     }
     return found;
+}
+
+/* In place of both: what the library itself asks for is a function of libc's.  Nobody has a handle
+ * of dlopen(3), which is in libdl, too. */
+static void *search_dlvsym(void *handle, const char *name, const char *version)
+{
+    return handle == RTLD_NEXT || handle == RTLD_DEFAULT ? fo_next_function(name, version) : NULL;
+}
+
+static void *search_dlsym(void *handle, const char *name)
+{
+    return search_dlvsym(handle, name, "GLIBC_");
 }
 
 fo_dlsym_function *fo_real_dlsym_function(void)
@@ -42,7 +54,7 @@ fo_dlsym_function *fo_real_dlsym_function(void)
     fo_dlsym_function *function;
 
     *(void **)&function = next_function(&slot, "dlsym");
-    return function;
+    return function != NULL ? function : search_dlsym;
 }
 
 fo_dlvsym_function *fo_real_dlvsym_function(void)
@@ -51,7 +63,7 @@ fo_dlvsym_function *fo_real_dlvsym_function(void)
     fo_dlvsym_function *function;
 
     *(void **)&function = next_function(&slot, "dlvsym");
-    return function;
+    return function != NULL ? function : search_dlvsym;
 }
 
 void *fo_real_dlsym(void *handle, const char *name)
@@ -73,6 +85,14 @@ void *fo_real_dlvsym(void *handle, const char *name, const char *version)
 #define COND_INIT_VERSION FIRST_VERSION
 #endif
 
+const char *fo_real_single_threaded(void)
+{
+    static const char never;
+    const char *found = fo_real_dlvsym(RTLD_DEFAULT, "__libc_single_threaded", "GLIBC_2.32");
+
+    return found != NULL ? found : &never;
+}
+
 void *fo_real_malloc_function(void *handle, const char *name)
 {
     void *newest = fo_real_dlsym(handle, name),
@@ -84,8 +104,12 @@ void *fo_real_malloc_function(void *handle, const char *name)
                                                                                    : oldest;
 }
 
+/* Before glibc 2.34 a program that opens OpenSSL with dlopen(3) may get libpthread with it, outside
+ * of the scope that dlsym(3) searches for this library. */
 static void *store(void **slot, void *found, const char *name)
 {
+    if (found == NULL)
+        found = fo_elf_function_elsewhere(name, "GLIBC_");
     if (found == NULL) {
         fo_say_words("there is no ", name, " behind libfreeonce.so; was it opened with dlopen?",
                      NULL);

@@ -5,7 +5,9 @@
 
 #include "base/base.h"
 
-/* dlsym(3) of the C library, or of another library that interposes it behind this one. */
+/* dlsym(3) of the C library, or of another library that interposes it behind this one.  In a
+ * program without it (glibc before 2.34, not linked to libdl) a function that finds what was loaded
+ * with the program. */
 typedef void *fo_dlsym_function(void *handle, const char *name);
 fo_dlsym_function *fo_real_dlsym_function(void);
 void *fo_real_dlsym(void *handle, const char *name);
@@ -20,6 +22,10 @@ void *fo_real_dlvsym(void *handle, const char *name, const char *version);
  * definitions whose version is marked as old, such as those of libc_malloc_debug.so; dlvsym(3)
  * skips those without a version, as other allocators have. */
 void *fo_real_malloc_function(void *handle, const char *name);
+
+/* glibc's __libc_single_threaded, which is not 0 while no second thread was ever made; before glibc
+ * 2.32, which does not have it, a 0. */
+const char *fo_real_single_threaded(void);
 
 /* Of two definitions of a function behind this library, the one to which a program's reference with
  * a version is bound.  `by_name` is dlsym(3)'s, which before glibc 2.36 is the oldest of libc's

@@ -5,6 +5,7 @@
 
 #include "backend/backend.h"
 #include "base/libc_memory.h"
+#include "base/wipe.h"
 #include "block/hooks_parts.h"
 #include "block/quarantine.h"
 #include "block/fast.h"
@@ -32,7 +33,7 @@ bool fo_watch_free(uintptr_t payload, fo_site allocated, uint64_t word, enum fo_
         return true;
     }
     if (fo_options.wipe)
-        explicit_bzero((void *)payload, fo_word_size(word));
+        fo_wipe((void *)payload, fo_word_size(word));
     if (fo_hot.fill)
         fo_watch_fill(payload, fo_word_size(word));
     return false;

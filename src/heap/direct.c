@@ -7,6 +7,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "base/wipe.h"
 #include "options/options.h"
 #include "process/process.h"
 
@@ -272,7 +273,7 @@ void fo_region_free_held(const struct fo_at *held, fo_site now)
     if (fo_thread.mark == 0)
         fo_region_mark();
     if (fo_options.wipe)
-        explicit_bzero((void *)held->payload, size);
+        fo_wipe((void *)held->payload, size);
     if (is_large(held))
         free_large(held, now);
     else

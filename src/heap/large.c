@@ -9,6 +9,7 @@
 
 #include <string.h>
 
+#include "base/wipe.h"
 #include "options/options.h"
 #include "process/process.h"
 
@@ -146,7 +147,7 @@ static void release_behind(uintptr_t payload, size_t size, size_t was)
     uintptr_t to = (payload + was + 4095) & ~(uintptr_t)4095;
 
     if (size < was && fo_options.wipe)
-        explicit_bzero((void *)(payload + size), was - size);
+        fo_wipe((void *)(payload + size), was - size);
     if (from < to)
         fo_system_release(from, to - from, fo_layout.shared);
 }

@@ -268,7 +268,7 @@ void fo_system_lock(uintptr_t start, size_t size)
     int saved_errno = errno;
 
     if (fo_options.lock && fo_system_is_locked() &&
-        mlock2((void *)start, size, MLOCK_ONFAULT) != 0) {
+        fo_raw_lock_on_fault((void *)start, size) != 0) {
         FO_RELAXED_STORE(&cannot_lock, true);
         fo_say_words(
             "FREEONCE_LOCK=1: OpenSSL's memory cannot be locked (",

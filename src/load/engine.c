@@ -3,12 +3,13 @@
 
 #include <errno.h>
 #include <sys/auxv.h>
-#include <sys/single_threaded.h>
 #include <unistd.h>
 
 #include "backend/backend.h"
 #include "base/libc_memory.h"
+#include "base/moved.h"
 #include "base/raw.h"
+#include "base/real.h"
 #include "base/say.h"
 #include "block/memory.h"
 #include "block/watch.h"
@@ -136,7 +137,8 @@ static bool start(void)
     fo_hot.root = fo_hot.memory->root;
     fo_process_self();
     fo_thread_id(); /* now: a sandbox that the process enters later may forbid its system call */
-    fo_hot.alone = &__libc_single_threaded;
+    fo_hot.alone = fo_real_single_threaded();
+    fo_moved_find();
     fo_hot.tail = (fo_options.canary ? FO_CANARY_LEAST : 0u) + (fo_options.stacks != 0 ? 8u : 0u);
     fo_hot.fill = fo_options.fill;
     fo_hot.checks_frees = fo_options.fill || fo_options.wipe || fo_hot.tail != 0;

@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "backend/origins.h"
+#include "base/moved.h"
 #include "base/real.h"
 #include "options/options.h"
 #include "shared/cures.h"
@@ -121,8 +122,8 @@ FO_EXPORT int pthread_mutex_init(pthread_mutex_t *lock, const pthread_mutexattr_
     if (attributes != NULL)
         copy = *attributes;
     else
-        pthread_mutexattr_init(&copy);
-    pthread_mutexattr_setpshared(&copy, PTHREAD_PROCESS_SHARED);
+        FO_MOVED(pthread_mutexattr_init)(&copy);
+    FO_MOVED(pthread_mutexattr_setpshared)(&copy, PTHREAD_PROCESS_SHARED);
     return real(lock, &copy);
 }
 
@@ -139,6 +140,6 @@ FO_EXPORT int pthread_cond_init(pthread_cond_t *condition, const pthread_condatt
         copy = *attributes;
     else
         pthread_condattr_init(&copy);
-    pthread_condattr_setpshared(&copy, PTHREAD_PROCESS_SHARED);
+    FO_MOVED(pthread_condattr_setpshared)(&copy, PTHREAD_PROCESS_SHARED);
     return real(condition, &copy);
 }

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/errors.h"
 #include "base/raw.h"
 
 enum { OVERFLOW_UID = 65534 }; /* in a user namespace, each user who is not mapped into it */
@@ -207,8 +208,7 @@ void fo_conf_put_reason(struct fo_text *t, const struct fo_conf *conf)
     fo_put(t, conf->path);
     fo_put(t, words[conf->state]);
     if (conf->state == FO_CONF_UNOPENED || conf->state == FO_CONF_UNREAD) {
-        const char *name = strerrordesc_np(conf->error);
-        fo_put(t, name != NULL ? name : "unknown error");
+        fo_put(t, fo_error_words(conf->error));
         fo_put(t, "), ignored");
     } else if (conf->state == FO_CONF_OWNED) {
         fo_put_dec(t, conf->owner);

@@ -5,6 +5,7 @@
 #include <pthread.h>
 
 #include "base/base.h"
+#include "base/moved.h"
 
 static fo_ending_function *functions[FO_ENDINGS];
 static pthread_key_t key;
@@ -17,7 +18,7 @@ static bool has_key;
 static void on_thread_end(void *rounds)
 {
     if ((uintptr_t)rounds < PTHREAD_DESTRUCTOR_ITERATIONS - 1 &&
-        pthread_setspecific(key, (char *)rounds + 1) == 0)
+        FO_MOVED(pthread_setspecific)(key, (char *)rounds + 1) == 0)
         return;
     for (int i = 0; i < FO_ENDINGS; i++) {
         fo_ending_function *function = FO_RELAXED_LOAD(&functions[i]);
@@ -29,12 +30,13 @@ static void on_thread_end(void *rounds)
 void fo_ending_start(void)
 {
     if (FO_RELAXED_LOAD(&begun) == 0 && __atomic_exchange_n(&begun, 1, __ATOMIC_RELAXED) == 0)
-        __atomic_store_n(&has_key, pthread_key_create(&key, on_thread_end) == 0, __ATOMIC_RELEASE);
+        __atomic_store_n(&has_key, FO_MOVED(pthread_key_create)(&key, on_thread_end) == 0,
+                         __ATOMIC_RELEASE);
 }
 
 void fo_ending_watch(enum fo_ending what, fo_ending_function *function)
 {
     FO_RELAXED_STORE(&functions[what], function);
     if (__atomic_load_n(&has_key, __ATOMIC_ACQUIRE))
-        pthread_setspecific(key, (void *)1);
+        FO_MOVED(pthread_setspecific)(key, (void *)1);
 }

@@ -5,6 +5,7 @@
 #include <signal.h>
 
 #include "base/hot.h"
+#include "base/moved.h"
 #include "process/ending.h"
 #include "process/process.h"
 
@@ -64,11 +65,12 @@ static bool lock(pthread_mutex_t *mutex)
 {
     pthread_mutexattr_t how;
 
-    pthread_mutexattr_init(&how);
-    bool locked = pthread_mutexattr_setpshared(&how, PTHREAD_PROCESS_SHARED) == 0 &&
-                  pthread_mutexattr_setrobust(&how, PTHREAD_MUTEX_ROBUST) == 0 &&
-                  pthread_mutex_init(mutex, &how) == 0 && pthread_mutex_trylock(mutex) == 0;
-    pthread_mutexattr_destroy(&how);
+    FO_MOVED(pthread_mutexattr_init)(&how);
+    bool locked = FO_MOVED(pthread_mutexattr_setpshared)(&how, PTHREAD_PROCESS_SHARED) == 0 &&
+                  FO_MOVED(pthread_mutexattr_setrobust)(&how, PTHREAD_MUTEX_ROBUST) == 0 &&
+                  pthread_mutex_init(mutex, &how) == 0 &&
+                  FO_MOVED(pthread_mutex_trylock)(mutex) == 0;
+    FO_MOVED(pthread_mutexattr_destroy)(&how);
     return locked;
 }
 
@@ -96,7 +98,7 @@ void fo_life_unwatch(void)
         return;
     watched = NULL;
     fo_shared_set(&l->watched, 0);
-    pthread_mutex_unlock(&l->mutex);
+    FO_MOVED(pthread_mutex_unlock)(&l->mutex);
 }
 
 void fo_life_seen(struct fo_tree *tree, uint32_t row, pid_t child)

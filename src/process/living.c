@@ -7,6 +7,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "base/moved.h"
 #include "process/life.h"
 #include "process/process.h"
 
@@ -26,11 +27,11 @@ bool fo_living_start(struct fo_living *l, bool shared)
     l->owner = 0;
     if (!shared)
         return true;
-    pthread_mutexattr_init(&how);
-    bool can = pthread_mutexattr_setpshared(&how, PTHREAD_PROCESS_SHARED) == 0 &&
-               pthread_mutexattr_setrobust(&how, PTHREAD_MUTEX_ROBUST) == 0 &&
+    FO_MOVED(pthread_mutexattr_init)(&how);
+    bool can = FO_MOVED(pthread_mutexattr_setpshared)(&how, PTHREAD_PROCESS_SHARED) == 0 &&
+               FO_MOVED(pthread_mutexattr_setrobust)(&how, PTHREAD_MUTEX_ROBUST) == 0 &&
                pthread_mutex_init(&l->mutex, &how) == 0;
-    pthread_mutexattr_destroy(&how);
+    FO_MOVED(pthread_mutexattr_destroy)(&how);
     return can;
 }
 
@@ -61,9 +62,9 @@ static bool replace_owner(struct fo_living *l, uint64_t before, uint64_t me)
  * process wrote here that should not: then the kernel does not watch this owner. */
 static void watch(struct fo_living *l, uint64_t me)
 {
-    int status = pthread_mutex_trylock(&l->mutex);
+    int status = FO_MOVED(pthread_mutex_trylock)(&l->mutex);
 
-    if (status == 0 || (status == EOWNERDEAD && pthread_mutex_consistent(&l->mutex) == 0))
+    if (status == 0 || (status == EOWNERDEAD && FO_MOVED(pthread_mutex_consistent)(&l->mutex) == 0))
         __atomic_store_n(&l->owner, me | FO_LIVING_WATCHED, __ATOMIC_RELEASE);
 }
 
@@ -135,7 +136,7 @@ static uint64_t unwatch(struct fo_living *l)
     if ((owner & FO_LIVING_WATCHED) == 0)
         return owner;
     __atomic_store_n(&l->owner, owner & ~FO_LIVING_WATCHED, __ATOMIC_RELEASE);
-    pthread_mutex_unlock(&l->mutex);
+    FO_MOVED(pthread_mutex_unlock)(&l->mutex);
     return owner & ~FO_LIVING_WATCHED;
 }
 

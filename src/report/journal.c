@@ -16,6 +16,7 @@
 
 #include "base/apart.h"
 #include "base/elf.h"
+#include "base/errors.h"
 #include "base/probe.h"
 #include "base/raw.h"
 #include "base/say.h"
@@ -42,7 +43,7 @@ static const char *map(int fd)
     struct stat st;
     fo_journal = fo_apart_map_file(sizeof *fo_journal, fd);
     if (fo_journal == NULL)
-        return strerrordesc_np(errno);
+        return fo_error_words(errno);
     is_exposed = fo_raw_stat(fd, &st) != 0 || (st.st_uid != 0 && st.st_uid != fo_raw_euid()) ||
                  (st.st_mode & (S_IWGRP | S_IWOTH)) != 0;
     return NULL;

@@ -12,6 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/errors.h"
 #include "base/raw.h"
 #include "report/journal_format.h"
 
@@ -54,13 +55,13 @@ static const char *lay_out(int fd)
     if (error != 0) {
         if (fo_raw_resize(fd, 0) != 0)
             return "Input/output error";
-        return strerrordesc_np(error);
+        return fo_error_words(error);
     }
     memcpy(head.magic, FO_JOURNAL_MAGIC, sizeof head.magic);
     size_t rest = offsetof(struct fo_journal_head, version);
     if (fo_raw_write_at(fd, (char *)&head + rest, sizeof head - rest, (off_t)rest) < 0 ||
         fo_raw_write_at(fd, &head, rest, 0) < 0)
-        return strerrordesc_np(errno);
+        return fo_error_words(errno);
     return NULL;
 }
 
@@ -92,7 +93,7 @@ const char *fo_journal_prepare(int fd)
     struct stat st;
 
     if (fo_raw_stat(fd, &st) != 0)
-        return strerrordesc_np(errno);
+        return fo_error_words(errno);
     if (!S_ISREG(st.st_mode))
         return "it is no regular file";
     if (st.st_nlink > 1)

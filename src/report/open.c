@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/sysmacros.h>
 
+#include "base/errors.h"
 #include "base/format.h"
 #include "base/raw.h"
 
@@ -31,9 +32,7 @@ static int refuse(const char **why, int error, const char *words)
 
 static int refuse_as_kernel(const char **why)
 {
-    const char *name = strerrordesc_np(errno);
-
-    *why = name != NULL ? name : "unknown error";
+    *why = fo_error_words(errno);
     return -1;
 }
 

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/errors.h"
 #include "base/raw.h"
 #include "base/say.h"
 #include "options/options.h"
@@ -122,7 +123,7 @@ static void open_daemon_or_say(bool journald)
         fo_say_words(option, fo_program, " is the log daemon itself, reports go to stderr", NULL);
     else if (!open_daemon(journald))
         fo_say_words(option, "no daemon listens at ", journald ? JOURNALD : SYSLOG, " (",
-                     strerrordesc_np(errno), "), reports go to stderr", NULL);
+                     fo_error_words(errno), "), reports go to stderr", NULL);
 }
 
 static void open_target(const char *log)

@@ -113,7 +113,8 @@ static int write_lines_to_syslog(int fd, const char *text, size_t length)
  */
 
 /* A pipe without a reader, a limit of the size of files, or a terminal of another job must not kill
- * or stop a program because the library writes. */
+ * or stop a program because the library writes.  sigprocmask(2) changes this thread alone on Linux;
+ * pthread_sigmask(3) is in libpthread before glibc 2.32. */
 static bool block_signals(sigset_t *before)
 {
     sigset_t signals;
@@ -122,7 +123,7 @@ static bool block_signals(sigset_t *before)
     sigaddset(&signals, SIGPIPE);
     sigaddset(&signals, SIGXFSZ);
     sigaddset(&signals, SIGTTOU);
-    return pthread_sigmask(SIG_BLOCK, &signals, before) == 0;
+    return sigprocmask(SIG_BLOCK, &signals, before) == 0;
 }
 
 /* The signal of the write that failed is discarded, unless the program had blocked it.  In a
@@ -141,7 +142,7 @@ static void restore_signals(sigset_t *before, int failed, bool sandbox)
         else
             fo_raw_take_signal(&one);
     }
-    pthread_sigmask(SIG_SETMASK, before, NULL);
+    sigprocmask(SIG_SETMASK, before, NULL);
 }
 
 static enum fo_written outcome_of(int failed)

@@ -7,7 +7,6 @@
  *     what to do   It was freed before, ...
  *
  * Called on the report path: stack memory only, and every string is checked before it is read. */
-#include <dlfcn.h>
 #include <link.h>
 #include <string.h>
 
@@ -40,17 +39,17 @@ static void put_site(struct fo_text *t, fo_site site)
 
 static void put_code(struct fo_text *t, uintptr_t address)
 {
-    struct dl_find_object module;
+    struct fo_module module;
 
-    if (_dl_find_object((void *)address, &module) != 0) {
+    if (!fo_elf_module(address, &module)) {
         fo_put_hex(t, address);
         return;
     }
-    const char *path = module.dlfo_link_map->l_name, *slash = strrchr(path, '/');
+    const char *path = module.path, *slash = strrchr(path, '/');
     const char *name = slash != NULL ? slash + 1 : *path != '\0' ? path : fo_program;
     fo_put_clean(t, name, strlen(name));
     fo_put(t, "+");
-    fo_put_hex(t, address - module.dlfo_link_map->l_addr);
+    fo_put_hex(t, address - module.base);
 }
 
 static void put_build_id(struct fo_text *t, const struct fo_module *module)

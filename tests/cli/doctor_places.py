@@ -156,8 +156,8 @@ class Root(doctor_case.Case):
         self.check(self.doctor(self.furnish(shell=self.dir / "sh"), expect=2), "machine", "failure", "another processor")
 
     def test_an_old_glibc(self):
-        old = lambda: re.sub(rb"GLIBC_2\.(3[5-9]|[4-9]\d)\0", lambda name: b"x" * (len(name[0]) - 1) + b"\0", LIBC.read_bytes())
-        self.check(self.doctor(self.furnish(libc=old), expect=2), "libc", "failure", "is 2.34, and the library needs 2.35")
+        old = lambda: re.sub(rb"GLIBC_2\.(2[89]|[3-9]\d)\0", lambda name: b"x" * (len(name[0]) - 1) + b"\0", LIBC.read_bytes())
+        self.check(self.doctor(self.furnish(libc=old), expect=2), "libc", "failure", "is 2.27, and the library needs 2.28")
         self.check(self.doctor(self.furnish(libc=None), expect=2), "libc", "failure", "no glibc")
         self.check(self.doctor(self.furnish(libc=lambda: b"\x7fELF"), expect=2), "libc", "failure", "damaged")
 
@@ -272,12 +272,12 @@ class Confined(doctor_case.Case):
         self.assertNotIn("mappings", self.doctor_in(script, tools.arguments.planted, expect=0))
 
     def test_an_old_glibc(self):
-        """A program whose libc is older than 2.35, by its DT_RUNPATH."""
-        old = re.sub(rb"GLIBC_2\.35\0", b"GLIBC_x.xx\0", LIBC.read_bytes())
+        """A program whose libc is older than 2.28, by its DT_RUNPATH."""
+        old = re.sub(rb"GLIBC_2\.28\0", b"GLIBC_x.xx\0", LIBC.read_bytes())
         (self.dir / "old").mkdir()
         (self.dir / "old/libc.so.6").write_bytes(old)
         program = self.compile("gcc", source=doctor_case.CRYPTO, libraries=["-lcrypto", f"-Wl,-rpath,{self.dir}/old"])
-        self.check(self.doctor(program, expect=2), "libc", "failure", "older than glibc 2.35")
+        self.check(self.doctor(program, expect=2), "libc", "failure", "older than glibc 2.28")
 
 
 if __name__ == "__main__":

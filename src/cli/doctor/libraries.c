@@ -35,7 +35,7 @@ bool fo_below_open(struct fo_below *below, const char *root, const char *path)
     int folder = open(root, O_PATH | O_DIRECTORY | O_CLOEXEC);
     if (folder < 0)
         return false;
-    below->fd = (int)syscall(SYS_openat2, folder, path, &how, sizeof how);
+    below->fd = (int)syscall(__NR_openat2, folder, path, &how, sizeof how);
     int error = errno;
     close(folder);
     errno = error;
@@ -256,7 +256,7 @@ static void look_at(struct search *s, struct fo_linked *l, const char *name, con
     if (read && !libc)
         l->a_library_opens = l->a_library_opens || fo_elf_file_imports(&f, "dlopen");
     if (read && begins(name, "libc.so.6"))
-        l->old_libc = !fo_elf_file_names(&f, "GLIBC_2.35");
+        l->old_libc = !fo_elf_file_names(&f, "GLIBC_2.28");
     fo_elf_file_free(&f);
 }
 

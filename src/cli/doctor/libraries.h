@@ -33,7 +33,7 @@ struct fo_linked {
     bool opens, a_library_opens; /* the program, or a library of it, calls dlopen(3) */
     bool sanitized;              /* AddressSanitizer */
     bool damaged;                /* the program's file */
-    bool old_libc;               /* its libc is older than glibc 2.35 */
+    bool old_libc;               /* its libc is older than glibc 2.28 */
 };
 
 /* path: of the program, to open it by; its libraries are looked for below root. */

@@ -113,7 +113,7 @@ static void check_libraries(struct fo_doctor *d, const struct fo_subject *s,
 {
     if (l->old_libc)
         fo_row(d, FO_ROW_FAILURE, "libc", LIMITS,
-               "The C library of %s is older than glibc 2.35, which the library needs.", s->name);
+               "The C library of %s is older than glibc 2.28, which the library needs.", s->name);
     if (*l->missing != '\0' && strcmp(l->missing, l->crypto) != 0)
         fo_row(d, FO_ROW_WARNING, "libraries", fo_string_format("ldd %s", s->name),
                "%s needs %s, which was not found where the dynamic linker looks.", s->name,

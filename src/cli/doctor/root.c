@@ -14,7 +14,7 @@
 
 #define LIMITS "less /usr/share/doc/freeonce/limits.md"
 
-enum { GLIBC_NEEDED = 35, GLIBC_LAST = 99, VERSION_SIZE = 64 };
+enum { GLIBC_NEEDED = 28, GLIBC_LAST = 99, VERSION_SIZE = 64 };
 
 static bool is_in(const char *root, const char *path)
 {

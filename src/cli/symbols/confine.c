@@ -90,7 +90,7 @@ static bool keep_two_descriptors(int socket, int file)
             close(i);
     if (dup2(high_socket, FO_CONFINE_SOCKET) < 0 || dup2(high_file, FO_CONFINE_FILE) < 0)
         return false;
-    if (syscall(SYS_close_range, FO_CONFINE_FILE + 1, ~0U, 0) != 0) /* before Linux 5.9 */
+    if (syscall(__NR_close_range, FO_CONFINE_FILE + 1, ~0U, 0) != 0) /* before Linux 5.9 */
         for (int i = FO_CONFINE_FILE + 1; i < CLOSED_MAX; i++)
             close(i);
     return true;

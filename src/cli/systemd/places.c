@@ -181,7 +181,7 @@ static void place_library(struct fo_plan *plan)
     case FO_PRIVATE:
         fo_setting(plan, "BindReadOnlyPaths=%s", fo_quoted(plan->library, false));
         fo_note(plan, FO_NOTE, "%s hides the library: BindReadOnlyPaths= shows it inside.%s", why,
-                why == plan->sandbox.root ? " The libc there must be glibc 2.35 or later." : "");
+                why == plan->sandbox.root ? " The libc there must be glibc 2.28 or later." : "");
         break;
     default:
         break;
