@@ -160,8 +160,9 @@ def commands(command):
                 yield f"{path.relative_to(ROOT)}: there is no {named}"
 
 
-# As the package installs it, or as a container has it that mounts it there.
-INSTALLED = ("libfreeonce.so.0", "/usr/$LIB/libfreeonce.so.0", "/usr/lib/libfreeonce.so.0")
+# As the package installs it, or as docs/containers has it; the plain path is what containers.md warns of.
+INSTALLED = ("libfreeonce.so.0", "/usr/$LIB/libfreeonce.so.0", "/$LIB/../../../opt/freeonce/lib/libfreeonce.so.0",
+             "/opt/freeonce/lib/libfreeonce.so.0")
 
 
 def libraries():
