@@ -90,6 +90,8 @@ text=$(in_container localhost/program sh -c 'id -u; printenv LD_PRELOAD; openssl
 /\$LIB/../../../opt/freeonce/lib/libfreeonce.so.0
 OpenSSL "* && $text != *freeonce:* ]] || fail "the image of the program: $text"
 found "$(in_container localhost/program twice)" 'COPY --from'
+text=$(in_container localhost/program grep Seccomp: /proc/self/status)
+[[ $text == *2 ]] || fail "no seccomp filter was in force: $text"
 text=$(in_container localhost/base twice)
 [[ $text != *'double free of X509'* ]] || fail "without the library: $text"
 if command -v musl-gcc >/dev/null; then
