@@ -231,7 +231,7 @@ debian_mirror() {
 make_system() {
     local suite=sid mirror proxy sources unfinished=$2.$$
     local arguments=(--mode=root --variant=apt --include="${3:-$system_packages}")
-    case $1 in bullseye | bookworm | trixie) suite=$1 ;; esac
+    case $1 in bullseye | bookworm | trixie | testing) suite=$1 ;; esac
     mirror=$(debian_mirror)
     [[ -n $mirror ]] || { apt-get -q update >/dev/null && mirror=$(debian_mirror); }
     [[ -n $mirror ]] || return 77
@@ -240,7 +240,9 @@ make_system() {
     sources="deb $mirror $suite main"
     if [[ $1 == experimental ]]; then
         sources+=$'\n'"deb $mirror experimental main"
-        arguments+=(--aptopt='APT::Default-Release "experimental"')
+        # OpenSSL alone is experimental's: the rest is often in the middle of a transition.
+        # shellcheck disable=SC2016 # mmdebstrap's shell has the root's path
+        arguments+=(--setup-hook='printf "Package: src:openssl\nPin: release a=experimental\nPin-Priority: 990\n" >"$1/etc/apt/preferences.d/openssl"')
     fi
     arguments+=("${@:4}")
     # Mirrors' release files of sid may be old.

@@ -66,12 +66,44 @@ def says_all(command):
 def examples():
     import yaml  # pylint: disable=import-outside-toplevel
 
-    for path in sorted((ROOT / "docs/ci").glob("*.yml")):
+    documents = {}
+    for path in [*sorted((ROOT / "docs/ci").glob("*.yml")), *sorted((ROOT / "docs/containers").glob("*.yml"))]:
         try:
-            if not isinstance(yaml.safe_load(path.read_text()), dict):
-                yield f"{path.name}: not a mapping"
+            documents[path.name] = yaml.safe_load(path.read_text())
         except yaml.YAMLError as error:
             yield f"{path.name}: {error}"
+        if not isinstance(documents.get(path.name, {}), dict):
+            yield f"{path.name}: not a mapping"
+    yield from containers(documents)
+
+
+def containers(documents):
+    """The library that each container file preloads is where that file puts it, and the word is one that musl ignores."""
+    word = words(r"^ENV LD_PRELOAD='(.*)'$", "docs/containers/Containerfile")
+    held = words(r"^COPY --from=build (\S+) ", "packaging/Containerfile")
+    pod = documents["kubernetes.yml"]["spec"]["template"]["spec"]
+    (server,), (first,) = pod["containers"], pod["initContainers"]
+    compose = documents["compose.yml"]["services"]
+    preloaded = {
+        "Containerfile": word[0],
+        "kubernetes.yml": next(one["value"] for one in server["env"] if one["name"] == "LD_PRELOAD"),
+        "compose.yml": compose["server"]["environment"]["LD_PRELOAD"].replace("$$", "$"),
+    }
+    mounted = {one["name"]: one["mountPath"] for one in server["volumeMounts"]}
+    copied = {one["name"]: one["mountPath"] for one in first["volumeMounts"]}
+    placed = {
+        "Containerfile": f"{held[-1]}/lib",
+        "kubernetes.yml": mounted["freeonce"],
+        "compose.yml": compose["server"]["volumes"][0].split(":")[1],
+    }
+    for name, path in preloaded.items():
+        if path != f"/$LIB/../../..{placed[name]}/libfreeonce.so.0":
+            yield f"docs/containers/{name}: LD_PRELOAD is {path}, and the library is in {placed[name]}"
+    targets = {"kubernetes.yml": (first["command"], copied["freeonce"]),
+               "compose.yml": (compose["freeonce"]["command"], compose["freeonce"]["volumes"][0].split(":")[1])}
+    for name, (command, target) in targets.items():
+        if command != ["cp", f"{held[-1]}/lib/libfreeonce.so.0", f"{target}/"]:
+            yield f"docs/containers/{name}: {command} does not copy what packaging/Containerfile puts into {held[-1]}"
 
 
 def anchors(path):
@@ -128,8 +160,9 @@ def commands(command):
                 yield f"{path.relative_to(ROOT)}: there is no {named}"
 
 
-# As the package installs it, or as a container has it that mounts it there.
-INSTALLED = ("libfreeonce.so.0", "/usr/$LIB/libfreeonce.so.0", "/usr/lib/libfreeonce.so.0")
+# As the package installs it, or as docs/containers has it; the plain path is what containers.md warns of.
+INSTALLED = ("libfreeonce.so.0", "/usr/$LIB/libfreeonce.so.0", "/$LIB/../../../opt/freeonce/lib/libfreeonce.so.0",
+             "/opt/freeonce/lib/libfreeonce.so.0")
 
 
 def libraries():
