@@ -7,13 +7,8 @@
 #include <sys/mman.h>
 
 #include "base/apart.h"
-#include "base/elf.h"
-#include "base/hot.h"
 #include "block/live.h"
-#include "block/memory.h"
 #include "block/roots.h"
-#include "heap/region.h"
-#include "report/journal.h"
 
 enum { SECONDS_MOST = 10, NONE = -1 };
 
@@ -24,6 +19,7 @@ struct node {
     fo_site site;
     uint64_t word;
     size_t held, held_bytes;
+    uint64_t order;    /* among the candidates for the head of a circle */
     uint32_t head;     /* of a lost one: the block that leads to it; itself: it is a head */
     uint8_t state;     /* enum state */
     uint8_t was_lost;  /* the first search did not reach it */
@@ -37,6 +33,7 @@ struct search {
     uint32_t count, room;
     uint32_t *pending; /* numbers of nodes; at most `count` */
     uint32_t waiting;
+    uint32_t *candidates; /* to be the head of a circle; likewise */
     uintptr_t lowest, highest;
     void (*found)(struct search *s, uint32_t node); /* a word leads there */
     uint32_t reader; /* the node that is read; when heads are sought */
@@ -60,44 +57,53 @@ static void enter_block(void *context, uintptr_t payload, fo_site site, uint64_t
         s->nodes[s->count++] = (struct node){.payload = payload, .site = site, .word = word};
 }
 
-static int by_address(const void *left, const void *right)
-{
-    const struct node *a = left, *b = right;
+/* In place: qsort(3) takes memory from malloc. */
+struct sorted {
+    bool (*is_less)(const struct search *s, uint32_t left, uint32_t right);
+    void (*swap)(struct search *s, uint32_t left, uint32_t right);
+};
 
-    return (a->payload > b->payload) - (a->payload < b->payload);
-}
-
-/* In place, and without memory, which qsort(3) takes from malloc. */
-static void sift_down(struct node *nodes, uint32_t root, uint32_t count)
+static void sift_down(struct search *s, const struct sorted *by, uint32_t root, uint32_t count)
 {
     for (uint32_t child; (child = 2 * root + 1) < count; root = child) {
-        if (child + 1 < count && by_address(&nodes[child], &nodes[child + 1]) < 0)
+        if (child + 1 < count && by->is_less(s, child, child + 1))
             child++;
-        if (by_address(&nodes[root], &nodes[child]) >= 0)
+        if (!by->is_less(s, root, child))
             return;
-        struct node moved = nodes[root];
-        nodes[root] = nodes[child];
-        nodes[child] = moved;
+        by->swap(s, root, child);
     }
 }
 
-static void sort(struct node *nodes, uint32_t count)
+static void sort(struct search *s, const struct sorted *by, uint32_t count)
 {
     bool sorted = true;
 
     for (uint32_t i = 1; i < count && sorted; i++)
-        sorted = nodes[i - 1].payload < nodes[i].payload;
+        sorted = !by->is_less(s, i, i - 1);
     if (sorted)
         return;
     for (uint32_t i = count / 2; i-- > 0;)
-        sift_down(nodes, i, count);
+        sift_down(s, by, i, count);
     for (uint32_t i = count; i-- > 1;) {
-        struct node moved = nodes[0];
-        nodes[0] = nodes[i];
-        nodes[i] = moved;
-        sift_down(nodes, 0, i);
+        by->swap(s, 0, i);
+        sift_down(s, by, 0, i);
     }
 }
+
+static bool is_lower(const struct search *s, uint32_t left, uint32_t right)
+{
+    return s->nodes[left].payload < s->nodes[right].payload;
+}
+
+static void swap_nodes(struct search *s, uint32_t left, uint32_t right)
+{
+    struct node moved = s->nodes[left];
+
+    s->nodes[left] = s->nodes[right];
+    s->nodes[right] = moved;
+}
+
+static const struct sorted by_address = {is_lower, swap_nodes};
 
 static uintptr_t end_of(const struct node *n)
 {
@@ -270,6 +276,40 @@ static uint32_t final_head(const struct search *s, uint32_t node)
     return node;
 }
 
+static bool is_before(const struct search *s, uint32_t left, uint32_t right)
+{
+    const struct node *a = &s->nodes[s->candidates[left]], *b = &s->nodes[s->candidates[right]];
+
+    return a->order != b->order ? a->order < b->order : a->payload < b->payload;
+}
+
+static void swap_candidates(struct search *s, uint32_t left, uint32_t right)
+{
+    uint32_t moved = s->candidates[left];
+
+    s->candidates[left] = s->candidates[right];
+    s->candidates[right] = moved;
+}
+
+/* What no head has by now is in a circle, or only circles lead to it. */
+static void find_heads_of_circles(struct search *s)
+{
+    static const struct sorted by_order = {is_before, swap_candidates};
+    uint32_t count = 0;
+
+    for (uint32_t i = 0; i < s->count; i++) {
+        struct node *n = &s->nodes[i];
+        if (n->state != LOST || n->head != (uint32_t)NONE)
+            continue;
+        n->order = s->asked->order(n->payload, n->site, n->word);
+        s->candidates[count++] = i;
+    }
+    sort(s, &by_order, count);
+    for (uint32_t i = 0; i < count; i++)
+        if (s->nodes[s->candidates[i]].head == (uint32_t)NONE)
+            make_head(s, s->candidates[i], true);
+}
+
 static void find_heads(struct search *s)
 {
     s->found = note_led_to;
@@ -282,11 +322,7 @@ static void find_heads(struct search *s)
     for (uint32_t i = 0; i < s->count; i++)
         if (s->nodes[i].state == LOST && !s->nodes[i].is_led_to)
             make_head(s, i, false);
-    for (unsigned rank = 0; rank <= FO_LOST_RANK_LAST; rank++)
-        for (uint32_t i = 0; i < s->count; i++)
-            if (s->nodes[i].state == LOST && s->nodes[i].head == (uint32_t)NONE &&
-                (rank == FO_LOST_RANK_LAST || s->asked->rank(s->nodes[i].site) == rank))
-                make_head(s, i, true);
+    find_heads_of_circles(s);
 }
 
 static void visit_heads(struct search *s)
@@ -307,49 +343,6 @@ static void visit_heads(struct search *s)
     }
 }
 
-/* --- the library's own memory ------------------------------------------------------------------
- */
-
-/* It knows addresses of blocks that were freed, and may be those of other blocks by now. */
-static bool skip_shards(struct fo_roots *r)
-{
-    bool ok = true;
-
-    for (int i = 0; i < FO_SHARDS; i++) {
-        const struct fo_shard *s = &fo_hot.memory->shards[i];
-        uintptr_t start = (uintptr_t)s->queues[0].entries;
-        if (__atomic_load_n(&s->open, __ATOMIC_ACQUIRE))
-            ok &= fo_roots_skip(r, start, start + fo_shard_entries_size());
-    }
-    return ok;
-}
-
-/* Pages of other mappings may lie between those of the heap. */
-static bool skip_heap(struct fo_roots *r)
-{
-    uint32_t pages = fo_region != NULL ? (uint32_t)(fo_region_committed() >> FO_PAGE_SHIFT) : 0;
-    uint32_t first = 0;
-    bool ok = true;
-
-    for (uint32_t page = 0; page <= pages; page++)
-        if (page == pages || !fo_page_is_owned(page)) {
-            ok &= first == page || fo_roots_skip(r, fo_page_start(first), fo_page_start(page));
-            first = page + 1;
-        }
-    return ok;
-}
-
-static bool skip_own(struct fo_roots *r, uintptr_t work, size_t size)
-{
-    struct fo_module self;
-    uintptr_t journal = (uintptr_t)fo_journal;
-
-    return fo_elf_module((uintptr_t)skip_own, &self) && fo_roots_skip(r, self.start, self.end) &&
-           fo_roots_skip(r, work, work + size) &&
-           (journal == 0 || fo_roots_skip(r, journal, journal + sizeof *fo_journal)) &&
-           skip_shards(r) && skip_heap(r);
-}
-
 /* --- all ---------------------------------------------------------------------------------------
  */
 
@@ -358,14 +351,14 @@ static const char *look(struct search *s, uintptr_t work, size_t size)
     fo_live_each(enter_block, s);
     if (s->count == 0)
         return NULL;
-    sort(s->nodes, s->count);
+    sort(s, &by_address, s->count);
     s->lowest = s->nodes[0].payload;
     s->highest = end_of(&s->nodes[s->count - 1]);
     s->roots.context = s;
     s->roots.stack = s->asked->stack;
     s->roots.in_place = s->asked->in_place;
     s->roots.until = fo_roots_now() + SECONDS_MOST * UINT64_C(1000000000);
-    if (!skip_own(&s->roots, work, size))
+    if (!fo_roots_skip_own(&s->roots) || !fo_roots_skip(&s->roots, work, work + size))
         return "its memory has too many parts";
     const char *why = find_lost(s);
     if (why != NULL)
@@ -382,7 +375,7 @@ const char *fo_lost_find(const struct fo_lost_asked *asked)
     fo_live_each(count_block, &blocks);
     blocks += blocks / 8 + 64; /* other threads may allocate meanwhile */
     size_t head = (sizeof(struct search) + 63) & ~(size_t)63,
-           size = head + FO_ROOTS_PIECE + blocks * (sizeof(struct node) + sizeof(uint32_t));
+           size = head + FO_ROOTS_PIECE + blocks * (sizeof(struct node) + 2 * sizeof(uint32_t));
     char *work = fo_apart_map(size, MAP_PRIVATE);
     if (work == NULL)
         return "there is no memory for the search (address space limit?)";
@@ -392,6 +385,7 @@ const char *fo_lost_find(const struct fo_lost_asked *asked)
     s->roots.piece = (uintptr_t *)(work + head);
     s->nodes = (struct node *)(work + head + FO_ROOTS_PIECE);
     s->pending = (uint32_t *)(s->nodes + blocks);
+    s->candidates = s->pending + blocks;
     const char *why = look(s, (uintptr_t)work, size);
     fo_apart_unmap(work, size);
     return why;

@@ -11,8 +11,6 @@
 
 #include "base/block.h"
 
-enum { FO_LOST_RANK_LAST = 8 };
-
 struct fo_lost {
     uintptr_t payload;
     fo_site site;
@@ -24,8 +22,8 @@ typedef void fo_lost_visit(void *context, const struct fo_lost *lost);
 struct fo_lost_asked {
     /* Is a block of this process row to be looked at?  All others count as reached. */
     bool (*is_asked)(uint32_t process);
-    /* In a circle, a block of the lowest rank becomes the head; FO_LOST_RANK_LAST at most. */
-    unsigned (*rank)(fo_site site);
+    /* In a circle, the block for which this is lowest becomes the head. */
+    uint64_t (*order)(uintptr_t payload, fo_site site, uint64_t word);
     fo_lost_visit *visit; /* for each head */
     void *context;
     bool others_run; /* there are other threads */

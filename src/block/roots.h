@@ -33,6 +33,9 @@ uint64_t fo_roots_now(void);
 /* False: no room for another one. */
 bool fo_roots_skip(struct fo_roots *r, uintptr_t start, uintptr_t end);
 
+/* Skip the library's variables, its heap and what else it has that names blocks. */
+bool fo_roots_skip_own(struct fo_roots *r);
+
 /* Read all.  NULL; or why it cannot be done, in words. */
 const char *fo_roots_read(struct fo_roots *r);
 

@@ -207,22 +207,31 @@ static bool is_asked(uint32_t process)
     return process == self || (parent != 0 && fo_row_pid(parent) != (uint32_t)syscall(SYS_getppid));
 }
 
+enum { RANKED = 8 };
+
 /* Objects of OpenSSL that programs know, and that lead to each other in a circle with their parts:
  * by the file that allocates them, the outer ones first. */
 static unsigned rank_of(fo_site site)
 {
-    static const char names[FO_LOST_RANK_LAST][20] = {"ssl_lib.c",  "quic_impl.c", "ssl_sess.c",
-                                                      "tasn_new.c", "p_lib.c",     "bio_lib.c",
-                                                      "x509_lu.c",  "pmeth_lib.c"};
+    static const char names[RANKED][20] = {"ssl_lib.c", "quic_impl.c", "ssl_sess.c", "tasn_new.c",
+                                           "p_lib.c",   "bio_lib.c",   "x509_lu.c",  "pmeth_lib.c"};
     char file[160];
 
     if (!fo_elf_string(fo_site_file(site), file, sizeof file))
-        return FO_LOST_RANK_LAST;
+        return RANKED;
     const char *slash = strrchr(file, '/'), *name = slash != NULL ? slash + 1 : file;
-    for (unsigned i = 0; i < FO_LOST_RANK_LAST; i++)
+    for (unsigned i = 0; i < RANKED; i++)
         if (strcmp(name, names[i]) == 0)
             return i;
-    return FO_LOST_RANK_LAST;
+    return RANKED;
+}
+
+/* Of several circles of the same kind, such as chains of BIOs, that from the same place. */
+static uint64_t order_of(uintptr_t payload, fo_site site, uint64_t word)
+{
+    uint32_t stack = fo_options.stacks != 0 ? fo_stack_of(payload, fo_word_size(word)) : 0;
+
+    return (uint64_t)rank_of(site) << 32 | (stack != 0 ? stack : UINT32_MAX);
 }
 
 static void refuse(enum fo_journal_look look, const char *why)
@@ -237,7 +246,7 @@ static __attribute__((noinline)) void look(void)
     struct status status = read_status();
     const struct fo_lost_asked asked = {
         .is_asked = is_asked,
-        .rank = rank_of,
+        .order = order_of,
         .visit = add,
         .others_run = status.threads != 1,
         .in_place = status.filters != 0,

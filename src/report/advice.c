@@ -104,9 +104,8 @@ static const char *const kinds[] = {
         "parent's SSL_CTX, it sets for all. A server whose children do so needs "
         "FREEONCE_BACKEND=arena.",
     [FO_FINDING_LEAK] =
-        "No pointer to it was left when the process ended. What the program calls at this place "
-        "gives it an object, or a reference, that it must free; FREEONCE_STACKS=16 names the "
-        "place.",
+        "No pointer to it was left when the process ended. What is called at this place gives an "
+        "object, or a reference, which the program must free.",
     [FO_FINDING_LIBC_CALL_NO_BLOCK] =
         "The pointer leads behind a block, in front of one, or to one whose header was "
         "overwritten; and what OpenSSL allocated is freed with OPENSSL_free, not with free.",

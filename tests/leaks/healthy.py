@@ -31,7 +31,7 @@ class Healthy(tools.Case):
         self.assertIn("openssl", self.check("openssl s_server, s_client"))
 
     def test_curl(self):
-        self.assertIn("curl", self.check("curl"))
+        self.assertIn("curl", self.check("curl", unlooked=1))  # its server is ended by a signal
 
     def test_python(self):
         self.assertIn("python3", self.check("python3"))
