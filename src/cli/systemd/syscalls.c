@@ -102,7 +102,8 @@ static unsigned int needs_of(const struct fo_plan *plan)
 
     if (plan->log != NULL && strcmp(plan->log, "stderr") != 0 && strcmp(plan->log, "journal") != 0)
         needs |= FOR_SYSLOG;
-    if (plan->log != NULL && strcmp(plan->log, "journald") == 0)
+    if (plan->log != NULL &&
+        (strcmp(plan->log, "journald") == 0 || strcmp(plan->log, "syslog5424") == 0))
         needs |= FOR_JOURNALD;
     return needs;
 }
