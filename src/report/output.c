@@ -138,6 +138,7 @@ static void open_target(const char *log)
     if (strcmp(log, "syslog") == 0) {
         open_daemon_or_say(TO_SYSLOG);
     } else if (strcmp(log, "syslog5424") == 0) {
+        fo_syslog5424_begin();
         open_daemon_or_say(TO_SYSLOG5424);
     } else if (strcmp(log, "journald") == 0) {
         open_daemon_or_say(TO_JOURNALD);

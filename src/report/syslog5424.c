@@ -1,15 +1,18 @@
 /* See syslog5424.h.
  *
- *   <27>1 - - nginx 4131 finding [freeonce@32473 kind="double-free" object="SSL_CTX" ...] text
+ *   <27>1 - host nginx 4131 finding [freeonce@32473 kind="double-free" object="SSL_CTX" ...] text
  *
- * Time and host are the NILVALUE: the daemon of the same machine has both.  32473 is the enterprise
+ * The time is the NILVALUE: the daemon of the same machine has it.  32473 is the enterprise
  * number that RFC 5612 keeps for examples; the library has none of its own.  The lines of a finding
  * are one text, with "; " between them. */
 #include "report/syslog5424.h"
 
 #include <errno.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <sys/uio.h>
+#include <sys/utsname.h>
+#include <unistd.h>
 
 #include "base/base.h"
 #include "base/block.h"
@@ -96,15 +99,21 @@ static void put_finding(struct fo_text *t, const struct fo_record *r, uint64_t c
 /* --- header and text ---------------------------------------------------------------------------
  */
 
-/* APP-NAME has printable characters of ASCII, and no blank. */
-static void put_program(struct fo_text *t)
+static struct utsname machine;
+
+void fo_syslog5424_begin(void)
 {
-    char name[48];
+    if (syscall(SYS_uname, &machine) != 0)
+        machine.nodename[0] = '\0';
+}
+
+/* The names of the header have printable characters of ASCII, and no blank. */
+static void put_name(struct fo_text *t, const char *text)
+{
+    char name[65];
     struct fo_text clean = FO_TEXT(name);
 
-    const char *program = program_invocation_short_name; /* in a constructor libc has none yet */
-
-    fo_put_clean(&clean, *program != '\0' ? program : fo_program, sizeof name);
+    fo_put_clean(&clean, text, sizeof name);
     for (size_t i = 0; i < clean.used; i++)
         fo_put_char(t, name[i] > ' ' && name[i] < 0x7f ? name[i] : '?');
     if (clean.used == 0)
@@ -138,11 +147,14 @@ enum fo_written fo_syslog5424_send(int fd, bool sandbox, const char *text, size_
     char header[HEADER_MAX];
     struct fo_text t = FO_TEXT(header);
     struct iovec pieces[PIECES_MAX];
+    const char *program = program_invocation_short_name; /* libc's constructor sets it */
 
     fo_put(&t, "<");
     fo_put_dec(&t, record != NULL ? DAEMON_ERROR : DAEMON_WARNING);
-    fo_put(&t, ">1 - - ");
-    put_program(&t);
+    fo_put(&t, ">1 - ");
+    put_name(&t, machine.nodename);
+    fo_put(&t, " ");
+    put_name(&t, *program != '\0' ? program : fo_program);
     fo_put(&t, " ");
     fo_put_dec(&t, (uint64_t)fo_getpid());
     fo_put(&t, record != NULL ? " finding " : " message - ");

@@ -8,6 +8,9 @@
 
 struct fo_record;
 
+/* At start: the name of the machine. */
+void fo_syslog5424_begin(void);
+
 /* Send it to the socket `fd`: one datagram, that is not waited for.  The text is whole lines;
  * `record` is NULL if it is no finding; `count` is how often it was seen, in all processes. */
 enum fo_written fo_syslog5424_send(int fd, bool sandbox, const char *text, size_t length,

@@ -21,6 +21,7 @@ template(name="all" type="list") {{
     property(outname="app" name="app-name" format="jsonf") constant(value=",")
     property(outname="pid" name="procid" format="jsonf") constant(value=",")
     property(outname="id" name="msgid" format="jsonf") constant(value=",")
+    property(outname="host" name="hostname" format="jsonf") constant(value=",")
     property(outname="severity" name="syslogseverity-text" format="jsonf") constant(value=",")
     property(outname="version" name="protocol-version" format="jsonf") constant(value=",")
     property(outname="text" name="msg" format="jsonf") constant(value=",\\"data\\":")
@@ -63,7 +64,7 @@ class Sent(Case):
     def test_a_finding(self):
         self.assertEqual("", self.planted_in("syslog5424", "bug"))
         (one,) = self.datagrams()
-        self.assertRegex(one, r'\A<27>1 - - planted (\d+) finding \[freeonce@32473 kind="double-free" object="block" answer="skipped" count="1" '
+        self.assertRegex(one, r'\A<27>1 - [^ ]+ planted (\d+) finding \[freeonce@32473 kind="double-free" object="block" answer="skipped" count="1" '
                               r'allocated="planted\.c:\d+" allocatedPid="\1" freedFirst="planted\.c:\d+" freedFirstPid="\1" now="planted\.c:\d+" '
                               r'nowPid="\1"\] freeonce: double free of block 0x[0-9a-f]+ \(40 bytes\), skipped; allocated +planted\.c:\d+ ')
         self.assertNotIn("\n", one)
@@ -72,12 +73,12 @@ class Sent(Case):
         """... end no value, no element and no line."""
         self.planted_in("syslog5424", "bug", wrap=("bash", "-c", 'exec -a "a b\n]\\"x" "$0" "$@"'))
         (one,) = self.datagrams()
-        self.assertRegex(one, r'\A<27>1 - - a\?b\?\]\\?"x \d+ finding \[freeonce@32473 ')
+        self.assertRegex(one, r'\A<27>1 - [^ ]+ a\?b\?\]\\?"x \d+ finding \[freeonce@32473 ')
         self.assertNotIn("\n", one)
 
     def test_a_message(self):
         self.planted_in("syslog5424", "alloc", wrap=("env", "FREEONCE_NONSENSE=1"))
-        self.assertRegex(self.datagrams()[0], r"\A<28>1 - - planted \d+ message - freeonce: FREEONCE_NONSENSE")
+        self.assertRegex(self.datagrams()[0], r"\A<28>1 - [^ ]+ planted \d+ message - freeonce: there is no option FREEONCE_NONSENSE")
 
     def test_plain_syslog(self):
         """One datagram a line, with nothing of RFC 5424."""
@@ -107,7 +108,8 @@ class Rsyslog(Case):
         shown = [json.loads(line) for line in messages.read_text().splitlines()]
         block, x509 = sorted(shown, key=lambda one: one["data"]["freeonce@32473"]["object"], reverse=True)
         for one in shown:
-            self.assertEqual(("planted", "finding", "err", "1"), (one["app"], one["id"], one["severity"], one["version"]), one)
+            self.assertEqual((os.uname().nodename, "planted", "finding", "err", "1"),
+                             tuple(one[key] for key in ("host", "app", "id", "severity", "version")), one)
             self.assertEqual(one["pid"], one["data"]["freeonce@32473"].get("nowpid", one["data"]["freeonce@32473"].get("nowPid")))
         self.assertEqual(("double-free", "block", "1"), tuple(block["data"]["freeonce@32473"][key] for key in ("kind", "object", "count")))
         self.assertEqual("X509", x509["data"]["freeonce@32473"]["object"])
