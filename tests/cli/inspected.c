@@ -297,6 +297,11 @@ static void find_parts(struct fo_description *d)
     add_part(d->options, 512);
     add_part(number_at(d->hot, d->in_hot.tree), 4096);
     add_part(number_at(d->findings, pointer), 4096);
+    if (number_at(d->in_stacks.samples, pointer) != 0) {
+        add_part(number_at(d->in_stacks.samples, pointer) + d->in_stacks.rows.offset, 1 << 20);
+        add_part(number_at(d->in_stacks.depot, pointer) + d->in_stacks.words.offset, 4096);
+        add_part(number_at(d->in_stacks.depot, pointer), 8);
+    }
     if (region != 0) {
         memcpy(&group, (char *)(uintptr_t)d->layout + d->in_layout.groups.offset, 8);
         add_part(region, 64);
