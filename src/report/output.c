@@ -15,6 +15,7 @@
 #include "report/journald.h"
 #include "report/log_daemon.h"
 #include "report/open.h"
+#include "report/syslog5424.h"
 #include "report/target.h"
 
 /* Servers close the low descriptors when they become daemons, and use their numbers again. */
@@ -28,7 +29,7 @@ static struct fo_target standard_error;
 /* What FREEONCE_LOG names; fd -1: stderr. */
 static struct {
     int fd;
-    enum { TO_FILE, TO_SYSLOG, TO_JOURNALD } kind;
+    enum log_kind { TO_FILE, TO_SYSLOG, TO_SYSLOG5424, TO_JOURNALD } kind;
     bool per_process;
     bool inherited; /* a number that the program may have given to another file since */
     struct fo_target is;
@@ -93,7 +94,8 @@ static bool open_file(const char **why)
     return fd >= 0;
 }
 
-/* What is printed: whole lines, and what systemd-journald gets of a finding besides. */
+/* What is printed: whole lines, and what systemd-journald and syslog5424 get of a finding besides.
+ */
 struct piece {
     const char *text;
     size_t length;
@@ -104,32 +106,43 @@ struct piece {
 #define SYSLOG   "/dev/log"
 #define JOURNALD "/run/systemd/journal/socket"
 
-static bool open_daemon(bool journald)
+static const char *socket_of(enum log_kind kind)
 {
-    int fd = fo_target_connect(journald ? JOURNALD : SYSLOG);
+    return kind == TO_JOURNALD ? JOURNALD : SYSLOG;
+}
+
+static bool open_daemon(enum log_kind kind)
+{
+    int fd = fo_target_connect(socket_of(kind));
 
     if (fd < 0)
         return false;
     remember(move_up(fd));
-    target.kind = journald ? TO_JOURNALD : TO_SYSLOG;
+    target.kind = kind;
     return true;
 }
 
-static void open_daemon_or_say(bool journald)
+static void open_daemon_or_say(enum log_kind kind)
 {
-    const char *option = journald ? "FREEONCE_LOG=journald: " : "FREEONCE_LOG=syslog: ";
+    const char *option = fo_options.log;
 
     if (fo_is_log_daemon(fo_program))
-        fo_say_words(option, fo_program, " is the log daemon itself, reports go to stderr", NULL);
-    else if (!open_daemon(journald))
-        fo_say_words(option, "no daemon listens at ", journald ? JOURNALD : SYSLOG, " (",
+        fo_say_words("FREEONCE_LOG=", option, ": ", fo_program,
+                     " is the log daemon itself, reports go to stderr", NULL);
+    else if (!open_daemon(kind))
+        fo_say_words("FREEONCE_LOG=", option, ": no daemon listens at ", socket_of(kind), " (",
                      fo_error_words(errno), "), reports go to stderr", NULL);
 }
 
 static void open_target(const char *log)
 {
-    if (strcmp(log, "syslog") == 0 || strcmp(log, "journald") == 0) {
-        open_daemon_or_say(strcmp(log, "journald") == 0);
+    if (strcmp(log, "syslog") == 0) {
+        open_daemon_or_say(TO_SYSLOG);
+    } else if (strcmp(log, "syslog5424") == 0) {
+        fo_syslog5424_begin();
+        open_daemon_or_say(TO_SYSLOG5424);
+    } else if (strcmp(log, "journald") == 0) {
+        open_daemon_or_say(TO_JOURNALD);
     } else if (strchr(log, '/') != NULL) {
         target.per_process = strstr(log, "%p") != NULL;
         const char *why;
@@ -174,7 +187,7 @@ static int current_fd(bool *sandbox)
     if (still == FO_STILL_NOT) {
         target.fd = -1;
         if (target.kind != TO_FILE)
-            open_daemon(target.kind == TO_JOURNALD);
+            open_daemon(target.kind);
         else if (!target.inherited)
             open_file(&(const char *){NULL});
     }
@@ -202,6 +215,8 @@ static enum fo_written write_to_target(const struct piece *p, bool *sandbox)
     switch (target.kind) {
     case TO_JOURNALD:
         return fo_journald_send(fd, *sandbox, p->text, p->length, p->record, p->count);
+    case TO_SYSLOG5424:
+        return fo_syslog5424_send(fd, *sandbox, p->text, p->length, p->record, p->count);
     case TO_SYSLOG:
         return fo_target_syslog(fd, *sandbox, p->text, p->length);
     default:

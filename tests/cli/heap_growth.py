@@ -179,8 +179,21 @@ class Objects(Case):
             known = [row["object"] is not None for row in shown["rows"]]
             self.assertEqual(sorted(known, reverse=True), known)
             text = self.freeonce("heap", "--by", "object", "--rows=0", process.pid, expect=0).stdout
-            self.assertRegex(text, r"(?m)^ +7 +[\d,]+  SSL_CTX$")
+            self.assertRegex(text, r"(?m)^ +7 +[\d,]+  SSL_CTX \(6 in use by no SSL\)$")
             self.assertRegex(text, r"(?m)^ +\d+ +[\d,]+  other, crypto/.*\.c:\d+$")
+
+    def test_contexts_of_no_connection(self):
+        """Of 7 SSL_CTX one is in use by 5 SSL; then three are, then none."""
+        for backend in ("arena", "libc", "shm"):
+            process = self.start("objects", BACKEND=backend)
+            for unused in (6, 4, 7):
+                shown = json.loads(self.freeonce("heap", "--by", "object", "--json", process.pid, expect=0).stdout)
+                self.known(shown)
+                self.assertEqual(unused, shown["ssl_ctx_in_use_by_no_ssl"], backend)
+                text = self.freeonce("heap", "--by", "object", "--rows=0", process.pid, expect=0).stdout
+                self.assertRegex(text, rf"(?m)^ +7 +[\d,]+  SSL_CTX \({unused} in use by no SSL\)$")
+                if unused != 7:
+                    self.go_on(process)
 
     def test_what_is_no_object(self):
         """... has its line; so has a block of an object's line with another size."""

@@ -7,10 +7,10 @@
  *   grow=N     the same each time that it goes on
  *   child      blocks in the parent, others in its child, which stops
  *   steps=N    stops N times; before each, every line gets blocks that stay, or loses them
- *   objects    7 SSL_CTX, 5 SSL, 4 EVP_PKEY and 3 X509
- *   move       threads allocate and free until the process is killed; stops once, first
- *   version    the description says another version
- *   hostile=N  N times: random bytes where the library publishes something
+ *   objects    7 SSL_CTX, 5 SSL, 4 EVP_PKEY and 3 X509; then the SSL get another SSL_CTX, one by
+ * one move       threads allocate and free until the process is killed; stops once, first version
+ * the description says another version hostile=N  N times: random bytes where the library publishes
+ * something
  */
 #include <dlfcn.h>
 #include <errno.h>
@@ -176,16 +176,23 @@ static void steps(int count)
 
 static void objects(void)
 {
-    SSL_CTX *context = NULL;
+    SSL_CTX *contexts[7];
+    SSL *connections[5];
 
     for (int i = 0; i < 7; i++)
-        CHECK((context = SSL_CTX_new(TLS_method())) != NULL);
+        CHECK((contexts[i] = SSL_CTX_new(TLS_method())) != NULL);
     for (int i = 0; i < 5; i++)
-        CHECK(SSL_new(context) != NULL);
+        CHECK((connections[i] = SSL_new(contexts[6])) != NULL);
     for (int i = 0; i < 4; i++)
         CHECK(EVP_PKEY_new() != NULL);
     for (int i = 0; i < 3; i++)
         CHECK(X509_new() != NULL);
+    stop();
+    for (int i = 0; i < 2; i++)
+        CHECK(SSL_set_SSL_CTX(connections[i], contexts[i]) == contexts[i]);
+    stop();
+    for (int i = 0; i < 5; i++)
+        SSL_free(connections[i]);
     stop();
 }
 
@@ -290,6 +297,11 @@ static void find_parts(struct fo_description *d)
     add_part(d->options, 512);
     add_part(number_at(d->hot, d->in_hot.tree), 4096);
     add_part(number_at(d->findings, pointer), 4096);
+    if (number_at(d->in_stacks.samples, pointer) != 0) {
+        add_part(number_at(d->in_stacks.samples, pointer) + d->in_stacks.rows.offset, 1 << 20);
+        add_part(number_at(d->in_stacks.depot, pointer) + d->in_stacks.words.offset, 4096);
+        add_part(number_at(d->in_stacks.depot, pointer), 8);
+    }
     if (region != 0) {
         memcpy(&group, (char *)(uintptr_t)d->layout + d->in_layout.groups.offset, 8);
         add_part(region, 64);

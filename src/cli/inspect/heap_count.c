@@ -24,6 +24,17 @@ uint64_t fo_heap_key(struct fo_heap_shown *h, const struct fo_block_seen *block)
     }
 }
 
+static void note_context(struct fo_heap_shown *h, const struct fo_block_seen *block, uint64_t key)
+{
+    const char *name = fo_object_name(key);
+    bool is_context = name != NULL && strcmp(name, "SSL_CTX") == 0,
+         is_user =
+             name != NULL ? strcmp(name, "SSL") == 0 : fo_object_is_quic(h->objects, block->site);
+
+    if (is_context || is_user)
+        fo_contexts_add(&h->contexts, block, is_context);
+}
+
 static void count(void *context, const struct fo_block_seen *block)
 {
     struct fo_heap_shown *h = context;
@@ -31,6 +42,8 @@ static void count(void *context, const struct fo_block_seen *block)
     uint64_t key = fo_heap_key(h, block);
 
     fo_tally_add(&h->tally, key, block->size);
+    if (h->by == FO_HEAP_BY_OBJECT)
+        note_context(h, block, key);
     if (h->stacks != NULL)
         fo_stacks_add(h->stacks, block, key);
 }
@@ -89,6 +102,7 @@ void fo_heap_count(struct fo_heap_shown *h)
     h->blocks.visit = count;
     h->blocks.context = h;
     fo_blocks_read(h->target, &h->blocks);
+    fo_contexts_find(&h->contexts, h->target->source);
     if (h->stacks != NULL)
         fo_stacks_finish(h->stacks, fo_heap_row_text, h);
     fo_tally_name(&h->tally, fo_heap_row_text, h);
@@ -99,5 +113,6 @@ void fo_heap_count(struct fo_heap_shown *h)
 void fo_heap_shown_free(struct fo_heap_shown *h)
 {
     fo_tally_free(&h->tally);
+    fo_contexts_free(&h->contexts);
     fo_objects_free(h->objects);
 }

@@ -29,6 +29,7 @@ struct fo_objects {
     struct {
         uint64_t site;
         size_t row; /* the first one of the site; ROWS: none */
+        bool is_quic;
     } remembered[REMEMBERED];
 };
 
@@ -107,15 +108,17 @@ const char *fo_objects_doubt(const struct fo_objects *o)
     return o != NULL && *o->doubt != '\0' ? o->doubt : NULL;
 }
 
-static size_t find_site(const struct fo_objects *o, uint64_t site)
+static size_t find_site(const struct fo_objects *o, uint64_t site, bool *is_quic)
 {
     char text[FO_SITE_TEXT];
 
+    *is_quic = false;
     fo_target_site(o->target, site, text);
     char *colon = strrchr(text, ':');
     if (colon == NULL)
         return ROWS;
     *colon = '\0';
+    *is_quic = strncmp(text, "ssl/quic/", strlen("ssl/quic/")) == 0;
     int line = atoi(colon + 1);
     for (size_t i = o->first; i < o->end; i++)
         if (table[i].line == line && strcmp(table[i].file, text) == 0)
@@ -123,14 +126,26 @@ static size_t find_site(const struct fo_objects *o, uint64_t site)
     return ROWS;
 }
 
-uint64_t fo_object_key(struct fo_objects *o, uint64_t site, uint64_t size)
+static size_t remember(struct fo_objects *o, uint64_t site)
 {
     size_t at = (size_t)(site * UINT64_C(0x9e3779b97f4a7c15) >> 40) % REMEMBERED;
 
     if (o->remembered[at].site != site || site == 0) {
         o->remembered[at].site = site;
-        o->remembered[at].row = find_site(o, site);
+        o->remembered[at].row = find_site(o, site, &o->remembered[at].is_quic);
     }
+    return at;
+}
+
+bool fo_object_is_quic(struct fo_objects *o, uint64_t site)
+{
+    return o->remembered[remember(o, site)].is_quic;
+}
+
+uint64_t fo_object_key(struct fo_objects *o, uint64_t site, uint64_t size)
+{
+    size_t at = remember(o, site);
+
     for (size_t i = o->remembered[at].row; i < o->end; i++) {
         const struct row *first = &table[o->remembered[at].row];
         if (table[i].line != first->line || strcmp(table[i].file, first->file) != 0)

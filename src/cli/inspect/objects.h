@@ -30,6 +30,9 @@ const char *fo_objects_doubt(const struct fo_objects *o);
 /* A small number that stands for a kind of object, or the site. */
 uint64_t fo_object_key(struct fo_objects *o, uint64_t site, uint64_t size);
 
+/* Is it memory of OpenSSL's QUIC, whose connections are no SSL of the table? */
+bool fo_object_is_quic(struct fo_objects *o, uint64_t site);
+
 /* "X509"; NULL: the key is a site. */
 const char *fo_object_name(uint64_t key);
 

@@ -68,7 +68,17 @@ static void print_row(uint64_t blocks, uint64_t bytes, const char *text)
 {
     char counts[2][FO_GROUPED];
 
-    printf("%12s %15s  %s\n", fo_grouped(blocks, counts[0]), fo_grouped(bytes, counts[1]), text);
+    printf("%12s %15s  %s", fo_grouped(blocks, counts[0]), fo_grouped(bytes, counts[1]), text);
+}
+
+static void print_unused(const struct fo_heap_shown *h, uint64_t key)
+{
+    const char *name = h->by == FO_HEAP_BY_OBJECT ? fo_object_name(key) : NULL;
+    char text[FO_GROUPED];
+
+    if (name != NULL && strcmp(name, "SSL_CTX") == 0 && h->contexts.known &&
+        h->contexts.unused != 0)
+        printf(" (%s in use by no SSL)", fo_grouped(h->contexts.unused, text));
 }
 
 static void print_rest(const struct fo_heap_shown *h, size_t from)
@@ -89,6 +99,7 @@ static void print_rest(const struct fo_heap_shown *h, size_t from)
         snprintf(text, sizeof text, "%zu other%s (--rows 0 shows all)", count,
                  count == 1 ? "" : "s");
     print_row(rest.blocks, rest.bytes, text);
+    putchar('\n');
 }
 
 void fo_heap_text(const struct fo_heap_shown *h, unsigned long rows)
@@ -100,8 +111,11 @@ void fo_heap_text(const struct fo_heap_shown *h, unsigned long rows)
            fo_grouped(h->blocks.live, counts[0]), fo_grouped(h->blocks.live_bytes, counts[1]));
     if (h->blocks.live != 0)
         printf("%12s %15s  %s\n", "blocks", "bytes", fo_heap_by_titles[h->by]);
-    for (size_t i = 0; i < shown; i++)
+    for (size_t i = 0; i < shown; i++) {
         print_row(h->tally.rows[i].blocks, h->tally.rows[i].bytes, h->tally.rows[i].text);
+        print_unused(h, h->tally.rows[i].key);
+        putchar('\n');
+    }
     print_rest(h, shown);
     fo_blocks_doubts(h->target, &h->blocks);
     if (fo_objects_doubt(h->objects) != NULL)
@@ -193,6 +207,8 @@ json_t *fo_heap_document(const struct fo_heap_shown *h)
     fo_json_set(document, "by", fo_json_text(fo_heap_by_names[h->by]));
     if (h->by == FO_HEAP_BY_OBJECT)
         fo_json_set(document, "objects_known", json_boolean(fo_objects_doubt(h->objects) == NULL));
+    if (h->contexts.known)
+        fo_json_set(document, "ssl_ctx_in_use_by_no_ssl", fo_json_number(h->contexts.unused));
     fo_json_set(document, "rows", rows);
     fo_json_set(document, "others", pair(h->tally.others.blocks, h->tally.others.bytes));
     return document;

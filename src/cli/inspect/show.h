@@ -5,6 +5,7 @@
 #include <jansson.h>
 
 #include "cli/inspect/blocks.h"
+#include "cli/inspect/contexts.h"
 #include "cli/inspect/objects.h"
 #include "cli/inspect/stacks.h"
 #include "cli/inspect/tally.h"
@@ -25,7 +26,8 @@ struct fo_heap_shown {
     struct fo_objects *objects; /* with FO_HEAP_BY_OBJECT */
     struct fo_blocks blocks;
     struct fo_tally tally;
-    struct fo_stacks *stacks; /* with --stacks; NULL: they are not wanted */
+    struct fo_contexts contexts; /* with FO_HEAP_BY_OBJECT */
+    struct fo_stacks *stacks;    /* with --stacks; NULL: they are not wanted */
 };
 
 void fo_heap_text(const struct fo_heap_shown *h, unsigned long rows);

@@ -55,7 +55,8 @@ static void check_modules(struct fo_plan *plan)
         fo_note(plan, FO_NOTE_WARN,
                 "AppArmorProfile=%s must allow `%s mr,`, `%s rwk,`%s `/proc/*/exe r,`.", profile,
                 plan->library, plan->journal == NULL ? "the journal" : plan->journal,
-                plan->log != NULL && strcmp(plan->log, "syslog") == 0 ? ", `/dev/log w,` and"
+                plan->log != NULL && strncmp(plan->log, "syslog", strlen("syslog")) == 0
+                    ? ", `/dev/log w,` and"
                 : plan->log != NULL && strcmp(plan->log, "journald") == 0
                     ? ", `/run/systemd/journal/socket w,` and"
                     : " and");

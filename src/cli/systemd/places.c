@@ -251,7 +251,7 @@ static void check_log(struct fo_plan *plan)
     const char *why = "", *socket = journald ? "/run/systemd/journal/socket" : "/dev/log",
                *real = journald ? socket : "/run/systemd/journal/dev-log";
 
-    if (journald || strcmp(plan->log, "syslog") == 0) {
+    if (journald || strcmp(plan->log, "syslog") == 0 || strcmp(plan->log, "syslog5424") == 0) {
         if (!fo_family_is_allowed(plan->unit, "AF_UNIX"))
             fo_note(plan, FO_NOTE_WARN,
                     "FREEONCE_LOG=%s needs AF_UNIX, which "

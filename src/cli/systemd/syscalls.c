@@ -5,7 +5,14 @@
 
 #include "cli/systemd/notes.h"
 
-enum need { FOR_START = 1, FOR_JOURNAL = 2, FOR_SYSLOG = 4, FOR_STDERR = 8, FOR_JOURNALD = 16 };
+enum need {
+    FOR_START = 1,
+    FOR_JOURNAL = 2,
+    FOR_SYSLOG = 4,
+    FOR_STDERR = 8,
+    FOR_JOURNALD = 16,
+    FOR_SYSLOG5424 = 32,
+};
 
 /* `sets`: the sets of systemd 252 with the call, without @known.  `systemd-analyze syscall-filter`
  * prints them; tests/cli compares. */
@@ -30,7 +37,8 @@ static const struct call {
     {"readlinkat", "@file-system @system-service", FOR_JOURNAL},
     {"socket", "@network-io @system-service", FOR_SYSLOG},
     {"connect", "@network-io @system-service", FOR_SYSLOG},
-    {"writev", "@basic-io @system-service", FOR_JOURNALD},
+    {"writev", "@basic-io @system-service", FOR_JOURNALD | FOR_SYSLOG5424},
+    {"uname", "@system-service", FOR_SYSLOG5424},
     {"poll", "@io-event @system-service", FOR_STDERR},
     {"rt_sigtimedwait", "@signal @system-service", FOR_STDERR},
 };
@@ -104,6 +112,8 @@ static unsigned int needs_of(const struct fo_plan *plan)
         needs |= FOR_SYSLOG;
     if (plan->log != NULL && strcmp(plan->log, "journald") == 0)
         needs |= FOR_JOURNALD;
+    if (plan->log != NULL && strcmp(plan->log, "syslog5424") == 0)
+        needs |= FOR_SYSLOG5424;
     return needs;
 }
 

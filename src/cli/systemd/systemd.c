@@ -43,7 +43,8 @@ static const struct argp_option options[] = {
     {"journal", KEY_JOURNAL, "PATH", 0,
      "where the findings go (default: a directory that systemd makes for the unit)", 0},
     {"log", KEY_LOG, "WHERE", 0,
-     "FREEONCE_LOG: stderr, syslog, journald, journal or a file (default: what fits)", 0},
+     "FREEONCE_LOG: stderr, syslog, syslog5424, journald, journal or a file (default: what fits)",
+     0},
     {"set", 's', "NAME=VALUE", 0, "set the option FREEONCE_NAME (see freeonce options)", 0},
     {"library", KEY_LIBRARY, "PATH", 0, "the libfreeonce.so to put in front", 0},
     {"unit-file", KEY_FILE, "FILE", 0, "read the unit from FILE and FILE.d, do not ask systemctl",
@@ -82,14 +83,15 @@ static void add_set(struct request *r, const char *argument, struct argp_state *
 
 static void check_log(const char *log, struct argp_state *state)
 {
-    static const char words[] = "stderr|syslog|journald|journal";
+    static const char words[] = "stderr|syslog|syslog5424|journald|journal";
     char nearest[16];
     bool near = fo_nearest_choice(log, words, nearest, sizeof nearest);
 
     if (log[0] == '/' || (near && strcmp(log, nearest) == 0))
         return;
     argp_error(state,
-               "--log %s: stderr, syslog, journald, journal or an absolute path is needed%s%s%s",
+               "--log %s: stderr, syslog, syslog5424, journald, journal or an absolute path is "
+               "needed%s%s%s",
                log, near ? "; did you mean " : "", near ? nearest : "", near ? "?" : "");
 }
 
