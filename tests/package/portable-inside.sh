@@ -2,10 +2,12 @@
 # Called by portable.sh in each system, with the portable packages in /mnt.  Usage: portable-inside.sh SYSTEM
 set -euo pipefail
 system=$1
+unset FREEONCE_RUNS # of in_system
 
-# expect TEXT COMMAND...: it succeeds, and prints TEXT on either stream.
+# expect TEXT COMMAND...: it succeeds, and prints TEXT on either stream; all that it printed is in seen.
+seen=
 expect() {
-    local text=$1 seen
+    local text=$1
     shift
     seen=$("$@" 2>&1) || {
         printf '%s: ended with %s: %s\n%s\n' "$system" "$?" "$*" "$seen"
@@ -22,7 +24,7 @@ glibc=$(ldd --version | sed -n '1s/.* //p')
 try_all() {
     local freeonce=$1 library=$2 status=0
     expect 'freeonce 0.' "$freeonce" --version
-    expect 'no findings' "$freeonce" --ci -- /bin/sh -c 'true & wait'
+    expect 'no findings' "$freeonce" -- /bin/sh -c 'true & wait'
     [[ -z $(LD_PRELOAD=$library /bin/true 2>&1) ]]
     [[ $(LD_PRELOAD=$library perl -e 'if (fork() == 0) { exit 7 } wait; print $? >> 8') == 7 ]]
     if [[ -x /mnt/plant ]]; then
@@ -35,9 +37,8 @@ try_all() {
     if [[ -x /mnt/node ]]; then
         local backend
         for backend in arena libc shm guard; do
-            expect 'verified true' env LD_PRELOAD="$library" FREEONCE_BACKEND="$backend" /mnt/node /mnt/sign.js
-            expect 'in front of OpenSSL 3' env LD_PRELOAD="$library" FREEONCE_BACKEND="$backend" FREEONCE_VERBOSE=1 \
-                /mnt/node /mnt/sign.js
+            expect 'verified true' env LD_PRELOAD="$library" FREEONCE_BACKEND="$backend" FREEONCE_VERBOSE=1 /mnt/node /mnt/sign.js
+            [[ $seen == *'in front of OpenSSL 3'*"backend $backend"* ]] || { echo "$system: $backend: $seen" && exit 1; }
         done
     fi
     echo "$system, glibc $glibc, $3: works"
@@ -65,10 +66,10 @@ cat >/mnt/glibc.spec <<'END'
 Name: glibc
 Version: 2.28
 Release: 1
-Summary: stands for RHEL 8's glibc
+Summary: stands for RHEL 8's glibc, and its pkgconf-pkg-config
 License: none
 BuildArch: x86_64
-Provides: libc.so.6()(64bit) libdl.so.2()(64bit) libpthread.so.0()(64bit) libm.so.6()(64bit)
+Provides: /usr/bin/pkg-config libc.so.6()(64bit) libdl.so.2()(64bit) libpthread.so.0()(64bit) libm.so.6()(64bit)
 Provides: ld-linux-x86-64.so.2()(64bit) rtld(GNU_HASH) ld-linux-x86-64.so.2(GLIBC_2.2.5)(64bit) ld-linux-x86-64.so.2(GLIBC_2.3)(64bit)
 Provides: libdl.so.2(GLIBC_2.2.5)(64bit) libpthread.so.0(GLIBC_2.2.5)(64bit) libpthread.so.0(GLIBC_2.3.2)(64bit) libm.so.6(GLIBC_2.2.5)(64bit)
 %define _build_id_links none
@@ -80,12 +81,12 @@ END
 rpmbuild -bb --quiet --define '_topdir /mnt/rpm' --define '_rpmdir /mnt' --define '_rpmfilename glibc.rpm' /mnt/glibc.spec
 root=/mnt/root
 mkdir -p "$root"
-rpm --root "$root" --initdb
-rpm --root "$root" -i /mnt/glibc.rpm /mnt/freeonce-0*.x86_64.rpm /mnt/freeonce-devel-0*.x86_64.rpm
-rpm --root "$root" -V freeonce freeonce-devel
-rpm --root "$root" -q --requires freeonce | sort -u
+rpm --root "$root" --dbpath /var/lib/rpm --initdb
+rpm --root "$root" --dbpath /var/lib/rpm --force-debian -i /mnt/glibc.rpm /mnt/freeonce-0*.x86_64.rpm /mnt/freeonce-devel-0*.x86_64.rpm
+rpm --root "$root" --dbpath /var/lib/rpm -V freeonce freeonce-devel
+rpm --root "$root" --dbpath /var/lib/rpm -q --requires freeonce | sort -u
 try_all "$root/usr/bin/freeonce" "$root/usr/lib64/libfreeonce.so.0" RPM
-rpm --root "$root" -e freeonce-devel freeonce
+rpm --root "$root" --dbpath /var/lib/rpm --force-debian -e freeonce-devel freeonce
 left=$(find "$root" -name '*freeonce*' ! -path '*/rpm/*')
 [[ -z $left ]] || { echo "left of the RPM: $left" && exit 1; }
 
