@@ -16,6 +16,7 @@
 #include <unwind.h>
 
 #include "base/apart.h"
+#include "base/moved.h"
 #include "base/real.h"
 
 #ifdef __x86_64__
@@ -158,8 +159,9 @@ __attribute__((noinline)) int fo_frames_walk(void **out, int most)
 
 bool fo_frames_start(void)
 {
-    void *library = dlopen("libgcc_s.so.1", RTLD_NOW | RTLD_LOCAL);
-
+    if (!fo_moved_has_dlopen())
+        return false;
+    void *library = FO_MOVED(dlopen)("libgcc_s.so.1", RTLD_NOW | RTLD_LOCAL);
     if (library == NULL)
         return false;
     *(void **)&unwind.backtrace = fo_real_dlsym(library, "_Unwind_Backtrace");
