@@ -54,7 +54,7 @@ static void report(const char *file, int line)
     const struct fo_record r = finding_in(file, line);
     uint32_t row = 0;
 
-    fo_journal_finding(&r, &row);
+    fo_journal_finding(&r, 1, &row);
 }
 
 static const char *text(struct fo_journal_reference reference)
