@@ -2,6 +2,7 @@
  * all pages of a mapping are read. */
 #include "block/roots.h"
 
+#include <pthread.h>
 #include <string.h>
 #include <sys/auxv.h>
 #include <time.h>
@@ -141,6 +142,16 @@ static bool can_have_pointers(const struct fo_mapping *m)
            m->end - m->start < MAPPING_MOST && fo_is_address(m->end - 1);
 }
 
+/* Is it the stack of a thread, and nothing else below?  Not where a program made a stack of its own
+ * in its heap, as for coroutines.  glibc puts the descriptor of a thread at its stack's top. */
+static bool is_thread_stack(const struct fo_mapping *m, uintptr_t stack)
+{
+    uintptr_t self = (uintptr_t)pthread_self();
+    bool is_main = fo_stack_end > stack && fo_stack_end < m->end;
+
+    return stack >= m->start && stack < m->end && (is_main || (self > stack && self < m->end));
+}
+
 static bool read_mapping(void *context, const struct fo_mapping *m)
 {
     struct reading *g = context;
@@ -148,7 +159,7 @@ static bool read_mapping(void *context, const struct fo_mapping *m)
 
     if (!can_have_pointers(m))
         return true;
-    if (stack >= start && stack < m->end)
+    if (is_thread_stack(m, stack))
         start = stack & ~(sizeof(uintptr_t) - 1);
     return read_parts(g, start, m->end);
 }

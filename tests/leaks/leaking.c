@@ -16,6 +16,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
+#include <ucontext.h>
 #include <unistd.h>
 
 static EVP_PKEY *key;
@@ -167,6 +168,7 @@ static void *keep_on_stack(void *unused)
     X509 *volatile mine = X509_new();
 
     (void)unused;
+    need(mine != NULL, "no certificate");
     pthread_barrier_wait(&barrier);
     for (;;)
         pause();
@@ -183,6 +185,35 @@ static void keep_all(void)
     pthread_barrier_init(&barrier, NULL, 2);
     need(pthread_create(&thread, NULL, keep_on_stack, NULL) == 0, "no thread");
     pthread_barrier_wait(&barrier);
+}
+
+static void clean(void)
+{
+    X509_free(certificate);
+    EVP_PKEY_free(key);
+}
+
+static void end_here(void)
+{
+    exit(0);
+}
+
+/* The process ends on a stack in malloc's memory, above a pointer. */
+static void end_in_coroutine(void)
+{
+    enum { SIZE = 100000 }; /* so little that malloc(3) does not map it apart */
+    static ucontext_t before, coroutine;
+    X509 *volatile *low = malloc(16 * sizeof(X509 *));
+    char *stack = malloc(SIZE);
+
+    need((char *)low < stack && getcontext(&coroutine) == 0, "no coroutine");
+    for (int i = 0; i < 16; i++)
+        low[i] = X509_dup(certificate);
+    clean();
+    coroutine.uc_stack.ss_sp = stack;
+    coroutine.uc_stack.ss_size = SIZE;
+    makecontext(&coroutine, end_here, 0);
+    swapcontext(&before, &coroutine);
 }
 
 static void in_child(int clients, void (*end)(int))
@@ -215,12 +246,6 @@ static void enter_sandbox(void)
          "no sandbox");
 }
 
-static void clean(void)
-{
-    X509_free(certificate);
-    EVP_PKEY_free(key);
-}
-
 int main(int argc, char **argv)
 {
     const char *name = argc > 1 ? argv[1] : "";
@@ -248,6 +273,8 @@ int main(int argc, char **argv)
         enter_sandbox();
     else if (strcmp(name, "kept") == 0)
         keep_all();
+    else if (strcmp(name, "kept-below") == 0)
+        end_in_coroutine();
     else if (strcmp(name, "child-exit") == 0)
         in_child(clients, exit);
     else if (strcmp(name, "child-_exit") == 0)

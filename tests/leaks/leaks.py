@@ -82,7 +82,7 @@ class Planted(Case):
 
 class Healthy(Case):
     def test_what_is_freed_or_reachable(self):
-        for name in "healthy", "kept":
+        for name in "healthy", "kept", "kept-below":
             with self.subTest(name):
                 findings, processes, _, _ = self.run_leaks(name, CLIENTS, expect=0)
                 self.assertEqual([], findings)

@@ -48,6 +48,7 @@ static const char *const names[RULES] = {
     [FO_FINDING_SECURE] = "OPENSSL_free of a block of the secure heap",
     [FO_FINDING_SECURE_NO_BLOCK] =
         "OPENSSL_secure_free of a pointer to no live block of the secure heap",
+    [FO_FINDING_LEAK] = "A block or object to which no pointer was left when its process ended",
 };
 
 json_t *fo_sarif_rules(void)
