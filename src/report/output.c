@@ -94,8 +94,7 @@ static bool open_file(const char **why)
     return fd >= 0;
 }
 
-/* What is printed: whole lines, and what systemd-journald and syslog5424 get of a finding besides.
- */
+/* What is printed: whole lines; a daemon with fields gets the parts of a finding, too. */
 struct piece {
     const char *text;
     size_t length;
@@ -103,17 +102,15 @@ struct piece {
     uint64_t count;
 };
 
-#define SYSLOG   "/dev/log"
-#define JOURNALD "/run/systemd/journal/socket"
-
-static const char *socket_of(enum log_kind kind)
-{
-    return kind == TO_JOURNALD ? JOURNALD : SYSLOG;
-}
+static const struct {
+    const char *name, *socket;
+} daemons[] = {[TO_SYSLOG] = {"syslog", "/dev/log"},
+               [TO_SYSLOG5424] = {"syslog5424", "/dev/log"},
+               [TO_JOURNALD] = {"journald", "/run/systemd/journal/socket"}};
 
 static bool open_daemon(enum log_kind kind)
 {
-    int fd = fo_target_connect(socket_of(kind));
+    int fd = fo_target_connect(daemons[kind].socket);
 
     if (fd < 0)
         return false;
@@ -124,26 +121,23 @@ static bool open_daemon(enum log_kind kind)
 
 static void open_daemon_or_say(enum log_kind kind)
 {
-    const char *option = fo_options.log;
-
+    if (kind == TO_SYSLOG5424)
+        fo_syslog5424_begin();
     if (fo_is_log_daemon(fo_program))
-        fo_say_words("FREEONCE_LOG=", option, ": ", fo_program,
+        fo_say_words("FREEONCE_LOG=", fo_options.log, ": ", fo_program,
                      " is the log daemon itself, reports go to stderr", NULL);
     else if (!open_daemon(kind))
-        fo_say_words("FREEONCE_LOG=", option, ": no daemon listens at ", socket_of(kind), " (",
-                     fo_error_words(errno), "), reports go to stderr", NULL);
+        fo_say_words("FREEONCE_LOG=", fo_options.log, ": no daemon listens at ",
+                     daemons[kind].socket, " (", fo_error_words(errno), "), reports go to stderr",
+                     NULL);
 }
 
 static void open_target(const char *log)
 {
-    if (strcmp(log, "syslog") == 0) {
-        open_daemon_or_say(TO_SYSLOG);
-    } else if (strcmp(log, "syslog5424") == 0) {
-        fo_syslog5424_begin();
-        open_daemon_or_say(TO_SYSLOG5424);
-    } else if (strcmp(log, "journald") == 0) {
-        open_daemon_or_say(TO_JOURNALD);
-    } else if (strchr(log, '/') != NULL) {
+    for (unsigned kind = TO_SYSLOG; kind <= TO_JOURNALD; kind++)
+        if (strcmp(log, daemons[kind].name) == 0)
+            open_daemon_or_say((enum log_kind)kind);
+    if (strchr(log, '/') != NULL) {
         target.per_process = strstr(log, "%p") != NULL;
         const char *why;
         if (!open_file(&why) && fo_open_names_descriptor(log) != STDERR_FILENO)
@@ -237,7 +231,7 @@ static enum fo_written write_to_stderr(const char *text, size_t length, bool *sa
 /* For this report alone: the program may need the number of a descriptor that stayed open. */
 static enum fo_written write_to_syslog(const char *text, size_t length)
 {
-    int fd = fo_is_log_daemon(fo_program) ? -1 : fo_target_connect(SYSLOG);
+    int fd = fo_is_log_daemon(fo_program) ? -1 : fo_target_connect(daemons[TO_SYSLOG].socket);
 
     if (fd < 0)
         return FO_WRITTEN_NOT;

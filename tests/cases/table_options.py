@@ -200,7 +200,7 @@ CASES = [
     *wrong(
         "misspelt-log",
         {"FREEONCE_LOG": "sylog"},
-        choice("LOG", "sylog", "stderr|syslog|journald|journal|/path/to/file", "syslog"),
+        choice("LOG", "sylog", "stderr|syslog|syslog5424|journald|journal|/path/to/file", "syslog"),
     ),
     *wrong("bad-flag", {"FREEONCE_VERBOSE": "yes"}, choice("VERBOSE", "yes", "0|1")),
     *wrong(

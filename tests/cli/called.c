@@ -15,9 +15,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define CALLED __attribute__((noinline, noclone)) static void
+#define CALLED __attribute__((noinline)) static void
 
-__attribute__((noinline, noclone)) static void *take(size_t size, const char *file)
+__attribute__((noinline)) static void *take(size_t size, const char *file)
 {
     void *p = CRYPTO_malloc(size, file, 1);
 
