@@ -105,7 +105,8 @@ bool fo_process_is_unexplained(const struct fo_model *model,
                                const struct fo_process_shown *process);
 size_t fo_model_unexplained(const struct fo_model *model);
 
-/* With FREEONCE_LEAKS: was this process guarded, and not looked at for leaks?  Why not, in words. */
+/* With FREEONCE_LEAKS: was this process guarded, and not looked at for leaks?  Why not, in words.
+ */
 bool fo_process_is_unlooked(const struct fo_model *model, const struct fo_process_shown *process);
 size_t fo_model_unlooked(const struct fo_model *model);
 const char *fo_process_why_unlooked(const struct fo_process_shown *process);
