@@ -73,7 +73,7 @@ def main():
     parser.add_argument("--node", type=pathlib.Path, required=True)
     parser.add_argument("--lib", type=pathlib.Path, required=True)
     parser.add_argument("--count", type=int, default=500, help="handshakes (default 500)")
-    parser.add_argument("--timeout", type=int, default=600, help="seconds for each run (default 600)")
+    parser.add_argument("--timeout", type=int, default=3000, help="seconds for each run (default 3000; guard is slow to start)")
     parser.add_argument("backends", nargs="*", default=BACKENDS, help=f"default: {' '.join(BACKENDS)}")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="freeonce-node-") as name:
