@@ -54,7 +54,7 @@ CASES = [
     ("freeonce --set=FREEONCE_LOG=s", ["stderr", "syslog", "syslog5424"], [], []),
     ("freeonce --set-long FREEONCE_ON_ERROR=", ["abort", "skip"], [], []),
     ("freeonce --set LOG=/nonexis", [], [], []),
-    ("freeonce --where=s", ["stderr", "syslog"], [], []),
+    ("freeonce --where=s", ["stderr", "syslog", "syslog5424"], [], []),
     ("freeonce --wait fo", ["forever"], [], []),
 ]
 
