@@ -45,8 +45,8 @@ enum fo_backend_id {
     FO_BACKEND_LIBC,
     FO_BACKEND_HOST,
     FO_BACKEND_PLUGIN,
-    FO_BACKEND_GUARD, /* on top of another backend; backend/guard.h */
-    FO_BACKEND_ARENA, /* and `shm`; heap/region.h */
+    FO_BACKEND_GUARD,   /* on top of another backend; backend/guard.h */
+    FO_BACKEND_ARENA,   /* and `shm`; heap/region.h */
     FO_BACKEND_SAMPLED, /* the process's own backend; the block's stack is kept: block/sample.h */
     FO_BACKEND_COUNT,
 };

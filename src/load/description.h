@@ -104,10 +104,10 @@ struct fo_description {
         struct fo_rows rows;
         struct fo_field key, count; /* key 0: not used */
     } in_findings;
-    struct { /* call stacks of allocations: FREEONCE_SAMPLE and FREEONCE_STACKS */
-        uint64_t samples;            /* address of a pointer to the table; 0: none are sampled */
-        uint64_t depot;              /* the same: stacks; 0: none are kept */
-        struct fo_rows rows;         /* of the table */
+    struct {                 /* call stacks of allocations: FREEONCE_SAMPLE and FREEONCE_STACKS */
+        uint64_t samples;    /* address of a pointer to the table; 0: none are sampled */
+        uint64_t depot;      /* the same: stacks; 0: none are kept */
+        struct fo_rows rows; /* of the table */
         struct fo_field payload;     /* in a row; 0: not used */
         struct fo_field stack;       /* and the number of the block's stack */
         struct fo_field full;        /* in the table: samples that found no place */

@@ -1,5 +1,6 @@
-/* An addon of Node.js that frees blocks of Node's own OpenSSL twice, each time it is loaded.  node.py has it compiled; it needs no
- * header of Node's, and finds OpenSSL's functions in the executable, which exports them. */
+/* An addon of Node.js that frees blocks of Node's own OpenSSL twice, each time it is loaded.
+ * node.py has it compiled; it needs no header of Node's, and finds OpenSSL's functions in the
+ * executable, which exports them. */
 #include <stddef.h>
 
 void *CRYPTO_malloc(size_t size, const char *file, int line);

@@ -108,9 +108,10 @@ static void settings_are_read_with_blanks_and_quotes(void **state)
     expect_log("FREEONCE_LOG=/a\r\n", "/a");
     expect_log("FREEONCE_LOG=\"/a b\"", "/a b");
     expect_log("FREEONCE_LOG='/a \" # b'", "/a \" # b");
-    expect_refused("FREEONCE_LOG=sylog",
-                   "FREEONCE_LOG=sylog is none of stderr|syslog|syslog5424|journald|journal|/path/to/file, "
-                   "ignored; did you mean FREEONCE_LOG=syslog?");
+    expect_refused(
+        "FREEONCE_LOG=sylog",
+        "FREEONCE_LOG=sylog is none of stderr|syslog|syslog5424|journald|journal|/path/to/file, "
+        "ignored; did you mean FREEONCE_LOG=syslog?");
     options_of("unit", "FREEONCE_JOURNAL=/b\nFREEONCE_JOURNAL=''");
     assert_string_equal(fo_options.journal, "");
     options_of("unit", "FREEONCE_JOURNAL=/b\nFREEONCE_JOURNAL=");

@@ -293,14 +293,16 @@ static void a_log_is_a_word_or_a_path(void **state)
     expect_accepted("LOG=journal");
     expect_accepted("LOG=./no/file");
     assert_string_equal(fo_options.log, "./no/file");
-    expect_refused("LOG=sylog",
-                   "FREEONCE_LOG=sylog is none of stderr|syslog|syslog5424|journald|journal|/path/to/file, "
-                   "ignored; did you mean FREEONCE_LOG=syslog?");
-    assert_string_equal(fo_options.log, "stderr");
-    expect_refused("LOG=report.log", "FREEONCE_LOG=report.log is none of "
-                                     "stderr|syslog|syslog5424|journald|journal|/path/to/file, ignored");
     expect_refused(
-        "LOG=", "FREEONCE_LOG= is none of stderr|syslog|syslog5424|journald|journal|/path/to/file, ignored");
+        "LOG=sylog",
+        "FREEONCE_LOG=sylog is none of stderr|syslog|syslog5424|journald|journal|/path/to/file, "
+        "ignored; did you mean FREEONCE_LOG=syslog?");
+    assert_string_equal(fo_options.log, "stderr");
+    expect_refused("LOG=report.log",
+                   "FREEONCE_LOG=report.log is none of "
+                   "stderr|syslog|syslog5424|journald|journal|/path/to/file, ignored");
+    expect_refused("LOG=", "FREEONCE_LOG= is none of "
+                           "stderr|syslog|syslog5424|journald|journal|/path/to/file, ignored");
 }
 
 static void overlong_text_is_refused(void **state)
