@@ -224,7 +224,7 @@ void *fo_sample_refill(struct fo_direct *d, size_t size, const char *file, int l
 void fo_sample_start(unsigned backend, bool shared)
 {
     bool draws = fo_hot.direct && !shared;
-    size_t cells = draws ? fo_layout.cache_count * sizeof(*stops) * FO_REGION_CLASSES : 0;
+    size_t cells = draws ? fo_layout.cache_count * sizeof(void *) * FO_REGION_CLASSES : 0;
 
     if (fo_options.sample == 0)
         return;

@@ -227,7 +227,7 @@ static void find_functions(struct fo_stacks *s)
 
     for (size_t i = 0; i < s->count; i++)
         count += s->rows[i].frame_count;
-    struct fo_code **codes = need(calloc(count + 1, sizeof *codes));
+    struct fo_code **codes = need(calloc(count + 1, sizeof(void *)));
     for (size_t i = 0; i < s->count; i++)
         for (size_t j = 0; j < s->rows[i].frame_count; j++)
             if (s->rows[i].frames[j].module != NULL)
