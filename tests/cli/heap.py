@@ -395,7 +395,8 @@ class Hostile(Case):
 
     TIMES = int(os.environ.get("HOSTILE_TIMES", "50"))  # more: HOSTILE_TIMES=1000 ctest -R cli.heap
 
-    def check(self, **settings):
+    def check(self, refused=10, **settings):
+        """`refused`: so many times, and more, the command must say that the description is damaged."""
         process = self.start(f"hostile={self.TIMES}", **settings)
         statuses, bounds = {}, [0, 0]
         commands = [("heap", "--by", "object"), ("heap", "--json", "--by", "process"), ("status",)]
@@ -420,7 +421,7 @@ class Hostile(Case):
                 self.wait_for_stop(process.pid)
         print(f"{settings}: exit statuses {statuses}, at most {bounds[0]:.2f} s and {bounds[1]} kB")
         self.assertGreater(statuses.get(0, 0), 10)
-        self.assertGreater(statuses.get(65, 0), 2)
+        self.assertGreater(statuses.get(65, 0), refused)
         self.assertLess(bounds[1], 200 << 10)
 
     def test_arena(self):
@@ -430,7 +431,7 @@ class Hostile(Case):
         self.check(BACKEND="libc")
 
     def test_stacks(self):
-        self.check(BACKEND="arena", SAMPLE="1/2")
+        self.check(BACKEND="arena", SAMPLE="1/2", refused=2)  # it reads few of the numbers
 
 
 def add_arguments(parser):
