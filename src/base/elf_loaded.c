@@ -10,7 +10,6 @@
  * dynamic section that its entry names.  At worst a module that is loaded or unloaded at this
  * instant is not found, or what was loaded after it. */
 #include <elf.h>
-#include <string.h>
 #include <sys/auxv.h>
 
 #include "base/elf.h"
@@ -86,19 +85,29 @@ static find_object_function *find_object(void)
 /* --- older ---------------------------------------------------------------------------------------
  */
 
+/* What is read here may have been freed, as said above, and counts only if it is sound. */
+#define MAY_BE_FREED __attribute__((no_sanitize("address", "thread")))
+
 struct headers {
     const ElfW(Phdr) * first;
     size_t count;
 };
 
-static bool find_headers(const struct link_map *map, bool executable, struct headers *out)
+MAY_BE_FREED static bool is_elf(const ElfW(Ehdr) * e)
+{
+    return e->e_ident[EI_MAG0] == ELFMAG0 && e->e_ident[EI_MAG1] == ELFMAG1 &&
+           e->e_ident[EI_MAG2] == ELFMAG2 && e->e_ident[EI_MAG3] == ELFMAG3;
+}
+
+MAY_BE_FREED static bool find_headers(const struct link_map *map, bool executable,
+                                      struct headers *out)
 {
     const ElfW(Ehdr) *e = (const ElfW(Ehdr) *)map->l_addr;
 
     if (executable) {
         *out = (struct headers){(const ElfW(Phdr) *)getauxval(AT_PHDR), getauxval(AT_PHNUM)};
     } else {
-        if (!fo_is_readable((uintptr_t)e, sizeof *e) || memcmp(e->e_ident, ELFMAG, SELFMAG) != 0 ||
+        if (!fo_is_readable((uintptr_t)e, sizeof *e) || !is_elf(e) ||
             e->e_phentsize != sizeof *out->first || e->e_phoff % _Alignof(ElfW(Phdr)) != 0)
             return false;
         *out = (struct headers){(const ElfW(Phdr) *)((const char *)e + e->e_phoff), e->e_phnum};
@@ -109,7 +118,7 @@ static bool find_headers(const struct link_map *map, bool executable, struct hea
 
 /* From a program's first segment to its last.  An executable with a hole, which the kernel mapped
  * and in which another module may lie, counts as several modules, as in _dl_find_object(3). */
-static void add_segment(struct fo_module *m, const ElfW(Phdr) * p, uintptr_t address)
+MAY_BE_FREED static void add_segment(struct fo_module *m, const ElfW(Phdr) * p, uintptr_t address)
 {
     uintptr_t start = m->base + (p->p_vaddr & ~(uintptr_t)(PAGE - 1));
     uintptr_t end = m->base + p->p_vaddr + p->p_memsz;
@@ -127,8 +136,8 @@ static void add_segment(struct fo_module *m, const ElfW(Phdr) * p, uintptr_t add
 
 enum relation { NO_MODULE, ELSEWHERE, AROUND };
 
-static enum relation relate(const struct link_map *map, bool executable, uintptr_t address,
-                            struct fo_module *out)
+MAY_BE_FREED static enum relation relate(const struct link_map *map, bool executable,
+                                         uintptr_t address, struct fo_module *out)
 {
     struct headers h;
     bool is_module = false;
@@ -153,7 +162,7 @@ static enum relation relate(const struct link_map *map, bool executable, uintptr
     return address >= out->start && address < out->end ? AROUND : ELSEWHERE;
 }
 
-static const struct link_map *next_of(const struct link_map *map)
+MAY_BE_FREED static const struct link_map *next_of(const struct link_map *map)
 {
     const struct link_map *next = FO_RELAXED_LOAD(&map->l_next);
 
@@ -165,7 +174,7 @@ static const struct link_map *next_of(const struct link_map *map)
 
 /* A library begins with its header, where its base is: the nearest base below the address is its
  * library's. */
-const struct link_map *fo_elf_module_listed(uintptr_t address, struct fo_module *out)
+MAY_BE_FREED const struct link_map *fo_elf_module_listed(uintptr_t address, struct fo_module *out)
 {
     const struct link_map *map = _r_debug.r_map;
     uintptr_t nearest = 0;
