@@ -37,6 +37,11 @@ void fo_region_start_fast_path(struct fo_direct *d)
     __atomic_store_n(&d->size, FO_REGION_SMALL, __ATOMIC_RELEASE);
 }
 
+static unsigned steps_of(unsigned class)
+{
+    return (fo_class_payload(class) + 15) / 16;
+}
+
 void fo_region_refine(struct fo_direct *d)
 {
     uint64_t fine = FO_RELAXED_LOAD(&fo_region->fine);
@@ -44,14 +49,9 @@ void fo_region_refine(struct fo_direct *d)
     FO_RELAXED_STORE(&d->fine, fine | (fo_direct_is_sampled ? FO_FINE_SAMPLED : 0));
     for (unsigned class = 0, step = 0; class < FO_REGION_CLASSES; class ++) {
         uint16_t bin = (uint16_t)(fo_class_as(fine, class) * sizeof(struct fo_bin));
-        for (; step < (fo_class_payload(class) + 15) / 16; step++)
+        for (; step < steps_of(class); step++)
             FO_RELAXED_STORE(&d->bins[step], bin);
     }
-}
-
-static unsigned steps_of(unsigned class)
-{
-    return (fo_class_payload(class) + 15) / 16;
 }
 
 /* The classes that this one stands for are below it. */

@@ -99,8 +99,8 @@ static void choose_stacks(void)
         fo_options.stacks = FRAMES;
         fo_stacks_for_leaks = true;
     }
-    if (fo_options.stacks !=
-        0) /* a block has room for the number of its stack: no sample is drawn */
+    /* A block has room for the number of its stack: no sample is drawn. */
+    if (fo_options.stacks != 0)
         fo_options.sample = 0;
 }
 

@@ -17,6 +17,7 @@
 
 #include "base/apart.h"
 #include "base/moved.h"
+#include "base/probe.h"
 #include "base/real.h"
 
 #ifdef __x86_64__
@@ -54,9 +55,18 @@ static void learn(uintptr_t pc, uintptr_t size)
         FO_RELAXED_STORE(place, fresh);
 }
 
-/* 0: not all is known. */
+enum { PAGE = 4096 };
+
+static uintptr_t page_of(uintptr_t address)
+{
+    return address & ~(uintptr_t)(PAGE - 1);
+}
+
+/* 0: not all is known.  A stack that a program made itself may lie where a larger one was: so each
+ * further page is tried before it is read. */
 static int walk_fast(uintptr_t pc, uintptr_t sp, void **out, int most)
 {
+    uintptr_t page = page_of(sp - sizeof(uintptr_t)); /* in use */
     int count = 0;
 
     if (sp < stack_low || sp >= stack_high)
@@ -69,8 +79,10 @@ static int walk_fast(uintptr_t pc, uintptr_t sp, void **out, int most)
         if (size == OUTERMOST)
             break;
         sp += size * 8;
-        if (sp > stack_high)
+        uintptr_t at = sp - sizeof(uintptr_t);
+        if (sp > stack_high || (page_of(at) != page && !fo_is_readable(at, sizeof(uintptr_t))))
             return 0;
+        page = page_of(at);
         pc = ((const uintptr_t *)sp)[-1];
     }
     return count;

@@ -19,7 +19,6 @@ enum { FEW_WORDS = 1 << 12, SAMPLED_WORDS = 1 << 18, PROBES = 16 };
 enum { SLOTS = sizeof((struct fo_stack_depot){0}.slots) / sizeof(struct fo_shared_u32) };
 
 struct fo_stack_depot *fo_stack_depot;
-#define depot fo_stack_depot
 
 bool fo_stacks_for_leaks;
 
@@ -31,15 +30,16 @@ bool fo_stacks_start(void)
     word_count = fo_options.stacks != 0   ? FO_STACK_WORDS
                  : fo_options.sample != 0 ? SAMPLED_WORDS
                                           : FEW_WORDS;
-    size_t size = offsetof(struct fo_stack_depot, words) + word_count * sizeof *depot->words;
-    depot = fo_apart_map(size, MAP_SHARED);
-    if (depot == NULL)
+    size_t size =
+        offsetof(struct fo_stack_depot, words) + word_count * sizeof *fo_stack_depot->words;
+    fo_stack_depot = fo_apart_map(size, MAP_SHARED);
+    if (fo_stack_depot == NULL)
         return false;
     /* In a core dump, the kernel would allocate each page: only a small depot is part of one. */
     if (word_count > SAMPLED_WORDS)
-        madvise(depot, size, MADV_DONTDUMP);
-    fo_shared_set(&depot->count, word_count);
-    fo_shared_set(&depot->used, 1);
+        madvise(fo_stack_depot, size, MADV_DONTDUMP);
+    fo_shared_set(&fo_stack_depot->count, word_count);
+    fo_shared_set(&fo_stack_depot->used, 1);
     frame_count = fo_options.stacks != 0 ? (unsigned)fo_options.stacks : FO_STACK_SAMPLED;
     return true;
 }
@@ -63,12 +63,12 @@ static unsigned read_stack(uint32_t stack, uintptr_t out[FO_STACK_MAX])
 {
     if (stack == 0 || stack >= word_count)
         return 0;
-    uint64_t first = fo_shared_number(&depot->words[stack]);
+    uint64_t first = fo_shared_number(&fo_stack_depot->words[stack]);
     uint32_t count = (uint32_t)first;
     if (count > FO_STACK_MAX || count >= word_count - stack)
         return 0;
     for (uint32_t i = 0; i < count; i++)
-        out[i] = fo_shared_number(&depot->words[stack + 1 + i]);
+        out[i] = fo_shared_number(&fo_stack_depot->words[stack + 1 + i]);
     return first_word(out, count) == first ? count : 0;
 }
 
@@ -81,15 +81,15 @@ static bool is_same(uint32_t stack, const uintptr_t *frames, unsigned count)
 
 static uint32_t enter(const uintptr_t *frames, unsigned count)
 {
-    uint32_t at = fo_shared_add(&depot->used, count + 1);
+    uint32_t at = fo_shared_add(&fo_stack_depot->used, count + 1);
 
     if (at == 0 || at >= word_count || count >= word_count - at) {
-        fo_shared_set(&depot->used, word_count); /* it stays full */
+        fo_shared_set(&fo_stack_depot->used, word_count); /* it stays full */
         return 0;
     }
     for (unsigned i = 0; i < count; i++)
-        fo_shared_set(&depot->words[at + 1 + i], frames[i]);
-    fo_shared_set(&depot->words[at], first_word(frames, count));
+        fo_shared_set(&fo_stack_depot->words[at + 1 + i], frames[i]);
+    fo_shared_set(&fo_stack_depot->words[at], first_word(frames, count));
     return at;
 }
 
@@ -98,7 +98,7 @@ static uint32_t find_or_enter(const uintptr_t *frames, unsigned count)
     uint32_t hash = hash_of(frames, count);
 
     for (uint32_t i = 0; i < PROBES; i++) {
-        struct fo_shared_u32 *slot = &depot->slots[(hash + i) % SLOTS];
+        struct fo_shared_u32 *slot = &fo_stack_depot->slots[(hash + i) % SLOTS];
         uint32_t stack = fo_shared_index(slot, word_count), none = 0;
         if (stack != 0 && is_same(stack, frames, count))
             return stack;
@@ -153,7 +153,7 @@ static uint32_t capture(int (*walk)(void **frames, int most))
     void *frames[FO_STACK_MAX + 8];
     int saved_errno = errno;
 
-    if (depot == NULL || inside)
+    if (fo_stack_depot == NULL || inside)
         return 0;
     inside = true;
     int count = walk(frames, (int)frame_count + 8);
@@ -177,13 +177,13 @@ uint32_t fo_stack_sample(void)
 
 uint32_t fo_stack_put(const uintptr_t *frames, unsigned count)
 {
-    return depot != NULL && count != 0 ? find_or_enter(frames, count) : 0;
+    return fo_stack_depot != NULL && count != 0 ? find_or_enter(frames, count) : 0;
 }
 
 unsigned fo_stack_frames(uint32_t stack, uintptr_t *out, unsigned room)
 {
     uintptr_t frames[FO_STACK_MAX];
-    unsigned count = depot != NULL ? read_stack(stack, frames) : 0;
+    unsigned count = fo_stack_depot != NULL ? read_stack(stack, frames) : 0;
 
     if (count > room)
         count = room;
