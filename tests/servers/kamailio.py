@@ -174,6 +174,10 @@ def used(folder):
     return int(re.search(r"real_used: (\d+)", rpc(folder, "core.shmmem")).group(1))
 
 
+def connections(folder):
+    return int(re.search(r"opened_connections: (\d+)", rpc(folder, "core.tcp_info")).group(1))
+
+
 def used_at_start(stage, **settings):
     """The same, before any client: without the library the first ones may break it."""
     _, _, folder = start(stage, **settings)
@@ -188,6 +192,8 @@ def used_after(stage, count, **settings):
     first = used(folder)
     load = stage.load(port, count, "sip", "good", "--io-timeout", 30)
     stage.check_served("good traffic", stage.result_of(load, 600))
+    # A connection's memory is given back by the worker that closes it, which may be after the client has gone.
+    stage.wait_until("no connection is open", lambda: connections(folder) == 0)
     last = used(folder)
     stage.check("exit status of kamailio", 0, stage.stop(server))
     return first, last

@@ -44,19 +44,20 @@ def status_of(pid, field):
     return next(int(line.split()[1]) for line in text.splitlines() if line.startswith(f"{field}:"))
 
 
-def with_crypto(pids):
-    return {pid for pid in pids if "/libcrypto.so" in workers.maps(pid)}
-
-
 def check_guarded(stage, what, pids, least, guarded=True):
     """At least this number of processes have libcrypto, and all of these have the library, or none has."""
+    seen = []
+
+    def there():
+        seen[:] = workers.users_of("libcrypto", pids)
+        return len(seen) >= least
+
     # A master that executes itself anew (haproxy, when it has started) has it a moment later.
-    stage.wait_until(f"{what}: at least {least} processes have libcrypto", lambda: len(with_crypto(pids)) >= least)
-    using = with_crypto(pids)
+    stage.wait_until(f"{what}: at least {least} processes have libcrypto", there)
     if stage.lib is None:
         return
-    have = {pid for pid in using if stage.lib.name in workers.maps(pid)}
-    stage.check(f"{what}: of these with the library", len(using) if guarded else 0, len(have))
+    have = [text for _, text in seen if stage.lib.name in text]
+    stage.check(f"{what}: of these with the library", len(seen) if guarded else 0, len(have))
 
 
 def journal_of(stage, log=None):

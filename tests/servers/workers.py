@@ -44,20 +44,22 @@ def name(pid):
         return ""
 
 
-def with_tls(pids):
-    """Those that have libssl, once it is there: the programs that do TLS."""
-    return {pid for pid in pids if "/libssl.so" in maps(pid)}
+def users_of(openssl, pids):
+    """[(program, maps)] of the processes that have libssl, or libcrypto.  Each is looked at once: one that ends
+    meanwhile uses neither."""
+    seen = [(name(pid), maps(pid)) for pid in pids]
+    return [(program, text) for program, text in seen if program and f"/{openssl}.so" in text]
 
 
 def check_reached(stage, pids, programs, reached=True):
     """All processes that do TLS, among them each of these programs, have the library, or none."""
-    tls = with_tls(pids)
-    seen = sorted({name(pid) for pid in tls})
+    tls = users_of("libssl", pids)
+    seen = sorted({program for program, _ in tls})
     stage.check("programs with libssl", f"among them {programs}", seen, set(programs) <= set(seen))
     if stage.lib is None:
         return
-    guarded = sorted({name(pid) for pid in tls if stage.lib.name in maps(pid)})
-    missing = sorted({name(pid) for pid in tls if stage.lib.name not in maps(pid)})
+    guarded = sorted({program for program, text in tls if stage.lib.name in text})
+    missing = sorted({program for program, text in tls if stage.lib.name not in text})
     if reached:
         stage.check("programs with libssl and without the library", [], missing)
     else:
