@@ -28,6 +28,7 @@ EMPTY_ROOT = pathlib.Path("/run/sshd")  # Debian's sshd has no other; systemd ma
 SESSIONS, AT_A_TIME = 104, 8
 RESET = 255  # ssh's exit status when the connection ends
 
+# HOME: the shell of a session reads the .bashrc there, which on a developer's machine may start a hundred programs.
 CONFIGURATION = """
 Port {port}
 ListenAddress 127.0.0.1
@@ -40,6 +41,7 @@ PermitRootLogin yes
 PrintMotd no
 PrintLastLog no
 MaxStartups 100
+SetEnv HOME={dir}
 """
 
 
