@@ -240,7 +240,7 @@ def run(tree, *command, status=0, **options):
 def build(tree, compiler):
     """Without optimisation: nothing here is measured."""
     ninja = ["-G", "Ninja"] if shutil.which("ninja") else []
-    cmake = ["cmake", "-S", tree, "-B", tree / "build", *ninja, "-DCMAKE_BUILD_TYPE=None", "-DCMAKE_C_FLAGS=-O1 -g0"]
+    cmake = ["cmake", "-S", tree, "-B", tree / "build", *ninja, "-DCMAKE_BUILD_TYPE=Debug", "-DCMAKE_C_FLAGS_DEBUG=-O0 -g0"]
     said = run(tree, *cmake, f"-DCMAKE_C_COMPILER={compiler}")
     if not (tree / "build/src/cli").is_dir():
         print(f"the command is not built here: {said[-300:]}")

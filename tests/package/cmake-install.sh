@@ -39,7 +39,7 @@ installed "$build" "${libraries[@]}" "${command[@]}"
 
 # Like a machine that has no library but libc.
 export PKG_CONFIG_LIBDIR=$scratch
-cmake -S "$tree" -B "$scratch/without" -G Ninja -DBUILD_TESTING=OFF -DFREEONCE_COMMAND=OFF >/dev/null
+cmake -S "$tree" -B "$scratch/without" -G Ninja -DCMAKE_BUILD_TYPE=Debug -DBUILD_TESTING=OFF -DFREEONCE_COMMAND=OFF >/dev/null
 cmake --build "$scratch/without" >/dev/null
 installed "$scratch/without" "${libraries[@]}"
 
