@@ -230,7 +230,8 @@ debian_mirror() {
 # make_system NAME FOLDER [PACKAGE,...] [ARGUMENT...] (of mmdebstrap): made beside it and renamed, as another process may make the same; 77: it cannot be made.
 make_system() {
     local suite=sid mirror proxy sources unfinished=$2.$$
-    local arguments=(--mode=root --variant=apt --include="${3:-$system_packages}")
+    # A system that is lost with the machine's power is made again: no file is synchronised.
+    local arguments=(--mode=root --variant=apt --dpkgopt=force-unsafe-io --include="${3:-$system_packages}")
     case $1 in bullseye | bookworm | trixie | testing) suite=$1 ;; esac
     mirror=$(debian_mirror)
     [[ -n $mirror ]] || { apt-get -q update >/dev/null && mirror=$(debian_mirror); }
@@ -255,6 +256,15 @@ make_system() {
     fi
     mv "$unfinished.log" "$2.log"
     mv -T "$unfinished" "$2" 2>/dev/null || rm -rf "$unfinished" # another process was faster
+}
+
+# Executables of arm64 start qemu, also in the new system: the kernel opens it now (F).
+register_emulator() {
+    local formats=/proc/sys/fs/binfmt_misc
+    [[ -e $formats/qemu-aarch64 ]] && return 0
+    [[ -e $formats/register ]] || mount -t binfmt_misc none "$formats" 2>/dev/null || return 1
+    printf '%s' ':qemu-aarch64:M::\x7f\x45\x4c\x46\x02\x01\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x02\x00\xb7\x00:\xff\xff\xff\xff\xff\xff\xff\x00\xff\xff\xff\xff\xff\xff\xff\xff\xfe\xff\xff\xff:/usr/bin/qemu-aarch64-static:OCF' \
+        >"$formats/register"
 }
 
 # in_system FOLDER SCRIPT [ARGUMENT...]: with /proc, /dev and /sys of its own, gone afterwards.  FREEONCE_DEBS: a folder

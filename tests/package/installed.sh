@@ -44,6 +44,8 @@ inside freeonce --ci -- /tmp/plant || status=$?
 # libxml2 would bring 36 MB of ICU.
 [[ $(inside dpkg-query -f "\${Depends}" -W freeonce) == *libjansson4* ]]
 [[ $(inside dpkg-query -f "\${Depends}" -W freeonce) != *libxml2* ]]
+expect 'libjansson.so.4 => ' inside ldd /usr/bin/freeonce
+[[ $(inside ldd /usr/bin/freeonce) != *@(libxml2|libicu|not found)* ]]
 
 # A plug-in is compiled here, because a compiler is large, against the header that was installed there.
 export PKG_CONFIG_LIBDIR=$root/usr/lib/$multiarch/pkgconfig

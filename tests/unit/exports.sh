@@ -28,11 +28,12 @@ if [ "$needed" != libc.so.6 ]; then
     failed=1
 fi
 
-versions=$(objdump -T "$library" | grep -o 'GLIBC_[A-Z0-9._]*' | LC_ALL=C sort -u)
+# readelf reads the files of other architectures, too, which objdump does not.
+versions=$(readelf -W --dyn-syms "$library" | grep -o 'GLIBC_[A-Z0-9._]*' | LC_ALL=C sort -u)
 if [ "$(printf '%s\n' "$versions" "$newest" | sort -V | tail -n 1)" != "$newest" ] ||
     printf '%s\n' "$versions" | grep -q PRIVATE; then
     echo "a symbol is newer than $newest, or glibc's own; needed:"
-    objdump -T "$library" | grep 'GLIBC_' | sort -k 5 -V | tail -n 5
+    readelf -W --dyn-syms "$library" | sed -n 's/.* UND \(.*@GLIBC_.*\)/\1/p' | sort -t @ -k 2 -V | tail -n 5
     failed=1
 fi
 exit $failed
