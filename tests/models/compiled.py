@@ -7,10 +7,10 @@ import subprocess
 import sys
 
 import arm
+import program
 
 FLAGS = {"lse": "-march=armv8.1-a", "llsc": "-mno-outline-atomics"}  # rcpc: this is gcc 13's, and never the baseline's
 ACCESS = re.compile(r"^\s*((?:LDA?R|STL?R|LDA?XR|STL?XR|SWP\w*|CAS\w*|LDSET\w*|LDCLR\w*|LDADD\w*|DMB\s+ISH\w*)\b)", re.IGNORECASE)
-FAILURE = {"acq_rel": "acquire", "release": "relaxed"}
 
 
 def operations():
@@ -23,7 +23,7 @@ def operations():
         for operation in ("exchange", "fetch_or", "fetch_and", "fetch_add"):
             yield f"r0 = atomic_{operation}_explicit(x, 1, memory_order_{order})"
         yield (f"r0 = atomic_compare_exchange_strong_explicit(x, expected, 1, memory_order_{order}, "
-               f"memory_order_{FAILURE.get(order, order)})")
+               f"memory_order_{program.FAILURE.get(order, order)})")
     for order in ("acquire", "release", "seq_cst"):
         yield f"atomic_thread_fence(memory_order_{order})"
 
@@ -46,8 +46,8 @@ def compiled(compiler, statements, flag):
 
 
 def expected(statement, way):
-    thread = arm.Thread(0, ["x"], {"expected": 5}, way)
-    thread.statement(statement)
+    thread = arm.Thread(0, ["x"], way)
+    thread.all([program.statement(statement, {"expected": 5})])
     return accesses(thread.lines)
 
 
