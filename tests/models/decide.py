@@ -206,7 +206,6 @@ class Condition:
         self.code = compile(text.replace("/\\", " and ").replace("\\/", " or "), "condition", "eval")
 
     def holds(self, found, memory=lambda name, value: True):
-        # pylint: disable-next=eval-used
         return eval(self.code, {"register": lambda p, r: found[p].registers.get(r, 0), "memory": memory})
 
 

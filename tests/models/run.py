@@ -62,7 +62,9 @@ def check(herd, path):
             for way in ways:
                 for name, answer in answers(herd, model, twin, way):
                     runs += 1
-                    seen.setdefault(name, []).extend([way] * (answer is not False))
+                    seen.setdefault(name, []).extend([way] * bool(answer))
+                    if answer is None:
+                        faults.append(f"{name} failed")
             for name, where in seen.items():
                 if twin and not where:
                     faults.append(f"{architecture}, {name}: with {twin} weakened, it must be seen")
