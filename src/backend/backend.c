@@ -51,6 +51,6 @@ void fo_backend_lock(void)
 {
     if (fo_region != NULL)
         fo_region_lock();
-    if (FO_RELAXED_LOAD(&fo_hot.guard))
+    if (FO_RELAXED_LOAD(&fo_hot.guard)) /* hot.h */
         fo_guard_lock();
 }

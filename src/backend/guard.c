@@ -1,5 +1,8 @@
 /* Backend `guard`: see guard.h.  Called by the hooks for blocks of the sample, and by the
- * quarantine for their frees, which do not wait. */
+ * quarantine for their frees, which do not wait.
+ *
+ * Relaxed: the count of live blocks, and what the thread that has a slot writes before it releases
+ * the slot's state. */
 #include "backend/guard.h"
 
 #include <errno.h>

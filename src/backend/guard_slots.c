@@ -2,7 +2,9 @@
  *
  * The number of mappings limits guarded blocks (vm.max_map_count): each live one splits off two.  A
  * freed one must give both back, so its pages are replaced by fresh reserved ones, which the kernel
- * joins with their neighbours; after mprotect(2) alone, they would stay separate. */
+ * joins with their neighbours; after mprotect(2) alone, they would stay separate.
+ *
+ * `fresh` is relaxed: it counts, and what lies in a slot is ordered by the slot's state. */
 #include "backend/guard_slots.h"
 
 #include <sched.h>

@@ -49,6 +49,10 @@ static inline bool fo_is_address(uintptr_t p)
     return (p >> FO_ADDRESS_BITS) == 0;
 }
 
+/* A relaxed access is indivisible and orders nothing.  Beside each, or where its variable or file
+ * begins, stands why that is enough.  The reasons: one thread owns it; another word, which is
+ * acquired, orders it; it is set before a thread can need it; it is a hint, and what follows is
+ * checked; it is a count.  tests/models has the orders that matter. */
 #define FO_RELAXED_LOAD(p)     __atomic_load_n((p), __ATOMIC_RELAXED)
 #define FO_RELAXED_STORE(p, v) __atomic_store_n((p), (v), __ATOMIC_RELAXED)
 
@@ -80,7 +84,7 @@ static inline uint32_t fo_getpid(void)
  * a fork, a flag that a thread of the parent held counts as free.  Released by storing 0. */
 static inline bool fo_try_exclusive(uint32_t *flag)
 {
-    uint32_t holder = FO_RELAXED_LOAD(flag), me = fo_getpid();
+    uint32_t holder = FO_RELAXED_LOAD(flag), me = fo_getpid(); /* the exchange decides */
 
     return holder != me && __atomic_compare_exchange_n(flag, &holder, me, false, __ATOMIC_ACQUIRE,
                                                        __ATOMIC_RELAXED);

@@ -204,6 +204,7 @@ bool fo_elf_has_reference(const struct fo_module *module, uintptr_t start, uintp
     find_relocations(module, parts);
     for (int part = 0; part < 2; part++)
         for (const ElfW(Rela) * r; (r = next_slot(&parts[part])) != NULL;) {
+            /* The linker may bind the slot now: what it holds is compared, and not followed. */
             uintptr_t bound = FO_RELAXED_LOAD((const uintptr_t *)(module->base + r->r_offset));
             if (bound >= start && bound < end)
                 return true;
@@ -244,7 +245,8 @@ const char *fo_elf_slot_name(const struct fo_module *module, uintptr_t slot)
 struct walk {
     void (*visit)(const struct fo_module *, void *);
     void *data;
-    unsigned long long *seen; /* modules loaded so far, at the walk before */
+    unsigned long long *seen; /* modules loaded so far, at the walk before: an old number, read
+                                 relaxed, costs a walk */
     unsigned long long loads; /* the same, at this walk */
 };
 

@@ -70,7 +70,7 @@ static int is_never_found(void *address, struct found_object *out)
 /* NULL: this glibc is older. */
 static find_object_function *find_object(void)
 {
-    static find_object_function *known;
+    static find_object_function *known; /* all threads find the same: relaxed */
     find_object_function *function = __atomic_load_n(&known, __ATOMIC_RELAXED);
 
     if (fo_unlikely(function == NULL)) {
@@ -164,7 +164,7 @@ MAY_BE_FREED static enum relation relate(const struct link_map *map, bool execut
 
 MAY_BE_FREED static const struct link_map *next_of(const struct link_map *map)
 {
-    const struct link_map *next = FO_RELAXED_LOAD(&map->l_next);
+    const struct link_map *next = FO_RELAXED_LOAD(&map->l_next); /* glibc orders nothing here */
 
     return (uintptr_t)next % _Alignof(struct link_map) == 0 &&
                    fo_is_readable((uintptr_t)next, sizeof *next)

@@ -21,6 +21,8 @@ struct fo_root;
 
 typedef void *fo_alloc_function(size_t size, const char *file, int line);
 
+/* What the choice of a backend sets is read relaxed: it is set before `alloc`, which is acquired,
+ * has another value than `first`, and so before any block exists. */
 struct fo_hot {
     const char *alone;          /* *alone != 0: no other thread or process uses the structures */
     uint64_t secret;            /* keys the check bits; one per process tree */
@@ -46,7 +48,7 @@ struct fo_hot {
 
 extern FO_HIDDEN struct fo_hot fo_hot;
 
-/* Is the backend chosen?  `alloc` is fo_hot.alloc. */
+/* Is the backend chosen?  `alloc` is fo_hot.alloc; `first` does not change.  Relaxed. */
 static inline bool fo_hot_is_chosen(fo_alloc_function *alloc)
 {
     return alloc != FO_RELAXED_LOAD(&fo_hot.first);
@@ -54,7 +56,7 @@ static inline bool fo_hot_is_chosen(fo_alloc_function *alloc)
 
 /* Can another thread or process use the library's structures right now?  `alone` points to glibc's
  * __libc_single_threaded, which glibc clears before a second thread runs; in shared memory, to a 0.
- */
+ * Relaxed: what made a second thread, or gave it a block, orders them. */
 static inline bool fo_hot_is_concurrent(void)
 {
     return FO_RELAXED_LOAD(FO_RELAXED_LOAD(&fo_hot.alone)) == 0;

@@ -128,7 +128,7 @@ static void report_fault(void *data)
                               fo_thread_id_number(fo_thread_id()),
                               place_of(l),
                               fo_stack_put(l->crash.frames, l->crash.frame_count)};
-    __atomic_store_n(&reported, this_thread(), __ATOMIC_RELAXED);
+    __atomic_store_n(&reported, this_thread(), __ATOMIC_RELAXED); /* read by this thread alone */
     fo_report(&r);
 }
 
@@ -137,7 +137,7 @@ static void report_fault(void *data)
 static bool acquire_stack(uint64_t me, bool waits)
 {
     for (int i = 0; i < PATIENCE; i++) {
-        uint64_t holder = 0;
+        uint64_t holder = 0; /* a failure is relaxed: it is tried again */
         if (__atomic_compare_exchange_n(&stack_owner, &holder, me, false, __ATOMIC_ACQUIRE,
                                         __ATOMIC_RELAXED) ||
             ((holder ^ me) >> PROCESS_SHIFT != 0 &&

@@ -5,7 +5,11 @@
  * Backend shm has parts of it with `bounded`, in hooks_shared.c: what is read from the heap's
  * shared records is compared with its bounds.
  *
- * Called from OpenSSL's hook, and from OpenSSL's names CRYPTO_malloc and CRYPTO_free. */
+ * Called from OpenSSL's hook, and from OpenSSL's names CRYPTO_malloc and CRYPTO_free.
+ *
+ * Relaxed: bins and cells are the calling thread's, and a header is the block's, which the program
+ * hands from thread to thread in order.  Where two threads free one block, or a pointer is stale,
+ * the exchange of the word decides (tests/models/free-*.litmus). */
 #ifndef FO_BLOCK_FAST_H
 #define FO_BLOCK_FAST_H
 

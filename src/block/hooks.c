@@ -1,4 +1,5 @@
-/* Allocation: called for every OpenSSL block, 8,000 times in a handshake. */
+/* Allocation: called for every OpenSSL block, 8,000 times in a handshake.  Relaxed: what the choice
+ * of a backend set (hot.h), and limits of which an old one serves. */
 #include "block/hooks.h"
 
 #include <errno.h>

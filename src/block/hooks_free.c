@@ -1,4 +1,6 @@
-/* Free: the pointer is judged, then a live block enters the quarantine. */
+/* Free: the pointer is judged, then a live block enters the quarantine.  Relaxed: what the choice
+ * of a backend set (hot.h), a failed claim, and the header of a block that this thread has claimed.
+ */
 #include "block/hooks.h"
 
 #include <string.h>

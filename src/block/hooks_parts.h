@@ -1,4 +1,5 @@
-/* What the three hooks share: a block's header is written, and is checked at the free. */
+/* What the three hooks share: a block's header is written, and is checked at the free.  Relaxed:
+ * the new block's header is ordered by its state in the registry, which is released. */
 #ifndef FO_BLOCK_HOOKS_PARTS_H
 #define FO_BLOCK_HOOKS_PARTS_H
 

@@ -1,4 +1,4 @@
-/* Realloc: a new block, a copy, and a free. */
+/* Realloc: a new block, a copy, and a free.  Relaxed as in hooks_free.c. */
 #include "block/hooks.h"
 
 #include <string.h>

@@ -2,7 +2,7 @@
  * records at any moment: each address from there is read once and compared with its bounds, so that
  * neither crash nor a write outside of the heap follows.  The hooks' fast path (fast.h) leaves out
  * these comparisons and is off for such a heap; it costs a private one nothing that they are here.
- */
+ * Relaxed as in fast.h. */
 #include "block/fast.h"
 #include "block/hooks.h"
 #include "block/hooks_parts.h"

@@ -1,4 +1,5 @@
-/* See live.h.  A block is judged by its place in the heap, or by the registry: as for a free. */
+/* See live.h.  A block is judged by its place in the heap, or by the registry: as for a free.
+ * Relaxed: each block is checked by its header, and those in question once more. */
 #include "block/live.h"
 
 #include <string.h>

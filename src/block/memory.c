@@ -123,6 +123,7 @@ static void set_ripe(struct fo_shard *s, uint32_t users)
         FO_RELAXED_STORE(&s->queues[i].ripe, ripe_in(i, users));
 }
 
+/* Limits are relaxed: an old one serves as well. */
 void fo_shard_limit(struct fo_shard *s, uint32_t users)
 {
     FO_RELAXED_STORE(&s->limit, share_of(users) / 2);
@@ -149,7 +150,8 @@ static void lay_out_shard(struct fo_shard *s, uint32_t users, struct fo_freed *e
     __atomic_store_n(&s->open, true, __ATOMIC_RELEASE);
 }
 
-/* One thread opens a shard.  A forked child adopts what a thread of its parent began. */
+/* One thread opens a shard (a failure is relaxed).  A forked child adopts what a thread of its
+ * parent began. */
 static bool claim_opening(struct fo_shard *s)
 {
     uint32_t before = 0, me = fo_process_id();

@@ -1,4 +1,6 @@
-/* The slow paths of quarantine.h: a thread's shard, locks that are held, eviction of blocks. */
+/* The slow paths of quarantine.h: a thread's shard, locks that are held, eviction of blocks.
+ * Relaxed: counts and limits, of which an old value serves as well, and what the lock's owner alone
+ * writes. */
 #include "block/quarantine.h"
 
 #include <errno.h>
@@ -370,6 +372,8 @@ void fo_quarantine_put_slowly(uintptr_t payload, fo_site allocated, uint64_t wor
         give_back(payload, word, freed);
 }
 
+/* What is read of an entry is one record if the head has not reached the entry again: a part of a
+ * later record comes with a later head (fo_queue_record(); tests/models/record-ring.litmus). */
 static enum fo_remembered find_in(const struct fo_queue *q, uintptr_t payload, struct fo_freed *out)
 {
     uint32_t number = __atomic_load_n(&q->head, __ATOMIC_ACQUIRE);
@@ -377,20 +381,21 @@ static enum fo_remembered find_in(const struct fo_queue *q, uintptr_t payload, s
 
     for (uint32_t age = 0; age < q->mask; age++) {
         struct fo_freed *e = fo_queue_entry(q, --number);
-        uint64_t address = FO_RELAXED_LOAD(&e->address);
+        uint64_t address = __atomic_load_n(&e->address, __ATOMIC_ACQUIRE);
         if (address == 0)
             break; /* never used, like all before it: do not touch their pages */
         if ((address & ~UINT64_C(1)) != payload)
             continue;
+        out->address = address;
         out->allocated = __atomic_load_n(&e->allocated, __ATOMIC_ACQUIRE);
         out->word = __atomic_load_n(&e->word, __ATOMIC_ACQUIRE);
         out->freed = __atomic_load_n(&e->freed, __ATOMIC_ACQUIRE);
         out->thread_id = __atomic_load_n(&e->thread_id, __ATOMIC_ACQUIRE);
         out->caller = __atomic_load_n(&e->caller, __ATOMIC_ACQUIRE);
         out->stacks = __atomic_load_n(&e->stacks, __ATOMIC_ACQUIRE);
-        out->address = FO_RELAXED_LOAD(&e->address); /* overwritten meanwhile? */
-        if ((out->address & ~UINT64_C(1)) == payload)
-            return age < waiting && (out->address & 1) == 0 ? FO_WAITING : FO_TOMBSTONE;
+        if (FO_RELAXED_LOAD(&q->head) - number > q->mask)
+            break; /* the entry has been written since, like all before it */
+        return age < waiting && (address & 1) == 0 ? FO_WAITING : FO_TOMBSTONE;
     }
     return FO_FORGOTTEN;
 }

@@ -12,7 +12,10 @@
  * is held (by another thread, by this thread below a signal handler, by a thread of the parent that
  * the fork did not copy), the thread uses the next shard.  So there is no deadlock.  Steps are
  * ordered so that an owner that is killed at any instruction leaves consistent queues, and at most
- * the block in flight is lost.  So another thread can adopt the lock of an owner that is dead. */
+ * the block in flight is lost.  So another thread can adopt the lock of an owner that is dead.
+ *
+ * Relaxed is what the lock's owner alone writes.  Records are read without the lock: `head` orders
+ * them. */
 #ifndef FO_BLOCK_QUARANTINE_H
 #define FO_BLOCK_QUARANTINE_H
 
@@ -99,6 +102,8 @@ static inline void fo_queue_record(struct fo_shard *s, struct fo_queue *q, uint6
     uint32_t head = q->head;
     struct fo_freed *e = fo_queue_entry(q, head);
 
+    /* A thread that reads a part of this record, in place of an old one, sees the head, too. */
+    __atomic_thread_fence(__ATOMIC_RELEASE);
     FO_RELAXED_STORE(&e->address, (uint64_t)payload | no_wait);
     FO_RELAXED_STORE(&e->allocated, allocated);
     FO_RELAXED_STORE(&e->word, word);

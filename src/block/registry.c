@@ -1,4 +1,5 @@
-/* The slow paths of the registry: making leaves, and searching around a pointer for reports. */
+/* The slow paths of the registry: making leaves, and searching around a pointer for reports.
+ * Relaxed: states that are looked at for a report, bits that are only a hint, failed exchanges. */
 #include "block/registry.h"
 
 #include "base/apart.h"
@@ -21,14 +22,16 @@ uint8_t *fo_root_search(const struct fo_root *root, uintptr_t part)
     return NULL;
 }
 
-/* Claim the entry of this part; FO_ROOT_COUNT: all are used. */
+/* Claim the entry of this part; FO_ROOT_COUNT: all are used.  Entry 0 is left to part 0: a thread
+ * that looks there finds part[0] to be 0, and takes the leaf for the one of part 0. */
 static uintptr_t claim(uintptr_t part)
 {
     for (uintptr_t i = 0; i < FO_ROOT_COUNT; i++) {
-        uintptr_t at = (part + i) % FO_ROOT_COUNT, owner = 0;
-        if (__atomic_compare_exchange_n(&fo_hot.root->claim[at], &owner, part + 1, false,
-                                        __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE) ||
-            owner == part + 1)
+        uintptr_t at = (part + i) % FO_ROOT_COUNT, mine = at == 0 ? 1 : part + 1, owner = 0;
+        if ((__atomic_compare_exchange_n(&fo_hot.root->claim[at], &owner, mine, false,
+                                         __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE) ||
+             owner == mine) &&
+            mine == part + 1)
             return at;
     }
     return FO_ROOT_COUNT;
@@ -60,15 +63,11 @@ static void enter_leaf(uintptr_t p, uint8_t *leaf)
     if (leaf == NULL)
         return;
     __atomic_store_n(&fo_hot.entered, fo_hot.root, __ATOMIC_RELEASE);
-    uintptr_t at = claim(part), zero = 0;
+    uintptr_t at = claim(part);
     if (at == FO_ROOT_COUNT) {
         give_back(leaf);
         return;
     }
-    /* As long as part[0] is 0, entry 0 counts as that of part 0: so change it before the leaf. */
-    if (at == 0 && part != 0)
-        __atomic_compare_exchange_n(&fo_hot.root->part[0], &zero, 1, false, __ATOMIC_ACQ_REL,
-                                    __ATOMIC_RELAXED);
     if (!__atomic_compare_exchange_n(&fo_hot.root->leaf[at], &none, (uint8_t *)biased, false,
                                      __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
         give_back(leaf);

@@ -53,7 +53,9 @@ static inline bool fo_root_can_find(const struct fo_root *root, uintptr_t p)
     return FO_RELAXED_LOAD(&root->claim[(p >> FO_LEAF_SHIFT) % FO_ROOT_COUNT]) != 0;
 }
 
-/* NULL: there is none. */
+/* NULL: there is none.  The leaf is relaxed after `part` is acquired
+ * (tests/models/registry-leaf.litmus); the claim, since the thread that has a block there also has
+ * its claim. */
 static inline uint8_t *fo_root_find(const struct fo_root *root, uintptr_t p)
 {
     uintptr_t part = p >> FO_LEAF_SHIFT;
@@ -104,7 +106,8 @@ void fo_registry_evicted(uintptr_t payload);
 uint8_t *fo_registry_leaf(void);
 uint8_t *fo_registry_slot_with(uintptr_t p, uint8_t *leaf);
 
-/* Change a slot's state.  False: it was not `from`. */
+/* Change a slot's state.  False: it was not `from`; nothing is ordered then, and the caller looks
+ * again. */
 static inline bool fo_registry_claim(uint8_t *slot, uint8_t from, uint8_t to)
 {
 #if defined(__x86_64__) && !defined(__SANITIZE_THREAD__) && !FO_HAS_TSAN

@@ -1,4 +1,5 @@
-/* See sample.h.  Called by the hooks, and by load/choose.c. */
+/* See sample.h.  Called by the hooks, and by load/choose.c.  Relaxed: the calling thread's bins and
+ * its own new block, as in fast.h. */
 #include "block/sample.h"
 
 #include <sys/mman.h>

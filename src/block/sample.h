@@ -41,7 +41,7 @@ extern FO_HIDDEN size_t fo_sample_above;
 FO_COLD void fo_sample_due(void *p);
 extern __thread int64_t fo_sample_left;
 
-/* The payload of an allocation that the program has not seen yet. */
+/* The payload of an allocation that the program has not seen yet; relaxed, as in hot.h. */
 static inline void *fo_sample_counted(void *p, size_t size)
 {
     if (size > FO_RELAXED_LOAD(&fo_sample_above) && fo_unlikely(--fo_sample_left < 0) && p != NULL)

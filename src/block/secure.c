@@ -1,7 +1,9 @@
 /* See secure.h.  OpenSSL's crypto/mem_sec.c is a buddy allocator whose state is one structure of
  * static variables, the same in all versions from 1.1.0 to 4.0.  It is found by its form: ten
  * words, of which six follow from the others.  Where it has another form, no secure heap is found:
- * nothing is reported, and nothing refused. */
+ * nothing is reported, and nothing refused.
+ *
+ * Relaxed: OpenSSL changes these words at this moment, and what is read is checked as a whole. */
 #include "block/secure.h"
 
 #include "process/process.h"
@@ -129,7 +131,8 @@ void fo_secure_remember(const struct fo_secure_at *at, fo_site now)
     (void)fo_process_self();
     struct fo_freed *f = &freed[__atomic_fetch_add(&freed_count, 1, __ATOMIC_RELAXED) % REMEMBERED];
 
-    __atomic_store_n(&f->address, 0, __ATOMIC_RELEASE);
+    FO_RELAXED_STORE(&f->address, 0);
+    __atomic_thread_fence(__ATOMIC_RELEASE); /* a part of the new record comes with a new address */
     FO_RELAXED_STORE(&f->word, (uint64_t)at->size << FO_SIZE_SHIFT);
     FO_RELAXED_STORE(&f->freed, now);
     FO_RELAXED_STORE(&f->thread_id, fo_thread_id());
@@ -150,7 +153,9 @@ bool fo_secure_find_freed(uintptr_t p, struct fo_freed *out)
                                  .freed = FO_RELAXED_LOAD(&f->freed),
                                  .thread_id = FO_RELAXED_LOAD(&f->thread_id),
                                  .caller = FO_RELAXED_LOAD(&f->caller)};
-        return true;
+        __atomic_thread_fence(__ATOMIC_ACQUIRE);
+        if (FO_RELAXED_LOAD(&f->address) == p) /* not another record by now */
+            return true;
     }
     return false;
 }

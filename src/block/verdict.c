@@ -1,5 +1,6 @@
 /* What is this pointer, and what is reported of it?  The answer depends on the memory that it
- * points to: verdict_parts.h. */
+ * points to: verdict_parts.h.  Relaxed: what the choice of a backend set (hot.h), and for the text
+ * of a report. */
 #include "block/verdict.h"
 
 #include "backend/guard.h"

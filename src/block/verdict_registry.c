@@ -1,6 +1,7 @@
 /* What is at an address outside of backend arena's heap?  The order of questions matters: first the
  * registry, for the blocks that are there now, then the rings of the quarantine, for earlier ones,
- * and last the neighbourhood of the pointer. */
+ * and last the neighbourhood of the pointer.  Relaxed: a header, which its check bits judge, and
+ * states of neighbours. */
 #include "block/verdict_parts.h"
 
 #include <sched.h>

@@ -3,7 +3,10 @@
  * the cells in them that are not empty.  Then one pass over all pages finishes or undoes what the
  * owner began: the word of each page has its state and its owner (page.h).
  *
- * One block can be lost: the one that was between a cell and the program. */
+ * One block can be lost: the one that was between a cell and the program.
+ *
+ * Relaxed: the adopting thread owns the cache and all that carries its number; it acquired that
+ * with the cache's owner. */
 #include "heap/magazine.h"
 
 #include "process/process.h"

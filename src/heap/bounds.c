@@ -6,6 +6,7 @@
 
 static uint32_t dropped;
 
+/* `dropped` is a count: relaxed. */
 uint32_t fo_region_dropped(void)
 {
     return FO_RELAXED_LOAD(&dropped);

@@ -34,6 +34,8 @@ static inline unsigned fo_bounded_class(unsigned class)
     return fo_likely(class < FO_REGION_CLASSES) ? class : fo_region_drop();
 }
 
+/* Relaxed, as fo_run_at(): set by the page's owner before its state, which is acquired; a caller
+ * that holds no block of the page gets a guess, and each number is bounded. */
 static inline unsigned fo_page_class(const struct fo_page *pg)
 {
     return fo_bounded_class(FO_RELAXED_LOAD(&pg->class));

@@ -1,5 +1,6 @@
 /* Bins: what happens when their magazine is empty or full.  See region.h; owner.c has their owners.
- */
+ * Relaxed: the calling thread owns the bin and its magazines.  Where a thread that adopts the cache
+ * must find one write before another, the other is released. */
 #include "heap/magazine.h"
 #include "heap/owner.h"
 

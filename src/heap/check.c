@@ -1,7 +1,7 @@
 /* Was the header of a slot overwritten while it was free?  That does not harm the heap, which
  * trusts no slot, but it is a fault of the program: a write through a stale pointer, or past the
  * end of the block in front.  Called for some slots of each magazine that is used again, and for
- * all that go back to their pages. */
+ * all that go back to their pages.  Relaxed: the magazine, and so the slot, is the caller's. */
 #include "heap/region.h"
 #include "process/process.h"
 #include "report/record.h"

@@ -1,6 +1,9 @@
 /* The hooks' slow path through the region, for what their fast path (block/hooks.c) leaves out:
  * large blocks, threads without a cache, full magazines, other threads that may free the same block
- * at this moment. */
+ * at this moment.
+ *
+ * Relaxed is what one thread alone does at a time (the process's copy of limits and bins, of which
+ * an old value takes the slow path; a held block's header and page), and a failed exchange. */
 #include "heap/direct.h"
 
 #include <string.h>

@@ -25,7 +25,7 @@ void fo_region_enter(struct fo_direct *d, uint32_t index, bool forked);
 /* Sizes that shared a class get classes of their own. */
 void fo_region_refine(struct fo_direct *d);
 
-/* The class of a small block of this size. */
+/* The class of a small block of this size.  Relaxed: an old one serves as well. */
 static inline unsigned fo_direct_class(const struct fo_direct *d, size_t size)
 {
     return FO_RELAXED_LOAD(&d->bins[(size - 1) >> 4]) / sizeof(struct fo_bin);

@@ -1,6 +1,9 @@
 /* What is at this address of the region?  The answer comes from page, slot boundary and header, for
  * any address: all memory of the region can be read.  Called for reports, and for frees that take
- * the slow path. */
+ * the slow path.
+ *
+ * Relaxed is what the page's word or the header's word, both acquired, order; and what a report
+ * prints of a block that is used again at this moment, which no order would make sure. */
 #include "heap/region.h"
 
 #include "process/process.h"
@@ -11,12 +14,13 @@ static struct fo_at damaged(uintptr_t payload)
 }
 
 /* The header in front of `payload`.  A large block's check bits are inverted, so that the hooks'
- * fast path leaves it to the slow one. */
+ * fast path leaves it to the slow one.  The word is acquired: a block that is marked as freed has
+ * the record of its free, which find_free() reads (tests/models/free-record.litmus). */
 static struct fo_at judge_header(uintptr_t payload, bool large)
 {
     const struct fo_header *h = fo_header_of(payload);
-    fo_site site = FO_RELAXED_LOAD(&h->site);
-    uint64_t word = FO_RELAXED_LOAD(&h->word) ^ (large ? FO_REGION_LARGE : 0);
+    fo_site site = FO_RELAXED_LOAD(&h->site); /* the check bits tell if it is not the word's */
+    uint64_t word = __atomic_load_n(&h->word, __ATOMIC_ACQUIRE) ^ (large ? FO_REGION_LARGE : 0);
     uint64_t flipped = fo_region_freed_word(fo_layout.key, payload, site, word);
 
     if (flipped == 0)

@@ -1,4 +1,5 @@
-/* The heap grows: memory from `base` on, a step at a time.  No thread waits for another.
+/* The heap grows: memory from `base` on, a step at a time.  No thread waits for another.  Relaxed
+ * is what one exchange of `committed` orders or decides, and what only saves a system call.
  *
  * The private heap maps the next step only if those addresses are free.  If they are not, another
  * thread of the heap has mapped them and will move `committed`; or the mapping is foreign, and then

@@ -122,6 +122,7 @@ static FO_ALWAYS_INLINE uintptr_t fo_direct_distance(const struct fo_direct *d, 
     return p + FO_HOT_LOAD(&d->near) - FO_DIRECT_NOWHERE;
 }
 
+/* Relaxed: before the limit is released, every place is behind it. */
 static inline void fo_direct_begin(struct fo_direct *d, uintptr_t first)
 {
     FO_RELAXED_STORE(&d->near, FO_DIRECT_NOWHERE - first);
@@ -148,6 +149,8 @@ static FO_ALWAYS_INLINE struct fo_spot fo_spot_at(const struct fo_direct *d, uin
     return (struct fo_spot){d->grounds, distance >> FO_PAGE_SHIFT, offset};
 }
 
+/* Relaxed: the thread that made the page wrote it before it handed out a block.  For a stale
+ * pointer it may be an older one: then the header's check bits decide. */
 static FO_ALWAYS_INLINE uint16_t fo_spot_bin(const struct fo_spot *spot)
 {
     return FO_RELAXED_LOAD(&spot->grounds[spot->page].bin);

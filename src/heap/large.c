@@ -229,6 +229,9 @@ void fo_large_release(uintptr_t payload)
         evict(page);
 }
 
+/* A ring's cell is looked at relaxed: the exchange takes what is there, and the page's word
+ * decides. What the page says of its block is written by the owner, between two changes of that
+ * word. */
 static void evict_at(uint32_t *at)
 {
     uint32_t page = FO_RELAXED_LOAD(at) != 0 ? exchange(at, 0) : 0;

@@ -14,7 +14,7 @@ static uintptr_t next_place;
 
 uintptr_t fo_layout_map(size_t size)
 {
-    uintptr_t wish = FO_RELAXED_LOAD(&next_place);
+    uintptr_t wish = FO_RELAXED_LOAD(&next_place); /* relaxed: only a wish */
 
     if (wish != 0)
         wish = __atomic_fetch_add(&next_place, size + FO_PAGE_SIZE, __ATOMIC_RELAXED);

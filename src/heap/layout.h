@@ -156,7 +156,8 @@ static inline struct fo_set fo_free_runs(unsigned run_class)
     return fo_set_of_pages(FO_REGION_CLASSES + run_class);
 }
 
-/* For pages below fo_region_committed(). */
+/* For pages below fo_region_committed().  Relaxed, as below for magazines and caches: a number
+ * comes from a word that was acquired, or with a block, after its chunk was entered. */
 static inline struct fo_page *fo_page_at(uint32_t number)
 {
     uintptr_t group = FO_RELAXED_LOAD(&fo_layout.pages[number / FO_GROUP_PAGES]);

@@ -1,5 +1,6 @@
 /* How much a cache keeps: what waits there, and what is ready or empty beyond that.  Called when
- * caches are made or claimed, and when slots are taken from pages again. */
+ * caches are made or claimed, and when slots are taken from pages again.  Relaxed: limits, of which
+ * an old one serves as well. */
 #include "heap/owner.h"
 
 #include "options/options.h"

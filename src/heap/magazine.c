@@ -1,4 +1,5 @@
-/* Magazines: where they come from, where they wait, where they go.  See magazine.h. */
+/* Magazines: where they come from, where they wait, where they go.  See magazine.h, also for what
+ * is relaxed. */
 #include "heap/magazine.h"
 
 #include "process/process.h"

@@ -1,6 +1,10 @@
 /* Magazines, by number; 0: none.  Only the thread of a cache uses the cache's magazines.  Those for
  * all threads are found in sets (set.h).  The word of each has its state and its owner, and
- * changes by one compare-and-exchange. */
+ * changes by one compare-and-exchange.
+ *
+ * Relaxed, here and in magazine.c, is what the owner of a magazine reads and writes: its word,
+ * which is released and acquired, orders the rest (tests/models/magazine-handed.litmus).  Counts of
+ * what is in use, and a failed exchange of one, are relaxed, too: the word decides. */
 #ifndef FO_HEAP_MAGAZINE_H
 #define FO_HEAP_MAGAZINE_H
 

@@ -3,7 +3,10 @@
  *
  * A thread that is idle should keep no memory, and there may be thousands.  So one more cache can
  * be owned for each dozen handshakes that were made without, up to a limit; the other threads
- * borrow one for each call, of as many as there are calls at the same time. */
+ * borrow one for each call, of as many as there are calls at the same time.
+ *
+ * Relaxed is what the owner of a cache writes (the next one acquires the owner's word), counts, and
+ * a failed exchange. */
 #include "heap/owner.h"
 
 #include <errno.h>

@@ -3,7 +3,7 @@
 
 #include "process/process.h"
 
-/* Acts as the dead owner of the cache. */
+/* Acts as the dead owner of the cache; `drained` is relaxed, for the owner's word is acquired. */
 static void hand_out(struct fo_cache *cache)
 {
     struct fo_cache *own = fo_thread.cache;

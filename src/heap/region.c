@@ -24,6 +24,7 @@ void fo_region_report_full(size_t wanted)
     char line[256];
     struct fo_text t = FO_TEXT(line);
 
+    /* Relaxed: it is reported once. */
     if (__atomic_exchange_n(&fo_region->reported_full, 1, __ATOMIC_RELAXED) != 0)
         return;
     fo_put(&t, "backend shm is full: ");

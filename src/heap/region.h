@@ -113,6 +113,7 @@ static inline struct fo_mark *fo_mark_at(uint32_t number)
     return &fo_layout.mark[number];
 }
 
+/* Relaxed: by its owner; or by a search for a record, which compares what it finds. */
 static inline unsigned fo_magazine_class(const struct fo_magazine *m)
 {
     return fo_bounded_class(FO_RELAXED_LOAD(&m->what) & 0xff);
@@ -169,7 +170,8 @@ static inline unsigned fo_class_at(uintptr_t payload)
     return fo_page_class(fo_page_at(fo_page_number(payload)));
 }
 
-/* Is the page the heap's, or foreign?  For pages below what is committed. */
+/* Is the page the heap's, or foreign?  For pages below what is committed, which is acquired: so
+ * relaxed. */
 static inline bool fo_page_is_owned(uint32_t number)
 {
     return !FO_RELAXED_LOAD(&fo_layout.ground[number].foreign_part);

@@ -1,5 +1,6 @@
 /* See set.h.  All accesses are sequentially consistent: the word of a thing is written before its
- * bit is read here, and read after its bit was cleared. */
+ * bit is read here, and read after its bit was cleared (tests/models/set-*.litmus).  The address of
+ * a chunk is relaxed, as in layout.h. */
 #include "heap/set.h"
 
 enum { BITS = 64 };

@@ -1,5 +1,8 @@
 /* Slots in pages: fresh ones, and those that came back.  See region.h; called by the caches when a
- * magazine is empty, or when there are too many. */
+ * magazine is empty, or when there are too many.
+ *
+ * Relaxed is what the owner of a page writes (the page's word orders it), and the record in a slot
+ * (its bit orders it: tests/models/page-*.litmus).  The ring of idle pages is a hint. */
 #include "heap/region.h"
 #include "heap/system.h"
 

@@ -258,6 +258,7 @@ void fo_system_populate(uintptr_t start, size_t size)
 
 static bool cannot_lock;
 
+/* Relaxed: it goes one way, and saves calls that fail. */
 bool fo_system_is_locked(void)
 {
     return !FO_RELAXED_LOAD(&cannot_lock);

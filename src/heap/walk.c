@@ -1,5 +1,5 @@
 /* See walk.h.  Slots that magazines hold are entered in a map first; then each page is
- * compared with it slot by slot. */
+ * compared with it slot by slot.  Relaxed: no thread changes the heap meanwhile. */
 #include "heap/walk.h"
 
 #include "heap/magazine.h"

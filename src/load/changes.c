@@ -137,6 +137,7 @@ static struct fo_change judge(const struct row *row, fo_object_function *real,
     struct fo_change forward = {NULL, 0};
 
     *(fo_object_function **)&forward.target = real;
+    /* Relaxed: it is set before the first object is made. */
     if (!FO_RELAXED_LOAD(&fo_made_watched) || fo_libraries_contain(caller))
         return forward;
     if (row->how == GIVES) {

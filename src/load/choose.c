@@ -171,8 +171,9 @@ static void set_paths(enum fo_backend_id id)
     bool guard = one_in != 0 && fo_guard_start(one_in, fo_registry_evicted);
     if (one_in != 0 && !guard)
         fo_engine_refuse();
+    /* Relaxed: fo_hot.alloc is released after them.  Other threads may read these already; their
+     * first allocation waits for the choice. */
     FO_RELAXED_STORE(&fo_hot.spent, id == FO_BACKEND_HOST ? FO_SPENT_BY_HOST : 0);
-    /* Other threads may read these already; their first allocation waits for the choice. */
     FO_RELAXED_STORE(&fo_hot.guard, guard);
     FO_RELAXED_STORE(&fo_hot.checks_frees, FO_RELAXED_LOAD(&fo_hot.checks_frees) || guard);
     bool direct = id == FO_BACKEND_ARENA && !fo_hot.fill && fo_hot.tail == 0 && !guard;

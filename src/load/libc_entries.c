@@ -4,7 +4,9 @@
  *
  * free() is called before any constructor runs, by the dynamic linker too, so each next function is
  * looked up at its first call, or else in the constructor.  Later dlsym(3) may wait for a thread
- * that loads a library, or that did so when this process was forked. */
+ * that loads a library, or that did so when this process was forked.
+ *
+ * The next functions are relaxed: all threads find the same ones, whose code is loaded before. */
 #include <dlfcn.h>
 #include <errno.h>
 #include <malloc.h>

@@ -229,7 +229,7 @@ void *fo_library_function_kept(struct fo_library_slot *slot, enum fo_part part, 
     bool permanent;
 
     if (fo_likely(now != 0 && __atomic_load_n(&slot->known[major - 3], __ATOMIC_ACQUIRE) == now))
-        return FO_RELAXED_LOAD(kept);
+        return FO_RELAXED_LOAD(kept); /* relaxed: `known` was acquired */
     void *found = find(part, major, name, caller, &permanent);
     if (found != NULL && permanent && now == count_now()) {
         FO_RELAXED_STORE(kept, found);

@@ -47,7 +47,7 @@ static lock_function *set_target(lock_function **target, lock_function *real, lo
     __atomic_store_n(target, real, __ATOMIC_SEQ_CST);
     if (fo_cure_is_applied(FO_CURE_LOCKS))
         __atomic_store_n(target, judge, __ATOMIC_SEQ_CST);
-    return FO_RELAXED_LOAD(target);
+    return FO_RELAXED_LOAD(target); /* relaxed: an older one works, too */
 }
 
 #define INTERPOSE(name, own, fast_path)                                                            \

@@ -34,7 +34,7 @@ static bool is_inside(uintptr_t payload, uintptr_t p)
     if ((payload - sizeof *h) >> 12 != p >> 12 && fo_hot_is_concurrent() &&
         !fo_is_readable((uintptr_t)h, sizeof *h))
         return false;
-    uint64_t word = FO_RELAXED_LOAD(&h->word);
+    uint64_t word = FO_RELAXED_LOAD(&h->word); /* relaxed: the state is read after the fence */
     fo_site site = FO_RELAXED_LOAD(&h->site);
     __atomic_thread_fence(__ATOMIC_ACQUIRE);
     return p < payload + fo_word_size(word) &&

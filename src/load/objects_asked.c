@@ -68,6 +68,7 @@ static bool claim(size_t entry, enum fo_part part, const char *name, fo_object_f
         return true;
     /* Its library was closed, so no program may call it any more. */
     return fo_library_defines(part, name, *(void **)&before) == 0 &&
+           /* A failure changes nothing: relaxed. */
            __atomic_compare_exchange_n(&asked[entry], &before, function, false, __ATOMIC_ACQ_REL,
                                        __ATOMIC_RELAXED);
 }

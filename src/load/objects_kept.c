@@ -1,4 +1,5 @@
-/* See objects_kept.h. */
+/* See objects_kept.h.  What a place holds is relaxed: `until` is released after it, and acquired
+ * before; `process` likewise (tests/models/kept-place.litmus).  The two counts order nothing. */
 #include "load/objects_kept.h"
 
 #include "load/connections.h"
@@ -26,7 +27,7 @@ static uint32_t made;
 
 static bool is_own(const struct place *at)
 {
-    return FO_RELAXED_LOAD(&at->process) == fo_process_serial();
+    return __atomic_load_n(&at->process, __ATOMIC_ACQUIRE) == fo_process_serial();
 }
 
 static bool put(const struct fo_kept *kept, uint32_t after, uint32_t until, bool inherited)
@@ -42,7 +43,8 @@ static bool put(const struct fo_kept *kept, uint32_t after, uint32_t until, bool
         FO_RELAXED_STORE(&at->after, after);
         FO_RELAXED_STORE(&at->made, FO_RELAXED_LOAD(&made));
         FO_RELAXED_STORE(&at->inherited, inherited);
-        FO_RELAXED_STORE(&at->process, fo_process_serial());
+        /* A thread that finds the place to be its process's finds no `until` of its parent's. */
+        __atomic_store_n(&at->process, fo_process_serial(), __ATOMIC_RELEASE);
         at->kept.function = kept->function;
         at->kept.slot = kept->slot;
         at->kept.caller = kept->caller;

@@ -34,7 +34,7 @@ void fo_older_check(void)
     if (!found)
         return;
     if (!fo_options.require) {
-        if (!__atomic_exchange_n(&is_counted, true, __ATOMIC_RELAXED))
+        if (!__atomic_exchange_n(&is_counted, true, __ATOMIC_RELAXED)) /* relaxed: once */
             fo_journal_count_older();
         return;
     }

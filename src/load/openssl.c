@@ -267,7 +267,7 @@ static void *entry_of_secure(const char *name, void *handle, const char *version
 
 void *fo_openssl_entry(const char *name, void *handle, const char *version)
 {
-    if (FO_RELAXED_LOAD(&fo_made_watched)) {
+    if (FO_RELAXED_LOAD(&fo_made_watched)) { /* relaxed, as in changes.c */
         void *change = entry_of_change(name, handle, version);
         if (change != NULL)
             return change;

@@ -124,7 +124,8 @@ static fo_malloc_function *sampled(fo_malloc_function *path, unsigned major)
     return major == 4 ? allocate_sampled_4 : allocate_sampled_3;
 }
 
-/* Called when the fast path fails, for OpenSSL 3 and 4; NULL: not known yet. */
+/* Called when the fast path fails, for OpenSSL 3 and 4; NULL: not known yet.  Relaxed, as is
+ * fo_direct_by_name: each function serves at any time, an old one more slowly. */
 static fo_malloc_function *slow_path[2];
 
 static FO_COLD void *allocate_first(size_t size, const char *file, int line, unsigned major)

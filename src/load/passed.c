@@ -27,6 +27,7 @@ static bool is_blank(uintptr_t payload)
 {
     const struct fo_header *h = fo_header_of(payload);
 
+    /* Relaxed: the program has the object, so what made it is ordered. */
     return FO_RELAXED_LOAD(&h->site) == 0 && FO_RELAXED_LOAD(&h->word) == 0;
 }
 
@@ -68,7 +69,7 @@ static void report(const void *p, const char *type, const char *function)
 
 void fo_objects_check_passed(const void *p, const char *type, const char *function, unsigned major)
 {
-    static bool is_reported;
+    static bool is_reported; /* relaxed: the exchange decides */
     int saved_errno = errno;
 
     if (p != NULL && fo_hot.memory != NULL && !FO_RELAXED_LOAD(&is_reported) &&

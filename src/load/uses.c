@@ -62,6 +62,7 @@ void fo_uses_forget(void)
 
 void fo_uses_before_fork(void)
 {
+    /* Relaxed: the exchange decides, and each entry looks again. */
     if (!FO_RELAXED_LOAD(&has_forked) &&
         !__atomic_exchange_n(&has_forked, true, __ATOMIC_SEQ_CST) && FO_RELAXED_LOAD(&has_found))
         forget(fo_use_real);

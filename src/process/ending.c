@@ -7,9 +7,9 @@
 #include "base/base.h"
 #include "base/moved.h"
 
-static fo_ending_function *functions[FO_ENDINGS];
+static fo_ending_function *functions[FO_ENDINGS]; /* relaxed: a thread reads what it entered */
 static pthread_key_t key;
-static uint32_t begun;
+static uint32_t begun; /* relaxed: the exchange alone decides who makes the key */
 static bool has_key;
 
 /* Destructors that run after this one, above all OpenSSL's, still free blocks and acquire locks.

@@ -77,7 +77,7 @@ static struct sigaction action_of(const struct watch *w)
 
 static void keep_action(struct watch *w, const struct sigaction *action)
 {
-    uint32_t next = FO_RELAXED_LOAD(&w->last) + 1;
+    uint32_t next = FO_RELAXED_LOAD(&w->last) + 1; /* relaxed: written under the lock */
 
     w->kept[next % KEPT] = *action;
     __atomic_store_n(&w->last, next, __ATOMIC_RELEASE);

@@ -1,5 +1,6 @@
 /* See living.h.  The order of a claim: the word names the thread, the thread locks the mutex, the
- * word gets the flag FO_LIVING_WATCHED.  A release goes in the reverse order. */
+ * word gets the flag FO_LIVING_WATCHED.  A release goes in the reverse order.
+ * A failed exchange changes nothing and is relaxed. */
 #include "process/living.h"
 
 #include <errno.h>
@@ -131,7 +132,7 @@ bool fo_living_adopt(struct fo_living *l, uint64_t me)
 /* Unlock the owner's mutex, before the word changes any further. */
 static uint64_t unwatch(struct fo_living *l)
 {
-    uint64_t owner = FO_RELAXED_LOAD(&l->owner);
+    uint64_t owner = FO_RELAXED_LOAD(&l->owner); /* written by the owner alone */
 
     if ((owner & FO_LIVING_WATCHED) == 0)
         return owner;

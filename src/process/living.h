@@ -49,7 +49,8 @@ bool fo_living_start(struct fo_living *l, bool shared);
  * can. */
 bool fo_living_claim_shared(struct fo_living *l, uint64_t me);
 
-/* Claim what has no owner.  False: it has one. */
+/* Claim what has no owner.  False: it has one.  The first look is relaxed: the exchange decides
+ * (tests/models/owner-handed.litmus). */
 static inline bool fo_living_claim(struct fo_living *l, uint64_t me)
 {
     uint64_t unowned = 0;
@@ -68,7 +69,7 @@ bool fo_living_adopt(struct fo_living *l, uint64_t me);
 
 void fo_living_release_watched(struct fo_living *l);
 
-/* Release what the calling thread owns. */
+/* Release what the calling thread owns: it wrote the word itself, so its look is relaxed. */
 static inline void fo_living_release(struct fo_living *l)
 {
     if (fo_unlikely((FO_RELAXED_LOAD(&l->owner) & FO_LIVING_WATCHED) != 0))

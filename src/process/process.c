@@ -1,4 +1,5 @@
-/* The page that shows a child that it was forked, and the table of processes: see process.h. */
+/* The page that shows a child that it was forked, and the table of processes: see process.h.
+ * Relaxed: the id is released after all else on the page. */
 #include "process/process.h"
 
 #include <pthread.h>
@@ -64,7 +65,8 @@ bool fo_process_start(const struct fo_process_events *on)
         return false;
     events = on;
     fo_hot.process = page;
-    FO_RELAXED_STORE(&fo_hot.process->id, 0); /* a read before the write costs two faults */
+    FO_RELAXED_STORE(&fo_hot.process->id, 0); /* a read before the write costs two faults; no
+                                                 other thread has the page yet */
     if (madvise(page, size, MADV_WIPEONFORK) != 0)
         pthread_atfork(NULL, NULL, wipe);
     return true;

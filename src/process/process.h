@@ -59,6 +59,7 @@ static inline struct fo_process *fo_process_self(void)
     return me;
 }
 
+/* Relaxed, here and in `meta`: fo_process_self() has acquired the id, which is written last. */
 static inline uint32_t fo_process_serial(void)
 {
     return FO_RELAXED_LOAD(&fo_process_self()->serial);

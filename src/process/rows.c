@@ -66,7 +66,7 @@ static bool claim(struct fo_tree *tree, uint32_t row)
 
 static uint32_t claim_any(struct fo_tree *tree)
 {
-    static uint32_t last;
+    static uint32_t last; /* where to look first; relaxed: claim() decides */
     uint32_t first = FO_RELAXED_LOAD(&last);
 
     for (uint32_t i = 1; i < FO_PROCESSES; i++) {

@@ -29,7 +29,8 @@ static struct {
     _Unwind_Word (*sp)(struct _Unwind_Context *);
 } unwind;
 
-/* Return address << 16 | size of its frame in words; size 0: it varies.  0: free. */
+/* Return address << 16 | size of its frame in words; size 0: it varies.  0: free.  Relaxed: a word
+ * says all of itself, and an old one costs a walk by the unwinder. */
 static uint64_t *sizes;
 
 /* The thread's stack, as far as the unwinder has walked; two of its addresses. */

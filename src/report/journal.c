@@ -49,6 +49,8 @@ static const char *map(int fd)
     return NULL;
 }
 
+/* Relaxed: the file's mapping is checked at each use, or replaced by the signal handler that sets
+ * this. */
 bool fo_journal_is_kept(void)
 {
     return fo_journal != NULL && !FO_RELAXED_LOAD(&is_given_up);

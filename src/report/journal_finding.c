@@ -1,6 +1,8 @@
 /* A record as a row of the journal.  Addresses differ from process to process: two findings are the
  * same if kind, operation, object and verb are equal and, for each place, source line, module and
- * offset. */
+ * offset.
+ *
+ * Counts, times and the number of a known row are relaxed: whether a row is written is acquired. */
 #include <string.h>
 
 #include "base/elf.h"

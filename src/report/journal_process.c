@@ -1,5 +1,6 @@
-/* Rows of processes.  The oldest are used again first, except those that a finding names: a server
- * that forks for each connection would fill any table. */
+/* Rows of processes; counters are relaxed, and a row's state decides by an exchange.  The oldest
+ * are used again first, except those that a finding names: a server that forks for each connection
+ * would fill any table. */
 #include <errno.h>
 #include <string.h>
 

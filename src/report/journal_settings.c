@@ -31,6 +31,6 @@ void fo_journal_write_settings(void)
         memcpy(s->text, text, sizeof s->text);
         fo_journal_finish(&s->row, s->text, sizeof s->text);
     } else if (state == FO_JOURNAL_WRITTEN && s->row.key != key) {
-        __atomic_add_fetch(&s->others, 1, __ATOMIC_RELAXED);
+        __atomic_add_fetch(&s->others, 1, __ATOMIC_RELAXED); /* relaxed: a count */
     }
 }

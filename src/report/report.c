@@ -198,7 +198,7 @@ void fo_report(const struct fo_record *record)
     if (fo_options.on_error.what == FO_ON_ERROR_EXIT)
         _exit(fo_options.on_error.status);
     if (fo_options.on_error.what == FO_ON_ERROR_ABORT) {
-        FO_RELAXED_STORE(&fo_report_ends, true);
+        FO_RELAXED_STORE(&fo_report_ends, true); /* relaxed: for this thread's SIGABRT */
         abort();
     }
 }

@@ -142,6 +142,7 @@ bool fo_stack_is_due(uint64_t site, size_t size)
     if (!fo_stacks_for_leaks)
         return true;
     uint64_t hash = (site ^ (uint64_t)size << 20) * UINT64_C(0x9e3779b97f4a7c15);
+    /* Relaxed: if two threads count once, a stack more is kept. */
     uint32_t *counter = &counters[hash >> 40 & (COUNTERS - 1)], n = FO_RELAXED_LOAD(counter);
     FO_RELAXED_STORE(counter, n + 1);
     return n < FO_STACKS_FIRST || n % FO_STACKS_RATE == 0;

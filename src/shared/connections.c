@@ -8,7 +8,7 @@
 enum { KNOWN = 16384, PROBES = 16, BEING_WRITTEN = 1 };
 
 static FO_BULKY struct known {
-    uintptr_t object; /* 0: free */
+    uintptr_t object; /* 0: free; acquired before the others, which are relaxed */
     uint32_t maker;   /* the process's serial number */
     uint32_t forks;   /* so many had been made, by all processes */
     uint32_t freed;   /* serial number of this process, once it has freed it */

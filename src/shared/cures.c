@@ -66,6 +66,7 @@ void fo_cures_begin(void)
     __atomic_store_n(&applied, fo_options.cures, __ATOMIC_SEQ_CST);
     if (fo_cure_is_applied(FO_CURE_LOCKS))
         begin_locks();
+    /* Relaxed, as in hot.h. */
     FO_RELAXED_STORE(&fo_hot.keeps_ancestors, fo_cure_is_applied(FO_CURE_EXIT));
     fo_made_begin();
     if ((fo_options.cures & FO_CURE_STATE) != 0 && !at_fork)

@@ -198,6 +198,7 @@ void fo_seat_empty(struct fo_seat *seat)
     link_lines(&seat->first, 0, next_of(links_of(&seat->first)), 0);
 }
 
+/* A failed exchange is relaxed: another thread has removed the entry, and this one does nothing. */
 bool fo_entry_remove(uint64_t *entry, uint64_t key)
 {
     uint64_t was = key;

@@ -1,5 +1,6 @@
 /* See fork_id.h.  The flag that a process has the common number lies where the kernel zeroes it in
- * each child, so that a child of a raw clone(2) does not have it. */
+ * each child, so that a child of a raw clone(2) does not have it.  Relaxed, as what is read with
+ * it: the lock for writing that its reader holds orders them. */
 #include "shared/fork_id.h"
 
 #include "block/memory.h"

@@ -12,7 +12,7 @@
 enum { COUNTED = 512, PROBES = 16 };
 
 static FO_BULKY struct {
-    uintptr_t object; /* 0: free */
+    uintptr_t object; /* 0: free; acquired before the others, which are relaxed */
     int32_t count;
     uint32_t process; /* serial number of this one: a parent's references are not this process's */
 } counted[COUNTED];

@@ -40,7 +40,8 @@ static inline struct fo_line *fo_line_of(const uint64_t *entry)
     return (struct fo_line *)((uintptr_t)entry & ~(uintptr_t)(FO_LINE_SIZE - 1));
 }
 
-/* Does the owner hold locks for writing, as far as is known? */
+/* Does the owner hold locks for writing, as far as is known?  The owner alone writes two of the
+ * counts, relaxed: others read them once the seat is left or orphaned, which they acquire. */
 static inline bool fo_seat_writes(const struct fo_seat *seat)
 {
     return (int32_t)(FO_RELAXED_LOAD(&seat->written) - FO_RELAXED_LOAD(&seat->released) -

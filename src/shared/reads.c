@@ -1,4 +1,5 @@
-/* See reads.h. */
+/* See reads.h.  The thread itself puts entries into its seat, and `top` is its own: a relaxed look
+ * finds them, since another thread can only remove one, by an exchange. */
 #include "shared/reads.h"
 
 #include "base/say.h"
@@ -40,7 +41,7 @@ static uint64_t *put_in_first(struct fo_own_seat *own, uint64_t *entry, uint64_t
 
 static FO_COLD void report_full(void)
 {
-    static bool is_reported;
+    static bool is_reported; /* relaxed: once is enough */
 
     if (!__atomic_exchange_n(&is_reported, true, __ATOMIC_RELAXED))
         fo_say_words(

@@ -1,5 +1,6 @@
-/* How a thread acquires a lock for writing, and releases any; see rwlock.h.  Called by load/locks.c
- * for locks in shared memory. */
+/* How a thread acquires a lock for writing, and releases any; see rwlock.h.  A seat's own counts
+ * are relaxed (own_seat.h), and a lock's key, which does not change while the lock can be used.
+ * Called by load/locks.c for locks in shared memory. */
 #include "shared/rwlock.h"
 
 #include <errno.h>

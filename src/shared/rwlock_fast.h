@@ -6,7 +6,8 @@
 #include "shared/own_seat.h"
 #include "shared/rwlock.h"
 
-/* A process that was just forked has no id here yet. */
+/* A process that was just forked has no id here yet.  Relaxed, here and below: the calling thread's
+ * own variables, and a lock's key; the order of entry and word is in tests/models/lock-*.litmus. */
 static FO_ALWAYS_INLINE bool fo_own_seat_is_this(void)
 {
     return fo_own_seat.process == FO_RELAXED_LOAD(&fo_hot.process->id);

@@ -85,6 +85,7 @@ static FO_COLD void report_recovery(const struct fo_rwlock *l, uint32_t owner)
     fo_put(&t, ", which is gone (killed?); pid ");
     fo_put_dec(&t, fo_process_self()->pid);
     fo_put(&t, " took it over. What it guards may be half changed; no. ");
+    /* A count: relaxed. */
     fo_put_dec(&t, __atomic_add_fetch(&fo_hot.memory->locks_recovered, 1, __ATOMIC_RELAXED));
     fo_put(&t, " in these processes");
     fo_say(&t);

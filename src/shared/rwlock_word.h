@@ -35,6 +35,7 @@ static inline uint64_t fo_rwlock_word(const struct fo_rwlock *l)
     return __atomic_load_n(&l->word, __ATOMIC_SEQ_CST);
 }
 
+/* Relaxed: it does not change while the lock can be used. */
 static inline uint64_t fo_rwlock_key(const struct fo_rwlock *l)
 {
     return FO_RELAXED_LOAD(&l->key) & ~FO_AWAITED;

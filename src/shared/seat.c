@@ -198,7 +198,7 @@ static struct fo_seat *claim_free(uint64_t me)
 static struct fo_seat *claim_dead(uint64_t me, uint32_t looks)
 {
     uint32_t used = count_seats();
-    uint32_t first = __atomic_fetch_add(&fo_seats->looked, looks, __ATOMIC_RELAXED);
+    uint32_t first = __atomic_fetch_add(&fo_seats->looked, looks, __ATOMIC_RELAXED); /* a hint */
 
     for (uint32_t i = 0; i < looks && i < used; i++) {
         struct fo_seat *seat = &fo_seats->seat[(first + i) % used + 1];
@@ -225,7 +225,7 @@ static struct fo_seat *claim_new(uint64_t me)
 
 static FO_COLD void report_full(void)
 {
-    static bool is_reported;
+    static bool is_reported; /* relaxed: once is enough */
 
     if (!__atomic_exchange_n(&is_reported, true, __ATOMIC_RELAXED))
         fo_say_words("more threads than 32,767 of all processes together use OpenSSL's locks in "
@@ -249,6 +249,7 @@ static struct fo_seat *claim(uint64_t me)
     return seat;
 }
 
+/* Relaxed: no other thread reads these before a lock names this seat and generation. */
 static void begin(struct fo_own_seat *own, struct fo_seat *seat, uint32_t thread)
 {
     uint32_t number = number_of(seat);

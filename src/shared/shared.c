@@ -58,7 +58,7 @@ bool fo_shared_decide(bool shared)
             fo_seats_unmap();
         use_map(fo_hot.memory);
     }
-    FO_RELAXED_STORE(&fo_hot.shared, shared);
+    FO_RELAXED_STORE(&fo_hot.shared, shared); /* hot.h */
     if (shared) {
         static const char never_alone = 0;
         FO_RELAXED_STORE(&fo_hot.alone, &never_alone);

@@ -54,6 +54,27 @@ FRESH(a_leaf_appears_when_it_is_made)
     assert_null(fo_registry_slot(PLACE - 16));
 }
 
+/* A thread that looks for part 0 reads entry 0 without asking whose it is. */
+FRESH(entry_0_is_left_to_part_0)
+{
+    const uintptr_t others[] = {UINT64_C(1) << 40, UINT64_C(2) << 40}; /* they would begin there */
+
+    fixture_start(NULL);
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
+        uint8_t *slot = fo_registry_slot_make(others[i]);
+        assert_non_null(slot);
+        assert_ptr_equal(fo_registry_slot(others[i]), slot);
+        assert_null(fo_registry_slot(16));
+        assert_int_equal(fo_hot.root->part[0], 0);
+        assert_null(fo_hot.root->leaf[0]);
+    }
+    uint8_t *slot = fo_registry_slot_make(16);
+    assert_non_null(slot);
+    assert_ptr_equal(fo_registry_slot(16), slot);
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++)
+        assert_true(fo_registry_slot(others[i] + 16) != slot);
+}
+
 FRESH(every_payload_of_a_leaf_has_a_slot_of_its_own)
 {
     fixture_start(NULL);
@@ -255,6 +276,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(only_possible_payloads_have_slots),
         cmocka_unit_test(a_leaf_appears_when_it_is_made),
+        cmocka_unit_test(entry_0_is_left_to_part_0),
         cmocka_unit_test(every_payload_of_a_leaf_has_a_slot_of_its_own),
         cmocka_unit_test(below_finds_the_nearest_at_or_under),
         cmocka_unit_test(below_crosses_leaves),
