@@ -20,6 +20,9 @@ FREED = (
     r"|SIG(SEGV|BUS|ILL|ABRT): block 0x[0-9a-f]+ \(\d+ bytes\) was used after free, the program ends"
     r"|(read|write|read of|write to) freed block 0x[0-9a-f]+ \(\d+ bytes\) at byte \d+, the program ends"
 )
+# Seen in front of the call: what OpenSSL makes of freed memory, a crash or a mere failure, depends on the version.
+SSL_READ = r"SSL_read of freed SSL 0x[0-9a-f]+ \(\d+ bytes\), let through"
+DIGEST_UPDATE = r"EVP_DigestUpdate of freed EVP_MD_CTX 0x[0-9a-f]+ \(\d+ bytes\), let through"
 FOREIGN = r"free of 0x[0-9a-f]+, which OpenSSL never allocated \(.*\), skipped"
 END = r"free of 0x[0-9a-f]+, (at|\d+ bytes? behind) the end of block 0x[0-9a-f]+ \(\d+ bytes\), skipped"
 KINDS = {
@@ -34,9 +37,9 @@ KINDS = {
     "status-of-malloc": FOREIGN,
     "key-of-key": FREED,
     "end-of-block": END,
-    "read-of-freed-connection": FREED,
+    "read-of-freed-connection": SSL_READ,
     "connection-of-freed-context": FREED,
-    "update-of-freed-digest": FREED,
+    "update-of-freed-digest": DIGEST_UPDATE,
     "moved-by-i2d": END,
     "buffer-of-bio": FREED,
     "name-of-certificate": FREED,
@@ -55,7 +58,7 @@ def is_named(wanted):
         if first is None or not re.fullmatch(wanted, first[1]):
             return f"it is not named as {wanted}"
         places = r"freeonce: .*\n  allocated    \S+:\d+.*\n(    #.*\n)*  freed first  "
-        if wanted is FREED and not re.match(places, outcome.errors[first.start() :]):
+        if wanted in (FREED, SSL_READ, DIGEST_UPDATE) and not re.match(places, outcome.errors[first.start() :]):
             return "allocation and first free are not named"
         if "SIG" in first[1] and not re.search(r"^  fault        by \S+\+0x[0-9a-f]+ ", outcome.errors, re.M):
             return "the function that died is not named"
