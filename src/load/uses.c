@@ -69,9 +69,9 @@ void fo_uses_before_fork(void)
 
 /* With FREEONCE_FILL each call is judged: the registry knows what is freed, no bit of a header
  * does, and OpenSSL's use of the pattern may fail without a crash (SSL_read() of OpenSSL 3.5). */
-static bool is_freed(const void *p)
+bool fo_use_can_be_of_freed(const void *p)
 {
-    return fo_hot.fill ? fo_can_be_freed((uintptr_t)p) : fo_use_is_of_freed(p);
+    return fo_hot.objects && (fo_hot.fill ? fo_can_be_freed((uintptr_t)p) : fo_use_is_of_freed(p));
 }
 
 static bool is_passed(const struct row *row)
@@ -106,14 +106,14 @@ static void set_direct(size_t entry, fo_use_function *real)
         __atomic_store_n(&fo_use_real[entry], NULL, __ATOMIC_SEQ_CST);
 }
 
-static FO_COLD void report_freed(uintptr_t p, const struct row *row, uintptr_t caller)
+void fo_use_report(const void *p, const char *type, const char *function, uintptr_t caller)
 {
     bool outermost = fo_thread.caller == 0;
     int saved_errno = errno;
 
     if (outermost)
         fo_thread_enter(caller);
-    fo_used_object(p, text_at(row->type), text_at(row->name));
+    fo_used_object((uintptr_t)p, type, function);
     if (outermost)
         fo_thread_enter(0);
     errno = saved_errno;
@@ -126,8 +126,8 @@ fo_use_function *fo_use_judge(const void *p, size_t entry, uintptr_t caller)
 
     if (real == NULL)
         real = find_real(entry, caller);
-    if (fo_hot.objects && is_freed(p))
-        report_freed((uintptr_t)p, row, caller);
+    if (fo_use_can_be_of_freed(p))
+        fo_use_report(p, text_at(row->type), text_at(row->name), caller);
     if (is_passed(row))
         fo_objects_check_passed(p, text_at(row->type), text_at(row->name), entry % 2 == 0 ? 3 : 4);
     else if (__atomic_load_n(&found[entry], __ATOMIC_ACQUIRE) == real)
