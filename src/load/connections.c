@@ -9,10 +9,25 @@
 #include "heap/hot.h"
 #include "load/entries.h"
 #include "load/library.h"
+#include "load/objects.h"
 #include "load/objects_kept.h"
 #include "load/passed.h"
+#include "load/uses.h"
 #include "process/process.h"
 #include "shared/connections.h"
+
+/* SSL_new() counts a reference to its context: SSL_CTX_up_ref() reports one that is freed.  A
+ * libssl that is linked with -Bsymbolic, as upstream's is and Debian's of OpenSSL 4, calls its own.
+ */
+static FO_COLD void *make_of_freed(void *(*real)(void *), void *context, uintptr_t caller)
+{
+    uint32_t refused = fo_objects_count_refused();
+    void *connection = real(context);
+
+    if (fo_objects_count_refused() == refused)
+        fo_use_report(context, "SSL_CTX", "SSL_new", caller);
+    return connection;
+}
 
 static void *make_connection(unsigned major, void *context, uintptr_t caller)
 {
@@ -22,7 +37,11 @@ static void *make_connection(unsigned major, void *context, uintptr_t caller)
     *(void **)&real = fo_library_function_kept(&slot, FO_PART_SSL, major, "SSL_new", caller);
     if (fo_unlikely(!fo_direct_contains(fo_direct_of(fo_hot.process), (uintptr_t)context)))
         fo_objects_check_passed(context, "SSL_CTX", "SSL_new", major);
-    void *connection = real != NULL ? real(context) : NULL;
+    void *connection =
+        real == NULL ? NULL
+        : fo_unlikely(fo_hot.fill || fo_use_is_of_freed(context)) && fo_use_can_be_of_freed(context)
+            ? make_of_freed(real, context, caller)
+            : real(context);
     if (connection != NULL && FO_RELAXED_LOAD(&fo_hot.keeps_ancestors)) {
         fo_connection_made((uintptr_t)connection);
         fo_objects_kept_count_made();

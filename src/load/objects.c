@@ -153,6 +153,13 @@ static inline void *call(fo_object_function *function, void *p, const void *seco
                                  : call_outermost(function, p, second, caller);
 }
 
+static uint32_t refused; /* calls, by all threads */
+
+uint32_t fo_objects_count_refused(void)
+{
+    return __atomic_load_n(&refused, __ATOMIC_RELAXED);
+}
+
 static FO_COLD bool is_freed(const void *p, size_t entry, uintptr_t caller)
 {
     const struct row *row = &rows[entry % FO_OBJECT_COUNT];
@@ -166,6 +173,8 @@ static FO_COLD bool is_freed(const void *p, size_t entry, uintptr_t caller)
     if (outermost)
         fo_thread_enter(0);
     errno = saved_errno;
+    if (freed)
+        __atomic_add_fetch(&refused, 1, __ATOMIC_RELAXED);
     return freed;
 }
 

@@ -55,6 +55,9 @@ void fo_object_free_now(fo_object_function *function, void *p, fo_object_functio
  * NULL. */
 fo_object_function *fo_object_find_elsewhere(const char *name);
 
+/* How many calls for freed objects were not passed to OpenSSL? */
+uint32_t fo_objects_count_refused(void);
+
 /* Another OpenSSL was loaded: the functions in the slots may not be those of every caller. */
 void fo_objects_forget(void);
 

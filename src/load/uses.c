@@ -68,7 +68,14 @@ void fo_uses_before_fork(void)
         forget(fo_use_real);
 }
 
-static bool is_judged(const struct row *row)
+/* With FREEONCE_FILL each call is judged: the registry knows what is freed, no bit of a header
+ * does, and OpenSSL's use of the pattern may fail without a crash (SSL_read() of OpenSSL 3.5). */
+bool fo_use_can_be_of_freed(const void *p)
+{
+    return fo_hot.objects && (fo_hot.fill ? fo_can_be_freed((uintptr_t)p) : fo_use_is_of_freed(p));
+}
+
+static bool is_passed(const struct row *row)
 {
     if (row->when == NEVER || !__atomic_load_n(&has_forked, __ATOMIC_SEQ_CST) ||
         fo_hot.memory == NULL || FO_RELAXED_LOAD(&fo_hot.shared))
@@ -95,18 +102,19 @@ static fo_use_function *find_real(size_t entry, uintptr_t caller)
 static void set_direct(size_t entry, fo_use_function *real)
 {
     __atomic_store_n(&fo_use_real[entry], real, __ATOMIC_SEQ_CST);
-    if (is_judged(&rows[entry / 2]) || __atomic_load_n(&found[entry], __ATOMIC_SEQ_CST) != real)
+    if (fo_hot.fill || is_passed(&rows[entry / 2]) ||
+        __atomic_load_n(&found[entry], __ATOMIC_SEQ_CST) != real)
         __atomic_store_n(&fo_use_real[entry], NULL, __ATOMIC_SEQ_CST);
 }
 
-static FO_COLD void report_freed(uintptr_t p, const struct row *row, uintptr_t caller)
+void fo_use_report(const void *p, const char *type, const char *function, uintptr_t caller)
 {
     bool outermost = fo_thread.caller == 0;
     int saved_errno = errno;
 
     if (outermost)
         fo_thread_enter(caller);
-    fo_used_object(p, text_at(row->type), text_at(row->name));
+    fo_used_object((uintptr_t)p, type, function);
     if (outermost)
         fo_thread_enter(0);
     errno = saved_errno;
@@ -119,9 +127,9 @@ fo_use_function *fo_use_judge(const void *p, size_t entry, uintptr_t caller)
 
     if (real == NULL)
         real = find_real(entry, caller);
-    if (fo_use_is_of_freed(p) && fo_hot.objects)
-        report_freed((uintptr_t)p, row, caller);
-    if (is_judged(row))
+    if (fo_use_can_be_of_freed(p))
+        fo_use_report(p, text_at(row->type), text_at(row->name), caller);
+    if (is_passed(row))
         fo_objects_check_passed(p, text_at(row->type), text_at(row->name), entry % 2 == 0 ? 3 : 4);
     else if (__atomic_load_n(&found[entry], __ATOMIC_ACQUIRE) == real)
         set_direct(entry, real);

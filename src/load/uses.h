@@ -28,6 +28,13 @@ static FO_ALWAYS_INLINE bool fo_use_is_of_freed(const void *p)
            (FO_HOT_LOAD(&fo_header_of((uintptr_t)p)->word) & FO_REGION_DEAD) != 0;
 }
 
+/* The same on the slow path, for which the quarantine's blocks count, too, with FREEONCE_FILL. */
+FO_COLD bool fo_use_can_be_of_freed(const void *p);
+
+/* Report the use of p, which is freed, by OpenSSL's `function`, which the code at `caller` called.
+ */
+FO_COLD void fo_use_report(const void *p, const char *type, const char *function, uintptr_t caller);
+
 /* Judge a call for the object p by the code at `caller`; return OpenSSL's function of this entry,
  * to be called in any case. */
 fo_use_function *fo_use_judge(const void *p, size_t entry, uintptr_t caller);

@@ -13,6 +13,8 @@
 #include "shared/fork_id.h"
 #include "shared/made.h"
 
+int __cxa_atexit(void (*function)(void *), void *argument, void *module);
+
 void (*fo_cure_locks_begun)(void);
 bool (*fo_cure_stop_thread)(void);
 
@@ -52,6 +54,16 @@ bool fo_cure_state_is_own(void)
     return fo_cure_is_applied(FO_CURE_STATE) && at_fork && state_of == fo_process_serial();
 }
 
+/* A child's own state lies in memory that its parent goes on using.  OpenSSL 3 frees it in its exit
+ * handler (fo_openssl_cleanup()); OpenSSL 4 has none. */
+static void drop_childs_state(void *unused)
+{
+    (void)unused;
+    if (fo_process_serial() != initialiser && fo_cure_is_applied(FO_CURE_EXIT) &&
+        fo_cure_state_is_own())
+        fo_cure_stop_thread();
+}
+
 static void begin_locks(void)
 {
     fo_ending_start();
@@ -70,7 +82,8 @@ void fo_cures_begin(void)
     FO_RELAXED_STORE(&fo_hot.keeps_ancestors, fo_cure_is_applied(FO_CURE_EXIT));
     fo_made_begin();
     if ((fo_options.cures & FO_CURE_STATE) != 0 && !at_fork)
-        at_fork = pthread_atfork(drop_thread_state, NULL, begin_in_child) == 0;
+        at_fork = pthread_atfork(drop_thread_state, NULL, begin_in_child) == 0 &&
+                  __cxa_atexit(drop_childs_state, NULL, NULL) == 0;
     if (at_fork && fo_region != NULL && fo_layout.shared &&
         (fo_options.cures & FOR_FORK_ID) == FOR_FORK_ID)
         fo_fork_id_begin();

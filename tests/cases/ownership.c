@@ -9,6 +9,7 @@
 #include <openssl/rsa.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
+#include <link.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -97,6 +98,32 @@ static void close_connection(struct connection c)
     SSL_free(c.client);
 }
 
+static int find_symbolic(struct dl_phdr_info *module, size_t size, void *symbolic)
+{
+    (void)size;
+    if (strstr(module->dlpi_name, "/libcrypto.so.") == NULL)
+        return 0;
+    for (int i = 0; i < module->dlpi_phnum; i++) {
+        if (module->dlpi_phdr[i].p_type != PT_DYNAMIC)
+            continue;
+        const ElfW(Dyn) *d = (const void *)(module->dlpi_addr + module->dlpi_phdr[i].p_vaddr);
+        for (; d->d_tag != DT_NULL; d++)
+            if (d->d_tag == DT_SYMBOLIC || (d->d_tag == DT_FLAGS && (d->d_un.d_val & DF_SYMBOLIC)))
+                *(bool *)symbolic = true;
+    }
+    return 0;
+}
+
+/* Does OpenSSL call its own X_free() (linked with -Bsymbolic: Debian's 4.0), or that of the name?
+ */
+static void tell_calls(void)
+{
+    bool symbolic = false;
+
+    dl_iterate_phdr(find_symbolic, &symbolic);
+    fact("calls", symbolic ? "its own" : "by name");
+}
+
 static void key_of_context(void)
 {
     EVP_PKEY *key = NULL;
@@ -133,6 +160,7 @@ static void chain_certificate(void)
 {
     X509 *x = certificate();
 
+    tell_calls();
     make_contexts();
     CHECK(SSL_CTX_add_extra_chain_cert(server, x) == 1);
     X509_free(x);
@@ -184,6 +212,7 @@ static void bio_of_connection(void)
 
 static void session_of_connection(void)
 {
+    tell_calls();
     make_contexts();
     struct connection c = connection();
     SSL_SESSION_free(SSL_get_session(c.client));
@@ -217,6 +246,7 @@ static void key_of_key(void)
     EVP_PKEY *key = EVP_PKEY_new();
     RSA *rsa = RSA_new();
 
+    tell_calls();
     CHECK(EVP_PKEY_assign(key, EVP_PKEY_RSA, rsa) == 1);
     RSA_free((RSA *)EVP_PKEY_get0_RSA(key));
     EVP_PKEY_free(key);

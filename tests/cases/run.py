@@ -250,7 +250,7 @@ def run_one(name, case, backend, arguments):
     """The result of a case: "passed", "skipped" or "FAILED"."""
     missing = case.needs() if case.needs is not None else None
     if case.optional and not (arguments.programs / case.run.split()[0]).exists():
-        missing = f"{case.run.split()[0]} was not built: no static libcrypto"
+        missing = f"{case.run.split()[0]} was not built: no static libcrypto, or one without what it needs"
     problem = None if missing else try_case(case, backend, arguments)
     if missing:
         print(f"skipped  {name}: {missing}", flush=True)

@@ -1,11 +1,29 @@
 """Cures for OpenSSL in shared memory: applied there, and nowhere else."""
 
+import functools
 import re
+import subprocess
 
 from model import ANY, PRIVATE, Case
 
 NONE = {"FREEONCE_CURES": "none"}
 NOT_SHARED = {"FREEONCE_SHARED": "0"}
+
+
+@functools.lru_cache
+def is_openssl_4():
+    """The programs' OpenSSL.  Python's may be another one."""
+    version = subprocess.run(["openssl", "version"], capture_output=True, text=True, check=False).stdout
+    return version.startswith("OpenSSL 4.")
+
+
+def cleans_up_at_the_end():
+    return "OPENSSL_cleanup() of OpenSSL 4 frees nothing before the process ends" if is_openssl_4() else None
+
+
+def has_no_common_blinding():
+    """The case makes a blinding that processes share, as OpenSSL did before 3.6."""
+    return "OpenSSL 4 has a blinding for each thread" if is_openssl_4() else None
 
 
 def cure(name, run, applied, otherwise):
@@ -160,6 +178,7 @@ a lock of OpenSSL ({lock}) was left locked for writing by thread {killed}, which
         "faults killed-in-blinding",
         backends=("shared", "shm"),
         check=blinding_made_anew,
+        needs=has_no_common_blinding,
     ),
     *cure(
         "identity",
@@ -234,10 +253,18 @@ a lock of OpenSSL ({lock}) was left locked for writing by thread {killed}, which
         backends=("host",),
         env={"FREEONCE_QUARANTINE": "0"},
         facts={"child-frees": "some"},
+        needs=cleans_up_at_the_end,
     ),
     Case(
         "cure-exit-at-exit",
         "faults cleanup-at-childs-exit",
+        backends=("shared",),
+        env={"FREEONCE_QUARANTINE": "0"},
+        facts={"frees": "none"},
+    ),
+    Case(
+        "cure-exit-explicit-and-exit",
+        "faults cleanup-before-childs-exit",
         backends=("shared",),
         env={"FREEONCE_QUARANTINE": "0"},
         facts={"frees": "none"},
@@ -260,5 +287,6 @@ a lock of OpenSSL ({lock}) was left locked for writing by thread {killed}, which
         backends=("shared", "host"),
         env={"FREEONCE_QUARANTINE": "0"},
         facts={"frees": "many"},
+        needs=cleans_up_at_the_end,
     ),
 ]

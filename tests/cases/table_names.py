@@ -1,8 +1,9 @@
 """Each wrong pointer has one right report, on every backend, with the defaults and the options of `freeonce --ci`."""
 
+import dataclasses
 import re
 
-from model import EVERY, UNGUARDED, Case
+from model import EVERY, UNGUARDED, Case, expected
 
 CI = {
     "FREEONCE_QUARANTINE": "4M",
@@ -131,6 +132,18 @@ def forgotten(name, backends, env, run="forgotten", note=""):
     ]
 
 
+def is_all_but_full(report):
+    """For the error of a realloc, OpenSSL 4 loads its texts of errors: more than 1,000 blocks, of which few are guarded here."""
+
+    def check(outcome):
+        wanted = expected(report, outcome.values)
+        full = r"(freeonce: guard: no more blocks may be guarded \(.*\n)?"
+        rest = outcome.errors[len(wanted) :]
+        return None if outcome.errors.startswith(wanted) and re.fullmatch(full, rest) else f"expected {wanted}"
+
+    return check
+
+
 CASES = [
     case
     for setting, env in SETTINGS.items()
@@ -147,7 +160,10 @@ CASES = [
         forgotten("forgotten-ci", ("libc", "host", "host8", "shared", "plugin"), CI, note=OR_NOT),
         forgotten("forgotten-ci", ("arena", "shm"), CI),
         # Addresses are used again after 64 blocks.
-        forgotten("forgotten", ("guard",), {"FREEONCE_GUARD_MAX": "16"}, "forgotten-large"),
+        [
+            dataclasses.replace(case, check=is_all_but_full(case.report))
+            for case in forgotten("forgotten", ("guard",), {"FREEONCE_GUARD_MAX": "16"}, "forgotten-large")
+        ],
         never_allocated("never-out", "never-out", ("arena", "shm"), {}),
         never_allocated("never-out-ci", "never-out", ("arena", "shm"), CI),
         never_allocated("never-out-far", "never-out-far", ("arena", "shm", "guard"), {}),
