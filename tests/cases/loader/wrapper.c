@@ -2,14 +2,20 @@
  * version, as libraries that log keys or trace calls do.  It counts the calls, and finds the real
  * functions with RTLD_NEXT; with BY_HANDLE in the library itself. */
 #include <dlfcn.h>
+#include <openssl/opensslv.h>
 #include <pthread.h>
 #include <stddef.h>
+#include <stdlib.h>
 #include <sys/types.h>
 
 #ifdef BY_HANDLE
 static void *real(const char *library, const char *name)
 {
-    return dlsym(dlopen(library, RTLD_NOW | RTLD_NOLOAD), name);
+    void *handle = dlopen(library, RTLD_NOW | RTLD_NOLOAD);
+
+    if (handle == NULL)
+        abort(); /* dlsym(NULL) would find the wrapper */
+    return dlsym(handle, name);
 }
 #else
 static void *real(const char *library, const char *name)
@@ -33,8 +39,13 @@ static void *real(const char *library, const char *name)
         return next arguments;                                                                     \
     }
 
-#define WRAP_SSL(...)    WRAP("libssl.so.3", __VA_ARGS__)
-#define WRAP_CRYPTO(...) WRAP("libcrypto.so.3", __VA_ARGS__)
+#if OPENSSL_VERSION_MAJOR >= 4
+#define SONAME(library) library ".so.4"
+#else
+#define SONAME(library) library ".so.3"
+#endif
+#define WRAP_SSL(...)    WRAP(SONAME("libssl"), __VA_ARGS__)
+#define WRAP_CRYPTO(...) WRAP(SONAME("libcrypto"), __VA_ARGS__)
 #define WRAP_LIBC(...)   WRAP("libc.so.6", __VA_ARGS__)
 
 WRAP_SSL(void *, SSL_CTX_new, (void *method), (method))
