@@ -33,8 +33,8 @@ bool fo_cache_take_over(struct fo_cache *cache, uint64_t self, bool asks_all);
 /* In a child whose forked thread has not called yet: is this it?  Then start the fast path. */
 FO_COLD void fo_cache_end_hold_back(void);
 
-/* Does the thread have a cache?  Inline for each bin that is empty or full.  Relaxed: a late look at
- * `held_back` takes the slow path. */
+/* Does the thread have a cache?  Inline for each bin that is empty or full.  Relaxed: a late look
+ * at `held_back` takes the slow path. */
 static inline bool fo_cache_is_own(void)
 {
     if (fo_unlikely(fo_layout.shared) &&

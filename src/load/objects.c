@@ -153,7 +153,7 @@ static inline void *call(fo_object_function *function, void *p, const void *seco
                                  : call_outermost(function, p, second, caller);
 }
 
-static uint32_t refused; /* calls, by all threads */
+static uint32_t refused; /* calls, by all threads; relaxed: a count */
 
 uint32_t fo_objects_count_refused(void)
 {
