@@ -24,7 +24,7 @@ struct diff {
 
 static const char *text_of(const struct change *c)
 {
-    return (c->to != NULL ? c->to : c->from)->text;
+    return c->from != NULL ? c->from->text : c->to->text; /* the same in both */
 }
 
 static int most_growth_first(const void *left, const void *right)
