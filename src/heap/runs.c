@@ -31,8 +31,8 @@ static uint32_t largest_run(uint32_t most)
 /* --- the end of what is used ---------------------------------------------------------------------
  */
 
-/* A run begins where the last one ended: any thread may move the end behind it. */
-/* A failure is relaxed: another thread has moved it. */
+/* A run begins where the last one ended: any thread may move the end behind it.  A failure is
+ * relaxed: another thread has moved it. */
 static void move_end(uint32_t from, uint32_t pages)
 {
     __atomic_compare_exchange_n(&fo_region->pages, &from, from + pages, false, __ATOMIC_ACQ_REL,
