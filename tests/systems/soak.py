@@ -34,6 +34,7 @@ import plot
 import processes
 
 AT_ONCE = 16  # clients; as many may be lost with a worker that is killed
+BATCH = 400  # clients of one tlsload
 WARM = 10  # reloads before memory is first looked at
 GROWTH = 1.05  # flat: not more than this, and
 SLACK = 1 << 10  # this number of KiB
@@ -101,8 +102,9 @@ class Probe(threading.Thread):
 class Instance:
     """An nginx, its clients and what was counted of them."""
 
-    def __init__(self, stage, name):
+    def __init__(self, stage, name, clients):
         self.stage, self.name, self.served, self.lost, self.kills, self.reloads = stage, name, 0, 0, 0, 0
+        self.pause, self.due = BATCH / clients if clients else 0, 0
         journal = stage.dir / f"{name}.journal"
         self.server, self.port, _ = nginx.start(stage, FREEONCE_JOURNAL=str(journal))
         stage.wait_until("nginx has its workers", lambda: len(self.server.children()) == 2)
@@ -110,15 +112,20 @@ class Instance:
         self.probe.start()
 
     def keep_traffic(self):
-        """Counts clients that are done, and starts the next."""
+        """Counts clients that are done, and starts the next when it is time for them."""
         if self.load is not None:
             result = self.load.result()
             if result is None:
                 self.stage.check(f"{self.name}: tlsload runs", True, self.load.running() or self.load.result() is not None)
                 return
-            self.served, self.lost = self.served + result.served, self.lost + result.good - result.served
-            self.stage.check(f"{self.name}: bad clients answered like good ones", 0, result.admitted)
-        self.load = self.stage.load(self.port, 400, "http", "mixed", "--parallel", AT_ONCE)
+            self.count(result)
+        now = time.monotonic()
+        if now >= self.due:
+            self.load, self.due = self.stage.load(self.port, BATCH, "http", "mixed", "--parallel", AT_ONCE), now + self.pause
+
+    def count(self, result):
+        self.served, self.lost, self.load = self.served + result.served, self.lost + result.good - result.served, None
+        self.stage.check(f"{self.name}: bad clients answered like good ones", 0, result.admitted)
 
     def settle(self):
         """Waits for the workers of the last reload alone, so that samples are comparable."""
@@ -181,7 +188,7 @@ def judge(rows, names):
 
 
 def soak(stage, arguments):
-    restless, steady = instances = [Instance(stage, "restless"), Instance(stage, "steady")]
+    restless, steady = instances = [Instance(stage, name, arguments.clients) for name in ("restless", "steady")]
     begun = time.monotonic()
     end, rows = begun + arguments.minutes * 60, []
     due = {"reload": begun + 20, "kill": begun + 30, "sample": begun + arguments.every}
@@ -204,7 +211,8 @@ def soak(stage, arguments):
         time.sleep(0.05)
     for one in instances:
         one.probe.ended.set()
-        stage.result_of(one.load)
+        if one.load is not None:
+            one.count(stage.result_of(one.load))
         stage.check("exit status of nginx", 0, stage.stop(one.server))
     complaints = list(judge(rows, [one.name for one in instances]))
     print(f"{restless.reloads} reloads, {restless.kills} kills, {restless.served + steady.served} clients served,"
@@ -288,6 +296,7 @@ def main():
     parser.add_argument("--build-dir", type=pathlib.Path, default="build/release", help="must come first (default build/release)")
     parser.add_argument("--minutes", type=float, default=120, help="how long (default 120)")
     parser.add_argument("--every", type=float, default=60, help="seconds between samples (default 60)")
+    parser.add_argument("--clients", type=float, metavar="N", help="a second, of each nginx, good and bad (default: all that it can serve)")
     parser.add_argument("--output", type=pathlib.Path, default="build/soak", help="folder (default build/soak)")
     parser.add_argument("--backend", help="FREEONCE_BACKEND; default: the library's own choice")
     parser.add_argument("--reloads", type=int, metavar="N", help="compare memory over N reloads instead")
