@@ -24,13 +24,13 @@
 #define FO_NO_STACK_PROTECTOR
 #endif
 /* Large tables lie behind all other variables, so that the variables that each start touches share
- * few pages.  In front of them lie the tables of which a start touches only the beginning.
- * src/CMakeLists.txt has the order. */
-#define FO_BULKY         __attribute__((section(".bss.bulky")))
-#define FO_BEGINNING     __attribute__((section(".bss.beginning")))
-#define FO_ALWAYS_INLINE inline __attribute__((always_inline))
-#define fo_likely(x)     __builtin_expect(!!(x), 1)
-#define fo_unlikely(x)   __builtin_expect(!!(x), 0)
+ * few pages.  In front of them lie the tables of which a start touches only the beginning, in an
+ * order in which these beginnings, too, are close together.  src/CMakeLists.txt sorts by name. */
+#define FO_BULKY            __attribute__((section(".bss.bulky")))
+#define FO_BEGINNING(order) __attribute__((section(".bss.beginning." #order)))
+#define FO_ALWAYS_INLINE    inline __attribute__((always_inline))
+#define fo_likely(x)        __builtin_expect(!!(x), 1)
+#define fo_unlikely(x)      __builtin_expect(!!(x), 0)
 
 /* User addresses that the kernel returns by default; an address above these needs a hint, or is the
  * kernel's. */

@@ -176,7 +176,7 @@ void *fo_malloc_refill(size_t size, const char *file, int line)
         }
         p = fo_cache_enter() ? allocate_borrowing(d, most, size, file, line)
                              : refill(d, most, size, file, line);
-    } else if (fo_layout.shared) {
+    } else if (fo_region != NULL && fo_layout.shared) { /* first what costs no page fault */
         p = fo_malloc_shared(size, file, line);
     }
     return fo_likely(p != NULL) ? p : allocate(size, file, line);

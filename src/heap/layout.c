@@ -7,7 +7,7 @@
 #include "base/apart.h"
 #include "heap/system.h"
 
-FO_BULKY struct fo_layout fo_layout;
+FO_BEGINNING(6) struct fo_layout fo_layout;
 
 /* Where the next chunk is to be; 0: the kernel chooses. */
 static uintptr_t next_place;

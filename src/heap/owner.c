@@ -20,7 +20,7 @@
 #include "process/ending.h"
 #include "process/process.h"
 
-struct fo_cache fo_no_cache;
+FO_BEGINNING(1) struct fo_cache fo_no_cache;
 
 void fo_cache_empty(struct fo_cache *cache)
 {

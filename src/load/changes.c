@@ -55,7 +55,7 @@ static const uint8_t commands[COMMANDS] = {
 
 /* OpenSSL's functions, as in objects.c; the assembler of entries_changes.c reads them, too. */
 extern FO_HIDDEN fo_object_function *fo_change_real[];
-FO_BEGINNING fo_object_function *fo_change_real[ROWS * 2];
+FO_BEGINNING(4) fo_object_function *fo_change_real[ROWS * 2];
 static bool has_found;
 
 /* The parameters that this thread's last call of SSL_get0_param() returned. */

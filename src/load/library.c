@@ -18,7 +18,7 @@ struct library {
     bool linked; /* loaded with the program: every reference in the process is bound to it */
 };
 
-static FO_BEGINNING struct library libraries[LIBRARIES_MAX];
+static FO_BEGINNING(2) struct library libraries[LIBRARIES_MAX];
 static unsigned library_count;
 static bool started;
 

@@ -61,7 +61,7 @@ _Static_assert(sizeof texts < UINT16_MAX, "offsets fit");
 
 /* Filled while objects are judged (FREEONCE_OBJECTS); otherwise `unguarded` is filled.  So one load
  * shows both whether to judge and what to call. */
-FO_BEGINNING fo_object_function *fo_object_real[FO_OBJECT_COUNT * 2];
+FO_BEGINNING(3) fo_object_function *fo_object_real[FO_OBJECT_COUNT * 2];
 static FO_BULKY fo_object_function *unguarded[FO_OBJECT_COUNT * 2];
 static bool has_found; /* false: both are all NULL, and clearing them would touch their memory */
 

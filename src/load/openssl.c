@@ -29,7 +29,7 @@
 
 enum { OPENSSLS_MAX = 8 };
 
-static FO_BEGINNING struct fo_openssl known[OPENSSLS_MAX];
+static FO_BEGINNING(2) struct fo_openssl known[OPENSSLS_MAX];
 static unsigned known_count;
 static uint32_t adding;
 

@@ -20,7 +20,7 @@
 extern const char freeonce_version[];
 FO_EXPORT const char freeonce_version[] = FREEONCE_VERSION;
 
-static FO_BEGINNING struct fo_conf conf;
+static FO_BEGINNING(5) struct fo_conf conf;
 
 /* A program with more rights than its caller (set-user-ID) obeys root's file alone.  A program that
  * it executes may have no more rights than itself and would obey the environment.  So the variables

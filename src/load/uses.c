@@ -37,8 +37,8 @@ static const struct row {
 #undef FO_USE
 };
 
-FO_BEGINNING fo_use_function *fo_use_real[FO_USE_COUNT * 2];
-static FO_BULKY fo_use_function *found[FO_USE_COUNT * 2]; /* also where calls are judged */
+FO_BEGINNING(1) fo_use_function *fo_use_real[FO_USE_COUNT * 2];
+static FO_BEGINNING(1) fo_use_function *found[FO_USE_COUNT * 2]; /* also where calls are judged */
 static bool has_found, has_forked;
 
 static const char *text_at(uint16_t offset)

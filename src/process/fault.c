@@ -13,7 +13,7 @@
 
 enum { KEPT = 16 }; /* a handler may be reading one of the last actions while others are set */
 
-static struct watch {
+static FO_BULKY struct watch {
     fo_fault_handler *handler;
     struct sigaction kept[KEPT];
     uint32_t last;     /* the program's action is kept[last % KEPT] */

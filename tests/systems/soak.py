@@ -4,6 +4,8 @@ Without --reloads: two nginx with the library. One is reloaded every 20 seconds 
 keeps its workers. Clients with mutual TLS come to both all the time. Each minute their memory, findings and latency become
 lines of soak.csv, and at the end soak.svg.
 
+With --handshakes N: one nginx with the library, and so many clients with mutual TLS, each of which must be served.
+
 With --reloads N: nginx, Apache and HAProxy are each reloaded N times, with a few clients between, without the library and with
 it. Their memory after 10 reloads and after all of them is compared.
 
@@ -35,6 +37,7 @@ import processes
 
 AT_ONCE = 16  # clients; as many may be lost with a worker that is killed
 BATCH = 400  # clients of one tlsload
+PORTION = 50000  # the same of --handshakes
 WARM = 10  # reloads before memory is first looked at
 GROWTH = 1.05  # flat: not more than this, and
 SLACK = 1 << 10  # this number of KiB
@@ -220,6 +223,25 @@ def soak(stage, arguments):
     stage.check("memory is flat, nothing is found, no client is lost", [], complaints)
 
 
+# --- many handshakes --------------------------------------------------------------------------------
+
+
+def handshakes(stage, arguments):
+    server, port, _ = nginx.start(stage)
+    begun, served, first = time.monotonic(), 0, None
+    while served < arguments.handshakes:
+        count = min(PORTION, arguments.handshakes - served)
+        result = stage.result_of(stage.load(port, count, "http", "good", "--parallel", AT_ONCE))
+        stage.check("clients served", count, result.served)
+        served += count
+        now = memory(server.pid)
+        first = first or now
+        print(f"{time.monotonic() - begun:7.0f} s  {served} of {arguments.handshakes} verified handshakes served, PSS {now.pss} KiB", flush=True)
+    stage.check("memory is flat", True, is_flat(first.pss, now.pss))
+    stage.check("exit status of nginx", 0, stage.stop(server))
+    stage.check_silent()
+
+
 # --- many reloads -----------------------------------------------------------------------------------
 
 
@@ -299,6 +321,7 @@ def main():
     parser.add_argument("--clients", type=float, metavar="N", help="a second, of each nginx, good and bad (default: all that it can serve)")
     parser.add_argument("--output", type=pathlib.Path, default="build/soak", help="folder (default build/soak)")
     parser.add_argument("--backend", help="FREEONCE_BACKEND; default: the library's own choice")
+    parser.add_argument("--handshakes", type=int, metavar="N", help="serve N clients as fast as they come instead")
     parser.add_argument("--reloads", type=int, metavar="N", help="compare memory over N reloads instead")
     parser.add_argument("--keep", action="store_true", help="keep the temporary folder")
     parser.add_argument("servers", nargs="*", help=f"for --reloads: of {' '.join(SERVERS)}; default: all")
@@ -311,7 +334,8 @@ def main():
     arguments.plant = arguments.freeonce = None
     arguments.output.mkdir(parents=True, exist_ok=True)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped by SIGTERM"))
-    sys.exit(harness.run_on_stage(soak if arguments.reloads is None else reloads, arguments))
+    function = reloads if arguments.reloads is not None else handshakes if arguments.handshakes is not None else soak
+    sys.exit(harness.run_on_stage(function, arguments))
 
 
 if __name__ == "__main__":
