@@ -23,6 +23,7 @@
 #include "load/older.h"
 #include "load/reach.h"
 #include "options/options.h"
+#include "process/process.h"
 #include "report/journal.h"
 #include "shared/cures.h"
 #include "shared/made.h"
@@ -353,8 +354,11 @@ bool fo_openssl_thread_stop(void)
 
 void fo_openssl_cleanup(const struct fo_openssl *o, void (*function)(void))
 {
-    if (fo_cure_can_clean_up())
+    if (fo_cure_can_clean_up()) {
+        fo_thread.cleans_up = true;
         function();
-    else if (o->is_guarded && o->thread_stop != NULL && fo_cure_state_is_own())
+        fo_thread.cleans_up = false;
+    } else if (o->is_guarded && o->thread_stop != NULL && fo_cure_state_is_own()) {
         o->thread_stop();
+    }
 }

@@ -112,6 +112,7 @@ extern __thread struct fo_thread {
     uint64_t me;            /* as the owner of a cache; process/living.h */
     struct fo_cache *lent;  /* the cache that it borrowed last; NULL: none */
     uint32_t borrowed;      /* how often it has borrowed; heap/owner.c */
+    bool cleans_up;         /* it runs OPENSSL_cleanup(), or left it by a jump; heap/cache.c */
 } fo_thread;
 
 /* Record the code that calls OpenSSL now; 0: not known. */

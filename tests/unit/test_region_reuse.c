@@ -181,6 +181,30 @@ FRESH(a_burst_that_is_not_repeated_takes_few_magazines)
     walk();
 }
 
+/* At the end of a process a magazine is a page that nobody needs again. */
+FRESH(openssl_cleanup_frees_with_few_magazines_and_each_block_is_named)
+{
+    enum { COUNT = 4000 };
+    static void *blocks[COUNT];
+    struct fo_freed freed;
+
+    start(NULL);
+    for (int i = 0; i < COUNT; i++)
+        blocks[i] = fo_malloc(24, "a.c", 1);
+    uint32_t before = fo_region->magazines;
+    fo_thread.cleans_up = true;
+    free_blocks(blocks, COUNT);
+    fo_thread.cleans_up = false;
+    assert_in_range(fo_region->magazines - before, 0, 6);
+    for (int i = 0; i < COUNT; i++) {
+        struct fo_at at = fo_region_at((uintptr_t)blocks[i]);
+        assert_int_equal(at.state, FO_FOUND_FREED);
+        assert_true(fo_region_freed(&at, &freed));
+        assert_string_equal(fo_site_file(freed.allocated), "a.c");
+    }
+    assert_int_equal(walk().live, 0);
+}
+
 FRESH(what_waits_is_no_more_than_the_option_says)
 {
     enum { COUNT = 4000 };
@@ -289,6 +313,7 @@ int main(void)
         cmocka_unit_test(after_a_free_the_next_fresh_slots_come_more_than_one_at_a_time),
         cmocka_unit_test(after_a_burst_few_blocks_take_turns_and_none_went_to_other_threads),
         cmocka_unit_test(a_burst_that_is_not_repeated_takes_few_magazines),
+        cmocka_unit_test(openssl_cleanup_frees_with_few_magazines_and_each_block_is_named),
         cmocka_unit_test(what_waits_is_no_more_than_the_option_says),
         cmocka_unit_test(empty_magazines_are_kept_for_the_next_burst),
         cmocka_unit_test(all_bins_together_keep_a_part_of_the_empty_magazines),
