@@ -148,9 +148,10 @@ class Field:
         argv += ["--tls", tls, *options]
         return self.spawn("prefork_load", folder, argv, self.environment("stock", folder))
 
-    def run(self, flavour, kind, tls, count, server=(), load=(), env=None, seconds=600,
+    def run(self, flavour, kind, tls, count, server=(), load=(), env=None, seconds=None,
             watch=None, limit=HANG_SECONDS):
         """One server and its clients.  `watch(page)` may end the traffic by answering True."""
+        seconds = seconds or max(600, count // 50)
         run, folder = Run(flavour), self.folder()
         prefork, port = self.open_server(run, folder, kind, tls, server, env)
         page = Page(folder / "page")
