@@ -5,6 +5,8 @@
 #include <dlfcn.h>
 #include <string.h>
 
+#include "base/libc.h"
+
 struct tables {
     const ElfW(Sym) * symbols;
     const char *strings;
@@ -80,7 +82,7 @@ static bool is_bound(const struct tables *t, uint32_t i, const char *versions)
     if (t->versions == NULL)
         return true;
     unsigned version = t->versions[i], number = version & VERSION_NUMBER;
-    if (number <= VER_NDX_GLOBAL)
+    if (number <= VER_NDX_GLOBAL || !FO_LIBC_HAS_VERSIONS)
         return (version & VERSION_HIDDEN) == 0;
     const ElfW(Verdef) *at = t->defined;
     while (at != NULL && at->vd_ndx != number)
@@ -256,7 +258,7 @@ static int step(struct dl_phdr_info *info, size_t size, void *data)
     struct fo_module m = {.base = info->dlpi_addr};
 
     (void)size;
-    w->loads = info->dlpi_adds;
+    w->loads = info->dlpi_adds + FO_LIBC_LOADS_AT_START;
     if (w->loads == FO_RELAXED_LOAD(w->seen))
         return 1;
     for (int i = 0; i < info->dlpi_phnum; i++)

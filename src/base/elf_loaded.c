@@ -13,6 +13,7 @@
 #include <sys/auxv.h>
 
 #include "base/elf.h"
+#include "base/libc.h"
 #include "base/probe.h"
 
 enum { PAGE = 4096, HEADERS_MAX = 256, MODULES_MAX = 1 << 16 };

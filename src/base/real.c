@@ -3,10 +3,10 @@
 #include "base/real.h"
 
 #include <dlfcn.h>
-#include <gnu/libc-version.h>
 #include <stdlib.h>
 
 #include "base/elf.h"
+#include "base/libc.h"
 #include "base/say.h"
 #include "base/wrappers.h"
 
@@ -15,7 +15,7 @@ static void *function_of_libc(const char *name)
 {
     struct fo_module libc;
 
-    return fo_elf_module((uintptr_t)gnu_get_libc_version, &libc)
+    return fo_elf_module((uintptr_t)FO_LIBC_LANDMARK, &libc)
                ? fo_elf_bound_function(&libc, name, "GLIBC_")
                : NULL;
 }

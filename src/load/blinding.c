@@ -7,6 +7,7 @@
  * From OpenSSL 3.6 on each thread has a blinding of its own, without this lock.  A libcrypto that
  * is linked -Bsymbolic, and the FIPS provider, do not call this function. */
 #include "load/library.h"
+#include "load/named.h"
 #include "shared/rwlock.h"
 
 enum { MAJOR = 3 };
@@ -33,7 +34,7 @@ static FO_COLD void renew(void *blinding, uintptr_t caller)
     context_free(context);
 }
 
-__asm__(".symver fo_BN_BLINDING_lock,BN_BLINDING_lock@OPENSSL_3.0.0");
+__asm__(FO_NAMED("fo_BN_BLINDING_lock", "BN_BLINDING_lock", "3.0.0"));
 FO_EXPORT int fo_BN_BLINDING_lock(void *blinding);
 FO_EXPORT int fo_BN_BLINDING_lock(void *blinding)
 {

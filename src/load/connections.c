@@ -9,6 +9,7 @@
 #include "heap/hot.h"
 #include "load/entries.h"
 #include "load/library.h"
+#include "load/named.h"
 #include "load/objects.h"
 #include "load/objects_kept.h"
 #include "load/passed.h"
@@ -64,18 +65,18 @@ static void *make_context(struct fo_library_slot *slot, const char *name, unsign
 static struct fo_library_slot context_new, context_new_ex;
 
 #define DEFINE_ENTRY(major)                                                                        \
-    __asm__(".symver fo_SSL_new_" #major ",SSL_new@OPENSSL_" #major ".0.0");                       \
+    __asm__(FO_NAMED("fo_SSL_new_" #major, "SSL_new", #major ".0.0"));                             \
     FO_EXPORT void *fo_SSL_new_##major(void *context)                                              \
     {                                                                                              \
         return make_connection(major, context, (uintptr_t)__builtin_return_address(0));            \
     }                                                                                              \
-    __asm__(".symver fo_SSL_CTX_new_" #major ",SSL_CTX_new@OPENSSL_" #major ".0.0");               \
+    __asm__(FO_NAMED("fo_SSL_CTX_new_" #major, "SSL_CTX_new", #major ".0.0"));                     \
     FO_EXPORT void *fo_SSL_CTX_new_##major(void *method)                                           \
     {                                                                                              \
         return make_context(&context_new, "SSL_CTX_new", major, (void *const[3]){method},          \
                             (uintptr_t)__builtin_return_address(0));                               \
     }                                                                                              \
-    __asm__(".symver fo_SSL_CTX_new_ex_" #major ",SSL_CTX_new_ex@OPENSSL_" #major ".0.0");         \
+    __asm__(FO_NAMED("fo_SSL_CTX_new_ex_" #major, "SSL_CTX_new_ex", #major ".0.0"));               \
     FO_EXPORT void *fo_SSL_CTX_new_ex_##major(void *context, void *properties, void *method)       \
     {                                                                                              \
         return make_context(&context_new_ex, "SSL_CTX_new_ex", major,                              \

@@ -29,7 +29,7 @@ static void *find_target(void *real, void *handle, const char *name, const char 
         return real;
     fo_openssl_check_name(name);
     answer = handle != RTLD_NEXT ? fo_openssl_entry(name, handle, version) : NULL;
-    return answer != NULL ? (void *)return_answer : real;
+    return answer != NULL || fo_openssl_is_missing(name, handle) ? (void *)return_answer : real;
 }
 
 __attribute__((used)) void *fo_dlsym_enter(void *handle, const char *name)

@@ -6,6 +6,7 @@
  * As in openssl_api.c, the versions are hidden (one @): only callers of OpenSSL are bound to these
  * entries. */
 #include "load/changes.h"
+#include "load/named.h"
 
 #if defined(__x86_64__)
 #define BEGIN                                                                                      \
@@ -106,7 +107,7 @@
     "fo_change_of_" name ":\n" ENTER ".size fo_change_of_" name ", . - fo_change_of_" name "\n"
 #define ENTRY(name, major, version)                                                                \
     DEFINE(#name "_" #major, version)                                                              \
-    ".symver fo_change_of_" #name "_" #major "," #name "@OPENSSL_" version "\n"
+    FO_NAMED("fo_change_of_" #name "_" #major, #name, version)
 #define PLACE(name, major, version) ".long fo_change_of_" #name "_" #major " - fo_change_entries\n"
 
 /* For each version in the table. */

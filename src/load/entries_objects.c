@@ -1,6 +1,7 @@
 /* OpenSSL's names of the functions in objects.def, for callers of OpenSSL 3 and of OpenSSL 4.  As
  * in openssl_api.c, the versions are hidden (one @): only callers of OpenSSL are bound to these
  * entries. */
+#include "load/named.h"
 #include "load/objects.h"
 
 /* Workers may use an SSL_CTX that any process made: its free always takes the slow path.  (The
@@ -16,7 +17,7 @@ static FO_ALWAYS_INLINE void *free_object(void *p, const void *second, fo_object
 }
 
 #define DEFINE(name, major, version, result, parameters)                                           \
-    __asm__(".symver fo_" #name "_" #major "," #name "@OPENSSL_" version);                         \
+    __asm__(FO_NAMED("fo_" #name "_" #major, #name, version));                                     \
     FO_EXPORT result fo_##name##_##major parameters;                                               \
     result fo_##name##_##major parameters
 #define ENTRY(name, major)                                                                         \

@@ -3,6 +3,7 @@
  *
  * As in openssl_api.c, the versions are hidden (one @): only callers of OpenSSL are bound to these
  * entries. */
+#include "load/named.h"
 #include "load/uses.h"
 
 static FO_COLD void *judge(void *p, void *second, void *third, void *fourth, void *fifth,
@@ -12,7 +13,7 @@ static FO_COLD void *judge(void *p, void *second, void *third, void *fourth, voi
 }
 
 #define ENTRY(name, major)                                                                         \
-    __asm__(".symver fo_use_of_" #name "_" #major "," #name "@OPENSSL_" #major ".0.0");            \
+    __asm__(FO_NAMED("fo_use_of_" #name "_" #major, #name, #major ".0.0"));                        \
     FO_EXPORT fo_use_function fo_use_of_##name##_##major;                                          \
     void *fo_use_of_##name##_##major(void *p, void *second, void *third, void *fourth,             \
                                      void *fifth)                                                  \

@@ -3,6 +3,7 @@
  * cure acts on it. */
 #include "load/entries.h"
 #include "load/library.h"
+#include "load/named.h"
 #include "load/openssl.h"
 #include "shared/fork_id.h"
 
@@ -20,7 +21,7 @@ static void *make_generator(unsigned major, void *kind, void *parent, uintptr_t 
 }
 
 #define DEFINE_ENTRY(major)                                                                        \
-    __asm__(".symver fo_EVP_RAND_CTX_new_" #major ",EVP_RAND_CTX_new@OPENSSL_" #major ".0.0");     \
+    __asm__(FO_NAMED("fo_EVP_RAND_CTX_new_" #major, "EVP_RAND_CTX_new", #major ".0.0"));           \
     FO_EXPORT void *fo_EVP_RAND_CTX_new_##major(void *kind, void *parent)                          \
     {                                                                                              \
         return make_generator(major, kind, parent, (uintptr_t)__builtin_return_address(0));        \

@@ -24,7 +24,7 @@ static pthread_t unique_self(pthread_t self)
 {
     uint64_t id = fo_process_id();
 
-    return self ^ (id & 63) ^ (id >> 6) << 48;
+    return (pthread_t)((uintptr_t)self ^ (id & 63) ^ (id >> 6) << 48);
 }
 
 FO_EXPORT pthread_t pthread_self(void)

@@ -2,6 +2,7 @@
  * handler.  Then the caller that this thread noted for that call (process/process.h) is cleared.
  * The target of the jump is not checked: if it is inside the callback, later frees of that call are
  * reported without the program's code that made it. */
+#include "base/libc.h"
 #include "base/real.h"
 #include "load/jumps.h"
 #include "process/process.h"
@@ -22,15 +23,10 @@ typedef void jump_function(void *target, int value);
         __builtin_unreachable();                                                                   \
     }
 
-INTERPOSE(longjmp)
-INTERPOSE(_longjmp)
-INTERPOSE(siglongjmp)
-INTERPOSE(__longjmp_chk) /* the same for programs built with _FORTIFY_SOURCE */
+FO_LIBC_JUMPS(INTERPOSE)
 
 void fo_jumps_find(void)
 {
-    fo_real(&longjmp_slot, "longjmp");
-    fo_real(&_longjmp_slot, "_longjmp");
-    fo_real(&siglongjmp_slot, "siglongjmp");
-    fo_real(&__longjmp_chk_slot, "__longjmp_chk");
+#define FIND(name) fo_real(&name##_slot, #name);
+    FO_LIBC_JUMPS(FIND)
 }

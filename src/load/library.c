@@ -9,7 +9,7 @@
 #include "load/objects.h"
 #include "load/uses.h"
 
-enum { LIBRARIES_MAX = 32 };
+enum { LIBRARIES_MAX = 32, MAJOR_OF_OTHER = 1 };
 
 struct library {
     struct fo_module module;
@@ -53,17 +53,31 @@ static void add_library(const struct fo_module *seen, enum fo_part part, unsigne
     fo_uses_forget();
 }
 
+/* Where versions do not tell them apart.  Each libcrypto has this witness, of any name. */
+static inline void add_other(const struct fo_module *module)
+{
+    unsigned before = library_count;
+
+    add_library(module, FO_PART_CRYPTO, MAJOR_OF_OTHER, "OpenSSL_version_num");
+    add_library(module, FO_PART_SSL, MAJOR_OF_OTHER, "SSL_get_version");
+    fo_libraries_have_other |= library_count != before;
+}
+
 /* libfreeonce.so exports the same versions, and is no OpenSSL: it defines neither witness. */
 static void visit(const struct fo_module *module, void *data)
 {
     static const char versions[][16] = {"OPENSSL_3.0.0", "OPENSSL_4.0.0"};
+    bool is_openssl = false;
 
     (void)data;
     for (unsigned i = 0; i < 2; i++)
         if (fo_elf_has_version(module, versions[i])) {
             add_library(module, FO_PART_CRYPTO, 3 + i, "OPENSSL_version_major");
             add_library(module, FO_PART_SSL, 3 + i, "SSL_get_version");
+            is_openssl = true;
         }
+    if (!FO_LIBC_HAS_VERSIONS && !is_openssl)
+        add_other(module);
 }
 
 void fo_libraries_check(void)
@@ -88,6 +102,8 @@ bool fo_libraries_contain(uintptr_t code)
 
 void fo_libraries_started(void)
 {
+    if (!FO_LIBC_HAS_VERSIONS) /* where there is no OpenSSL, other libraries were not noted yet */
+        fo_libraries_check();
     started = true;
     fo_wrappers_started();
 }
@@ -126,7 +142,7 @@ static const struct library *find_meant(enum fo_part part, unsigned major, uintp
     *permanent = true;
     for (unsigned i = 0, all = count_now(); i < all; i++) {
         const struct library *l = &libraries[i];
-        if (l->part != part || l->major != major)
+        if (l->part != part || !fo_library_can_be_meant(major, l->major))
             continue;
         if (l->linked)
             return l;
@@ -158,6 +174,8 @@ static void *find(enum fo_part part, unsigned major, const char *name, uintptr_t
         *permanent = true;
         return wrapper;
     }
+    if (l == NULL && !FO_LIBC_HAS_VERSIONS) /* a library that is in no table */
+        return fo_elf_function_elsewhere(name, "");
     return l != NULL ? fo_elf_function(&l->module, name) : NULL;
 }
 

@@ -1,12 +1,26 @@
 /* To which libcrypto or libssl does a call belong, whose symbol version is that of OpenSSL 3 or 4?
  * Usually there is one of each.  A process can have several of one major version, such as that of a
- * Python package and the system's. */
+ * Python package and the system's.
+ *
+ * Where names are bound without their versions (musl), a call may belong to any library with
+ * functions of these names: OpenSSL 3, OpenSSL 4, or another one, such as OpenSSL 1.1 and LibreSSL.
+ * There all of them are in the table, and the caller decides. */
 #ifndef FO_LOAD_LIBRARY_H
 #define FO_LOAD_LIBRARY_H
 
 #include "base/base.h"
+#include "base/libc.h"
 
 enum fo_part { FO_PART_CRYPTO, FO_PART_SSL };
+
+/* Can a call under the version of OpenSSL `asked` belong to a library of this major version? */
+static inline bool fo_library_can_be_meant(unsigned asked, unsigned major)
+{
+    return asked == major || !FO_LIBC_HAS_VERSIONS;
+}
+
+/* Is another library in the table than OpenSSL 3 and 4? */
+extern bool fo_libraries_have_other;
 
 /* Note the libraries that were loaded since the last call. */
 void fo_libraries_check(void);

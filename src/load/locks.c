@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "backend/origins.h"
+#include "base/libc.h"
 #include "base/moved.h"
 #include "base/real.h"
 #include "options/options.h"

@@ -8,6 +8,7 @@
 
 #include "backend/backend.h"
 #include "backend/guard.h"
+#include "base/libc.h"
 #include "base/probe.h"
 #include "block/hooks.h"
 #include "block/registry.h"
@@ -32,7 +33,7 @@ static bool is_inside(uintptr_t payload, uintptr_t p)
     /* By the registry the header is mapped, unless another thread gives the memory back meanwhile.
      * On the page of p it is mapped in any case: p is about to be freed. */
     if ((payload - sizeof *h) >> 12 != p >> 12 && fo_hot_is_concurrent() &&
-        !fo_is_readable((uintptr_t)h, sizeof *h))
+        (FO_LIBC_UNMAPS_BLOCKS || !fo_is_readable((uintptr_t)h, sizeof *h)))
         return false;
     uint64_t word = FO_RELAXED_LOAD(&h->word); /* relaxed: the state is read after the fence */
     fo_site site = FO_RELAXED_LOAD(&h->site);

@@ -98,7 +98,7 @@ fo_object_function *fo_object_find_elsewhere(const char *name)
     fo_object_function *found;
 
     *(void **)&found = fo_real_dlsym(RTLD_NEXT, name);
-    if (found == NULL)
+    if (found == NULL && FO_LIBC_HAS_VERSIONS) /* else it may be the library's own */
         *(void **)&found = fo_real_dlsym(RTLD_DEFAULT, name);
     if (found != NULL)
         return found;

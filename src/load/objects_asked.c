@@ -90,6 +90,8 @@ static void *entry_of(enum fo_part part, const char *name, void *real)
     size_t entry = (size_t)FO_OBJECT_SLOT(object, major);
     fo_object_function *function;
 
+    if (!FO_LIBC_HAS_VERSIONS && fo_library_is_always_chosen(part, major, name, real))
+        return linked_entry(name, major); /* also of a library that is no OpenSSL */
     if ((major != 3 && major != 4) || !fo_openssl_has_all_guarded(major))
         return NULL;
     if (fo_library_is_always_chosen(part, major, name, real))

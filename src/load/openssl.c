@@ -199,6 +199,8 @@ void fo_openssl_check_neighbours(const char *how)
 
 void fo_openssl_found_at(uintptr_t code)
 {
+    if (!FO_LIBC_HAS_VERSIONS) /* it may be another library's */
+        fo_libraries_check();
     add(code, "loaded by dlopen");
     check_older();
 }
@@ -295,9 +297,9 @@ static struct fo_openssl *known_of(unsigned major)
     struct fo_openssl *in_executable = NULL;
 
     for (unsigned i = 0; i < known_count; i++)
-        if (known[i].major == major && !known[i].in_executable)
+        if (fo_library_can_be_meant(major, known[i].major) && !known[i].in_executable)
             return &known[i];
-        else if (known[i].major == major && in_executable == NULL)
+        else if (fo_library_can_be_meant(major, known[i].major) && in_executable == NULL)
             in_executable = &known[i];
     return in_executable;
 }
@@ -315,9 +317,9 @@ bool fo_openssl_has_all_guarded(unsigned major)
     unsigned n = __atomic_load_n(&known_count, __ATOMIC_ACQUIRE);
 
     for (unsigned i = 0; i < n; i++)
-        if (known[i].major == major && !known[i].is_guarded)
+        if (fo_library_can_be_meant(major, known[i].major) && !known[i].is_guarded)
             return false;
-    return true;
+    return FO_LIBC_HAS_VERSIONS || !fo_libraries_have_other;
 }
 
 const struct fo_openssl *fo_openssl_of(uintptr_t code)

@@ -5,6 +5,7 @@
 #define FO_LOAD_OPENSSL_H
 
 #include "base/base.h"
+#include "base/libc.h"
 
 typedef void *fo_malloc_function(size_t, const char *, int);
 typedef void *fo_realloc_function(void *, size_t, const char *, int);
@@ -47,6 +48,22 @@ void *fo_openssl_entry(const char *name, void *handle, const char *version);
 
 /* The OpenSSL to which a call under the symbol version of this major version belongs, or NULL. */
 struct fo_openssl *fo_openssl_chosen(unsigned major);
+
+/* A call of libcrypto's function `name` by the code at `caller` belongs to a library that is none
+ * of these (library.h): its function.  NULL: it belongs to one of these. */
+void *fo_openssl_find_other(unsigned major, const char *name, uintptr_t caller);
+static inline void *fo_openssl_other(unsigned major, const char *name, uintptr_t caller)
+{
+    return FO_LIBC_HAS_VERSIONS ? NULL : fo_openssl_find_other(major, name, caller);
+}
+
+/* The program asks dlsym(3) for `name` of OpenSSL: would only the library's own definition answer?
+ * Without the library there is none, as where a version hides it. */
+bool fo_openssl_names_only_own(const char *name, void *handle);
+static inline bool fo_openssl_is_missing(const char *name, void *handle)
+{
+    return !FO_LIBC_HAS_VERSIONS && fo_openssl_names_only_own(name, handle);
+}
 
 /* Does every OpenSSL of this major version call the library's functions? */
 bool fo_openssl_has_all_guarded(unsigned major);

@@ -9,6 +9,7 @@
 #include "load/entries.h"
 #include "load/forward.h"
 #include "load/library.h"
+#include "load/named.h"
 #include "load/openssl.h"
 #include "options/options.h"
 #include "shared/shared.h"
@@ -16,7 +17,7 @@
 /* The versions are hidden (one @): a search without a version never finds these entries, so
  * programs linked to another library with the same names are not changed. */
 #define ENTRY(name, major)                                                                         \
-    __asm__(".symver fo_" #name "_" #major "," #name "@OPENSSL_" #major ".0.0");                   \
+    __asm__(FO_NAMED("fo_" #name "_" #major, #name, #major ".0.0"));                               \
     FO_EXPORT
 
 /* The OpenSSL whose program functions fo_host has: a program has one pool. */
@@ -112,18 +113,28 @@ static struct fo_host real_to_entries(const struct fo_openssl *o, struct fo_host
 
 static int set_mem(unsigned major, const struct fo_host *wanted, uintptr_t caller)
 {
-    struct fo_openssl *o = fo_openssl_chosen(major);
+    int (*other)(fo_malloc_function *, fo_realloc_function *, fo_free_function *);
 
+    *(void **)&other = fo_openssl_other(major, "CRYPTO_set_mem_functions", caller);
+    if (other != NULL)
+        return other(wanted->malloc, wanted->realloc, wanted->free);
+    struct fo_openssl *o = fo_openssl_chosen(major);
     if (o == NULL)
         return 0;
     return o->is_guarded ? register_host(o, entries_to_real(o, *wanted), caller)
                          : o->set_mem(wanted->malloc, wanted->realloc, wanted->free);
 }
 
-static void get_mem(unsigned major, struct fo_host *out)
+static void get_mem(unsigned major, struct fo_host *out, uintptr_t caller)
 {
-    const struct fo_openssl *o = fo_openssl_chosen(major);
+    void (*other)(fo_malloc_function **, fo_realloc_function **, fo_free_function **);
 
+    *(void **)&other = fo_openssl_other(major, "CRYPTO_get_mem_functions", caller);
+    if (other != NULL) {
+        other(&out->malloc, &out->realloc, &out->free);
+        return;
+    }
+    const struct fo_openssl *o = fo_openssl_chosen(major);
     if (o != NULL && o->is_guarded)
         *out = real_to_entries(o, current(o));
     else if (o != NULL && o->get_mem != NULL)
@@ -135,9 +146,14 @@ static void get_mem(unsigned major, struct fo_host *out)
 static void cleanup(unsigned major, uintptr_t caller)
 {
     static struct fo_library_slot slot;
-    const struct fo_openssl *o = fo_openssl_chosen(major);
     void (*function)(void);
 
+    *(void **)&function = fo_openssl_other(major, "OPENSSL_cleanup", caller);
+    if (function != NULL) {
+        function();
+        return;
+    }
+    const struct fo_openssl *o = fo_openssl_chosen(major);
     if (o == NULL || o->cleanup == NULL)
         return;
     *(void **)&function =
@@ -157,7 +173,7 @@ static void cleanup(unsigned major, uintptr_t caller)
                                              fo_free_function **f)                                 \
     {                                                                                              \
         struct fo_host h = {NULL, NULL, NULL};                                                     \
-        get_mem(major, &h);                                                                        \
+        get_mem(major, &h, (uintptr_t)__builtin_return_address(0));                                \
         if (m != NULL)                                                                             \
             *m = h.malloc;                                                                         \
         if (r != NULL)                                                                             \

@@ -12,6 +12,7 @@
 #include "heap/direct.h"
 #include "load/entries.h"
 #include "load/library.h"
+#include "load/named.h"
 #include "load/openssl.h"
 #include "options/options.h"
 
@@ -236,7 +237,7 @@ static __attribute__((noinline)) void free_slow(uintptr_t payload, const char *f
 }
 
 #define ENTRY(name, major)                                                                         \
-    __asm__(".symver fo_" #name "_" #major "," #name "@OPENSSL_" #major ".0.0");                   \
+    __asm__(FO_NAMED("fo_" #name "_" #major, #name, #major ".0.0"));                               \
     FO_EXPORT
 
 #define DEFINE_ENTRIES(major)                                                                      \
@@ -268,6 +269,8 @@ DEFINE_ENTRIES(4)
 
 void *fo_memory_entry(const struct fo_openssl *o, const void *real)
 {
+    if (!FO_LIBC_HAS_VERSIONS) /* the entries are not exported: exports_musl.map */
+        return (void *)(uintptr_t)real;
     if (real == *(void *const *)&o->default_malloc)
         return o->major == 4 ? (void *)fo_CRYPTO_malloc_4 : (void *)fo_CRYPTO_malloc_3;
     if (real == *(void *const *)&o->default_free)

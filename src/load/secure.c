@@ -16,6 +16,7 @@
 #include "heap/hot.h"
 #include "load/entries.h"
 #include "load/library.h"
+#include "load/named.h"
 #include "process/process.h"
 
 /* A block of the region, live or not, is not in a secure heap. */
@@ -89,7 +90,7 @@ static FO_COLD void clear_free_slow(void *p, size_t size, const char *file, int 
 }
 
 #define ENTRY(name, major)                                                                         \
-    __asm__(".symver fo_" #name "_" #major "," #name "@OPENSSL_" #major ".0.0");                   \
+    __asm__(FO_NAMED("fo_" #name "_" #major, #name, #major ".0.0"));                               \
     FO_EXPORT
 
 #define DEFINE_ENTRIES(major)                                                                      \

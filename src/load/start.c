@@ -2,6 +2,7 @@
 #include <sys/auxv.h>
 #include <unistd.h>
 
+#include "base/libc.h"
 #include "base/probe.h"
 #include "base/sanitizer.h"
 #include "block/quarantine.h"
@@ -40,7 +41,7 @@ static void read_options(char **argv, char **envp)
 /* By -z initfirst this runs before the constructors of all other libraries, some of which use
  * OpenSSL (BIND's).  libc's environ is not set yet, hence envp.  Without OpenSSL nothing is mapped
  * or written, and nothing opened but the file of options, and the journal if one is set. */
-__attribute__((constructor)) static void begin(int argc, char **argv, char **envp)
+FO_LIBC_CONSTRUCTOR(begin)
 {
     environ = environ != NULL ? environ : envp; /* as libc sets it later; see base/raw.h */
     fo_begin_tsan();

@@ -58,6 +58,7 @@ bool fo_thread_is_watched(void)
     void *head = NULL;
     size_t size;
 
+    fo_libc_watch_thread();
     return syscall(SYS_get_robust_list, 0, &head, &size) == 0 && head != NULL;
 }
 

@@ -9,6 +9,7 @@
 
 #include <sys/types.h>
 
+#include "base/libc.h"
 #include "process/tree.h"
 
 enum { FO_PID_NONE = UINT32_MAX }; /* in place of a pid: the fork failed */
@@ -51,7 +52,8 @@ static inline bool fo_mutex_is_orphan(const pthread_mutex_t *mutex)
 {
     enum { OWNER_DIED = 0x40000000 }; /* FUTEX_OWNER_DIED */
 
-    return ((uint32_t)__atomic_load_n(&mutex->__data.__lock, __ATOMIC_ACQUIRE) & OWNER_DIED) != 0;
+    return ((uint32_t)__atomic_load_n(&FO_LIBC_OWNER_OF(mutex), __ATOMIC_ACQUIRE) & OWNER_DIED) !=
+           0;
 }
 
 #endif

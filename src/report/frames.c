@@ -11,11 +11,11 @@
 #include "report/frames.h"
 
 #include <dlfcn.h>
-#include <execinfo.h>
 #include <sys/mman.h>
 #include <unwind.h>
 
 #include "base/apart.h"
+#include "base/libc.h"
 #include "base/moved.h"
 #include "base/probe.h"
 #include "base/real.h"

@@ -3,13 +3,13 @@
 #include "report/stacks.h"
 
 #include <errno.h>
-#include <execinfo.h>
 #include <string.h>
 #include <sys/mman.h>
 
 #include "base/apart.h"
 #include "base/elf.h"
 #include "base/hot.h"
+#include "base/libc.h"
 #include "base/shared_number.h"
 #include "options/options.h"
 #include "report/frames.h"

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "fault.h"
+#include "libc.h"
 
 static const char *sharing(bool shared)
 {
@@ -16,8 +17,7 @@ static const char *sharing(bool shared)
 
 static void lock_attributes(void)
 {
-    enum { MUTEX_PSHARED = 128, COND_PSHARED = 1 }; /* glibc: nptl/pthreadP.h, internaltypes.h */
-    enum { OURS = 0x4f466b63 };                     /* src/shared/rwlock.c */
+    enum { OURS = 0x4f466b63 }; /* src/shared/rwlock.c */
     static pthread_rwlock_t own;
     const pthread_rwlock_t *lock = (const pthread_rwlock_t *)CRYPTO_THREAD_lock_new();
     pthread_mutex_t *mutex = OPENSSL_malloc(sizeof *mutex);
@@ -26,10 +26,10 @@ static void lock_attributes(void)
     CHECK(lock != NULL && mutex != NULL && condition != NULL);
     CHECK(pthread_mutex_init(mutex, NULL) == 0 && pthread_cond_init(condition, NULL) == 0);
     CHECK(pthread_rwlock_init(&own, NULL) == 0);
-    fact("rwlock", "%s", lock->__data.__readers == OURS ? "ours" : "glibc's");
-    fact("mutex", "%s", sharing((mutex->__data.__kind & MUTEX_PSHARED) != 0));
-    fact("condition", "%s", sharing((condition->__data.__wrefs & COND_PSHARED) != 0));
-    fact("own", "%s", sharing(own.__data.__shared != 0));
+    fact("rwlock", "%s", FIRST_WORD_OF(lock) == OURS ? "ours" : "glibc's");
+    fact("mutex", "%s", sharing(MUTEX_IS_SHARED(mutex)));
+    fact("condition", "%s", sharing(CONDITION_IS_SHARED(condition)));
+    fact("own", "%s", sharing(RWLOCK_IS_SHARED(&own)));
 }
 
 /* The caller's own attributes stay. */

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "fault.h"
+#include "libc.h"
 
 enum { LONGEST = 100 }; /* seconds; a longer run hangs */
 

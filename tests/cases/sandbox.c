@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "fault.h"
+#include "libc.h"
 
 static void *freed_block(void)
 {

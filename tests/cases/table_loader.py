@@ -235,6 +235,17 @@ CASES = [
         facts={"other": "its own"},
         same_without=True,
     ),
+    *(
+        Case(
+            f"both-opened-{other}",
+            f"two {{programs}}/libcases-two.so {{programs}}/libcrypto-{other}-user.so",
+            "",
+            ANY,
+            facts={"other": "its own", "openssl": "its own"},
+            same_without=True,
+        )
+        for other in ("1.1", "unversioned")
+    ),
     Case("without-openssl", "plain word", "", ANY, same_without=True),
     Case("without-openssl-silent", "plain word", "", ANY, {**WORDS, **REQUIRE}, same_without=True),
 ]

@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../libc.h"
+
 static void *must_find(void *handle, const char *name)
 {
     void *found = dlsym(handle, name);

@@ -7,6 +7,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "../libc.h"
+
 static void *real(const char *name)
 {
     void *libc = dlopen("libc.so.6", RTLD_LAZY | RTLD_DEEPBIND);

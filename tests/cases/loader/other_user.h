@@ -5,4 +5,7 @@
 /* "its own", or which function went astray. */
 const char *other_use(void);
 
+/* The first part of it: NULL, or which function went astray. */
+const char *other_reach(void);
+
 #endif

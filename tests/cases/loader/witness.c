@@ -3,6 +3,7 @@
 #include "witness.h"
 
 #include <dlfcn.h>
+#include <features.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,6 +11,7 @@
 
 static char constructor_saw[200];
 
+#ifdef __GLIBC__
 __attribute__((constructor)) static void begin(int argc, char **argv, char **envp)
 {
     const char *home = getenv("CASE_WORD");
@@ -18,6 +20,15 @@ __attribute__((constructor)) static void begin(int argc, char **argv, char **env
              argc, argc > 1 ? argv[1] : "?", envp == environ ? "is environ" : "differs",
              home != NULL ? home : "nothing");
 }
+#else
+__attribute__((constructor)) static void begin(void) /* musl passes no arguments */
+{
+    const char *home = getenv("CASE_WORD");
+
+    snprintf(constructor_saw, sizeof constructor_saw, "environ %s, getenv %s",
+             environ != NULL ? "set" : "not set", home != NULL ? home : "nothing");
+}
+#endif
 
 const char *witness_of_constructor(void)
 {

@@ -11,6 +11,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "../libc.h"
+
 #define CHECK(that)                                                                                \
     do {                                                                                           \
         if (!(that)) {                                                                             \
