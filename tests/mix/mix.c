@@ -332,7 +332,7 @@ static char *end_of_mappings(const char *p)
 /* What glibc 2.43 leaves out of the size of a block that is a mapping: 16 bytes; older ones 0. */
 static size_t left_out_of_a_size(void)
 {
-    size_t *large = malloc(1000000);
+    size_t *volatile large = malloc(1000000); /* else gcc warns of large[-1] */
 
     CHECK(large != NULL && (large[-1] & 2) != 0); /* of glibc's struct malloc_chunk: IS_MMAPPED */
     size_t left_out = -(large[-1] & ~(size_t)15) & 4095;
