@@ -258,12 +258,14 @@ static void *wrong_pointer(void)
     return p;
 }
 
+/* Without a file: OpenSSL 3.6 adds an error for a failed realloc of a file, and so has live blocks
+ * of its own. */
 static void hand_over(void *p)
 {
     handed_in++;
     if (drawn(4) != 0)
         CRYPTO_free(p, "mutated", 1);
-    else if (CRYPTO_realloc(p, 1 + drawn(500), "mutated", 2) != NULL)
+    else if (CRYPTO_realloc(p, 1 + drawn(500), NULL, 0) != NULL)
         stop("realloc took a wrong pointer", p);
 }
 

@@ -38,6 +38,8 @@ subjectKeyIdentifier = hash
 basicConstraints = CA:false
 extendedKeyUsage = serverAuth, clientAuth, emailProtection
 subjectAltName = DNS:localhost, IP:127.0.0.1
+subjectKeyIdentifier = hash
+authorityKeyIdentifier = keyid
 [stamper]
 basicConstraints = CA:false
 extendedKeyUsage = critical, timeStamping

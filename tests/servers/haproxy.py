@@ -1,12 +1,15 @@
 """Does the recipe for HAProxy work: master-worker mode, re-execution, chroot and another user?
 
 The master executes itself anew when it has started and at every reload, and hands on its
-environment; but `resetenv` in the configuration takes away what it does not name.
+environment; but `resetenv` in the configuration takes away what it does not name.  Since HAProxy 3.1
+the worker alone reads that, and the master keeps its environment.
 """
 
 import os
 import pathlib
+import re
 import signal
+import subprocess
 import time
 
 import findings
@@ -85,6 +88,11 @@ def stop(stage, server):
     stage.check("'signal' in haproxy's log", False, "by signal" in server.text())
 
 
+def version():
+    said = subprocess.run([harness.need("haproxy"), "-v"], capture_output=True, text=True, check=True).stdout
+    return tuple(int(number) for number in re.search(r"version (\d+)\.(\d+)", said).groups())
+
+
 def test_without(stage):
     server, port = start(stage, {})
     stage.check_served("bare haproxy", stage.result_of(stage.load(port, 20, "http")))
@@ -94,10 +102,11 @@ def test_without(stage):
     server, port = start(stage, recipes.variables(stage), resetenv="resetenv PATH")
     reload(stage, server)
     stage.check_served("after resetenv", stage.result_of(stage.load(port, 20, "http")))
-    check_processes(stage, "with resetenv, after a reload", server, guarded=False)
+    keeps = version() >= (3, 1)
+    check_processes(stage, "with resetenv, after a reload", server, guarded=keeps)
     stop(stage, server)
     recipes.forget(stage)
-    harness.step("without the recipe, or with a bare resetenv, no process has the library")
+    harness.step(f"without the recipe{'' if keeps else ', or with a bare resetenv,'} no process has the library")
 
 
 def test_finding(stage):
