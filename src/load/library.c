@@ -76,7 +76,7 @@ static void visit(const struct fo_module *module, void *data)
             add_library(module, FO_PART_SSL, 3 + i, "SSL_get_version");
             is_openssl = true;
         }
-    if (!FO_LIBC_HAS_VERSIONS && !is_openssl)
+    if (!is_openssl && !FO_LIBC_HAS_VERSIONS)
         add_other(module);
 }
 
