@@ -11,10 +11,15 @@ NOT_SHARED = {"FREEONCE_SHARED": "0"}
 
 
 @functools.lru_cache
+def openssl_version():
+    """(3, 0): the programs' OpenSSL.  Python's may be another one."""
+    text = subprocess.run(["openssl", "version"], capture_output=True, text=True, check=False).stdout
+    numbers = re.match(r"OpenSSL (\d+)\.(\d+)", text)
+    return tuple(map(int, numbers.groups())) if numbers else (3, 0)
+
+
 def is_openssl_4():
-    """The programs' OpenSSL.  Python's may be another one."""
-    version = subprocess.run(["openssl", "version"], capture_output=True, text=True, check=False).stdout
-    return version.startswith("OpenSSL 4.")
+    return openssl_version() >= (4, 0)
 
 
 def cleans_up_at_the_end():

@@ -1,15 +1,14 @@
 """Programs that register memory functions of their own."""
 
-import ssl
-
 from model import ANY, Case
+from table_cures import openssl_version
 
 POOL = {"served": "by the pool"}
 OTHERS = {"served": "by others"}
 
 
 def waits_for_itself():
-    if ssl.OPENSSL_VERSION_INFO >= (3, 2):
+    if openssl_version() >= (3, 2):
         return "OpenSSL 3.2 and later wait for ever if the first allocation fails, also without the library"
     return None
 
