@@ -20,6 +20,7 @@ struct library {
 
 static FO_BEGINNING(2) struct library libraries[LIBRARIES_MAX];
 static unsigned library_count;
+bool fo_libraries_have_other;
 static bool started;
 
 static unsigned count_now(void)

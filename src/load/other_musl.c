@@ -7,7 +7,6 @@
 #include "load/library.h"
 #include "load/openssl.h"
 
-bool fo_libraries_have_other;
 
 void *fo_openssl_find_other(unsigned major, const char *name, uintptr_t caller)
 {
