@@ -7,7 +7,6 @@
 #include "load/library.h"
 #include "load/openssl.h"
 
-
 void *fo_openssl_find_other(unsigned major, const char *name, uintptr_t caller)
 {
     void *function = fo_library_own_function(FO_PART_CRYPTO, major, name, caller);
