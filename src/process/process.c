@@ -50,10 +50,12 @@ uint64_t fo_thread_id_query(void)
     return fo_thread.id;
 }
 
-/* Where the kernel cannot wipe the page (before Linux 4.14) a fork(3) is still noticed. */
+/* Where the page is not wiped a fork(3) is noticed nevertheless: by Linux before 4.14, and by
+ * emulators, of which qemu-user answers 0 to MADV_WIPEONFORK and does nothing. */
 static void wipe(void)
 {
-    memset(fo_hot.process, 0, sizeof *fo_hot.process);
+    if (fo_hot.process->pid != (uint32_t)getpid()) /* else this process has written it since */
+        memset(fo_hot.process, 0, sizeof *fo_hot.process);
 }
 
 bool fo_process_start(const struct fo_process_events *on)
@@ -67,8 +69,8 @@ bool fo_process_start(const struct fo_process_events *on)
     fo_hot.process = page;
     FO_RELAXED_STORE(&fo_hot.process->id, 0); /* a read before the write costs two faults; no
                                                  other thread has the page yet */
-    if (madvise(page, size, MADV_WIPEONFORK) != 0)
-        pthread_atfork(NULL, NULL, wipe);
+    madvise(page, size, MADV_WIPEONFORK);
+    pthread_atfork(NULL, NULL, wipe);
     return true;
 }
 

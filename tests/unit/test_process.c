@@ -93,6 +93,16 @@ FRESH(a_forked_child_knows_its_parent)
     check_self(0); /* nothing changed here */
 }
 
+/* As with an emulator that answers 0 to MADV_WIPEONFORK. */
+FRESH(a_forked_child_is_noticed_though_the_kernel_wipes_nothing)
+{
+    start();
+    uint32_t self = fo_process_self()->index;
+    assert_int_equal(madvise(fo_hot.process, (size_t)sysconf(_SC_PAGESIZE), MADV_KEEPONFORK), 0);
+    fixture_fork(check_child, &self);
+    check_self(0);
+}
+
 FRESH(a_child_of_a_raw_clone_is_noticed)
 {
     int status;
@@ -347,6 +357,7 @@ int main(void)
         cmocka_unit_test(the_first_process_has_no_parent),
         cmocka_unit_test(the_name_is_the_last_part_of_argv0),
         cmocka_unit_test(a_forked_child_knows_its_parent),
+        cmocka_unit_test(a_forked_child_is_noticed_though_the_kernel_wipes_nothing),
         cmocka_unit_test(a_child_of_a_raw_clone_is_noticed),
         cmocka_unit_test(a_free_notices_the_fork_by_itself),
         cmocka_unit_test(a_child_may_free_what_it_inherited),
