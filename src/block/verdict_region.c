@@ -51,7 +51,9 @@ static void judge_freed_in_region(struct fo_record *r, const struct fo_at *at)
     }
     r->kind = FO_FINDING_DOUBLE_FREE;
     place_in_region(r, at);
-    r->racing = at->state != FO_FOUND_GONE && !r->first.known;
+    /* Of a freed block whose record is not there, OpenSSL has overwritten it: CRYPTO_clear_free()
+     * wipes a block in front of the second free. */
+    r->racing = at->state == FO_FOUND_HELD;
 }
 
 static bool has_size(const struct fo_at *at)

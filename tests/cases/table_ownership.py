@@ -28,6 +28,8 @@ LATE = (
 LOCK = r"\?(?=.*\n(    #.*\n)*  freed first  crypto/threads_pthread\.c:)"
 # The same without the pattern: an X509's count becomes -1, OpenSSL frees nothing, and there is nothing to see.
 UNSEEN = {"chain-certificate"}
+# SSL_SESSION_free() wipes the block, and with it the record of the first free, in front of the second one.
+WIPED = {"session-of-connection"}
 # Seen in front of the call: what OpenSSL makes of freed memory, a crash or a mere failure, depends on the version.
 SSL_READ = r"SSL_read of freed SSL 0x[0-9a-f]+ \(\d+ bytes\), let through"
 DIGEST_UPDATE = r"EVP_DigestUpdate of freed EVP_MD_CTX 0x[0-9a-f]+ \(\d+ bytes\), let through"
@@ -68,9 +70,12 @@ def is_named(kind, wanted, ci):
             return f"its end: {outcome.status}" if outcome.status != 0 else None
         if first is None or not re.fullmatch(wanted + (LATE if symbolic and ci else ""), first[1]):
             return f"it is not named as {wanted}"
-        places = rf"freeonce: .*\n  allocated    (\S+:\d+|{LOCK}).*\n(    #.*\n)*  freed first  "
+        label = "freed (first|again)" if symbolic and kind in WIPED else "freed first"
+        places = rf"freeonce: .*\n  allocated    (\S+:\d+|{LOCK}).*\n(    #.*\n)*  {label}  "
         if wanted in (FREED, SSL_READ, DIGEST_UPDATE) and not re.match(places, outcome.errors[first.start() :]):
             return "allocation and first free are not named"
+        if "at this moment" in outcome.errors:
+            return "no other thread frees anything"
         if "SIG" in first[1] and not re.search(r"^  fault        by \S+\+0x[0-9a-f]+ ", outcome.errors, re.M):
             return "the function that died is not named"
         if outcome.status != 0 and "the program ends" not in outcome.errors:
