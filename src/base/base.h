@@ -24,8 +24,9 @@
 #define FO_NO_STACK_PROTECTOR
 #endif
 /* Large tables lie behind all other variables, so that the variables that each start touches share
- * few pages.  In front of them lie the tables of which a start touches only the beginning, in an
- * order in which these beginnings, too, are close together.  src/CMakeLists.txt sorts by name. */
+ * few pages.  In front of them lie tables in an order in which what a start touches is close
+ * together: 1 is touched whole, of the others only the beginning.  src/CMakeLists.txt sorts by
+ * name. */
 #define FO_BULKY            __attribute__((section(".bss.bulky")))
 #define FO_BEGINNING(order) __attribute__((section(".bss.beginning." #order)))
 #define FO_ALWAYS_INLINE    inline __attribute__((always_inline))

@@ -154,13 +154,12 @@ uintptr_t fo_cache_take(unsigned class)
 /* --- putting -------------------------------------------------------------------------------------
  */
 
-/* OPENSSL_cleanup() frees thousands of blocks, mostly at the end of the process, which then need no
- * fresh magazines: those that wait go back into their pages.  0: none waits. */
-static FO_COLD uint32_t drained(struct fo_bin *bin)
+/* The oldest of the queue, whose slots go back into their pages; 0: none.  OPENSSL_cleanup() frees
+ * thousands of blocks, mostly at the end of the process: fresh magazines would be pages that nobody
+ * needs again. */
+static FO_COLD uint32_t drain_oldest(struct fo_bin *bin)
 {
-    uint32_t n = bin->queued != 0    ? fo_magazine_take_queued(bin)
-                 : bin->readied != 0 ? fo_magazine_take_ready(bin)
-                                     : 0;
+    uint32_t n = bin->queued != 0 ? fo_magazine_take_queued(bin) : 0;
 
     if (n != 0)
         fo_magazine_drain(n);
@@ -173,7 +172,7 @@ static bool rotate(struct fo_bin *bin, const struct fo_cell *put, unsigned class
     uint32_t full = fo_magazine_of(put), n = fo_magazine_take_spare(bin);
 
     if (n == 0 && fo_unlikely(fo_thread.cleans_up))
-        n = drained(bin);
+        n = drain_oldest(bin);
     if (n == 0 && (n = fo_magazine_new(class)) == 0)
         return false;
     /* Frees have reached its end.  Is the cell to take from in it, too? */

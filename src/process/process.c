@@ -50,11 +50,13 @@ uint64_t fo_thread_id_query(void)
     return fo_thread.id;
 }
 
-/* Where the page is not wiped a fork(3) is noticed nevertheless: by Linux before 4.14, and by
- * emulators, of which qemu-user answers 0 to MADV_WIPEONFORK and does nothing. */
+/* Some kernels do not wipe the page: Linux before 4.14, and emulators, of which qemu-user answers 0
+ * to MADV_WIPEONFORK and does nothing.  There a fork(3) is noticed by this handler. */
 static void wipe(void)
 {
-    if (fo_hot.process->pid != (uint32_t)getpid()) /* else this process has written it since */
+    uint32_t pid = fo_hot.process->pid;
+
+    if (pid != 0 && pid != fo_getpid()) /* 0: wiped; its own: written by this process since */
         memset(fo_hot.process, 0, sizeof *fo_hot.process);
 }
 

@@ -1,21 +1,12 @@
 """Cures for OpenSSL in shared memory: applied there, and nowhere else."""
 
-import functools
 import re
-import subprocess
 
 from model import ANY, PRIVATE, Case
+from programs_openssl import openssl_version
 
 NONE = {"FREEONCE_CURES": "none"}
 NOT_SHARED = {"FREEONCE_SHARED": "0"}
-
-
-@functools.lru_cache
-def openssl_version():
-    """(3, 0): the programs' OpenSSL.  Python's may be another one."""
-    text = subprocess.run(["openssl", "version"], capture_output=True, text=True, check=False).stdout
-    numbers = re.match(r"OpenSSL (\d+)\.(\d+)", text)
-    return tuple(map(int, numbers.groups())) if numbers else (3, 0)
 
 
 def is_openssl_4():

@@ -1,7 +1,7 @@
 """Programs that register memory functions of their own."""
 
 from model import ANY, Case
-from table_cures import openssl_version
+from programs_openssl import openssl_version
 
 POOL = {"served": "by the pool"}
 OTHERS = {"served": "by others"}

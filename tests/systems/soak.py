@@ -329,6 +329,10 @@ def main():
     arguments.servers = arguments.servers or list(SERVERS)
     if set(arguments.servers) - set(SERVERS):
         parser.error(f"servers are {' '.join(SERVERS)}")
+    for name in ("clients", "handshakes"):
+        value = getattr(arguments, name)
+        if value is not None and value <= 0:
+            parser.error(f"--{name} must be greater than 0")
     build = arguments.build_dir.resolve()
     arguments.lib, arguments.tlsload = build / "src/libfreeonce.so", build / "tests/tools/tlsload"
     arguments.plant = arguments.freeonce = None
