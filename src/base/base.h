@@ -64,11 +64,15 @@ static inline bool fo_is_address(uintptr_t p)
 #define FO_HOT_STORE(p, v)   (*(p) = (v))
 #define FO_HOT_ADD(p, n)     (*(p) += (n))
 #define FO_HOT_FLIP(p, bits) (*(uint32_t *)(p) ^= (uint32_t)(bits)) /* of the lower half */
+#define FO_HOT_OR(p, bits)   (*(p) |= (bits))
+#define FO_HOT_AND(p, bits)  (*(p) &= (bits))
 #else
 #define FO_HOT_LOAD(p)       __atomic_load_n((p), __ATOMIC_ACQUIRE)
 #define FO_HOT_STORE(p, v)   __atomic_store_n((p), (v), __ATOMIC_RELEASE)
 #define FO_HOT_ADD(p, n)     FO_RELAXED_STORE((p), FO_RELAXED_LOAD(p) + (n))
 #define FO_HOT_FLIP(p, bits) FO_RELAXED_STORE((p), FO_RELAXED_LOAD(p) ^ (bits))
+#define FO_HOT_OR(p, bits)   FO_RELAXED_STORE((p), FO_RELAXED_LOAD(p) | (bits))
+#define FO_HOT_AND(p, bits)  FO_RELAXED_STORE((p), FO_RELAXED_LOAD(p) & (bits))
 #endif
 
 /* Hide a value from the optimiser, where its knowledge of the value costs an instruction of the

@@ -6,7 +6,37 @@
 #include "heap/region.h"
 #include "heap/system.h"
 
+#include "base/hot.h"
 #include "process/process.h"
+
+/* --- a page's bitmap -----------------------------------------------------------------------------
+ *
+ * A process with one thread, whose heap is private, changes it without a locked instruction, which
+ * takes longer than all else here: OPENSSL_cleanup() gives thousands of slots back. */
+
+/* Returns the word. */
+static uint64_t set_bit(uint64_t *word, unsigned bit)
+{
+    uint64_t mask = UINT64_C(1) << bit;
+
+    if (fo_hot_is_concurrent())
+        return __atomic_fetch_or(word, mask, __ATOMIC_SEQ_CST) | mask;
+    FO_HOT_OR(word, mask);
+    return FO_RELAXED_LOAD(word);
+}
+
+static void clear_bit(uint64_t *word, unsigned bit)
+{
+    uint64_t others = ~(UINT64_C(1) << bit);
+
+    if (fo_hot_is_concurrent())
+        __atomic_fetch_and(word, others, __ATOMIC_ACQ_REL);
+    else
+        FO_HOT_AND(word, others);
+}
+
+/* -------------------------------------------------------------------------------------------------
+ */
 
 /* Add the page to the set of its class. */
 static void advertise(uint32_t page)
@@ -66,7 +96,7 @@ static unsigned take_returned(struct fo_cell **place, struct fo_cell *cell, uint
         if (taken == room)
             break;
         unsigned bit = (unsigned)__builtin_ctzll(word);
-        __atomic_fetch_and(&bitmap[w], ~(UINT64_C(1) << bit), __ATOMIC_ACQ_REL);
+        clear_bit(&bitmap[w], bit);
         if (fo_unlikely(w * 64 + bit >= fo_layout.class[class].slots)) {
             fo_region_drop();
             continue;
@@ -398,11 +428,10 @@ void fo_slot_release(const struct fo_cell *freed)
     uint32_t page = fo_page_number(payload), slot = slot_number(payload);
     struct fo_page *pg = fo_page_at(page);
     struct back *b = (struct back *)payload;
-    uint64_t bit = UINT64_C(1) << slot % 64;
 
     FO_RELAXED_STORE(&b->freed, freed->freed);
     FO_RELAXED_STORE(&b->by, freed->by);
-    uint64_t word = __atomic_fetch_or(&fo_bitmap_of(page)[slot / 64], bit, __ATOMIC_SEQ_CST) | bit;
+    uint64_t word = set_bit(&fo_bitmap_of(page)[slot / 64], slot % 64);
     offer(page, FO_PAGE_FULL);
     if (word == all_of_word(FO_RELAXED_LOAD(&pg->used), slot / 64) && is_idle(page))
         keep_idle(page);

@@ -123,7 +123,7 @@ static bool start(void)
     fo_hot.secret = make_secret();
     fo_hot.memory = fo_memory_map(false);
     fo_hot.tree = fo_hot.memory != NULL ? &fo_hot.memory->tree : NULL;
-    if (fo_hot.memory == NULL || !fo_process_start(&process_events) || !fo_report_start() ||
+    if (fo_hot.memory == NULL || !fo_process_start(&process_events) ||
         ((fo_options.stacks != 0 || fo_options.sample != 0) && !fo_stacks_start())) {
         fo_say_words("no memory for the registry of blocks (address space limit?); this process "
                      "runs unprotected",

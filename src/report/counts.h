@@ -1,5 +1,5 @@
-/* How often each finding was seen, in memory that all processes of the tree share.  report.c
- * counts; a command reads it from outside (load/description.h). */
+/* How often each finding was seen, from the first fork on in memory that all processes of the tree
+ * share.  report.c counts; a command reads it from outside (load/description.h). */
 #ifndef FO_REPORT_COUNTS_H
 #define FO_REPORT_COUNTS_H
 
@@ -32,6 +32,6 @@ struct fo_counts {
     struct fo_seen table[FO_KINDS_OF_FINDING];
 };
 
-extern FO_HIDDEN struct fo_counts *fo_counts; /* NULL: no OpenSSL was seen */
+extern FO_HIDDEN struct fo_counts *fo_counts; /* NULL: nothing was found, and no fork seen */
 
 #endif

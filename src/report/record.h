@@ -64,8 +64,8 @@ extern bool fo_report_ends;
 /* Print the counts of repeated findings that were not printed yet. */
 void fo_report_counts(void);
 
-/* Map the table of counts, shared by the process tree.  False: no memory. */
-bool fo_report_start(void);
+/* Before a fork, also of a child's: from now on its processes share the table of counts. */
+void fo_report_before_fork(void);
 
 /* The record as text into t. */
 struct fo_text;

@@ -3,7 +3,8 @@
  * The count is printed when it reaches a power of ten, and at exit.
  *
  * Processes share the counts, and nothing else: a process has the records of those findings that it
- * or its ancestors saw. */
+ * or its ancestors saw.  They share them from the first fork on: most processes never fork, and
+ * shared memory would take a fifteenth of what the library costs a short one. */
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -20,6 +21,8 @@
 #include "report/record.h"
 
 struct fo_counts *fo_counts;
+
+static FO_BULKY struct fo_counts private_counts;
 
 enum kept { NOT_KEPT, KEEPING, KEPT };
 
@@ -43,14 +46,60 @@ void fo_record_freed(struct fo_record *r, const struct fo_freed *f)
                                  (uint32_t)f->stacks};
 }
 
-bool fo_report_start(void)
+/* --- the counts of the tree ----------------------------------------------------------------------
+ */
+
+/* NULL: nothing was found. */
+static struct fo_counts *known_counts(void)
 {
-    fo_counts = fo_apart_map(sizeof *fo_counts, MAP_SHARED);
-    if (fo_counts == NULL)
-        return false;
-    fo_output_share(&fo_counts->unprinted);
-    return true;
+    return __atomic_load_n(&fo_counts, __ATOMIC_ACQUIRE);
 }
+
+static struct fo_counts *the_counts(void)
+{
+    struct fo_counts *none = NULL;
+
+    __atomic_compare_exchange_n(&fo_counts, &none, &private_counts, false, __ATOMIC_ACQ_REL,
+                                __ATOMIC_ACQUIRE);
+    return known_counts();
+}
+
+static void copy_seen(struct fo_seen *to, const struct fo_seen *from)
+{
+    fo_shared_set(&to->key, fo_shared_number(&from->key));
+    fo_shared_set(&to->count, fo_shared_number(&from->count));
+    fo_shared_set(&to->printed, fo_shared_number(&from->printed));
+}
+
+static void copy(struct fo_counts *to, const struct fo_counts *from)
+{
+    for (size_t i = 0; i < FO_KINDS_OF_FINDING; i++)
+        copy_seen(&to->table[i], &from->table[i]);
+    fo_shared_set(&to->has_findings, fo_shared_number(&from->has_findings));
+}
+
+/* What another thread counts at this moment may be missing in the shared counts, and be printed
+ * again.  Without memory for them, each process has its own. */
+void fo_report_before_fork(void)
+{
+    struct fo_counts *before = known_counts();
+
+    if (before != NULL && before != &private_counts)
+        return;
+    struct fo_counts *shared = fo_apart_map(sizeof *shared, MAP_SHARED);
+    if (shared == NULL)
+        return;
+    if (before != NULL)
+        copy(shared, before);
+    if (__atomic_compare_exchange_n(&fo_counts, &before, shared, false, __ATOMIC_ACQ_REL,
+                                    __ATOMIC_RELAXED))
+        fo_output_share(&shared->unprinted);
+    else /* another thread forks, or has found something */
+        fo_apart_unmap(shared, sizeof *shared);
+}
+
+/* -------------------------------------------------------------------------------------------------
+ */
 
 enum {
 #define FO_FINDING(KIND, id, free_text, realloc_text) COUNT_##KIND,
@@ -75,12 +124,12 @@ static uint64_t key_of(const struct fo_record *r)
 }
 
 /* Its row; FO_KINDS_OF_FINDING: the table is full. */
-static size_t find(uint64_t key)
+static size_t find(struct fo_counts *counts, uint64_t key)
 {
     for (size_t i = 0; i < FO_KINDS_OF_FINDING; i++) {
         size_t row = ((key >> 40) + i) % FO_KINDS_OF_FINDING;
         uint64_t none = 0;
-        if (fo_shared_replace(&fo_counts->table[row].key, &none, key) || none == key)
+        if (fo_shared_replace(&counts->table[row].key, &none, key) || none == key)
             return row;
     }
     return FO_KINDS_OF_FINDING;
@@ -147,40 +196,42 @@ static void print(const struct fo_record *record, output_function *output)
 
 /* The process that saw this finding first has not printed it yet.  It never will if it was killed:
  * when the finding was seen a few times, another process prints it. */
-static void print_if_first_is_late(size_t row, const struct fo_record *record, uint64_t n)
+static void print_if_first_is_late(struct fo_seen *s, const struct own *o,
+                                   const struct fo_record *record, uint64_t n)
 {
     uint64_t none = 0;
 
-    if (n >= 4 && fo_shared_replace(&fo_counts->table[row].printed, &none, n))
-        print_count(&own[row], record, n);
+    if (n >= 4 && fo_shared_replace(&s->printed, &none, n))
+        print_count(o, record, n);
 }
 
-static void count_in_row(size_t row, const struct fo_record *record, uint64_t times)
+static void count_in_row(struct fo_seen *s, struct own *o, const struct fo_record *record,
+                         uint64_t times)
 {
-    struct fo_seen *s = &fo_counts->table[row];
     uint64_t n = fo_shared_add(&s->count, times) + times, none = 0;
 
-    keep(&own[row], record);
+    keep(o, record);
     if (n == times) {
         print(record, fo_output_finding);
         fo_shared_replace(&s->printed, &none, n);
     } else if (fo_shared_number(&s->printed) == 0) {
-        print_if_first_is_late(row, record, n);
+        print_if_first_is_late(s, o, record, n);
     } else if (is_power_of_ten(n)) {
         fo_shared_set(&s->printed, n);
-        print_count(&own[row], record, n);
+        print_count(o, record, n);
     }
 }
 
 static void count(const struct fo_record *record, uint64_t times)
 {
+    struct fo_counts *counts = the_counts();
     uint32_t unseen = 0;
 
-    fo_shared_set(&fo_counts->has_findings, 1);
-    size_t row = find(key_of(record));
+    fo_shared_set(&counts->has_findings, 1);
+    size_t row = find(counts, key_of(record));
     fo_journal_finding(record, times, row < FO_KINDS_OF_FINDING ? &own[row].journal : &unseen);
     if (row < FO_KINDS_OF_FINDING)
-        count_in_row(row, record, times);
+        count_in_row(&counts->table[row], &own[row], record, times);
     else
         print(record, fo_output_finding_bounded);
 }
@@ -219,13 +270,13 @@ static void print_unknown(uint64_t times)
 
 /* The first process of the tree prints every count.  Its descendants, which may be many, print only
  * a count that has grown fourfold since it was printed. */
-static void print_grown_counts(void)
+static void print_grown_counts(struct fo_counts *counts)
 {
     bool root = fo_row_parent(fo_process_self()->index) == 0;
     uint64_t unknown = 0;
 
     for (size_t i = 0; i < FO_KINDS_OF_FINDING; i++) {
-        struct fo_seen *s = &fo_counts->table[i];
+        struct fo_seen *s = &counts->table[i];
         uint64_t n = fo_shared_number(&s->count), printed = fo_shared_number(&s->printed);
         bool known = is_kept(&own[i]), grown = known ? root || n / 4 >= printed : root;
         if (printed == 0 || n <= printed || !grown || !fo_shared_replace(&s->printed, &printed, n))
@@ -240,9 +291,9 @@ static void print_grown_counts(void)
 
 void fo_report_counts(void)
 {
-    if (fo_counts == NULL)
-        return;
-    if (fo_shared_number(&fo_counts->has_findings) != 0)
-        print_grown_counts();
+    struct fo_counts *counts = known_counts();
+
+    if (counts != NULL && fo_shared_number(&counts->has_findings) != 0)
+        print_grown_counts(counts);
     fo_output_unprinted();
 }

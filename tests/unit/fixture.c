@@ -13,6 +13,7 @@
 #include "options/options.h"
 #include "process/process.h"
 #include "report/journal.h"
+#include "report/record.h"
 
 enum { OPTIONS_MAX = 16, LOG_MAX = 1 << 20 };
 
@@ -144,6 +145,8 @@ void fixture_expect(const char *format, ...)
 
 int fixture_fork_any(void (*body)(void *), void *argument, int *status)
 {
+    if (fo_hot.tree != NULL)
+        fo_report_before_fork(); /* as the library's fork() does */
     pid_t pid = fork();
 
     assert_true(pid >= 0);

@@ -51,7 +51,7 @@ bool fixture_begin(void)
     fo_hot.tree = tree;
     fo_hot.alone = shared ? &never : &__libc_single_threaded;
     fo_hot.shared = shared;
-    if (!fo_process_start(&events) || !fo_report_start())
+    if (!fo_process_start(&events))
         return false;
     fo_process_self();
     fo_thread_id();

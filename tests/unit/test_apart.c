@@ -18,6 +18,7 @@
 #include "fixture.h"
 #include "process/process.h"
 #include "report/journal.h"
+#include "report/record.h"
 #include "shared/seat.h"
 
 enum { RUNS = 200 };
@@ -131,6 +132,7 @@ static void start(const char *backend)
     fixture_start(backend, "STACKS=8", "SHM_SIZE=8M", "GUARD_MAX=64", "TOMBSTONES=4096", journal,
                   NULL);
     allocate_some();
+    fo_report_before_fork();
     assert_non_null(fo_journal);
     unlink(journal + strlen("JOURNAL="));
     rmdir(folder);

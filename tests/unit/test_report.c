@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -185,6 +186,27 @@ FRESH(processes_count_together)
     assert_int_equal(fixture_count("freeonce: seen 21 times in all processes:\n"), 1);
 }
 
+/* Then each process has counts of its own. */
+FRESH(a_fork_without_memory_for_shared_counts_loses_none)
+{
+    const struct rlimit none = {0, RLIM_INFINITY};
+    struct rlimit before;
+
+    fixture_start(NULL);
+    report(1, 1);
+    getrlimit(RLIMIT_AS, &before);
+    setrlimit(RLIMIT_AS, &none);
+    fixture_fork(report_four, NULL);
+    setrlimit(RLIMIT_AS, &before);
+    assert_int_equal(headlines(), 1);
+    report(1, 9);
+    assert_int_equal(fixture_count("freeonce: seen 10 times"), 1);
+    fixture_fork(report_four, NULL); /* now they are shared, with what was counted before */
+    fixture_forget();
+    fo_report_counts();
+    assert_int_equal(fixture_count("freeonce: seen 14 times in all processes:\n"), 1);
+}
+
 static void report_57(void *unused)
 {
     (void)unused;
@@ -242,6 +264,7 @@ FRESH(a_reporter_that_is_killed_does_not_silence_the_finding)
     struct fo_record r = finding(1);
     memcpy(word, "block", sizeof "block");
     r.object = word;
+    fo_report_before_fork();
     pid_t child = fork();
     if (child == 0) {
         mprotect(word, 4096, PROT_NONE);
@@ -344,6 +367,7 @@ int main(void)
         cmocka_unit_test(findings_beyond_the_table_are_printed_each_time),
         cmocka_unit_test(a_flood_of_different_findings_is_bounded_and_counted),
         cmocka_unit_test(processes_count_together),
+        cmocka_unit_test(a_fork_without_memory_for_shared_counts_loses_none),
         cmocka_unit_test(the_first_process_counts_what_others_have_seen),
         cmocka_unit_test(not_each_child_prints_the_count_at_its_exit),
         cmocka_unit_test(a_reporter_that_is_killed_does_not_silence_the_finding),
