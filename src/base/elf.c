@@ -21,7 +21,14 @@ static const void *table_at(const struct fo_module *module, ElfW(Addr) value)
     return (const void *)(value < module->base ? value + module->base : value);
 }
 
-static bool find_tables(const struct fo_module *module, struct tables *out)
+static bool has_names(const struct tables *t)
+{
+    return t->symbols != NULL && t->strings != NULL && t->hash != NULL;
+}
+
+/* All, or only those that lead from a name to a symbol, which come first: a short process looks
+ * more than a hundred names up. */
+static bool find_tables(const struct fo_module *module, struct tables *out, bool all)
 {
     *out = (struct tables){NULL, NULL, NULL, NULL, NULL};
     for (const ElfW(Dyn) *d = module->dynamic; d != NULL && d->d_tag != DT_NULL; d++) {
@@ -35,8 +42,12 @@ static bool find_tables(const struct fo_module *module, struct tables *out)
             out->versions = table_at(module, d->d_un.d_ptr);
         else if (d->d_tag == DT_VERDEF)
             out->defined = table_at(module, d->d_un.d_ptr);
+        else
+            continue;
+        if (!all && has_names(out))
+            break;
     }
-    return out->symbols != NULL && out->strings != NULL && out->hash != NULL;
+    return has_names(out);
 }
 
 static uint32_t hash_of(const char *name)
@@ -129,21 +140,24 @@ void *fo_elf_function(const struct fo_module *module, const char *name)
 {
     struct tables t;
 
-    return find_tables(module, &t) ? find_function(&t, module->base, name, NULL) : NULL;
+    return find_tables(module, &t, false) ? find_function(&t, module->base, name, NULL) : NULL;
 }
 
 void *fo_elf_bound_function(const struct fo_module *module, const char *name, const char *versions)
 {
     struct tables t;
 
-    return find_tables(module, &t) ? find_function(&t, module->base, name, versions) : NULL;
+    return find_tables(module, &t, false) && can_define(&t, hash_of(name)) &&
+                   find_tables(module, &t, true)
+               ? find_function(&t, module->base, name, versions)
+               : NULL;
 }
 
 bool fo_elf_has_version(const struct fo_module *module, const char *version)
 {
     struct tables t;
 
-    if (!find_tables(module, &t))
+    if (!find_tables(module, &t, true))
         return false;
     for (const ElfW(Verdef) *at = t.defined; at != NULL; at = next_version(at))
         if (is_same(version_name(&t, at), version))
@@ -220,7 +234,7 @@ bool fo_elf_has_import(const struct fo_module *module, const char *name)
     struct tables t;
 
     find_relocations(module, parts);
-    if (!find_tables(module, &t))
+    if (!find_tables(module, &t, false))
         return false;
     for (int part = 0; part < 2; part++)
         for (const ElfW(Rela) * r; (r = next_slot(&parts[part])) != NULL;)
@@ -235,7 +249,7 @@ const char *fo_elf_slot_name(const struct fo_module *module, uintptr_t slot)
     struct tables t;
 
     find_relocations(module, parts);
-    if (!find_tables(module, &t))
+    if (!find_tables(module, &t, false))
         return NULL;
     for (int part = 0; part < 2; part++)
         for (const ElfW(Rela) * r; (r = next_slot(&parts[part])) != NULL;)

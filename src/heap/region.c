@@ -72,8 +72,7 @@ static void set_classes(struct fo_region *r)
     }
 }
 
-/* Lay out what comes before the groups, from `at` on; returns where that ends.  The beginnings of
- * the first two, which a small heap uses, lie together. */
+/* Lay out what comes before the groups, from `at` on; returns where that ends. */
 static uintptr_t lay_out_head(uintptr_t at, uint32_t pages)
 {
     struct fo_layout *l = &fo_layout;
@@ -84,6 +83,15 @@ static uintptr_t lay_out_head(uintptr_t at, uint32_t pages)
     at += (sizeof(struct fo_region) + 63) & ~(uintptr_t)63;
     l->above = (uint64_t *)at;
     at += fo_layout_above_size(pages);
+    return (at + 4095) & ~(uintptr_t)4095;
+}
+
+/* The large tables, of which a small heap uses the beginnings, lie behind the groups: so what it
+ * uses of all these lies in few of the kernel's page tables. */
+static uintptr_t lay_out_tables(uintptr_t at, uint32_t pages)
+{
+    struct fo_layout *l = &fo_layout;
+
     l->mark = (struct fo_mark *)at;
     at += FO_MARKS * sizeof *l->mark;
     l->ground = (struct fo_ground *)at;
@@ -139,10 +147,10 @@ static uint32_t private_pages(void)
     return (uint32_t)(size >> FO_PAGE_SHIFT);
 }
 
-/* In one mapping with the head. */
-static uintptr_t lay_out_first_groups(uintptr_t at)
+/* All that is in one mapping with the head. */
+static uintptr_t lay_out_private(uintptr_t start, uint32_t pages)
 {
-    return fo_layout_share(at, 1, 1, 1);
+    return lay_out_tables(fo_layout_share(lay_out_head(start, pages), 1, 1, 1), pages);
 }
 
 /* Below the blocks, which grow upwards. */
@@ -158,7 +166,7 @@ static bool start_private(void)
 {
     enum { AT_FIRST = 1 << 20 };
     uint32_t pages = private_pages();
-    size_t size = lay_out_first_groups(lay_out_head(0, pages));
+    size_t size = lay_out_private(0, pages);
     struct places chosen = choose_places();
     uintptr_t base = fo_system_find_place(AT_FIRST, RANGE_MOST, chosen.blocks);
 
@@ -171,7 +179,7 @@ static bool start_private(void)
         return false;
     }
     struct fo_region *r = (struct fo_region *)head;
-    lay_out_first_groups(lay_out_head(head, pages));
+    lay_out_private(head, pages);
     fo_layout.size = size;
     r->committed = AT_FIRST;
     begin(r, base, pages, false);
@@ -186,11 +194,11 @@ static bool start_private(void)
 static uintptr_t lay_out_shared(uintptr_t start, uint64_t size)
 {
     uint32_t pages = (uint32_t)(size >> FO_PAGE_SHIFT);
-    uintptr_t groups = lay_out_head(start, pages);
+    uintptr_t at = lay_out_head(start, pages);
 
     fo_layout.size = size;
-    return round_to_page(
-        fo_layout_share(groups, pages, fo_layout.magazine_count, fo_layout.cache_count));
+    at = fo_layout_share(at, pages, fo_layout.magazine_count, fo_layout.cache_count);
+    return round_to_page(lay_out_tables(at, pages));
 }
 
 /* More addresses than the heap has, from which its place is chosen. */

@@ -4,8 +4,8 @@
  * addresses that the kernel counts (RLIMIT_AS, mlockall(2)).  Its records of pages and magazines
  * lie in chunks elsewhere (layout.h).  A shared heap is mapped at once:
  *
- *   | struct fo_region | marks | bins of pages | upper words of sets |
- *   | groups of caches | of pages | of magazines | gap | pages
+ *   | struct fo_region | upper words of sets | groups of caches | of pages | of magazines |
+ *   | marks | what the fast path knows of pages | gap | pages
  * ... start                                         base committed
  *
  * Small blocks (classes.h) lie in slots of equal size, a page to a class; larger ones have a
