@@ -25,14 +25,14 @@ run_tests:
 """
 
 
-def run(arguments, folder, program, end):
+def run(arguments, folder, program, end, on="arena"):
     """(status, what suite.py prints)"""
     source = folder / "source"
     (source / "test" / "recipes").mkdir(parents=True, exist_ok=True)
     (source / "VERSION.dat").write_text("MAJOR=3\nMINOR=9\nPATCH=7\n")
     (source / "Makefile").write_text(MAKEFILE.format(run=program, end=end))
     command = [sys.executable, "-B", SUITE, "--lib", arguments.lib, "--source", source]
-    command += ["--keep", folder / "kept", "--on", "plain,arena"]
+    command += ["--keep", folder / "kept", "--on", f"plain,{on}"]
     done = subprocess.run(command, capture_output=True, text=True)
     return done.returncode, done.stdout + done.stderr
 
@@ -57,6 +57,11 @@ def main():
         expect(other, 1, "arena  2 of 3", "arena: 03-test_c.t: Failed 1/2", "(without the library: ok)")
         silent = run(arguments, folder, "printf 'not ok 1'", "\\\\nDubious, test returned 1")
         expect(silent, 1, "arena  2 of 3", "arena: 03-test_c.t: failed")
+        speed = f"case '$(TESTS)' in test_speed) {arguments.plant};; *) {arguments.healthy};; esac"
+        true = run(arguments, folder, speed, "ok", "shm")
+        expect(true, 0, "shm    3 of 3", ", 0 findings", "1 true findings in test_speed: ", "no difference")
+        speed = f"case '$(TESTS)' in *alltests*) {arguments.plant};; *) {arguments.healthy};; esac"
+        expect(run(arguments, folder, speed, "ok", "shm"), 1, "shm: found 1 times: double free")
         found = run(arguments, folder, f"[ -z \"$$LD_PRELOAD\" ] || {arguments.plant}", "ok")
         expect(found, 1, "1 findings", "arena: found 1 times: double free")
         idle = run(arguments, folder, "true", "ok")
