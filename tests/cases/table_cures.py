@@ -2,6 +2,7 @@
 
 import re
 
+import kernel
 from model import ANY, PRIVATE, Case
 from programs_openssl import openssl_version
 
@@ -276,6 +277,7 @@ a lock of OpenSSL ({lock}) was left locked for writing by thread {killed}, which
         "cure-exit-generators-of-a-clone",
         "faults generators-at-clones-exit",
         backends=("shared", "shm"),
+        needs=kernel.wipes_nothing,
     ),
     Case(
         "cure-exit-parent-cleans-up",

@@ -1,5 +1,6 @@
 """Forks: the processes that a report names, and frees that must not be reported."""
 
+import kernel
 from model import EVERY, PRIVATE, Case
 from table_doubles import double, seen
 
@@ -16,6 +17,7 @@ CASES = [
         "faults double-free-in-clone",
         double(40, first="{cloned}", again="{cloned}"),
         EVERY,
+        needs=kernel.wipes_nothing,
     ),
     Case(
         "double-free-in-child-of-thread",

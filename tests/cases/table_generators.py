@@ -1,6 +1,7 @@
 """Random generators in shared memory: reseeded where a process could use the generator of another
 one, and only there."""
 
+import kernel
 from model import Case
 
 NAMES = ("primary", "parent", "child")
@@ -22,10 +23,10 @@ def seeded_after_a_kill(outcome):
     return None if seen == ["goes on", "is seeded anew"] else f"the primary one: {seen}"
 
 
-def on_shm(name, facts, env=None):
+def on_shm(name, facts, env=None, needs=None):
     fault = f"faults generators-{name}"
     how = f"-{env['FREEONCE_CURES'].replace(',', '-')}" if env else ""
-    return Case(f"generators-{name}{how}", fault, "", ("shm",), env or {}, facts=facts)
+    return Case(f"generators-{name}{how}", fault, "", ("shm",), env or {}, facts=facts, needs=needs)
 
 
 CASES = [
@@ -41,7 +42,7 @@ CASES = [
         backends=("shared",),
         facts=EACH_TURN,
     ),
-    on_shm("of-raw-clone", {"public": "is seeded anew"}),
+    on_shm("of-raw-clone", {"public": "is seeded anew"}, needs=kernel.wipes_nothing),
     on_shm("used-before-fork", {"public": "is seeded anew"}),
     on_shm("in-secure-heap", {"primary": "is seeded anew"}),
     on_shm("of-the-program", {"programs": "is seeded anew"}),

@@ -2,10 +2,12 @@
 #include "fixture.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -156,6 +158,34 @@ int fixture_fork_any(void (*body)(void *), void *argument, int *status)
     }
     assert_int_equal(waitpid(pid, status, 0), pid);
     return pid;
+}
+
+static bool is_wiped_on_fork(void)
+{
+    enum { PAGE = 4096 };
+    char *page = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    int status;
+
+    assert_ptr_not_equal(page, MAP_FAILED);
+    madvise(page, PAGE, MADV_WIPEONFORK);
+    *page = 1;
+    pid_t child = fork();
+    if (child == 0)
+        _exit(*page);
+    assert_int_equal(waitpid(child, &status, 0), child);
+    munmap(page, PAGE);
+    return status == 0;
+}
+
+pid_t fixture_clone(void)
+{
+    if (!is_wiped_on_fork()) {
+        print_message("SKIP: madvise(MADV_WIPEONFORK) does nothing here, as in an emulator\n");
+        return -1;
+    }
+    pid_t child = (pid_t)syscall(SYS_clone, SIGCHLD, NULL, NULL, NULL, NULL);
+    assert_true(child >= 0);
+    return child;
 }
 
 int fixture_fork(void (*body)(void *), void *argument)

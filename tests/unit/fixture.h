@@ -86,6 +86,11 @@ int fixture_fork(void (*body)(void *), void *argument);
 /* The same for a child that may end in any way; *status is that of wait(2). */
 int fixture_fork_any(void (*body)(void *), void *argument, int *status);
 
+/* A child that no pthread_atfork(3) handler sees: a raw clone(2).  The library sees it by its
+ * process's page, which the kernel wipes.  -1, and a line that says why: it does not, as qemu-user.
+ */
+pid_t fixture_clone(void);
+
 /* Repeatable random numbers. */
 uint64_t fixture_random(uint64_t *seed);
 

@@ -314,7 +314,9 @@ FRESH(a_cloned_child_whose_second_thread_is_first_leaves_its_parents_cache_alone
     start(NULL);
     fo_free(block(40), "f.c", 1);
     struct fo_cache *parents = fo_thread.cache;
-    pid_t child = (pid_t)syscall(SYS_clone, SIGCHLD, NULL, NULL, NULL, NULL);
+    pid_t child = fixture_clone();
+    if (child == -1)
+        return;
     if (child == 0) {
         bool good = pthread_create(&thread, NULL, allocate_first, NULL) == 0 &&
                     pthread_join(thread, NULL) == 0;

@@ -265,7 +265,9 @@ FRESH(the_locks_of_a_dead_process_made_by_clone_are_released)
     start(NULL);
     pthread_rwlock_t *locks[] = {new_lock(), new_lock()};
     /* Without a robust list the kernel does not mark its end. */
-    pid_t child = (pid_t)syscall(SYS_clone, SIGCHLD, NULL, NULL, NULL, NULL);
+    pid_t child = fixture_clone();
+    if (child == -1)
+        return;
     if (child == 0)
         acquire_and_die(locks);
     assert_int_equal(waitpid(child, NULL, 0), child);
