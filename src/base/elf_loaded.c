@@ -121,17 +121,17 @@ MAY_BE_FREED static bool find_headers(const struct link_map *map, bool executabl
  * and in which another module may lie, counts as several modules, as in _dl_find_object(3). */
 MAY_BE_FREED static void add_segment(struct fo_module *m, const ElfW(Phdr) * p, uintptr_t address)
 {
-    uintptr_t start = m->base + (p->p_vaddr & ~(uintptr_t)(PAGE - 1));
-    uintptr_t end = m->base + p->p_vaddr + p->p_memsz;
+    uintptr_t exact = m->base + p->p_vaddr, start = exact & ~(uintptr_t)(PAGE - 1);
+    uintptr_t end = exact + p->p_memsz;
     bool is_behind_hole = m->end != 0 && start > ((m->end + PAGE - 1) & ~(uintptr_t)(PAGE - 1));
 
     if (m->executable && is_behind_hole) {
         if (address >= m->start && address < m->end)
             return;
-        m->end = 0;
-    }
-    if (m->end == 0)
+        m->start = exact;
+    } else if (m->end == 0) {
         m->start = start;
+    }
     m->end = end;
 }
 

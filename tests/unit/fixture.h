@@ -52,11 +52,17 @@ void fixture_skip(void **state);
     static void name(void **state)                                                                 \
     {                                                                                              \
         (void)state;                                                                               \
+        if (fixture_is_excused(#name))                                                             \
+            skip();                                                                                \
         fixture_in_child(name##_body);                                                             \
     }                                                                                              \
     static void name##_body(void)
 
 void fixture_in_child(void (*body)(void));
+
+/* Does the environment variable EXCUSED name this test?  scripts/arm64 names those that fail in an
+ * emulator, and says why. */
+bool fixture_is_excused(const char *test);
 
 /* Start the engine with these options ("QUARANTINE=1K", ...; NULL ends them).  Its output is kept
  * for the functions below, in memory. */
