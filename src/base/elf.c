@@ -21,15 +21,12 @@ static const void *table_at(const struct fo_module *module, ElfW(Addr) value)
     return (const void *)(value < module->base ? value + module->base : value);
 }
 
-static bool has_names(const struct tables *t)
-{
-    return t->symbols != NULL && t->strings != NULL && t->hash != NULL;
-}
-
 /* All, or only those that lead from a name to a symbol, which come first: a short process looks
  * more than a hundred names up. */
 static bool find_tables(const struct fo_module *module, struct tables *out, bool all)
 {
+    bool found = false;
+
     *out = (struct tables){NULL, NULL, NULL, NULL, NULL};
     for (const ElfW(Dyn) *d = module->dynamic; d != NULL && d->d_tag != DT_NULL; d++) {
         if (d->d_tag == DT_SYMTAB)
@@ -42,12 +39,11 @@ static bool find_tables(const struct fo_module *module, struct tables *out, bool
             out->versions = table_at(module, d->d_un.d_ptr);
         else if (d->d_tag == DT_VERDEF)
             out->defined = table_at(module, d->d_un.d_ptr);
-        else
-            continue;
-        if (!all && has_names(out))
+        found = out->symbols != NULL && out->strings != NULL && out->hash != NULL;
+        if (found && !all)
             break;
     }
-    return has_names(out);
+    return found;
 }
 
 static uint32_t hash_of(const char *name)

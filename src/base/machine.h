@@ -41,7 +41,9 @@ static inline uintptr_t fo_machine_caller(const ucontext_t *context)
     return fo_is_readable(stack, sizeof stack) ? *(const uintptr_t *)stack : 0;
 }
 
-enum { FO_MACHINE_REGISTERS = 15 };
+/* How far below the end of a function's frame are the registers that the function saved?  Right
+ * below it. */
+enum { FO_MACHINE_REGISTERS = 15, FO_MACHINE_SAVED_WORDS = 8 };
 
 /* The registers that mostly hold a function's object come first: arguments, and those that a call
  * preserves. */
@@ -136,7 +138,8 @@ static inline uintptr_t fo_machine_caller(const ucontext_t *context)
     return (uintptr_t)context->uc_mcontext.regs[30];
 }
 
-enum { FO_MACHINE_REGISTERS = 30 };
+/* They are at the lower end of the frame, x19 first, below variables of the function. */
+enum { FO_MACHINE_REGISTERS = 30, FO_MACHINE_SAVED_WORDS = 16 };
 
 /* The first argument, the registers that a call preserves, and the rest. */
 static inline void fo_machine_registers(const ucontext_t *context,

@@ -1,6 +1,7 @@
 /* The pattern of freed memory (FREEONCE_FILL), passed as a pointer: it was read from a freed block.
  * Which one?  The function that read it mostly still has a pointer to that block in a register or
  * on its stack.  These values may be old, so the report says "perhaps". */
+#include "base/machine.h"
 #include "base/probe.h"
 #include "block/quarantine.h"
 #include "block/registry.h"
@@ -9,7 +10,7 @@
 #include "block/watch.h"
 #include "options/options.h"
 
-enum { SAVED_WORDS = 8, CALLERS_WORDS = 64, OWN_FRAMES_MOST = 4096 };
+enum { SAVED_WORDS = FO_MACHINE_SAVED_WORDS, CALLERS_WORDS = 64, OWN_FRAMES_MOST = 4096 };
 
 __thread uintptr_t fo_verdict_frame;
 
