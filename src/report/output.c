@@ -35,7 +35,7 @@ static struct {
     struct fo_target is;
 } target = {.fd = -1};
 
-static struct fo_unprinted own_counts, *unprinted = &own_counts;
+static struct fo_unprinted own_counts, *the_counts = &own_counts;
 
 /* --- opening ------------------------------------------------------------------------------------
  */
@@ -259,8 +259,16 @@ static bool print(const struct piece *p, bool is_finding)
 
 void fo_output_share(struct fo_unprinted *counts)
 {
-    *counts = own_counts;
-    __atomic_store_n(&unprinted, counts, __ATOMIC_RELEASE);
+    fo_shared_set(&counts->findings, fo_shared_number(&own_counts.findings));
+    fo_shared_set(&counts->messages, fo_shared_number(&own_counts.messages));
+    fo_shared_set(&counts->left_out, fo_shared_number(&own_counts.left_out));
+    fo_shared_set(&counts->second, fo_shared_number(&own_counts.second));
+    __atomic_store_n(&the_counts, counts, __ATOMIC_RELEASE);
+}
+
+static struct fo_unprinted *unprinted(void)
+{
+    return __atomic_load_n(&the_counts, __ATOMIC_ACQUIRE);
 }
 
 static void put_count(struct fo_text *t, uint64_t count, const char *what)
@@ -308,28 +316,31 @@ static uint64_t taken(struct fo_shared_u64 *count)
 
 void fo_output_unprinted(void)
 {
-    if (fo_likely((fo_shared_number(&unprinted->findings) | fo_shared_number(&unprinted->messages) |
-                   fo_shared_number(&unprinted->left_out)) == 0))
+    struct fo_unprinted *counts = unprinted();
+
+    if (fo_likely((fo_shared_number(&counts->findings) | fo_shared_number(&counts->messages) |
+                   fo_shared_number(&counts->left_out)) == 0))
         return;
     int saved_errno = errno;
-    uint64_t findings = taken(&unprinted->findings), messages = taken(&unprinted->messages);
-    uint64_t left_out = taken(&unprinted->left_out);
+    uint64_t findings = taken(&counts->findings), messages = taken(&counts->messages);
+    uint64_t left_out = taken(&counts->left_out);
     if ((findings | messages) != 0 && !print_counts(findings, messages)) {
-        fo_shared_add(&unprinted->findings, findings);
-        fo_shared_add(&unprinted->messages, messages);
+        fo_shared_add(&counts->findings, findings);
+        fo_shared_add(&counts->messages, messages);
     }
     if (left_out != 0 && !print_left_out(left_out))
-        fo_shared_add(&unprinted->left_out, left_out);
+        fo_shared_add(&counts->left_out, left_out);
     errno = saved_errno;
 }
 
 static void print_or_count(const struct piece *p, bool is_finding)
 {
+    struct fo_unprinted *counts = unprinted();
     int saved_errno = errno;
 
     fo_output_unprinted();
     if (!print(p, is_finding))
-        fo_shared_add(is_finding ? &unprinted->findings : &unprinted->messages, 1);
+        fo_shared_add(is_finding ? &counts->findings : &counts->messages, 1);
     errno = saved_errno;
 }
 
@@ -357,15 +368,16 @@ static uint32_t lines_of(const char *text, size_t length)
  * namespace. */
 static bool is_within_limit(uint32_t lines)
 {
+    struct fo_unprinted *counts = unprinted();
     struct timespec now = {0, 0};
 
     clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
-    uint64_t second = (uint32_t)now.tv_sec, before = fo_shared_number(&unprinted->second);
+    uint64_t second = (uint32_t)now.tv_sec, before = fo_shared_number(&counts->second);
     for (int tries = 0; tries < 8; tries++) {
         uint64_t so_far = before >> 32 == second ? (uint32_t)before : 0;
         if (so_far != 0 && so_far + lines > LINES_A_SECOND)
             return false;
-        if (fo_shared_replace(&unprinted->second, &before, second << 32 | (so_far + lines)))
+        if (fo_shared_replace(&counts->second, &before, second << 32 | (so_far + lines)))
             return true;
     }
     return false;
@@ -377,7 +389,7 @@ void fo_output_finding_bounded(const char *text, size_t length, const struct fo_
     if (is_within_limit(lines_of(text, length)))
         fo_output_finding(text, length, record, count);
     else
-        fo_shared_add(&unprinted->left_out, 1);
+        fo_shared_add(&unprinted()->left_out, 1);
 }
 
 void fo_say(const struct fo_text *text)
