@@ -17,6 +17,7 @@ import dataclasses
 import os
 import pathlib
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -169,6 +170,8 @@ def parse_arguments():
         if not path.exists():
             parser.error(f"--{option}: no such file: {path}")
         setattr(arguments, option, path)
+    if shutil.which("make") is None:
+        sys.exit("suite.py: OpenSSL's suite needs make, which is not here")
     if not (arguments.source / "test" / "recipes").is_dir():
         parser.error(f"--source: {arguments.source} has no test/recipes")
     if arguments.keep is None:
