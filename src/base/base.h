@@ -71,8 +71,8 @@ static inline bool fo_is_address(uintptr_t p)
 #define FO_HOT_STORE(p, v)   __atomic_store_n((p), (v), __ATOMIC_RELEASE)
 #define FO_HOT_ADD(p, n)     FO_RELAXED_STORE((p), FO_RELAXED_LOAD(p) + (n))
 #define FO_HOT_FLIP(p, bits) FO_RELAXED_STORE((p), FO_RELAXED_LOAD(p) ^ (bits))
-#define FO_HOT_OR(p, bits)   FO_RELAXED_STORE((p), FO_RELAXED_LOAD(p) | (bits))
-#define FO_HOT_AND(p, bits)  FO_RELAXED_STORE((p), FO_RELAXED_LOAD(p) & (bits))
+#define FO_HOT_OR(p, bits)   ((void)__atomic_fetch_or((p), (bits), __ATOMIC_RELAXED))
+#define FO_HOT_AND(p, bits)  ((void)__atomic_fetch_and((p), (bits), __ATOMIC_RELAXED))
 #endif
 
 /* Hide a value from the optimiser, where its knowledge of the value costs an instruction of the

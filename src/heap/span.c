@@ -12,7 +12,8 @@
 /* --- a page's bitmap -----------------------------------------------------------------------------
  *
  * A process with one thread, whose heap is private, changes it without a locked instruction, which
- * takes longer than all else here: OPENSSL_cleanup() gives thousands of slots back. */
+ * takes longer than all else here: OPENSSL_cleanup() gives thousands of slots back.  On x86-64 one
+ * instruction changes it, so that a signal handler finds it changed or not. */
 
 /* Returns the word. */
 static uint64_t set_bit(uint64_t *word, unsigned bit)
