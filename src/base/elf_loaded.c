@@ -117,15 +117,17 @@ MAY_BE_FREED static bool find_headers(const struct link_map *map, bool executabl
            fo_is_readable((uintptr_t)out->first, out->count * sizeof *out->first);
 }
 
-/* From a program's first segment to its last.  An executable with a hole, which the kernel mapped
- * and in which another module may lie, counts as several modules, as in _dl_find_object(3). */
+/* From a program's first segment to its last.  What the kernel mapped, the executable and the
+ * dynamic linker, may have a hole in which another module lies: it counts as several modules, as in
+ * _dl_find_object(3). */
 MAY_BE_FREED static void add_segment(struct fo_module *m, const ElfW(Phdr) * p, uintptr_t address)
 {
     uintptr_t exact = m->base + p->p_vaddr, start = exact & ~(uintptr_t)(PAGE - 1);
     uintptr_t end = exact + p->p_memsz;
     bool is_behind_hole = m->end != 0 && start > ((m->end + PAGE - 1) & ~(uintptr_t)(PAGE - 1));
+    bool by_kernel = m->executable || m->base == getauxval(AT_BASE);
 
-    if (m->executable && is_behind_hole) {
+    if (by_kernel && is_behind_hole) {
         if (address >= m->start && address < m->end)
             return;
         m->start = exact;
