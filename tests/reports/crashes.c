@@ -114,17 +114,6 @@ static void see_info(int number, siginfo_t *info, void *context)
     see(number);
 }
 
-/* glibc for arm64 leaves it undefined. */
-static bool has_restorer(const struct sigaction *a)
-{
-#if defined(__x86_64__)
-    return a->sa_restorer != NULL;
-#else
-    (void)a;
-    return false;
-#endif
-}
-
 /* What the program sees of an action: of addresses only whether they are its own. */
 static void show(const char *what, const struct sigaction *a)
 {
@@ -135,7 +124,7 @@ static void show(const char *what, const struct sigaction *a)
                                                          : "another";
 
     printf("%s: %s, flags %#x, restorer %s, SIGUSR1 %s\n", what, function, (unsigned)a->sa_flags,
-           yes_no(has_restorer(a)), yes_no(sigismember(&a->sa_mask, SIGUSR1)));
+           yes_no(HAS_RESTORER(a)), yes_no(sigismember(&a->sa_mask, SIGUSR1)));
 }
 
 static int flags_of(const char *how)

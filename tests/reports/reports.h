@@ -30,4 +30,11 @@ void run_neighbours(char **way);
         _exit(2);                                                                                  \
     } while (0)
 
+/* Did sigaction(2) answer with a sa_restorer?  glibc for arm64 leaves it undefined. */
+#if defined(__x86_64__)
+#define HAS_RESTORER(action) ((action)->sa_restorer != NULL)
+#else
+#define HAS_RESTORER(action) false
+#endif
+
 #endif
