@@ -331,9 +331,20 @@ static void spoil(struct part *p)
 }
 
 /* From here on nothing of OpenSSL is called: the library's own variables are spoiled, too. */
+/* From the first fork on, the counts of findings are published. */
+static void fork_once(void)
+{
+    pid_t pid = fork();
+
+    if (pid == 0)
+        _exit(0);
+    CHECK(pid > 0 && waitpid(pid, NULL, 0) == pid);
+}
+
 static void lie(int times)
 {
     allocate_lines(40);
+    fork_once();
     find_parts(description());
     for (int i = 0; i < times; i++) {
         srandom((unsigned)i);

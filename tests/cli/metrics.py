@@ -331,7 +331,8 @@ class Units(tools.Case):
         done = subprocess.run(
             ["systemd-analyze", "verify", "--man=no", *map(str, self.units.glob("freeonce-metrics.*"))],
             capture_output=True, text=True, check=False)
-        self.assertEqual((0, ""), (done.returncode, done.stderr))
+        own = [line for line in done.stderr.splitlines() if "freeonce" in line]  # it also speaks of this machine's units
+        self.assertEqual((0, []), (done.returncode, own))
 
 
 def limit_files():
