@@ -211,6 +211,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (table_count == 0) {
         engine_start((const char *const[]){"STACKS=8", NULL});
         fo_free(fo_malloc(100, "new.c", 1), "free.c", 1);
+        fo_report_before_fork(); /* from now on the counts are shared */
         find_tables();
     }
     restore();
