@@ -41,8 +41,7 @@ static inline uintptr_t fo_machine_caller(const ucontext_t *context)
     return fo_is_readable(stack, sizeof stack) ? *(const uintptr_t *)stack : 0;
 }
 
-/* How far below the end of a function's frame are the registers that the function saved?  Right
- * below it. */
+/* The registers that a function saved lie in so many words below the end of its frame. */
 enum { FO_MACHINE_REGISTERS = 15, FO_MACHINE_SAVED_WORDS = 8 };
 
 /* The registers that mostly hold a function's object come first: arguments, and those that a call
@@ -138,7 +137,7 @@ static inline uintptr_t fo_machine_caller(const ucontext_t *context)
     return (uintptr_t)context->uc_mcontext.regs[30];
 }
 
-/* They are at the lower end of the frame, x19 first, below variables of the function. */
+/* The saved registers lie at the lower end of the frame, below the function's variables. */
 enum { FO_MACHINE_REGISTERS = 30, FO_MACHINE_SAVED_WORDS = 16 };
 
 /* The first argument, the registers that a call preserves, and the rest. */

@@ -35,7 +35,7 @@ static struct {
     struct fo_target is;
 } target = {.fd = -1};
 
-static struct fo_unprinted own_counts, *the_counts = &own_counts;
+static struct fo_unprinted own_counts, *used_counts = &own_counts;
 
 /* --- opening ------------------------------------------------------------------------------------
  */
@@ -263,12 +263,12 @@ void fo_output_share(struct fo_unprinted *counts)
     fo_shared_set(&counts->messages, fo_shared_number(&own_counts.messages));
     fo_shared_set(&counts->left_out, fo_shared_number(&own_counts.left_out));
     fo_shared_set(&counts->second, fo_shared_number(&own_counts.second));
-    __atomic_store_n(&the_counts, counts, __ATOMIC_RELEASE);
+    __atomic_store_n(&used_counts, counts, __ATOMIC_RELEASE);
 }
 
 static struct fo_unprinted *unprinted(void)
 {
-    return __atomic_load_n(&the_counts, __ATOMIC_ACQUIRE);
+    return __atomic_load_n(&used_counts, __ATOMIC_ACQUIRE);
 }
 
 static void put_count(struct fo_text *t, uint64_t count, const char *what)

@@ -64,7 +64,8 @@ extern bool fo_report_ends;
 /* Print the counts of repeated findings that were not printed yet. */
 void fo_report_counts(void);
 
-/* Before a fork, also of a child's: from now on its processes share the table of counts. */
+/* To be called before a fork: from now on the processes of this tree share the table of counts.
+ * Without memory for it, each has its own. */
 void fo_report_before_fork(void);
 
 /* The record as text into t. */

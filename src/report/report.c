@@ -3,8 +3,10 @@
  * The count is printed when it reaches a power of ten, and at exit.
  *
  * Processes share the counts, and nothing else: a process has the records of those findings that it
- * or its ancestors saw.  They share them from the first fork on: most processes never fork, and
- * shared memory would take a fifteenth of what the library costs a short one. */
+ * or its ancestors saw.  They share them from the first fork(2) on: most processes never fork, and
+ * shared memory takes long to make and to remove.  After another call that forks, such as
+ * forkpty(3) or a raw clone(2), parent and child have counts of their own, unless they were shared
+ * before. */
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -49,13 +51,14 @@ void fo_record_freed(struct fo_record *r, const struct fo_freed *f)
 /* --- the counts of the tree ----------------------------------------------------------------------
  */
 
-/* NULL: nothing was found. */
+/* NULL: nothing was found, and the process has not forked. */
 static struct fo_counts *known_counts(void)
 {
     return __atomic_load_n(&fo_counts, __ATOMIC_ACQUIRE);
 }
 
-static struct fo_counts *the_counts(void)
+/* In front of the first fork those of this process alone. */
+static struct fo_counts *counts_to_change(void)
 {
     struct fo_counts *none = NULL;
 
@@ -224,7 +227,7 @@ static void count_in_row(struct fo_seen *s, struct own *o, const struct fo_recor
 
 static void count(const struct fo_record *record, uint64_t times)
 {
-    struct fo_counts *counts = the_counts();
+    struct fo_counts *counts = counts_to_change();
     uint32_t unseen = 0;
 
     fo_shared_set(&counts->has_findings, 1);
