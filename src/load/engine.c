@@ -2,6 +2,7 @@
 #include "load/engine.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <sys/auxv.h>
 #include <unistd.h>
 
@@ -132,6 +133,7 @@ static bool start(void)
         fo_engine_refuse();
         return false;
     }
+    pthread_atfork(fo_report_before_fork, NULL, NULL); /* forkpty(3) and daemon(3) fork, too */
     if (fo_options.faults && fo_options.stacks == 0 && fo_options.sample == 0)
         (void)fo_stacks_start(); /* without memory for stacks, reports have none */
     fo_hot.root = fo_hot.memory->root;

@@ -7,7 +7,6 @@
 #include "process/process.h"
 #include "process/rows.h"
 #include "report/output.h"
-#include "report/record.h"
 #include "shared/own_seat.h"
 
 /* A child claims a seat of its own, if its parent had one. */
@@ -28,10 +27,8 @@ FO_EXPORT pid_t fork(void)
     fo_uses_before_fork();
     if (fo_hot.process != NULL)
         fo_output_before_fork();
-    if (fo_hot.tree != NULL) {
-        fo_report_before_fork();
+    if (fo_hot.tree != NULL)
         fo_rows_before_fork(fo_hot.tree, fo_process_self()->index);
-    }
     pid_t pid = real();
     if (pid == 0 && fo_hot.tree != NULL)
         enter_child(); /* now, before the child enters a sandbox */

@@ -4,9 +4,9 @@
  *
  * Processes share the counts, and nothing else: a process has the records of those findings that it
  * or its ancestors saw.  They share them from the first fork(2) on: most processes never fork, and
- * shared memory takes long to make and to remove.  After another call that forks, such as
- * forkpty(3) or a raw clone(2), parent and child have counts of their own, unless they were shared
- * before. */
+ * shared memory takes long to make and to remove.  After a call for which no handler of
+ * pthread_atfork(3) runs, such as a raw clone(2), parent and child have counts of their own, unless
+ * they were shared before. */
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <unistd.h>
