@@ -1,5 +1,6 @@
 /* Forks of every kind: the processes that a report names, and frees that must not be reported. */
 #include <pthread.h>
+#include <pty.h>
 #include <sched.h>
 #include <signal.h>
 #include <spawn.h>
@@ -136,12 +137,12 @@ static void after_spawn(void)
 }
 
 /* The same finding in parent and children counts as one. */
-static void counted_over_processes(void)
+static void count_over_processes(pid_t (*fork_one)(void))
 {
     allocate(40);
     FREE("first", inherited);
     for (int i = 0; i < 12; i++) {
-        pid_t child = i == 0 ? 0 : fork_known(); /* the first finding is the parent's own */
+        pid_t child = i == 0 ? 0 : fork_one(); /* the first finding is the parent's own */
         if (child == 0)
             pass_pointer(inherited);
         if (child == 0 && i != 0)
@@ -149,6 +150,30 @@ static void counted_over_processes(void)
         if (child != 0)
             wait_for(child);
     }
+}
+
+static void counted_over_processes(void)
+{
+    count_over_processes(fork_known);
+}
+
+/* libc forks: the library's fork(2) is not called.  The child keeps this program's standard error.
+ */
+static pid_t fork_with_terminal(void)
+{
+    int terminal, errors = dup(STDERR_FILENO);
+    pid_t child = forkpty(&terminal, NULL, NULL, NULL);
+
+    CHECK(child >= 0);
+    if (child == 0)
+        CHECK(dup2(errors, STDERR_FILENO) == STDERR_FILENO);
+    close(errors); /* the terminal stays open: else its end would kill the child */
+    return child;
+}
+
+static void counted_over_terminals(void)
+{
+    count_over_processes(fork_with_terminal);
 }
 
 /* Children of a threaded process work, whatever the other threads did at the fork. */
@@ -234,6 +259,7 @@ const struct fault fork_faults[] = {
     {"double-free-after-vfork", after_vfork},
     {"double-free-after-spawn", after_spawn},
     {"counted-over-processes", counted_over_processes},
+    {"counted-over-terminals", counted_over_terminals},
     {"forks-of-threaded-process", threaded_forks},
     {"forks-beyond-table", many_forks},
     {NULL, NULL},

@@ -47,6 +47,12 @@ CASES = [
         EVERY,
     ),
     Case(
+        "count-is-of-all-terminals",
+        "faults counted-over-terminals",
+        double(40) + seen(10, double(40)) + seen(12, double(40)),
+        EVERY,
+    ),
+    Case(
         "forks-of-threaded-process",
         "faults forks-of-threaded-process",
         backends=("libc", "arena", "shm", "host", "shared", "plugin"),
